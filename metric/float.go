@@ -1,0 +1,31 @@
+package metric
+
+import (
+	"math"
+	"strconv"
+)
+
+// AppendFloat appends v as both text formats write a value: the shortest
+// decimal that reads back as v, or +Inf, -Inf, NaN. Whole numbers below 1e15
+// have no exponent: they are what counters hold, and what people read.
+func AppendFloat(dst []byte, v float64) []byte {
+	if i := int64(v); float64(i) == v && i > -1e15 && i < 1e15 {
+		if i == 0 && math.Signbit(v) {
+			return append(dst, "-0"...)
+		}
+		return strconv.AppendInt(dst, i, 10)
+	}
+	switch {
+	case v != v:
+		return append(dst, "NaN"...)
+	case v > math.MaxFloat64:
+		return append(dst, "+Inf"...)
+	case v < -math.MaxFloat64:
+		return append(dst, "-Inf"...)
+	}
+	return strconv.AppendFloat(dst, v, 'g', -1, 64)
+}
+
+// FormatFloat is AppendFloat as a string: also the value of a label le or
+// quantile.
+func FormatFloat(v float64) string { return string(AppendFloat(nil, v)) }

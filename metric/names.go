@@ -1,0 +1,75 @@
+package metric
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+)
+
+// Errors of names and labels; match them with errors.Is.
+var (
+	ErrInvalidName   = errors.New("invalid metric name")
+	ErrInvalidLabel  = errors.New("invalid label name")
+	ErrReservedLabel = errors.New("reserved label name")
+)
+
+// Bounds of what a definition or a series may carry, in bytes unless said
+// otherwise. They keep each record of a file within one block
+// (docs/format.md, "Bounds").
+const (
+	MaxNameLen       = 1024 // metric, label and state names, and units
+	MaxHelpLen       = 8192
+	MaxLabelValueLen = 4096
+	MaxLabels        = 64   // labels of a series
+	MaxBounds        = 1024 // finite bucket bounds of a histogram
+	MaxStates        = 256  // states of an enum
+)
+
+// IsLegacyName reports whether s is a metric name without need of quotes:
+// [a-zA-Z_:][a-zA-Z0-9_:]*.
+func IsLegacyName(s string) bool {
+	for i := 0; i < len(s); i++ {
+		if c := s[i]; !isLetter(c) && c != ':' && (i == 0 || c < '0' || c > '9') {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// IsLegacyLabelName reports whether s is a label name without need of quotes:
+// [a-zA-Z_][a-zA-Z0-9_]*.
+func IsLegacyLabelName(s string) bool { return IsLegacyName(s) && !strings.Contains(s, ":") }
+
+func isLetter(c byte) bool { return c|0x20 >= 'a' && c|0x20 <= 'z' || c == '_' }
+
+// CheckName returns an error unless s may name a metric: UTF-8, not empty, at
+// most MaxNameLen (Prometheus 3, "UTF-8 in metric and label names").
+func CheckName(s string) error {
+	switch {
+	case s == "":
+		return fmt.Errorf("%w: it is empty", ErrInvalidName)
+	case len(s) > MaxNameLen:
+		return fmt.Errorf("%w: %.40q… has %d bytes, the most is %d", ErrInvalidName, s, len(s), MaxNameLen)
+	case !utf8.ValidString(s):
+		return fmt.Errorf("%w: %q is not UTF-8", ErrInvalidName, s)
+	}
+	return nil
+}
+
+// CheckLabelName returns an error unless s may name a label: UTF-8, not
+// empty, at most MaxNameLen, and not beginning with two underscores, which
+// Prometheus keeps for itself.
+func CheckLabelName(s string) error {
+	switch {
+	case s == "":
+		return fmt.Errorf("%w: it is empty", ErrInvalidLabel)
+	case len(s) > MaxNameLen:
+		return fmt.Errorf("%w: %.40q… has %d bytes, the most is %d", ErrInvalidLabel, s, len(s), MaxNameLen)
+	case !utf8.ValidString(s):
+		return fmt.Errorf("%w: %q is not UTF-8", ErrInvalidLabel, s)
+	case strings.HasPrefix(s, "__"):
+		return fmt.Errorf("%w: %q begins with __", ErrReservedLabel, s)
+	}
+	return nil
+}

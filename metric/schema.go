@@ -1,0 +1,162 @@
+package metric
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"unicode/utf8"
+)
+
+// ErrInvalidSchema is the root of the errors that have no sentinel of their
+// own: no help, unsorted buckets, no states.
+var ErrInvalidSchema = errors.New("invalid metric definition")
+
+// Schema is the definition of a family: all that its series have in common.
+// In a file it is stored once.
+type Schema struct {
+	Name   string // without _total and _info
+	Help   string
+	Unit   string
+	Type   Type
+	Mode   Mode     // gauges and state sets
+	Labels []string // names of the variable labels, in the order of their values
+	Const  Labels   // labels with the same value on every series
+
+	Bounds []float64 // histogram: finite upper bounds, ascending
+	States []string  // state set: the first is the initial one
+}
+
+// Check returns an error that names the metric and what is wrong with it, or
+// nil. It matches ErrInvalidName, ErrInvalidLabel, ErrReservedLabel or
+// ErrInvalidSchema.
+func (s *Schema) Check() error {
+	if err := CheckName(s.Name); err != nil {
+		return err
+	}
+	if err := s.checkLabels(); err != nil {
+		return fmt.Errorf("metric %q: %w", s.Name, err)
+	}
+	if err := s.checkType(); err != nil {
+		return fmt.Errorf("metric %q: %w: %w", s.Name, ErrInvalidSchema, err)
+	}
+	return nil
+}
+
+func (s *Schema) checkLabels() error {
+	names := slices.Clone(s.Labels)
+	for _, l := range s.Const {
+		names = append(names, l.Name)
+		if !utf8.ValidString(l.Value) || len(l.Value) > MaxLabelValueLen {
+			return fmt.Errorf("%w: the value of const label %q is not UTF-8 or longer than %d bytes", ErrInvalidLabel, l.Name, MaxLabelValueLen)
+		}
+	}
+	if len(names) > MaxLabels {
+		return fmt.Errorf("%w: %d labels, the most is %d", ErrInvalidLabel, len(names), MaxLabels)
+	}
+	slices.Sort(names)
+	for i, n := range names {
+		if err := CheckLabelName(n); err != nil {
+			return err
+		}
+		if i > 0 && names[i-1] == n {
+			return fmt.Errorf("%w: %q is given twice", ErrInvalidLabel, n)
+		}
+		if reserved := s.reservedLabel(); n == reserved {
+			return fmt.Errorf("%w: %q is what a %s writes itself", ErrReservedLabel, n, s.Type)
+		}
+	}
+	return nil
+}
+
+func (s *Schema) reservedLabel() string {
+	switch s.Type {
+	case Histogram, GaugeHistogram:
+		return "le"
+	case Summary:
+		return "quantile"
+	case StateSet:
+		return s.Name
+	}
+	return ""
+}
+
+func (s *Schema) checkType() error {
+	switch {
+	case !s.Type.Valid():
+		return fmt.Errorf("unknown type %d", s.Type)
+	case !s.Mode.Valid():
+		return fmt.Errorf("unknown gauge mode %d", s.Mode)
+	case len(s.Help) > MaxHelpLen:
+		return fmt.Errorf("its help has %d bytes, the most is %d", len(s.Help), MaxHelpLen)
+	case !utf8.ValidString(s.Help) || !utf8.ValidString(s.Unit):
+		return errors.New("its help or unit is not UTF-8")
+	case len(s.Unit) > MaxNameLen:
+		return fmt.Errorf("its unit has %d bytes, the most is %d", len(s.Unit), MaxNameLen)
+	}
+	switch s.Type {
+	case Histogram:
+		return checkBounds(s.Bounds)
+	case StateSet:
+		return checkStates(s.States)
+	}
+	return nil
+}
+
+func checkBounds(bounds []float64) error {
+	if len(bounds) == 0 || len(bounds) > MaxBounds {
+		return fmt.Errorf("%d bucket bounds, from 1 to %d are possible", len(bounds), MaxBounds)
+	}
+	for i, b := range bounds {
+		if math.IsNaN(b) || math.IsInf(b, 0) {
+			return fmt.Errorf("bucket bound %d is %v, only +Inf as the last is possible", i, b)
+		}
+		if i > 0 && b <= bounds[i-1] {
+			return fmt.Errorf("bucket bounds must ascend: %v follows %v", b, bounds[i-1])
+		}
+	}
+	return nil
+}
+
+func checkStates(states []string) error {
+	if len(states) == 0 || len(states) > MaxStates {
+		return fmt.Errorf("%d states, from 1 to %d are possible", len(states), MaxStates)
+	}
+	for i, st := range states {
+		if !utf8.ValidString(st) || len(st) > MaxNameLen {
+			return fmt.Errorf("state %d is not UTF-8 or longer than %d bytes", i, MaxNameLen)
+		}
+		if slices.Contains(states[:i], st) {
+			return fmt.Errorf("state %q is given twice", st)
+		}
+	}
+	return nil
+}
+
+// Equal reports whether both define the same metric.
+func (s *Schema) Equal(o *Schema) bool {
+	return s.Name == o.Name && s.Help == o.Help && s.Unit == o.Unit && s.Type == o.Type && s.Mode == o.Mode &&
+		slices.Equal(s.Labels, o.Labels) && s.Const.Equal(o.Const) &&
+		slices.Equal(s.Bounds, o.Bounds) && slices.Equal(s.States, o.States)
+}
+
+// SampleNames returns every name under which a family of that name and type
+// can appear in an exposition, the family's own included: what two families
+// must not share (OpenMetrics 1.0, "MetricFamily").
+func SampleNames(name string, t Type) []string {
+	suffixes := map[Type][]string{
+		Counter:        {"", "_total", "_created"},
+		Histogram:      {"", "_bucket", "_sum", "_count", "_created"},
+		GaugeHistogram: {"", "_bucket", "_gsum", "_gcount"},
+		Summary:        {"", "_sum", "_count", "_created"},
+		Info:           {"", "_info"},
+	}[t]
+	if suffixes == nil {
+		return []string{name}
+	}
+	names := make([]string, len(suffixes))
+	for i, suffix := range suffixes {
+		names[i] = name + suffix
+	}
+	return names
+}

@@ -1,0 +1,86 @@
+package metric
+
+import "fmt"
+
+// Type is the type of a family, after OpenMetrics 1.0 section "Metric Types".
+// Its values are written into files: they are append-only.
+type Type uint8
+
+const (
+	Unknown Type = iota
+	Counter
+	Gauge
+	Histogram
+	Summary
+	Info
+	StateSet // what multiproc calls an Enum
+	GaugeHistogram
+
+	numTypes
+)
+
+var typeNames = [numTypes]string{
+	"unknown", "counter", "gauge", "histogram", "summary", "info", "stateset", "gaugehistogram",
+}
+
+// String returns the type's name as OpenMetrics writes it.
+func (t Type) String() string {
+	if t < numTypes {
+		return typeNames[t]
+	}
+	return fmt.Sprintf("type(%d)", uint8(t))
+}
+
+// Valid reports whether t is one of the types above.
+func (t Type) Valid() bool { return t < numTypes }
+
+// Mode says how the values that several processes gave one gauge merge into
+// what a scrape shows. Its values are written into files: they are
+// append-only. The zero value is ModeAll, the default.
+type Mode uint8
+
+const (
+	ModeAll            Mode = iota // one series per process, dead ones included
+	ModeLiveAll                    // one series per live process
+	ModeMin                        // the smallest value
+	ModeLiveMin                    // the smallest value of a live process
+	ModeMax                        // the largest value
+	ModeLiveMax                    // the largest value of a live process
+	ModeSum                        // the sum
+	ModeLiveSum                    // the sum over live processes
+	ModeMostRecent                 // the value that was set last
+	ModeLiveMostRecent             // the value that a live process set last
+
+	numModes
+)
+
+var modeNames = [numModes]string{
+	"all", "liveall", "min", "livemin", "max", "livemax", "sum", "livesum", "mostrecent", "livemostrecent",
+}
+
+// String returns the mode's name as client_python writes it.
+func (m Mode) String() string {
+	if m < numModes {
+		return modeNames[m]
+	}
+	return fmt.Sprintf("mode(%d)", uint8(m))
+}
+
+// Valid reports whether m is one of the modes above.
+func (m Mode) Valid() bool { return m < numModes }
+
+// Live reports whether only live processes take part.
+func (m Mode) Live() bool { return m < numModes && m%2 == 1 }
+
+// Base returns the mode without its live restriction: ModeSum for ModeLiveSum.
+func (m Mode) Base() Mode { return m &^ 1 }
+
+// ParseMode returns the mode of that name.
+func ParseMode(name string) (Mode, error) {
+	for m, n := range modeNames {
+		if n == name {
+			return Mode(m), nil
+		}
+	}
+	return 0, fmt.Errorf("metric: unknown gauge mode %q", name)
+}

@@ -1,0 +1,46 @@
+package mmapstore
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Errors of opening a file for reading: what the file is.
+var (
+	// ErrForeign: the file is not one of ours.
+	ErrForeign = errors.New("not a multiprom file")
+	// ErrUnsupported: a newer version wrote the file.
+	ErrUnsupported = errors.New("unsupported version of the file format")
+	// ErrCorrupt: the file is ours and damaged. The error is a *CorruptionError.
+	ErrCorrupt = errors.New("corrupt file")
+	// ErrNotTrusted: not a regular file, or of a user whose files are not read.
+	ErrNotTrusted = errors.New("file is not trusted")
+	// ErrTooBig: the file is larger than the reader's cap.
+	ErrTooBig = errors.New("file is too big")
+)
+
+// Errors of writing.
+var (
+	// ErrRecordTooLarge: a definition or the labels of a series do not fit a block.
+	ErrRecordTooLarge = errors.New("record does not fit a block")
+	// ErrFull: the file cannot grow: no space, quota, or size limit.
+	ErrFull = errors.New("store cannot grow")
+	// ErrClosed: the store was closed.
+	ErrClosed = errors.New("store is closed")
+	// ErrLocked: a process holds the file's lock, so it is alive.
+	ErrLocked = errors.New("process is alive")
+)
+
+// CorruptionError says where a file is damaged. It matches ErrCorrupt.
+type CorruptionError struct {
+	Path   string
+	Offset int64 // in bytes from the start of the file
+	Reason string
+}
+
+func (e *CorruptionError) Error() string {
+	return fmt.Sprintf("%s: offset %d: %s", e.Path, e.Offset, e.Reason)
+}
+
+// Is reports whether target is ErrCorrupt.
+func (e *CorruptionError) Is(target error) bool { return target == ErrCorrupt }

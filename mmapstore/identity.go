@@ -1,0 +1,62 @@
+package mmapstore
+
+import (
+	"crypto/rand"
+	"os"
+	"strconv"
+	"time"
+)
+
+// Identity is what the operating system says of this process.
+type Identity struct {
+	PID          int
+	StartTime    uint64 // clock ticks since boot, 0 when unknown
+	BootID       [16]byte
+	PIDNamespace uint64 // 0 when unknown
+}
+
+// Options of a store. The zero value is useful.
+type Options struct {
+	// Label is the process label, the value of the label pid in the merged
+	// view: at most 128 bytes of UTF-8, the rest is cut off. Default: the pid.
+	Label string
+	// MaxBytes bounds the file. Default 1 GiB, of which only what is used is
+	// allocated.
+	MaxBytes int64
+	// Mode of the file. Default 0600.
+	Mode os.FileMode
+	// Now is the clock for creation times. Default time.Now.
+	Now func() time.Time
+	// Identity tells who this process is. Default: asked of the system.
+	Identity func() Identity
+}
+
+func (o Options) withDefaults() Options {
+	if o.MaxBytes <= 0 {
+		o.MaxBytes = 1 << 30
+	}
+	if o.Mode == 0 {
+		o.Mode = 0o600
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Identity == nil {
+		o.Identity = CurrentIdentity
+	}
+	return o
+}
+
+// header returns the header of a new file of this process.
+func (o *Options) header() Header {
+	id := o.Identity()
+	h := Header{
+		Version: formatVersion, Created: o.Now(), PID: id.PID, StartTime: id.StartTime,
+		BootID: id.BootID, PIDNamespace: id.PIDNamespace, Label: truncateUTF8(o.Label, maxLabelLen),
+	}
+	if h.Label == "" {
+		h.Label = strconv.Itoa(h.PID)
+	}
+	rand.Read(h.Incarnation[:]) // never fails, see its documentation
+	return h
+}

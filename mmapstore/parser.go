@@ -1,0 +1,230 @@
+package mmapstore
+
+import (
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/multiprom/multiprom/metric"
+)
+
+// maxDamageDetails bounds what a hostile file can make a reader keep.
+const maxDamageDetails = 16
+
+// parser turns blocks into families and series, and remembers how far it
+// came in each block.
+type parser struct {
+	path       string
+	started    bool
+	generation uint64
+	epoch      int
+	read       []uint64 // per block: the offset up to which it was parsed; 0 for not begun
+	scratch    []uint64 // one record
+
+	// Of the refresh that is under way.
+	blocks [][]byte
+	last   bool // there are no blocks behind these
+	later  bool // a record refers to a block behind these
+
+	families map[uint32]*metric.Schema
+	order    []*metric.Schema
+	series   []SeriesInfo
+	damage   []CorruptionError
+	damaged  int
+	unknown  int
+}
+
+// refresh reads records until the generation holds still. A writer that
+// removes series all the time can make it give up; Reader.Unchanged then says
+// no, and the caller tries again.
+//
+// later says that a record refers to a block behind those given: the caller
+// calls again with more, or with last set when there are none.
+func (p *parser) refresh(blocks [][]byte, last bool) (later bool) {
+	p.blocks, p.last = blocks, last
+	for range 16 {
+		p.later = false
+		generation := loadWord(blocks[0], offGeneration)
+		if !p.started || generation != p.generation {
+			p.restart(generation)
+		}
+		for i, b := range blocks {
+			if p.block(i, b); p.later {
+				return true
+			}
+		}
+		if loadWord(blocks[0], offGeneration) == generation {
+			break
+		}
+	}
+	return false
+}
+
+func (p *parser) restart(generation uint64) {
+	*p = parser{
+		path: p.path, started: true, generation: generation, epoch: p.epoch + 1,
+		families: map[uint32]*metric.Schema{}, scratch: p.scratch, blocks: p.blocks, last: p.last,
+	}
+}
+
+func (p *parser) damageAt(block int, off uint64, format string, args ...any) {
+	p.damaged++
+	if len(p.damage) < maxDamageDetails {
+		p.damage = append(p.damage, CorruptionError{
+			Path: p.path, Offset: int64(block)<<blockShift + int64(off), Reason: fmt.Sprintf(format, args...),
+		})
+	}
+}
+
+// unreadable is the offset of a block that is not parsed again.
+const unreadable = BlockSize
+
+func (p *parser) block(i int, b []byte) {
+	if i == len(p.read) {
+		p.read = append(p.read, p.begin(i, b))
+	}
+	off := p.read[i]
+	if off >= unreadable {
+		return
+	}
+	header, _ := blockStart(i)
+	used := loadWord(b, header+offBlockUsed)
+	if used > BlockSize {
+		p.damageAt(i, header+offBlockUsed, "%d bytes in use of a block of %d", used, BlockSize)
+		used = BlockSize
+	}
+	for off < used {
+		n := p.record(i, b, off, used)
+		if p.later {
+			break
+		}
+		if n == 0 {
+			off = unreadable
+			break
+		}
+		off += n
+	}
+	p.read[i] = off
+}
+
+// begin checks a block's header and returns where its records begin.
+func (p *parser) begin(i int, b []byte) uint64 {
+	header, start := blockStart(i)
+	kind, index := le.Uint32(b[header+offBlockKind:]), le.Uint32(b[header+offBlockIndex:])
+	switch {
+	case index != uint32(i):
+		p.damageAt(i, header+offBlockIndex, "block %d says that it is block %d", i, index)
+		return unreadable
+	case kind == blockMeta:
+		return start
+	case kind != blockCells:
+		p.unknown++
+		return unreadable
+	}
+	return unreadable // cells have no records
+}
+
+// record reads the record at off and returns its length, or 0 where the rest
+// of the block cannot be read.
+func (p *parser) record(block int, b []byte, off, used uint64) uint64 {
+	if used-off < offFamID {
+		p.damageAt(block, off, "a record begins %d bytes before the end", used-off)
+		return 0
+	}
+	n := uint64(le.Uint32(b[off+offRecLen:]))
+	if n < offFamID || n%8 != 0 || n > used-off {
+		p.damageAt(block, off, "a record of %d bytes, %d are left", n, used-off)
+		return 0
+	}
+	switch kind := le.Uint16(b[off+offRecKind:]); {
+	case kind != kindFamily && kind != kindSeries:
+		p.unknown++
+		return n
+	case loadState(b, off+offRecState) != stateLive:
+		return n
+	}
+	// Word by word: the writer may reuse a removed record while we look.
+	p.scratch = p.scratch[:0]
+	src := words(b, off, int(n/8))
+	for i := range src {
+		p.scratch = append(p.scratch, atomic.LoadUint64(&src[i]))
+	}
+	rec := wordBytes(p.scratch)
+	if recordCRC(rec) != le.Uint32(rec[offRecCRC:]) {
+		p.damageAt(block, off, "record checksum does not match")
+		return n
+	}
+	var err error
+	if le.Uint16(rec[offRecKind:]) == kindFamily {
+		err = p.family(rec)
+	} else {
+		err = p.oneSeries(rec, int64(block)<<blockShift+int64(off))
+	}
+	switch {
+	case errors.Is(err, errLater) && !p.last:
+		p.later = true
+		return 0
+	case err != nil:
+		p.damageAt(block, off, "%v", err)
+	}
+	return n
+}
+
+func (p *parser) family(rec []byte) error {
+	id, schema, err := decodeFamily(rec)
+	if err != nil {
+		return err
+	}
+	if _, ok := p.families[id]; ok {
+		return fmt.Errorf("family %d is defined twice", id)
+	}
+	p.families[id] = schema
+	p.order = append(p.order, schema)
+	return nil
+}
+
+func (p *parser) oneSeries(rec []byte, offset int64) error {
+	r, err := decodeSeries(rec)
+	if err != nil {
+		return err
+	}
+	schema, ok := p.families[r.family]
+	if !ok {
+		return fmt.Errorf("a series of family %d, which is not defined", r.family)
+	}
+	if len(r.values) != len(schema.Labels) {
+		return fmt.Errorf("a series of %s with %d label values, not %d", schema.Name, len(r.values), len(schema.Labels))
+	}
+	w, err := p.cells(r.cells, WordsPerSeries(schema))
+	if err != nil {
+		return err
+	}
+	p.series = append(p.series, SeriesInfo{
+		Family: schema, Values: r.values, Extra: r.extra, Created: time.Unix(0, r.created), Offset: offset, Words: w,
+	})
+	return nil
+}
+
+// errLater: the words lie in a block that was published after the list of
+// blocks was taken.
+var errLater = errors.New("its words lie behind the last block")
+
+// cells finds the n words at that index of the file.
+func (p *parser) cells(index uint32, n int) ([]uint64, error) {
+	if n == 0 {
+		return nil, nil
+	}
+	block, off := uint64(index)*8>>blockShift, uint64(index)*8&(BlockSize-1)
+	if block >= uint64(len(p.blocks)) {
+		return nil, errLater
+	}
+	b := p.blocks[block]
+	if block == 0 || le.Uint32(b[offBlockKind:]) != blockCells {
+		return nil, fmt.Errorf("its words lie in block %d, which holds none", block)
+	}
+	if used := loadWord(b, offBlockUsed); off < blockHeaderSize || off+uint64(8*n) > min(used, BlockSize) {
+		return nil, fmt.Errorf("its %d words at %d lie outside the used part of block %d", n, off, block)
+	}
+	return words(b, off, n), nil
+}

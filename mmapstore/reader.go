@@ -1,0 +1,303 @@
+package mmapstore
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/edsrzf/mmap-go"
+
+	"github.com/multiprom/multiprom/metric"
+)
+
+// ReadOptions bound what Open accepts. The zero value is useful.
+type ReadOptions struct {
+	// Trusted says whose files are read, by uid. Default: everybody's.
+	Trusted func(uid int) bool
+	// MaxBytes is the size above which a file is not read. Default 1 GiB.
+	MaxBytes int64
+}
+
+// SeriesInfo is a live series as a reader sees it.
+type SeriesInfo struct {
+	Family  *metric.Schema
+	Values  []string      // of the family's variable labels, in their order
+	Extra   metric.Labels // an info's content
+	Created time.Time
+	Offset  int64 // of its record in the file
+	// Words are the live cells: they change while they are read. Access them
+	// atomically and within Guard; they are valid until Close.
+	Words []uint64
+}
+
+// Labels returns all labels of the series: constant, variable and further
+// ones, sorted.
+func (s *SeriesInfo) Labels() metric.Labels {
+	ls := make(metric.Labels, 0, len(s.Family.Const)+len(s.Values)+len(s.Extra))
+	ls = append(ls, s.Family.Const...)
+	for i, v := range s.Values {
+		ls = append(ls, metric.Label{Name: s.Family.Labels[i], Value: v})
+	}
+	ls = append(ls, s.Extra...)
+	ls.Sort()
+	return ls
+}
+
+// source is where a reader's blocks come from.
+type source interface {
+	// blocks returns the first n blocks; they stay valid until close.
+	blocks(n int) ([][]byte, error)
+	locked(kind Liveness) (bool, error)
+	freeze()
+	close() error
+}
+
+// Reader reads one store, whole or record by record as it grows. It belongs
+// to one goroutine at a time.
+type Reader struct {
+	path   string
+	header Header
+	src    source
+	blocks [][]byte
+	parser parser
+}
+
+// Open opens a file for reading. The error matches ErrForeign,
+// ErrUnsupported, ErrCorrupt, ErrNotTrusted, ErrTooBig or one of package fs.
+func Open(path string, opts ReadOptions) (*Reader, error) {
+	f, err := openRegular(path)
+	if err != nil {
+		return nil, err
+	}
+	r, err := open(f, path, opts)
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return r, nil
+}
+
+func open(f *os.File, path string, opts ReadOptions) (*Reader, error) {
+	size, err := checkFile(f, path, opts)
+	if err != nil {
+		return nil, err
+	}
+	b := make([]byte, headerSize)
+	n, err := f.ReadAt(b, 0)
+	if err != nil && n < len(magic) && size >= headerSize {
+		return nil, fmt.Errorf("mmapstore: read header: %w", err)
+	}
+	if size == 0 {
+		return nil, &CorruptionError{Path: path, Reason: "the file is empty"}
+	}
+	h, err := decodeHeader(b[:n])
+	var c *CorruptionError
+	switch {
+	case errors.As(err, &c):
+		c.Path = path
+		return nil, c
+	case err != nil:
+		return nil, fmt.Errorf("%s: %w", path, err)
+	case h.FileName() != filepath.Base(path):
+		return nil, fmt.Errorf("%s: %w: a copy or link of %s", path, ErrForeign, h.FileName())
+	case size < BlockSize:
+		return nil, &CorruptionError{Path: path, Offset: size, Reason: "the file ends within its first block"}
+	}
+	src := &mappedFile{f: f, path: path, ext: extents{f: f, prot: mmap.RDONLY}}
+	r := newReader(h, path, src)
+	if r.blocks, err = src.blocks(1); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+func checkFile(f *os.File, path string, opts ReadOptions) (size int64, err error) {
+	info, err := f.Stat()
+	if err != nil {
+		return 0, err
+	}
+	limit := opts.MaxBytes
+	if limit <= 0 {
+		limit = 1 << 30
+	}
+	switch {
+	case !info.Mode().IsRegular():
+		return 0, fmt.Errorf("%w: %s is not a regular file", ErrNotTrusted, path)
+	case opts.Trusted != nil && !opts.Trusted(ownerUID(info)):
+		return 0, fmt.Errorf("%w: %s belongs to uid %d", ErrNotTrusted, path, ownerUID(info))
+	case info.Size() > limit:
+		return 0, fmt.Errorf("%w: %s has %d bytes, the cap is %d", ErrTooBig, path, info.Size(), limit)
+	}
+	return info.Size(), nil
+}
+
+func newReader(h Header, path string, src source) *Reader {
+	return &Reader{path: path, header: h, src: src, parser: parser{path: path}}
+}
+
+// Path returns the file's path, empty for a store on the heap.
+func (r *Reader) Path() string { return r.path }
+
+// Header returns whose file it is.
+func (r *Reader) Header() Header { return r.header }
+
+// Refresh reads what was published since the last call. Damage is not an
+// error, see Damaged: all else is read. A *CorruptionError says that the file
+// as a whole can no longer be read; what was read before is then stale.
+func (r *Reader) Refresh() error {
+	return Guard(r.path, func() error {
+		for last := false; ; {
+			if err := r.takeBlocks(); err != nil {
+				return err
+			}
+			if !r.parser.refresh(r.blocks, last) {
+				return nil
+			}
+			// The block that is missing was published meanwhile, or never.
+			last = int(r.word(offBlocks)) <= len(r.blocks)
+		}
+	})
+}
+
+// takeBlocks makes all published blocks readable.
+func (r *Reader) takeBlocks() (err error) {
+	if len(r.blocks) == 0 {
+		if r.blocks, err = r.src.blocks(1); err != nil {
+			return err
+		}
+	}
+	n := r.word(offBlocks)
+	if n == 0 || n > maxBlocks {
+		return &CorruptionError{Path: r.path, Offset: offBlocks, Reason: fmt.Sprintf("%d blocks are not possible", n)}
+	}
+	if int(n) > len(r.blocks) {
+		if r.blocks, err = r.src.blocks(int(n)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// maxBlocks keeps offsets / 8 within 32 bits.
+const maxBlocks = 1 << (32 + 3 - blockShift)
+
+// Unchanged reports whether the meaning of what Refresh read still holds: when
+// it does after values were read, these values belong to these series.
+func (r *Reader) Unchanged() bool {
+	return r.blocks != nil && loadWord(r.blocks[0], offGeneration) == r.parser.generation
+}
+
+// Epoch counts how often Refresh began again because a record's meaning had
+// changed. While it stays the same, Series only grows.
+func (r *Reader) Epoch() int { return r.parser.epoch }
+
+// Families returns the definitions, in the order of their declaration.
+func (r *Reader) Families() []*metric.Schema { return r.parser.order }
+
+// Series returns the live series, in the order of their records. The slice
+// is valid until the next Refresh.
+func (r *Reader) Series() []SeriesInfo { return r.parser.series }
+
+// Damaged returns what Refresh left out, the first few in detail, and how
+// many there are in all.
+func (r *Reader) Damaged() ([]CorruptionError, int) { return r.parser.damage, r.parser.damaged }
+
+// Unknown returns how many records of unknown kinds were skipped.
+func (r *Reader) Unknown() int { return r.parser.unknown }
+
+// Count returns one of the header's counters. Call it within Guard.
+func (r *Reader) Count(c Counter) uint64 { return r.word(uint64(c)) }
+
+// Closed reports whether the writer has closed its store. Call it within Guard.
+func (r *Reader) Closed() bool { return r.word(offClosed) != 0 }
+
+// Marked reports whether the process was marked dead by force. Call it within
+// Guard.
+func (r *Reader) Marked() bool { return r.word(offMarked) != 0 }
+
+func (r *Reader) word(off uint64) uint64 {
+	if r.blocks == nil {
+		return 0
+	}
+	return loadWord(r.blocks[0], off)
+}
+
+// Bytes returns how many bytes of the file are in use.
+func (r *Reader) Bytes() int64 { return int64(len(r.blocks)) << blockShift }
+
+// Locked reports whether the writer holds the file's lock, that is lives.
+// Where the header says that there is no lock, the answer is yes.
+func (r *Reader) Locked() (bool, error) { return r.src.locked(r.header.Liveness) }
+
+// Freeze gives back the file's descriptor once the writer is dead: what is
+// mapped stays readable and Locked answers no.
+func (r *Reader) Freeze() { r.src.freeze() }
+
+// Close gives back the mapping and the descriptor. Words must not be used any more.
+func (r *Reader) Close() error { return r.src.close() }
+
+// mappedFile is the source of Open.
+type mappedFile struct {
+	f    *os.File // nil once frozen
+	path string
+	ext  extents
+	list [][]byte
+}
+
+func (m *mappedFile) blocks(n int) ([][]byte, error) {
+	if m.f == nil {
+		return m.list, nil // a dead writer publishes nothing more
+	}
+	info, err := m.f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if info.Size() < int64(n)<<blockShift {
+		return nil, &CorruptionError{
+			Path: m.path, Offset: info.Size(),
+			Reason: fmt.Sprintf("the file is truncated: %d bytes of %d", info.Size(), int64(n)<<blockShift),
+		}
+	}
+	if err := m.ext.cover(uint64(n) << blockShift); err != nil {
+		return nil, fmt.Errorf("%s: %w", m.path, err)
+	}
+	for i := len(m.list); i < n; i++ {
+		m.list = append(m.list, m.ext.block(i))
+	}
+	return m.list, nil
+}
+
+func (m *mappedFile) locked(kind Liveness) (bool, error) {
+	if m.f == nil {
+		return false, nil
+	}
+	return lockHeld(m.f, kind)
+}
+
+func (m *mappedFile) freeze() {
+	if m.f != nil {
+		m.f.Close()
+		m.f = nil
+	}
+}
+
+func (m *mappedFile) close() error {
+	m.freeze()
+	m.list = nil
+	return m.ext.unmap()
+}
+
+// memory is the source of Store.Reader.
+type memory struct{ store *Store }
+
+func (m *memory) blocks(int) ([][]byte, error) {
+	m.store.mu.Lock()
+	defer m.store.mu.Unlock()
+	return m.store.blocks[:len(m.store.blocks):len(m.store.blocks)], nil
+}
+
+func (m *memory) locked(Liveness) (bool, error) { return true, nil }
+func (m *memory) freeze()                       {}
+func (m *memory) close() error                  { return nil }

@@ -1,0 +1,113 @@
+package mmapstore
+
+import (
+	"runtime"
+	"sync/atomic"
+	"time"
+)
+
+// Series is the handle of one label set in a store. While anybody holds it,
+// its words belong to it, also after Remove.
+//
+// A caller that keeps only the words must keep the Series reachable while it
+// uses them (runtime.KeepAlive behind the last access).
+type Series struct {
+	store  *Store
+	family *Family
+	words  []uint64
+	slot   freeSlot
+	lost   bool
+	gone   atomic.Bool
+}
+
+// Words returns the cells, laid out as docs/format.md says. Access them
+// atomically only.
+func (s *Series) Words() []uint64 { return s.words }
+
+// Lost reports whether the words lie on the heap, because the file was full:
+// no reader sees them.
+func (s *Series) Lost() bool { return s.lost }
+
+// Restart publishes a new created time, then calls zero, which sets the
+// words back, then tells readers. Updates that run meanwhile are counted
+// before or after it.
+func (s *Series) Restart(t time.Time, zero func(words []uint64)) {
+	s.store.mu.Lock()
+	defer s.store.mu.Unlock()
+	if !s.lost && !s.gone.Load() {
+		storeWord(s.slot.rec.block, s.slot.rec.off+offSerCreated, created(t))
+	}
+	zero(s.words)
+	s.store.changed()
+}
+
+// Remove takes the series out of what readers see. Its words are used for
+// another series once the handle is unreachable; until then updates through
+// it go nowhere. Removing twice does nothing.
+func (s *Series) Remove() {
+	if s.gone.Swap(true) || s.lost {
+		return
+	}
+	s.store.mu.Lock()
+	storeState(s.slot.rec.block, s.slot.rec.off+offRecState, stateRemoved)
+	s.store.changed()
+	s.store.mu.Unlock()
+	runtime.AddCleanup(s, s.family.release, s.slot)
+}
+
+// freeSlot is a removed record with its words.
+type freeSlot struct {
+	rec   place
+	cells cells
+	size  int // bytes of the record
+}
+
+// maxFreeScan bounds the search for a fitting slot.
+const maxFreeScan = 64
+
+func (f *Family) release(slot freeSlot) {
+	f.store.mu.Lock()
+	defer f.store.mu.Unlock()
+	f.free = append(f.free, slot)
+}
+
+// takeFree returns a slot whose record has room for size bytes.
+func (f *Family) takeFree(size int) (freeSlot, bool) {
+	for i := len(f.free) - 1; i >= 0 && i >= len(f.free)-maxFreeScan; i-- {
+		if slot := f.free[i]; slot.size >= size {
+			last := len(f.free) - 1
+			f.free[i] = f.free[last]
+			f.free = f.free[:last]
+			return slot, true
+		}
+	}
+	return freeSlot{}, false
+}
+
+// reuse publishes r in the place of a removed series. Readers that knew the
+// old one see the generation move, and begin again.
+func (s *Store) reuse(f *Family, slot freeSlot, r seriesRecord) (*Series, error) {
+	r.cells = slot.cells.index
+	rec, err := r.encode(slot.size)
+	if err != nil {
+		return nil, err
+	}
+	initWords(f.schema, slot.cells.words)
+	s.rewrite(slot.rec, rec)
+	return &Series{store: s, family: f, words: slot.cells.words, slot: slot}, nil
+}
+
+// rewrite replaces the bytes of a removed record of the same length, word by
+// word, and publishes it. Its length and kind stay; the state goes live last.
+func (s *Store) rewrite(at place, rec []byte) {
+	dst := words(at.block, at.off, len(rec)/8)
+	const stateWord = offRecCRC / 8 // the word of checksum and state
+	for i := range dst {
+		if i != stateWord {
+			atomic.StoreUint64(&dst[i], le.Uint64(rec[8*i:]))
+		}
+	}
+	crc := le.Uint32(rec[offRecCRC:])
+	atomic.StoreUint64(&dst[stateWord], uint64(stateLive)<<32|uint64(crc))
+	s.changed()
+}

@@ -1,0 +1,293 @@
+package mmapstore
+
+import (
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+	"unicode/utf8"
+
+	"github.com/multiprom/multiprom/metric"
+)
+
+// Store is the writing side: one process's families and series.
+//
+// Invariants:
+//  1. A block never moves and is never given back: words stay valid for ever.
+//  2. What lies behind a block's used word is not read by anybody, so that it
+//     may be written in any order; storing used publishes it.
+//  3. Only the holder of mu stores used, blocks, states and the generation.
+type Store struct {
+	// Immutable after the constructor.
+	path   string // empty on the heap
+	opts   Options
+	header Header
+	first  []byte // block 0, with the mutable words of the file header
+
+	mu       sync.Mutex
+	backing  backing
+	blocks   [][]byte
+	meta     cursor // where the next record goes
+	cells    cursor // where the next words go
+	families []*Family
+	closed   bool
+}
+
+// cursor is the free rest of the block that is being filled.
+type cursor struct {
+	block []byte
+	index int    // of the block in the file
+	used  uint64 // offset in the block
+}
+
+func (c *cursor) room() uint64 { return uint64(len(c.block)) - c.used }
+
+// take moves the cursor over n bytes and returns where they begin.
+func (c *cursor) take(n int) (off uint64) {
+	off = c.used
+	c.used += uint64(n)
+	return off
+}
+
+// publish makes everything before the cursor visible to readers.
+func (c *cursor) publish() {
+	header, _ := blockStart(c.index)
+	storeWord(c.block, header+offBlockUsed, c.used)
+}
+
+// Family is a definition in a store, from AddFamily.
+type Family struct {
+	store  *Store
+	schema *metric.Schema
+	id     uint32
+	lost   bool       // its record did not fit the file: all series on the heap
+	free   []freeSlot // removed series whose handles are gone, guarded by store.mu
+}
+
+// Schema returns the definition, which must not be changed.
+func (f *Family) Schema() *metric.Schema { return f.schema }
+
+// Counter names one of the counters in the file's header.
+type Counter uint64
+
+// The counters of a header (docs/format.md, "File header").
+const (
+	InvalidUpdates Counter = offInvalid   // dropped updates: negative, NaN, wrong mode
+	OverflowSeries Counter = offOverflow  // new series sent to an overflow series
+	FallbackSeries Counter = offFallback  // series on the heap because the file is full
+	DiscardedCalls Counter = offDiscarded // lookups with wrong labels
+)
+
+// format writes the headers of a new store into its first block.
+func (s *Store) format(h Header, first []byte) {
+	s.header, s.first = h, first
+	s.blocks = [][]byte{first}
+	s.meta = startBlock(first, 0, blockMeta)
+	h.encode(first[:headerSize])
+	storeWord(first, offBlocks, 1)
+}
+
+func startBlock(block []byte, index int, kind uint32) cursor {
+	header, start := blockStart(index)
+	le.PutUint32(block[header+offBlockKind:], kind)
+	le.PutUint32(block[header+offBlockIndex:], uint32(index))
+	c := cursor{block, index, start}
+	c.publish()
+	return c
+}
+
+// Path returns the file's path, empty for a store on the heap.
+func (s *Store) Path() string { return s.path }
+
+// Header returns whose store this is.
+func (s *Store) Header() Header { return s.header }
+
+// Count adds n to one of the header's counters. It is one atomic add.
+func (s *Store) Count(c Counter, n uint64) { addWord(s.first, uint64(c), n) }
+
+// AddFamily adds a definition. The schema must not change afterwards.
+// ErrRecordTooLarge: it does not fit a block. Where the file is full, the
+// family and all its series live on the heap: no error, see FallbackSeries.
+func (s *Store) AddFamily(schema *metric.Schema) (*Family, error) {
+	if err := schema.Check(); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil, ErrClosed
+	}
+	f := &Family{store: s, schema: schema, id: uint32(len(s.families))}
+	rec, err := encodeFamily(f.id, schema)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := s.appendRecord(rec); err != nil {
+		f.lost = true
+		return f, nil
+	}
+	s.families = append(s.families, f)
+	return f, nil
+}
+
+// CheckFits returns the error that AddFamily would return for the schema,
+// without a store.
+func CheckFits(schema *metric.Schema) error {
+	if err := schema.Check(); err != nil {
+		return err
+	}
+	_, err := encodeFamily(0, schema)
+	return err
+}
+
+// AddSeries adds the series with these values of the family's variable labels
+// and, for an info, further labels. The strings are copied. Its words begin
+// as docs/format.md says: zero, an unset gauge, the first state.
+//
+// Adding the same labels twice gives two series, which readers merge: the
+// caller keeps the index. ErrRecordTooLarge: the labels do not fit. Where the
+// file is full the words lie on the heap, seen by nobody else: no error, but
+// the series says so (Lost) and the header counts it.
+func (s *Store) AddSeries(f *Family, values []string, extra metric.Labels) (*Series, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil, ErrClosed
+	}
+	r := seriesRecord{family: f.id, created: s.opts.Now().UnixNano(), values: values, extra: extra}
+	rec, err := r.encode(0)
+	if err != nil {
+		return nil, err
+	}
+	n := WordsPerSeries(f.schema)
+	if f.lost {
+		return s.lostSeries(f, n), nil
+	}
+	if slot, ok := f.takeFree(len(rec)); ok {
+		return s.reuse(f, slot, r)
+	}
+	cell, err := s.allocCells(n)
+	if err != nil {
+		return s.lostSeries(f, n), nil
+	}
+	initWords(f.schema, cell.words)
+	r.cells = cell.index
+	// The offset of the cells has a fixed width, so that the length checked
+	// above holds.
+	if rec, err = r.encode(0); err != nil {
+		return nil, err
+	}
+	at, err := s.appendRecord(rec)
+	if err != nil {
+		return s.lostSeries(f, n), nil
+	}
+	return &Series{store: s, family: f, words: cell.words, slot: freeSlot{at, cell, len(rec)}}, nil
+}
+
+func (s *Store) lostSeries(f *Family, n int) *Series {
+	s.Count(FallbackSeries, 1)
+	w := make([]uint64, n)
+	initWords(f.schema, w)
+	return &Series{store: s, family: f, words: w, lost: true}
+}
+
+// initWords gives the words their first values, atomically: readers that have
+// not noticed a removal may still look at reused ones.
+func initWords(schema *metric.Schema, w []uint64) {
+	for i := range w {
+		atomic.StoreUint64(&w[i], 0)
+	}
+	if schema.Type == metric.Gauge && schema.Mode.Base() != metric.ModeMostRecent {
+		atomic.StoreUint64(&w[CellGauge], UnsetBits)
+	}
+}
+
+// place is where a record stands.
+type place struct {
+	block []byte
+	off   uint64
+}
+
+// appendRecord publishes a record behind the others. ErrFull: no block.
+func (s *Store) appendRecord(rec []byte) (place, error) {
+	if s.meta.room() < uint64(len(rec)) {
+		if err := s.newBlock(&s.meta, blockMeta); err != nil {
+			return place{}, err
+		}
+	}
+	off := s.meta.take(len(rec))
+	copy(s.meta.block[off:], rec)
+	s.meta.publish()
+	return place{s.meta.block, off}, nil
+}
+
+// cells are the words of one series.
+type cells struct {
+	words []uint64
+	index uint32 // of the first word in the file, 0 for none
+}
+
+func (s *Store) allocCells(n int) (cells, error) {
+	if n == 0 {
+		return cells{}, nil
+	}
+	if s.cells.room() < uint64(8*n) {
+		if err := s.newBlock(&s.cells, blockCells); err != nil {
+			return cells{}, err
+		}
+	}
+	off := s.cells.take(8 * n)
+	s.cells.publish()
+	index := (uint64(s.cells.index)<<blockShift + off) / 8
+	return cells{words(s.cells.block, off, n), uint32(index)}, nil
+}
+
+func (s *Store) newBlock(c *cursor, kind uint32) error {
+	b, err := s.backing.extend()
+	if err != nil {
+		return err
+	}
+	*c = startBlock(b, len(s.blocks), kind)
+	s.blocks = append(s.blocks, b)
+	storeWord(s.first, offBlocks, uint64(len(s.blocks)))
+	return nil
+}
+
+// changed tells readers that a record that they know has another meaning.
+func (s *Store) changed() { addWord(s.first, offGeneration, 1) }
+
+// Close marks the store closed: nothing can be added, and readers take the
+// process for dead. The file stays locked and mapped until the process ends,
+// because handles may still be written through. Closing twice is ErrClosed.
+func (s *Store) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return ErrClosed
+	}
+	s.closed = true
+	storeWord(s.first, offClosed, 1)
+	return nil
+}
+
+// Reader returns a reader of this store's memory, for a process that shows
+// its own values. It needs no Close.
+func (s *Store) Reader() *Reader {
+	return newReader(s.header, s.path, &memory{store: s})
+}
+
+// created returns t as the file holds it.
+func created(t time.Time) uint64 { return uint64(t.UnixNano()) }
+
+// truncateUTF8 cuts s to at most n bytes at the end of a rune, and replaces
+// what is not UTF-8.
+func truncateUTF8(s string, n int) string {
+	s = strings.ToValidUTF8(s, "\uFFFD")
+	if len(s) <= n {
+		return s
+	}
+	for n > 0 && !utf8.RuneStart(s[n]) {
+		n--
+	}
+	return s[:n]
+}
