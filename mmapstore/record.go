@@ -196,6 +196,6 @@ func words(b []byte, off uint64, n int) []uint64 {
 	if n == 0 {
 		return nil
 	}
-	_ = b[off+uint64(8*n)-1]
-	return unsafe.Slice((*uint64)(unsafe.Pointer(&b[off])), n)
+	b = b[off : off+uint64(8*n)]
+	return unsafe.Slice((*uint64)(unsafe.Pointer(unsafe.SliceData(b))), n)
 }

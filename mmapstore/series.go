@@ -101,13 +101,11 @@ func (s *Store) reuse(f *Family, slot freeSlot, r seriesRecord) (*Series, error)
 // word, and publishes it. Its length and kind stay; the state goes live last.
 func (s *Store) rewrite(at place, rec []byte) {
 	dst := words(at.block, at.off, len(rec)/8)
-	const stateWord = offRecCRC / 8 // the word of checksum and state
-	for i := range dst {
-		if i != stateWord {
-			atomic.StoreUint64(&dst[i], le.Uint64(rec[8*i:]))
-		}
+	// Word 0, length and kind, is the same; word 1 is checksum and state.
+	for i := 2; i < len(dst); i++ {
+		atomic.StoreUint64(&dst[i], le.Uint64(rec[8*i:]))
 	}
 	crc := le.Uint32(rec[offRecCRC:])
-	atomic.StoreUint64(&dst[stateWord], uint64(stateLive)<<32|uint64(crc))
+	atomic.StoreUint64(&dst[1], uint64(stateLive)<<32|uint64(crc))
 	s.changed()
 }

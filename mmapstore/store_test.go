@@ -1,8 +1,13 @@
 package mmapstore
 
 import (
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -80,4 +85,273 @@ func TestStoreRoundTrip(t *testing.T) {
 		_, damaged := r.Damaged()
 		require.Zero(t, damaged)
 	})
+}
+
+func TestStoreGrowsAndPointersStay(t *testing.T) {
+	backings(t, Options{}, func(t *testing.T, s *Store, open func() *Reader) {
+		f, err := s.AddFamily(counterSchema("c", "n"))
+		require.NoError(t, err)
+		r := open()
+		var all []*Series
+		for i := range 20_000 {
+			one, err := s.AddSeries(f, []string{strconv.Itoa(i)}, nil)
+			require.NoError(t, err)
+			add(one, uint64(i))
+			all = append(all, one)
+			if i%3000 == 0 {
+				require.NoError(t, r.Refresh())
+				require.Len(t, r.Series(), i+1)
+			}
+		}
+		require.NoError(t, r.Refresh())
+		require.Equal(t, 1, r.Epoch())
+		for i, info := range r.Series() {
+			require.EqualValues(t, i, info.Words[CellCounterInts])
+			add(all[i], 1)
+			require.EqualValues(t, i+1, info.Words[CellCounterInts])
+		}
+		require.LessOrEqual(t, r.Bytes()/20_000, int64(96), "bytes of a counter series")
+	})
+}
+
+func TestHistogramSeriesSize(t *testing.T) {
+	s := NewHeap(Options{})
+	f, err := s.AddFamily(&metric.Schema{
+		Name: "h", Help: "H.", Type: metric.Histogram, Labels: []string{"method", "code"},
+		Bounds: []float64{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11},
+	})
+	require.NoError(t, err)
+	const n = 10_000
+	for range n {
+		_, err := s.AddSeries(f, []string{"GET", "200"}, nil)
+		require.NoError(t, err)
+	}
+	r := s.Reader()
+	require.NoError(t, r.Refresh())
+	require.LessOrEqual(t, r.Bytes()/n, int64(208), "bytes of a 12-bucket histogram series")
+}
+
+// TestRemoveAndReuse follows design.md section 3.7: a removed series leaves
+// the readers' view at once, its words are reused only when no handle is left.
+func TestRemoveAndReuse(t *testing.T) {
+	backings(t, Options{}, func(t *testing.T, s *Store, open func() *Reader) {
+		f, err := s.AddFamily(counterSchema("c", "n"))
+		require.NoError(t, err)
+		gone, err := s.AddSeries(f, []string{"gone-long-name"}, nil)
+		require.NoError(t, err)
+		kept, err := s.AddSeries(f, []string{"kept"}, nil)
+		require.NoError(t, err)
+		add(gone, 5)
+		add(kept, 7)
+		r := open()
+		require.NoError(t, r.Refresh())
+		require.Len(t, r.Series(), 2)
+		require.True(t, r.Unchanged())
+
+		gone.Remove()
+		gone.Remove()
+		require.False(t, r.Unchanged())
+		require.NoError(t, r.Refresh())
+		require.Equal(t, []string{"kept"}, r.Series()[0].Values)
+		require.Len(t, r.Series(), 1)
+
+		other, err := s.AddSeries(f, []string{"new"}, nil)
+		require.NoError(t, err)
+		add(gone, 100)
+		require.Zero(t, other.Words()[CellCounterInts], "a stale handle's updates go nowhere")
+		words := &gone.Words()[0]
+		runtime.KeepAlive(gone)
+		gone = nil
+		require.Eventually(t, func() bool {
+			runtime.GC()
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			return len(f.free) == 1
+		}, 10*time.Second, time.Millisecond)
+
+		reused, err := s.AddSeries(f, []string{"reused"}, nil)
+		require.NoError(t, err)
+		require.Same(t, words, &reused.Words()[0])
+		require.Zero(t, reused.Words()[CellCounterInts])
+		require.NoError(t, r.Refresh())
+		require.Len(t, r.Series(), 3)
+		_, damaged := r.Damaged()
+		require.Zero(t, damaged)
+	})
+}
+
+// TestChurnIsBounded creates and removes series while a reader follows.
+func TestChurnIsBounded(t *testing.T) {
+	backings(t, Options{}, func(t *testing.T, s *Store, open func() *Reader) {
+		f, err := s.AddFamily(counterSchema("c", "n"))
+		require.NoError(t, err)
+		stop := make(chan struct{})
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			r := open()
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				if err := r.Refresh(); err != nil {
+					t.Error(err)
+				}
+				values := 0
+				for _, one := range r.Series() {
+					if v := atomic.LoadUint64(&one.Words[0]); v != 0 && strconv.FormatUint(v, 10) != one.Values[0] && r.Unchanged() {
+						t.Errorf("series %q has the value %d", one.Values[0], v)
+					}
+					values++
+				}
+				if _, damaged := r.Damaged(); damaged > 0 && r.Unchanged() {
+					t.Error("damage was seen")
+				}
+			}
+		})
+		for i := range 20_000 {
+			one, err := s.AddSeries(f, []string{strconv.Itoa(i)}, nil)
+			require.NoError(t, err)
+			add(one, uint64(i))
+			one.Remove()
+			if i%1000 == 0 {
+				runtime.GC()
+			}
+		}
+		close(stop)
+		wg.Wait()
+		r := open()
+		require.NoError(t, r.Refresh())
+		require.Empty(t, r.Series())
+		require.Less(t, r.Bytes(), int64(20_000*48), "freed records are used again")
+	})
+}
+
+func TestBoundsOfRecords(t *testing.T) {
+	backings(t, Options{}, func(t *testing.T, s *Store, open func() *Reader) {
+		labels := make([]string, metric.MaxLabels)
+		values := make([]string, len(labels))
+		for i := range labels {
+			labels[i] = "l" + strconv.Itoa(i)
+			values[i] = strings.Repeat("v", metric.MaxLabelValueLen)
+		}
+		f, err := s.AddFamily(counterSchema("c", labels...))
+		require.NoError(t, err)
+		_, err = s.AddSeries(f, values, nil)
+		require.ErrorIs(t, err, ErrRecordTooLarge)
+
+		bounds := make([]float64, metric.MaxBounds)
+		for i := range bounds {
+			bounds[i] = float64(i)
+		}
+		h, err := s.AddFamily(&metric.Schema{Name: "h", Help: "H.", Type: metric.Histogram, Bounds: bounds})
+		require.NoError(t, err)
+		for range 20 {
+			_, err = s.AddSeries(h, nil, nil)
+			require.NoError(t, err)
+		}
+		states := make([]string, metric.MaxStates)
+		for i := range states {
+			states[i] = strings.Repeat("s", metric.MaxNameLen-3) + strconv.Itoa(i)
+		}
+		_, err = s.AddFamily(&metric.Schema{Name: "e", Help: "E.", Type: metric.StateSet, States: states})
+		require.ErrorIs(t, err, ErrRecordTooLarge)
+		r := open()
+		require.NoError(t, r.Refresh())
+		require.Len(t, r.Series(), 20)
+		require.Len(t, r.Families(), 2)
+	})
+}
+
+func TestFullStoreFallsBackToTheHeap(t *testing.T) {
+	backings(t, Options{MaxBytes: 3 * BlockSize}, func(t *testing.T, s *Store, open func() *Reader) {
+		f, err := s.AddFamily(counterSchema("c", "n"))
+		require.NoError(t, err)
+		lost := 0
+		for i := range 10_000 {
+			one, err := s.AddSeries(f, []string{strconv.Itoa(i)}, nil)
+			require.NoError(t, err)
+			add(one, 1)
+			if one.Lost() {
+				lost++
+				one.Remove()
+			}
+		}
+		require.NotZero(t, lost)
+		r := open()
+		require.NoError(t, r.Refresh())
+		require.Len(t, r.Series(), 10_000-lost)
+		require.EqualValues(t, lost, r.Count(FallbackSeries))
+	})
+}
+
+func TestCloseAndCounters(t *testing.T) {
+	backings(t, Options{}, func(t *testing.T, s *Store, open func() *Reader) {
+		f, err := s.AddFamily(counterSchema("c"))
+		require.NoError(t, err)
+		one, err := s.AddSeries(f, nil, nil)
+		require.NoError(t, err)
+		s.Count(InvalidUpdates, 3)
+		r := open()
+		require.NoError(t, r.Refresh())
+		require.False(t, r.Closed())
+		require.EqualValues(t, 3, r.Count(InvalidUpdates))
+		require.NoError(t, s.Close())
+		require.ErrorIs(t, s.Close(), ErrClosed)
+		require.True(t, r.Closed())
+		add(one, 1) // handles stay valid
+		_, err = s.AddSeries(f, nil, nil)
+		require.ErrorIs(t, err, ErrClosed)
+		_, err = s.AddFamily(counterSchema("d"))
+		require.ErrorIs(t, err, ErrClosed)
+		held, err := r.Locked()
+		require.NoError(t, err)
+		require.True(t, held, "the lock stays until the process ends")
+	})
+}
+
+func TestRestart(t *testing.T) {
+	now := time.Unix(100, 0)
+	backings(t, Options{Now: func() time.Time { return now }}, func(t *testing.T, s *Store, open func() *Reader) {
+		f, err := s.AddFamily(counterSchema("c"))
+		require.NoError(t, err)
+		one, err := s.AddSeries(f, nil, nil)
+		require.NoError(t, err)
+		add(one, 9)
+		r := open()
+		require.NoError(t, r.Refresh())
+		require.True(t, r.Series()[0].Created.Equal(now))
+		one.Restart(now.Add(time.Minute), func(w []uint64) { atomic.StoreUint64(&w[0], 0) })
+		require.False(t, r.Unchanged())
+		require.NoError(t, r.Refresh())
+		require.True(t, r.Series()[0].Created.Equal(now.Add(time.Minute)))
+		require.Zero(t, r.Series()[0].Words[0])
+	})
+}
+
+func TestRecentPair(t *testing.T) {
+	w := make([]uint64, recentWords)
+	_, nanos, ok := LoadRecent(w)
+	require.True(t, ok)
+	require.Zero(t, nanos)
+	var wg sync.WaitGroup
+	stop := make(chan struct{})
+	wg.Go(func() {
+		for i := uint64(1); ; i++ {
+			select {
+			case <-stop:
+				return
+			default:
+				StoreRecent(w, i, int64(i))
+			}
+		}
+	})
+	for range 100_000 {
+		if bits, nanos, ok := LoadRecent(w); ok {
+			require.EqualValues(t, bits, nanos, "value and time belong together")
+		}
+	}
+	close(stop)
+	wg.Wait()
 }

@@ -1,0 +1,5 @@
+package mmapstore
+
+import "errors"
+
+func mkfifo(string) error { return errors.ErrUnsupported }

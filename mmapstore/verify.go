@@ -1,0 +1,89 @@
+package mmapstore
+
+import (
+	"errors"
+	"fmt"
+	"os"
+)
+
+// Verify checks the structure of a whole file, more than a reader needs:
+// every block, record and checksum, that words lie inside CELLS blocks and
+// that no two series share them. It returns what is wrong, in the order of the
+// offsets found; none means that the file is sound. A file of a live process
+// can be verified while it grows.
+//
+// The error is Open's, where the file cannot be read at all.
+func Verify(path string, opts ReadOptions) ([]CorruptionError, error) {
+	r, err := Open(path, opts)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	for range 64 {
+		problems, err := r.verify()
+		if err != nil {
+			return nil, err
+		}
+		if r.Unchanged() {
+			return problems, nil
+		}
+	}
+	return nil, fmt.Errorf("mmapstore: verify %s: its writer removes series faster than they can be read", path)
+}
+
+func (r *Reader) verify() (problems []CorruptionError, err error) {
+	err = r.Refresh()
+	var c *CorruptionError
+	if errors.As(err, &c) {
+		return []CorruptionError{*c}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	err = Guard(r.path, func() error {
+		details, total := r.Damaged()
+		problems = append(problems, details...)
+		if more := total - len(details); more > 0 {
+			problems = append(problems, CorruptionError{Path: r.path, Reason: fmt.Sprintf("%d more damaged records", more)})
+		}
+		problems = append(problems, r.overlaps()...)
+		return nil
+	})
+	if errors.As(err, &c) {
+		return append(problems, *c), nil
+	}
+	return problems, err
+}
+
+// overlaps finds series that share words.
+func (r *Reader) overlaps() (problems []CorruptionError) {
+	owner := map[*uint64]int64{}
+	for _, s := range r.Series() {
+		for i := range s.Words {
+			w := &s.Words[i]
+			if other, ok := owner[w]; ok {
+				problems = append(problems, CorruptionError{
+					Path: r.path, Offset: s.Offset,
+					Reason: fmt.Sprintf("a series of %s shares its words with the series at offset %d", s.Family.Name, other),
+				})
+				break
+			}
+			owner[w] = s.Offset
+		}
+	}
+	return problems
+}
+
+// MarkDead marks the process of a file dead by force: readers then leave its
+// live gauges out although it may live. It needs the right to write the file.
+// It never makes the file of a live process foldable.
+func MarkDead(path string) error {
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	// One aligned word: a reader sees it whole (docs/format.md).
+	_, err = f.WriteAt(le.AppendUint64(nil, 1), offMarked)
+	return err
+}
