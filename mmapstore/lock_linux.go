@@ -70,3 +70,6 @@ func probeOwnLock(f *os.File, reopen func() (*os.File, error)) (Liveness, error)
 	}
 	return LivenessOFD, nil
 }
+
+// systemLiveness is the kind of lock that lockFile takes.
+const systemLiveness = LivenessOFD

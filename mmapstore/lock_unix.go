@@ -45,3 +45,6 @@ func probeOwnLock(_ *os.File, reopen func() (*os.File, error)) (Liveness, error)
 	}
 	return LivenessFlock, nil
 }
+
+// systemLiveness is the kind of lock that lockFile takes.
+const systemLiveness = LivenessFlock

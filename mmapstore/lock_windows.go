@@ -38,3 +38,6 @@ func lockHeld(f *os.File, kind Liveness) (bool, error) {
 }
 
 func probeOwnLock(*os.File, func() (*os.File, error)) (Liveness, error) { return LivenessWin, nil }
+
+// systemLiveness is the kind of lock that lockFile takes.
+const systemLiveness = LivenessWin

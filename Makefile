@@ -1,0 +1,48 @@
+# multiprom: `make help` lists the targets.
+
+GO       ?= go
+BENCHES  ?= .
+PACKAGES := ./...
+TOOL     := $(GO) tool -modfile=tools/go.mod
+
+.DEFAULT_GOAL := help
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: ## 4 workers, real requests, one true /metrics (ARGS="--kill --duration 10s")
+	$(GO) run ./cmd/mpctl demo $(ARGS)
+
+build: ## bin/mpctl
+	$(GO) build -o bin/mpctl ./cmd/mpctl
+
+test: ## all tests that need nothing but Go; those that need a real server skip with a reason
+	$(GO) test $(PACKAGES)
+
+race: ## the same under the race detector
+	$(GO) test -race $(PACKAGES)
+
+integration-deps: ## install the real servers (Debian, as root)
+	./integration/install.sh
+
+integration: integration-deps ## run the tests against the real servers, none skipped
+	MULTIPROM_INTEGRATION=1 $(GO) test -count=1 ./integration/... ./mmapstore/...
+
+lint: ## gofmt, vet on three systems, staticcheck
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$unformatted" ]; then echo "gofmt -w needed:"; echo "$$unformatted"; exit 1; fi
+	$(GO) vet $(PACKAGES)
+	GOOS=darwin $(GO) vet $(PACKAGES)
+	GOOS=windows $(GO) vet $(PACKAGES)
+	$(TOOL) staticcheck $(PACKAGES)
+
+bench: ## the update path and the merge; ratios to a bare atomic add in one run
+	$(GO) test -run '^$$' -bench '$(BENCHES)' -benchmem ./mmapstore ./multiproc ./aggregate ./exposition
+
+fuzz: ## each fuzz target for FUZZTIME (default 20s)
+	@for pkg in $$($(GO) list ./...); do for f in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz'); do \
+		$(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $${FUZZTIME:-20s} $$pkg || exit 1; done; done
+
+clean: ## remove what make built
+	rm -rf bin
+
+.PHONY: help demo build test race integration-deps integration lint bench fuzz clean

@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# Installs the real servers that the integration tests run against. Debian, as root.
+set -euo pipefail
+packages=(prometheus util-linux e2fsprogs)
+missing=()
+for p in "${packages[@]}"; do
+	dpkg -s "$p" >/dev/null 2>&1 || missing+=("$p")
+done
+if [ ${#missing[@]} -gt 0 ]; then
+	export DEBIAN_FRONTEND=noninteractive
+	apt-get update -qq
+	apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+fi

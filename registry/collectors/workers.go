@@ -1,0 +1,121 @@
+package collectors
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/multiprom/multiprom/metric"
+)
+
+// Worker is a process as it wrote itself down when it began. A PID alone does
+// not name a process: it is given to another one later, and means something
+// else in another PID namespace.
+type Worker struct {
+	PID          int
+	StartTime    uint64 // clock ticks since boot: field 22 of /proc/PID/stat
+	PIDNamespace uint64 // inode of /proc/PID/ns/pid
+	Label        string // value of the label that tells the workers apart
+}
+
+// WorkersOptions of a Workers.
+type WorkersOptions struct {
+	// List returns the live workers, at each scrape. It is required.
+	List func() []Worker
+	// LabelName is the label that has Worker.Label. Empty means pid.
+	LabelName string
+	// Namespace and an underscore are put before all names, if not empty.
+	Namespace string
+	// ProcPath is where proc is mounted. Empty means /proc.
+	ProcPath string
+}
+
+// Workers collects the metrics of [Process] of many processes, a series for
+// each. It shows a worker only if it is certainly that one which it reads in
+// /proc: in the PID namespace of the collector's own process, with the start
+// time that the worker wrote down, and not a zombie.
+type Workers struct {
+	list      func() []Worker
+	labelName string
+	prefix    string
+	procPath  string
+}
+
+// NewWorkers returns a collector of the workers that opts.List lists. It
+// panics without a List.
+func NewWorkers(opts WorkersOptions) *Workers {
+	if opts.List == nil {
+		panic("collectors: NewWorkers needs a List")
+	}
+	c := &Workers{list: opts.List, labelName: opts.LabelName, prefix: namePrefix(opts.Namespace), procPath: procPath(opts.ProcPath)}
+	if c.labelName == "" {
+		c.labelName = "pid"
+	}
+	return c
+}
+
+// Collect reads each worker. Workers that are gone or cannot be told are left
+// out; of two with one label the first stays, and an error names it.
+func (c *Workers) Collect(ctx context.Context) ([]*metric.Family, error) {
+	proc, err := openProc(c.procPath)
+	if err != nil {
+		return nil, ignoreAbsent(err)
+	}
+	namespace, err := ownPIDNamespace(c.procPath)
+	if err != nil {
+		return nil, ignoreAbsent(err)
+	}
+
+	var shown []labelled
+	var errs []error
+	taken := make(map[string]bool)
+	for _, w := range c.list() {
+		if ctx.Err() != nil {
+			errs = append(errs, context.Cause(ctx))
+			break
+		}
+		if w.PIDNamespace != namespace {
+			continue
+		}
+		u, err := proc.read(w.PID)
+		if !u.hasStat {
+			errs = append(errs, err)
+			continue
+		}
+		if u.stat.Starttime != w.StartTime || u.stat.State == "Z" || u.stat.State == "X" {
+			continue
+		}
+		if taken[w.Label] {
+			errs = append(errs, fmt.Errorf("two workers have the label %s=%q, process %d is left out", c.labelName, w.Label, w.PID))
+			continue
+		}
+		taken[w.Label] = true
+		shown = append(shown, labelled{metric.MakeLabels(c.labelName, w.Label), u})
+		errs = append(errs, err)
+	}
+	return processFamilies(c.prefix, shown), errors.Join(errs...)
+}
+
+// Describe returns the families that Collect can yield.
+func (c *Workers) Describe() []*metric.Family { return describeProcess(c.prefix) }
+
+// ownPIDNamespace returns the inode of the PID namespace of this process,
+// which a link such as pid:[4026531836] has.
+func ownPIDNamespace(procPath string) (uint64, error) {
+	path := filepath.Join(procPath, "self", "ns", "pid")
+	link, err := os.Readlink(path)
+	if err != nil {
+		return 0, err
+	}
+	inode, ok := strings.CutPrefix(link, "pid:[")
+	inode, closed := strings.CutSuffix(inode, "]")
+	n, err := strconv.ParseUint(inode, 10, 64)
+	if !ok || !closed || err != nil {
+		return 0, fmt.Errorf("%s: %q is not a PID namespace", path, link)
+	}
+	return n, nil
+}

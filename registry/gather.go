@@ -1,0 +1,195 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/multiprom/multiprom/metric"
+)
+
+// namedGatherer is a Gatherer that can leave out work when only some sample
+// names are asked. It may yield more than asked; nil asks for everything.
+type namedGatherer interface {
+	gatherNamed(ctx context.Context, asked map[string]bool) ([]*metric.Family, error)
+}
+
+// Gather runs all collectors and returns their families and target_info. A
+// collector that fails, panics or is slow costs only its own families: they
+// are missing, and a *CollectError says so in the joined error.
+func (r *Registry) Gather(ctx context.Context) ([]*metric.Family, error) {
+	return r.gatherNamed(ctx, nil)
+}
+
+func (r *Registry) gatherNamed(ctx context.Context, asked map[string]bool) ([]*metric.Family, error) {
+	r.mu.RLock()
+	target := r.target
+	entries := slices.DeleteFunc(slices.Clone(r.entries), func(e *entry) bool { return !e.mayYield(asked) })
+	r.mu.RUnlock()
+	// Collectors that described their names come first, so that an unchecked
+	// one does not take a name from them.
+	slices.SortStableFunc(entries, func(a, b *entry) int {
+		return boolToInt(len(a.names) == 0) - boolToInt(len(b.names) == 0)
+	})
+
+	results := r.runAll(ctx, entries)
+
+	s := scrape{names: make(map[string]Owner)}
+	if target != nil {
+		s.add(nil, target)
+	}
+	for i, e := range entries {
+		if results[i].err != nil {
+			s.errs = append(s.errs, &CollectError{e.collector, results[i].err})
+		}
+		for _, f := range results[i].families {
+			if f, err := checked(f); err != nil {
+				s.errs = append(s.errs, &CollectError{e.collector, err})
+			} else {
+				s.add(e.collector, f)
+			}
+		}
+	}
+	sortFamilies(s.families)
+	return s.families, errors.Join(s.errs...)
+}
+
+// scrape is the result of one Gather as it grows.
+type scrape struct {
+	names    map[string]Owner // sample names so far
+	families []*metric.Family
+	errs     []error
+}
+
+func (s *scrape) add(c Collector, f *metric.Family) {
+	if err := claim(s.names, Owner{c, f.Name, f.Type}); err != nil {
+		s.errs = append(s.errs, &CollectError{c, err})
+		return
+	}
+	s.families = append(s.families, f)
+}
+
+type result struct {
+	families []*metric.Family
+	err      error
+}
+
+// runAll runs the collectors, Options.Concurrency at once, and returns their
+// results in the same order.
+func (r *Registry) runAll(ctx context.Context, entries []*entry) []result {
+	results := make([]result, len(entries))
+	next := make(chan int)
+	var wg sync.WaitGroup
+	for range min(r.opts.Concurrency, len(entries)) {
+		wg.Go(func() {
+			for i := range next {
+				results[i].families, results[i].err = entries[i].run(ctx, r.opts.CollectTimeout)
+			}
+		})
+	}
+	for i := range entries {
+		next <- i
+	}
+	close(next)
+	wg.Wait()
+	return results
+}
+
+// mayYield reports whether the collector may have a sample of those names.
+func (e *entry) mayYield(asked map[string]bool) bool {
+	if asked == nil || len(e.names) == 0 {
+		return true
+	}
+	for name := range asked {
+		if _, ok := e.names[name]; ok {
+			return true
+		}
+	}
+	return false
+}
+
+// run runs the collector once, on a goroutine of its own so that it can be
+// left behind when ctx or the timeout ends. As long as a run that was left
+// behind goes on, no other is started: a collector that hangs costs one
+// goroutine (or one per scrape that was under way together), not one a scrape.
+func (e *entry) run(ctx context.Context, timeout time.Duration) ([]*metric.Family, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("%w after %v", ErrTimeout, timeout))
+	defer cancel()
+
+	// Guarded by e.mu until the run is finished, constant from then on.
+	var (
+		res                 result
+		finished, abandoned bool
+	)
+	e.mu.Lock()
+	stuck := e.stuck
+	e.mu.Unlock()
+	switch {
+	case stuck > 0:
+		return nil, ErrStillRunning
+	case ctx.Err() != nil:
+		return nil, context.Cause(ctx)
+	}
+
+	done := make(chan struct{})
+	go func() {
+		// What stands if the collector ends its goroutine, as FailNow does.
+		own := result{err: errors.New("the collector called runtime.Goexit")}
+		defer func() {
+			e.mu.Lock()
+			res, finished = own, true
+			if abandoned {
+				e.stuck--
+			}
+			e.mu.Unlock()
+			close(done)
+		}()
+		own.families, own.err = protect(ctx, e.collector.Collect)
+	}()
+
+	select {
+	case <-done:
+	case <-ctx.Done():
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if !finished {
+		abandoned = true
+		e.stuck++
+		return nil, context.Cause(ctx)
+	}
+	if res.err != nil && ctx.Err() != nil && errors.Is(res.err, ctx.Err()) {
+		// Whether the collector or this function saw the end first is chance:
+		// the error matches the same either way.
+		return res.families, fmt.Errorf("%w: %w", context.Cause(ctx), res.err)
+	}
+	return res.families, res.err
+}
+
+// protect calls collect and turns a panic into a *PanicError.
+func protect(ctx context.Context, collect func(context.Context) ([]*metric.Family, error)) (families []*metric.Family, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			families, err = nil, &PanicError{Value: v, Stack: debug.Stack()}
+		}
+	}()
+	return collect(ctx)
+}
+
+// sortFamilies sorts by name; the series are in order already, and may be
+// shared.
+func sortFamilies(families []*metric.Family) {
+	slices.SortStableFunc(families, func(a, b *metric.Family) int { return strings.Compare(a.Name, b.Name) })
+}
+
+func boolToInt(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,111 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/multiprom/multiprom/metric"
+)
+
+// Merge returns one view of several gatherers, which are asked at the same
+// time: for example of a merged directory and of a registry with the
+// collectors of the scraping process.
+//
+// Families of one name and type become one, with the help of the first that
+// has any. Where two do not go together, the gatherer that comes first in gs
+// wins, and Gather reports an error that matches ErrDuplicate: a family that
+// shares a sample name with one of another name or type is left out, a series
+// whose labels are taken is left out, the family's other series are kept.
+func Merge(gs ...Gatherer) Gatherer { return merged(slices.Clone(gs)) }
+
+type merged []Gatherer
+
+func (m merged) Gather(ctx context.Context) ([]*metric.Family, error) {
+	return m.gatherNamed(ctx, nil)
+}
+
+func (m merged) gatherNamed(ctx context.Context, asked map[string]bool) ([]*metric.Family, error) {
+	results := make([]result, len(m))
+	var wg sync.WaitGroup
+	for i, g := range m {
+		wg.Go(func() {
+			results[i].families, results[i].err = protect(ctx, func(ctx context.Context) ([]*metric.Family, error) {
+				return gatherNamed(ctx, g, asked)
+			})
+		})
+	}
+	wg.Wait()
+
+	merge := merging{byName: make(map[string]*metric.Family), bySample: make(map[string]*metric.Family)}
+	var errs []error
+	for _, res := range results {
+		errs = append(errs, res.err)
+		for _, f := range res.families {
+			errs = append(errs, merge.add(f))
+		}
+	}
+	sortFamilies(merge.families)
+	return merge.families, errors.Join(errs...)
+}
+
+// merging is the result of one Gather as it grows.
+type merging struct {
+	families []*metric.Family
+	byName   map[string]*metric.Family
+	bySample map[string]*metric.Family
+}
+
+func (m *merging) add(f *metric.Family) error {
+	if old := m.byName[f.Name]; old != nil && old.Type == f.Type {
+		return m.extend(old, f)
+	}
+	names := metric.SampleNames(f.Name, f.Type)
+	for _, name := range names {
+		if old := m.bySample[name]; old != nil {
+			return fmt.Errorf("%w: %s %q has the name %q, as has %s %q of an earlier gatherer",
+				ErrDuplicate, f.Type, f.Name, name, old.Type, old.Name)
+		}
+	}
+	m.insert(f, names)
+	m.families = append(m.families, f)
+	return nil
+}
+
+// extend adds to old the series of f whose labels it has not.
+func (m *merging) extend(old, f *metric.Family) error {
+	joined := *old
+	joined.Series = make([]metric.Series, 0, len(old.Series)+len(f.Series))
+	if joined.Help == "" {
+		joined.Help = f.Help
+	}
+	var taken []metric.Labels
+	a, b := old.Series, f.Series
+	for len(a) > 0 && len(b) > 0 {
+		switch c := compareSeries(a[0], b[0]); {
+		case c < 0:
+			joined.Series, a = append(joined.Series, a[0]), a[1:]
+		case c > 0:
+			joined.Series, b = append(joined.Series, b[0]), b[1:]
+		default:
+			taken, b = append(taken, b[0].Labels), b[1:]
+		}
+	}
+	joined.Series = append(append(joined.Series, a...), b...)
+	m.families[slices.Index(m.families, old)] = &joined
+	m.insert(&joined, metric.SampleNames(f.Name, f.Type))
+	if taken == nil {
+		return nil
+	}
+	return fmt.Errorf("%w: an earlier gatherer has %d of the series of %s %q too, first %s%s",
+		ErrDuplicate, len(taken), f.Type, f.Name, f.Name, taken[0])
+}
+
+func (m *merging) insert(f *metric.Family, names []string) {
+	m.byName[f.Name] = f
+	for _, name := range names {
+		m.bySample[name] = f
+	}
+}

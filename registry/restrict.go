@@ -1,0 +1,121 @@
+package registry
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/multiprom/multiprom/metric"
+)
+
+// Restrict returns a view of g with only the samples of those names, as
+// client_python's restricted_registry. A name is that of a sample, such as
+// x_total, x_bucket or x_created, or that of a family, which stands for all
+// its samples. Without names nothing is left.
+//
+// What is left is valid exposition whatever was asked:
+//
+//   - A family keeps its type while all samples that its type needs are
+//     asked: the x_total of a counter, or x_bucket, x_sum and x_count of a
+//     histogram together. It then lacks only created times, and a summary
+//     its quantiles.
+//   - Where only a part is asked, such as x_bucket alone, each sample name
+//     becomes a family of its own: of that exact name, with the original help,
+//     of type unknown and without exemplars, since half a histogram is none.
+//   - x_created alone is a gauge, as text formats without created times have it.
+//
+// Of a [Registry], or of a [Merge] of some, only those collectors run that may
+// yield one of the names.
+func Restrict(g Gatherer, names ...string) Gatherer {
+	asked := make(map[string]bool, len(names))
+	for _, n := range names {
+		asked[n] = true
+	}
+	return &restricted{from: g, asked: asked}
+}
+
+type restricted struct {
+	from  Gatherer
+	asked map[string]bool
+}
+
+func (r *restricted) Gather(ctx context.Context) ([]*metric.Family, error) {
+	families, err := gatherNamed(ctx, r.from, r.asked)
+	var kept []*metric.Family
+	for _, f := range families {
+		kept = append(kept, restrict(f, r.asked)...)
+	}
+	// A part's name, such as x_bucket, may belong behind that of the family
+	// after x.
+	sortFamilies(kept)
+	return kept, err
+}
+
+// gatherNamed gathers from g what may have those sample names.
+func gatherNamed(ctx context.Context, g Gatherer, asked map[string]bool) ([]*metric.Family, error) {
+	if g, ok := g.(namedGatherer); ok {
+		return g.gatherNamed(ctx, asked)
+	}
+	return g.Gather(ctx)
+}
+
+// restrict returns what is left of f: f itself, a copy or some parts.
+func restrict(f *metric.Family, asked map[string]bool) []*metric.Family {
+	if asked[f.Name] {
+		return []*metric.Family{f}
+	}
+	created := f.Name + "_created"
+	needed := slices.DeleteFunc(metric.SampleNames(f.Name, f.Type), func(name string) bool {
+		return name == f.Name || name == created
+	})
+	present := slices.DeleteFunc(slices.Clone(needed), func(name string) bool { return !asked[name] })
+
+	var kept []*metric.Family
+	switch {
+	case len(present) == 0:
+	case len(present) == len(needed):
+		whole := *f
+		whole.Series = slices.Clone(f.Series)
+		for i := range whole.Series {
+			whole.Series[i].Quantiles = nil
+			if !asked[created] {
+				whole.Series[i].Created = time.Time{}
+			}
+		}
+		return []*metric.Family{&whole}
+	default:
+		for _, name := range present {
+			kept = append(kept, part(f, name))
+		}
+	}
+	if asked[created] && slices.Contains(metric.SampleNames(f.Name, f.Type), created) {
+		kept = append(kept, createdPart(f, created))
+	}
+	return slices.DeleteFunc(kept, func(f *metric.Family) bool { return len(f.Series) == 0 })
+}
+
+// part returns the samples of f with that name as a family of type unknown.
+func part(f *metric.Family, name string) *metric.Family {
+	out := &metric.Family{Name: name, Help: f.Help, Type: metric.Unknown}
+	for s := range f.Samples() {
+		if s.Name == name {
+			out.Series = append(out.Series, metric.Series{Labels: s.Labels, Value: s.Value, Timestamp: s.Timestamp})
+		}
+	}
+	sortSeries(out.Series)
+	return out
+}
+
+// createdPart returns the created times of f, in seconds since the epoch, as a
+// gauge.
+func createdPart(f *metric.Family, name string) *metric.Family {
+	out := &metric.Family{Name: name, Help: f.Help, Type: metric.Gauge}
+	for i := range f.Series {
+		if s := &f.Series[i]; !s.Created.IsZero() {
+			out.Series = append(out.Series, metric.Series{
+				Labels: s.Labels, Value: float64(s.Created.UnixNano()) / 1e9, Timestamp: s.Timestamp,
+			})
+		}
+	}
+	return out
+}
