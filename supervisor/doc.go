@@ -1,0 +1,98 @@
+// Package supervisor is a prefork supervisor: it opens listeners once, starts
+// N worker processes that inherit them, replaces those that die, drains them
+// on SIGTERM, exchanges them one by one on SIGHUP, and serves the merged
+// /metrics itself, so that no scrape depends on which worker answers it.
+//
+// The main of a prefork server is supervisor and worker at once:
+//
+//	func main() {
+//		if supervisor.IsWorker() {
+//			serve()
+//			return
+//		}
+//		s, err := supervisor.New(supervisor.Options{
+//			Listeners:      []supervisor.Listener{{Address: "tcp://:8080"}},
+//			Dir:            "/run/app/metrics",
+//			MetricsAddress: "tcp://:9090",
+//			Metrics:        exposition.Handler(registry.Default()),
+//		})
+//		if err != nil {
+//			log.Fatal(err)
+//		}
+//		if err := s.RunWithSignals(context.Background()); err != nil {
+//			log.Fatal(err)
+//		}
+//	}
+//
+//	func serve() {
+//		listeners, err := supervisor.Listeners()
+//		if err != nil {
+//			log.Fatal(err)
+//		}
+//		ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+//		defer stop()
+//		srv := &http.Server{Handler: app}
+//		go srv.Serve(listeners[0])
+//		if err := supervisor.Ready(); err != nil {
+//			log.Fatal(err)
+//		}
+//		<-ctx.Done()
+//		srv.Shutdown(context.Background())
+//	}
+//
+// # Types
+//
+// [Options] say what to run, a [Supervisor] runs it, a [WorkerInfo] describes
+// one process. [Listeners], [Ready] and [Slot] are the worker's side. A program
+// that supervises foreign commands calls [MaybeShim] at the top of main.
+//
+// # What a worker gets
+//
+// Its slot, 0 to N-1, in [EnvSlot]; a successor has the same. The listeners as
+// descriptors 3 and up, by systemd's protocol (LISTEN_FDS, LISTEN_FDNAMES, and
+// LISTEN_PID for foreign commands: only a process itself knows its PID, so the
+// supervisor's own executable is started as a shim that sets it and becomes the
+// command). Workers that call Ready have one more descriptor, a link to the
+// supervisor. No other is inherited: all descriptors of the supervisor from 3
+// on are marked close-on-exec before each start, because an inherited one would
+// keep a dead worker's lock alive. A worker has its own process group,
+// and the null device as stdin.
+//
+// Sockets for foreign commands that do not call Ready start in blocking mode,
+// as systemd's do, others in non-blocking mode. The mode is shared by all
+// workers.
+//
+// # When a worker dies
+//
+// OnWorkerExit is called, then the slot's next worker starts: at once when the
+// dead one was older than Backoff.Young or is the first to die younger, after a
+// growing delay otherwise. Slots never wait for each other.
+//
+// # When the supervisor dies
+//
+// Even SIGKILL leaves no worker that holds the port for ever. On Linux the
+// kernel sends DeathSignal to every worker; workers that called Ready or
+// Listeners also see their link close and exit when DrainTimeout has passed.
+// Elsewhere the link alone does both. What remains: a foreign command that
+// ignores SIGTERM needs DeathSignal SIGKILL; one that is set-uid loses the
+// signal; on darwin foreign commands are told nothing.
+//
+// # PID 1
+//
+// With PID 1, and on request, one loop owns every wait of the process and
+// collects orphans. Then os/exec in the same process loses exit statuses:
+// choose [ReapNever] where that matters.
+//
+// # Concurrency
+//
+// The methods of Supervisor and the functions of the worker's side are
+// safe for concurrent use. Hooks of different workers may overlap.
+//
+// # Caveats
+//
+// A worker that dies takes its accepted connections with it; those still in the
+// socket's queue go to the others. All workers wait on one queue, so that the
+// kernel decides who gets a connection, not always evenly. In a reload two
+// workers share a slot until the old one has drained. Linux is the main
+// platform; on Windows New fails with errors.ErrUnsupported.
+package supervisor

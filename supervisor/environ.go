@@ -1,0 +1,71 @@
+package supervisor
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// EnvSlot is the environment variable with a worker's slot, 0 to N-1. It
+// stays set in the worker, so that other packages can use it as a label.
+const EnvSlot = "MULTIPROM_WORKER_SLOT"
+
+// The other variables between supervisor, shim and worker.
+const (
+	envDir        = "PROMETHEUS_MULTIPROC_DIR"
+	envListenFDs  = "LISTEN_FDS"
+	envListenPID  = "LISTEN_PID"
+	envListenName = "LISTEN_FDNAMES"
+	envLinkFD     = "MULTIPROM_LINK_FD"       // the worker's end of the link
+	envDrain      = "MULTIPROM_DRAIN_TIMEOUT" // what an orphan may still take
+	envShim       = "MULTIPROM_SHIM"          // the process is a shim
+)
+
+// firstFD is the first inherited descriptor, SD_LISTEN_FDS_START.
+const firstFD = 3
+
+// workerEnv is base without what an outer supervisor or systemd meant for
+// this process, plus what a worker in slot needs. linkFD is 0 without a link.
+func workerEnv(base []string, slot int, names []string, dir string, linkFD int, drain time.Duration, shim bool) []string {
+	env := slices.DeleteFunc(lastWins(base), func(kv string) bool {
+		switch name, _, _ := strings.Cut(kv, "="); name {
+		case EnvSlot, envListenFDs, envListenPID, envListenName, envLinkFD, envDrain, envShim:
+			return true
+		case envDir:
+			return dir != ""
+		}
+		return false
+	})
+	env = append(env, EnvSlot+"="+strconv.Itoa(slot))
+	if dir != "" {
+		env = append(env, envDir+"="+dir)
+	}
+	if len(names) > 0 {
+		env = append(env,
+			envListenFDs+"="+strconv.Itoa(len(names)),
+			envListenName+"="+strings.Join(names, ":"))
+	}
+	if linkFD > 0 {
+		env = append(env, envLinkFD+"="+strconv.Itoa(linkFD), envDrain+"="+drain.String())
+	}
+	if shim {
+		env = append(env, envShim+"=1")
+	}
+	return env
+}
+
+// lastWins drops all but the last setting of each variable, as os/exec does:
+// programs disagree on which one of several counts.
+func lastWins(env []string) []string {
+	seen := make(map[string]bool, len(env))
+	var out []string
+	for _, kv := range slices.Backward(env) {
+		if name, _, _ := strings.Cut(kv, "="); !seen[name] {
+			seen[name] = true
+			out = append(out, kv)
+		}
+	}
+	slices.Reverse(out)
+	return out
+}

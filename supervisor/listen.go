@@ -1,0 +1,146 @@
+package supervisor
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// Listener is a socket that all workers share. Exactly one of Address,
+// Listener and File is set.
+type Listener struct {
+	// Name is the socket's entry in LISTEN_FDNAMES: printable ASCII without
+	// colons. Default "listener" and its index.
+	Name string
+	// Address is opened by New: "tcp://127.0.0.1:8080" (also tcp4, tcp6),
+	// "unix:///run/app.sock", "unix://@abstract"; without a scheme it is tcp.
+	Address string
+	// Listener is duplicated by New; the caller still owns it, should close it
+	// after New and must not accept from it. It has to have a descriptor, as
+	// *net.TCPListener and *net.UnixListener do.
+	Listener net.Listener
+	// File is a listening stream socket, duplicated by New as Listener is.
+	File *os.File
+}
+
+// socket is the supervisor's one descriptor of a shared listener.
+type socket struct {
+	name  string
+	addr  net.Addr
+	fd    int
+	path  string // of a unix socket that we created
+	inode fs.FileInfo
+}
+
+// openSocket opens or duplicates l. Descriptors are kept raw: os.File.Fd may
+// make a description blocking, which would be shared with all workers.
+func openSocket(l Listener, index int, blocking bool) (*socket, error) {
+	s := &socket{name: l.Name}
+	if s.name == "" {
+		s.name = "listener" + strconv.Itoa(index)
+	}
+	if strings.ContainsFunc(s.name, func(r rune) bool { return r <= ' ' || r > '~' || r == ':' }) {
+		return nil, fmt.Errorf("%w: listener name %q", ErrOptions, l.Name)
+	}
+	var conn syscall.Conn
+	switch {
+	case l.Address != "" && l.Listener == nil && l.File == nil:
+		ln, err := listen(l.Address)
+		if err != nil {
+			return nil, err
+		}
+		defer ln.Close()
+		if u, ok := ln.(*net.UnixListener); ok {
+			u.SetUnlinkOnClose(false)
+			if path := u.Addr().String(); !strings.HasPrefix(path, "@") {
+				s.path = path
+				s.inode, _ = os.Lstat(path)
+			}
+		}
+		conn, s.addr = ln.(syscall.Conn), ln.Addr()
+	case l.Listener != nil && l.Address == "" && l.File == nil:
+		var ok bool
+		if conn, ok = l.Listener.(syscall.Conn); !ok {
+			return nil, fmt.Errorf("%w: listener %s: %T has no descriptor", ErrOptions, s.name, l.Listener)
+		}
+		s.addr = l.Listener.Addr()
+	case l.File != nil && l.Address == "" && l.Listener == nil:
+		ln, err := net.FileListener(l.File)
+		if err != nil {
+			return nil, fmt.Errorf("supervisor: listener %s: %w", s.name, err)
+		}
+		defer ln.Close()
+		if u, ok := ln.(*net.UnixListener); ok {
+			u.SetUnlinkOnClose(false)
+		}
+		conn, s.addr = ln.(syscall.Conn), ln.Addr()
+	default:
+		return nil, fmt.Errorf("%w: listener %s needs one of Address, Listener and File", ErrOptions, s.name)
+	}
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return nil, fmt.Errorf("supervisor: listener %s: %w", s.name, err)
+	}
+	var dupErr error
+	if err := raw.Control(func(fd uintptr) { s.fd, dupErr = dupSocket(int(fd), blocking) }); err != nil {
+		return nil, fmt.Errorf("supervisor: listener %s: %w", s.name, err)
+	}
+	if dupErr != nil {
+		return nil, fmt.Errorf("supervisor: listener %s: %w", s.name, dupErr)
+	}
+	return s, nil
+}
+
+// close gives up the supervisor's copy; the socket lives on in its workers.
+func (s *socket) close() {
+	closeFD(s.fd)
+	if s.inode == nil {
+		return
+	}
+	// Another supervisor may have put its own socket there meanwhile.
+	if now, err := os.Lstat(s.path); err == nil && os.SameFile(now, s.inode) {
+		os.Remove(s.path)
+	}
+}
+
+// listen opens an address in Listener's syntax.
+func listen(address string) (net.Listener, error) {
+	network, rest, ok := strings.Cut(address, "://")
+	if !ok {
+		network, rest = "tcp", address
+	}
+	switch network {
+	case "tcp", "tcp4", "tcp6", "unix":
+	default:
+		return nil, fmt.Errorf("%w: listener %q: unknown scheme", ErrOptions, address)
+	}
+	if network == "unix" {
+		removeStale(rest)
+	}
+	ln, err := net.Listen(network, rest)
+	if err != nil {
+		return nil, fmt.Errorf("supervisor: listener %q: %w", address, err)
+	}
+	return ln, nil
+}
+
+// removeStale removes a unix socket that a killed process left behind: one
+// that nobody listens on. Anything else stays and makes listening fail.
+func removeStale(path string) {
+	if fi, err := os.Lstat(path); err != nil || fi.Mode().Type() != fs.ModeSocket {
+		return
+	}
+	conn, err := net.Dial("unix", path)
+	if err == nil {
+		conn.Close()
+		return
+	}
+	if errors.Is(err, syscall.ECONNREFUSED) {
+		os.Remove(path)
+	}
+}

@@ -1,0 +1,107 @@
+package supervisor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/multiprom/multiprom/mmapstore"
+)
+
+// ErrNoSuchProcess: no file in the directory belongs to that process.
+var ErrNoSuchProcess = errors.New("no file of that process")
+
+// MarkOptions of MarkProcessDead. The zero value is useful.
+type MarkOptions struct {
+	// Force marks a process that still holds its lock: its live gauges leave
+	// the merged view although it lives. Its file is not folded for that.
+	Force bool
+	// Wait is how long a held lock is given to go, since the kernel frees it
+	// only once a killed process's memory is gone. Default 2 s.
+	Wait time.Duration
+}
+
+// MarkProcessDead makes sure that readers of dir take a process for dead, and
+// returns the names of its files. On a filesystem with locks there is nothing
+// to do but to see that the process is gone; where a file says that it has no
+// liveness, the mark is what its readers go by.
+//
+// id is a pid in the caller's PID namespace, a process label, or the name of
+// a file. The error is ErrNoSuchProcess, or matches mmapstore.ErrLocked where
+// the process still holds its lock and Force is not set; files before it were
+// marked.
+func MarkProcessDead(ctx context.Context, dir, id string, opts MarkOptions) ([]string, error) {
+	if opts.Wait <= 0 {
+		opts.Wait = 2 * time.Second
+	}
+	entries, err := mmapstore.ScanDir(dir)
+	if err != nil {
+		return nil, fmt.Errorf("supervisor: mark %s dead: %w", id, err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, opts.Wait)
+	defer cancel()
+	namespace := mmapstore.CurrentIdentity().PIDNamespace
+	var names []string
+	for _, e := range entries {
+		if e.Kind != mmapstore.KindNative {
+			continue
+		}
+		path := filepath.Join(dir, e.Name)
+		r, err := mmapstore.Open(path, mmapstore.ReadOptions{})
+		if err != nil {
+			continue // not readable as a process's file: nobody's
+		}
+		if !belongs(r.Header(), e.Name, id, namespace) {
+			r.Close()
+			continue
+		}
+		names = append(names, e.Name)
+		err = markFile(ctx, r, opts.Force)
+		r.Close()
+		if err != nil {
+			return names, fmt.Errorf("supervisor: mark %s dead: %s: %w", id, path, err)
+		}
+	}
+	if len(names) == 0 {
+		return nil, fmt.Errorf("supervisor: mark %s dead: %w in %s", id, ErrNoSuchProcess, dir)
+	}
+	return names, nil
+}
+
+// belongs reports whether the file is of the process that id names. A pid
+// means nothing in another PID namespace.
+func belongs(h mmapstore.Header, name, id string, namespace uint64) bool {
+	if id == name {
+		return true
+	}
+	if id == strconv.Itoa(h.PID) && h.PIDNamespace == namespace {
+		return true
+	}
+	return id == h.Label && h.Label != strconv.Itoa(h.PID)
+}
+
+// markPoll is how often a held lock is asked for again.
+const markPoll = 10 * time.Millisecond
+
+func markFile(ctx context.Context, r *mmapstore.Reader, force bool) error {
+	if r.Header().Liveness == mmapstore.LivenessNone {
+		return mmapstore.MarkDead(r.Path())
+	}
+	for {
+		held, err := r.Locked()
+		if err != nil || !held {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			if force {
+				return mmapstore.MarkDead(r.Path())
+			}
+			return mmapstore.ErrLocked
+		case <-time.After(markPoll):
+		}
+	}
+}

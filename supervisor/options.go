@@ -1,0 +1,234 @@
+package supervisor
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"syscall"
+	"time"
+)
+
+// Errors of New; match them with errors.Is.
+var (
+	// ErrNested says that a worker tried to supervise copies of itself: main
+	// has to ask IsWorker before it calls New.
+	ErrNested = errors.New("supervisor: this process is a worker and would start itself again")
+	// ErrNoShim says that Command needs LISTEN_PID, that main never called
+	// MaybeShim, and that Options.ShimCommand names no substitute.
+	ErrNoShim = errors.New("supervisor: main must call MaybeShim before it runs foreign commands")
+	// ErrOptions says that options contradict each other or are out of range.
+	ErrOptions = errors.New("supervisor: invalid options")
+)
+
+// ReapMode says whether the supervisor waits for processes that it did not
+// start.
+type ReapMode int
+
+const (
+	// ReapAuto reaps orphans when this process has PID 1.
+	ReapAuto ReapMode = iota
+	// ReapAlways reaps them whatever the PID is.
+	ReapAlways
+	// ReapNever leaves them alone: for a PID 1 that runs other commands with
+	// os/exec, or that has an init process around it.
+	ReapNever
+)
+
+// Backoff spaces the restarts of a slot whose workers die young.
+type Backoff struct {
+	// Min is the delay after the second young death in a row; the first one
+	// restarts at once. Each further one doubles it. Default 100 ms.
+	Min time.Duration
+	// Max bounds the delay. Default 30 s. Up to a quarter of every delay is
+	// taken off at random, so that slots do not restart in step.
+	Max time.Duration
+	// Young is the age below which a death counts as a failure to start; an
+	// older worker's death resets the delay. Default 2 s.
+	Young time.Duration
+}
+
+// Options configure a Supervisor. The zero value runs one copy of the current
+// program per CPU, without listeners and without metrics.
+type Options struct {
+	// Workers is the number of slots. Default runtime.GOMAXPROCS(0), which
+	// follows the container's CPU limit.
+	Workers int
+	// Command is the program to run; empty means this executable, with Args
+	// defaulting to this process's own. Any other program works: it gets its
+	// sockets by systemd's LISTEN_FDS protocol.
+	Command string
+	// Args are the arguments without the program's name.
+	Args []string
+	// SignalsReady says that Command calls Ready. It is implied when Command is
+	// empty; other programs count as ready when they have lived for ReadyAfter.
+	SignalsReady bool
+	// ShimCommand replaces this executable as the program that gives a
+	// foreign command its LISTEN_PID. Command's path and arguments are appended
+	// to it; it has to set LISTEN_PID to its own PID and to exec them.
+	ShimCommand []string
+	// Env is the workers' environment; nil means this process's own. The
+	// supervisor's variables are added to it.
+	Env []string
+	// Dir becomes the workers' PROMETHEUS_MULTIPROC_DIR, as an absolute path. It
+	// defaults to this process's own value and is created with mode 0700
+	// when it is missing. Empty means no directory.
+	Dir string
+	// Listeners are opened once, by New, and inherited by every worker.
+	Listeners []Listener
+	// MetricsAddress is where the supervisor itself serves Metrics, in the
+	// syntax of Listener.Address. Either both are set or neither.
+	MetricsAddress string
+	// Metrics answers every request to MetricsAddress, whatever its path.
+	Metrics http.Handler
+	// DrainTimeout is what a worker gets from SIGTERM to SIGKILL. Default 30 s.
+	DrainTimeout time.Duration
+	// ReadyTimeout is how long Reload waits for a replacement that calls
+	// Ready. Default 30 s.
+	ReadyTimeout time.Duration
+	// ReadyAfter is the age at which a worker that does not call Ready counts
+	// as ready. Default 1 s.
+	ReadyAfter time.Duration
+	// Backoff spaces restarts.
+	Backoff Backoff
+	// DeathSignal is what the kernel sends to a worker whose supervisor died,
+	// on Linux only. Default SIGTERM; SIGKILL is for commands that ignore it.
+	DeathSignal syscall.Signal
+	// Reap says whether orphans are waited for. With it, no other code in this
+	// process may wait for children: the supervisor takes their exit status.
+	// Linux only.
+	Reap ReapMode
+	// Subreaper makes this process the parent of its descendants' orphans,
+	// as PID 1 is, while Run runs. It implies ReapAlways. Linux only.
+	Subreaper bool
+	// Stdout and Stderr of the workers, without a copy through the supervisor.
+	// Default os.Stdout and os.Stderr. Their stdin is the null device.
+	Stdout, Stderr *os.File
+	// Logger gets starts, exits and failures; nil logs nothing.
+	Logger *slog.Logger
+	// OnWorkerStart and OnWorkerExit are called once for each process, in this
+	// order and before the slot's next start. Calls for different workers
+	// may overlap; a slow hook delays its own slot only.
+	OnWorkerStart, OnWorkerExit func(WorkerInfo)
+
+	// start is the seam that runs a process; nil means the operating system.
+	start func(processSpec) (process, error)
+	// random is the seam of jitter, in [0, 1).
+	random func() float64
+}
+
+// withDefaults checks o and fills what was left out, without side effects
+// but for the creation of Dir.
+func (o Options) withDefaults() (Options, error) {
+	if o.Workers < 0 {
+		return o, fmt.Errorf("%w: %d workers", ErrOptions, o.Workers)
+	}
+	if (o.MetricsAddress == "") != (o.Metrics == nil) {
+		return o, fmt.Errorf("%w: MetricsAddress and Metrics go together", ErrOptions)
+	}
+	if o.Workers == 0 {
+		o.Workers = runtime.GOMAXPROCS(0)
+	}
+	for _, d := range []struct {
+		value *time.Duration
+		def   time.Duration
+	}{
+		{&o.DrainTimeout, 30 * time.Second},
+		{&o.ReadyTimeout, 30 * time.Second},
+		{&o.ReadyAfter, time.Second},
+		{&o.Backoff.Min, 100 * time.Millisecond},
+		{&o.Backoff.Max, 30 * time.Second},
+		{&o.Backoff.Young, 2 * time.Second},
+	} {
+		if *d.value < 0 {
+			return o, fmt.Errorf("%w: negative duration %v", ErrOptions, *d.value)
+		}
+		if *d.value == 0 {
+			*d.value = d.def
+		}
+	}
+	o.Backoff.Max = max(o.Backoff.Max, o.Backoff.Min)
+	if o.DeathSignal == 0 {
+		o.DeathSignal = syscall.SIGTERM
+	}
+	if o.Stdout == nil {
+		o.Stdout = os.Stdout
+	}
+	if o.Stderr == nil {
+		o.Stderr = os.Stderr
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Env == nil {
+		o.Env = os.Environ()
+	}
+	o, err := o.withCommand()
+	if err != nil {
+		return o, err
+	}
+	return o.withDir()
+}
+
+// withCommand resolves what a worker executes, once: a reload after the file
+// was replaced runs the new one.
+func (o Options) withCommand() (Options, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return o, fmt.Errorf("supervisor: own executable: %w", err)
+	}
+	if o.Command == "" {
+		if IsWorker() {
+			return o, ErrNested
+		}
+		o.Command, o.SignalsReady, o.ShimCommand = self, true, nil
+		if o.Args == nil {
+			o.Args = os.Args[1:]
+		}
+		return o, nil
+	}
+	if o.Command, err = exec.LookPath(o.Command); err != nil {
+		return o, fmt.Errorf("supervisor: command: %w", err)
+	}
+	if o.Command, err = filepath.Abs(o.Command); err != nil {
+		return o, fmt.Errorf("supervisor: command: %w", err)
+	}
+	switch {
+	case len(o.Listeners) == 0:
+		o.ShimCommand = nil // without sockets there is no LISTEN_PID to set
+	case len(o.ShimCommand) == 0:
+		// Without the call, the shim would run main as another supervisor.
+		if !shimReady.Load() {
+			return o, ErrNoShim
+		}
+		o.ShimCommand = []string{self}
+	}
+	return o, nil
+}
+
+func (o Options) withDir() (Options, error) {
+	if o.Dir == "" {
+		o.Dir = os.Getenv(envDir)
+	}
+	if o.Dir == "" {
+		return o, nil
+	}
+	dir, err := filepath.Abs(o.Dir)
+	if err != nil {
+		return o, fmt.Errorf("supervisor: directory: %w", err)
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return o, fmt.Errorf("supervisor: directory: %w", err)
+	}
+	o.Dir = dir
+	return o, nil
+}
+
+// reaps reports whether the reaper loop owns all children.
+func (o Options) reaps() bool {
+	return o.Subreaper || o.Reap == ReapAlways || o.Reap == ReapAuto && os.Getpid() == 1
+}

@@ -1,0 +1,27 @@
+//go:build unix && !linux
+
+package supervisor
+
+import (
+	"errors"
+	"fmt"
+	"syscall"
+)
+
+// kernelTellsOrphans: only the link tells a worker that its supervisor died.
+const kernelTellsOrphans = false
+
+func checkPlatform(o Options) error {
+	if o.Subreaper || o.Reap == ReapAlways {
+		return fmt.Errorf("supervisor: reaping orphans: %w", errors.ErrUnsupported)
+	}
+	return nil
+}
+
+// processAttributes puts a worker into its own process group, so that a
+// terminal's Ctrl-C reaches the supervisor alone, which then drains.
+func processAttributes(syscall.Signal) *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Setpgid: true}
+}
+
+func sealDescriptors() error { return sealListed("/dev/fd") }

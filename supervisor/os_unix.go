@@ -1,0 +1,63 @@
+//go:build unix
+
+package supervisor
+
+import (
+	"os"
+	"strconv"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// dupSocket duplicates a listener's descriptor close-on-exec and sets the mode
+// of what both share.
+func dupSocket(fd int, blocking bool) (int, error) {
+	dup, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, firstFD)
+	if err != nil {
+		return -1, os.NewSyscallError("fcntl", err)
+	}
+	if err := unix.SetNonblock(dup, !blocking); err != nil {
+		unix.Close(dup)
+		return -1, os.NewSyscallError("fcntl", err)
+	}
+	return dup, nil
+}
+
+func closeFD(fd int)     { unix.Close(fd) }
+func closeOnExec(fd int) { unix.CloseOnExec(fd) }
+
+// newLink returns the two ends between supervisor and worker: readiness goes
+// one way, and each side sees the other's death as the end of the stream.
+func newLink() (ours *os.File, theirs int, err error) {
+	// Not every unix has SOCK_CLOEXEC; the lock keeps forks out instead.
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM, 0)
+	if err != nil {
+		return nil, 0, os.NewSyscallError("socketpair", err)
+	}
+	unix.CloseOnExec(fds[0])
+	unix.CloseOnExec(fds[1])
+	return linkFile(fds[0]), fds[1], nil
+}
+
+// linkFile wraps an end so that reads wait in Go's poller and end on Close.
+func linkFile(fd int) *os.File {
+	_ = unix.SetNonblock(fd, true)
+	return os.NewFile(uintptr(fd), "link")
+}
+
+// sealListed marks all descriptors in a directory of them close-on-exec.
+func sealListed(dir string) error {
+	names, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if fd, err := strconv.Atoi(name.Name()); err == nil && fd >= firstFD {
+			unix.CloseOnExec(fd) // one of them was the listing's own
+		}
+	}
+	return nil
+}

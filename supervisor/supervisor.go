@@ -1,0 +1,375 @@
+package supervisor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"os"
+	"runtime"
+	"slices"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// Errors of a running supervisor; match them with errors.Is.
+var (
+	// ErrNotRunning says that Run has not begun or is already ending.
+	ErrNotRunning = errors.New("supervisor: not running")
+	// ErrRunTwice says that Run or Close was called before.
+	ErrRunTwice = errors.New("supervisor: already used")
+	// ErrNotDrained says that workers had to be killed at the end of Run.
+	ErrNotDrained = errors.New("supervisor: workers were killed before they had drained")
+	// ErrNotReady says that a replacement died or stayed silent; the slot
+	// keeps the worker that it had.
+	ErrNotReady = errors.New("supervisor: replacement did not become ready")
+)
+
+// Supervisor keeps Options.Workers processes running. All methods are safe
+// for concurrent use.
+type Supervisor struct {
+	opt     Options // never changes after New
+	slots   []*slot
+	addrs   []net.Addr
+	metrics net.Listener // nil without metrics
+
+	stop     chan struct{} // closed once when Run begins to end
+	killed   chan struct{} // closed by Kill
+	killOnce sync.Once
+	reload   chan struct{}  // holds a token while Reload works
+	wg       sync.WaitGroup // slots, and what they started
+	launch   func(processSpec) (process, error)
+	null     *os.File // the workers' stdin
+
+	mu   sync.Mutex // guards what follows
+	used bool       // Run or Close was called
+	live map[*worker]struct{}
+
+	// sockMu is held for reading while descriptors are handed to a child, so
+	// that none is closed, and its number used again, under a start.
+	sockMu  sync.RWMutex
+	sockets []*socket
+	closed  bool
+}
+
+// New checks the options, creates the directory and opens the listeners, but
+// starts nothing: Run does. Where processes cannot inherit sockets, on
+// Windows, it fails with errors.ErrUnsupported.
+func New(options Options) (*Supervisor, error) {
+	if err := checkPlatform(options); err != nil {
+		return nil, err
+	}
+	opt, err := options.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	if opt.random == nil {
+		opt.random = rand.Float64
+	}
+	s := &Supervisor{
+		opt:    opt,
+		stop:   make(chan struct{}),
+		killed: make(chan struct{}),
+		reload: make(chan struct{}, 1),
+		live:   make(map[*worker]struct{}),
+		launch: opt.start,
+	}
+	for i := range opt.Workers {
+		s.slots = append(s.slots, newSlot(s, i))
+	}
+	for i, l := range opt.Listeners {
+		// Programs that do not use Go expect the blocking sockets that systemd
+		// hands over; Go ones must never see a mode change under an accept.
+		sock, err := openSocket(l, i, !opt.SignalsReady)
+		if err != nil {
+			s.release()
+			return nil, err
+		}
+		s.sockets = append(s.sockets, sock)
+		s.addrs = append(s.addrs, sock.addr)
+	}
+	if opt.MetricsAddress != "" {
+		if s.metrics, err = listen(opt.MetricsAddress); err != nil {
+			s.release()
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+// Run starts the workers and keeps them running until ctx ends. Then it closes
+// its listeners, sends SIGTERM to each worker, SIGKILL after DrainTimeout,
+// and returns nil or ErrNotDrained once all are gone. A metrics server
+// that fails ends it too. Run works once.
+func (s *Supervisor) Run(ctx context.Context) error {
+	if !s.use() {
+		return ErrRunTwice
+	}
+	defer s.release()
+	if s.launch == nil {
+		l, err := newLauncher(s.opt.reaps(), s.opt.Subreaper)
+		if err != nil {
+			return err
+		}
+		defer l.close()
+		s.launch = l.start
+	}
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		return fmt.Errorf("supervisor: %w", err)
+	}
+	defer null.Close()
+	s.null = null
+
+	failed := make(chan error, 1)
+	if s.metrics != nil {
+		srv := s.metricsServer()
+		go func() { failed <- srv.Serve(s.metrics) }()
+		defer srv.Close() // last, so that the drain can be watched
+	}
+	for _, sl := range s.slots {
+		s.wg.Go(sl.run)
+	}
+	var result error
+	select {
+	case <-ctx.Done():
+	case <-s.killed:
+	case err := <-failed:
+		result = fmt.Errorf("supervisor: metrics: %w", err)
+	}
+	s.opt.Logger.Info("draining", "timeout", s.opt.DrainTimeout)
+	s.shut() // connections are refused from now on, not left waiting
+	s.wg.Wait()
+	for _, sl := range s.slots {
+		if sl.forced {
+			return errors.Join(result, ErrNotDrained)
+		}
+	}
+	return result
+}
+
+// Kill ends Run at once: SIGKILL for every worker, also during a drain.
+func (s *Supervisor) Kill() { s.killOnce.Do(func() { close(s.killed) }) }
+
+// Close releases what New opened. Only a supervisor that never runs needs it.
+func (s *Supervisor) Close() error {
+	if !s.use() {
+		return ErrRunTwice
+	}
+	s.release()
+	return nil
+}
+
+// Reload replaces the workers one slot after the other: it starts the
+// replacement, waits until that is ready, and drains the old worker before
+// the next slot's turn. It stops at the first slot that fails, whose worker
+// goes on serving. When ctx ends, so does the waiting; a replacement
+// in progress is completed. Concurrent calls follow one another.
+func (s *Supervisor) Reload(ctx context.Context) error {
+	select {
+	case s.reload <- struct{}{}:
+		defer func() { <-s.reload }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	s.mu.Lock()
+	used := s.used
+	s.mu.Unlock()
+	if !used {
+		return ErrNotRunning
+	}
+	for _, sl := range s.slots {
+		if err := sl.reload(ctx); err != nil {
+			return fmt.Errorf("slot %d: %w", sl.index, err)
+		}
+	}
+	return nil
+}
+
+// Workers returns the processes that run now, by slot; a slot in backoff has
+// none, one in a reload two.
+func (s *Supervisor) Workers() []WorkerInfo {
+	s.mu.Lock()
+	infos := make([]WorkerInfo, 0, len(s.live))
+	for w := range s.live {
+		infos = append(infos, w.snapshot())
+	}
+	s.mu.Unlock()
+	slices.SortFunc(infos, compareInfo)
+	return infos
+}
+
+// Addrs returns the listeners' addresses in the order of Options.Listeners,
+// with the ports that the system chose.
+func (s *Supervisor) Addrs() []net.Addr { return slices.Clone(s.addrs) }
+
+// MetricsAddr returns where metrics are served, nil without MetricsAddress.
+func (s *Supervisor) MetricsAddr() net.Addr {
+	if s.metrics == nil {
+		return nil
+	}
+	return s.metrics.Addr()
+}
+
+func (s *Supervisor) metricsServer() *http.Server {
+	return &http.Server{
+		Handler:           s.opt.Metrics,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       10 * time.Second,
+		WriteTimeout:      time.Minute,
+		IdleTimeout:       2 * time.Minute,
+	}
+}
+
+// use claims the one use of s.
+func (s *Supervisor) use() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	first := !s.used
+	s.used = true
+	return first
+}
+
+func (s *Supervisor) release() {
+	s.shut()
+	if s.metrics != nil {
+		s.metrics.Close()
+	}
+}
+
+// shut lets no further worker start and gives up the listeners, once.
+func (s *Supervisor) shut() {
+	s.sockMu.Lock()
+	defer s.sockMu.Unlock()
+	if s.closed {
+		return
+	}
+	s.closed = true
+	close(s.stop)
+	for _, sock := range s.sockets {
+		sock.close()
+	}
+}
+
+// startWorker starts the restarts-th successor in a slot. Only the goroutine of
+// a slot calls it, so that the wait group never grows from zero.
+func (s *Supervisor) startWorker(slot, restarts int) (*worker, error) {
+	w, err := s.spawn(slot, restarts)
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	s.live[w] = struct{}{}
+	s.mu.Unlock()
+	w.log.Info("worker started")
+	if s.opt.OnWorkerStart != nil {
+		s.opt.OnWorkerStart(w.snapshot())
+	}
+	s.wg.Go(func() { s.watch(w) }) // after the hook, which precedes the exit's
+	return w, nil
+}
+
+func (s *Supervisor) spawn(slot, restarts int) (*worker, error) {
+	s.sockMu.RLock()
+	defer s.sockMu.RUnlock()
+	if s.closed {
+		return nil, ErrNotRunning
+	}
+	spec := processSpec{
+		path:        s.opt.Command,
+		argv:        slices.Concat([]string{s.opt.Command}, s.opt.Args),
+		fds:         []uintptr{s.null.Fd(), s.opt.Stdout.Fd(), s.opt.Stderr.Fd()},
+		deathSignal: s.opt.DeathSignal,
+	}
+	if shim := s.opt.ShimCommand; len(shim) > 0 {
+		spec.path, spec.argv = shim[0], slices.Concat(shim, spec.argv)
+	}
+	var names []string
+	for _, sock := range s.sockets {
+		spec.fds = append(spec.fds, uintptr(sock.fd))
+		names = append(names, sock.name)
+	}
+	w := &worker{
+		ready: make(chan struct{}),
+		done:  make(chan struct{}),
+		info:  WorkerInfo{Slot: slot, Restarts: restarts, Started: time.Now()},
+	}
+	linkFD := 0
+	if s.opt.SignalsReady {
+		ours, theirs, err := newLink()
+		if err != nil {
+			return nil, fmt.Errorf("supervisor: link: %w", err)
+		}
+		defer closeFD(theirs)
+		w.link, linkFD = ours, len(spec.fds)
+		spec.fds = append(spec.fds, uintptr(theirs))
+	}
+	spec.env = workerEnv(s.opt.Env, slot, names, s.opt.Dir, linkFD, s.opt.DrainTimeout, len(s.opt.ShimCommand) > 0)
+	proc, err := s.launch(spec)
+	runtime.KeepAlive(s.opt.Stdout)
+	runtime.KeepAlive(s.opt.Stderr)
+	if err != nil {
+		if w.link != nil {
+			w.link.Close()
+		}
+		return nil, fmt.Errorf("supervisor: start %s: %w", spec.path, err)
+	}
+	w.proc, w.info.PID = proc, proc.PID()
+	w.log = s.opt.Logger.With("slot", slot, "pid", proc.PID())
+	return w, nil
+}
+
+// watch follows w to its end.
+func (s *Supervisor) watch(w *worker) {
+	if w.link != nil {
+		go w.readLink() // ends when the link is closed, below at the latest
+	} else {
+		defer time.AfterFunc(s.opt.ReadyAfter, w.becomeReady).Stop()
+	}
+	status := w.proc.Wait()
+	if w.link != nil {
+		w.link.Close()
+	}
+	w.mu.Lock()
+	w.age = time.Since(w.info.Started)
+	asked := w.info.State == Draining
+	w.info.State, w.info.ExitStatus = Exited, status
+	info := w.info
+	w.mu.Unlock()
+	s.mu.Lock()
+	delete(s.live, w)
+	s.mu.Unlock()
+	level := slog.LevelWarn
+	if asked {
+		level = slog.LevelInfo
+	}
+	w.log.Log(context.Background(), level, "worker exited", "status", status.String(), "age", w.age)
+	if s.opt.OnWorkerExit != nil {
+		s.opt.OnWorkerExit(info)
+	}
+	close(w.done)
+}
+
+// retire ends w by SIGTERM, or by SIGKILL when that takes too long or Kill
+// was called, and reports whether it had to be SIGKILL.
+func (s *Supervisor) retire(w *worker) (forced bool) {
+	w.advance(Draining)
+	// A signal can fail only because the process is gone; done tells.
+	_ = w.proc.Signal(syscall.SIGTERM)
+	timeout := time.NewTimer(s.opt.DrainTimeout)
+	defer timeout.Stop()
+	select {
+	case <-w.done:
+		return false
+	case <-timeout.C:
+	case <-s.killed:
+	}
+	w.log.Warn("killing worker")
+	_ = w.proc.Signal(syscall.SIGKILL)
+	<-w.done
+	return true
+}

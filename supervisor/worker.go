@@ -1,0 +1,158 @@
+package supervisor
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// IsWorker reports whether this process was started by a supervisor. It reads
+// EnvSlot: a worker that runs further programs which supervise on their own
+// removes that variable from their environment.
+func IsWorker() bool {
+	_, ok := Slot()
+	return ok
+}
+
+// Slot returns the worker's slot, which its successors keep.
+func Slot() (int, bool) {
+	n, err := strconv.Atoi(os.Getenv(EnvSlot))
+	return n, err == nil && n >= 0
+}
+
+// inherited is what this process got from its parent. It is process-wide, as
+// descriptors and the environment are.
+var inherited struct {
+	mu        sync.Mutex
+	taken     bool
+	listeners []net.Listener
+	err       error
+	link      *os.File // kept reachable: closing it would look like our death
+	ready     bool
+}
+
+// Listeners returns the listeners that this process inherited, in the order of
+// Options.Listeners; none and no error when there are none. It also
+// accepts systemd's socket activation. The first call removes the variables
+// of the protocol from the environment and marks the descriptors
+// close-on-exec, so that nothing which the worker starts holds them; later
+// calls return the same listeners.
+func Listeners() ([]net.Listener, error) {
+	inherited.mu.Lock()
+	defer inherited.mu.Unlock()
+	take()
+	return inherited.listeners, inherited.err
+}
+
+// Ready tells the supervisor that this worker serves: a reload waits for it
+// before it drains the predecessor. In other processes it does nothing.
+//
+// The first call of Ready or Listeners also begins to watch for the end of
+// the supervisor: a worker without one is told so by SIGTERM and exits with
+// status 1 when it has not drained within Options.DrainTimeout.
+func Ready() error {
+	inherited.mu.Lock()
+	defer inherited.mu.Unlock()
+	take()
+	if inherited.link == nil || inherited.ready {
+		return nil
+	}
+	if _, err := inherited.link.Write([]byte{1}); err != nil {
+		return fmt.Errorf("supervisor: ready: %w", err)
+	}
+	inherited.ready = true
+	return nil
+}
+
+// take adopts the inherited descriptors once, with the lock held.
+func take() {
+	if inherited.taken {
+		return
+	}
+	inherited.taken = true
+	inherited.listeners, inherited.err = takeListeners()
+	inherited.err = errors.Join(inherited.err, takeLink())
+}
+
+func takeListeners() ([]net.Listener, error) {
+	count, pid := os.Getenv(envListenFDs), os.Getenv(envListenPID)
+	if count == "" {
+		return nil, nil
+	}
+	// Re-executed workers have no shim that could know their PID; the slot
+	// says that the descriptors are meant for them.
+	if pid != strconv.Itoa(os.Getpid()) && (pid != "" || !IsWorker()) {
+		if IsWorker() {
+			return nil, fmt.Errorf("supervisor: the listeners are for process %s", pid)
+		}
+		return nil, nil
+	}
+	for _, name := range []string{envListenFDs, envListenPID, envListenName} {
+		os.Unsetenv(name)
+	}
+	n, err := strconv.Atoi(count)
+	if err != nil || n < 0 || n > 1024 {
+		return nil, fmt.Errorf("supervisor: %s=%q", envListenFDs, count)
+	}
+	for fd := firstFD; fd < firstFD+n; fd++ {
+		closeOnExec(fd)
+	}
+	var listeners []net.Listener
+	for fd := firstFD; fd < firstFD+n; fd++ {
+		f := os.NewFile(uintptr(fd), "listener"+strconv.Itoa(fd-firstFD))
+		l, lerr := net.FileListener(f) // a duplicate, close-on-exec
+		f.Close()
+		if lerr != nil {
+			err = errors.Join(err, fmt.Errorf("supervisor: descriptor %d: %w", fd, lerr))
+			continue
+		}
+		listeners = append(listeners, l)
+	}
+	return listeners, err
+}
+
+func takeLink() error {
+	fd, drain := os.Getenv(envLinkFD), os.Getenv(envDrain)
+	if fd == "" {
+		return nil
+	}
+	os.Unsetenv(envLinkFD)
+	os.Unsetenv(envDrain)
+	n, err := strconv.Atoi(fd)
+	if err != nil || n < firstFD {
+		return fmt.Errorf("supervisor: %s=%q", envLinkFD, fd)
+	}
+	timeout, err := time.ParseDuration(drain)
+	if err != nil {
+		return fmt.Errorf("supervisor: %s: %w", envDrain, err)
+	}
+	closeOnExec(n)
+	inherited.link = linkFile(n)
+	go watchSupervisor(inherited.link, timeout)
+	return nil
+}
+
+// watchSupervisor ends this process when the other end of the link closes:
+// the kernel does that however the supervisor dies.
+func watchSupervisor(link *os.File, drain time.Duration) {
+	var b [1]byte
+	for {
+		if _, err := link.Read(b[:]); err != nil {
+			break
+		}
+	}
+	// Where the kernel has sent DeathSignal already, a second signal would cut
+	// short the drain of a worker that takes it for impatience.
+	if !kernelTellsOrphans {
+		if self, err := os.FindProcess(os.Getpid()); err == nil {
+			_ = self.Signal(syscall.SIGTERM)
+		}
+	}
+	time.Sleep(drain)
+	os.Exit(1)
+}
