@@ -1,0 +1,168 @@
+package metric_test
+
+import (
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/multiprom/multiprom/metric"
+)
+
+func TestModes(t *testing.T) {
+	for _, name := range []string{
+		"all", "liveall", "min", "livemin", "max", "livemax", "sum", "livesum", "mostrecent", "livemostrecent",
+	} {
+		m, err := metric.ParseMode(name)
+		require.NoError(t, err)
+		require.Equal(t, name, m.String())
+		require.Equal(t, strings.HasPrefix(name, "live"), m.Live())
+		require.Equal(t, strings.TrimPrefix(name, "live"), m.Base().String())
+	}
+	_, err := metric.ParseMode("average")
+	require.ErrorContains(t, err, "average")
+	require.False(t, metric.Mode(10).Valid())
+	require.False(t, metric.Mode(11).Live())
+	require.Equal(t, "mode(10)", metric.Mode(10).String())
+	require.Equal(t, "type(8)", metric.Type(8).String())
+}
+
+func TestFloats(t *testing.T) {
+	for v, want := range map[float64]string{
+		0: "0", 1: "1", -3: "-3", 0.1: "0.1", 1e6: "1000000", 123456789012345: "123456789012345", 1e15: "1e+15", 2.5e-9: "2.5e-09",
+		math.Inf(1): "+Inf", math.Inf(-1): "-Inf", math.MaxFloat64: "1.7976931348623157e+308", 1<<63 + 4096: "9.22337203685478e+18",
+	} {
+		require.Equal(t, want, metric.FormatFloat(v))
+	}
+	require.Equal(t, "NaN", metric.FormatFloat(math.NaN()))
+	require.Equal(t, "-0", metric.FormatFloat(math.Copysign(0, -1)))
+}
+
+func FuzzFormatFloat(f *testing.F) {
+	for _, v := range []float64{0, 1, -1, 0.1, 1e15, -1e15, 1e300, math.Inf(1), math.NaN()} {
+		f.Add(math.Float64bits(v))
+	}
+	f.Fuzz(func(t *testing.T, bits uint64) {
+		v := math.Float64frombits(bits)
+		got, err := strconv.ParseFloat(metric.FormatFloat(v), 64)
+		require.NoError(t, err)
+		if v != v {
+			require.True(t, math.IsNaN(got))
+			return
+		}
+		require.Equal(t, bits, math.Float64bits(got), "%v reads back as %v", v, got)
+	})
+}
+
+func TestLabels(t *testing.T) {
+	ls := metric.MakeLabels("b", "2", "a", "1\n\"\\")
+	require.Equal(t, `{a="1\n\"\\",b="2"}`, ls.String())
+	require.Empty(t, metric.Labels{}.String())
+	require.Equal(t, `{"dötted.name"="x"}`, metric.MakeLabels("dötted.name", "x").String())
+	v, ok := ls.Get("b")
+	require.True(t, ok)
+	require.Equal(t, "2", v)
+	_, ok = ls.Get("c")
+	require.False(t, ok)
+	require.Equal(t, metric.MakeLabels("a", "1\n\"\\", "b", "3"), ls.With("b", "3"))
+	require.Equal(t, ls, metric.LabelsFromMap(ls.Map()))
+	require.Panics(t, func() { metric.MakeLabels("a") })
+
+	sorted := []metric.Labels{nil, metric.MakeLabels("a", "1"), metric.MakeLabels("a", "1", "b", "1"), metric.MakeLabels("a", "2"), metric.MakeLabels("b", "0")}
+	require.True(t, slices.IsSortedFunc(sorted, metric.Labels.Compare))
+}
+
+func TestNames(t *testing.T) {
+	for name, legacy := range map[string]bool{"a": true, "_:a9": true, "9a": false, "a-b": false, "é": false, "a.b": false} {
+		require.Equal(t, legacy, metric.IsLegacyName(name), name)
+		require.NoError(t, metric.CheckName(name))
+	}
+	require.False(t, metric.IsLegacyLabelName("a:b"))
+	for _, bad := range []string{"", "\xff", strings.Repeat("x", metric.MaxNameLen+1)} {
+		require.ErrorIs(t, metric.CheckName(bad), metric.ErrInvalidName)
+		require.ErrorIs(t, metric.CheckLabelName(bad), metric.ErrInvalidLabel)
+	}
+	require.ErrorIs(t, metric.CheckLabelName("__name__"), metric.ErrReservedLabel)
+}
+
+func TestSchemaCheck(t *testing.T) {
+	long := strings.Repeat("x", metric.MaxHelpLen+1)
+	for _, tc := range []struct {
+		what   string
+		schema metric.Schema
+		want   error
+	}{
+		{"counter", metric.Schema{Name: "x", Type: metric.Counter, Labels: []string{"a"}, Const: metric.MakeLabels("b", "1")}, nil},
+		{"histogram", metric.Schema{Name: "x", Type: metric.Histogram, Bounds: []float64{-1, 0, 2}}, nil},
+		{"le elsewhere", metric.Schema{Name: "x", Type: metric.Counter, Labels: []string{"le"}}, nil},
+		{"no name", metric.Schema{}, metric.ErrInvalidName},
+		{"le", metric.Schema{Name: "x", Type: metric.Histogram, Labels: []string{"le"}, Bounds: []float64{1}}, metric.ErrReservedLabel},
+		{"quantile", metric.Schema{Name: "x", Type: metric.Summary, Const: metric.MakeLabels("quantile", "1")}, metric.ErrReservedLabel},
+		{"own name", metric.Schema{Name: "x", Type: metric.StateSet, Labels: []string{"x"}, States: []string{"a"}}, metric.ErrReservedLabel},
+		{"twice", metric.Schema{Name: "x", Labels: []string{"a"}, Const: metric.MakeLabels("a", "1")}, metric.ErrInvalidLabel},
+		{"too many", metric.Schema{Name: "x", Labels: make([]string, metric.MaxLabels+1)}, metric.ErrInvalidLabel},
+		{"const value", metric.Schema{Name: "x", Const: metric.MakeLabels("a", "\xff")}, metric.ErrInvalidLabel},
+		{"type", metric.Schema{Name: "x", Type: 99}, metric.ErrInvalidSchema},
+		{"mode", metric.Schema{Name: "x", Type: metric.Gauge, Mode: 99}, metric.ErrInvalidSchema},
+		{"help", metric.Schema{Name: "x", Help: long}, metric.ErrInvalidSchema},
+		{"no buckets", metric.Schema{Name: "x", Type: metric.Histogram}, metric.ErrInvalidSchema},
+		{"unsorted", metric.Schema{Name: "x", Type: metric.Histogram, Bounds: []float64{2, 1}}, metric.ErrInvalidSchema},
+		{"equal", metric.Schema{Name: "x", Type: metric.Histogram, Bounds: []float64{1, 1}}, metric.ErrInvalidSchema},
+		{"NaN", metric.Schema{Name: "x", Type: metric.Histogram, Bounds: []float64{math.NaN()}}, metric.ErrInvalidSchema},
+		{"no states", metric.Schema{Name: "x", Type: metric.StateSet}, metric.ErrInvalidSchema},
+		{"same state", metric.Schema{Name: "x", Type: metric.StateSet, States: []string{"a", "a"}}, metric.ErrInvalidSchema},
+	} {
+		require.ErrorIs(t, tc.schema.Check(), tc.want, tc.what)
+	}
+}
+
+func TestSamples(t *testing.T) {
+	ls := metric.MakeLabels("a", "1")
+	for _, tc := range []struct {
+		family metric.Family
+		want   []string
+	}{
+		{metric.Family{Type: metric.Counter, Series: []metric.Series{{Labels: ls, Value: 2}}}, []string{`x_total{a="1"} 2`}},
+		{metric.Family{Type: metric.Gauge, Series: []metric.Series{{Value: 2.5}}}, []string{`x 2.5`}},
+		{metric.Family{Type: metric.Info, Series: []metric.Series{{Labels: ls}}}, []string{`x_info{a="1"} 1`}},
+		{metric.Family{Type: metric.StateSet, Series: []metric.Series{{States: []metric.State{{Name: "on", On: true}, {Name: "off"}}}}},
+			[]string{`x{x="on"} 1`, `x{x="off"} 0`}},
+		{metric.Family{Type: metric.Histogram, Series: []metric.Series{{Count: 3, Sum: 4, Buckets: metric.Cumulate([]float64{1}, []uint64{1, 2})}}},
+			[]string{`x_bucket{le="1"} 1`, `x_bucket{le="+Inf"} 3`, `x_sum 4`, `x_count 3`}},
+		{metric.Family{Type: metric.Histogram, Series: []metric.Series{{Count: 3, Sum: 4, Buckets: metric.Cumulate([]float64{-1}, []uint64{1, 2})}}},
+			[]string{`x_bucket{le="-1"} 1`, `x_bucket{le="+Inf"} 3`, `x_count 3`}},
+		{metric.Family{Type: metric.GaugeHistogram, Series: []metric.Series{{Count: 1, Sum: 4, Buckets: metric.Cumulate(nil, []uint64{1})}}},
+			[]string{`x_bucket{le="+Inf"} 1`, `x_gsum 4`, `x_gcount 1`}},
+		{metric.Family{Type: metric.Summary, Series: []metric.Series{{Count: 1, Sum: 4, Quantiles: []metric.Quantile{{Q: 0.5, Value: 4}}}}},
+			[]string{`x{quantile="0.5"} 4`, `x_sum 4`, `x_count 1`}},
+	} {
+		tc.family.Name = "x"
+		var got []string
+		for s := range tc.family.Samples() {
+			got = append(got, s.Name+s.Labels.String()+" "+metric.FormatFloat(s.Value))
+		}
+		require.Equal(t, tc.want, got, tc.family.Type)
+		for range tc.family.Samples() {
+			break // a consumer may stop at any sample
+		}
+	}
+}
+
+func TestSortFamilies(t *testing.T) {
+	fs := []*metric.Family{
+		{Name: "b", Series: []metric.Series{{Labels: metric.MakeLabels("x", "2")}, {Labels: metric.MakeLabels("x", "1")}}},
+		{Name: "a"},
+	}
+	metric.SortFamilies(fs)
+	require.Equal(t, "a", fs[0].Name)
+	require.Equal(t, metric.MakeLabels("x", "1"), fs[1].Series[0].Labels)
+}
+
+func TestSampleNames(t *testing.T) {
+	require.Equal(t, []string{"x", "x_total", "x_created"}, metric.SampleNames("x", metric.Counter))
+	require.Equal(t, []string{"x"}, metric.SampleNames("x", metric.Gauge))
+	require.Contains(t, metric.SampleNames("x", metric.Histogram), "x_bucket")
+}
