@@ -147,6 +147,12 @@ func HasSum(s *Series) bool { return len(s.Buckets) == 0 || s.Buckets[0].UpperBo
 // counts has one element more than bounds: the observations above the last.
 func Cumulate(bounds []float64, counts []uint64) []Bucket {
 	out := make([]Bucket, len(counts))
+	CumulateInto(out, bounds, counts)
+	return out
+}
+
+// CumulateInto is Cumulate into a slice of the caller's, as long as counts.
+func CumulateInto(dst []Bucket, bounds []float64, counts []uint64) {
 	var sum uint64
 	for i, c := range counts {
 		sum += c
@@ -154,9 +160,8 @@ func Cumulate(bounds []float64, counts []uint64) []Bucket {
 		if i < len(bounds) {
 			le = bounds[i]
 		}
-		out[i] = Bucket{UpperBound: le, Count: sum}
+		dst[i] = Bucket{UpperBound: le, Count: sum}
 	}
-	return out
 }
 
 // SortFamilies sorts families by name, and each one's series by labels.

@@ -55,6 +55,15 @@ func ScanDir(dir string) ([]Entry, error) {
 	return entries, nil
 }
 
+// OwnerUID returns the uid of the user who owns dir.
+func OwnerUID(dir string) (int, error) {
+	info, err := os.Stat(dir)
+	if err != nil {
+		return 0, err
+	}
+	return ownerUID(info), nil
+}
+
 func classify(name string) Entry {
 	if pid, inc, ok := parseName(name, "", ".mpm"); ok {
 		return Entry{name, KindNative, pid, inc}

@@ -1,0 +1,128 @@
+package aggregate
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/multiprom/multiprom/metric"
+)
+
+// families turns the accumulators into what a scrape yields. Labels are shared
+// between scrapes; values are new.
+func (t *table) families() []*metric.Family {
+	if t.sorted == nil {
+		for _, fam := range t.byName {
+			t.sorted = append(t.sorted, fam)
+		}
+		slices.SortFunc(t.sorted, func(a, b *family) int { return strings.Compare(a.name, b.name) })
+	}
+	out := make([]*metric.Family, 0, len(t.sorted))
+	for _, fam := range t.sorted {
+		if f := fam.family(); len(f.Series) > 0 {
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+func (f *family) family() *metric.Family {
+	if f.stale {
+		f.order = f.order[:0]
+		for _, s := range f.series {
+			f.order = append(f.order, s)
+		}
+		slices.SortFunc(f.order, func(a, b *slot) int { return a.labels.Compare(b.labels) })
+		f.stale = false
+	}
+	out := &metric.Family{Name: f.name, Help: f.schema.Help, Unit: f.schema.Unit, Type: f.schema.Type}
+	out.Series = make([]metric.Series, 0, len(f.order))
+	var buckets []metric.Bucket // of all series of a histogram
+	if f.schema.Type == metric.Histogram {
+		buckets = make([]metric.Bucket, len(f.order)*(len(f.bounds)+1))
+	}
+	shown := f.infoFilter()
+	for _, s := range f.order {
+		if !s.acc.present || !shown(&s.acc) {
+			continue
+		}
+		var own []metric.Bucket
+		if buckets != nil {
+			n := len(f.bounds) + 1
+			own, buckets = buckets[:n:n], buckets[n:]
+		}
+		out.Series = append(out.Series, s.series(f, own))
+	}
+	return out
+}
+
+// infoFilter returns which series of an info are shown: those of living
+// processes, or, where none lives, those of the newest dead one.
+func (f *family) infoFilter() func(*accumulator) bool {
+	if f.schema.Type != metric.Info {
+		return func(*accumulator) bool { return true }
+	}
+	anyLive, newest := false, int64(0)
+	for _, s := range f.order {
+		anyLive = anyLive || s.acc.live
+		newest = max(newest, s.acc.newest)
+	}
+	return func(a *accumulator) bool { return a.live || !anyLive && a.newest == newest }
+}
+
+func (s *slot) series(f *family, buckets []metric.Bucket) metric.Series {
+	a := &s.acc
+	out := metric.Series{Labels: s.labels}
+	switch f.schema.Type {
+	case metric.Counter:
+		out.Value, out.Created = float64(a.ints)+a.float, time.Unix(0, a.created)
+	case metric.Summary:
+		out.Count, out.Sum, out.Created = a.ints, a.float, time.Unix(0, a.created)
+	case metric.Histogram:
+		metric.CumulateInto(buckets, f.bounds, a.counts)
+		out.Buckets, out.Count = buckets, buckets[len(buckets)-1].Count
+		out.Sum, out.Created = a.float, time.Unix(0, a.created)
+	case metric.Info:
+		out.Value = 1
+	case metric.StateSet:
+		out.States = make([]metric.State, len(f.schema.States))
+		for i, name := range f.schema.States {
+			out.States[i] = metric.State{Name: name, On: uint64(i) == a.ints}
+		}
+	default:
+		out.Value = a.float
+	}
+	return out
+}
+
+// processLabels returns the value of the process label of each file, unique
+// among living processes: the eldest keeps the plain label, others get a
+// suffix from their incarnation. Among dead processes the newest has the label,
+// unless a living one has it; the others have none.
+func processLabels(files []*file) map[*file]string {
+	byLabel := map[string][]*file{}
+	for _, f := range files {
+		if f.reader != nil {
+			byLabel[f.reader.Header().Label] = append(byLabel[f.reader.Header().Label], f)
+		}
+	}
+	out := make(map[*file]string, len(files))
+	for label, fs := range byLabel {
+		slices.SortStableFunc(fs, func(a, b *file) int { return a.reader.Header().Created.Compare(b.reader.Header().Created) })
+		taken := false
+		for _, f := range fs {
+			switch {
+			case !f.live:
+			case !taken:
+				out[f], taken = label, true
+			default:
+				inc := f.reader.Header().Incarnation.String()
+				out[f] = label + "-" + inc[:4]
+			}
+		}
+		if !taken {
+			out[fs[len(fs)-1]] = label
+		}
+	}
+	return out
+}

@@ -1,0 +1,176 @@
+package aggregate
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"sync/atomic"
+	"syscall"
+
+	"github.com/multiprom/multiprom/mmapstore"
+)
+
+// FileState is what became of a file.
+type FileState string
+
+// The states, as the label state of multiprom_files has them.
+const (
+	FileOK          FileState = "ok"
+	FileCorrupt     FileState = "corrupt"
+	FileForeign     FileState = "foreign"
+	FileUnsupported FileState = "unsupported"
+	FileUntrusted   FileState = "untrusted"
+	FileTooBig      FileState = "toobig"
+	FileUnreadable  FileState = "unreadable"
+)
+
+var fileStates = []FileState{FileOK, FileCorrupt, FileForeign, FileUnsupported, FileUntrusted, FileTooBig, FileUnreadable}
+
+// FileStatus is one file of the directory and what became of it.
+type FileStatus struct {
+	Name  string
+	State FileState
+	Err   error // nil when State is FileOK
+}
+
+func stateOf(err error) FileState {
+	for _, s := range []struct {
+		err   error
+		state FileState
+	}{
+		{nil, FileOK}, {mmapstore.ErrForeign, FileForeign}, {mmapstore.ErrUnsupported, FileUnsupported},
+		{mmapstore.ErrNotTrusted, FileUntrusted}, {mmapstore.ErrTooBig, FileTooBig}, {mmapstore.ErrCorrupt, FileCorrupt},
+	} {
+		if errors.Is(err, s.err) {
+			return s.state
+		}
+	}
+	return FileUnreadable
+}
+
+// file is one process's file between scrapes.
+type file struct {
+	name   string
+	reader *mmapstore.Reader // nil where the file cannot be opened
+	err    error             // why it is left out, or stale
+
+	live   bool // its process holds the lock, and has neither closed nor been marked
+	dead   bool // its lock is free: nothing in it changes any more
+	closed bool
+	marked bool
+
+	// What the last good read took: values[at[i]:] are the words of series[i].
+	series   []mmapstore.SeriesInfo
+	epoch    int
+	values   []uint64
+	spare    []uint64 // the buffer of the read before
+	counters [len(headerCounters)]uint64
+	damaged  int
+
+	// The table's plan for this file.
+	steps     []step
+	planEpoch int
+	planLabel string // the process label that the plan was made with
+	conflicts int    // series up to here were counted as conflicts
+}
+
+// headerCounters are the counters that every file carries.
+var headerCounters = [...]mmapstore.Counter{
+	mmapstore.InvalidUpdates, mmapstore.OverflowSeries, mmapstore.FallbackSeries, mmapstore.DiscardedCalls,
+}
+
+// openFile opens a file, or remembers why it cannot be opened. The error is
+// one that must fail the scrape: the fault is the system's and may pass.
+func openFile(dir, name string, opts mmapstore.ReadOptions) (*file, error) {
+	r, err := mmapstore.Open(filepath.Join(dir, name), opts)
+	switch {
+	case errors.Is(err, fs.ErrNotExist), isTransient(err):
+		return nil, err
+	case err != nil:
+		return &file{name: name, err: err}, nil
+	}
+	return &file{name: name, reader: r, live: true}, nil
+}
+
+// isTransient reports whether err says that the system is short of something:
+// leaving the file out would make counters fall for one scrape.
+func isTransient(err error) bool {
+	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.ENOMEM) || errors.Is(err, syscall.EIO)
+}
+
+// maxReads bounds how often a file is read again because its writer removed
+// series meanwhile.
+const maxReads = 16
+
+// read asks the lock and takes the values. Where the file has become
+// unreadable, the values of the last good read stay: a counter must not fall
+// because somebody cut a file short. The error is a transient one.
+func (f *file) read() error {
+	if f.reader == nil || f.dead {
+		return nil
+	}
+	held, err := f.reader.Locked()
+	if err != nil {
+		return fmt.Errorf("%s: ask lock: %w", f.reader.Path(), err)
+	}
+	settled := false
+	for i := 0; i < maxReads && err == nil && !settled; i++ {
+		settled, err = f.readOnce()
+	}
+	if isTransient(err) {
+		return err
+	}
+	f.err = err
+	f.live = held && !f.closed && !f.marked
+	if !held {
+		// The lock was free before the values were taken: they are final.
+		f.dead = true
+		f.reader.Freeze()
+	}
+	return nil
+}
+
+// readOnce reports whether the values that it took belong together.
+func (f *file) readOnce() (settled bool, err error) {
+	r := f.reader
+	if err := r.Refresh(); err != nil {
+		return false, err
+	}
+	err = mmapstore.Guard(r.Path(), func() error {
+		series := r.Series()
+		values := f.spare[:0]
+		for i := range series {
+			words := series[i].Words
+			if isRecent(series[i].Family) {
+				bits, nanos, ok := mmapstore.LoadRecent(words)
+				if !ok {
+					nanos = 0
+				}
+				values = append(values, bits, uint64(nanos))
+				continue
+			}
+			for j := range words {
+				values = append(values, atomic.LoadUint64(&words[j]))
+			}
+		}
+		f.closed, f.marked = r.Closed(), r.Marked()
+		for i, c := range headerCounters {
+			f.counters[i] = r.Count(c)
+		}
+		_, f.damaged = r.Damaged()
+		if settled = r.Unchanged(); settled {
+			f.series, f.epoch = series, r.Epoch()
+			f.spare, f.values = f.values, values
+		}
+		return nil
+	})
+	return settled, err
+}
+
+func (f *file) close() error {
+	if f.reader == nil {
+		return nil
+	}
+	return f.reader.Close()
+}

@@ -1,0 +1,88 @@
+package aggregate
+
+import (
+	"time"
+
+	"github.com/multiprom/multiprom/mmapstore"
+)
+
+// State is whether a process lives, as far as its file tells.
+type State string
+
+// The states, as the label state of multiprom_processes has them.
+const (
+	Live   State = "live"
+	Closed State = "closed" // lives, but has closed its store
+	Marked State = "marked" // lives, but was marked dead by force
+	Dead   State = "dead"
+)
+
+var processStates = []State{Live, Closed, Marked, Dead}
+
+// Process is the process of one file.
+type Process struct {
+	File         string // name in the directory
+	PID          int    // in its own PID namespace
+	Label        string // its process label, made unique among living processes
+	State        State
+	Liveness     mmapstore.Liveness
+	Incarnation  mmapstore.Incarnation
+	Created      time.Time // when it opened its file
+	StartTime    uint64    // clock ticks since boot, 0 when unknown
+	BootID       [16]byte
+	PIDNamespace uint64
+	Series       int
+	Bytes        int64 // of the file in use
+}
+
+// Processes returns the processes of all readable files, in the order of the
+// files' names. It reads the directory as Gather does.
+func (a *Aggregator) Processes() ([]Process, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if err := a.refresh(); err != nil {
+		return nil, err
+	}
+	labels := processLabels(a.files)
+	var out []Process
+	for _, f := range a.files {
+		if f.reader == nil {
+			continue
+		}
+		h := f.reader.Header()
+		p := Process{
+			File: f.name, PID: h.PID, Label: labels[f], State: f.state(), Liveness: h.Liveness, Incarnation: h.Incarnation,
+			Created: h.Created, StartTime: h.StartTime, BootID: h.BootID, PIDNamespace: h.PIDNamespace,
+			Series: len(f.series), Bytes: f.reader.Bytes(),
+		}
+		if p.Label == "" {
+			p.Label = h.Label // another process has taken it over
+		}
+		out = append(out, p)
+	}
+	return out, nil
+}
+
+func (f *file) state() State {
+	switch {
+	case f.dead:
+		return Dead
+	case f.marked:
+		return Marked
+	case f.closed:
+		return Closed
+	}
+	return Live
+}
+
+// Files returns what became of each native file at the last Gather, in the
+// order of their names.
+func (a *Aggregator) Files() []FileStatus {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	out := make([]FileStatus, len(a.files))
+	for i, f := range a.files {
+		out[i] = FileStatus{Name: f.name, State: stateOf(f.err), Err: f.err}
+	}
+	return out
+}

@@ -1,0 +1,105 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/multiprom/multiprom/mmapstore"
+)
+
+// problem is one line of `mpctl check`.
+type problem struct {
+	File   string `json:"file"`
+	Offset int64  `json:"offset"`
+	Reason string `json:"reason"`
+}
+
+func newCheck() *cobra.Command {
+	var dir string
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "check [FILE...]",
+		Short: "verify the structure of all files, or of those named",
+		Long: `Verify headers, blocks, records and checksums. Prints a line for each problem, with
+file, offset and reason, and exits with 1 when there is one. Files of living
+processes are checked while they are written.`,
+		Example: "  mpctl check --dir /dev/shm/app\n  mpctl check --json 4711-*.mpm",
+		RunE: func(cmd *cobra.Command, files []string) error {
+			if len(files) == 0 {
+				d, err := existingDir(dir)
+				if err != nil {
+					return err
+				}
+				if files, err = nativeFiles(d); err != nil {
+					return err
+				}
+			}
+			problems := []problem{}
+			for _, f := range files {
+				found, err := checkFile(f)
+				if err != nil {
+					return err
+				}
+				problems = append(problems, found...)
+			}
+			if asJSON {
+				if err := printJSON(cmd.OutOrStdout(), problems); err != nil {
+					return err
+				}
+			} else {
+				for _, p := range problems {
+					fmt.Fprintln(cmd.OutOrStdout(), printable(fmt.Sprintf("%s: offset %d: %s", p.File, p.Offset, p.Reason)))
+				}
+				fmt.Fprintf(cmd.ErrOrStderr(), "%s checked, %s\n", plural(len(files), "file"), plural(len(problems), "problem"))
+			}
+			if len(problems) > 0 {
+				return errNo
+			}
+			return nil
+		},
+	}
+	addDirFlag(cmd, &dir)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the problems as JSON")
+	return cmd
+}
+
+// nativeFiles returns the paths of all native files in dir.
+func nativeFiles(dir string) ([]string, error) {
+	entries, err := mmapstore.ScanDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	var paths []string
+	for _, e := range entries {
+		if e.Kind == mmapstore.KindNative {
+			paths = append(paths, filepath.Join(dir, e.Name))
+		}
+	}
+	return paths, nil
+}
+
+// checkFile returns what is wrong with a file. One that has vanished is fine.
+func checkFile(path string) ([]problem, error) {
+	found, err := mmapstore.Verify(path, mmapstore.ReadOptions{})
+	var c *mmapstore.CorruptionError
+	switch {
+	case errors.As(err, &c):
+		found = []mmapstore.CorruptionError{*c}
+	case errors.Is(err, os.ErrNotExist):
+		return nil, nil
+	case errors.Is(err, mmapstore.ErrForeign), errors.Is(err, mmapstore.ErrUnsupported),
+		errors.Is(err, mmapstore.ErrNotTrusted), errors.Is(err, mmapstore.ErrTooBig):
+		return []problem{{File: path, Reason: err.Error()}}, nil
+	case err != nil:
+		return nil, err
+	}
+	var problems []problem
+	for _, f := range found {
+		problems = append(problems, problem{path, f.Offset, f.Reason})
+	}
+	return problems, nil
+}

@@ -1,0 +1,251 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/signal"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/multiprom/multiprom/aggregate"
+	"github.com/multiprom/multiprom/exposition"
+	"github.com/multiprom/multiprom/registry"
+	"github.com/multiprom/multiprom/supervisor"
+)
+
+// demoOptions are the flags of `mpctl demo`.
+type demoOptions struct {
+	workers  int
+	clients  int
+	duration time.Duration
+	kill     bool
+	lose     int
+	asJSON   bool
+	metrics  string
+}
+
+// demoResult is what the demo found. It is exact when
+// answered <= merged <= answered + broken: a request whose worker died may
+// have been counted before its answer was lost, and no other may be missing.
+type demoResult struct {
+	Answered uint64 `json:"answered"` // requests that the client got an answer to
+	Broken   uint64 `json:"broken"`   // requests whose connection broke
+	Merged   uint64 `json:"merged"`   // requests in the merged /metrics
+	Kills    uint64 `json:"kills"`
+	Exact    bool   `json:"exact"`
+}
+
+func newDemo() *cobra.Command {
+	var o demoOptions
+	cmd := &cobra.Command{
+		Use:   "demo",
+		Short: "four workers, real requests, one true /metrics",
+		Long: `Start prefork workers that answer HTTP requests on loopback, send them requests,
+and serve the merged /metrics beside them. A worker counts a request before it
+answers. At the end the merged count is compared with what the client saw:
+
+  answered <= merged <= answered + broken
+
+With --kill, workers die by SIGKILL at any moment and are replaced. The exit code
+is 0 only when the count is exact.`,
+		Example: "  mpctl demo --duration 5s --kill",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGTERM, syscall.SIGINT)
+			defer stop()
+			r, err := runDemo(ctx, o, cmd.ErrOrStderr())
+			if err != nil {
+				return fmt.Errorf("demo: %w", err)
+			}
+			if err := r.print(cmd.OutOrStdout(), o.asJSON); err != nil {
+				return err
+			}
+			if !r.Exact {
+				return errNo
+			}
+			return nil
+		},
+	}
+	cmd.Flags().IntVar(&o.workers, "workers", 4, "number of workers")
+	cmd.Flags().IntVar(&o.clients, "clients", 8, "requests under way at once")
+	cmd.Flags().DurationVar(&o.duration, "duration", 10*time.Second, "how long to send requests; 0 until interrupted")
+	cmd.Flags().BoolVar(&o.kill, "kill", false, "kill workers at random by SIGKILL")
+	cmd.Flags().StringVar(&o.metrics, "metrics", "127.0.0.1:0", "address of the merged /metrics")
+	cmd.Flags().BoolVar(&o.asJSON, "json", false, "print the result as JSON")
+	cmd.Flags().IntVar(&o.lose, "lose", 0, "drop that many increments, to see that the demo notices")
+	cmd.Flags().MarkHidden("lose")
+	return cmd
+}
+
+func (r *demoResult) print(w io.Writer, asJSON bool) error {
+	if asJSON {
+		return printJSON(w, r)
+	}
+	verdict := "NOT exact: answered <= merged <= answered + broken does not hold"
+	if r.Exact {
+		verdict = "exact"
+	}
+	_, err := fmt.Fprintf(w, "answered %d\nbroken   %d\nmerged   %d\nkills    %d\n%s\n", r.Answered, r.Broken, r.Merged, r.Kills, verdict)
+	return err
+}
+
+// demo is one run: the fleet, its clients and what they saw.
+type demo struct {
+	opts   demoOptions
+	sup    *supervisor.Supervisor
+	view   registry.Gatherer
+	client *demoClient
+	kills  atomic.Uint64
+}
+
+func runDemo(ctx context.Context, o demoOptions, progress io.Writer) (_ *demoResult, err error) {
+	dir, err := os.MkdirTemp(demoParent(), "multiprom-demo-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	a, err := aggregate.Open(dir, aggregate.Options{})
+	if err != nil {
+		return nil, err
+	}
+	defer a.Close()
+	d := &demo{opts: o, view: registry.Directory(a)}
+	d.sup, err = supervisor.New(supervisor.Options{
+		Workers: o.workers, Dir: dir, Args: []string{"demo-worker"},
+		Env:            append(os.Environ(), envLose+"="+strconv.Itoa(o.lose)),
+		Listeners:      []supervisor.Listener{{Address: "tcp://127.0.0.1:0"}},
+		MetricsAddress: cmp.Or(o.metrics, "127.0.0.1:0"), Metrics: exposition.Handler(d.view),
+		DrainTimeout: 10 * time.Second,
+	})
+	if err != nil {
+		return nil, err
+	}
+	d.client = newDemoClient("http://" + d.sup.Addrs()[0].String() + "/")
+	fmt.Fprintf(progress, "%s on http://%s, merged metrics on http://%s/metrics\n",
+		plural(o.workers, "worker"), d.sup.Addrs()[0], d.sup.MetricsAddr())
+
+	ended := make(chan error, 1)
+	supCtx, stopWorkers := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopWorkers()
+	go func() { ended <- d.sup.Run(supCtx) }()
+	d.load(ctx, progress)
+	// The merged count is read while the workers live and again after all
+	// have ended: neither may differ from what the clients saw.
+	live, liveErr := d.merged(context.WithoutCancel(ctx))
+	stopWorkers()
+	if err := errors.Join(<-ended, liveErr); err != nil {
+		return nil, err
+	}
+	merged, err := d.merged(context.WithoutCancel(ctx))
+	if err != nil {
+		return nil, err
+	}
+	if live > merged {
+		return nil, fmt.Errorf("the merged count fell from %d to %d when the workers ended", live, merged)
+	}
+	r := &demoResult{Answered: d.client.answered.Load(), Broken: d.client.broken.Load(), Merged: merged, Kills: d.kills.Load()}
+	r.Exact = r.Answered <= r.Merged && r.Merged <= r.Answered+r.Broken
+	return r, nil
+}
+
+// demoParent prefers a tmpfs, as a service should.
+func demoParent() string {
+	const shm = "/dev/shm"
+	if info, err := os.Stat(shm); err == nil && info.IsDir() {
+		return shm
+	}
+	return ""
+}
+
+// load sends requests, and kills workers, until the duration is over.
+func (d *demo) load(ctx context.Context, progress io.Writer) {
+	if d.opts.duration > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, d.opts.duration)
+		defer cancel()
+	}
+	var wg sync.WaitGroup
+	for range d.opts.clients {
+		wg.Go(func() { d.client.run(ctx) })
+	}
+	if d.opts.kill {
+		wg.Go(func() { d.killWorkers(ctx) })
+	}
+	if isTerminal(progress) {
+		wg.Go(func() { d.show(ctx, progress) })
+	}
+	wg.Wait()
+}
+
+// killWorkers kills a random worker every 100 to 500 ms. They are its own
+// children, which nobody else reaps between the look and the signal for long
+// enough to reuse a pid.
+func (d *demo) killWorkers(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(100*time.Millisecond + rand.N(400*time.Millisecond)):
+		}
+		var serving []supervisor.WorkerInfo
+		for _, w := range d.sup.Workers() {
+			if w.State == supervisor.Serving {
+				serving = append(serving, w)
+			}
+		}
+		if len(serving) == 0 {
+			continue
+		}
+		p, err := os.FindProcess(serving[rand.IntN(len(serving))].PID)
+		if err == nil && p.Kill() == nil {
+			d.kills.Add(1)
+		}
+	}
+}
+
+// merged returns the merged count of requests.
+func (d *demo) merged(ctx context.Context) (uint64, error) {
+	v, err := registry.SampleValue(ctx, d.view, "demo_requests_total", map[string]string{"method": "POST", "code": "200"})
+	return uint64(v), err
+}
+
+// show redraws a table on a terminal four times a second.
+func (d *demo) show(ctx context.Context, w io.Writer) {
+	lines := 0
+	for {
+		if lines > 0 {
+			fmt.Fprintf(w, "\x1b[%dA\x1b[J", lines)
+		}
+		var rows [][]string
+		for _, i := range d.sup.Workers() {
+			rows = append(rows, []string{
+				strconv.Itoa(i.Slot), strconv.Itoa(i.PID), i.State.String(), strconv.Itoa(i.Restarts),
+				time.Since(i.Started).Round(100 * time.Millisecond).String(),
+			})
+		}
+		table(w, []string{"SLOT", "PID", "STATE", "RESTARTS", "AGE"}, rows)
+		merged, err := d.merged(ctx)
+		if err == nil {
+			fmt.Fprintf(w, "answered %d  broken %d  merged %d  kills %d\n",
+				d.client.answered.Load(), d.client.broken.Load(), merged, d.kills.Load())
+		} else {
+			fmt.Fprintln(w, "no request was counted yet")
+		}
+		lines = len(rows) + 2
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(250 * time.Millisecond):
+		}
+	}
+}

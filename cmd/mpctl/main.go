@@ -1,0 +1,69 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/multiprom/multiprom/supervisor"
+)
+
+// Exit codes, documented in doc.go and in `mpctl --help`.
+const (
+	exitOK    = 0
+	exitNo    = 1 // the answer is no
+	exitError = 2 // the command could not do its work
+)
+
+// errNo is the answer no: the command has printed why.
+var errNo = errors.New("no")
+
+func main() {
+	supervisor.MaybeShim()
+	os.Exit(run(context.Background(), os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// run is main with its seams: arguments and outputs.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	root := newRoot()
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.ExecuteContext(ctx)
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.Is(err, errNo):
+		if err != errNo {
+			fmt.Fprintln(stderr, "mpctl:", printable(err.Error()))
+		}
+		return exitNo
+	}
+	fmt.Fprintln(stderr, "mpctl:", printable(err.Error()))
+	return exitError
+}
+
+func newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "mpctl",
+		Short: "metrics of programs that run as many processes",
+		Long: `mpctl works on a directory in which every process keeps its metrics in one
+memory-mapped file, and merges them into one true /metrics.
+
+Exit codes: 0 all is well, 1 the answer is no (check found damage, the demo was
+not exact, a living process is in the way), 2 the command could not do its work.`,
+		Example: `  mpctl demo --kill --duration 10s
+  mpctl serve --dir /dev/shm/app --web.listen-address 127.0.0.1:9090
+  mpctl ls --dir /dev/shm/app`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.NoArgs,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.AddCommand(newDemo(), newDemoWorker(), newRun(), newServe(), newDump(), newLs(), newInspect(), newCheck(), newMarkDead(), newWipe(), newVersion())
+	return root
+}

@@ -1,0 +1,47 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/multiprom/multiprom/mmapstore"
+	"github.com/multiprom/multiprom/supervisor"
+)
+
+func newMarkDead() *cobra.Command {
+	var dir string
+	var opts supervisor.MarkOptions
+	cmd := &cobra.Command{
+		Use:   "mark-dead ID",
+		Short: "make readers take a process for dead",
+		Long: `Make sure that a process counts as dead: its live gauges leave the merged view,
+its counters stay. ID is a pid, a process label or a file name. A process that
+still holds its lock is alive and is refused, unless --force.`,
+		Example: "  mpctl mark-dead 4711 --dir /dev/shm/app",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			d, err := existingDir(dir)
+			if err != nil {
+				return err
+			}
+			names, err := supervisor.MarkProcessDead(cmd.Context(), d, args[0], opts)
+			switch {
+			case errors.Is(err, mmapstore.ErrLocked):
+				return fmt.Errorf("%w; end it first, or say --force (%w)", err, errNo)
+			case errors.Is(err, supervisor.ErrNoSuchProcess):
+				return fmt.Errorf("%w (%w)", err, errNo)
+			case err != nil:
+				return err
+			}
+			for _, n := range names {
+				fmt.Fprintln(cmd.OutOrStdout(), printable(n))
+			}
+			return nil
+		},
+	}
+	addDirFlag(cmd, &dir)
+	cmd.Flags().BoolVar(&opts.Force, "force", false, "mark it although it lives")
+	return cmd
+}

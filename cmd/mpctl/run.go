@@ -1,0 +1,76 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/multiprom/multiprom/aggregate"
+	"github.com/multiprom/multiprom/exposition"
+	"github.com/multiprom/multiprom/registry"
+	"github.com/multiprom/multiprom/supervisor"
+)
+
+func newRun() *cobra.Command {
+	var dir, metrics string
+	var listen []string
+	var opts supervisor.Options
+	var subreaper bool
+	cmd := &cobra.Command{
+		Use:   "run [flags] -- CMD [ARG...]",
+		Short: "run any program as prefork workers",
+		Long: `Start N workers of a program in any language, restart those that die, and serve
+their merged /metrics. Sockets named with --listen are opened once and passed on
+by systemd's LISTEN_FDS protocol. Each worker finds its slot in
+MULTIPROM_WORKER_SLOT and the directory in PROMETHEUS_MULTIPROC_DIR.
+
+SIGTERM and SIGINT drain, SIGHUP replaces the workers one by one. The exit code is
+0 after a drain.`,
+		Example: "  mpctl run -n 4 --listen tcp://127.0.0.1:8080 --metrics 127.0.0.1:9090 --dir /dev/shm/app -- ./server",
+		Args:    cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			d, err := resolveDir(dir)
+			if err != nil {
+				return err
+			}
+			if err := os.MkdirAll(d, 0o700); err != nil {
+				return err
+			}
+			a, err := aggregate.Open(d, aggregate.Options{})
+			if err != nil {
+				return err
+			}
+			defer a.Close()
+			log := slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil))
+			opts.Dir, opts.Command, opts.Args, opts.Logger = d, args[0], args[1:], log
+			for _, address := range listen {
+				opts.Listeners = append(opts.Listeners, supervisor.Listener{Address: address})
+			}
+			if metrics != "" {
+				opts.MetricsAddress = metrics
+				opts.Metrics = exposition.HandlerFor(registry.Directory(a), exposition.HandlerOptions{ErrorLog: log})
+			}
+			opts.Subreaper = subreaper
+			s, err := supervisor.New(opts)
+			if err != nil {
+				return err
+			}
+			for _, addr := range s.Addrs() {
+				fmt.Fprintf(cmd.ErrOrStderr(), "listening on %s\n", addr)
+			}
+			if addr := s.MetricsAddr(); addr != nil {
+				fmt.Fprintf(cmd.ErrOrStderr(), "merged metrics on http://%s/metrics\n", addr)
+			}
+			return s.RunWithSignals(cmd.Context())
+		},
+	}
+	addDirFlag(cmd, &dir)
+	cmd.Flags().IntVarP(&opts.Workers, "workers", "n", 0, "number of workers (default one per CPU)")
+	cmd.Flags().StringArrayVar(&listen, "listen", nil, "socket for the workers, tcp://HOST:PORT or unix:///PATH; may be repeated")
+	cmd.Flags().StringVar(&metrics, "metrics", "", "serve the merged /metrics on this address")
+	cmd.Flags().DurationVar(&opts.DrainTimeout, "drain", 0, "time from SIGTERM to SIGKILL (default 30s)")
+	cmd.Flags().BoolVar(&subreaper, "subreaper", false, "adopt the orphans of the workers")
+	return cmd
+}

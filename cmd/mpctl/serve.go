@@ -1,0 +1,82 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/prometheus/exporter-toolkit/web"
+	"github.com/spf13/cobra"
+
+	"github.com/multiprom/multiprom/aggregate"
+	"github.com/multiprom/multiprom/exposition"
+	"github.com/multiprom/multiprom/registry"
+)
+
+func newServe() *cobra.Command {
+	var dir, config string
+	var addresses []string
+	var trust []int
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "serve the merged /metrics of a directory",
+		Long: `Serve the merged view of a directory at /metrics until SIGTERM or SIGINT. TLS, mutual
+TLS and basic auth come from a web configuration file of Prometheus' exporter
+toolkit.`,
+		Example: "  mpctl serve --dir /dev/shm/app --web.listen-address 127.0.0.1:9090",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			d, err := resolveDir(dir)
+			if err != nil {
+				return err
+			}
+			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGTERM, syscall.SIGINT)
+			defer stop()
+			log := slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil))
+			return serve(ctx, d, trust, &web.FlagConfig{
+				WebListenAddresses: &addresses, WebConfigFile: &config, WebSystemdSocket: new(bool),
+			}, log)
+		},
+	}
+	addDirFlag(cmd, &dir)
+	cmd.Flags().StringArrayVar(&addresses, "web.listen-address", []string{":9090"}, "address to listen on; may be repeated")
+	cmd.Flags().StringVar(&config, "web.config.file", "", "file with TLS and basic auth, see the exporter toolkit's documentation")
+	cmd.Flags().IntSliceVar(&trust, "trust-uid", nil, "read the files of this user too; may be repeated")
+	return cmd
+}
+
+// serve answers scrapes until ctx ends, then lets those under way finish.
+func serve(ctx context.Context, dir string, trust []int, flags *web.FlagConfig, log *slog.Logger) error {
+	a, err := aggregate.Open(dir, aggregate.Options{TrustUIDs: trust})
+	if err != nil {
+		return err
+	}
+	defer a.Close()
+	mux := http.NewServeMux()
+	mux.Handle("/metrics", exposition.HandlerFor(registry.Directory(a), exposition.HandlerOptions{ErrorLog: log}))
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprintln(w, `<html><head><title>mpctl</title></head><body><a href="/metrics">Metrics</a></body></html>`)
+	})
+	server := &http.Server{
+		Handler: mux, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second,
+		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
+	}
+	served := make(chan error, 1)
+	go func() { served <- web.ListenAndServe(server, flags, log) }()
+	select {
+	case err := <-served:
+		return fmt.Errorf("serve: %w", err)
+	case <-ctx.Done():
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	if err := server.Shutdown(ctx); err != nil && !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve: shut down: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,44 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/multiprom/multiprom/aggregate"
+)
+
+func newWipe() *cobra.Command {
+	var dir string
+	var force bool
+	cmd := &cobra.Command{
+		Use:   "wipe",
+		Short: "remove the files of dead processes",
+		Long: `Remove the metric files of dead processes: what they counted leaves the merged
+view. Refused while a process lives; with --force the living ones' files stay and
+the rest goes. Only files that the format knows are removed.`,
+		Example: "  mpctl wipe --dir /dev/shm/app",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			d, err := existingDir(dir)
+			if err != nil {
+				return err
+			}
+			removed, err := aggregate.Wipe(d, force)
+			for _, name := range removed {
+				fmt.Fprintln(cmd.OutOrStdout(), printable(name))
+			}
+			if errors.Is(err, aggregate.ErrInUse) || errors.Is(err, aggregate.ErrBusy) {
+				return fmt.Errorf("%w; stop them first, or say --force (%w)", err, errNo)
+			}
+			if err == nil {
+				fmt.Fprintf(cmd.ErrOrStderr(), "%s removed\n", plural(len(removed), "file"))
+			}
+			return err
+		},
+	}
+	addDirFlag(cmd, &dir)
+	cmd.Flags().BoolVar(&force, "force", false, "remove the dead ones' files although others live")
+	return cmd
+}

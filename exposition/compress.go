@@ -1,0 +1,50 @@
+package exposition
+
+import (
+	"io"
+	"sync"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+)
+
+// coding is a content coding with its idle compressors: one takes hundreds of
+// kilobytes and longer to make than a small scrape to compress.
+type coding struct {
+	name string
+	idle *sync.Pool
+}
+
+type compressor interface {
+	io.WriteCloser
+	Reset(io.Writer)
+}
+
+// Both run at their fastest level: on exposition text the next ones cost much
+// time for few bytes.
+var (
+	gzipCoding = &coding{name: "gzip", idle: &sync.Pool{New: func() any {
+		z, _ := gzip.NewWriterLevel(io.Discard, gzip.BestSpeed) // fails on an unknown level only
+		return z
+	}}}
+	zstdCoding = &coding{name: "zstd", idle: &sync.Pool{New: func() any {
+		// One goroutine, since the scrape waits anyway; a window that keeps
+		// the memory of an encoder small. It fails on bad options only.
+		z, _ := zstd.NewWriter(io.Discard, zstd.WithEncoderLevel(zstd.SpeedFastest),
+			zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(256<<10))
+		return z
+	}}}
+)
+
+// compress calls write with a writer that compresses into w.
+func (c *coding) compress(w io.Writer, write func(io.Writer) error) error {
+	z := c.idle.Get().(compressor)
+	z.Reset(w)
+	err := write(z)
+	if closeErr := z.Close(); err == nil {
+		err = closeErr
+	}
+	z.Reset(io.Discard) // lets go of w
+	c.idle.Put(z)
+	return err
+}

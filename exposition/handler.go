@@ -1,0 +1,244 @@
+package exposition
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/multiprom/multiprom/metric"
+	"github.com/multiprom/multiprom/registry"
+)
+
+// ErrorPolicy says what a scrape gets when a gatherer yields families and an
+// error beside them.
+type ErrorPolicy uint8
+
+const (
+	// ServeRest serves the families that there are, the default: one broken
+	// collector or file must not hide all others. The error is logged only.
+	ServeRest ErrorPolicy = iota
+	// FailScrape answers 500, so that the target counts as down.
+	FailScrape
+)
+
+// CreatedPolicy says whether created times are exposed.
+type CreatedPolicy uint8
+
+const (
+	// CreatedByEnv exposes them unless PROMETHEUS_DISABLE_CREATED_SERIES is
+	// true, t or 1 when the handler is made, as in client_python. The default.
+	CreatedByEnv CreatedPolicy = iota
+	CreatedOn
+	CreatedOff
+)
+
+// HandlerOptions of [HandlerFor]. The zero value is what [Handler] uses.
+type HandlerOptions struct {
+	ErrorPolicy ErrorPolicy
+	Created     CreatedPolicy
+	// DisableCompression ignores Accept-Encoding, for servers that compress
+	// all that they send.
+	DisableCompression bool
+	// MaxConcurrent is how many scrapes may run at once; further ones get 503.
+	// 0 is no limit.
+	MaxConcurrent int
+	// Timeout is how long gathering may take before the scrape gets 503. The
+	// gatherer's context ends a tenth earlier, so that one that heeds it can
+	// still yield what it has. 0 is no limit.
+	Timeout time.Duration
+	// ErrorLog gets the errors of gathering and encoding; nil drops them. A
+	// client that goes away is none.
+	ErrorLog *slog.Logger
+}
+
+// Handler returns a handler that serves what g gathers, with default options.
+func Handler(g registry.Gatherer) http.Handler { return HandlerFor(g, HandlerOptions{}) }
+
+// HandlerFor returns a handler that serves what g gathers, in the format and
+// the content coding (gzip, zstd) that the client prefers. The repeated query
+// parameter name[] restricts it to samples of those names, as
+// [registry.Restrict] does.
+//
+// It answers GET and HEAD; OPTIONS gets 200 and every other method 405, both
+// with Allow. When gathering yields an error and nothing else, or panics, the
+// answer is 500 with a text that says why.
+func HandlerFor(g registry.Gatherer, opts HandlerOptions) http.Handler {
+	if g == nil {
+		g = registry.GathererFunc(func(context.Context) ([]*metric.Family, error) {
+			return nil, errors.New("exposition: the handler was made without a gatherer")
+		})
+	}
+	h := &handler{gatherer: g, opts: opts}
+	switch opts.Created {
+	case CreatedByEnv:
+		h.created = createdByEnv(os.Getenv)
+	case CreatedOn:
+		h.created = true
+	}
+	if opts.MaxConcurrent > 0 {
+		h.slots = make(chan struct{}, opts.MaxConcurrent)
+	}
+	return h
+}
+
+func createdByEnv(getenv func(string) string) bool {
+	switch strings.ToLower(getenv("PROMETHEUS_DISABLE_CREATED_SERIES")) {
+	case "true", "t", "1":
+		return false
+	}
+	return true
+}
+
+type handler struct {
+	gatherer registry.Gatherer
+	opts     HandlerOptions
+	created  bool
+	slots    chan struct{} // one element per running scrape; nil: no limit
+}
+
+const allowedMethods = "GET, HEAD, OPTIONS"
+
+func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	switch r.Method {
+	case http.MethodGet, http.MethodHead:
+	case http.MethodOptions:
+		w.Header().Set("Allow", allowedMethods)
+		w.WriteHeader(http.StatusOK)
+		return
+	default:
+		w.Header().Set("Allow", allowedMethods)
+		http.Error(w, "metrics are read with GET", http.StatusMethodNotAllowed)
+		return
+	}
+	if !h.acquire() {
+		http.Error(w, fmt.Sprintf("%d scrapes are running already, the most is that", h.opts.MaxConcurrent), http.StatusServiceUnavailable)
+		return
+	}
+
+	ctx := r.Context()
+	if t := h.opts.Timeout; t > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, t)
+		defer cancel()
+	}
+	gathered := h.gather(ctx, r)
+	select {
+	case got := <-gathered:
+		defer h.release()
+		h.reply(w, r, got)
+	case <-ctx.Done():
+		// What is left behind still works and holds memory: it keeps its slot.
+		go func() {
+			<-gathered
+			h.release()
+		}()
+		if r.Context().Err() == nil {
+			h.log(r.Context(), "scrape given up", ctx.Err())
+		}
+		http.Error(w, "gathering took too long: "+ctx.Err().Error(), http.StatusServiceUnavailable)
+	}
+}
+
+func (h *handler) acquire() bool {
+	if h.slots == nil {
+		return true
+	}
+	select {
+	case h.slots <- struct{}{}:
+		return true
+	default:
+		return false
+	}
+}
+
+func (h *handler) release() {
+	if h.slots != nil {
+		<-h.slots
+	}
+}
+
+// gathering is what a gatherer returned.
+type gathering struct {
+	families []*metric.Family
+	err      error
+}
+
+// gather starts the gatherer that the request asks for and returns where its
+// result will be. It runs in a goroutine, so that it can be left behind.
+func (h *handler) gather(ctx context.Context, r *http.Request) <-chan gathering {
+	g := h.gatherer
+	if names := r.URL.Query()["name[]"]; len(names) > 0 {
+		g = registry.Restrict(g, names...)
+	}
+	result := make(chan gathering, 1) // the goroutine ends whether or not someone waits
+	go func() {
+		var got gathering
+		defer func() {
+			if p := recover(); p != nil {
+				got = gathering{err: fmt.Errorf("exposition: gathering panicked: %v", p)}
+				h.log(ctx, "panic in a gatherer", fmt.Errorf("%v\n%s", p, debug.Stack()))
+			}
+			result <- got
+		}()
+		if t := h.opts.Timeout; t > 0 {
+			var cancel context.CancelFunc
+			ctx, cancel = context.WithTimeout(ctx, t-t/10)
+			defer cancel()
+		}
+		got.families, got.err = g.Gather(ctx)
+	}()
+	return result
+}
+
+func (h *handler) reply(w http.ResponseWriter, r *http.Request, got gathering) {
+	if got.err != nil {
+		h.log(r.Context(), "gathering metrics", got.err)
+		if len(got.families) == 0 || h.opts.ErrorPolicy == FailScrape {
+			http.Error(w, "gathering metrics: "+got.err.Error(), http.StatusInternalServerError)
+			return
+		}
+	}
+
+	format := Negotiate(r.Header)
+	header := w.Header()
+	header.Set("Content-Type", format.ContentType())
+	header.Add("Vary", "Accept")
+	var c *coding
+	if !h.opts.DisableCompression {
+		header.Add("Vary", "Accept-Encoding")
+		if c = negotiateCoding(r.Header); c != nil {
+			header.Set("Content-Encoding", c.name)
+		}
+	}
+	if r.Method == http.MethodHead {
+		return
+	}
+
+	encode := func(w io.Writer) error {
+		err := Encode(w, got.families, Options{Format: format, Created: h.created})
+		if collision := (*CollisionError)(nil); errors.As(err, &collision) {
+			h.log(r.Context(), "encoding metrics", err)
+			return nil
+		}
+		return err
+	}
+	// An error of the connection can reach nobody: the client went away.
+	if c != nil {
+		_ = c.compress(w, encode)
+	} else {
+		_ = encode(w)
+	}
+}
+
+func (h *handler) log(ctx context.Context, msg string, err error) {
+	if h.opts.ErrorLog != nil {
+		h.opts.ErrorLog.ErrorContext(ctx, msg, slog.Any("error", err))
+	}
+}

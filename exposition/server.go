@@ -1,0 +1,157 @@
+package exposition
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/multiprom/multiprom/registry"
+)
+
+// ErrNoGatherer is returned by [Serve] for options without a Gatherer.
+var ErrNoGatherer = errors.New("exposition: ServerOptions.Gatherer is nil: there is nothing to serve")
+
+// ServerOptions of [Serve]. All but Gatherer may be zero. A negative timeout
+// is none at all.
+type ServerOptions struct {
+	// Addr is host:port to listen at. Empty is ":8000", the port of
+	// client_python's examples on all interfaces, IPv4 and IPv6. Port 0 takes
+	// a free one; see [Server.Addr].
+	Addr     string
+	Gatherer registry.Gatherer
+	Handler  HandlerOptions
+
+	ReadTimeout    time.Duration // of a whole request; default 10 s
+	WriteTimeout   time.Duration // of gathering and sending; default 60 s
+	IdleTimeout    time.Duration // between two scrapes on a connection; default 2 min
+	MaxHeaderBytes int           // default 64 KiB
+}
+
+func (o *ServerOptions) setDefaults() {
+	if o.Addr == "" {
+		o.Addr = ":8000"
+	}
+	if o.ReadTimeout == 0 {
+		o.ReadTimeout = 10 * time.Second
+	}
+	if o.WriteTimeout == 0 {
+		o.WriteTimeout = time.Minute
+	}
+	if o.IdleTimeout == 0 {
+		o.IdleTimeout = 2 * time.Minute
+	}
+	if o.MaxHeaderBytes == 0 {
+		o.MaxHeaderBytes = 64 << 10
+	}
+}
+
+// Server is an HTTP server of its own for metrics, made by [Serve].
+type Server struct {
+	http     *http.Server
+	listener net.Listener
+
+	accepting chan struct{} // closed when no connection is accepted any more
+
+	end   sync.Once
+	ended chan struct{} // closed at the end
+	err   error         // written before ended is closed
+}
+
+// Serve starts a server and returns as soon as it listens, or an error that
+// says why it cannot. Metrics are served on every path, as client_python does:
+// nobody has to know the right one. Only /favicon.ico is empty, so that a
+// browser does not scrape twice.
+func Serve(opts ServerOptions) (*Server, error) {
+	if opts.Gatherer == nil {
+		return nil, ErrNoGatherer
+	}
+	opts.setDefaults()
+	listener, err := net.Listen("tcp", opts.Addr)
+	if err != nil {
+		return nil, fmt.Errorf("exposition: %w", err)
+	}
+
+	errorLog := log.New(io.Discard, "", 0) // net/http would write to the standard logger
+	if l := opts.Handler.ErrorLog; l != nil {
+		errorLog = slog.NewLogLogger(l.Handler(), slog.LevelError)
+	}
+	metrics := HandlerFor(opts.Gatherer, opts.Handler)
+	s := &Server{
+		listener: listener,
+		http: &http.Server{
+			Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.URL.Path != "/favicon.ico" {
+					metrics.ServeHTTP(w, r)
+				}
+			}),
+			ReadTimeout:    opts.ReadTimeout,
+			WriteTimeout:   opts.WriteTimeout,
+			IdleTimeout:    opts.IdleTimeout,
+			MaxHeaderBytes: opts.MaxHeaderBytes,
+			ErrorLog:       errorLog,
+		},
+		accepting: make(chan struct{}),
+		ended:     make(chan struct{}),
+	}
+	go s.serve()
+	return s, nil
+}
+
+func (s *Server) serve() {
+	defer close(s.accepting)
+	if err := s.http.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
+		s.finish(fmt.Errorf("exposition: %w", err))
+	}
+}
+
+func (s *Server) finish(err error) {
+	s.end.Do(func() {
+		s.err = err
+		close(s.ended)
+	})
+}
+
+// Addr returns the address at which the server listens, with the port that it
+// got.
+func (s *Server) Addr() net.Addr { return s.listener.Addr() }
+
+// URL returns where this machine reaches the metrics. A server on all
+// interfaces is reached at localhost.
+func (s *Server) URL() string {
+	host := s.listener.Addr().String()
+	if a, ok := s.listener.Addr().(*net.TCPAddr); ok && a.IP.IsUnspecified() {
+		host = fmt.Sprintf("localhost:%d", a.Port)
+	}
+	return "http://" + host + "/metrics"
+}
+
+// Wait blocks until the server ends. It returns nil after Shutdown or Close,
+// once they are done, and otherwise the error that ended the server.
+func (s *Server) Wait() error {
+	<-s.ended
+	return s.err
+}
+
+// Shutdown stops listening and waits for running scrapes. If ctx ends first,
+// its error is returned and the rest of the scrapes go on; Close ends them.
+func (s *Server) Shutdown(ctx context.Context) error {
+	err := s.http.Shutdown(ctx)
+	<-s.accepting
+	s.finish(nil)
+	return err
+}
+
+// Close stops listening and ends all connections at once.
+func (s *Server) Close() error {
+	err := s.http.Close()
+	<-s.accepting
+	s.finish(nil)
+	return err
+}

@@ -1,0 +1,230 @@
+package integration
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/multiprom/multiprom/multiproc"
+)
+
+const (
+	updates   = 1_000_000
+	batch     = 500
+	newSeries = 2_000 // updates between two new series
+)
+
+// updatesRole makes mixed updates while new series appear. Before each batch
+// it says how many updates it is about to have attempted, and behind it how
+// many returned: what it said before it died is what must be found.
+func updatesRole() error {
+	set := multiproc.Default()
+	counter := multiproc.NewCounterVec(multiproc.CounterOpts{Name: "kill_updates", Help: "Updates.", MaxSeries: updates}, []string{"n"})
+	histogram := multiproc.NewHistogram(multiproc.HistogramOpts{Name: "kill_seconds", Help: "Observations."})
+	summary := multiproc.NewSummary(multiproc.SummaryOpts{Name: "kill_bytes", Help: "Observations."})
+	fractions := multiproc.NewCounter(multiproc.CounterOpts{Name: "kill_fractions", Help: "Quarters."})
+	if err := set.Open(); err != nil {
+		return err
+	}
+	for done := 0; done < updates; done += batch {
+		fmt.Printf("attempt %d\n", done+batch)
+		for i := done; i < done+batch; i++ {
+			counter.WithLabelValues(strconv.Itoa(i / newSeries)).Inc()
+			histogram.Observe(float64(i%100) / 10)
+			summary.Observe(float64(i))
+			fractions.Add(0.25)
+		}
+		fmt.Printf("done %d\n", done+batch)
+	}
+	fmt.Println("end")
+	return block()
+}
+
+// TestKilledWriters: 8 processes make a million mixed updates each and are
+// killed at random; acknowledged <= merged <= attempted, and no counter that a
+// reader sees ever falls.
+func TestKilledWriters(t *testing.T) {
+	dir := t.TempDir()
+	const processes = 8
+	var attempted, acknowledged [processes]int
+	var wg sync.WaitGroup
+	for i := range processes {
+		h := start(t, "updates", dir)
+		// One in four lives to its end; the others die at any update.
+		limit := rand.IntN(updates * 4 / 3)
+		wg.Go(func() {
+			for h.lines.Scan() {
+				what, n, _ := strings.Cut(h.lines.Text(), " ")
+				count, _ := strconv.Atoi(n)
+				switch what {
+				case "attempt":
+					attempted[i] = count
+				case "done":
+					acknowledged[i] = count
+				case "end":
+					h.Process.Kill()
+				}
+				if acknowledged[i] > limit {
+					h.Process.Kill() // it goes on until the signal arrives
+				}
+			}
+			h.kill()
+		})
+	}
+	a := open(t, dir)
+	stop := make(chan struct{})
+	var reader sync.WaitGroup
+	scrapes := 0
+	reader.Go(func() {
+		last := map[string]float64{}
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			families, err := a.Gather(context.Background())
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			now := cumulative(families)
+			for key, before := range last {
+				if now[key] < before {
+					t.Errorf("%s fell from %v to %v", key, before, now[key])
+				}
+			}
+			last = now
+			scrapes++
+		}
+	})
+	wg.Wait()
+	close(stop)
+	reader.Wait()
+
+	lo, hi := 0, 0
+	for i := range processes {
+		lo, hi = lo+acknowledged[i], hi+attempted[i]
+	}
+	got := samples(t, a)
+	total := 0.0
+	for key, v := range got {
+		if strings.HasPrefix(key, "kill_updates_total{") {
+			total += v
+		}
+	}
+	for name, v := range map[string]float64{
+		"counter": total, "histogram": got["kill_seconds_count"], "bucket": got[`kill_seconds_bucket{le="+Inf"}`],
+		"summary": got["kill_bytes_count"], "fractions": 4 * got["kill_fractions_total"],
+	} {
+		require.GreaterOrEqual(t, v, float64(lo), "%s: acknowledged updates are missing", name)
+		require.LessOrEqual(t, v, float64(hi), "%s: more than was attempted", name)
+	}
+	t.Logf("%d acknowledged <= merged <= %d attempted, %d scrapes", lo, hi, scrapes)
+}
+
+// namespaceRole writes a few values and obeys: "add" adds one more.
+func namespaceRole() error {
+	if os.Getpid() != 1 {
+		return fmt.Errorf("the pid is %d, not 1", os.Getpid())
+	}
+	requests := multiproc.NewCounter(multiproc.CounterOpts{Name: "ns_requests", Help: "Requests."})
+	all := multiproc.NewGauge(multiproc.GaugeOpts{Name: "ns_all", Help: "All."})
+	live := multiproc.NewGauge(multiproc.GaugeOpts{Name: "ns_live", Help: "Live.", Mode: multiproc.ModeLiveSum})
+	requests.Add(5)
+	all.Set(3)
+	live.Set(2)
+	fmt.Println("ready")
+	return block()
+}
+
+// TestTwoProcessesWithOnePID: each is PID 1 in a namespace of its own, and
+// they share the directory.
+func TestTwoProcessesWithOnePID(t *testing.T) {
+	needRoot(t)
+	unshare := needCommand(t, "unshare")
+	dir := t.TempDir()
+	wrapper := []string{unshare, "--pid", "--fork", "--mount-proc", "--kill-child"}
+	first, second := start(t, "namespace", dir, wrapper...), start(t, "namespace", dir, wrapper...)
+	first.expect(t, "ready")
+	second.expect(t, "ready")
+	a := open(t, dir)
+	got := samples(t, a)
+	require.EqualValues(t, 10, got["ns_requests_total"])
+	require.EqualValues(t, 4, got["ns_live"])
+	require.Equal(t, 2, countPrefix(got, "ns_all{"), "two series of pid 1: %v", got)
+
+	second.kill()
+	eventually(t, "the live gauge of the dead process leaves", func() bool { return samples(t, a)["ns_live"] == 2 })
+	got = samples(t, a)
+	require.EqualValues(t, 10, got["ns_requests_total"])
+	require.EqualValues(t, 1, got[`multiprom_processes{state="live"}`])
+	require.EqualValues(t, 1, got[`multiprom_processes{state="dead"}`])
+}
+
+func countPrefix(m map[string]float64, prefix string) (n int) {
+	for key := range m {
+		if strings.HasPrefix(key, prefix) {
+			n++
+		}
+	}
+	return n
+}
+
+// fillRole makes series until it has made many more than fit the filesystem,
+// then goes on updating all of them.
+func fillRole() error {
+	const series = 60_000
+	vec := multiproc.NewCounterVec(multiproc.CounterOpts{Name: "fill", Help: "Fill.", MaxSeries: series + 1}, []string{"n"})
+	if err := multiproc.Open(); err != nil {
+		return err
+	}
+	for range 3 {
+		for i := range series {
+			vec.WithLabelValues(strconv.Itoa(i)).Inc()
+		}
+	}
+	fmt.Println("filled")
+	return block()
+}
+
+// TestFullFilesystem: the writer survives, the series that fitted are exact,
+// and the loss is visible.
+func TestFullFilesystem(t *testing.T) {
+	for _, fs := range []struct {
+		name  string
+		mount func(t *testing.T, dir string)
+	}{
+		{"tmpfs", mountTmpfs},
+		{"ext4", mountExt4},
+	} {
+		t.Run(fs.name, func(t *testing.T) {
+			needRoot(t)
+			needCommand(t, "mount")
+			dir := t.TempDir()
+			fs.mount(t, dir)
+			h := start(t, "fill", dir)
+			h.expect(t, "filled")
+			a := open(t, dir)
+			got := samples(t, a)
+			n := countPrefix(got, "fill_total{")
+			require.Greater(t, n, 1000)
+			require.Less(t, n, 60_000)
+			for key, v := range got {
+				if strings.HasPrefix(key, "fill_total{") {
+					require.EqualValues(t, 3, v, key)
+				}
+			}
+			require.EqualValues(t, 60_000-n, got["multiprom_fallback_series"], "the loss is visible")
+			h.kill()
+			require.NoError(t, a.Close())
+		})
+	}
+}

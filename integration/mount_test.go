@@ -1,0 +1,36 @@
+package integration
+
+import (
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func command(t *testing.T, name string, args ...string) string {
+	t.Helper()
+	out, err := exec.Command(name, args...).CombinedOutput()
+	require.NoError(t, err, "%s %v: %s", name, args, out)
+	return string(out)
+}
+
+// mount mounts and sees to the unmount.
+func mount(t *testing.T, dir string, args ...string) {
+	t.Helper()
+	command(t, "mount", append(args, dir)...)
+	t.Cleanup(func() { command(t, "umount", "--lazy", dir) })
+}
+
+func mountTmpfs(t *testing.T, dir string) {
+	mount(t, dir, "-t", "tmpfs", "-o", "size=1m", "tmpfs")
+}
+
+// mountExt4 mounts a small image, of which nearly all is in use.
+func mountExt4(t *testing.T, dir string) {
+	mkfs := needCommand(t, "mkfs.ext4")
+	image := filepath.Join(t.TempDir(), "image")
+	command(t, "truncate", "--size=4M", image)
+	command(t, mkfs, "-q", "-m", "0", "-O", "^has_journal", image)
+	mount(t, dir, "-o", "loop", image)
+}

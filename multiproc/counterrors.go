@@ -1,0 +1,41 @@
+package multiproc
+
+import "errors"
+
+// ErrorMatcher says which errors CountErrors counts.
+type ErrorMatcher func(error) bool
+
+// Is matches what errors.Is finds in the chain.
+func Is(target error) ErrorMatcher { return func(err error) bool { return errors.Is(err, target) } }
+
+// As matches errors with a T in their chain.
+func As[T error]() ErrorMatcher {
+	return func(err error) bool {
+		_, ok := errors.AsType[T](err)
+		return ok
+	}
+}
+
+// CountErrors runs f and returns its error, and counts it if any matcher
+// matches, or if there are none. A panic of f is counted and goes on.
+func (c *Counter) CountErrors(f func() error, matchers ...ErrorMatcher) error {
+	returned := false
+	defer func() {
+		if !returned {
+			c.Inc()
+		}
+	}()
+	err := f()
+	returned = true
+	if err == nil {
+		return nil
+	}
+	matched := len(matchers) == 0
+	for _, m := range matchers {
+		matched = matched || m(err)
+	}
+	if matched {
+		c.Inc()
+	}
+	return err
+}

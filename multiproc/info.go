@@ -1,0 +1,143 @@
+package multiproc
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/multiprom/multiprom/metric"
+	"github.com/multiprom/multiprom/mmapstore"
+)
+
+// Info is text about the process: a series whose labels say it and whose
+// value is 1.
+type Info struct {
+	in     *instrument
+	values []string
+
+	// Guarded by in.set.mu.
+	content metric.Labels
+	handle  *mmapstore.Series
+	gone    bool
+}
+
+// NewInfo declares an info in the default Set, and panics where the definition
+// is invalid.
+func NewInfo(opts InfoOpts) *Info { return Must(Default().NewInfo(opts)) }
+
+// NewInfo declares an info. The error matches ErrConflict or an error of
+// package metric.
+func (s *Set) NewInfo(opts InfoOpts) (*Info, error) {
+	schema, err := Opts(opts).schema(metric.Info, 0, nil)
+	if err != nil {
+		return nil, err
+	}
+	return declare(s, schema, 0, func(in *instrument) *Info { return newInfo(in, nil) })
+}
+
+func newInfo(in *instrument, values []string) *Info {
+	i := &Info{in: in, values: values}
+	if in.set.store.Load() != nil {
+		i.bindLocked()
+	} else {
+		in.set.unbound = append(in.set.unbound, i)
+	}
+	return i
+}
+
+func (i *Info) bindLocked() {
+	if i.gone || i.handle != nil || i.in.family == nil {
+		return
+	}
+	if h, err := i.in.set.store.Load().AddSeries(i.in.family, i.values, i.content); err == nil {
+		i.handle = h
+	}
+}
+
+// Set replaces the content. The error matches ErrLabels, metric.ErrInvalidLabel
+// or mmapstore.ErrRecordTooLarge, and nothing was changed.
+func (i *Info) Set(content Labels) error {
+	ls, err := i.check(content)
+	if err != nil {
+		return err
+	}
+	set := i.in.set
+	set.mu.Lock()
+	defer set.mu.Unlock()
+	if set.open(); i.gone || i.in.family == nil {
+		return nil
+	}
+	// The new series first: a scrape between sees both, never none.
+	h, err := set.store.Load().AddSeries(i.in.family, i.values, ls)
+	if err != nil {
+		return fmt.Errorf("multiproc: %s: %w", i.in.schema.Name, err)
+	}
+	if i.handle != nil {
+		i.handle.Remove()
+	}
+	i.handle, i.content = h, ls
+	return nil
+}
+
+func (i *Info) check(content Labels) (metric.Labels, error) {
+	ls := metric.LabelsFromMap(content)
+	schema := i.in.schema
+	for n, l := range ls {
+		if err := metric.CheckLabelName(l.Name); err != nil {
+			return nil, fmt.Errorf("multiproc: %s: %w", schema.Name, err)
+		}
+		if _, isConst := schema.Const.Get(l.Name); isConst || slices.Contains(schema.Labels, l.Name) {
+			return nil, labelsError(schema.Name, "the key %q is one of its labels", l.Name)
+		}
+		ls[n].Value = valid(l.Value)
+		if len(l.Value) > metric.MaxLabelValueLen {
+			return nil, labelsError(schema.Name, "the value of %q has %d bytes, the most is %d", l.Name, len(l.Value), metric.MaxLabelValueLen)
+		}
+	}
+	return ls, nil
+}
+
+func (i *Info) remove() {
+	i.in.set.mu.Lock()
+	defer i.in.set.mu.Unlock()
+	i.gone = true
+	if i.handle != nil {
+		i.handle.Remove()
+	}
+}
+
+// InfoVec is a family of infos, one per set of label values.
+type InfoVec struct{ metricVec[Info, *Info] }
+
+// NewInfoVec declares an info with labels in the default Set, and panics where
+// the definition is invalid.
+func NewInfoVec(opts InfoOpts, labels []string) *InfoVec {
+	return Must(Default().NewInfoVec(opts, labels))
+}
+
+// NewInfoVec declares an info with labels. The error matches ErrConflict or an
+// error of package metric.
+func (s *Set) NewInfoVec(opts InfoOpts, labels []string) (*InfoVec, error) {
+	schema, err := Opts(opts).schema(metric.Info, 0, labels)
+	if err != nil {
+		return nil, err
+	}
+	return declare(s, schema, opts.MaxSeries, func(in *instrument) *InfoVec {
+		discard := &Info{in: in, gone: true}
+		return &InfoVec{metricVec[Info, *Info]{v: newVec(in, discard, func(values []string) *Info {
+			return newInfo(in, values)
+		})}}
+	})
+}
+
+// CurryWith returns a view with these labels fixed. The error matches
+// ErrLabels.
+func (v *InfoVec) CurryWith(labels Labels) (*InfoVec, error) {
+	c, err := v.curryWith(labels)
+	if err != nil {
+		return nil, err
+	}
+	return &InfoVec{c}, nil
+}
+
+// MustCurryWith is CurryWith, and panics on an error.
+func (v *InfoVec) MustCurryWith(labels Labels) *InfoVec { return Must(v.CurryWith(labels)) }

@@ -1,0 +1,129 @@
+package multiproc
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/multiprom/multiprom/metric"
+	"github.com/multiprom/multiprom/mmapstore"
+)
+
+// Labels are label values by name, as in client_golang.
+type Labels = map[string]string
+
+// Gauge modes: how the values that several processes gave one gauge merge.
+// The live ones leave dead processes out.
+const (
+	ModeAll            = metric.ModeAll
+	ModeLiveAll        = metric.ModeLiveAll
+	ModeMin            = metric.ModeMin
+	ModeLiveMin        = metric.ModeLiveMin
+	ModeMax            = metric.ModeMax
+	ModeLiveMax        = metric.ModeLiveMax
+	ModeSum            = metric.ModeSum
+	ModeLiveSum        = metric.ModeLiveSum
+	ModeMostRecent     = metric.ModeMostRecent
+	ModeLiveMostRecent = metric.ModeLiveMostRecent
+)
+
+// Opts is what every instrument is defined by. Name and Help are required.
+type Opts struct {
+	Namespace, Subsystem, Name string // joined by underscores
+	Help                       string
+	Unit                       string // appended to the name unless it ends with it
+	ConstLabels                Labels // the same on every series
+	MaxSeries                  int    // of a Vec; default SetOptions.MaxSeries
+}
+
+// CounterOpts define a counter. A suffix _total of the name may be given or
+// left out: samples have it.
+type CounterOpts Opts
+
+// SummaryOpts define a summary.
+type SummaryOpts Opts
+
+// InfoOpts define an info. A suffix _info of the name may be given or left
+// out: samples have it. Unit must be empty.
+type InfoOpts Opts
+
+// GaugeOpts define a gauge.
+type GaugeOpts struct {
+	Namespace, Subsystem, Name string
+	Help                       string
+	Unit                       string
+	ConstLabels                Labels
+	MaxSeries                  int
+	// Mode says how processes' values merge. Default ModeAll.
+	Mode metric.Mode
+}
+
+// HistogramOpts define a histogram.
+type HistogramOpts struct {
+	Namespace, Subsystem, Name string
+	Help                       string
+	Unit                       string
+	ConstLabels                Labels
+	MaxSeries                  int
+	// Buckets are upper bounds, ascending; +Inf may be left out. nil means
+	// DefBuckets, an empty slice is an error.
+	Buckets []float64
+}
+
+// EnumOpts define an enum. Unit must be empty.
+type EnumOpts struct {
+	Namespace, Subsystem, Name string
+	Help                       string
+	ConstLabels                Labels
+	MaxSeries                  int
+	// States are all that there are; the first is the initial one.
+	States []string
+	// PerProcess keeps the states of dead processes too (mode all), MostRecent
+	// shows one state, the one set last. Default: a state per living process.
+	PerProcess, MostRecent bool
+}
+
+// schema returns the definition, with the name that the family has.
+func (o Opts) schema(t metric.Type, mode metric.Mode, labels []string) (*metric.Schema, error) {
+	name := o.Name
+	if o.Name == "" {
+		return nil, fmt.Errorf("multiproc: %w: Name is empty", metric.ErrInvalidName)
+	}
+	for _, prefix := range []string{o.Subsystem, o.Namespace} {
+		if prefix != "" {
+			name = prefix + "_" + name
+		}
+	}
+	invalid := func(what string) (*metric.Schema, error) {
+		return nil, fmt.Errorf("multiproc: metric %q: %w: %s", name, metric.ErrInvalidSchema, what)
+	}
+	switch t {
+	case metric.Counter:
+		name = strings.TrimSuffix(name, "_total")
+	case metric.Info:
+		name = strings.TrimSuffix(name, "_info")
+	}
+	if o.Unit != "" {
+		if t == metric.Info || t == metric.StateSet {
+			return invalid("an info or enum has no unit")
+		}
+		if name != o.Unit && !strings.HasSuffix(name, "_"+o.Unit) {
+			name += "_" + o.Unit
+		}
+	}
+	if o.Help == "" {
+		return invalid("Help is empty")
+	}
+	s := &metric.Schema{
+		Name: name, Help: o.Help, Unit: o.Unit, Type: t, Mode: mode,
+		Labels: append([]string(nil), labels...), Const: metric.LabelsFromMap(o.ConstLabels),
+	}
+	return s, nil
+}
+
+// check verifies a complete definition.
+func check(s *metric.Schema) error {
+	if err := mmapstore.CheckFits(s); err != nil {
+		return fmt.Errorf("multiproc: metric %q: %w", s.Name, err)
+	}
+	return nil
+}

@@ -1,0 +1,82 @@
+package multiproc
+
+import (
+	"runtime"
+	"sync/atomic"
+
+	"github.com/multiprom/multiprom/metric"
+	"github.com/multiprom/multiprom/mmapstore"
+)
+
+// Summary counts observations and adds them up; it has no quantiles. Its
+// methods never block, allocate or panic, but for the first update of a
+// process.
+type Summary struct{ s series[[2]uint64] }
+
+// NewSummary declares a summary in the default Set, and panics where the
+// definition is invalid.
+func NewSummary(opts SummaryOpts) *Summary { return Must(Default().NewSummary(opts)) }
+
+// NewSummary declares a summary. The error matches ErrConflict or an error of
+// package metric.
+func (s *Set) NewSummary(opts SummaryOpts) (*Summary, error) {
+	schema, err := Opts(opts).schema(metric.Summary, 0, nil)
+	if err != nil {
+		return nil, err
+	}
+	return declare(s, schema, 0, func(in *instrument) *Summary {
+		m := &Summary{}
+		m.s.init(in, nil, pair)
+		return m
+	})
+}
+
+// Observe counts v and adds it to the sum.
+func (m *Summary) Observe(v float64) {
+	w := m.s.load()
+	addFloat(&w[mmapstore.CellSummarySum], v)
+	atomic.AddUint64(&w[mmapstore.CellSummaryCount], 1)
+	runtime.KeepAlive(m)
+}
+
+func (m *Summary) remove() { m.s.remove() }
+
+// SummaryVec is a family of summarys, one per set of label values.
+type SummaryVec struct{ metricVec[Summary, *Summary] }
+
+// NewSummaryVec declares a summary with labels in the default Set, and panics where
+// the definition is invalid.
+func NewSummaryVec(opts SummaryOpts, labels []string) *SummaryVec {
+	return Must(Default().NewSummaryVec(opts, labels))
+}
+
+// NewSummaryVec declares a summary with labels. The error matches ErrConflict or an
+// error of package metric.
+func (s *Set) NewSummaryVec(opts SummaryOpts, labels []string) (*SummaryVec, error) {
+	schema, err := Opts(opts).schema(metric.Summary, 0, labels)
+	if err != nil {
+		return nil, err
+	}
+	return declare(s, schema, opts.MaxSeries, func(in *instrument) *SummaryVec {
+		discard := &Summary{}
+		discard.s.discard(in, pair)
+		return &SummaryVec{metricVec[Summary, *Summary]{v: newVec(in, discard, func(values []string) *Summary {
+			c := &Summary{}
+			c.s.init(in, values, pair)
+			return c
+		})}}
+	})
+}
+
+// CurryWith returns a view with these labels fixed. The error matches
+// ErrLabels.
+func (v *SummaryVec) CurryWith(labels Labels) (*SummaryVec, error) {
+	c, err := v.curryWith(labels)
+	if err != nil {
+		return nil, err
+	}
+	return &SummaryVec{c}, nil
+}
+
+// MustCurryWith is CurryWith, and panics on an error.
+func (v *SummaryVec) MustCurryWith(labels Labels) *SummaryVec { return Must(v.CurryWith(labels)) }

@@ -1,0 +1,168 @@
+package registry
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/multiprom/multiprom/aggregate"
+	"github.com/multiprom/multiprom/metric"
+	"github.com/multiprom/multiprom/mmapstore"
+	"github.com/multiprom/multiprom/multiproc"
+	"github.com/multiprom/multiprom/registry/collectors"
+)
+
+// DefaultRegistry is what Default returns: the instruments of the default
+// Set beside a Registry of collectors. Instruments are not registered; they
+// are there because they write to the store.
+type DefaultRegistry struct {
+	*Registry
+
+	// The collectors that are on by default. Turn one off with
+	// Unregister(r.GoRuntime).
+	Process, GoRuntime, BuildInfo Collector
+
+	view Gatherer
+}
+
+// Default returns the registry of this program. With
+// PROMETHEUS_MULTIPROC_DIR set it yields the merged directory and the process
+// metrics of every live worker, labelled by process; without, the
+// instruments, process and Go runtime metrics of this process. In a
+// directory, Go runtime metrics of the one process that happens to answer
+// would say nothing about the fleet: they are left out.
+//
+// It is made at the first call and does no I/O before the first Gather.
+var Default = sync.OnceValue(func() *DefaultRegistry {
+	return newDefault(multiproc.Default())
+})
+
+func newDefault(set *multiproc.Set) *DefaultRegistry {
+	r := &DefaultRegistry{Registry: New(Options{AutoDescribe: true})}
+	r.BuildInfo = collectors.NewBuildInfo()
+	r.MustRegister(r.BuildInfo)
+	if dir := set.Dir(); dir != "" {
+		d := &directory{dir: dir, set: set, heap: instruments(set, aggregate.Options{NoSelfMetrics: true})}
+		r.Process = collectors.NewWorkers(collectors.WorkersOptions{List: d.workers})
+		r.GoRuntime = CollectorFunc(func(context.Context) ([]*metric.Family, error) { return nil, nil })
+		r.MustRegister(r.Process)
+		r.view = Merge(d, r.Registry)
+		return r
+	}
+	r.Process, r.GoRuntime = collectors.NewProcess(collectors.ProcessOptions{}), collectors.NewGoRuntime()
+	r.MustRegister(r.Process, r.GoRuntime)
+	r.view = Merge(Instruments(set), r.Registry)
+	return r
+}
+
+// Gather returns the families of the instruments and of all collectors.
+func (r *DefaultRegistry) Gather(ctx context.Context) ([]*metric.Family, error) {
+	return r.view.Gather(ctx)
+}
+
+func (r *DefaultRegistry) gatherNamed(ctx context.Context, asked map[string]bool) ([]*metric.Family, error) {
+	return gatherNamed(ctx, r.view, asked)
+}
+
+// Instruments returns a view of one Set alone: for a batch job that pushes
+// its own metrics only, and for tests.
+func Instruments(set *multiproc.Set) Gatherer { return instruments(set, aggregate.Options{}) }
+
+func instruments(set *multiproc.Set, opts aggregate.Options) Gatherer {
+	var mu sync.Mutex
+	var view *aggregate.Aggregator
+	var of *mmapstore.Store
+	return GathererFunc(func(ctx context.Context) ([]*metric.Family, error) {
+		store := set.Store()
+		set.Publish()
+		mu.Lock()
+		if of != store {
+			view, of = aggregate.FromStore(store, opts), store
+		}
+		a := view
+		mu.Unlock()
+		return a.Gather(ctx)
+	})
+}
+
+// Directory returns the merged view of a directory with the process metrics
+// of its live workers: what `mpctl serve` and a supervisor serve.
+func Directory(a *aggregate.Aggregator) Gatherer {
+	r := New(Options{})
+	r.MustRegister(collectors.NewWorkers(collectors.WorkersOptions{
+		List: func() []collectors.Worker { return workers(a) },
+	}))
+	return Merge(a, r)
+}
+
+// directory opens the aggregator at the first scrape: a program that is never
+// scraped reads no directory.
+type directory struct {
+	dir  string
+	set  *multiproc.Set
+	heap Gatherer // the set alone, for a process that could make no file
+
+	mu   sync.Mutex
+	view *aggregate.Aggregator
+}
+
+func (d *directory) open() (*aggregate.Aggregator, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.view == nil {
+		a, err := aggregate.Open(d.dir, aggregate.Options{})
+		if err != nil {
+			return nil, fmt.Errorf("registry: %w", err)
+		}
+		d.view = a
+	}
+	return d.view, nil
+}
+
+// Gather returns the merged directory. A process that could make no file in
+// it adds its own values, which nobody else sees, and says so.
+func (d *directory) Gather(ctx context.Context) ([]*metric.Family, error) {
+	if d.set.Opened() {
+		d.set.Publish() // this process is being read: its functions are asked now
+	}
+	a, err := d.open()
+	if err != nil {
+		return nil, err
+	}
+	if d.set.Fallback() == nil {
+		return a.Gather(ctx)
+	}
+	return Merge(a, d.heap, fallback).Gather(ctx)
+}
+
+// fallback tells that the process that answers could make no file.
+var fallback = GathererFunc(func(context.Context) ([]*metric.Family, error) {
+	return []*metric.Family{{
+		Name: "multiprom_store_fallback", Type: metric.Gauge, Series: []metric.Series{{Value: 1}},
+		Help: "1 where the process that answers could make no file: its metrics are in no other process's view.",
+	}}, nil
+})
+
+func (d *directory) workers() []collectors.Worker {
+	a, err := d.open()
+	if err != nil {
+		return nil // Gather reports it
+	}
+	return workers(a)
+}
+
+// workers lists the live processes of a directory for their process metrics.
+func workers(a *aggregate.Aggregator) []collectors.Worker {
+	var out []collectors.Worker
+	boot := mmapstore.CurrentIdentity().BootID
+	processes, err := a.Processes()
+	if err != nil {
+		return nil // Gather reports it
+	}
+	for _, p := range processes {
+		if p.State == aggregate.Live && p.BootID == boot {
+			out = append(out, collectors.Worker{PID: p.PID, StartTime: p.StartTime, PIDNamespace: p.PIDNamespace, Label: p.Label})
+		}
+	}
+	return out
+}
