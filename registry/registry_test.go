@@ -85,7 +85,7 @@ func TestUnregister(t *testing.T) {
 }
 
 // funcs is a collector whose values == would panic on.
-type funcs struct{ f func() }
+type funcs struct{ _ func() }
 
 func (funcs) Collect(context.Context) ([]*metric.Family, error) { return nil, nil }
 

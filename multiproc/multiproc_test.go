@@ -1,0 +1,537 @@
+package multiproc_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"math"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/multiprom/multiprom/aggregate"
+	"github.com/multiprom/multiprom/metric"
+	"github.com/multiprom/multiprom/mmapstore"
+	"github.com/multiprom/multiprom/multiproc"
+	"github.com/multiprom/multiprom/registry"
+)
+
+// sets runs a test on a Set of each backing. read returns all samples of the
+// merged view, by name and labels.
+func sets(t *testing.T, opts multiproc.SetOptions, test func(t *testing.T, s *multiproc.Set, read func() map[string]float64)) {
+	t.Run("heap", func(t *testing.T) {
+		s := multiproc.NewSet(opts)
+		view := registry.Instruments(s)
+		test(t, s, func() map[string]float64 { return samples(t, view) })
+	})
+	t.Run("file", func(t *testing.T) {
+		opts.Dir = t.TempDir()
+		s := multiproc.NewSet(opts)
+		a, err := aggregate.Open(opts.Dir, aggregate.Options{})
+		require.NoError(t, err)
+		t.Cleanup(func() { a.Close() })
+		test(t, s, func() map[string]float64 {
+			require.NoError(t, s.Open())
+			s.Publish()
+			return samples(t, a)
+		})
+	})
+}
+
+func samples(t *testing.T, g registry.Gatherer) map[string]float64 {
+	t.Helper()
+	families, err := g.Gather(context.Background())
+	require.NoError(t, err)
+	out := map[string]float64{}
+	for _, f := range families {
+		for s := range f.Samples() {
+			out[s.Name+s.Labels.String()] = s.Value
+		}
+	}
+	return out
+}
+
+// pidLabel is the process label of this process.
+func pidLabel() string { return fmt.Sprintf(`{pid="%d"}`, os.Getpid()) }
+
+func TestInstruments(t *testing.T) {
+	sets(t, multiproc.SetOptions{}, func(t *testing.T, s *multiproc.Set, read func() map[string]float64) {
+		counter := multiproc.Must(s.NewCounter(multiproc.CounterOpts{Name: "c_total", Help: "C."}))
+		gauge := multiproc.Must(s.NewGauge(multiproc.GaugeOpts{Name: "g", Help: "G."}))
+		histogram := multiproc.Must(s.NewHistogram(multiproc.HistogramOpts{Name: "h", Help: "H.", Buckets: []float64{1, 2}}))
+		summary := multiproc.Must(s.NewSummary(multiproc.SummaryOpts{Name: "s", Help: "S.", Unit: "bytes"}))
+		info := multiproc.Must(s.NewInfo(multiproc.InfoOpts{Name: "build", Help: "I."}))
+		enum := multiproc.Must(s.NewEnum(multiproc.EnumOpts{Name: "e", Help: "E.", States: []string{"up", "down"}}))
+		require.False(t, s.Opened(), "declaring does no I/O")
+
+		got := read()
+		for key, want := range map[string]float64{
+			"c_total": 0, "g" + pidLabel(): 0, `h_bucket{le="1"}`: 0, "h_count": 0, "h_sum": 0, "s_bytes_count": 0, "s_bytes_sum": 0,
+			"build_info": 1,
+		} {
+			v, ok := got[key]
+			require.True(t, ok, "%s is exported from its declaration on: %v", key, got)
+			require.Equal(t, want, v, key)
+		}
+		require.EqualValues(t, 1, got[`e{e="up",pid="`+strconv.Itoa(os.Getpid())+`"}`])
+
+		counter.Inc()
+		counter.Add(2)
+		counter.Add(0.5)
+		counter.Add(1 << 40)
+		gauge.Set(5)
+		gauge.Inc()
+		gauge.Dec()
+		gauge.Sub(1.5)
+		for _, v := range []float64{0.5, 1, 1.5, 9} {
+			histogram.Observe(v)
+			summary.Observe(v)
+		}
+		require.NoError(t, info.Set(multiproc.Labels{"version": "1"}))
+		require.NoError(t, info.Set(multiproc.Labels{"version": "2"}))
+		require.NoError(t, enum.Set("down"))
+		require.ErrorIs(t, enum.Set("sideways"), multiproc.ErrUnknownState)
+		got = read()
+		for key, want := range map[string]float64{
+			"c_total": 3.5 + 1<<40, "g" + pidLabel(): 3.5, `h_bucket{le="1"}`: 2, `h_bucket{le="2"}`: 3, `h_bucket{le="+Inf"}`: 4,
+			"h_count": 4, "h_sum": 12, "s_bytes_count": 4, "s_bytes_sum": 12, `build_info{version="2"}`: 1,
+		} {
+			require.Equal(t, want, got[key], key)
+		}
+		require.NotContains(t, got, `build_info{version="1"}`)
+		require.NotContains(t, got, "build_info")
+		require.EqualValues(t, 0, got[`e{e="up",pid="`+strconv.Itoa(os.Getpid())+`"}`])
+		require.EqualValues(t, 1, got[`e{e="down",pid="`+strconv.Itoa(os.Getpid())+`"}`])
+
+		counter.Reset()
+		counter.Inc()
+		require.EqualValues(t, 1, read()["c_total"])
+	})
+}
+
+func TestInvalidUpdatesAreDroppedAndCounted(t *testing.T) {
+	sets(t, multiproc.SetOptions{}, func(t *testing.T, s *multiproc.Set, read func() map[string]float64) {
+		counter := multiproc.Must(s.NewCounter(multiproc.CounterOpts{Name: "c", Help: "C."}))
+		recent := multiproc.Must(s.NewGauge(multiproc.GaugeOpts{Name: "r", Help: "R.", Mode: multiproc.ModeMostRecent}))
+		for _, v := range []float64{-1, math.NaN(), math.Inf(1), math.Inf(-1), -0.5} {
+			counter.Add(v)
+		}
+		recent.Inc()
+		recent.Dec()
+		recent.Add(1)
+		require.False(t, s.Opened(), "a dropped update opens nothing")
+		counter.Add(0)
+		recent.Set(4)
+		got := read()
+		require.EqualValues(t, 0, got["c_total"])
+		require.EqualValues(t, 4, got["r"])
+		require.EqualValues(t, 8, got["multiprom_invalid_updates_total"])
+
+		h := multiproc.Must(s.NewHistogram(multiproc.HistogramOpts{Name: "h", Help: "H.", Buckets: []float64{1}}))
+		zero := 0.0
+		h.Observe(zero / zero * -1)
+		got = read()
+		require.EqualValues(t, 0, got[`h_bucket{le="1"}`])
+		require.EqualValues(t, 1, got[`h_bucket{le="+Inf"}`])
+		require.True(t, math.IsNaN(got["h_sum"]))
+
+		g := multiproc.Must(s.NewGauge(multiproc.GaugeOpts{Name: "g", Help: "G.", Mode: multiproc.ModeSum}))
+		g.Set(math.Float64frombits(mmapstore.UnsetBits))
+		require.True(t, math.IsNaN(read()["g"]), "the bits that say unset are stored as another NaN")
+	})
+}
+
+func TestEveryGaugeMode(t *testing.T) {
+	sets(t, multiproc.SetOptions{Label: "w1"}, func(t *testing.T, s *multiproc.Set, read func() map[string]float64) {
+		for m := metric.ModeAll; m.Valid(); m++ {
+			g := multiproc.Must(s.NewGauge(multiproc.GaugeOpts{Name: "g_" + m.String(), Help: "G.", Mode: m}))
+			g.Set(float64(m) + 1)
+		}
+		got := read()
+		for m := metric.ModeAll; m.Valid(); m++ {
+			key := "g_" + m.String()
+			if m.Base() == metric.ModeAll {
+				key += `{pid="w1"}`
+			}
+			require.EqualValues(t, float64(m)+1, got[key], key)
+		}
+	})
+}
+
+func TestVec(t *testing.T) {
+	sets(t, multiproc.SetOptions{}, func(t *testing.T, s *multiproc.Set, read func() map[string]float64) {
+		v := multiproc.Must(s.NewCounterVec(multiproc.CounterOpts{Name: "c", Help: "C."}, []string{"a", "b"}))
+		v.WithLabelValues("1", "x").Inc()
+		require.Same(t, v.WithLabelValues("1", "x"), v.With(multiproc.Labels{"a": "1", "b": "x"}))
+		v.WithLabelValues("1", "y").Add(2)
+		v.WithLabelValues("2", "x").Add(3)
+		require.NotSame(t, v.WithLabelValues("ab", "c"), v.WithLabelValues("a", "bc"))
+
+		curried := v.MustCurryWith(multiproc.Labels{"b": "x"})
+		require.Same(t, v.WithLabelValues("2", "x"), curried.WithLabelValues("2"))
+		require.Same(t, v.WithLabelValues("2", "x"), curried.With(multiproc.Labels{"a": "2"}))
+		_, err := curried.CurryWith(multiproc.Labels{"b": "z"})
+		require.ErrorIs(t, err, multiproc.ErrLabels)
+		_, err = v.CurryWith(multiproc.Labels{"z": "z"})
+		require.ErrorIs(t, err, multiproc.ErrLabels)
+		require.Panics(t, func() { v.MustCurryWith(multiproc.Labels{"z": "z"}) })
+
+		_, err = v.GetMetricWithLabelValues("1")
+		require.ErrorIs(t, err, multiproc.ErrLabels)
+		_, err = v.GetMetricWithLabelValues("1", "\xff")
+		require.ErrorIs(t, err, multiproc.ErrLabels)
+		_, err = v.GetMetricWith(multiproc.Labels{"a": "1", "z": "2"})
+		require.ErrorIs(t, err, multiproc.ErrLabels)
+		v.WithLabelValues("1", "2", "3").Add(100)
+		v.With(multiproc.Labels{"a": "1"}).Add(100)
+		v.WithLabelValues("bad\xff", "x").Add(7)
+
+		got := read()
+		require.EqualValues(t, 1, got[`c_total{a="1",b="x"}`])
+		require.EqualValues(t, 2, got[`c_total{a="1",b="y"}`])
+		require.EqualValues(t, 3, got[`c_total{a="2",b="x"}`])
+		require.EqualValues(t, 7, got[`c_total{a="bad`+"\uFFFD"+`",b="x"}`])
+		require.EqualValues(t, 2, got["multiprom_discarded_calls_total"])
+
+		require.True(t, v.DeleteLabelValues("1", "x"))
+		require.False(t, v.DeleteLabelValues("1", "x"))
+		require.True(t, v.Delete(multiproc.Labels{"a": "1", "b": "y"}))
+		require.False(t, v.Delete(multiproc.Labels{"a": "1"}))
+		got = read()
+		require.NotContains(t, got, `c_total{a="1",b="x"}`)
+		require.NotContains(t, got, `c_total{a="1",b="y"}`)
+		v.WithLabelValues("1", "x").Inc()
+		require.EqualValues(t, 1, read()[`c_total{a="1",b="x"}`], "a removed series begins at 0")
+		require.Equal(t, 3, curried.DeletePartialMatch(nil), "a view sees its own part only: 1, 2 and bad")
+		require.Equal(t, 0, v.DeletePartialMatch(multiproc.Labels{"z": "1"}))
+		require.Equal(t, 1, v.DeletePartialMatch(multiproc.Labels{"a": "ab"}))
+		v.Reset()
+		for key := range read() {
+			require.False(t, strings.HasPrefix(key, "c_total"), key)
+		}
+	})
+}
+
+// TestLabelsAreCopied: fasthttp reuses the bytes behind its strings.
+func TestLabelsAreCopied(t *testing.T) {
+	s := multiproc.NewSet(multiproc.SetOptions{})
+	v := multiproc.Must(s.NewCounterVec(multiproc.CounterOpts{Name: "c", Help: "C."}, []string{"a"}))
+	b := []byte("GET")
+	v.WithLabelValues(unsafeString(b)).Inc()
+	copy(b, "PUT")
+	require.EqualValues(t, 1, samples(t, registry.Instruments(s))[`c_total{a="GET"}`])
+	require.NotSame(t, v.WithLabelValues("GET"), v.WithLabelValues(unsafeString(b)))
+}
+
+func TestOverflow(t *testing.T) {
+	sets(t, multiproc.SetOptions{MaxSeries: 3}, func(t *testing.T, s *multiproc.Set, read func() map[string]float64) {
+		v := multiproc.Must(s.NewCounterVec(multiproc.CounterOpts{Name: "c", Help: "C."}, []string{"a", "b"}))
+		for i := range 10 {
+			v.WithLabelValues(strconv.Itoa(i), "x").Inc()
+		}
+		v.WithLabelValues(strings.Repeat("x", metric.MaxLabelValueLen+1), "x").Inc()
+		got := read()
+		require.EqualValues(t, 8, got[`c_total{a="__overflow__",b="__overflow__"}`])
+		require.EqualValues(t, 1, got[`c_total{a="2",b="x"}`])
+		require.EqualValues(t, 8, got["multiprom_overflow_series_total"])
+		v.DeleteLabelValues("0", "x")
+		v.WithLabelValues("new", "x").Inc()
+		require.EqualValues(t, 1, read()[`c_total{a="new",b="x"}`], "a removal makes room")
+	})
+}
+
+func TestDefinitions(t *testing.T) {
+	s := multiproc.NewSet(multiproc.SetOptions{})
+	counter := multiproc.Must(s.NewCounter(multiproc.CounterOpts{Namespace: "a", Subsystem: "b", Name: "c_total", Help: "H."}))
+	again, err := s.NewCounter(multiproc.CounterOpts{Name: "a_b_c", Help: "H."})
+	require.NoError(t, err)
+	require.Same(t, counter, again, "an equal definition is the same instrument")
+	multiproc.Must(s.NewGauge(multiproc.GaugeOpts{Name: "size", Unit: "bytes", Help: "H."}))
+	multiproc.Must(s.NewGauge(multiproc.GaugeOpts{Name: "other_bytes", Unit: "bytes", Help: "H."}))
+	multiproc.Must(s.NewHistogram(multiproc.HistogramOpts{Name: "h", Help: "H."}))
+	multiproc.Must(s.NewCounter(multiproc.CounterOpts{Name: "dc", Help: "H.", ConstLabels: multiproc.Labels{"x": "1"}}))
+	multiproc.Must(s.NewCounter(multiproc.CounterOpts{Name: "dc", Help: "H.", ConstLabels: multiproc.Labels{"x": "2"}}))
+	multiproc.Must(s.NewGauge(multiproc.GaugeOpts{Name: "my.metric ü", Help: "UTF-8."}))
+	for what, tc := range map[string]struct {
+		err  error
+		want error
+	}{
+		"another help":     {second(s.NewCounter(multiproc.CounterOpts{Name: "a_b_c", Help: "Other."})), multiproc.ErrConflict},
+		"another type":     {second(s.NewGauge(multiproc.GaugeOpts{Name: "a_b_c", Help: "H."})), multiproc.ErrConflict},
+		"a vec":            {second(s.NewCounterVec(multiproc.CounterOpts{Name: "a_b_c", Help: "H."}, []string{"l"})), multiproc.ErrConflict},
+		"derived name":     {second(s.NewGauge(multiproc.GaugeOpts{Name: "a_b_c_total", Help: "H."})), multiproc.ErrConflict},
+		"bucket":           {second(s.NewGauge(multiproc.GaugeOpts{Name: "h_bucket", Help: "H."})), multiproc.ErrConflict},
+		"const label name": {second(s.NewCounter(multiproc.CounterOpts{Name: "dc", Help: "H.", ConstLabels: multiproc.Labels{"y": "1"}})), multiproc.ErrConflict},
+		"no help":          {second(s.NewCounter(multiproc.CounterOpts{Name: "x"})), metric.ErrInvalidSchema},
+		"no name":          {second(s.NewCounter(multiproc.CounterOpts{Namespace: "x", Help: "H."})), metric.ErrInvalidName},
+		"bad name":         {second(s.NewCounter(multiproc.CounterOpts{Name: "\xff", Help: "H."})), metric.ErrInvalidName},
+		"le":               {second(s.NewHistogramVec(multiproc.HistogramOpts{Name: "x", Help: "H."}, []string{"le"})), metric.ErrReservedLabel},
+		"quantile":         {second(s.NewSummaryVec(multiproc.SummaryOpts{Name: "x", Help: "H."}, []string{"quantile"})), metric.ErrReservedLabel},
+		"own name":         {second(s.NewEnumVec(multiproc.EnumOpts{Name: "x", Help: "H.", States: []string{"a"}}, []string{"x"})), metric.ErrReservedLabel},
+		"underscores":      {second(s.NewGaugeVec(multiproc.GaugeOpts{Name: "x", Help: "H."}, []string{"__x"})), metric.ErrReservedLabel},
+		"label twice":      {second(s.NewGaugeVec(multiproc.GaugeOpts{Name: "x", Help: "H."}, []string{"a", "a"})), metric.ErrInvalidLabel},
+		"info unit":        {second(s.NewInfo(multiproc.InfoOpts{Name: "x", Help: "H.", Unit: "bytes"})), metric.ErrInvalidSchema},
+		"unsorted":         {second(s.NewHistogram(multiproc.HistogramOpts{Name: "x", Help: "H.", Buckets: []float64{2, 1}})), metric.ErrInvalidSchema},
+		"no buckets":       {second(s.NewHistogram(multiproc.HistogramOpts{Name: "x", Help: "H.", Buckets: []float64{}})), metric.ErrInvalidSchema},
+		"only +Inf":        {second(s.NewHistogram(multiproc.HistogramOpts{Name: "x", Help: "H.", Buckets: []float64{math.Inf(1)}})), metric.ErrInvalidSchema},
+		"no states":        {second(s.NewEnum(multiproc.EnumOpts{Name: "x", Help: "H."})), metric.ErrInvalidSchema},
+	} {
+		require.ErrorIs(t, tc.err, tc.want, what)
+	}
+	require.ErrorContains(t, second(s.NewGauge(multiproc.GaugeOpts{Name: "a_b_c_total", Help: "H."})), `counter "a_b_c"`)
+	require.Panics(t, func() { multiproc.NewCounter(multiproc.CounterOpts{Name: "x"}) })
+
+	got := samples(t, registry.Instruments(s))
+	require.Contains(t, got, "size_bytes"+pidLabel())
+	require.Contains(t, got, "other_bytes"+pidLabel())
+	require.Contains(t, got, `dc_total{x="1"}`)
+	require.Contains(t, got, `dc_total{x="2"}`)
+	require.Contains(t, got, "my.metric ü"+pidLabel())
+}
+
+func second[T any](_ T, err error) error { return err }
+
+func TestBuckets(t *testing.T) {
+	require.Equal(t, []float64{1, 3, 5}, multiproc.LinearBuckets(1, 2, 3))
+	require.Equal(t, []float64{1, 2, 4}, multiproc.ExponentialBuckets(1, 2, 3))
+	require.Panics(t, func() { multiproc.LinearBuckets(1, 2, 0) })
+	require.Panics(t, func() { multiproc.ExponentialBuckets(0, 2, 3) })
+	require.Equal(t, []float64{.005, .01, .025, .05, .075, .1, .25, .5, .75, 1, 2.5, 5, 7.5, 10}, multiproc.DefBuckets)
+}
+
+func TestInfoKeys(t *testing.T) {
+	s := multiproc.NewSet(multiproc.SetOptions{})
+	v := multiproc.Must(s.NewInfoVec(multiproc.InfoOpts{Name: "i_info", Help: "I.", ConstLabels: multiproc.Labels{"c": "1"}}, []string{"l"}))
+	i := v.WithLabelValues("x")
+	require.ErrorIs(t, i.Set(multiproc.Labels{"l": "1"}), multiproc.ErrLabels)
+	require.ErrorIs(t, i.Set(multiproc.Labels{"c": "1"}), multiproc.ErrLabels)
+	require.ErrorIs(t, i.Set(multiproc.Labels{"__x": "1"}), metric.ErrReservedLabel)
+	require.NoError(t, i.Set(multiproc.Labels{"version": "1"}))
+	require.Contains(t, samples(t, registry.Instruments(s)), `i_info{c="1",l="x",version="1"}`)
+	v.DeleteLabelValues("x")
+	require.NoError(t, i.Set(multiproc.Labels{"version": "2"}))
+	require.NotContains(t, samples(t, registry.Instruments(s)), `i_info{c="1",l="x",version="2"}`)
+}
+
+var errSentinel = errors.New("sentinel")
+
+func TestCountErrors(t *testing.T) {
+	s := multiproc.NewSet(multiproc.SetOptions{})
+	c := multiproc.Must(s.NewCounter(multiproc.CounterOpts{Name: "c", Help: "C."}))
+	count := func() float64 { return samples(t, registry.Instruments(s))["c_total"] }
+	fail := func(err error) func() error { return func() error { return err } }
+	require.NoError(t, c.CountErrors(fail(nil)))
+	require.EqualValues(t, 0, count())
+	require.ErrorIs(t, c.CountErrors(fail(errSentinel)), errSentinel)
+	require.EqualValues(t, 1, count(), "no matcher means all")
+	c.CountErrors(fail(io()), multiproc.Is(errSentinel))
+	require.EqualValues(t, 1, count())
+	c.CountErrors(fail(fmt.Errorf("wrapped: %w", errSentinel)), multiproc.Is(errSentinel))
+	require.EqualValues(t, 2, count())
+	c.CountErrors(fail(io()), multiproc.As[*fs.PathError](), multiproc.Is(errSentinel))
+	require.EqualValues(t, 3, count())
+	require.PanicsWithValue(t, "boom", func() { c.CountErrors(func() error { panic("boom") }) })
+	require.EqualValues(t, 4, count(), "a panic is counted and goes on")
+}
+
+func io() error { return &fs.PathError{Op: "open", Path: "x", Err: fs.ErrNotExist} }
+
+func TestTimersAndTracking(t *testing.T) {
+	s := multiproc.NewSet(multiproc.SetOptions{})
+	g := multiproc.Must(s.NewGauge(multiproc.GaugeOpts{Name: "g", Help: "G.", Mode: multiproc.ModeLiveSum}))
+	h := multiproc.Must(s.NewHistogram(multiproc.HistogramOpts{Name: "h", Help: "H."}))
+	last := multiproc.Must(s.NewGauge(multiproc.GaugeOpts{Name: "last", Help: "L.", Mode: multiproc.ModeMax}))
+	view := registry.Instruments(s)
+	done := g.TrackInProgress()
+	require.EqualValues(t, 1, samples(t, view)["g"])
+	done()
+	require.EqualValues(t, 0, samples(t, view)["g"])
+	require.GreaterOrEqual(t, multiproc.NewTimer(h).ObserveDuration(), time.Duration(0))
+	require.EqualValues(t, 1, samples(t, view)["h_count"])
+	d := last.Timer().ObserveDuration()
+	require.Equal(t, d.Seconds(), samples(t, view)["last"])
+	last.SetToCurrentTime()
+	require.InDelta(t, float64(time.Now().Unix()), samples(t, view)["last"], 60)
+}
+
+func TestGaugeFunc(t *testing.T) {
+	sets(t, multiproc.SetOptions{PublishPeriod: time.Millisecond}, func(t *testing.T, s *multiproc.Set, read func() map[string]float64) {
+		var mu sync.Mutex
+		value := 1.0
+		other := multiproc.Must(s.NewCounter(multiproc.CounterOpts{Name: "calls", Help: "Calls."}))
+		multiproc.Must(s.NewGaugeFunc(multiproc.GaugeOpts{Name: "f", Help: "F.", Mode: multiproc.ModeSum}, func() float64 {
+			other.Inc() // a function may update other instruments, also the first time
+			mu.Lock()
+			defer mu.Unlock()
+			if value < 0 {
+				panic("no value")
+			}
+			return value
+		}))
+		require.EqualValues(t, 1, read()["f"])
+		mu.Lock()
+		value = 7
+		mu.Unlock()
+		require.EqualValues(t, 7, read()["f"], "evaluated when this process is read")
+		mu.Lock()
+		value = -1
+		mu.Unlock()
+		got := read()
+		require.EqualValues(t, 7, got["f"], "a panicking function keeps its value")
+		require.NotZero(t, got["multiprom_invalid_updates_total"])
+		require.NoError(t, s.Close())
+		require.NoError(t, s.Close())
+	})
+}
+
+// TestGaugeFuncIsPublished reads the directory as another process would.
+func TestGaugeFuncIsPublished(t *testing.T) {
+	dir := t.TempDir()
+	s := multiproc.NewSet(multiproc.SetOptions{Dir: dir, PublishPeriod: time.Millisecond})
+	multiproc.Must(s.NewGaugeFunc(multiproc.GaugeOpts{Name: "f", Help: "F.", Mode: multiproc.ModeSum}, func() float64 { return 9 }))
+	require.NoError(t, s.Open())
+	a, err := aggregate.Open(dir, aggregate.Options{})
+	require.NoError(t, err)
+	defer a.Close()
+	require.Eventually(t, func() bool { return samples(t, a)["f"] == 9 }, 10*time.Second, time.Millisecond)
+	require.NoError(t, s.Close())
+}
+
+func TestOpenAndFallback(t *testing.T) {
+	missing := filepath.Join(t.TempDir(), "missing")
+	var log strings.Builder
+	s := multiproc.NewSet(multiproc.SetOptions{Dir: missing, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	c := multiproc.Must(s.NewCounter(multiproc.CounterOpts{Name: "c", Help: "C."}))
+	require.ErrorIs(t, s.Open(), fs.ErrNotExist)
+	require.NoError(t, s.Fallback())
+	c.Inc()
+	c.Inc()
+	require.ErrorIs(t, s.Fallback(), fs.ErrNotExist)
+	require.ErrorIs(t, s.Open(), fs.ErrNotExist, "a worker that asks is told")
+	require.Equal(t, 1, strings.Count(log.String(), "\n"), "the log says it once: %s", log.String())
+	require.EqualValues(t, 2, samples(t, registry.Instruments(s))["c_total"], "it goes on from the heap")
+}
+
+func TestDeclaringAndScrapingMakeNoFile(t *testing.T) {
+	dir := t.TempDir()
+	s := multiproc.NewSet(multiproc.SetOptions{Dir: dir})
+	v := multiproc.Must(s.NewCounterVec(multiproc.CounterOpts{Name: "c", Help: "C."}, []string{"l"}))
+	v.WithLabelValues("declared")
+	v.DeleteLabelValues("declared")
+	v.WithLabelValues("kept")
+	multiproc.Must(s.NewCounter(multiproc.CounterOpts{Name: "d", Help: "D."})).Add(-1)
+	a, err := aggregate.Open(dir, aggregate.Options{})
+	require.NoError(t, err)
+	defer a.Close()
+	samples(t, a)
+	names, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Empty(t, names)
+	require.NoError(t, s.Open())
+	got := samples(t, a)
+	require.Contains(t, got, `c_total{l="kept"}`)
+	require.NotContains(t, got, `c_total{l="declared"}`)
+	require.EqualValues(t, 1, got["multiprom_invalid_updates_total"], "counts from before the file are kept")
+}
+
+func TestCloseKeepsHandlesValid(t *testing.T) {
+	sets(t, multiproc.SetOptions{}, func(t *testing.T, s *multiproc.Set, read func() map[string]float64) {
+		v := multiproc.Must(s.NewCounterVec(multiproc.CounterOpts{Name: "c", Help: "C."}, []string{"l"}))
+		old := v.WithLabelValues("old")
+		require.NoError(t, s.Open())
+		require.NoError(t, s.Close())
+		old.Inc()
+		v.WithLabelValues("new").Inc()
+		multiproc.Must(s.NewCounter(multiproc.CounterOpts{Name: "late", Help: "L."})).Inc()
+	})
+}
+
+// TestConcurrentUse lets everything happen at once: under -race it shows that
+// nothing is shared without order.
+func TestConcurrentUse(t *testing.T) {
+	sets(t, multiproc.SetOptions{}, func(t *testing.T, s *multiproc.Set, read func() map[string]float64) {
+		v := multiproc.Must(s.NewCounterVec(multiproc.CounterOpts{Name: "c", Help: "C."}, []string{"l"}))
+		h := multiproc.Must(s.NewHistogramVec(multiproc.HistogramOpts{Name: "h", Help: "H."}, []string{"l"}))
+		r := multiproc.Must(s.NewGauge(multiproc.GaugeOpts{Name: "r", Help: "R.", Mode: multiproc.ModeMostRecent}))
+		var wg sync.WaitGroup
+		const goroutines, rounds = 4, 2000
+		for g := range goroutines {
+			wg.Go(func() {
+				for i := range rounds {
+					v.WithLabelValues(strconv.Itoa(i % 100)).Inc()
+					h.WithLabelValues(strconv.Itoa(i % 10)).Observe(float64(i))
+					r.Set(float64(i))
+					if g == 0 && i%100 == 0 {
+						v.DeleteLabelValues("churn")
+						runtime.GC()
+					}
+					v.WithLabelValues("churn").Inc()
+					if g == 1 && i%100 == 0 {
+						read()
+					}
+				}
+			})
+		}
+		wg.Wait()
+		got := read()
+		total := 0.0
+		for key, value := range got {
+			if strings.HasPrefix(key, "c_total") && !strings.Contains(key, "churn") {
+				total += value
+			}
+		}
+		require.EqualValues(t, goroutines*rounds, total)
+		require.EqualValues(t, goroutines*rounds/10, got[`h_count{l="3"}`])
+	})
+}
+
+// TestRemovedSeriesAreReused: churn does not grow the file for ever.
+func TestRemovedSeriesAreReused(t *testing.T) {
+	s := multiproc.NewSet(multiproc.SetOptions{Dir: t.TempDir()})
+	v := multiproc.Must(s.NewCounterVec(multiproc.CounterOpts{Name: "c", Help: "C."}, []string{"l"}))
+	const churn = 20_000
+	for i := range churn {
+		v.WithLabelValues(strconv.Itoa(i)).Inc()
+		v.DeleteLabelValues(strconv.Itoa(i))
+		if i%500 == 0 {
+			runtime.GC()
+		}
+	}
+	info, err := os.Stat(s.Store().Path())
+	require.NoError(t, err)
+	require.Less(t, info.Size(), int64(churn*64/2))
+}
+
+func TestUpdatesDoNotAllocate(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates")
+	}
+	sets(t, multiproc.SetOptions{}, func(t *testing.T, s *multiproc.Set, _ func() map[string]float64) {
+		c := multiproc.Must(s.NewCounterVec(multiproc.CounterOpts{Name: "c", Help: "C."}, []string{"a", "b"}))
+		g := multiproc.Must(s.NewGauge(multiproc.GaugeOpts{Name: "g", Help: "G."}))
+		r := multiproc.Must(s.NewGauge(multiproc.GaugeOpts{Name: "r", Help: "R.", Mode: multiproc.ModeMostRecent}))
+		h := multiproc.Must(s.NewHistogramVec(multiproc.HistogramOpts{Name: "h", Help: "H."}, []string{"a"}))
+		m := multiproc.Must(s.NewSummary(multiproc.SummaryOpts{Name: "s", Help: "S."}))
+		e := multiproc.Must(s.NewEnum(multiproc.EnumOpts{Name: "e", Help: "E.", States: []string{"a", "b"}}))
+		require.Zero(t, testing.AllocsPerRun(100, func() {
+			c.WithLabelValues("x", "y").Inc()
+			c.WithLabelValues("x", "y").Add(0.5)
+			c.WithLabelValues("x", "y").Add(-1)
+			g.Set(1)
+			g.Add(1)
+			r.Set(1)
+			h.WithLabelValues("x").Observe(0.3)
+			m.Observe(1)
+			e.Set("b")
+		}))
+	})
+}
