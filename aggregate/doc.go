@@ -8,8 +8,8 @@
 // # How values merge
 //
 //	counter, summary         sum over all processes, dead ones included
-//	histogram                sum per upper bound over the union of bounds; the
-//	                         count is that of the bucket +Inf
+//	histogram                sum per upper bound over the union of the bounds of
+//	                         all definitions; the count is that of the bucket +Inf
 //	gauge all, liveall       a series per process, with the label pid
 //	gauge min, max, sum,     one series
 //	mostrecent

@@ -88,16 +88,12 @@ func (t *table) plan(files []*file) {
 		}
 		t.extend(f)
 	}
-	for name, fam := range t.byName {
+	for _, fam := range t.byName {
 		for key, s := range fam.series {
 			if s.refs == 0 {
 				delete(fam.series, key)
 				fam.stale = true
 			}
-		}
-		if len(fam.series) == 0 {
-			delete(t.byName, name)
-			t.sorted = nil
 		}
 	}
 }

@@ -1,0 +1,92 @@
+package aggregate
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/multiprom/multiprom/metric"
+	"github.com/multiprom/multiprom/mmapstore"
+)
+
+const envRole = "MULTIPROM_TEST_ROLE"
+
+// TestMain is also the main of the helper process: a worker with one series.
+func TestMain(m *testing.M) {
+	switch role := os.Getenv(envRole); role {
+	case "":
+		os.Exit(m.Run())
+	case "worker":
+		if err := worker(os.Args[1]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+	default:
+		fmt.Fprintf(os.Stderr, "there is no role %q\n", role)
+		os.Exit(3)
+	}
+}
+
+func worker(dir string) error {
+	s, err := mmapstore.Create(dir, mmapstore.Options{Label: "w"})
+	if err != nil {
+		return err
+	}
+	for _, m := range []metric.Mode{metric.ModeAll, metric.ModeLiveSum} {
+		f, err := s.AddFamily(gauge("g_"+m.String(), m))
+		if err != nil {
+			return err
+		}
+		one, err := s.AddSeries(f, nil, nil)
+		if err != nil {
+			return err
+		}
+		setGauge(one, 3)
+	}
+	fmt.Println("ready")
+	_, err = io.Copy(io.Discard, os.Stdin)
+	return err
+}
+
+// startWorker starts a worker in dir and waits until it has written. kill ends
+// it by SIGKILL and reaps it.
+func startWorker(t *testing.T, dir string) (kill func()) {
+	t.Helper()
+	self, err := os.Executable()
+	require.NoError(t, err)
+	cmd := exec.Command(self, dir)
+	cmd.Env = append(os.Environ(), envRole+"=worker")
+	cmd.Stderr = os.Stderr
+	stdin, err := cmd.StdinPipe()
+	require.NoError(t, err)
+	stdout, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	kill = func() {
+		cmd.Process.Kill()
+		cmd.Wait()
+		stdin.Close()
+	}
+	t.Cleanup(kill)
+	line := make([]byte, len("ready\n"))
+	_, err = io.ReadFull(stdout, line)
+	require.NoError(t, err)
+	require.Equal(t, "ready\n", string(line))
+	return kill
+}
+
+// die copies the file of a store into dir: a copy holds no lock, so that its
+// process counts as dead.
+func die(t testing.TB, s *mmapstore.Store, dir string) string {
+	t.Helper()
+	b, err := os.ReadFile(s.Path())
+	require.NoError(t, err)
+	path := filepath.Join(dir, filepath.Base(s.Path()))
+	require.NoError(t, os.WriteFile(path, b, 0o600))
+	return path
+}

@@ -1,0 +1,5 @@
+package aggregate
+
+import "errors"
+
+func mkfifo(string) error { return errors.ErrUnsupported }
