@@ -1,0 +1,277 @@
+package exposition
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"maps"
+	"math"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
+	"github.com/stretchr/testify/require"
+
+	"github.com/multiprom/multiprom/metric"
+)
+
+// Prometheus' own parser is the oracle: it must find in the text exactly the
+// samples that package metric says a family has.
+
+// parsed returns all samples that the oracle finds in text, by name, labels
+// and timestamp, and the type of each family.
+func parsed(t testing.TB, text []byte) (samples map[string]float64, types map[string]string) {
+	t.Helper()
+	parser := expfmt.NewTextParser(model.UTF8Validation)
+	families, err := parser.TextToMetricFamilies(bytes.NewReader(text))
+	require.NoError(t, err, "%s", text)
+
+	samples, types = map[string]float64{}, map[string]string{}
+	for name, f := range families {
+		types[name] = strings.ToLower(f.GetType().String())
+		for _, m := range f.Metric {
+			labels := metric.Labels{}
+			for _, l := range m.Label {
+				labels = append(labels, metric.Label{Name: l.GetName(), Value: l.GetValue()})
+			}
+			labels.Sort()
+			add := func(name string, labels metric.Labels, v float64) {
+				key := fmt.Sprintf("%q%s@%d", name, labels, m.GetTimestampMs())
+				require.NotContains(t, samples, key, "a duplicate in\n%s", text)
+				samples[key] = v
+			}
+			switch {
+			case m.Counter != nil:
+				add(name, labels, m.Counter.GetValue())
+			case m.Gauge != nil:
+				add(name, labels, m.Gauge.GetValue())
+			case m.Untyped != nil:
+				add(name, labels, m.Untyped.GetValue())
+			case m.Summary != nil:
+				for _, q := range m.Summary.Quantile {
+					add(name, labels.With("quantile", metric.FormatFloat(q.GetQuantile())), q.GetValue())
+				}
+				add(name+"_sum", labels, m.Summary.GetSampleSum())
+				add(name+"_count", labels, float64(m.Summary.GetSampleCount()))
+			case m.Histogram != nil:
+				for _, b := range m.Histogram.Bucket {
+					add(name+"_bucket", labels.With("le", metric.FormatFloat(b.GetUpperBound())), float64(b.GetCumulativeCount()))
+				}
+				// A histogram without them is what a gauge histogram becomes.
+				if m.Histogram.SampleCount != nil {
+					add(name+"_sum", labels, m.Histogram.GetSampleSum())
+					add(name+"_count", labels, float64(m.Histogram.GetSampleCount()))
+				}
+			}
+		}
+	}
+	return samples, types
+}
+
+// expected is what parsed must find for families whose names need no escape.
+func expected(families []*metric.Family, created bool) (samples map[string]float64, types map[string]string) {
+	samples, types = map[string]float64{}, map[string]string{}
+	for _, f := range families {
+		for s := range f.Samples() {
+			ms := int64(0)
+			if !s.Timestamp.IsZero() {
+				ms = s.Timestamp.UnixMilli()
+			}
+			samples[fmt.Sprintf("%q%s@%d", s.Name, s.Labels, ms)] = s.Value
+		}
+		types[f.Name+emitted[f.Type][0]] = textTypes[f.Type]
+		if f.Type == metric.GaugeHistogram {
+			types[f.Name+"_gcount"], types[f.Name+"_gsum"] = "gauge", "gauge"
+		}
+		if !created || f.Type != metric.Counter && f.Type != metric.Histogram && f.Type != metric.Summary {
+			continue
+		}
+		for _, s := range f.Series {
+			if s.Created.IsZero() {
+				continue
+			}
+			ms := int64(0)
+			if !s.Timestamp.IsZero() {
+				ms = s.Timestamp.UnixMilli()
+			}
+			types[f.Name+"_created"] = "gauge"
+			samples[fmt.Sprintf("%q%s@%d", f.Name+"_created", s.Labels, ms)] = float64(s.Created.UnixMilli()) / 1000
+		}
+	}
+	return samples, types
+}
+
+func requireSame(t testing.TB, families []*metric.Family, opts Options) {
+	t.Helper()
+	text, err := Append(nil, families, opts)
+	require.NoError(t, err)
+	got, gotTypes := parsed(t, text)
+	want, wantTypes := expected(families, opts.Created)
+	same := func(a, b float64) bool { return a == b || math.IsNaN(a) && math.IsNaN(b) }
+	if !maps.EqualFunc(want, got, same) {
+		require.Equal(t, want, got, "%s", text) // shows where they differ
+	}
+	require.Equal(t, wantTypes, gotTypes)
+}
+
+func TestOracleOnRandomFamilies(t *testing.T) {
+	rounds := 500
+	if testing.Short() {
+		rounds = 50
+	}
+	for seed := range uint64(rounds) {
+		rnd := random{rand.New(rand.NewPCG(seed, 1))}
+		for _, opts := range []Options{legacy, created, plain1} {
+			requireSame(t, rnd.families(false), opts)
+		}
+		requireSame(t, rnd.families(true), quoted)
+	}
+}
+
+// random makes families that are valid, and otherwise as odd as possible.
+type random struct{ *rand.Rand }
+
+func (r random) families(utf8Names bool) []*metric.Family {
+	var out []*metric.Family
+	for i := range 1 + r.IntN(6) {
+		f := &metric.Family{
+			Name: fmt.Sprintf("f%d%s", i, r.name(utf8Names)),
+			Help: r.text(),
+			Type: metric.Type(r.IntN(int(metric.GaugeHistogram) + 1)),
+		}
+		for j := range 1 + r.IntN(4) {
+			f.Series = append(f.Series, r.series(f, j, utf8Names))
+		}
+		out = append(out, f)
+	}
+	metric.SortFamilies(out)
+	return out
+}
+
+func (r random) series(f *metric.Family, n int, utf8Names bool) metric.Series {
+	s := metric.Series{Value: r.float(), Sum: r.float(), Labels: metric.MakeLabels("n", fmt.Sprint(n))}
+	for range r.IntN(4) {
+		s.Labels = s.Labels.With("l"+r.name(utf8Names), r.text())
+	}
+	if r.IntN(3) == 0 {
+		s.Timestamp = time.UnixMilli(1 + r.Int64N(1e13))
+	}
+	if r.IntN(3) > 0 {
+		s.Created = time.UnixMilli(1 + r.Int64N(1e12))
+	}
+	switch f.Type {
+	case metric.Histogram, metric.GaugeHistogram:
+		var bounds []float64
+		for i := range r.IntN(5) {
+			bounds = append(bounds, float64(i)+r.Float64())
+		}
+		counts := make([]uint64, len(bounds)+1)
+		for i := range counts {
+			counts[i] = r.Uint64N(1 << 50)
+		}
+		s.Buckets = metric.Cumulate(bounds, counts)
+		s.Count = s.Buckets[len(bounds)].Count
+	case metric.Summary:
+		s.Count = r.Uint64N(1 << 50)
+		for i := range r.IntN(3) {
+			s.Quantiles = append(s.Quantiles, metric.Quantile{Q: float64(i) / 4, Value: r.float()})
+		}
+	case metric.StateSet:
+		for i := range 1 + r.IntN(4) {
+			s.States = append(s.States, metric.State{Name: fmt.Sprint(i, r.text()), On: r.IntN(2) == 0})
+		}
+	}
+	return s
+}
+
+func (r random) name(utf8Names bool) string {
+	alphabet := []string{"a", "Z", "_", "9"}
+	if utf8Names {
+		alphabet = append(alphabet, ".", " ", "é", "😀", `"`, `\`, "{", "}", "=", ",", "\n", "#")
+	}
+	return r.join(alphabet) + "x" // so that no name ends as a sample name does
+}
+
+func (r random) text() string {
+	return r.join([]string{"a", " ", "\n", `\`, `"`, "n", "\t", "\r", "é", "😀", "{", "}", "=", ",", "#"})
+}
+
+func (r random) join(alphabet []string) string {
+	var b strings.Builder
+	for range r.IntN(8) {
+		b.WriteString(alphabet[r.IntN(len(alphabet))])
+	}
+	return b.String()
+}
+
+func (r random) float() float64 {
+	switch r.IntN(8) {
+	case 0:
+		return math.NaN()
+	case 1:
+		return math.Inf(1 - 2*r.IntN(2))
+	case 2:
+		return float64(r.Int64())
+	case 3:
+		return math.Float64frombits(r.Uint64())
+	case 4:
+		return 0
+	}
+	return r.NormFloat64() * 1000
+}
+
+// FuzzRoundTrip reads families back that have any label values, help and
+// numbers, and escaped names of any bytes.
+func FuzzRoundTrip(f *testing.F) {
+	for typ := range metric.GaugeHistogram + 1 {
+		f.Add(uint8(typ), "some.name", "help", "label", "value", math.Float64bits(1.5), []byte{1, 2, 3})
+		f.Add(uint8(typ), "\"\\\n", "\"\\\n", "\xff", "\"\\\n\xff", math.Float64bits(math.NaN()), []byte("12345678"))
+	}
+	f.Fuzz(func(t *testing.T, typ uint8, name, help, label, value string, bits uint64, data []byte) {
+		family := &metric.Family{
+			Name: escapeName("x"+name+"x", false), Help: help, Type: metric.Type(typ) % (metric.GaugeHistogram + 1),
+		}
+		v := math.Float64frombits(bits)
+		labels := metric.MakeLabels(escapeLabelName("l"+label, false), validUTF8(value))
+		s := metric.Series{Labels: labels, Value: v, Sum: v, Created: time.UnixMilli(int64(bits % 1e12))}
+		switch family.Type {
+		case metric.Histogram, metric.GaugeHistogram:
+			var bounds []float64
+			counts := []uint64{uint64(len(data))}
+			for i, b := range data {
+				bounds = append(bounds, float64(i)+float64(b)/512)
+				counts = append(counts, uint64(b)<<(b%40))
+			}
+			s.Buckets = metric.Cumulate(bounds, counts)
+			s.Count = s.Buckets[len(data)].Count
+		case metric.Summary:
+			var word [8]byte
+			copy(word[:], data)
+			s.Count = binary.LittleEndian.Uint64(word[:]) >> 11 // exact in a float64
+		case metric.StateSet:
+			s.States = []metric.State{{Name: validUTF8(value), On: true}, {Name: validUTF8(value) + "'"}}
+		}
+		family.Series = []metric.Series{s}
+		requireSame(t, []*metric.Family{family}, Options{Created: true})
+
+		// The names as they came, escaped by the encoder, are the same text.
+		escaped, err := Append(nil, []*metric.Family{family}, Options{Created: true})
+		require.NoError(t, err)
+		raw := *family
+		raw.Name = "x" + name + "x"
+		s.Labels = metric.MakeLabels("l"+label, value)
+		raw.Series = []metric.Series{s}
+		fromRaw, err := Append(nil, []*metric.Family{&raw}, Options{Created: true})
+		require.NoError(t, err)
+		require.Equal(t, string(escaped), string(fromRaw))
+
+		// Quoted, the oracle reads the very names back.
+		quotedText, err := Append(nil, []*metric.Family{&raw}, quoted)
+		require.NoError(t, err)
+		_, types := parsed(t, quotedText)
+		require.Contains(t, types, validUTF8(raw.Name)+emitted[raw.Type][0])
+	})
+}
