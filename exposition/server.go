@@ -15,16 +15,14 @@ import (
 	"github.com/multiprom/multiprom/registry"
 )
 
-// ErrNoGatherer is returned by [Serve] for options without a Gatherer.
-var ErrNoGatherer = errors.New("exposition: ServerOptions.Gatherer is nil: there is nothing to serve")
-
-// ServerOptions of [Serve]. All but Gatherer may be zero. A negative timeout
-// is none at all.
+// ServerOptions of [Serve]. The zero value serves the default registry. A
+// negative timeout is none at all.
 type ServerOptions struct {
 	// Addr is host:port to listen at. Empty is ":8000", the port of
 	// client_python's examples on all interfaces, IPv4 and IPv6. Port 0 takes
 	// a free one; see [Server.Addr].
-	Addr     string
+	Addr string
+	// Gatherer is what is served. Default registry.Default().
 	Gatherer registry.Gatherer
 	Handler  HandlerOptions
 
@@ -37,6 +35,9 @@ type ServerOptions struct {
 func (o *ServerOptions) setDefaults() {
 	if o.Addr == "" {
 		o.Addr = ":8000"
+	}
+	if o.Gatherer == nil {
+		o.Gatherer = registry.Default()
 	}
 	if o.ReadTimeout == 0 {
 		o.ReadTimeout = 10 * time.Second
@@ -69,9 +70,6 @@ type Server struct {
 // nobody has to know the right one. Only /favicon.ico is empty, so that a
 // browser does not scrape twice.
 func Serve(opts ServerOptions) (*Server, error) {
-	if opts.Gatherer == nil {
-		return nil, ErrNoGatherer
-	}
 	opts.setDefaults()
 	listener, err := net.Listen("tcp", opts.Addr)
 	if err != nil {

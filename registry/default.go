@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -46,7 +47,7 @@ func newDefault(set *multiproc.Set) *DefaultRegistry {
 		r.Process = collectors.NewWorkers(collectors.WorkersOptions{List: d.workers})
 		r.GoRuntime = CollectorFunc(func(context.Context) ([]*metric.Family, error) { return nil, nil })
 		r.MustRegister(r.Process)
-		r.view = Merge(d, r.Registry)
+		r.view = withRest(d, r.Registry)
 		return r
 	}
 	r.Process, r.GoRuntime = collectors.NewProcess(collectors.ProcessOptions{}), collectors.NewGoRuntime()
@@ -92,7 +93,39 @@ func Directory(a *aggregate.Aggregator) Gatherer {
 	r.MustRegister(collectors.NewWorkers(collectors.WorkersOptions{
 		List: func() []collectors.Worker { return workers(a) },
 	}))
-	return Merge(a, r)
+	return withRest(a, r)
+}
+
+// withRest merges a directory with the collectors beside it. Where the
+// directory cannot be read at all, it yields the error alone: a scrape of the
+// rest would look as if every instrument had vanished.
+func withRest(view, rest Gatherer) Gatherer {
+	return whole{Merge(GathererFunc(func(ctx context.Context) ([]*metric.Family, error) {
+		families, err := view.Gather(ctx)
+		if err != nil && len(families) == 0 {
+			err = &viewError{err}
+		}
+		return families, err
+	}), rest)}
+}
+
+type whole struct{ Gatherer }
+
+// viewError marks the error of a directory that cannot be read.
+type viewError struct{ error }
+
+func (e *viewError) Unwrap() error { return e.error }
+
+func (w whole) Gather(ctx context.Context) ([]*metric.Family, error) {
+	return w.gatherNamed(ctx, nil)
+}
+
+func (w whole) gatherNamed(ctx context.Context, asked map[string]bool) ([]*metric.Family, error) {
+	families, err := gatherNamed(ctx, w.Gatherer, asked)
+	if _, ok := errors.AsType[*viewError](err); ok {
+		return nil, err
+	}
+	return families, err
 }
 
 // directory opens the aggregator at the first scrape: a program that is never

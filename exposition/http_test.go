@@ -1,0 +1,199 @@
+package exposition
+
+import (
+	"compress/gzip"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/klauspost/compress/zstd"
+	"github.com/stretchr/testify/require"
+
+	"github.com/multiprom/multiprom/metric"
+	"github.com/multiprom/multiprom/registry"
+)
+
+var someFamilies = []*metric.Family{
+	{Name: "c", Help: "C.", Type: metric.Counter, Series: []metric.Series{{Value: 3}}},
+	{Name: "g.utf8", Help: "G.", Type: metric.Gauge, Series: []metric.Series{{Value: 1.5}}},
+}
+
+const (
+	text004 = "# HELP c_total C.\n# TYPE c_total counter\nc_total 3\n# HELP g_utf8 G.\n# TYPE g_utf8 gauge\ng_utf8 1.5\n"
+	text100 = "# HELP c_total C.\n# TYPE c_total counter\nc_total 3\n# HELP \"g.utf8\" G.\n# TYPE \"g.utf8\" gauge\n{\"g.utf8\"} 1.5\n"
+)
+
+func some(context.Context) ([]*metric.Family, error) { return someFamilies, nil }
+
+// scrape asks the handler, with headers in pairs.
+func scrape(h http.Handler, method, target string, headers ...string) *httptest.ResponseRecorder {
+	r := httptest.NewRequest(method, target, nil)
+	for i := 0; i < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
+	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return w
+}
+
+func TestHandlerNegotiates(t *testing.T) {
+	h := Handler(registry.GathererFunc(some))
+	for _, tc := range []struct{ accept, contentType, body string }{
+		{"", "text/plain; version=0.0.4; charset=utf-8", text004},
+		{"*/*", "text/plain; version=0.0.4; charset=utf-8", text004},
+		{"text/plain;version=0.0.4;q=0.3,*/*;q=0.1", "text/plain; version=0.0.4; charset=utf-8", text004},
+		{"text/plain;version=1.0.0;escaping=allow-utf-8;q=0.5,text/plain;version=0.0.4;q=0.2", "text/plain; version=1.0.0; charset=utf-8; escaping=allow-utf-8", text100},
+		{"text/plain;version=1.0.0;escaping=allow-utf-8;q=0.1,text/plain;version=0.0.4;q=0.2", "text/plain; version=0.0.4; charset=utf-8", text004},
+		{"application/json", "text/plain; version=0.0.4; charset=utf-8", text004},
+	} {
+		w := scrape(h, "GET", "/metrics", "Accept", tc.accept)
+		require.Equal(t, 200, w.Code)
+		require.Equal(t, tc.contentType, w.Header().Get("Content-Type"), tc.accept)
+		require.Equal(t, tc.body, w.Body.String(), tc.accept)
+		require.Contains(t, w.Header().Values("Vary"), "Accept")
+	}
+}
+
+func TestHandlerCompresses(t *testing.T) {
+	h := Handler(registry.GathererFunc(some))
+	for accept, want := range map[string]string{
+		"": "", "identity": "", "gzip": "gzip", "gzip, zstd": "", "gzip;q=0.5, zstd": "zstd", "zstd;q=0, gzip": "gzip", "gzip;q=0": "", "br": "",
+	} {
+		w := scrape(h, "GET", "/", "Accept-Encoding", accept)
+		got := w.Header().Get("Content-Encoding")
+		if accept != "gzip, zstd" { // a tie is ours to break
+			require.Equal(t, want, got, accept)
+		}
+		require.Equal(t, text004, decompress(t, got, w.Body), accept)
+	}
+	off := HandlerFor(registry.GathererFunc(some), HandlerOptions{DisableCompression: true})
+	require.Empty(t, scrape(off, "GET", "/", "Accept-Encoding", "gzip").Header().Get("Content-Encoding"))
+}
+
+func decompress(t *testing.T, coding string, r io.Reader) string {
+	t.Helper()
+	switch coding {
+	case "gzip":
+		z, err := gzip.NewReader(r)
+		require.NoError(t, err)
+		r = z
+	case "zstd":
+		z, err := zstd.NewReader(r)
+		require.NoError(t, err)
+		defer z.Close()
+		r = z
+	}
+	b, err := io.ReadAll(r)
+	require.NoError(t, err)
+	return string(b)
+}
+
+func TestHandlerMethods(t *testing.T) {
+	h := Handler(registry.GathererFunc(some))
+	require.Equal(t, text004, scrape(h, "GET", "/").Body.String())
+	head := scrape(h, "HEAD", "/")
+	require.Equal(t, 200, head.Code)
+	require.Empty(t, head.Body.String())
+	require.Equal(t, scrape(h, "GET", "/").Header(), head.Header())
+	require.Equal(t, 200, scrape(h, "OPTIONS", "/").Code)
+	for _, m := range []string{"OPTIONS", "POST", "PUT", "DELETE", "PATCH"} {
+		w := scrape(h, m, "/")
+		require.Equal(t, "GET, HEAD, OPTIONS", w.Header().Get("Allow"))
+		if m != "OPTIONS" {
+			require.Equal(t, 405, w.Code)
+		}
+	}
+}
+
+func TestHandlerRestricts(t *testing.T) {
+	h := Handler(registry.GathererFunc(some))
+	body := scrape(h, "GET", "/?name[]=c_total&name[]=nothing").Body.String()
+	require.Equal(t, "# HELP c_total C.\n# TYPE c_total counter\nc_total 3\n", body)
+	require.Empty(t, scrape(h, "GET", "/?name[]=nothing").Body.String())
+}
+
+func TestHandlerErrors(t *testing.T) {
+	boom := errors.New("boom")
+	half := registry.GathererFunc(func(context.Context) ([]*metric.Family, error) { return someFamilies, boom })
+	none := registry.GathererFunc(func(context.Context) ([]*metric.Family, error) { return nil, boom })
+	panics := registry.GathererFunc(func(context.Context) ([]*metric.Family, error) { panic("oh") })
+	require.Equal(t, text004, scrape(Handler(half), "GET", "/").Body.String(), "the rest is served")
+	for _, h := range []http.Handler{
+		HandlerFor(half, HandlerOptions{ErrorPolicy: FailScrape}), Handler(none), Handler(panics), Handler(nil),
+	} {
+		w := scrape(h, "GET", "/")
+		require.Equal(t, 500, w.Code)
+		require.Contains(t, w.Body.String(), "gathering metrics: ")
+	}
+}
+
+// TestHandlerLimits fills the one slot with a scrape that hangs.
+func TestHandlerLimits(t *testing.T) {
+	entered, leave := make(chan struct{}), make(chan struct{})
+	h := HandlerFor(registry.GathererFunc(func(context.Context) ([]*metric.Family, error) {
+		entered <- struct{}{}
+		<-leave
+		return someFamilies, nil
+	}), HandlerOptions{MaxConcurrent: 1})
+	first := make(chan int, 1)
+	go func() { first <- scrape(h, "GET", "/").Code }()
+	<-entered
+	require.Equal(t, 503, scrape(h, "GET", "/").Code)
+	close(leave)
+	require.Equal(t, 200, <-first)
+
+	hangs := HandlerFor(registry.GathererFunc(func(ctx context.Context) ([]*metric.Family, error) {
+		<-make(chan struct{})
+		return nil, nil
+	}), HandlerOptions{Timeout: 10 * time.Millisecond})
+	w := scrape(hangs, "GET", "/")
+	require.Equal(t, 503, w.Code)
+	require.Contains(t, w.Body.String(), "took too long")
+}
+
+func TestCreatedByEnvironment(t *testing.T) {
+	for value, want := range map[string]bool{"": true, "false": true, "true": false, "True": false, "T": false, "1": false, "0": true} {
+		require.Equal(t, want, createdByEnv(func(string) string { return value }), value)
+	}
+}
+
+func TestServer(t *testing.T) {
+	s, err := Serve(ServerOptions{Addr: "127.0.0.1:0", Gatherer: registry.GathererFunc(some)})
+	require.NoError(t, err)
+	get := func(path string) (int, string) {
+		resp, err := http.Get(strings.TrimSuffix(s.URL(), "/metrics") + path)
+		require.NoError(t, err)
+		defer resp.Body.Close()
+		b, err := io.ReadAll(resp.Body)
+		require.NoError(t, err)
+		return resp.StatusCode, string(b)
+	}
+	for _, path := range []string{"/metrics", "/", "/any"} {
+		code, body := get(path)
+		require.Equal(t, 200, code)
+		require.Equal(t, text004, body)
+	}
+	code, body := get("/favicon.ico")
+	require.Equal(t, 200, code)
+	require.Empty(t, body)
+	_, err = Serve(ServerOptions{Addr: s.Addr().String()})
+	require.Error(t, err, "the port is taken")
+	require.NoError(t, s.Shutdown(t.Context()))
+	require.NoError(t, s.Wait())
+	_, err = http.Get(s.URL())
+	require.Error(t, err)
+
+	six, err := Serve(ServerOptions{Addr: "[::1]:0", Gatherer: registry.GathererFunc(some)})
+	if err != nil {
+		t.Skip("this machine has no IPv6 loopback: ", err)
+	}
+	resp, err := http.Get(six.URL())
+	require.NoError(t, err)
+	resp.Body.Close()
+	require.NoError(t, six.Close())
+}

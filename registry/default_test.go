@@ -1,0 +1,88 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/multiprom/multiprom/aggregate"
+	"github.com/multiprom/multiprom/multiproc"
+)
+
+func names(t *testing.T, g Gatherer) map[string]float64 {
+	t.Helper()
+	families, err := g.Gather(context.Background())
+	require.NoError(t, err)
+	out := map[string]float64{}
+	for _, f := range families {
+		for s := range f.Samples() {
+			out[s.Name+s.Labels.String()] = s.Value
+		}
+	}
+	return out
+}
+
+func TestDefaultOnTheHeap(t *testing.T) {
+	set := multiproc.NewSet(multiproc.SetOptions{})
+	multiproc.Must(set.NewCounter(multiproc.CounterOpts{Name: "c", Help: "C."})).Add(3)
+	r := newDefault(set)
+	got := names(t, r)
+	require.EqualValues(t, 3, got["c_total"])
+	require.Contains(t, got, "go_goroutines")
+	require.Contains(t, got, "process_start_time_seconds")
+	require.True(t, r.Unregister(r.GoRuntime))
+	require.True(t, r.Unregister(r.Process))
+	require.True(t, r.Unregister(r.BuildInfo))
+	for name := range names(t, r) {
+		require.True(t, strings.HasPrefix(name, "c_total") || strings.HasPrefix(name, "multiprom_"), name)
+	}
+	require.EqualValues(t, map[string]float64{"c_total": 3}, names(t, Restrict(r, "c_total")))
+}
+
+func TestDefaultInADirectory(t *testing.T) {
+	dir := t.TempDir()
+	set := multiproc.NewSet(multiproc.SetOptions{Dir: dir})
+	c := multiproc.Must(set.NewCounter(multiproc.CounterOpts{Name: "c", Help: "C."}))
+	r := newDefault(set)
+	require.NotContains(t, names(t, r), "c_total", "a process that only scrapes has no file")
+	c.Inc()
+	got := names(t, r)
+	require.EqualValues(t, 1, got["c_total"])
+	require.Contains(t, got, `process_start_time_seconds{pid="`+strconv.Itoa(os.Getpid())+`"}`)
+	require.NotContains(t, got, "go_goroutines")
+	require.NotContains(t, got, "multiprom_store_fallback")
+
+	a, err := aggregate.Open(dir, aggregate.Options{})
+	require.NoError(t, err)
+	defer a.Close()
+	require.EqualValues(t, 1, names(t, Directory(a))["c_total"])
+}
+
+func TestDefaultFallsBack(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "missing")
+	set := multiproc.NewSet(multiproc.SetOptions{Dir: dir})
+	c := multiproc.Must(set.NewCounter(multiproc.CounterOpts{Name: "c", Help: "C."}))
+	r := newDefault(set)
+	families, err := r.Gather(context.Background())
+	require.ErrorIs(t, err, os.ErrNotExist)
+	require.Empty(t, families, "without the directory there is no half view")
+	c.Inc()
+	families, err = r.Gather(context.Background())
+	require.ErrorIs(t, err, os.ErrNotExist)
+	require.NotEmpty(t, families, "once it counts on the heap, that is served beside the error")
+	require.NoError(t, os.Mkdir(dir, 0o700))
+	got := names(t, r)
+	require.EqualValues(t, 1, got["c_total"])
+	require.EqualValues(t, 1, got["multiprom_store_fallback"])
+}
+
+func TestViewErrorIsTransparent(t *testing.T) {
+	cause := errors.New("cause")
+	require.ErrorIs(t, &viewError{cause}, cause)
+}
