@@ -62,7 +62,7 @@ func (i *Info) Set(content Labels) error {
 	}
 	set := i.in.set
 	set.mu.Lock()
-	defer set.mu.Unlock()
+	defer set.unlock()
 	if set.open(); i.gone || i.in.family == nil {
 		return nil
 	}

@@ -421,6 +421,46 @@ func TestOpenAndFallback(t *testing.T) {
 	require.EqualValues(t, 2, samples(t, registry.Instruments(s))["c_total"], "it goes on from the heap")
 }
 
+// countingHandler updates an instrument for every record, as an application
+// that counts its log lines does.
+type countingHandler struct {
+	slog.Handler
+	lines *multiproc.Counter
+}
+
+func (h *countingHandler) Handle(ctx context.Context, r slog.Record) error {
+	h.lines.Inc()
+	return nil
+}
+
+func TestFallbackWithALoggerThatCounts(t *testing.T) {
+	h := &countingHandler{Handler: slog.NewTextHandler(os.Stderr, nil)}
+	s := multiproc.NewSet(multiproc.SetOptions{Dir: filepath.Join(t.TempDir(), "missing"), Logger: slog.New(h)})
+	h.lines = multiproc.Must(s.NewCounter(multiproc.CounterOpts{Name: "log_lines", Help: "Lines."}))
+	done := make(chan struct{})
+	go func() {
+		h.lines.Inc()
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-time.After(10 * time.Second):
+		t.Fatal("the update waits for itself")
+	}
+	require.EqualValues(t, 2, samples(t, registry.Instruments(s))["log_lines_total"])
+}
+
+func TestClosedSetMakesNoFile(t *testing.T) {
+	dir := t.TempDir()
+	s := multiproc.NewSet(multiproc.SetOptions{Dir: dir})
+	c := multiproc.Must(s.NewCounter(multiproc.CounterOpts{Name: "c", Help: "C."}))
+	require.NoError(t, s.Close())
+	c.Inc()
+	names, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Empty(t, names)
+}
+
 func TestDeclaringAndScrapingMakeNoFile(t *testing.T) {
 	dir := t.TempDir()
 	s := multiproc.NewSet(multiproc.SetOptions{Dir: dir})

@@ -52,7 +52,7 @@ func (s *series[C]) load() *C {
 //go:noinline
 func (s *series[C]) bind() *C {
 	s.in.set.mu.Lock()
-	defer s.in.set.mu.Unlock()
+	defer s.in.set.unlock()
 	s.in.set.open() // binds every series that waits, this one too
 	s.bindLocked()
 	return s.cells.Load()

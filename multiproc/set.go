@@ -71,6 +71,7 @@ type Set struct {
 	mu          sync.Mutex
 	closed      bool
 	fallback    error // why values are on the heap although there is a Dir
+	unlogged    bool  // the log has not been told of fallback
 	names       map[string]*instrument
 	instruments map[string]*instrument // by name and constant labels
 	declared    []*instrument          // in order
@@ -134,8 +135,19 @@ func (s *Set) Open() error {
 // Store returns the store, and opens it if need be.
 func (s *Set) Store() *mmapstore.Store {
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	defer s.unlock()
 	return s.open()
+}
+
+// unlock ends a section that may have called open. The log is told without
+// the lock: its handler may update an instrument of this Set.
+func (s *Set) unlock() {
+	err, log := s.fallback, s.unlogged
+	s.unlogged = false
+	s.mu.Unlock()
+	if log {
+		s.opts.Logger.Error("multiproc: no metrics file, this process's metrics are seen by nobody else", "error", err)
+	}
 }
 
 // Fallback returns why the values are on the heap although the Set has a
@@ -185,22 +197,22 @@ func (s *Set) storeOptions() mmapstore.Options {
 }
 
 func (s *Set) create() (*mmapstore.Store, error) {
-	if s.opts.Dir == "" {
+	if s.opts.Dir == "" || s.closed {
 		return mmapstore.NewHeap(s.storeOptions()), nil
 	}
 	return mmapstore.Create(s.opts.Dir, s.storeOptions())
 }
 
 // open is Open for updates, which have nobody to return an error to: where
-// there can be no file, values go to the heap, and the log says so once.
+// there can be no file, values go to the heap. The caller ends with unlock,
+// which says so in the log once.
 func (s *Set) open() *mmapstore.Store {
 	if store := s.store.Load(); store != nil {
 		return store
 	}
 	store, err := s.create()
 	if err != nil {
-		s.fallback = err
-		s.opts.Logger.Error("multiproc: no metrics file, this process's metrics are seen by nobody else", "error", err)
+		s.fallback, s.unlogged = err, true
 		store = mmapstore.NewHeap(s.storeOptions())
 	}
 	s.adopt(store)
