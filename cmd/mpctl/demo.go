@@ -82,6 +82,8 @@ is 0 only when the count is exact.`,
 	cmd.Flags().BoolVar(&o.kill, "kill", false, "kill workers at random by SIGKILL")
 	cmd.Flags().StringVar(&o.metrics, "metrics", "127.0.0.1:0", "address of the merged /metrics")
 	cmd.Flags().BoolVar(&o.asJSON, "json", false, "print the result as JSON")
+	// Without --kill the loss is certain to show; with it, a request that was
+	// counted but broken can stand in for the one that was lost.
 	cmd.Flags().IntVar(&o.lose, "lose", 0, "drop that many increments, to see that the demo notices")
 	cmd.Flags().MarkHidden("lose")
 	return cmd

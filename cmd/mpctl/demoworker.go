@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"strconv"
 	"sync/atomic"
 	"syscall"
@@ -91,15 +92,21 @@ func serveDemo(ctx context.Context) error {
 	return server.Shutdown(ctx)
 }
 
-// loses returns a function that says yes for the first n calls in the worker
-// of slot 0, where --lose asks for n.
+// loses returns a function that says yes n times in the whole fleet, where
+// --lose asks for n. The workers share the tokens as files beside their own.
 func loses() func() bool {
-	slot, _ := supervisor.Slot()
 	n, err := strconv.ParseInt(os.Getenv(envLose), 10, 64)
-	if err != nil || n <= 0 || slot != 0 {
+	if err != nil || n <= 0 {
 		return func() bool { return false }
 	}
-	var left atomic.Int64
-	left.Store(n)
-	return func() bool { return left.Add(-1) >= 0 }
+	var next atomic.Int64
+	return func() bool {
+		for i := next.Load(); i < n; i = next.Add(1) {
+			f, err := os.OpenFile(filepath.Join(multiproc.Default().Dir(), fmt.Sprintf(".lose-%d", i)), os.O_CREATE|os.O_EXCL, 0o600)
+			if err == nil {
+				return f.Close() == nil
+			}
+		}
+		return false
+	}
 }
