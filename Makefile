@@ -35,7 +35,7 @@ lint: ## gofmt, vet on three systems, staticcheck
 	GOOS=windows $(GO) vet $(PACKAGES)
 	$(TOOL) staticcheck $(PACKAGES)
 
-bench: ## the update path and the merge; ratios to a bare atomic add in one run
+bench: ## the update path, the scrape and the floor under them, in one run
 	$(GO) test -run '^$$' -bench '$(BENCHES)' -benchmem ./mmapstore ./multiproc ./aggregate ./exposition
 
 fuzz: ## each fuzz target for FUZZTIME (default 20s)
