@@ -27,6 +27,7 @@ var roles = map[string]func() error{
 	"updates":   updatesRole,
 	"namespace": namespaceRole,
 	"fill":      fillRole,
+	"server":    serverRole,
 }
 
 func TestMain(m *testing.M) {

@@ -89,10 +89,7 @@ func startDemo(t *testing.T, args ...string) string {
 	require.True(t, lines.Scan())
 	u := metricsURL.FindString(lines.Text())
 	require.NotEmpty(t, u, lines.Text())
-	go func() {
-		for lines.Scan() {
-		}
-	}()
+	go drain(lines)
 	return u
 }
 

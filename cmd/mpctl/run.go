@@ -23,7 +23,8 @@ func newRun() *cobra.Command {
 		Short: "run any program as prefork workers",
 		Long: `Start N workers of a program in any language, restart those that die, and serve
 their merged /metrics. Sockets named with --listen are opened once and passed on
-by systemd's LISTEN_FDS protocol. Each worker finds its slot in
+by systemd's LISTEN_FDS protocol, and so are those that systemd opened for us.
+Each worker finds its slot in
 MULTIPROM_WORKER_SLOT and the directory in PROMETHEUS_MULTIPROC_DIR.
 
 SIGTERM and SIGINT drain, SIGHUP replaces the workers one by one. The exit code is
@@ -45,6 +46,13 @@ SIGTERM and SIGINT drain, SIGHUP replaces the workers one by one. The exit code 
 			defer a.Close()
 			log := slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil))
 			opts.Dir, opts.Command, opts.Args, opts.Logger = d, args[0], args[1:], log
+			inherited, err := supervisor.Listeners() // systemd's socket activation
+			if err != nil {
+				return err
+			}
+			for _, l := range inherited {
+				opts.Listeners = append(opts.Listeners, supervisor.Listener{Listener: l})
+			}
 			for _, address := range listen {
 				opts.Listeners = append(opts.Listeners, supervisor.Listener{Address: address})
 			}

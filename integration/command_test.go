@@ -1,0 +1,150 @@
+package integration
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/multiprom/multiprom/multiproc"
+	"github.com/multiprom/multiprom/supervisor"
+)
+
+// serverRole is a foreign program for `mpctl run`: it answers with its pid on
+// the socket that it was handed by LISTEN_FDS, and counts.
+func serverRole() error {
+	if pid := os.Getenv("LISTEN_PID"); pid != strconv.Itoa(os.Getpid()) {
+		return fmt.Errorf("LISTEN_PID is %q, not %d", pid, os.Getpid())
+	}
+	listeners, err := supervisor.Listeners()
+	if err != nil {
+		return err
+	}
+	served := multiproc.NewCounter(multiproc.CounterOpts{Name: "run_served", Help: "Requests served."})
+	return http.Serve(listeners[0], http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		served.Inc()
+		fmt.Fprint(w, os.Getpid())
+	}))
+}
+
+// startMpctl starts a long-running mpctl, and returns it with the lines of its
+// stderr. At the end of the test SIGTERM must end it with exit code 0.
+func startMpctl(t *testing.T, env []string, args ...string) *bufio.Scanner {
+	t.Helper()
+	cmd := exec.Command(mpctl(t), args...)
+	cmd.Env = append(os.Environ(), env...)
+	stderr, err := cmd.StderrPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	t.Cleanup(func() {
+		cmd.Process.Signal(syscall.SIGTERM)
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("mpctl %v: %v", args, err)
+		}
+	})
+	return bufio.NewScanner(stderr)
+}
+
+// get returns the answer once the server is there.
+func get(t *testing.T, req *http.Request) (code int, body string) {
+	t.Helper()
+	eventually(t, "the server answers", func() bool {
+		resp, err := http.DefaultTransport.RoundTrip(req.Clone(t.Context()))
+		if err != nil {
+			return false
+		}
+		defer resp.Body.Close()
+		b, err := io.ReadAll(resp.Body)
+		code, body = resp.StatusCode, string(b)
+		return err == nil
+	})
+	return code, body
+}
+
+func request(t *testing.T, url string) *http.Request {
+	t.Helper()
+	req, err := http.NewRequest(http.MethodGet, url, nil)
+	require.NoError(t, err)
+	req.Close = true // each request may reach another worker
+	return req
+}
+
+// TestServe scrapes `mpctl serve`, open and behind a password, beside a living
+// worker.
+func TestServe(t *testing.T) {
+	dir := t.TempDir()
+	h := start(t, "updates", dir)
+	h.expect(t, "attempt "+strconv.Itoa(batch))
+	h.expect(t, "done "+strconv.Itoa(batch))
+	config := filepath.Join(t.TempDir(), "web.yml")
+	// The hash is that of "secret".
+	require.NoError(t, os.WriteFile(config, []byte("basic_auth_users:\n  scraper: '$2a$04$37ux09hGdJO.UQ78qTtZQ.U0ty2.qBNGKUT4kSXaIMeqHypLuDfCS'\n"), 0o600))
+
+	open, closed := freeAddress(t), freeAddress(t)
+	go drain(startMpctl(t, nil, "serve", "--dir", dir, "--web.listen-address", open))
+	go drain(startMpctl(t, nil, "serve", "--dir", dir, "--web.listen-address", closed, "--web.config.file", config))
+	code, body := get(t, request(t, "http://"+open+"/metrics"))
+	require.Equal(t, 200, code)
+	require.Contains(t, body, "kill_updates_total{")
+	require.Contains(t, body, "process_resident_memory_bytes{")
+
+	req := request(t, "http://"+closed+"/metrics")
+	code, _ = get(t, req)
+	require.Equal(t, 401, code)
+	req.SetBasicAuth("scraper", "secret")
+	code, body = get(t, req)
+	require.Equal(t, 200, code)
+	require.Contains(t, body, "kill_updates_total{")
+}
+
+// drain reads what nobody is interested in, so that its writer never blocks.
+func drain(lines *bufio.Scanner) {
+	for lines.Scan() {
+	}
+}
+
+var workerSocket = regexp.MustCompile(`^listening on (\S+)$`)
+
+// TestRun preforks a foreign program: its workers share one socket, its dead
+// ones are replaced, and the merged /metrics counts what all of them did.
+func TestRun(t *testing.T) {
+	dir := t.TempDir()
+	self, err := os.Executable()
+	require.NoError(t, err)
+	lines := startMpctl(t, []string{envRole + "=server"}, "run", "-n", "3", "--dir", dir,
+		"--listen", "tcp://127.0.0.1:0", "--metrics", "127.0.0.1:0", "--", self)
+	require.True(t, lines.Scan())
+	m := workerSocket.FindStringSubmatch(lines.Text())
+	require.NotNil(t, m, lines.Text())
+	require.True(t, lines.Scan())
+	metrics := metricsURL.FindString(lines.Text())
+	require.NotEmpty(t, metrics)
+	go drain(lines)
+	answered := 0
+	for i := range 30 {
+		code, body := get(t, request(t, "http://"+m[1]))
+		require.Equal(t, 200, code)
+		answered++
+		if i == 10 {
+			pid, err := strconv.Atoi(strings.TrimSpace(body))
+			require.NoError(t, err)
+			require.NoError(t, syscall.Kill(pid, syscall.SIGKILL)) // it has answered: nothing is under way
+		}
+	}
+	require.EqualValues(t, answered, scrapeValue(t, metrics, "run_served_total"))
+	a := open(t, dir)
+	eventually(t, "the killed worker counts as dead", func() bool {
+		return samples(t, a)[`multiprom_processes{state="dead"}`] == 1
+	})
+	require.EqualValues(t, answered, samples(t, a)["run_served_total"])
+}
