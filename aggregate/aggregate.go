@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/multiprom/multiprom/metric"
@@ -47,10 +48,13 @@ type Aggregator struct {
 	opts Options
 	dir  string // empty for a view of one store
 
-	mu     sync.Mutex
-	closed bool
-	files  []*file // by name
-	table  table
+	started atomic.Uint64 // number of the refresh that began last
+
+	mu       sync.Mutex
+	finished uint64 // number of the refresh that ended well last
+	closed   bool
+	files    []*file // by name
+	table    table
 }
 
 // Open returns a view of dir, which need not exist before the first Gather.
@@ -85,11 +89,11 @@ func (a *Aggregator) Gather(ctx context.Context) ([]*metric.Family, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if err := a.refresh(); err != nil {
+	unlock, err := a.refreshed()
+	if err != nil {
 		return nil, err
 	}
+	defer unlock()
 	a.table.plan(a.files)
 	a.table.merge(a.files, a.opts.Now().UnixNano())
 	families := a.table.families()
@@ -111,6 +115,23 @@ func (a *Aggregator) Close() error {
 	}
 	a.files = nil
 	return errors.Join(errs...)
+}
+
+// refreshed takes the lock and reads the directory, unless somebody has done
+// so since the call: those who wait for the same lock share one reading.
+func (a *Aggregator) refreshed() (unlock func(), err error) {
+	arrived := a.started.Load()
+	a.mu.Lock()
+	if a.finished > arrived && !a.closed {
+		return a.mu.Unlock, nil
+	}
+	number := a.started.Add(1)
+	if err := a.refresh(); err != nil {
+		a.mu.Unlock()
+		return nil, err
+	}
+	a.finished = number
+	return a.mu.Unlock, nil
 }
 
 // refresh follows the reader's steps: list the directory at every scrape, open

@@ -38,11 +38,11 @@ type Process struct {
 // Processes returns the processes of all readable files, in the order of the
 // files' names. It reads the directory as Gather does.
 func (a *Aggregator) Processes() ([]Process, error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if err := a.refresh(); err != nil {
+	unlock, err := a.refreshed()
+	if err != nil {
 		return nil, err
 	}
+	defer unlock()
 	labels := processLabels(a.files)
 	var out []Process
 	for _, f := range a.files {
