@@ -29,7 +29,7 @@ func TestFormatPage(t *testing.T) {
 	for _, want := range []string{"0x7FF86D756E736574", "65536 bytes", "0x0A0B0C0D", `\x89MPM\r\n\x1a\n`} {
 		require.Contains(t, string(page), want)
 	}
-	require.EqualValues(t, 0x7FF86D756E736574, uint64(UnsetBits))
+	require.Equal(t, uint64(0x7FF86D756E736574), uint64(UnsetBits))
 	require.EqualValues(t, 65536, BlockSize)
 }
 
