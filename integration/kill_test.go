@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"os/exec"
 	"strconv"
 	"strings"
 	"sync"
@@ -152,6 +153,8 @@ func TestTwoProcessesWithOnePID(t *testing.T) {
 	unshare := needCommand(t, "unshare")
 	dir := t.TempDir()
 	wrapper := []string{unshare, "--pid", "--fork", "--mount-proc", "--kill-child"}
+	out, err := exec.Command(unshare, append(wrapper[1:], "true")...).CombinedOutput()
+	need(t, err == nil, "making PID namespaces is not permitted: "+strings.TrimSpace(string(out)))
 	first, second := start(t, "namespace", dir, wrapper...), start(t, "namespace", dir, wrapper...)
 	first.expect(t, "ready")
 	second.expect(t, "ready")
