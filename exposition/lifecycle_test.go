@@ -1,0 +1,118 @@
+package exposition
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/multiprom/multiprom/metric"
+	"github.com/multiprom/multiprom/registry"
+)
+
+// A gatherer that is left behind at the timeout still holds memory: its slot
+// comes back when it returns, not before.
+func TestTimeoutKeepsTheSlot(t *testing.T) {
+	leave := make(chan struct{})
+	hang := true // the second gathering runs only after the first has returned
+	h := HandlerFor(registry.GathererFunc(func(context.Context) ([]*metric.Family, error) {
+		if hang {
+			<-leave
+			hang = false
+		}
+		return someFamilies, nil
+	}), HandlerOptions{MaxConcurrent: 1, Timeout: 10 * time.Millisecond})
+
+	assert.Contains(t, scrape(h, "GET", "/").Body.String(), "took too long")
+	assert.Contains(t, scrape(h, "GET", "/").Body.String(), "running already")
+	close(leave)
+	require.Eventually(t, func() bool { return scrape(h, "GET", "/").Code == 200 }, 10*time.Second, time.Millisecond)
+}
+
+// A gatherer that heeds its context has a tenth of the timeout to return what
+// it has.
+func TestTimeoutLetsTheRestThrough(t *testing.T) {
+	h := HandlerFor(registry.GathererFunc(func(ctx context.Context) ([]*metric.Family, error) {
+		<-ctx.Done()
+		return someFamilies, ctx.Err()
+	}), HandlerOptions{Timeout: 2 * time.Second})
+	assert.Equal(t, text004, scrape(h, "GET", "/").Body.String())
+}
+
+func TestErrorLog(t *testing.T) {
+	var out bytes.Buffer
+	collide := append([]*metric.Family{{Name: "g_utf8", Type: metric.Gauge, Series: []metric.Series{{}}}}, someFamilies...)
+	h := HandlerFor(registry.GathererFunc(func(context.Context) ([]*metric.Family, error) {
+		return collide, errors.New("boom")
+	}), HandlerOptions{ErrorLog: slog.New(slog.NewTextHandler(&out, nil))})
+
+	assert.Equal(t, 200, scrape(h, "GET", "/").Code)
+	assert.Contains(t, out.String(), "boom")
+	assert.Contains(t, out.String(), "g.utf8", "what a collision cost is said")
+}
+
+func TestServerEnds(t *testing.T) {
+	for name, end := range map[string]func(*Server) error{
+		"close":    (*Server).Close,
+		"shutdown": func(s *Server) error { return s.Shutdown(context.Background()) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, err := Serve(ServerOptions{Addr: "127.0.0.1:0", Gatherer: registry.GathererFunc(some)})
+			require.NoError(t, err)
+			waited := make(chan error, 1)
+			go func() { waited <- s.Wait() }()
+			require.NoError(t, end(s))
+			require.NoError(t, <-waited)
+			require.NoError(t, end(s), "a second time changes nothing")
+
+			again, err := Serve(ServerOptions{Addr: s.Addr().String(), Gatherer: registry.GathererFunc(some)})
+			require.NoError(t, err, "the port is free at once")
+			require.NoError(t, again.Close())
+		})
+	}
+}
+
+// Shutdown gives up with its context, and Close ends the scrape that was left.
+func TestShutdownWaitsForScrapes(t *testing.T) {
+	entered := make(chan struct{})
+	s, err := Serve(ServerOptions{Addr: "127.0.0.1:0", Gatherer: registry.GathererFunc(func(ctx context.Context) ([]*metric.Family, error) {
+		close(entered)
+		<-ctx.Done()
+		return nil, ctx.Err()
+	})})
+	require.NoError(t, err)
+	scraped := make(chan error, 1)
+	go func() {
+		resp, err := http.Get(s.URL())
+		if err == nil {
+			err = fmt.Errorf("it was answered with %s", resp.Status)
+			resp.Body.Close()
+		}
+		scraped <- err
+	}()
+	<-entered
+	gone, cancel := context.WithCancel(context.Background())
+	cancel()
+	require.ErrorIs(t, s.Shutdown(gone), context.Canceled)
+	require.NoError(t, s.Close())
+	require.ErrorContains(t, <-scraped, "EOF")
+}
+
+// A server on all interfaces has a URL that can be asked.
+func TestServerOnAllInterfaces(t *testing.T) {
+	s, err := Serve(ServerOptions{Addr: ":0", Gatherer: registry.GathererFunc(some)})
+	require.NoError(t, err)
+	defer s.Close()
+	resp, err := http.Get(s.URL())
+	require.NoError(t, err)
+	resp.Body.Close()
+	assert.Equal(t, 200, resp.StatusCode)
+	assert.Contains(t, s.URL(), "http://localhost:")
+}
