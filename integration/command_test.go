@@ -138,7 +138,9 @@ func TestRun(t *testing.T) {
 		if i == 10 {
 			pid, err := strconv.Atoi(strings.TrimSpace(body))
 			require.NoError(t, err)
-			require.NoError(t, syscall.Kill(pid, syscall.SIGKILL)) // it has answered: nothing is under way
+			worker, err := os.FindProcess(pid)
+			require.NoError(t, err)
+			require.NoError(t, worker.Kill()) // it has answered: nothing is under way
 		}
 	}
 	require.EqualValues(t, answered, scrapeValue(t, metrics, "run_served_total"))
