@@ -11,7 +11,7 @@ import (
 
 // Counter is a value that only grows. Its methods never block, allocate or
 // panic, but for the first update of a process, which opens the store.
-type Counter struct{ s series[[2]uint64] }
+type Counter struct{ s series }
 
 // NewCounter declares a counter in the default Set, and panics where the
 // definition is invalid.
@@ -24,25 +24,23 @@ func (s *Set) NewCounter(opts CounterOpts) (*Counter, error) {
 	if err != nil {
 		return nil, err
 	}
-	return declare(s, schema, 0, func(in *instrument) *Counter {
-		c := &Counter{}
-		c.s.init(in, nil, pair)
-		return c
-	})
+	return declare(s, schema, 0, single[Counter])
 }
+
+func (c *Counter) init(in *instrument, values []string) { c.s.init(in, values) }
 
 // Inc adds 1.
 func (c *Counter) Inc() {
-	atomic.AddUint64(&c.s.load()[mmapstore.CellCounterInts], 1)
+	atomic.AddUint64(c.s.word(), 1)
 	runtime.KeepAlive(c)
 }
 
 // Add adds v. A negative, infinite or NaN v is dropped and counted as an
-// invalid update.
+// invalid update, and so is one that would make the counter infinite.
 func (c *Counter) Add(v float64) {
 	// Whole increments below 2^32 are exact in the integer word.
 	if n := uint64(v); v >= 0 && v < 1<<32 && float64(n) == v {
-		atomic.AddUint64(&c.s.load()[mmapstore.CellCounterInts], n)
+		atomic.AddUint64(c.s.word(), n)
 		runtime.KeepAlive(c)
 		return
 	}
@@ -50,7 +48,18 @@ func (c *Counter) Add(v float64) {
 		c.s.in.set.count(countInvalid)
 		return
 	}
-	addFloat(&c.s.load()[mmapstore.CellCounterFloat], v)
+	p := &c.s.load()[mmapstore.CellCounterFloat]
+	for {
+		old := atomic.LoadUint64(p)
+		sum := math.Float64frombits(old) + v
+		if math.IsInf(sum, 0) {
+			c.s.in.set.count(countInvalid)
+			break
+		}
+		if atomic.CompareAndSwapUint64(p, old, math.Float64bits(sum)) {
+			break
+		}
+	}
 	runtime.KeepAlive(c)
 }
 
@@ -60,18 +69,9 @@ func (c *Counter) Reset() { c.s.restart() }
 
 func (c *Counter) remove() { c.s.remove() }
 
-// addFloat adds v to the double in the word at p.
-func addFloat(p *uint64, v float64) {
-	for {
-		old := atomic.LoadUint64(p)
-		if atomic.CompareAndSwapUint64(p, old, math.Float64bits(math.Float64frombits(old)+v)) {
-			return
-		}
-	}
-}
-
-// CounterVec is a family of counters, one per set of label values.
-type CounterVec struct{ metricVec[Counter, *Counter] }
+// CounterVec is a family of counters, one per set of label values. In the
+// methods that all Vecs share, T is Counter.
+type CounterVec struct{ metricVec[Counter] }
 
 // NewCounterVec declares a counter with labels in the default Set, and panics where
 // the definition is invalid.
@@ -87,13 +87,7 @@ func (s *Set) NewCounterVec(opts CounterOpts, labels []string) (*CounterVec, err
 		return nil, err
 	}
 	return declare(s, schema, opts.MaxSeries, func(in *instrument) *CounterVec {
-		discard := &Counter{}
-		discard.s.discard(in, pair)
-		return &CounterVec{metricVec[Counter, *Counter]{v: newVec(in, discard, func(values []string) *Counter {
-			c := &Counter{}
-			c.s.init(in, values, pair)
-			return c
-		})}}
+		return &CounterVec{metricVec[Counter]{v: newVec[Counter](in)}}
 	})
 }
 

@@ -31,6 +31,14 @@
 // of a Set return an error. A batch job declares its own Set and pushes only
 // that.
 //
+// # The types
+//
+// [Counter], [Gauge], [Histogram], [Summary], [Info] and [Enum] are one series
+// each; a Vec of each is a family of them, one per set of label values. A
+// [GaugeFunc] asks a function for its value, a [Timer] gives a duration in
+// seconds to any [Observer]. The options structs define them; [Must] turns an
+// error into a panic.
+//
 // # Concurrency
 //
 // Everything is safe for concurrent use. An update is an atomic operation on
@@ -41,7 +49,9 @@
 // # Caveats
 //
 // Label values come from somewhere: a Vec has at most MaxSeries series, and
-// further label sets share one whose values are all __overflow__. Wrong
+// further label sets share one whose values are all __overflow__, as do label
+// values too long to store. A removed series takes what this process counted
+// out of the merged counter, which rate() reads as a reset. Wrong
 // updates and lookups are never a panic: they are dropped and counted in
 // multiprom_invalid_updates_total and multiprom_discarded_calls_total.
 package multiproc

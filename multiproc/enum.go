@@ -5,19 +5,16 @@ import (
 	"math"
 	"runtime"
 	"slices"
-	"sync"
 	"sync/atomic"
 
 	"github.com/multiprom/multiprom/metric"
-	"github.com/multiprom/multiprom/mmapstore"
 )
 
 // Enum is one of a fixed list of states: a state set of OpenMetrics, of which
 // exactly one state is on.
 type Enum struct {
-	s      series[[]uint64]
-	recent bool
-	turn   sync.Mutex // of Set in the mostrecent mode
+	s      series
+	recent recent
 }
 
 // NewEnum declares an enum in the default Set, and panics where the definition
@@ -31,18 +28,19 @@ func (s *Set) NewEnum(opts EnumOpts) (*Enum, error) {
 	if err != nil {
 		return nil, err
 	}
-	return declare(s, schema, 0, func(in *instrument) *Enum { return newEnum(in, nil) })
+	return declare(s, schema, 0, single[Enum])
 }
 
-func newEnum(in *instrument, values []string) *Enum {
-	e := &Enum{recent: in.schema.Mode.Base() == metric.ModeMostRecent}
-	e.s.init(in, values, slice)
-	return e
+func (e *Enum) init(in *instrument, values []string) {
+	e.recent.on = isRecent(in.schema)
+	e.s.init(in, values)
 }
 
 func (o EnumOpts) schema(labels []string) (*metric.Schema, error) {
 	mode := metric.ModeLiveAll
 	switch {
+	case o.MostRecent && o.PerProcess:
+		return nil, fmt.Errorf("multiproc: define %q: %w: PerProcess and MostRecent exclude each other", o.Name, metric.ErrInvalidSchema)
 	case o.MostRecent:
 		mode = metric.ModeMostRecent
 	case o.PerProcess:
@@ -64,13 +62,10 @@ func (e *Enum) Set(state string) error {
 	if i < 0 {
 		return fmt.Errorf("multiproc: %s: %w: %q", e.s.in.schema.Name, ErrUnknownState, state)
 	}
-	w := *e.s.load()
-	if e.recent {
-		e.turn.Lock()
-		mmapstore.StoreRecent(w, math.Float64bits(float64(i)), e.s.in.set.nanos())
-		e.turn.Unlock()
+	if e.recent.on {
+		e.recent.store(e.s.in.set, e.s.load(), math.Float64bits(float64(i)))
 	} else {
-		atomic.StoreUint64(&w[mmapstore.CellState], uint64(i))
+		atomic.StoreUint64(e.s.word(), uint64(i))
 	}
 	runtime.KeepAlive(e)
 	return nil
@@ -78,8 +73,9 @@ func (e *Enum) Set(state string) error {
 
 func (e *Enum) remove() { e.s.remove() }
 
-// EnumVec is a family of enums, one per set of label values.
-type EnumVec struct{ metricVec[Enum, *Enum] }
+// EnumVec is a family of enums, one per set of label values. In the
+// methods that all Vecs share, T is Enum.
+type EnumVec struct{ metricVec[Enum] }
 
 // NewEnumVec declares an enum with labels in the default Set, and panics where
 // the definition is invalid.
@@ -95,11 +91,7 @@ func (s *Set) NewEnumVec(opts EnumOpts, labels []string) (*EnumVec, error) {
 		return nil, err
 	}
 	return declare(s, schema, opts.MaxSeries, func(in *instrument) *EnumVec {
-		discard := &Enum{recent: in.schema.Mode.Base() == metric.ModeMostRecent}
-		discard.s.discard(in, slice)
-		return &EnumVec{metricVec[Enum, *Enum]{v: newVec(in, discard, func(values []string) *Enum {
-			return newEnum(in, values)
-		})}}
+		return &EnumVec{metricVec[Enum]{v: newVec[Enum](in)}}
 	})
 }
 

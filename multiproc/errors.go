@@ -3,6 +3,9 @@ package multiproc
 import (
 	"errors"
 	"fmt"
+	"slices"
+
+	"github.com/multiprom/multiprom/metric"
 )
 
 // Errors of constructors and lookups; match them with errors.Is. Invalid
@@ -28,4 +31,30 @@ func Must[T any](v T, err error) T {
 
 func labelsError(name, format string, args ...any) error {
 	return fmt.Errorf("multiproc: %s: %w: %s", name, ErrLabels, fmt.Sprintf(format, args...))
+}
+
+// conflict names both definitions and what tells them apart.
+func conflict(old, new *metric.Schema) error {
+	var differ string
+	switch {
+	case old.Name != new.Name || old.Type != new.Type:
+		differ = "they share a sample's name"
+	case old.Help != new.Help:
+		differ = fmt.Sprintf("the help is %q, not %q", new.Help, old.Help)
+	case old.Unit != new.Unit:
+		differ = fmt.Sprintf("the unit is %q, not %q", new.Unit, old.Unit)
+	case old.Mode != new.Mode:
+		differ = fmt.Sprintf("the mode is %s, not %s", new.Mode, old.Mode)
+	case !slices.Equal(old.Labels, new.Labels):
+		differ = fmt.Sprintf("the labels are %q, not %q", new.Labels, old.Labels)
+	case !slices.Equal(old.Bounds, new.Bounds):
+		differ = fmt.Sprintf("the buckets are %v, not %v", new.Bounds, old.Bounds)
+	case !slices.Equal(old.States, new.States):
+		differ = fmt.Sprintf("the states are %q, not %q", new.States, old.States)
+	case !old.Const.Equal(new.Const):
+		differ = fmt.Sprintf("the constant labels are %s, not %s", new.Const, old.Const)
+	default:
+		differ = "one is a Vec or a function, the other is not"
+	}
+	return fmt.Errorf("multiproc: %w: %s %q, and %s %q was declared before: %s", ErrConflict, new.Type, new.Name, old.Type, old.Name, differ)
 }

@@ -1,9 +1,9 @@
 package multiproc
 
 import (
+	"fmt"
 	"math"
 	"runtime"
-	"sync"
 	"sync/atomic"
 
 	"github.com/multiprom/multiprom/metric"
@@ -14,9 +14,8 @@ import (
 // merge is its mode. Its methods neither allocate nor panic; they never block
 // either, but that concurrent calls of Set take turns in the mostrecent modes.
 type Gauge struct {
-	s      series[[]uint64]
-	recent bool
-	turn   sync.Mutex // of Set in the mostrecent modes
+	s      series
+	recent recent
 }
 
 // NewGauge declares a gauge in the default Set, and panics where the
@@ -30,7 +29,7 @@ func (s *Set) NewGauge(opts GaugeOpts) (*Gauge, error) {
 	if err != nil {
 		return nil, err
 	}
-	return declare(s, schema, 0, func(in *instrument) *Gauge { return newGauge(in, nil) })
+	return declare(s, schema, 0, single[Gauge])
 }
 
 func (o GaugeOpts) schema(labels []string) (*metric.Schema, error) {
@@ -38,27 +37,21 @@ func (o GaugeOpts) schema(labels []string) (*metric.Schema, error) {
 	return common.schema(metric.Gauge, o.Mode, labels)
 }
 
-func newGauge(in *instrument, values []string) *Gauge {
-	g := &Gauge{recent: in.schema.Mode.Base() == metric.ModeMostRecent}
-	g.s.init(in, values, slice)
-	return g
+func (g *Gauge) init(in *instrument, values []string) {
+	g.recent.on = isRecent(in.schema)
+	g.s.init(in, values)
 }
-
-func slice(w []uint64) *[]uint64 { return &w }
 
 // Set sets the gauge to v.
 func (g *Gauge) Set(v float64) {
-	w := *g.s.load()
 	bits := math.Float64bits(v)
 	if v != v {
 		bits = math.Float64bits(math.NaN()) // not the bits that say "unset"
 	}
-	if g.recent {
-		g.turn.Lock()
-		mmapstore.StoreRecent(w, bits, g.s.in.set.nanos())
-		g.turn.Unlock()
+	if g.recent.on {
+		g.recent.store(g.s.in.set, g.s.load(), bits)
 	} else {
-		atomic.StoreUint64(&w[mmapstore.CellGauge], bits)
+		atomic.StoreUint64(g.s.word(), bits)
 	}
 	runtime.KeepAlive(g)
 }
@@ -66,11 +59,11 @@ func (g *Gauge) Set(v float64) {
 // Add adds v, which may be negative. In a mostrecent mode a difference means
 // nothing: it is dropped and counted as an invalid update.
 func (g *Gauge) Add(v float64) {
-	if g.recent {
+	if g.recent.on {
 		g.s.in.set.count(countInvalid)
 		return
 	}
-	p := &(*g.s.load())[mmapstore.CellGauge]
+	p := g.s.word()
 	for {
 		old := atomic.LoadUint64(p)
 		sum := v
@@ -97,15 +90,17 @@ func (g *Gauge) Inc() { g.Add(1) }
 // Dec subtracts 1.
 func (g *Gauge) Dec() { g.Add(-1) }
 
-// SetToCurrentTime sets the gauge to the seconds since 1970.
-func (g *Gauge) SetToCurrentTime() { g.Set(float64(g.s.in.set.nanos()) / 1e9) }
+// SetToCurrentTime sets the gauge to the seconds since 1970, by the wall clock.
+func (g *Gauge) SetToCurrentTime() { g.Set(float64(g.s.in.set.opts.Now().UnixNano()) / 1e9) }
 
-// TrackInProgress adds 1 and returns a function that takes it away again:
+// TrackInProgress adds 1 and returns a function that takes it away again, to be
+// called once:
 //
 //	defer inFlight.TrackInProgress()()
 //
-// A killed process never takes its own away: use ModeLiveSum, in which it
-// leaves with the process.
+// A killed process never takes its own away: declare the gauge with
+// ModeLiveSum, in which it leaves with the process. The mostrecent modes know
+// no differences.
 func (g *Gauge) TrackInProgress() (done func()) {
 	g.Inc()
 	return g.Dec
@@ -118,7 +113,7 @@ func (g *Gauge) remove() { g.s.remove() }
 
 // GaugeFunc is a gauge whose value a function tells.
 type GaugeFunc struct {
-	gauge *Gauge
+	gauge Gauge
 	f     func() float64
 }
 
@@ -131,16 +126,20 @@ func NewGaugeFunc(opts GaugeOpts, f func() float64) *GaugeFunc {
 // NewGaugeFunc declares a gauge whose value f tells. f is called when this
 // process serves a scrape, and else at the Set's period; it may be called by
 // several goroutines at once. Where it panics, the gauge keeps its value and an
-// invalid update is counted.
+// invalid update is counted. An equal definition given again keeps the first f.
 func (s *Set) NewGaugeFunc(opts GaugeOpts, f func() float64) (*GaugeFunc, error) {
 	schema, err := opts.schema(nil)
 	if err != nil {
 		return nil, err
 	}
+	if f == nil {
+		return nil, fmt.Errorf("multiproc: define %q: %w: the function is nil", schema.Name, metric.ErrInvalidSchema)
+	}
 	return declare(s, schema, 0, func(in *instrument) *GaugeFunc {
-		g := &GaugeFunc{gauge: newGauge(in, nil), f: f}
+		g := &GaugeFunc{f: f}
+		g.gauge.init(in, nil)
 		s.functions = append(s.functions, g)
-		if len(s.functions) == 1 && s.store.Load() != nil {
+		if len(s.functions) == 1 && s.Opened() {
 			s.startPublisher()
 		}
 		return g
@@ -156,8 +155,9 @@ func (g *GaugeFunc) evaluate() {
 	g.gauge.Set(g.f())
 }
 
-// GaugeVec is a family of gauges, one per set of label values.
-type GaugeVec struct{ metricVec[Gauge, *Gauge] }
+// GaugeVec is a family of gauges, one per set of label values. In the
+// methods that all Vecs share, T is Gauge.
+type GaugeVec struct{ metricVec[Gauge] }
 
 // NewGaugeVec declares a gauge with labels in the default Set, and panics where
 // the definition is invalid.
@@ -173,11 +173,7 @@ func (s *Set) NewGaugeVec(opts GaugeOpts, labels []string) (*GaugeVec, error) {
 		return nil, err
 	}
 	return declare(s, schema, opts.MaxSeries, func(in *instrument) *GaugeVec {
-		discard := &Gauge{recent: in.schema.Mode.Base() == metric.ModeMostRecent}
-		discard.s.discard(in, slice)
-		return &GaugeVec{metricVec[Gauge, *Gauge]{v: newVec(in, discard, func(values []string) *Gauge {
-			return newGauge(in, values)
-		})}}
+		return &GaugeVec{metricVec[Gauge]{v: newVec[Gauge](in)}}
 	})
 }
 

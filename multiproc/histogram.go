@@ -11,42 +11,10 @@ import (
 	"github.com/multiprom/multiprom/mmapstore"
 )
 
-// DefBuckets are the buckets of a histogram that names none: seconds, as
-// client_python has them.
-var DefBuckets = []float64{.005, .01, .025, .05, .075, .1, .25, .5, .75, 1, 2.5, 5, 7.5, 10}
-
-// LinearBuckets returns count bounds, width apart, from start. It panics
-// unless count and width are positive.
-func LinearBuckets(start, width float64, count int) []float64 {
-	if count < 1 || !(width > 0) {
-		panic("multiproc: LinearBuckets needs a positive count and width")
-	}
-	out := make([]float64, count)
-	for i := range out {
-		out[i] = start + float64(i)*width
-	}
-	return out
-}
-
-// ExponentialBuckets returns count bounds from start, each factor times the
-// one before. It panics unless count and start are positive and factor is
-// above 1.
-func ExponentialBuckets(start, factor float64, count int) []float64 {
-	if count < 1 || !(start > 0) || !(factor > 1) {
-		panic("multiproc: ExponentialBuckets needs a positive count and start and a factor above 1")
-	}
-	out := make([]float64, count)
-	for i := range out {
-		out[i] = start
-		start *= factor
-	}
-	return out
-}
-
 // Histogram counts observations in buckets. Its methods never block, allocate
 // or panic, but for the first update of a process.
 type Histogram struct {
-	s       series[[]uint64]
+	s       series
 	buckets *bucketTable
 }
 
@@ -61,15 +29,12 @@ func (s *Set) NewHistogram(opts HistogramOpts) (*Histogram, error) {
 	if err != nil {
 		return nil, err
 	}
-	return declare(s, schema, 0, func(in *instrument) *Histogram {
-		return newHistogram(in, nil, newBucketTable(schema.Bounds))
-	})
+	return declare(s, schema, 0, single[Histogram])
 }
 
-func newHistogram(in *instrument, values []string, t *bucketTable) *Histogram {
-	h := &Histogram{buckets: t}
-	h.s.init(in, values, slice)
-	return h
+func (h *Histogram) init(in *instrument, values []string) {
+	h.buckets = in.buckets
+	h.s.init(in, values)
 }
 
 func (o HistogramOpts) schema(labels []string) (*metric.Schema, error) {
@@ -94,7 +59,7 @@ func (o HistogramOpts) schema(labels []string) (*metric.Schema, error) {
 // Observe counts v. NaN is counted in the bucket +Inf only, and makes the sum
 // NaN, as in client_golang.
 func (h *Histogram) Observe(v float64) {
-	w := *h.s.load()
+	w := h.s.load()
 	i := h.buckets.find(v)
 	addFloat(&w[mmapstore.CellHistogramSum], v)
 	atomic.AddUint64(&w[mmapstore.CellHistogramBuckets+i], 1)
@@ -103,56 +68,10 @@ func (h *Histogram) Observe(v float64) {
 
 func (h *Histogram) remove() { h.s.remove() }
 
-// bucketTable finds the bucket of a value: the top bits of a double, exponent
-// and three bits of the mantissa, lead to the first bound that can hold it.
-type bucketTable struct {
-	bounds []float64
-	base   uint64 // top bits of the lowest positive bound
-	first  [tableSize]uint16
-	linear bool // negative bounds: their order is not that of their bits
-}
-
-const (
-	tableSize  = 256
-	tableShift = 52 - 3
-)
-
-func newBucketTable(bounds []float64) *bucketTable {
-	t := &bucketTable{bounds: bounds, linear: bounds[0] < 0}
-	lowest := bounds[0]
-	if lowest == 0 && len(bounds) > 1 {
-		lowest = bounds[1]
-	}
-	t.base = math.Float64bits(lowest) >> tableShift
-	for i := range t.first {
-		edge := math.Float64frombits((t.base + uint64(i)) << tableShift)
-		n, _ := slices.BinarySearch(bounds, edge)
-		t.first[i] = uint16(n)
-	}
-	return t
-}
-
-// find returns the place of the first bound that is at least v, or that of
-// +Inf.
-func (t *bucketTable) find(v float64) int {
-	if v != v {
-		return len(t.bounds)
-	}
-	i := 0
-	if !t.linear && v > 0 {
-		if key := math.Float64bits(v) >> tableShift; key >= t.base {
-			i = int(t.first[min(key-t.base, tableSize-1)])
-		}
-	}
-	for i < len(t.bounds) && t.bounds[i] < v {
-		i++
-	}
-	return i
-}
-
-// HistogramVec is a family of histograms, one per set of label values.
+// HistogramVec is a family of histograms, one per set of label values. In the
+// methods that all Vecs share, T is Histogram.
 type HistogramVec struct {
-	metricVec[Histogram, *Histogram]
+	metricVec[Histogram]
 }
 
 // NewHistogramVec declares a histogram with labels in the default Set, and panics where
@@ -169,12 +88,7 @@ func (s *Set) NewHistogramVec(opts HistogramOpts, labels []string) (*HistogramVe
 		return nil, err
 	}
 	return declare(s, schema, opts.MaxSeries, func(in *instrument) *HistogramVec {
-		t := newBucketTable(schema.Bounds)
-		discard := &Histogram{buckets: t}
-		discard.s.discard(in, slice)
-		return &HistogramVec{metricVec[Histogram, *Histogram]{v: newVec(in, discard, func(values []string) *Histogram {
-			return newHistogram(in, values, t)
-		})}}
+		return &HistogramVec{metricVec[Histogram]{v: newVec[Histogram](in)}}
 	})
 }
 

@@ -3,14 +3,17 @@ package multiproc
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/multiprom/multiprom/metric"
 	"github.com/multiprom/multiprom/mmapstore"
 )
 
 // Info is text about the process: a series whose labels say it and whose
-// value is 1.
+// value is 1. It is safe for concurrent use; it is not for hot paths, since
+// each change is a new series.
 type Info struct {
+	// Immutable.
 	in     *instrument
 	values []string
 
@@ -31,17 +34,19 @@ func (s *Set) NewInfo(opts InfoOpts) (*Info, error) {
 	if err != nil {
 		return nil, err
 	}
-	return declare(s, schema, 0, func(in *instrument) *Info { return newInfo(in, nil) })
+	return declare(s, schema, 0, single[Info])
 }
 
-func newInfo(in *instrument, values []string) *Info {
-	i := &Info{in: in, values: values}
-	if in.set.store.Load() != nil {
+func (i *Info) init(in *instrument, values []string) {
+	i.in, i.values = in, values
+	switch {
+	case in.nowhere:
+		i.gone = true
+	case in.set.Opened():
 		i.bindLocked()
-	} else {
+	default:
 		in.set.unbound = append(in.set.unbound, i)
 	}
-	return i
 }
 
 func (i *Info) bindLocked() {
@@ -53,8 +58,9 @@ func (i *Info) bindLocked() {
 	}
 }
 
-// Set replaces the content. The error matches ErrLabels, metric.ErrInvalidLabel
-// or mmapstore.ErrRecordTooLarge, and nothing was changed.
+// Set replaces the content. The error matches ErrLabels,
+// metric.ErrInvalidLabel, metric.ErrReservedLabel, mmapstore.ErrRecordTooLarge
+// or mmapstore.ErrClosed, and nothing was changed.
 func (i *Info) Set(content Labels) error {
 	ls, err := i.check(content)
 	if err != nil {
@@ -63,7 +69,14 @@ func (i *Info) Set(content Labels) error {
 	set := i.in.set
 	set.mu.Lock()
 	defer set.unlock()
-	if set.open(); i.gone || i.in.family == nil {
+	if i.gone {
+		return nil
+	}
+	set.open()
+	switch {
+	case i.in.family == nil:
+		return fmt.Errorf("multiproc: %s: %w", i.in.schema.Name, mmapstore.ErrClosed)
+	case i.handle != nil && ls.Equal(i.content):
 		return nil
 	}
 	// The new series first: a scrape between sees both, never none.
@@ -88,10 +101,13 @@ func (i *Info) check(content Labels) (metric.Labels, error) {
 		if _, isConst := schema.Const.Get(l.Name); isConst || slices.Contains(schema.Labels, l.Name) {
 			return nil, labelsError(schema.Name, "the key %q is one of its labels", l.Name)
 		}
-		ls[n].Value = valid(l.Value)
-		if len(l.Value) > metric.MaxLabelValueLen {
-			return nil, labelsError(schema.Name, "the value of %q has %d bytes, the most is %d", l.Name, len(l.Value), metric.MaxLabelValueLen)
+		ls[n].Name, ls[n].Value = strings.Clone(l.Name), valid(l.Value)
+		if size := len(ls[n].Value); size > metric.MaxLabelValueLen {
+			return nil, labelsError(schema.Name, "the value of %q has %d bytes, the most is %d", l.Name, size, metric.MaxLabelValueLen)
 		}
+	}
+	if n := len(ls) + len(schema.Const) + len(schema.Labels); n > metric.MaxLabels {
+		return nil, labelsError(schema.Name, "%d labels with its own, the most is %d", n, metric.MaxLabels)
 	}
 	return ls, nil
 }
@@ -102,11 +118,14 @@ func (i *Info) remove() {
 	i.gone = true
 	if i.handle != nil {
 		i.handle.Remove()
+	} else {
+		i.in.set.forget(i)
 	}
 }
 
-// InfoVec is a family of infos, one per set of label values.
-type InfoVec struct{ metricVec[Info, *Info] }
+// InfoVec is a family of infos, one per set of label values. In the
+// methods that all Vecs share, T is Info.
+type InfoVec struct{ metricVec[Info] }
 
 // NewInfoVec declares an info with labels in the default Set, and panics where
 // the definition is invalid.
@@ -122,10 +141,7 @@ func (s *Set) NewInfoVec(opts InfoOpts, labels []string) (*InfoVec, error) {
 		return nil, err
 	}
 	return declare(s, schema, opts.MaxSeries, func(in *instrument) *InfoVec {
-		discard := &Info{in: in, gone: true}
-		return &InfoVec{metricVec[Info, *Info]{v: newVec(in, discard, func(values []string) *Info {
-			return newInfo(in, values)
-		})}}
+		return &InfoVec{metricVec[Info]{v: newVec[Info](in)}}
 	})
 }
 

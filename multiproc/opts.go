@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	"github.com/multiprom/multiprom/metric"
-	"github.com/multiprom/multiprom/mmapstore"
 )
 
 // Labels are label values by name, as in client_golang.
@@ -78,7 +77,8 @@ type EnumOpts struct {
 	// States are all that there are; the first is the initial one.
 	States []string
 	// PerProcess keeps the states of dead processes too (mode all), MostRecent
-	// shows one state, the one set last. Default: a state per living process.
+	// shows one state, the one set last; both are an error. Default: a state per
+	// living process (mode liveall).
 	PerProcess, MostRecent bool
 }
 
@@ -118,12 +118,4 @@ func (o Opts) schema(t metric.Type, mode metric.Mode, labels []string) (*metric.
 		Labels: append([]string(nil), labels...), Const: metric.LabelsFromMap(o.ConstLabels),
 	}
 	return s, nil
-}
-
-// check verifies a complete definition.
-func check(s *metric.Schema) error {
-	if err := mmapstore.CheckFits(s); err != nil {
-		return fmt.Errorf("multiproc: metric %q: %w", s.Name, err)
-	}
-	return nil
 }

@@ -1,98 +1,107 @@
 package multiproc
 
 import (
-	"errors"
+	"math"
 	"runtime"
+	"sync"
 	"sync/atomic"
 
+	"github.com/multiprom/multiprom/metric"
 	"github.com/multiprom/multiprom/mmapstore"
 )
 
-// series is what every instrument of one label set has: its cells, once the
-// store is open. C is their shape.
+// series is what every instrument of one label set has: its words, once the
+// store is open.
 //
 // Invariants:
-//  1. cells is nil until bound, and set once.
-//  2. handle is written before cells and never changes; it is what keeps the
-//     cells from being used for another series. Whoever updates cells keeps
-//     the series, and so the handle, reachable until it is done.
-type series[C any] struct {
-	cells  atomic.Pointer[C]
-	shape  func([]uint64) *C
+//  1. words and handle are written under in.set.mu before first is stored, and
+//     never again: whoever has seen first reads them without a lock.
+//  2. handle keeps the words from being used for another series. Whoever
+//     updates words keeps the series, and so the handle, reachable until it is
+//     done (runtime.KeepAlive).
+type series struct {
+	first  atomic.Pointer[uint64] // &words[0], nil until bound
+	words  []uint64
+	handle *mmapstore.Series // nil where updates go nowhere
 	in     *instrument
-	values []string
-	handle *mmapstore.Series // nil on a discarded series
-	gone   bool              // removed before it was bound; guarded by in.set.mu
+
+	// Guarded by in.set.mu.
+	values []string // of the variable labels, until bound
+	gone   bool     // removed
 }
 
 // init makes s a series of in. The Set's lock is held.
-func (s *series[C]) init(in *instrument, values []string, shape func([]uint64) *C) {
-	s.in, s.values, s.shape = in, values, shape
-	if in.set.store.Load() != nil {
+func (s *series) init(in *instrument, values []string) {
+	s.in, s.values = in, values
+	if in.nowhere || in.set.Opened() {
 		s.bindLocked()
 		return
 	}
 	in.set.unbound = append(in.set.unbound, s)
 }
 
-// discard makes s a series whose updates go nowhere.
-func (s *series[C]) discard(in *instrument, shape func([]uint64) *C) {
-	s.in = in
-	s.cells.Store(shape(make([]uint64, mmapstore.WordsPerSeries(in.schema))))
+// load returns the words, and opens the store at the first update.
+func (s *series) load() []uint64 {
+	if s.first.Load() == nil {
+		s.bind()
+	}
+	return s.words
 }
 
-// load returns the cells, and opens the store at the first update.
-func (s *series[C]) load() *C {
-	if c := s.cells.Load(); c != nil {
-		return c
+// word returns the first word, for the updates that touch no other: cheaper
+// than load, which reads a slice and checks its length.
+func (s *series) word() *uint64 {
+	if w := s.first.Load(); w != nil {
+		return w
 	}
 	return s.bind()
 }
 
+// These are the first words, as the callers of word take for granted.
+const _ = -uint(mmapstore.CellCounterInts | mmapstore.CellGauge | mmapstore.CellState)
+
 //go:noinline
-func (s *series[C]) bind() *C {
+func (s *series) bind() *uint64 {
 	s.in.set.mu.Lock()
 	defer s.in.set.unlock()
-	s.in.set.open() // binds every series that waits, this one too
+	s.in.set.open() // binds every series that waits, so nearly always this one
 	s.bindLocked()
-	return s.cells.Load()
+	return s.first.Load()
 }
 
-func (s *series[C]) bindLocked() {
-	if s.cells.Load() != nil {
+// bindLocked gives s its words: in the store, or, where it is removed,
+// discarded or too late, words of its own that nobody reads.
+func (s *series) bindLocked() {
+	if s.first.Load() != nil {
 		return
 	}
-	if s.gone || s.in.family == nil { // family is nil in a closed store
-		s.cells.Store(s.shape(make([]uint64, mmapstore.WordsPerSeries(s.in.schema))))
-		return
+	if !s.gone && s.in.family != nil {
+		// Lookups bound the labels, so that the one error left is a closed store.
+		if h, err := s.in.set.store.Load().AddSeries(s.in.family, s.values, nil); err == nil {
+			s.handle, s.words = h, h.Words()
+		}
 	}
-	h, err := s.in.set.store.Load().AddSeries(s.in.family, s.values, nil)
-	switch {
-	case errors.Is(err, mmapstore.ErrClosed):
-		s.cells.Store(s.shape(make([]uint64, mmapstore.WordsPerSeries(s.in.schema))))
-	case err != nil:
-		// Values are bounded when they are looked up, but not their sum.
-		s.in.set.count(countDiscarded)
-		s.cells.Store(s.shape(make([]uint64, mmapstore.WordsPerSeries(s.in.schema))))
-	default:
-		s.handle = h
-		s.cells.Store(s.shape(h.Words()))
+	if s.handle == nil {
+		s.words = make([]uint64, mmapstore.WordsPerSeries(s.in.schema))
 	}
+	s.values = nil
+	s.first.Store(&s.words[0])
 }
 
 // remove takes the series out of the merged view.
-func (s *series[C]) remove() {
+func (s *series) remove() {
 	s.in.set.mu.Lock()
 	defer s.in.set.mu.Unlock()
 	s.gone = true
 	if s.handle != nil {
 		s.handle.Remove()
+	} else {
+		s.in.set.forget(s)
 	}
-	runtime.KeepAlive(s)
 }
 
-// restart sets the cells to zero with a new created time.
-func (s *series[C]) restart() {
+// restart sets the words to zero with a new created time.
+func (s *series) restart() {
 	s.load()
 	if s.handle == nil {
 		return
@@ -102,6 +111,30 @@ func (s *series[C]) restart() {
 			atomic.StoreUint64(&w[i], 0)
 		}
 	})
+	runtime.KeepAlive(s)
 }
 
-func pair(w []uint64) *[2]uint64 { return (*[2]uint64)(w) }
+// addFloat adds v to the double in the word at p.
+func addFloat(p *uint64, v float64) {
+	for {
+		old := atomic.LoadUint64(p)
+		if atomic.CompareAndSwapUint64(p, old, math.Float64bits(math.Float64frombits(old)+v)) {
+			return
+		}
+	}
+}
+
+// recent publishes values with their time, for the mostrecent modes.
+type recent struct {
+	on   bool
+	turn sync.Mutex // writers take turns, readers need none
+}
+
+func (r *recent) store(set *Set, words []uint64, bits uint64) {
+	r.turn.Lock()
+	defer r.turn.Unlock()
+	mmapstore.StoreRecent(words, bits, set.nanos())
+}
+
+// isRecent reports whether the definition's values carry their time.
+func isRecent(schema *metric.Schema) bool { return schema.Mode.Base() == metric.ModeMostRecent }

@@ -1,10 +1,10 @@
 package multiproc
 
 import (
-	"errors"
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -28,14 +28,16 @@ type SetOptions struct {
 	// Dir is the directory of the file; empty keeps values on the heap.
 	Dir string
 	// Label is the process label, the value of the label pid in the merged
-	// view. Default: the pid.
+	// view. Default: the pid. The slot that a supervisor gives its workers in
+	// MULTIPROM_WORKER_SLOT makes one that survives restarts.
 	Label string
 	// MaxSeries bounds the series of a Vec; further label sets share an
 	// overflow series. Default 10,000.
 	MaxSeries int
 	// PublishPeriod is how often gauge functions are evaluated. Default 5 s.
 	PublishPeriod time.Duration
-	// Logger gets a warning when the file cannot be made. Default slog.Default.
+	// Logger gets an error when the file cannot be made. Default: slog.Default
+	// at that time.
 	Logger *slog.Logger
 	// Now is the clock. Default time.Now.
 	Now func() time.Time
@@ -48,9 +50,6 @@ func (o SetOptions) withDefaults() SetOptions {
 	if o.PublishPeriod <= 0 {
 		o.PublishPeriod = 5 * time.Second
 	}
-	if o.Logger == nil {
-		o.Logger = slog.Default()
-	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -62,32 +61,33 @@ func (o SetOptions) withDefaults() SetOptions {
 // Declaring an instrument does no I/O. The store opens at Open, or at the
 // first update of any instrument; only then is there a file.
 type Set struct {
-	opts SetOptions
-	base time.Time // wall time and the monotonic reading that updates add to
+	opts  SetOptions
+	ended chan struct{} // closed by Close
 
+	// Read without a lock; base and store are set once, in this order.
+	base    atomic.Pointer[time.Time]       // of opening: wall time with its monotonic reading
 	store   atomic.Pointer[mmapstore.Store] // nil until opened
-	waiting [4]atomic.Uint64                // header counts from before the store opened
+	waiting [3]atomic.Uint64                // header counts from before the store opened
 
-	mu          sync.Mutex
+	mu          sync.Mutex // taken after a vec's, before the store's
 	closed      bool
 	fallback    error // why values are on the heap although there is a Dir
 	unlogged    bool  // the log has not been told of fallback
+	oldSpelling bool  // the directory comes from envDirLower, which the log has not been told
 	names       map[string]*instrument
 	instruments map[string]*instrument // by name and constant labels
 	declared    []*instrument          // in order
 	unbound     []binder               // series that wait for the store
 	functions   []*GaugeFunc
-	ended       chan struct{} // closed by Close
 }
 
-// binder is a series that can be given its cells. The Set's lock is held.
+// binder is a series that can be given its words. The Set's lock is held.
 type binder interface{ bindLocked() }
 
 // NewSet returns a Set without instruments.
 func NewSet(opts SetOptions) *Set {
-	opts = opts.withDefaults()
 	return &Set{
-		opts: opts, base: opts.Now(), ended: make(chan struct{}),
+		opts: opts.withDefaults(), ended: make(chan struct{}),
 		names: map[string]*instrument{}, instruments: map[string]*instrument{},
 	}
 }
@@ -95,15 +95,20 @@ func NewSet(opts SetOptions) *Set {
 // Default returns the Set of the package-level constructors. It keeps values
 // in $PROMETHEUS_MULTIPROC_DIR, or on the heap where that is empty. The
 // environment is read at the first call.
-var Default = sync.OnceValue(func() *Set {
-	dir := os.Getenv(EnvDir)
+func Default() *Set { return defaultSet() }
+
+var defaultSet = sync.OnceValue(func() *Set { return environmentSet(os.Getenv) })
+
+func environmentSet(getenv func(string) string) *Set {
+	dir, old := getenv(EnvDir), false
 	if dir == "" {
-		if dir = os.Getenv(envDirLower); dir != "" {
-			slog.Warn("multiproc: " + envDirLower + " is an old spelling, use " + EnvDir)
-		}
+		dir = getenv(envDirLower)
+		old = dir != ""
 	}
-	return NewSet(SetOptions{Dir: dir, Label: os.Getenv(EnvProcessLabel)})
-})
+	s := NewSet(SetOptions{Dir: dir, Label: getenv(EnvProcessLabel)})
+	s.oldSpelling = old
+	return s
+}
 
 // Open makes this process a worker: it opens the default Set's store. Without
 // it, the first update does.
@@ -116,17 +121,21 @@ func (s *Set) Dir() string { return s.opts.Dir }
 func (s *Set) Opened() bool { return s.store.Load() != nil }
 
 // Open opens the store and gives every declared instrument its series. The
-// error says why there can be no file: it wraps those of package fs and
-// mmapstore.ErrFull. A Set that has fallen back to the heap returns why.
+// error says why there can be no file: it wraps those of package fs,
+// mmapstore.ErrFull, or mmapstore.ErrClosed after Close. A Set that has fallen
+// back to the heap returns why. Opening twice does nothing.
 func (s *Set) Open() error {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.store.Load() != nil {
+	defer s.unlock()
+	switch {
+	case s.closed:
+		return fmt.Errorf("multiproc: open: %w", mmapstore.ErrClosed)
+	case s.Opened():
 		return s.fallback
 	}
 	store, err := s.create()
 	if err != nil {
-		return fmt.Errorf("multiproc: %w", err)
+		return fmt.Errorf("multiproc: open: %w", err)
 	}
 	s.adopt(store)
 	return nil
@@ -139,14 +148,22 @@ func (s *Set) Store() *mmapstore.Store {
 	return s.open()
 }
 
-// unlock ends a section that may have called open. The log is told without
+// unlock ends a section that may have opened the store. The log is told without
 // the lock: its handler may update an instrument of this Set.
 func (s *Set) unlock() {
-	err, log := s.fallback, s.unlogged
+	err, log, warn := s.fallback, s.unlogged, s.oldSpelling && s.Opened()
 	s.unlogged = false
+	s.oldSpelling = s.oldSpelling && !warn
 	s.mu.Unlock()
+	logger := s.opts.Logger
+	if logger == nil {
+		logger = slog.Default() // now: when the Set was made, there may have been no other
+	}
+	if warn {
+		logger.Warn("multiproc: " + envDirLower + " is an old spelling, use " + EnvDir)
+	}
 	if log {
-		s.opts.Logger.Error("multiproc: no metrics file, this process's metrics are seen by nobody else", "error", err)
+		logger.Error("multiproc: no metrics file, this process's metrics are seen by nobody else", "error", err)
 	}
 }
 
@@ -160,7 +177,9 @@ func (s *Set) Fallback() error {
 
 // Close publishes the gauge functions once more and marks the store closed:
 // readers take the process for dead. Updates through existing handles still
-// count. Closing twice does nothing.
+// count; what is declared or looked up later goes nowhere, and a Set that never
+// had a file gets none. A gauge function that runs meanwhile is not waited for.
+// Closing twice does nothing.
 func (s *Set) Close() error {
 	if s.Opened() {
 		s.Publish()
@@ -224,11 +243,11 @@ func (s *Set) adopt(store *mmapstore.Store) {
 	for _, in := range s.declared {
 		in.addFamily(store)
 	}
+	now := s.opts.Now()
+	s.base.Store(&now)
 	s.store.Store(store)
-	for i, n := range headerCounters {
-		if waiting := s.waiting[i].Swap(0); waiting > 0 {
-			store.Count(n, waiting)
-		}
+	for which := range headerCounters {
+		s.flush(which, store)
 	}
 	for _, b := range s.unbound {
 		b.bindLocked()
@@ -239,31 +258,40 @@ func (s *Set) adopt(store *mmapstore.Store) {
 	}
 }
 
-// startPublisher evaluates the gauge functions at a period until Close.
+// forget takes a series that was removed before the store opened out of those
+// that wait for it.
+func (s *Set) forget(b binder) {
+	if i := slices.Index(s.unbound, b); i >= 0 {
+		s.unbound = slices.Delete(s.unbound, i, i+1)
+	}
+}
+
+// startPublisher evaluates the gauge functions now, so that no reader sees
+// them unset for a period, and then at the period until Close.
 func (s *Set) startPublisher() {
 	go func() {
 		tick := time.NewTicker(s.opts.PublishPeriod)
 		defer tick.Stop()
 		for {
+			s.Publish()
 			select {
 			case <-s.ended:
 				return
 			case <-tick.C:
-				s.Publish()
 			}
 		}
 	}()
 }
 
 // Counts of the header that wait for the store, by place.
-var headerCounters = [4]mmapstore.Counter{
-	mmapstore.InvalidUpdates, mmapstore.OverflowSeries, mmapstore.FallbackSeries, mmapstore.DiscardedCalls,
+var headerCounters = [3]mmapstore.Counter{
+	mmapstore.InvalidUpdates, mmapstore.OverflowSeries, mmapstore.DiscardedCalls,
 }
 
 const (
-	countInvalid   = 0
-	countOverflow  = 1
-	countDiscarded = 3
+	countInvalid = iota
+	countOverflow
+	countDiscarded
 )
 
 // count adds one to a header counter, without opening the store for it.
@@ -273,38 +301,74 @@ func (s *Set) count(which int) {
 		return
 	}
 	s.waiting[which].Add(1)
+	// The store may have opened and taken what waits between the two lines.
+	if store := s.store.Load(); store != nil {
+		s.flush(which, store)
+	}
 }
 
-// nanos is the wall time of now: that of the Set's start plus what the
-// monotonic clock says has passed, so that it does not jump.
-func (s *Set) nanos() int64 { return s.base.Add(s.opts.Now().Sub(s.base)).UnixNano() }
+func (s *Set) flush(which int, store *mmapstore.Store) {
+	if n := s.waiting[which].Swap(0); n > 0 {
+		store.Count(headerCounters[which], n)
+	}
+}
+
+// nanos is the time of a mostrecent value: the wall time of opening plus what
+// the monotonic clock says has passed, so that it does not jump.
+func (s *Set) nanos() int64 {
+	now, base := s.opts.Now(), s.base.Load()
+	if base == nil { // a discarded gauge in a Set that is not open
+		return now.UnixNano()
+	}
+	return base.Add(now.Sub(*base)).UnixNano()
+}
 
 // instrument is a definition in a Set, with the object that the user holds.
 type instrument struct {
+	// Immutable.
 	set       *Set
 	schema    *metric.Schema
+	buckets   *bucketTable // of a histogram
 	maxSeries int
-	family    *mmapstore.Family // nil until the store opens; guarded by set.mu
-	public    any               // *Counter, *CounterVec, …
+	nowhere   bool // its series are in no store
+	public    any  // *Counter, *CounterVec, …
+
+	family *mmapstore.Family // nil until the store opens; guarded by set.mu
 }
 
+// object is an instrument of one label set: a Counter, a Gauge, …
+type object[T any] interface {
+	*T
+	// init makes it a series of in, with the Set's lock held.
+	init(in *instrument, values []string)
+	// remove takes it out of the merged view.
+	remove()
+}
+
+// single makes the object of an instrument without labels.
+func single[T any, P object[T]](in *instrument) *T {
+	c := new(T)
+	P(c).init(in, nil)
+	return c
+}
+
+// addFamily gives the instrument its family. A closed store refuses it, and
+// its series go nowhere; nothing else can be wrong with a checked definition.
 func (in *instrument) addFamily(store *mmapstore.Store) {
-	f, err := store.AddFamily(in.schema)
-	if err != nil && !errors.Is(err, mmapstore.ErrClosed) {
-		panic("multiproc: a checked definition was refused: " + err.Error())
+	if f, err := store.AddFamily(in.schema); err == nil {
+		in.family = f
 	}
-	in.family = f
 }
 
 // declare registers a definition, or returns the instrument that has an equal
 // one. make builds the object that the user holds; the Set's lock is held.
 func declare[T any](s *Set, schema *metric.Schema, maxSeries int, make func(*instrument) *T) (*T, error) {
-	if err := check(schema); err != nil {
-		return nil, err
+	if err := mmapstore.CheckFits(schema); err != nil {
+		return nil, fmt.Errorf("multiproc: define %q: %w", schema.Name, err)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	key := schema.Name + schema.Const.String()
+	key := schema.Name + "\xff" + schema.Const.String() // which no name has
 	if old := s.instruments[key]; old != nil {
 		public, same := old.public.(*T)
 		if !same || !old.schema.Equal(schema) {
@@ -322,6 +386,9 @@ func declare[T any](s *Set, schema *metric.Schema, maxSeries int, make func(*ins
 		maxSeries = s.opts.MaxSeries
 	}
 	in := &instrument{set: s, schema: schema, maxSeries: maxSeries}
+	if schema.Type == metric.Histogram {
+		in.buckets = newBucketTable(schema.Bounds)
+	}
 	if store := s.store.Load(); store != nil {
 		in.addFamily(store)
 	}
@@ -349,8 +416,4 @@ func sameFamily(a, b *metric.Schema) bool {
 	c := *b
 	c.Const = a.Const
 	return a.Equal(&c)
-}
-
-func conflict(old, new *metric.Schema) error {
-	return fmt.Errorf("multiproc: %w: %s %q, and %s %q was declared before", ErrConflict, new.Type, new.Name, old.Type, old.Name)
 }

@@ -11,7 +11,7 @@ import (
 // Summary counts observations and adds them up; it has no quantiles. Its
 // methods never block, allocate or panic, but for the first update of a
 // process.
-type Summary struct{ s series[[2]uint64] }
+type Summary struct{ s series }
 
 // NewSummary declares a summary in the default Set, and panics where the
 // definition is invalid.
@@ -24,12 +24,10 @@ func (s *Set) NewSummary(opts SummaryOpts) (*Summary, error) {
 	if err != nil {
 		return nil, err
 	}
-	return declare(s, schema, 0, func(in *instrument) *Summary {
-		m := &Summary{}
-		m.s.init(in, nil, pair)
-		return m
-	})
+	return declare(s, schema, 0, single[Summary])
 }
+
+func (m *Summary) init(in *instrument, values []string) { m.s.init(in, values) }
 
 // Observe counts v and adds it to the sum.
 func (m *Summary) Observe(v float64) {
@@ -41,8 +39,9 @@ func (m *Summary) Observe(v float64) {
 
 func (m *Summary) remove() { m.s.remove() }
 
-// SummaryVec is a family of summarys, one per set of label values.
-type SummaryVec struct{ metricVec[Summary, *Summary] }
+// SummaryVec is a family of summaries, one per set of label values. In the
+// methods that all Vecs share, T is Summary.
+type SummaryVec struct{ metricVec[Summary] }
 
 // NewSummaryVec declares a summary with labels in the default Set, and panics where
 // the definition is invalid.
@@ -58,13 +57,7 @@ func (s *Set) NewSummaryVec(opts SummaryOpts, labels []string) (*SummaryVec, err
 		return nil, err
 	}
 	return declare(s, schema, opts.MaxSeries, func(in *instrument) *SummaryVec {
-		discard := &Summary{}
-		discard.s.discard(in, pair)
-		return &SummaryVec{metricVec[Summary, *Summary]{v: newVec(in, discard, func(values []string) *Summary {
-			c := &Summary{}
-			c.s.init(in, values, pair)
-			return c
-		})}}
+		return &SummaryVec{metricVec[Summary]{v: newVec[Summary](in)}}
 	})
 }
 

@@ -1,0 +1,198 @@
+package multiproc
+
+import (
+	"bytes"
+	"log/slog"
+	"math"
+	"os"
+	"sort"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/multiprom/multiprom/mmapstore"
+)
+
+func TestExponentialBucketsRange(t *testing.T) {
+	got := ExponentialBucketsRange(1, 100, 3)
+	require.InDeltaSlice(t, []float64{1, 10, 100}, got, 1e-9)
+	require.Equal(t, 100.0, got[2], "the last bound is exact")
+	require.Panics(t, func() { ExponentialBucketsRange(1, 100, 1) })
+	require.Panics(t, func() { ExponentialBucketsRange(0, 100, 3) })
+	require.Panics(t, func() { ExponentialBucketsRange(2, 1, 3) })
+	require.Panics(t, func() { ExponentialBucketsRange(1, math.NaN(), 3) })
+}
+
+// TestBucketTableSearches: where the table would pass many bounds by
+// comparing, it searches; either way it finds what a search of all finds.
+func TestBucketTableSearches(t *testing.T) {
+	for name, tc := range map[string]struct {
+		bounds []float64
+		search bool
+	}{
+		"default":  {DefBuckets, false},
+		"zero":     {[]float64{0}, false},
+		"crowded":  {LinearBuckets(1000, 1, 1000), true},
+		"far":      {ExponentialBuckets(1e-9, 4, 60), true},
+		"negative": {LinearBuckets(-5, 1, 11), true},
+	} {
+		table := newBucketTable(tc.bounds)
+		require.Equal(t, tc.search, table.search, name)
+		for _, b := range append([]float64{0, math.Inf(1), math.Inf(-1), math.NaN(), math.Copysign(math.NaN(), -1)}, tc.bounds...) {
+			for _, v := range []float64{b, math.Nextafter(b, math.Inf(1)), math.Nextafter(b, math.Inf(-1))} {
+				want := sort.Search(len(tc.bounds), func(i int) bool { return tc.bounds[i] >= v })
+				require.Equal(t, want, table.find(v), "%s: %v", name, v)
+			}
+		}
+	}
+}
+
+// FuzzKeys: a key matches its own values and no others, and gives them back.
+func FuzzKeys(f *testing.F) {
+	f.Add("GET", "/", "GE", "T/")
+	f.Add("", "", "\x00", "")
+	f.Add(strings.Repeat("x", 300), "y", strings.Repeat("x", 300), "z")
+	f.Fuzz(func(t *testing.T, a, b, c, d string) {
+		if max(len(a), len(b), len(c), len(d)) > 4096 {
+			return
+		}
+		one, two := []string{a, b}, []string{c, d}
+		key := makeKey(one)
+		require.Len(t, key, keyLen(one))
+		require.True(t, keyMatches(key, one))
+		require.Equal(t, one, keyValues(key, 2))
+		require.Equal(t, a == c && b == d, keyMatches(key, two))
+		require.False(t, keyMatches(key, one[:1]))
+		require.False(t, keyMatches(key, append(one, "")))
+		require.NotZero(t, hashValues(one))
+		require.Equal(t, hashValues(one), hashValues([]string{strings.Clone(a), strings.Clone(b)}))
+	})
+}
+
+// TestHashSpreads: label values that resemble each other, of all the lengths
+// that hashValues tells apart, do not share hashes.
+func TestHashSpreads(t *testing.T) {
+	seen := map[uint64][]string{}
+	add := func(values ...string) {
+		h := hashValues(values)
+		if other, ok := seen[h]; ok {
+			t.Fatalf("%q and %q", other, values)
+		}
+		seen[h] = values
+	}
+	for n := range 40 {
+		add(strings.Repeat("a", n))
+		add(strings.Repeat("a", n), "")
+		add("", strings.Repeat("a", n), "x")
+	}
+	for n := range 20_000 {
+		add("GET", strconv.Itoa(n))
+		add("GET", "/a/path/that/is/rather/long/"+strconv.Itoa(n))
+	}
+}
+
+// TestTableUnderChurn: removals leave their slots behind, and do not make the
+// table grow for ever.
+func TestTableUnderChurn(t *testing.T) {
+	table := newTable[int](minTableBits)
+	values := func(n int) []string { return []string{strconv.Itoa(n)} }
+	const live = 100
+	for n := range 50_000 {
+		table = table.insert(hashValues(values(n)), &entry[int]{key: makeKey(values(n)), child: n})
+		if n >= live {
+			s, e := table.probe(hashValues(values(n-live)), values(n-live))
+			require.NotNil(t, e)
+			s.entry.Store(nil)
+			require.Nil(t, table.find(hashValues(values(n-live)), values(n-live)))
+		}
+		if n%997 == 0 {
+			for i := max(0, n-live+1); i <= n; i++ {
+				require.Equal(t, i, table.find(hashValues(values(i)), values(i)).child)
+			}
+		}
+	}
+	require.LessOrEqual(t, len(table.slots), 1024)
+}
+
+// TestEnvironment: which variables the default Set obeys, and that the old
+// spelling is warned of once, when the store opens.
+func TestEnvironment(t *testing.T) {
+	dir, other := t.TempDir(), t.TempDir()
+	for name, tc := range map[string]struct {
+		env   map[string]string
+		dir   string
+		label string
+		warns int
+	}{
+		"nothing":   {nil, "", "", 0},
+		"directory": {map[string]string{EnvDir: dir, EnvProcessLabel: "w1"}, dir, "w1", 0},
+		"old":       {map[string]string{envDirLower: dir}, dir, "", 1},
+		"both":      {map[string]string{EnvDir: dir, envDirLower: other}, dir, "", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var log bytes.Buffer
+			s := environmentSet(func(key string) string { return tc.env[key] })
+			s.opts.Logger = slog.New(slog.NewTextHandler(&log, nil))
+			require.Equal(t, tc.dir, s.Dir())
+			require.False(t, s.Opened())
+			require.Empty(t, log.String())
+			require.NoError(t, s.Open())
+			require.NoError(t, s.Open())
+			s.Store()
+			require.Equal(t, tc.warns, strings.Count(log.String(), "\n"), log.String())
+			if tc.label == "" {
+				tc.label = strconv.Itoa(os.Getpid())
+			}
+			require.Equal(t, tc.label, s.Store().Header().Label)
+		})
+	}
+}
+
+// TestWaitingCountsAreTakenOnce: opening and a count that meets it may both
+// flush what waits.
+func TestWaitingCountsAreTakenOnce(t *testing.T) {
+	s := NewSet(SetOptions{})
+	for range 3 {
+		s.count(countDiscarded)
+	}
+	store := s.Store()
+	s.flush(countDiscarded, store)
+	s.count(countDiscarded)
+	r := store.Reader()
+	require.NoError(t, r.Refresh())
+	require.EqualValues(t, 4, r.Count(mmapstore.DiscardedCalls))
+}
+
+// TestPublisherStartsAtOnce: a gauge function is not unset for a period.
+func TestPublisherStartsAtOnce(t *testing.T) {
+	s := NewSet(SetOptions{Dir: t.TempDir(), PublishPeriod: 1 << 62})
+	called := make(chan struct{}, 1)
+	Must(s.NewGaugeFunc(GaugeOpts{Name: "f", Help: "F."}, func() float64 {
+		select {
+		case called <- struct{}{}:
+		default:
+		}
+		return 1
+	}))
+	require.Empty(t, called, "not before the store opens")
+	require.NoError(t, s.Open())
+	<-called
+	require.NoError(t, s.Close())
+}
+
+// TestRemovedSeriesDoNotWait: what is removed before the store opens is
+// forgotten.
+func TestRemovedSeriesDoNotWait(t *testing.T) {
+	s := NewSet(SetOptions{})
+	v := Must(s.NewGaugeVec(GaugeOpts{Name: "g", Help: "G."}, []string{"l"}))
+	i := Must(s.NewInfoVec(InfoOpts{Name: "i", Help: "I."}, []string{"l"}))
+	for n := range 100 {
+		v.WithLabelValues(strconv.Itoa(n))
+		i.WithLabelValues(strconv.Itoa(n))
+	}
+	v.Reset()
+	i.Reset()
+	require.Empty(t, s.unbound)
+}

@@ -1,0 +1,182 @@
+package multiproc
+
+import (
+	"slices"
+	"unicode/utf8"
+
+	"github.com/multiprom/multiprom/metric"
+)
+
+// metricVec is what every Vec is made of: the index, and the labels that were
+// curried away. It has client_golang's method set.
+type metricVec[T any] struct {
+	v     *vec[T]
+	curry []curried // by index
+}
+
+// curried is a label whose value is fixed.
+type curried struct {
+	index int // in the family's labels
+	value string
+}
+
+// stackLabels is how many label values are put in order without an allocation.
+const stackLabels = 8
+
+// left returns how many labels are not curried.
+func (m *metricVec[T]) left() int { return m.v.labels - len(m.curry) }
+
+// join appends all label values to buf: those given, as many as there are
+// labels left, between the curried ones.
+func (m *metricVec[T]) join(buf, given []string) []string {
+	for _, c := range m.curry {
+		n := c.index - len(buf) // given ones that stand before it
+		buf = append(buf, given[:n]...)
+		buf = append(buf, c.value)
+		given = given[n:]
+	}
+	return append(buf, given...)
+}
+
+// ordered appends all label values to buf, in the order of the family's
+// labels. The name that is missing is returned where there is one.
+func (m *metricVec[T]) ordered(buf []string, labels Labels) (_ []string, missing string) {
+	curry := m.curry
+	for i, name := range m.v.in.schema.Labels {
+		if len(curry) > 0 && curry[0].index == i {
+			buf = append(buf, curry[0].value)
+			curry = curry[1:]
+			continue
+		}
+		value, ok := labels[name]
+		if !ok {
+			return nil, name
+		}
+		buf = append(buf, value)
+	}
+	return buf, ""
+}
+
+// WithLabelValues returns the instrument with these values of the labels, in
+// their order. It neither locks nor allocates once the instrument exists. With
+// a wrong number of values, updates go nowhere and are counted; bytes that are
+// not UTF-8 are replaced; beyond the family's limit, or where a value is longer
+// than metric.MaxLabelValueLen, it is the overflow series.
+func (m *metricVec[T]) WithLabelValues(values ...string) *T {
+	if m.curry == nil {
+		return m.v.with(values)
+	}
+	if len(values) != m.left() {
+		return m.v.wrong()
+	}
+	var buf [stackLabels]string
+	return m.v.with(m.join(buf[:0], values))
+}
+
+// With is WithLabelValues with the values by name.
+func (m *metricVec[T]) With(labels Labels) *T {
+	var buf [stackLabels]string
+	values, missing := m.ordered(buf[:0], labels)
+	if missing != "" || len(labels) != m.left() {
+		return m.v.wrong()
+	}
+	return m.v.with(values)
+}
+
+// GetMetricWithLabelValues is WithLabelValues with an error, which matches
+// ErrLabels, in place of an instrument whose updates go nowhere or whose
+// labels had to be changed. The limit of series is no error.
+func (m *metricVec[T]) GetMetricWithLabelValues(values ...string) (*T, error) {
+	if len(values) != m.left() {
+		return nil, labelsError(m.v.in.schema.Name, "%d values for %d labels", len(values), m.left())
+	}
+	return m.get(m.join(nil, values))
+}
+
+// GetMetricWith is With with an error, as GetMetricWithLabelValues.
+func (m *metricVec[T]) GetMetricWith(labels Labels) (*T, error) {
+	values, err := m.named(labels)
+	if err != nil {
+		return nil, err
+	}
+	return m.get(values)
+}
+
+func (m *metricVec[T]) named(labels Labels) ([]string, error) {
+	values, missing := m.ordered(nil, labels)
+	switch {
+	case missing != "":
+		return nil, labelsError(m.v.in.schema.Name, "the label %q is missing", missing)
+	case len(labels) != m.left():
+		return nil, labelsError(m.v.in.schema.Name, "%d values for %d labels", len(labels), m.left())
+	}
+	return values, nil
+}
+
+// get is vec.with for the forms that return an error.
+func (m *metricVec[T]) get(values []string) (*T, error) {
+	schema := m.v.in.schema
+	for i, s := range values {
+		if !utf8.ValidString(s) {
+			return nil, labelsError(schema.Name, "the value %q of %q is not UTF-8", s, schema.Labels[i])
+		}
+		if len(s) > metric.MaxLabelValueLen {
+			return nil, labelsError(schema.Name, "the value of %q has %d bytes, the most is %d", schema.Labels[i], len(s), metric.MaxLabelValueLen)
+		}
+	}
+	if n := keyLen(values); n > maxKeyLen {
+		return nil, labelsError(schema.Name, "the values have %d bytes together, the most is %d", n, maxKeyLen)
+	}
+	return m.v.with(values), nil
+}
+
+// DeleteLabelValues removes the series with these values, here and in the
+// merged view, and reports whether there was one. The merged counter falls by
+// what this process has counted. Updates through an instrument that somebody
+// still holds go nowhere; the next lookup begins a new series.
+func (m *metricVec[T]) DeleteLabelValues(values ...string) bool {
+	return len(values) == m.left() && m.v.deleteOne(m.join(nil, values))
+}
+
+// Delete is DeleteLabelValues with the values by name.
+func (m *metricVec[T]) Delete(labels Labels) bool {
+	values, err := m.named(labels)
+	return err == nil && m.v.deleteOne(values)
+}
+
+// DeletePartialMatch removes all series that have these label values, those
+// that are curried included, and returns how many.
+func (m *metricVec[T]) DeletePartialMatch(labels Labels) int {
+	want := slices.Clone(m.curry)
+	for name, value := range labels {
+		i := slices.Index(m.v.in.schema.Labels, name)
+		if i < 0 {
+			return 0
+		}
+		want = append(want, curried{i, valid(value)})
+	}
+	return m.v.deleteIf(func(values []string) bool {
+		return !slices.ContainsFunc(want, func(c curried) bool { return values[c.index] != c.value })
+	})
+}
+
+// Reset removes all series of the Vec, also those that other views of it have
+// curried.
+func (m *metricVec[T]) Reset() { m.v.deleteIf(func([]string) bool { return true }) }
+
+func (m *metricVec[T]) curryWith(labels Labels) (metricVec[T], error) {
+	schema := m.v.in.schema
+	out := metricVec[T]{v: m.v, curry: slices.Clone(m.curry)}
+	for name, value := range labels {
+		i := slices.Index(schema.Labels, name)
+		if i < 0 {
+			return out, labelsError(schema.Name, "there is no label %q to curry", name)
+		}
+		if slices.ContainsFunc(m.curry, func(c curried) bool { return c.index == i }) {
+			return out, labelsError(schema.Name, "the label %q is curried already", name)
+		}
+		out.curry = append(out.curry, curried{i, valid(value)})
+	}
+	slices.SortFunc(out.curry, func(a, b curried) int { return a.index - b.index })
+	return out, nil
+}
