@@ -4,9 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -27,6 +24,9 @@ type Options struct {
 	ProcessLabel string
 	// NoSelfMetrics leaves out the multiprom_ families.
 	NoSelfMetrics bool
+	// Workers returns the pids of the workers that live, where somebody knows
+	// them: those without a file are shown as processes without a store.
+	Workers func() []int
 	// Now is the clock that bounds the times of mostrecent gauges. Default
 	// time.Now.
 	Now func() time.Time
@@ -53,7 +53,9 @@ type Aggregator struct {
 	mu       sync.Mutex
 	finished uint64 // number of the refresh that ended well last
 	closed   bool
-	files    []*file // by name
+	files    []*file   // by name
+	archive  *archived // never nil
+	damage   error     // why the archive cannot be read; archive is then the last good one
 	table    table
 }
 
@@ -62,18 +64,21 @@ func Open(dir string, opts Options) (*Aggregator, error) {
 	if dir == "" {
 		return nil, errors.New("aggregate: no directory was named")
 	}
-	a := &Aggregator{opts: opts.withDefaults(), dir: dir}
-	a.table.init(a.opts.ProcessLabel)
-	return a, nil
+	return newAggregator(dir, opts), nil
 }
 
 // FromStore returns a view of one store of this process: the same families in
 // the same form as a directory with its file alone.
 func FromStore(store *mmapstore.Store, opts Options) *Aggregator {
-	a := &Aggregator{opts: opts.withDefaults()}
-	a.table.init(a.opts.ProcessLabel)
+	a := newAggregator("", opts)
 	h := store.Header()
-	a.files = []*file{{name: h.FileName(), reader: store.Reader(), live: true}}
+	a.files = []*file{newFile(h.FileName(), store.Reader())}
+	return a
+}
+
+func newAggregator(dir string, opts Options) *Aggregator {
+	a := &Aggregator{opts: opts.withDefaults(), dir: dir, archive: &archived{Archive: &mmapstore.Archive{}}}
+	a.table.init(a.opts.ProcessLabel)
 	return a
 }
 
@@ -89,16 +94,17 @@ func (a *Aggregator) Gather(ctx context.Context) ([]*metric.Family, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
+	started := time.Now()
 	unlock, err := a.refreshed()
 	if err != nil {
 		return nil, err
 	}
 	defer unlock()
-	a.table.plan(a.files)
+	a.table.plan(a.files, a.archive)
 	a.table.merge(a.files, a.opts.Now().UnixNano())
 	families := a.table.families()
 	if !a.opts.NoSelfMetrics {
-		families = append(families, a.selfMetrics()...)
+		families = append(families, a.selfMetrics(started)...)
 		metric.SortFamilies(families)
 	}
 	return families, nil
@@ -134,8 +140,7 @@ func (a *Aggregator) refreshed() (unlock func(), err error) {
 	return a.mu.Unlock, nil
 }
 
-// refresh follows the reader's steps: list the directory at every scrape, open
-// what is not open, forget what is not listed, ask each lock once, read.
+// refresh reads the directory.
 func (a *Aggregator) refresh() error {
 	if a.closed {
 		return ErrClosed
@@ -151,56 +156,4 @@ func (a *Aggregator) refresh() error {
 		}
 	}
 	return nil
-}
-
-func (a *Aggregator) list() error {
-	entries, err := mmapstore.ScanDir(a.dir)
-	if err != nil {
-		return err
-	}
-	known := make(map[string]*file, len(a.files))
-	for _, f := range a.files {
-		known[f.name] = f
-	}
-	trusted, err := a.trust()
-	if err != nil {
-		return err
-	}
-	files := make([]*file, 0, len(entries))
-	for _, e := range entries {
-		if e.Kind != mmapstore.KindNative {
-			continue
-		}
-		f := known[e.Name]
-		delete(known, e.Name)
-		if f == nil || f.reader == nil {
-			// A file that could not be read is tried again: it may have been mended.
-			f, err = openFile(a.dir, e.Name, mmapstore.ReadOptions{Trusted: trusted, MaxBytes: a.opts.MaxFileBytes})
-			if errors.Is(err, fs.ErrNotExist) {
-				continue // vanished since it was listed
-			}
-			if err != nil {
-				return err
-			}
-		}
-		files = append(files, f)
-	}
-	for _, gone := range known {
-		a.table.forget(gone)
-		gone.close()
-	}
-	a.files = files
-	return nil
-}
-
-// trust returns whose files are read: one's own, the directory owner's, and
-// those of the users that the options name.
-func (a *Aggregator) trust() (func(uid int) bool, error) {
-	uids := append([]int{os.Geteuid()}, a.opts.TrustUIDs...)
-	owner, err := mmapstore.OwnerUID(a.dir)
-	if err != nil {
-		return nil, err
-	}
-	uids = append(uids, owner)
-	return func(uid int) bool { return slices.Contains(uids, uid) }, nil
 }

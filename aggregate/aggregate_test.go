@@ -530,9 +530,10 @@ func TestWipe(t *testing.T) {
 	require.FileExists(t, outside)
 	require.DirExists(t, filepath.Join(dir, "counter_2.db"))
 
-	unlock, err := lockDir(dir)
+	d, unlock, err := lockDir(dir)
 	require.NoError(t, err)
 	_, err = Wipe(dir, true)
 	require.ErrorIs(t, err, ErrBusy)
 	require.NoError(t, unlock())
+	require.NoError(t, d.Close())
 }

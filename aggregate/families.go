@@ -75,54 +75,23 @@ func (s *slot) series(f *family, buckets []metric.Bucket) metric.Series {
 	out := metric.Series{Labels: s.labels}
 	switch f.schema.Type {
 	case metric.Counter:
-		out.Value, out.Created = float64(a.ints)+a.float, time.Unix(0, a.created)
+		out.Value, out.Created = a.counter(), time.Unix(0, a.created)
 	case metric.Summary:
-		out.Count, out.Sum, out.Created = a.ints, a.float, time.Unix(0, a.created)
+		out.Count, out.Sum, out.Created = a.ints, a.sum.round(), time.Unix(0, a.created)
 	case metric.Histogram:
 		metric.CumulateInto(buckets, f.bounds, a.counts)
 		out.Buckets, out.Count = buckets, buckets[len(buckets)-1].Count
-		out.Sum, out.Created = a.float, time.Unix(0, a.created)
+		out.Sum, out.Created = a.sum.round(), time.Unix(0, a.created)
 	case metric.Info:
 		out.Value = 1
 	case metric.StateSet:
 		out.States = make([]metric.State, len(f.schema.States))
+		on := a.state(f.schema)
 		for i, name := range f.schema.States {
-			out.States[i] = metric.State{Name: name, On: uint64(i) == a.ints}
+			out.States[i] = metric.State{Name: name, On: uint64(i) == on}
 		}
 	default:
-		out.Value = a.float
-	}
-	return out
-}
-
-// processLabels returns the value of the process label of each file, unique
-// among living processes: the eldest keeps the plain label, others get a
-// suffix from their incarnation. Among dead processes the newest has the label,
-// unless a living one has it; the others have none.
-func processLabels(files []*file) map[*file]string {
-	byLabel := map[string][]*file{}
-	for _, f := range files {
-		if f.reader != nil {
-			byLabel[f.reader.Header().Label] = append(byLabel[f.reader.Header().Label], f)
-		}
-	}
-	out := make(map[*file]string, len(files))
-	for label, fs := range byLabel {
-		slices.SortStableFunc(fs, func(a, b *file) int { return a.reader.Header().Created.Compare(b.reader.Header().Created) })
-		taken := false
-		for _, f := range fs {
-			switch {
-			case !f.live:
-			case !taken:
-				out[f], taken = label, true
-			default:
-				inc := f.reader.Header().Incarnation.String()
-				out[f] = label + "-" + inc[:4]
-			}
-		}
-		if !taken {
-			out[fs[len(fs)-1]] = label
-		}
+		out.Value = a.gaugeValue(f.schema)
 	}
 	return out
 }

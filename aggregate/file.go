@@ -4,10 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"path/filepath"
 	"sync/atomic"
 	"syscall"
 
+	"github.com/multiprom/multiprom/metric"
 	"github.com/multiprom/multiprom/mmapstore"
 )
 
@@ -52,45 +52,66 @@ func stateOf(err error) FileState {
 // file is one process's file between scrapes.
 type file struct {
 	name   string
-	reader *mmapstore.Reader // nil where the file cannot be opened
+	reader *mmapstore.Reader // nil where the file cannot be opened, and once its process is dead
 	err    error             // why it is left out, or stale
+	header mmapstore.Header
+	known  bool // it was opened once: header is its header
 
 	live   bool // its process holds the lock, and has neither closed nor been marked
 	dead   bool // its lock is free: nothing in it changes any more
 	closed bool
 	marked bool
 
-	// What the last good read took: values[at[i]:] are the words of series[i].
+	// What the last good read took: values hold the words of all series, one
+	// behind the other.
+	families []*metric.Schema
 	series   []mmapstore.SeriesInfo
 	epoch    int
 	values   []uint64
 	spare    []uint64 // the buffer of the read before
-	counters [len(headerCounters)]uint64
+	counters [len(mmapstore.HeaderCounters)]uint64
 	damaged  int
+	unknown  int
+	bytes    int64
 
 	// The table's plan for this file.
+	label     string // the value of the process label, empty where it is not shown
 	steps     []step
 	planEpoch int
-	planLabel string // the process label that the plan was made with
+	planLabel string // the label that the plan was made with
 	conflicts int    // series up to here were counted as conflicts
 }
 
-// headerCounters are the counters that every file carries.
-var headerCounters = [...]mmapstore.Counter{
-	mmapstore.InvalidUpdates, mmapstore.OverflowSeries, mmapstore.FallbackSeries, mmapstore.DiscardedCalls,
+// opener opens files of a directory.
+type opener interface {
+	Open(name string, opts mmapstore.ReadOptions) (*mmapstore.Reader, error)
 }
 
 // openFile opens a file, or remembers why it cannot be opened. The error is
-// one that must fail the scrape: the fault is the system's and may pass.
-func openFile(dir, name string, opts mmapstore.ReadOptions) (*file, error) {
-	r, err := mmapstore.Open(filepath.Join(dir, name), opts)
+// one that must fail the scrape: the fault is the system's and may pass. Of a
+// file whose process is dead it reads all that there is, and keeps neither
+// mapping nor descriptor: a directory may hold more of them than a process may
+// have mappings.
+func openFile(dir opener, name string, opts mmapstore.ReadOptions) (*file, error) {
+	r, err := dir.Open(name, opts)
 	switch {
 	case errors.Is(err, fs.ErrNotExist), isTransient(err):
 		return nil, err
 	case err != nil:
 		return &file{name: name, err: err}, nil
 	}
-	return &file{name: name, reader: r, live: true}, nil
+	f := newFile(name, r)
+	if held, err := r.Locked(); err != nil || held {
+		return f, nil // read asks again
+	}
+	if err := f.read(); err != nil {
+		return nil, errors.Join(err, r.Close())
+	}
+	return f, nil
+}
+
+func newFile(name string, r *mmapstore.Reader) *file {
+	return &file{name: name, reader: r, header: r.Header(), known: true, live: true}
 }
 
 // isTransient reports whether err says that the system is short of something:
@@ -126,7 +147,7 @@ func (f *file) read() error {
 	if !held {
 		// The lock was free before the values were taken: they are final.
 		f.dead = true
-		f.reader.Freeze()
+		return f.close()
 	}
 	return nil
 }
@@ -141,26 +162,16 @@ func (f *file) readOnce() (settled bool, err error) {
 		series := r.Series()
 		values := f.spare[:0]
 		for i := range series {
-			words := series[i].Words
-			if isRecent(series[i].Family) {
-				bits, nanos, ok := mmapstore.LoadRecent(words)
-				if !ok {
-					nanos = 0
-				}
-				values = append(values, bits, uint64(nanos))
-				continue
-			}
-			for j := range words {
-				values = append(values, atomic.LoadUint64(&words[j]))
-			}
+			values = appendValues(values, &series[i])
 		}
 		f.closed, f.marked = r.Closed(), r.Marked()
-		for i, c := range headerCounters {
+		for i, c := range mmapstore.HeaderCounters {
 			f.counters[i] = r.Count(c)
 		}
 		_, f.damaged = r.Damaged()
+		f.unknown = r.Unknown()
 		if settled = r.Unchanged(); settled {
-			f.series, f.epoch = series, r.Epoch()
+			f.families, f.series, f.epoch, f.bytes = r.Families(), series, r.Epoch(), r.Bytes()
 			f.spare, f.values = f.values, values
 		}
 		return nil
@@ -168,9 +179,31 @@ func (f *file) readOnce() (settled bool, err error) {
 	return settled, err
 }
 
+// appendValues takes the words of one series.
+func appendValues(values []uint64, s *mmapstore.SeriesInfo) []uint64 {
+	if isRecent(s.Family) {
+		bits, nanos, ok := mmapstore.LoadRecent(s.Words)
+		if !ok {
+			nanos = 0
+		}
+		return append(values, bits, uint64(nanos))
+	}
+	for j := range s.Words {
+		values = append(values, atomic.LoadUint64(&s.Words[j]))
+	}
+	return values
+}
+
+// close gives back the mapping. What was read stays.
 func (f *file) close() error {
 	if f.reader == nil {
 		return nil
 	}
-	return f.reader.Close()
+	for i := range f.series {
+		f.series[i].Words = nil // they are not mapped any more
+	}
+	f.spare = nil
+	r := f.reader
+	f.reader = nil
+	return r.Close()
 }

@@ -1,7 +1,9 @@
 package aggregate
 
 import (
+	"encoding/binary"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"os"
 	"os/exec"
@@ -89,4 +91,15 @@ func die(t testing.TB, s *mmapstore.Store, dir string) string {
 	path := filepath.Join(dir, filepath.Base(s.Path()))
 	require.NoError(t, os.WriteFile(path, b, 0o600))
 	return path
+}
+
+// setLiveness rewrites the kind of lock in a file's header.
+func setLiveness(t testing.TB, path string, kind mmapstore.Liveness) {
+	t.Helper()
+	const offLiveness, offCRC = 88, 252 // docs/format.md, "File header"
+	b, err := os.ReadFile(path)
+	require.NoError(t, err)
+	binary.LittleEndian.PutUint32(b[offLiveness:], uint32(kind))
+	binary.LittleEndian.PutUint32(b[offCRC:], crc32.Checksum(b[:offCRC], crc32.MakeTable(crc32.Castagnoli)))
+	require.NoError(t, os.WriteFile(path, b, 0o600))
 }

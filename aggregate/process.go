@@ -15,9 +15,11 @@ const (
 	Closed State = "closed" // lives, but has closed its store
 	Marked State = "marked" // lives, but was marked dead by force
 	Dead   State = "dead"
+	// NoStore: lives, and has no file in the directory; see Options.Workers.
+	NoStore State = "nostore"
 )
 
-var processStates = []State{Live, Closed, Marked, Dead}
+var processStates = []State{Live, Closed, Marked, Dead, NoStore}
 
 // Process is the process of one file.
 type Process struct {
@@ -43,17 +45,17 @@ func (a *Aggregator) Processes() ([]Process, error) {
 		return nil, err
 	}
 	defer unlock()
-	labels := processLabels(a.files)
+	nameProcesses(a.files, a.archive)
 	var out []Process
 	for _, f := range a.files {
-		if f.reader == nil {
+		if !f.known {
 			continue
 		}
-		h := f.reader.Header()
+		h := &f.header
 		p := Process{
-			File: f.name, PID: h.PID, Label: labels[f], State: f.state(), Liveness: h.Liveness, Incarnation: h.Incarnation,
+			File: f.name, PID: h.PID, Label: f.label, State: f.state(), Liveness: h.Liveness, Incarnation: h.Incarnation,
 			Created: h.Created, StartTime: h.StartTime, BootID: h.BootID, PIDNamespace: h.PIDNamespace,
-			Series: len(f.series), Bytes: f.reader.Bytes(),
+			Series: len(f.series), Bytes: f.bytes,
 		}
 		if p.Label == "" {
 			p.Label = h.Label // another process has taken it over
@@ -75,14 +77,41 @@ func (f *file) state() State {
 	return Live
 }
 
-// Files returns what became of each native file at the last Gather, in the
-// order of their names.
+// Files returns what became of each native file and of the archive at the last
+// Gather, in the order of their names.
 func (a *Aggregator) Files() []FileStatus {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	out := make([]FileStatus, len(a.files))
-	for i, f := range a.files {
-		out[i] = FileStatus{Name: f.name, State: stateOf(f.err), Err: f.err}
+	return a.fileStatus()
+}
+
+func (a *Aggregator) fileStatus() []FileStatus {
+	out := make([]FileStatus, 0, len(a.files)+1)
+	for _, f := range a.files {
+		out = append(out, FileStatus{Name: f.name, State: stateOf(f.err), Err: f.err})
+	}
+	if a.damage != nil || a.archive.Bytes > 0 {
+		out = append(out, FileStatus{Name: mmapstore.ArchiveName, State: stateOf(a.damage), Err: a.damage})
 	}
 	return out
+}
+
+// storeless returns how many of the workers have no file of their own.
+func (a *Aggregator) storeless() (n int) {
+	if a.opts.Workers == nil {
+		return 0
+	}
+	namespace := mmapstore.CurrentIdentity().PIDNamespace
+	have := map[int]bool{}
+	for _, f := range a.files {
+		if f.known && !f.dead && f.header.PIDNamespace == namespace {
+			have[f.header.PID] = true
+		}
+	}
+	for _, pid := range a.opts.Workers() {
+		if !have[pid] {
+			n++
+		}
+	}
+	return n
 }

@@ -143,6 +143,9 @@ func TestMergeAgainstReference(t *testing.T) {
 				if !live {
 					die(t, proc.Store, dir)
 				}
+				if r.IntN(3) == 0 {
+					fold(t, dir)
+				}
 				if r.IntN(2) == 0 {
 					require.Equal(t, reference(all), gather(t, a)) // a warm plan that grows
 				}

@@ -1,40 +1,60 @@
 package aggregate
 
-import "github.com/multiprom/multiprom/metric"
+import (
+	"time"
+
+	"github.com/multiprom/multiprom/metric"
+	"github.com/multiprom/multiprom/mmapstore"
+)
 
 // selfMetrics returns what the merge says of itself: the table in doc.go.
-func (a *Aggregator) selfMetrics() []*metric.Family {
-	files, processes := map[string]int{}, map[string]int{}
-	var counters [len(headerCounters)]uint64
-	damaged := 0
+func (a *Aggregator) selfMetrics(started time.Time) []*metric.Family {
+	files, processes := map[string]int{}, map[string]int{string(NoStore): a.storeless()}
+	counts := a.archive.Counts
+	damaged, read := 0, len(a.archive.series)
+	for _, f := range a.fileStatus() {
+		files[string(f.State)]++
+	}
 	for _, f := range a.files {
-		files[string(stateOf(f.err))]++
-		if f.reader != nil {
+		if f.known {
 			processes[string(f.state())]++
 		}
 		for i, n := range f.counters {
-			counters[i] += n
+			counts[i] += n
 		}
 		damaged += f.damaged
+		read += len(f.series)
 	}
-	one := func(v float64) []metric.Series { return []metric.Series{{Value: v}} }
+	count := func(which mmapstore.Counter) float64 {
+		for i, c := range mmapstore.HeaderCounters {
+			if c == which {
+				return float64(counts[i])
+			}
+		}
+		return 0
+	}
+	one := func(name string, t metric.Type, v float64, help string) *metric.Family {
+		return &metric.Family{Name: "multiprom_" + name, Type: t, Help: help, Series: []metric.Series{{Value: v}}}
+	}
 	return []*metric.Family{
-		{Name: "multiprom_damaged_records", Type: metric.Gauge, Series: one(float64(damaged)),
-			Help: "Records of readable files that are left out because they are damaged."},
-		{Name: "multiprom_discarded_calls", Type: metric.Counter, Series: one(float64(counters[3])),
-			Help: "Lookups with wrong labels, whose updates went nowhere."},
-		{Name: "multiprom_fallback_series", Type: metric.Gauge, Series: one(float64(counters[2])),
-			Help: "Series that no scrape sees, because their file could not grow."},
+		one("archive_bytes", metric.Gauge, float64(a.archive.Bytes), "Size of the archive of folded processes."),
+		one("damaged_records", metric.Gauge, float64(damaged), "Records of readable files that are left out because they are damaged."),
+		one("discarded_calls", metric.Counter, count(mmapstore.DiscardedCalls), "Lookups with wrong labels, whose updates went nowhere."),
+		one("fallback_series", metric.Counter, count(mmapstore.FallbackSeries), "Series that no scrape sees, because their file could not grow."),
 		{Name: "multiprom_files", Type: metric.Gauge, Series: byState(fileStates, files),
-			Help: "Files in the directory by what became of them."},
-		{Name: "multiprom_invalid_updates", Type: metric.Counter, Series: one(float64(counters[0])),
-			Help: "Updates that were dropped because their value was invalid."},
-		{Name: "multiprom_merge_conflicts", Type: metric.Counter, Series: one(float64(a.table.conflicts)),
-			Help: "Series that were left out because another definition of their name is served."},
-		{Name: "multiprom_overflow_series", Type: metric.Counter, Series: one(float64(counters[1])),
-			Help: "New label sets that went to an overflow series, since their family has reached its limit."},
+			Help: "Files in the directory by what became of them, the archive included."},
+		one("fold_seconds", metric.Counter, a.archive.FoldTime.Seconds(), "Time that folding took."),
+		one("folded_processes", metric.Counter, float64(a.archive.Folded), "Dead processes whose values are in the archive."),
+		one("folds", metric.Counter, float64(a.archive.Folds), "How often dead processes were folded into the archive."),
+		one("invalid_updates", metric.Counter, count(mmapstore.InvalidUpdates), "Updates that were dropped because their value was invalid."),
+		one("merge_conflicts", metric.Counter, float64(a.table.conflicts),
+			"Series that were left out because another definition of their name is served."),
+		one("overflow_series", metric.Counter, count(mmapstore.OverflowSeries),
+			"New label sets that went to an overflow series, since their family has reached its limit."),
 		{Name: "multiprom_processes", Type: metric.Gauge, Series: byState(processStates, processes),
-			Help: "Processes with a readable file, by state."},
+			Help: "Processes with a readable file, and workers without one, by state."},
+		one("read_series", metric.Gauge, float64(read), "Series of the files and the archive that this scrape has merged."),
+		one("scrape_duration_seconds", metric.Gauge, time.Since(started).Seconds(), "Time that reading and merging took for this scrape."),
 	}
 }
 

@@ -17,8 +17,10 @@ type table struct {
 	byName       map[string]*family
 	sorted       []*family          // by name
 	taken        map[string]*family // sample name -> the family that has it
+	clashed      map[string]bool    // names left out, since they share a sample name with another
 	conflicts    uint64             // series ever left out
 	topology     string             // what the definitions were chosen for
+	archive      *archived          // whose series are placed, or nil
 }
 
 // family is one merged family.
@@ -61,6 +63,14 @@ func isRecent(s *metric.Schema) bool {
 	return (s.Type == metric.Gauge || s.Type == metric.StateSet) && s.Mode.Base() == metric.ModeMostRecent
 }
 
+// valueWords returns how many words of a series a file's values hold.
+func valueWords(s *metric.Schema) int {
+	if isRecent(s) {
+		return 2 // value and time
+	}
+	return mmapstore.WordsPerSeries(s)
+}
+
 // perProcess reports whether each process has a series of its own.
 func perProcess(s *metric.Schema) bool {
 	return (s.Type == metric.Gauge || s.Type == metric.StateSet) && s.Mode.Base() == metric.ModeAll
@@ -71,22 +81,26 @@ func compatible(a, b *metric.Schema) bool {
 	return a.Type == b.Type && a.Mode == b.Mode && (a.Type != metric.StateSet || slices.Equal(a.States, b.States))
 }
 
-// plan brings the table up to date with what the files hold now.
-func (t *table) plan(files []*file) {
-	labels := processLabels(files)
-	if top := topology(files); top != t.topology {
+// plan brings the table up to date with what the files and the archive hold now.
+func (t *table) plan(files []*file, arc *archived) {
+	nameProcesses(files, arc)
+	if top := topology(files, arc); top != t.topology {
 		t.topology = top
-		t.choose(files)
+		t.choose(files, arc)
 	}
 	for _, f := range files {
-		if f.planEpoch != f.epoch || f.planLabel != labels[f] {
+		if f.planEpoch != f.epoch || f.planLabel != f.label {
 			t.forget(f)
 			if f.planEpoch != f.epoch {
 				f.conflicts = 0
 			}
-			f.planEpoch, f.planLabel = f.epoch, labels[f]
+			f.planEpoch, f.planLabel = f.epoch, f.label
 		}
 		t.extend(f)
+	}
+	if t.archive != arc {
+		t.forgetArchive()
+		t.placeArchive(arc)
 	}
 	for _, fam := range t.byName {
 		for key, s := range fam.series {
@@ -100,89 +114,109 @@ func (t *table) plan(files []*file) {
 
 // topology describes which definitions which processes have. While it is the
 // same, the choice of definitions stands.
-func topology(files []*file) string {
+func topology(files []*file, arc *archived) string {
 	var b strings.Builder
+	fmt.Fprintf(&b, "%v\n", arc.ArchiveVersion)
 	for _, f := range files {
-		if f.reader != nil {
-			fmt.Fprintf(&b, "%s %t %d %d\n", f.name, f.live, f.epoch, len(f.reader.Families()))
+		if f.known {
+			fmt.Fprintf(&b, "%s %t %d %d\n", f.name, f.live, f.epoch, len(f.families))
 		}
 	}
 	return b.String()
 }
 
-// candidate is a definition with the newest process that has it.
-type candidate struct {
-	schema    *metric.Schema
-	newest    int64
-	live      bool
-	incumbent bool
+// definition is one of the definitions of a name, with the processes that have it.
+type definition struct {
+	schema *metric.Schema // the newest process's, whose help is served
+	first  int64          // when the first process that had it opened its file
+	newest int64          // when the newest did
+	live   bool           // a living process has it
+	bounds []float64      // of a histogram: the union
 }
 
-// choose decides for every name which definition is served: the one that is
-// served already while a living process has it, else the newest process's.
-// Files whose plan was made for another choice are planned anew.
-func (t *table) choose(files []*file) {
-	byName := map[string][]*candidate{}
+// choose decides for every name which definition is served: where living
+// processes have several, the one that was seen first, so that a canary does
+// not blank a metric; where none lives, the newest. The choice follows from the
+// files alone: every reader makes the same, before and after folding.
+func (t *table) choose(files []*file, arc *archived) {
+	byName := map[string][]*definition{}
 	for _, f := range files {
-		if f.reader == nil {
-			continue
-		}
-		created := f.reader.Header().Created.UnixNano()
-		for _, schema := range f.reader.Families() {
-			t.offer(byName, schema, created, f.live)
+		created := f.header.Created.UnixNano()
+		for _, schema := range f.families {
+			offer(byName, definition{schema: schema, first: created, newest: created, live: f.live})
 		}
 	}
-	var chosen []*candidate
-	for _, cs := range byName {
-		slices.SortStableFunc(cs, func(a, b *candidate) int {
-			return cmp.Or(
-				compareBool(b.incumbent && b.live, a.incumbent && a.live),
-				compareBool(b.live, a.live),
-				compareBool(b.incumbent, a.incumbent),
-				cmp.Compare(b.newest, a.newest))
-		})
-		chosen = append(chosen, cs[0])
+	for i := range arc.Families {
+		f := &arc.Families[i]
+		offer(byName, definition{schema: f.Schema, first: f.First, newest: f.Newest})
 	}
-	// Incumbents keep their names; else the alphabet decides.
-	slices.SortFunc(chosen, func(a, b *candidate) int {
-		return cmp.Or(compareBool(b.incumbent, a.incumbent), strings.Compare(a.schema.Name, b.schema.Name))
-	})
+	var chosen []*definition
+	for _, ds := range byName {
+		chosen = append(chosen, slices.MinFunc(ds, (*definition).compare))
+	}
+	// Of two names that share a sample name, one is served.
+	slices.SortFunc(chosen, (*definition).compare)
 	t.install(files, chosen)
 }
 
-func (t *table) offer(byName map[string][]*candidate, schema *metric.Schema, created int64, live bool) {
-	for _, c := range byName[schema.Name] {
-		if compatible(c.schema, schema) {
-			c.live = c.live || live
-			if created > c.newest {
-				c.newest, c.schema = created, schema // the newest one's help
-			}
+// compare orders definitions by who is served first.
+func (d *definition) compare(o *definition) int {
+	age := cmp.Compare(o.newest, d.newest)
+	if d.live && o.live {
+		age = cmp.Compare(d.first, o.first)
+	}
+	return cmp.Or(compareBool(o.live, d.live), age, strings.Compare(d.schema.Name, o.schema.Name),
+		cmp.Compare(d.schema.Type, o.schema.Type), cmp.Compare(d.schema.Mode, o.schema.Mode))
+}
+
+// offer adds a definition to those of its name.
+func offer(byName map[string][]*definition, d definition) {
+	d.bounds = d.schema.Bounds
+	for _, o := range byName[d.schema.Name] {
+		if compatible(o.schema, d.schema) {
+			o.include(d)
 			return
 		}
 	}
-	fam := t.byName[schema.Name]
-	byName[schema.Name] = append(byName[schema.Name], &candidate{
-		schema: schema, newest: created, live: live, incumbent: fam != nil && compatible(fam.schema, schema),
-	})
+	byName[d.schema.Name] = append(byName[d.schema.Name], &d)
+}
+
+// include adds the processes of a compatible definition.
+func (d *definition) include(o definition) {
+	d.first = min(d.first, o.first)
+	if o.newest > d.newest {
+		d.newest, d.schema = o.newest, o.schema
+	}
+	d.live = d.live || o.live
+	if !slices.Equal(d.bounds, o.bounds) {
+		d.bounds = union(d.bounds, o.bounds)
+	}
+}
+
+// union returns the bucket bounds of both.
+func union(a, b []float64) []float64 {
+	all := append(slices.Clone(a), b...)
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 // install makes the chosen definitions the table's.
-func (t *table) install(files []*file, chosen []*candidate) {
-	old := t.byName
-	t.byName, t.taken, t.sorted = map[string]*family{}, map[string]*family{}, nil
+func (t *table) install(files []*file, chosen []*definition) {
+	old, clashed := t.byName, t.clashed
+	t.byName, t.taken, t.clashed, t.sorted = map[string]*family{}, map[string]*family{}, map[string]bool{}, nil
 	changed := false
-	for _, c := range chosen {
-		names := metric.SampleNames(c.schema.Name, c.schema.Type)
+	for _, d := range chosen {
+		names := metric.SampleNames(d.schema.Name, d.schema.Type)
 		if slices.ContainsFunc(names, func(n string) bool { return t.taken[n] != nil }) {
-			continue // shares a sample name with another family: left out
+			t.clashed[d.schema.Name] = true
+			continue
 		}
-		bounds := unionBounds(files, c.schema)
-		fam := old[c.schema.Name]
-		if fam == nil || !compatible(fam.schema, c.schema) || !slices.Equal(fam.bounds, bounds) {
-			changed = changed || fam != nil
-			fam = &family{name: c.schema.Name, series: map[string]*slot{}, bounds: bounds}
+		fam := old[d.schema.Name]
+		if fam == nil || !compatible(fam.schema, d.schema) || !slices.Equal(fam.bounds, d.bounds) {
+			changed = changed || fam != nil || clashed[d.schema.Name]
+			fam = &family{name: d.schema.Name, series: map[string]*slot{}, bounds: d.bounds}
 		}
-		fam.schema = c.schema
+		fam.schema = d.schema
 		t.byName[fam.name] = fam
 		for _, n := range names {
 			t.taken[n] = fam
@@ -195,27 +229,68 @@ func (t *table) install(files []*file, chosen []*candidate) {
 		for _, f := range files {
 			t.forget(f)
 		}
+		t.forgetArchive()
 	}
 }
 
-// unionBounds returns the bucket bounds of all files for one histogram.
-func unionBounds(files []*file, schema *metric.Schema) []float64 {
-	if schema.Type != metric.Histogram {
-		return nil
+// forgetArchive takes the archive's series out of the table.
+func (t *table) forgetArchive() {
+	if t.archive == nil {
+		return
 	}
-	var all []float64
-	for _, f := range files {
-		if f.reader == nil {
+	for i := range t.archive.series {
+		if s := &t.archive.series[i]; s.slot != nil {
+			s.slot.refs--
+			s.slot = nil
+		}
+	}
+	t.archive = nil
+}
+
+// placeArchive leads the archive's series to their slots. Those of a
+// definition that is not served stay in the archive.
+func (t *table) placeArchive(arc *archived) {
+	t.archive = arc
+	for i := range arc.series {
+		s := &arc.series[i]
+		fam := t.byName[s.schema.Name]
+		if fam == nil || !compatible(fam.schema, s.schema) {
 			continue
 		}
-		for _, s := range f.reader.Families() {
-			if s.Name == schema.Name && s.Type == schema.Type {
-				all = append(all, s.Bounds...)
+		labels := s.labels
+		if s.process >= 0 {
+			labels = t.withProcess(labels, arc.Processes[s.process].Label)
+		}
+		s.slot = fam.slot(labels)
+		s.slot.refs++
+		s.bucket = nil
+		if s.schema.Type == metric.Histogram && !slices.Equal(s.schema.Bounds, fam.bounds) {
+			s.bucket = placeBuckets(s.schema.Bounds, fam.bounds)
+		}
+	}
+}
+
+// merge adds up the values of the archive and of all files.
+func (t *table) merge(files []*file, now int64) {
+	for _, fam := range t.byName {
+		for _, s := range fam.series {
+			s.acc.reset()
+		}
+	}
+	for i := range t.archive.series {
+		s := &t.archive.series[i]
+		if s.slot != nil && (s.process < 0 || t.archive.shown[s.process]) {
+			s.slot.acc.join(s.schema, &s.acc, s.bucket, now)
+		}
+	}
+	for _, f := range files {
+		from := source{live: f.live, created: f.header.Created.UnixNano(), now: now}
+		for i := range f.steps {
+			if st := &f.steps[i]; st.slot != nil {
+				st.slot.acc.add(st.schema, f.values[st.at:st.at+st.n], st.bucket, st.created, from)
 			}
 		}
 	}
-	slices.Sort(all)
-	return slices.Compact(all)
 }
 
 // forget takes a file's steps out of the table.
@@ -236,10 +311,7 @@ func (t *table) extend(f *file) {
 	}
 	for i := len(f.steps); i < len(f.series); i++ {
 		schema := f.series[i].Family
-		st := step{schema: schema, at: at, n: len(f.series[i].Words)}
-		if isRecent(schema) {
-			st.n = 2 // value and time
-		}
+		st := step{schema: schema, at: at, n: valueWords(schema)}
 		at += st.n
 		fam := t.byName[schema.Name]
 		switch {

@@ -4,11 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
-	"path/filepath"
 	"strings"
-
-	"github.com/gofrs/flock"
 
 	"github.com/multiprom/multiprom/mmapstore"
 )
@@ -30,68 +26,97 @@ func (e *InUseError) Error() string {
 // Is reports whether target is ErrInUse.
 func (e *InUseError) Is(target error) bool { return target == ErrInUse }
 
-// ErrBusy: somebody else wipes or folds the directory at this moment.
-var ErrBusy = errors.New("the directory is locked by another wipe or fold")
-
-// Wipe removes the files of dead processes from dir, and returns their names:
-// their counts leave the merged view. Where a process lives it removes
-// nothing and returns an *InUseError, unless force is set; then it leaves the
-// living ones' files alone and removes the rest. A file without liveness
-// counts as living until it is marked dead.
+// Wipe discards what dead processes have counted, in their files and in the
+// archive, and returns the names of the files that it removed or emptied. Where
+// a process lives it changes nothing and returns an *InUseError, unless force
+// is set; then it leaves the living ones' files alone and wipes the rest. A file
+// without liveness counts as living until it is marked dead.
 //
-// Only regular files under names that the format knows are removed, never
-// through a symbolic link, never in a directory below.
+// It is a fold that keeps no value: readers see all of it or nothing. An empty
+// archive stays. Only regular files under names that the format knows are
+// removed, never through a symbolic link, never in a directory below.
 func Wipe(dir string, force bool) (removed []string, err error) {
-	unlock, err := lockDir(dir)
+	f, err := newFolder(dir, FoldOptions{})
 	if err != nil {
 		return nil, fmt.Errorf("aggregate: wipe: %w", err)
 	}
-	defer func() { err = errors.Join(err, unlock()) }()
-	entries, err := mmapstore.ScanDir(dir)
+	err = errors.Join(f.wipe(force), f.close())
+	removed = append(f.result.Folded, f.result.Removed...)
 	if err != nil {
-		return nil, fmt.Errorf("aggregate: wipe: %w", err)
-	}
-	var doomed, living []string
-	for _, e := range entries {
-		if e.Kind == mmapstore.KindOther {
-			continue
-		}
-		info, err := os.Lstat(filepath.Join(dir, e.Name))
-		if err != nil || !info.Mode().IsRegular() {
-			continue
-		}
-		alive, err := mmapstore.InUse(filepath.Join(dir, e.Name))
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return nil, fmt.Errorf("aggregate: wipe: %w", err)
-		}
-		if alive {
-			living = append(living, e.Name)
-		} else {
-			doomed = append(doomed, e.Name)
-		}
-	}
-	if len(living) > 0 && !force {
-		return nil, &InUseError{Dir: dir, Files: living}
-	}
-	for _, name := range doomed {
-		if err := os.Remove(filepath.Join(dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return removed, fmt.Errorf("aggregate: wipe: %w", err)
-		}
-		removed = append(removed, name)
+		return removed, fmt.Errorf("aggregate: wipe: %w", err)
 	}
 	return removed, nil
 }
 
-// lockDir takes the lock under which files are removed.
-// The kernel drops it when the process ends.
-func lockDir(dir string) (unlock func() error, err error) {
-	l := flock.New(dirLockPath(dir), flock.SetFlag(dirLockFlag))
-	ok, err := l.TryLock()
+func (f *folder) wipe(force bool) error {
+	entries, err := f.dir.Entries()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if !ok {
-		return nil, fmt.Errorf("%w: %s", ErrBusy, dir)
+	for _, e := range entries {
+		if err := f.condemn(e); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
 	}
-	return l.Unlock, nil
+	if len(f.living) > 0 && !force {
+		return &InUseError{Dir: f.dir.Path(), Files: f.living}
+	}
+	if err := f.dir.RemoveStaged(); err != nil {
+		return err
+	}
+	empty := false
+	if f.old, err = f.dir.ReadArchive(f.read); err != nil {
+		f.old = &mmapstore.Archive{} // a new archive with an id of its own takes its place
+	} else {
+		empty = len(f.old.Families) == 0
+	}
+	if len(f.dead) > 0 || !empty {
+		if err := f.write(&mmapstore.Archive{Epoch: f.old.Epoch + 1}); err != nil {
+			return err
+		}
+	}
+	if !empty {
+		f.result.Removed = append(f.result.Removed, mmapstore.ArchiveName)
+	}
+	f.removeTrash()
+	for _, left := range f.result.Left {
+		err = errors.Join(err, left.Reason)
+	}
+	return err
+}
+
+// condemn sorts a file into the living, the dead, and what is only removed.
+func (f *folder) condemn(e mmapstore.Entry) error {
+	if e.Kind == mmapstore.KindOther || e.Kind == mmapstore.KindArchive {
+		return nil
+	}
+	held, err := f.dir.Locked(e.Name)
+	switch {
+	case errors.Is(err, mmapstore.ErrNotTrusted):
+		return nil // not a regular file
+	case err != nil:
+		return err
+	case held:
+		f.living = append(f.living, e.Name)
+		return nil
+	case e.Kind != mmapstore.KindNative:
+		f.trash = append(f.trash, e.Name)
+		return nil
+	}
+	file, err := openFile(f.dir, e.Name, f.read)
+	if err != nil {
+		return err
+	}
+	defer file.close()
+	if err := file.read(); err != nil {
+		return err
+	}
+	if file.known && !file.dead && file.err == nil && !file.marked && !file.closed {
+		f.living = append(f.living, e.Name)
+		return nil
+	}
+	// Nothing is counted for a file that cannot be read, but that it is gone.
+	f.dead = append(f.dead, e.Incarnation)
+	f.result.Folded = append(f.result.Folded, e.Name)
+	return nil
 }

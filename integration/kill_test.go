@@ -225,7 +225,7 @@ func TestFullFilesystem(t *testing.T) {
 					require.EqualValues(t, 3, v, key)
 				}
 			}
-			require.EqualValues(t, 60_000-n, got["multiprom_fallback_series"], "the loss is visible")
+			require.EqualValues(t, 60_000-n, got["multiprom_fallback_series_total"], "the loss is visible")
 			h.kill()
 			require.NoError(t, a.Close())
 		})

@@ -19,11 +19,11 @@ func Create(dir string, opts Options) (*Store, error) {
 	if !littleEndian {
 		return nil, fmt.Errorf("mmapstore: mapped files need a little-endian machine: %w", errors.ErrUnsupported)
 	}
-	d, err := openDir(dir)
+	d, err := OpenDir(dir)
 	if err != nil {
 		return nil, fmt.Errorf("mmapstore: open directory: %w", err)
 	}
-	defer d.close()
+	defer d.Close()
 	// A taken or swept temporary name costs another try under a new
 	// incarnation; more than a few mean that something else is wrong.
 	for range 8 {
@@ -41,7 +41,7 @@ func Create(dir string, opts Options) (*Store, error) {
 // errSwept: a sweeper took the temporary file before it was locked or renamed.
 var errSwept = errors.New("temporary file was swept")
 
-func create(d *directory, opts Options) (_ *Store, err error) {
+func create(d *Dir, opts Options) (_ *Store, err error) {
 	h := opts.header()
 	f, err := d.create(h.tempName(), opts.Mode)
 	if err != nil {
@@ -56,7 +56,7 @@ func create(d *directory, opts Options) (_ *Store, err error) {
 	if err := lockFile(f); err != nil {
 		return nil, err
 	}
-	b := newFileBacking(f, d.join(h.FileName()), opts.MaxBytes)
+	b := newFileBacking(f, d.Join(h.FileName()), opts.MaxBytes)
 	s := &Store{backing: b, path: b.path, opts: opts}
 	first, err := b.extend()
 	if err != nil {

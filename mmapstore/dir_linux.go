@@ -2,58 +2,122 @@ package mmapstore
 
 import (
 	"errors"
+	"fmt"
 	"os"
-	"path/filepath"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// directory is an open directory: every operation goes through its
-// descriptor, so that a renamed or replaced path cannot split a sequence.
-type directory struct {
-	path string
-	fd   int
+// dir is a directory's descriptor.
+type dir struct{ f *os.File }
+
+func openDir(path string) (dir, error) {
+	f, err := os.OpenFile(path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	return dir{f}, err
 }
 
-func openDir(path string) (*directory, error) {
-	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return nil, &os.PathError{Op: "open", Path: path, Err: err}
+func (d *dir) close() error { return d.f.Close() }
+
+func (d *dir) fd() int { return int(d.f.Fd()) }
+
+func (d *dir) join(name string) string { return d.f.Name() + "/" + name }
+
+// Stat returns what the directory is.
+func (d *dir) Stat() (os.FileInfo, error) { return d.f.Stat() }
+
+func (d *dir) names() ([]string, error) {
+	if _, err := d.f.Seek(0, 0); err != nil {
+		return nil, err
 	}
-	return &directory{path, fd}, nil
+	return d.f.Readdirnames(-1)
 }
 
-func (d *directory) close() error { return unix.Close(d.fd) }
-
-func (d *directory) join(name string) string { return filepath.Join(d.path, name) }
-
-func (d *directory) openat(name string, flags int, mode os.FileMode) (*os.File, error) {
-	fd, err := unix.Openat(d.fd, name, flags|unix.O_CLOEXEC|unix.O_NOFOLLOW|unix.O_NONBLOCK, uint32(mode.Perm()))
+func (d *dir) openat(name string, flags int, mode os.FileMode) (*os.File, error) {
+	fd, err := unix.Openat(d.fd(), name, flags|unix.O_CLOEXEC|unix.O_NOFOLLOW|unix.O_NONBLOCK, uint32(mode.Perm()))
 	if err != nil {
 		return nil, &os.PathError{Op: "open", Path: d.join(name), Err: err}
 	}
 	return os.NewFile(uintptr(fd), d.join(name)), nil
 }
 
-func (d *directory) create(name string, mode os.FileMode) (*os.File, error) {
+func (d *dir) create(name string, mode os.FileMode) (*os.File, error) {
 	return d.openat(name, unix.O_RDWR|unix.O_CREAT|unix.O_EXCL, mode)
 }
 
-func (d *directory) open(name string) (*os.File, error) { return d.openat(name, unix.O_RDONLY, 0) }
+func (d *dir) open(name string) (*os.File, error) { return d.openat(name, unix.O_RDONLY, 0) }
+
+func (d *dir) lstat(name string) (st unix.Stat_t, err error) {
+	if err := unix.Fstatat(d.fd(), name, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
+		return st, &os.PathError{Op: "lstat", Path: d.join(name), Err: err}
+	}
+	return st, nil
+}
+
+// openRegular opens nothing but a regular file: opening a device or a FIFO can
+// have effects of its own.
+func (d *dir) openRegular(name string) (*os.File, error) {
+	st, err := d.lstat(name)
+	if err != nil {
+		return nil, err
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFREG {
+		return nil, fmt.Errorf("%w: %s is not a regular file", ErrNotTrusted, d.join(name))
+	}
+	return d.open(name)
+}
 
 // rename never replaces a file. Filesystems without RENAME_NOREPLACE get a
 // link and an unlink, which do not either.
-func (d *directory) rename(from, to string) error {
-	err := unix.Renameat2(d.fd, from, d.fd, to, unix.RENAME_NOREPLACE)
+func (d *dir) rename(from, to string) error {
+	err := unix.Renameat2(d.fd(), from, d.fd(), to, unix.RENAME_NOREPLACE)
 	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) {
-		if err = unix.Linkat(d.fd, from, d.fd, to, 0); err == nil {
-			err = unix.Unlinkat(d.fd, from, 0)
+		if err = unix.Linkat(d.fd(), from, d.fd(), to, 0); err == nil {
+			err = unix.Unlinkat(d.fd(), from, 0)
 		}
 	}
-	if err != nil {
-		return &os.LinkError{Op: "rename", Old: d.join(from), New: d.join(to), Err: err}
+	return d.linkError("rename", from, to, err)
+}
+
+// replace renames over an existing file.
+func (d *dir) replace(from, to string) error {
+	return d.linkError("rename", from, to, unix.Renameat(d.fd(), from, d.fd(), to))
+}
+
+func (d *dir) linkError(op, from, to string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &os.LinkError{Op: op, Old: d.join(from), New: d.join(to), Err: err}
+}
+
+func (d *dir) remove(name string) error {
+	if err := unix.Unlinkat(d.fd(), name, 0); err != nil {
+		return &os.PathError{Op: "unlink", Path: d.join(name), Err: err}
 	}
 	return nil
 }
 
-func (d *directory) remove(name string) error { return unix.Unlinkat(d.fd, name, 0) }
+// sync makes renames durable, where the directory is on a disk.
+func (d *dir) sync() error {
+	if d.inMemory() {
+		return nil
+	}
+	return d.f.Sync()
+}
+
+func (d *dir) inMemory() bool {
+	var st unix.Statfs_t
+	err := unix.Fstatfs(d.fd(), &st)
+	return err == nil && (uint32(st.Type) == unix.TMPFS_MAGIC || uint32(st.Type) == unix.RAMFS_MAGIC)
+}
+
+// Touch sets a file's time to now where it is older than an hour: stores to
+// mapped pages do not, and cleaners such as systemd-tmpfiles go by it.
+func (d *dir) Touch(name string, now time.Time) error {
+	st, err := d.lstat(name)
+	if err != nil || now.Sub(time.Unix(st.Mtim.Unix())) < time.Hour {
+		return err
+	}
+	return os.NewSyscallError("utimensat", unix.UtimesNanoAt(d.fd(), name, nil, unix.AT_SYMLINK_NOFOLLOW))
+}

@@ -3,6 +3,7 @@ package mmapstore
 import (
 	"errors"
 	"fmt"
+	"syscall"
 )
 
 // Errors of opening a file for reading: what the file is.
@@ -44,3 +45,11 @@ func (e *CorruptionError) Error() string {
 
 // Is reports whether target is ErrCorrupt.
 func (e *CorruptionError) Is(target error) bool { return target == ErrCorrupt }
+
+// fullError marks the errors of writing that say that there is no room.
+func fullError(err error) error {
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG) {
+		return fmt.Errorf("%w: %w", ErrFull, err)
+	}
+	return err
+}

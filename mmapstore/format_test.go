@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestFormatPage holds docs/format.md and format.go together: each offset in
+// TestFormatPage holds docs/format.md and the code together: each offset in
 // a table of the page is the constant of that name, and none is missing.
 func TestFormatPage(t *testing.T) {
 	page, err := os.ReadFile("../docs/format.md")
@@ -26,18 +26,25 @@ func TestFormatPage(t *testing.T) {
 		documented[m[2]] = n
 	}
 	require.Equal(t, constants(t), documented)
-	for _, want := range []string{"0x7FF86D756E736574", "65536 bytes", "0x0A0B0C0D", `\x89MPM\r\n\x1a\n`} {
+	for _, want := range []string{"0x7FF86D756E736574", "65536 bytes", "0x0A0B0C0D", `\x89MPM\r\n\x1a\n`, `\x89MPA\r\n\x1a\n`} {
 		require.Contains(t, string(page), want)
 	}
 	require.Equal(t, uint64(0x7FF86D756E736574), uint64(UnsetBits))
 	require.EqualValues(t, 65536, BlockSize)
 }
 
-// constants returns the constants off… of format.go.
+// constants returns the constants off… of the two formats.
 func constants(t *testing.T) map[string]int {
-	file, err := goparser.ParseFile(token.NewFileSet(), "format.go", nil, 0)
-	require.NoError(t, err)
 	out := map[string]int{}
+	for _, source := range []string{"format.go", "archive_codec.go"} {
+		collect(t, source, out)
+	}
+	return out
+}
+
+func collect(t *testing.T, source string, out map[string]int) {
+	file, err := goparser.ParseFile(token.NewFileSet(), source, nil, 0)
+	require.NoError(t, err)
 	ast.Inspect(file, func(n ast.Node) bool {
 		spec, ok := n.(*ast.ValueSpec)
 		if !ok || len(spec.Values) != 1 || !strings.HasPrefix(spec.Names[0].Name, "off") {
@@ -50,7 +57,6 @@ func constants(t *testing.T) map[string]int {
 		out[spec.Names[0].Name] = v
 		return true
 	})
-	return out
 }
 
 func TestFileName(t *testing.T) {

@@ -48,3 +48,6 @@ func probeOwnLock(_ *os.File, reopen func() (*os.File, error)) (Liveness, error)
 
 // systemLiveness is the kind of lock that lockFile takes.
 const systemLiveness = LivenessFlock
+
+// locksWork: there is no list of filesystems for this system.
+func locksWork(*os.File) bool { return true }

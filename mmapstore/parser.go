@@ -200,9 +200,13 @@ func (p *parser) oneSeries(rec []byte, offset int64) error {
 	if err != nil {
 		return err
 	}
-	p.series = append(p.series, SeriesInfo{
+	info := SeriesInfo{
 		Family: schema, Values: r.values, Extra: r.extra, Created: time.Unix(0, r.created), Offset: offset, Words: w,
-	})
+	}
+	if len(r.extra) > 0 && !ascending(info.Labels()) {
+		return fmt.Errorf("a series of %s has a label twice", schema.Name)
+	}
+	p.series = append(p.series, info)
 	return nil
 }
 

@@ -50,7 +50,6 @@ type source interface {
 	// blocks returns the first n blocks; they stay valid until close.
 	blocks(n int) ([][]byte, error)
 	locked(kind Liveness) (bool, error)
-	freeze()
 	close() error
 }
 
@@ -105,7 +104,7 @@ func open(f *os.File, path string, opts ReadOptions) (*Reader, error) {
 	case size < BlockSize:
 		return nil, &CorruptionError{Path: path, Offset: size, Reason: "the file ends within its first block"}
 	}
-	src := &mappedFile{f: f, path: path, ext: extents{f: f, prot: mmap.RDONLY}}
+	src := &mappedFile{f: f, path: path, ext: extents{f: f, prot: mmap.RDONLY}, locks: locksWork(f)}
 	r := newReader(h, path, src)
 	if r.blocks, err = src.blocks(1); err != nil {
 		return nil, err
@@ -231,25 +230,19 @@ func (r *Reader) Bytes() int64 { return int64(len(r.blocks)) << blockShift }
 // Where the header says that there is no lock, the answer is yes.
 func (r *Reader) Locked() (bool, error) { return r.src.locked(r.header.Liveness) }
 
-// Freeze gives back the file's descriptor once the writer is dead: what is
-// mapped stays readable and Locked answers no.
-func (r *Reader) Freeze() { r.src.freeze() }
-
 // Close gives back the mapping and the descriptor. Words must not be used any more.
 func (r *Reader) Close() error { return r.src.close() }
 
 // mappedFile is the source of Open.
 type mappedFile struct {
-	f    *os.File // nil once frozen
-	path string
-	ext  extents
-	list [][]byte
+	f     *os.File
+	path  string
+	ext   extents
+	list  [][]byte
+	locks bool // the filesystem, as it is mounted here, shows the writer's lock
 }
 
 func (m *mappedFile) blocks(n int) ([][]byte, error) {
-	if m.f == nil {
-		return m.list, nil // a dead writer publishes nothing more
-	}
 	info, err := m.f.Stat()
 	if err != nil {
 		return nil, err
@@ -270,23 +263,15 @@ func (m *mappedFile) blocks(n int) ([][]byte, error) {
 }
 
 func (m *mappedFile) locked(kind Liveness) (bool, error) {
-	if m.f == nil {
-		return false, nil
+	if !m.locks {
+		return true, nil // "free" would say nothing
 	}
 	return lockHeld(m.f, kind)
 }
 
-func (m *mappedFile) freeze() {
-	if m.f != nil {
-		m.f.Close()
-		m.f = nil
-	}
-}
-
 func (m *mappedFile) close() error {
-	m.freeze()
 	m.list = nil
-	return m.ext.unmap()
+	return errors.Join(m.ext.unmap(), m.f.Close())
 }
 
 // memory is the source of Store.Reader.
@@ -299,5 +284,4 @@ func (m *memory) blocks(int) ([][]byte, error) {
 }
 
 func (m *memory) locked(Liveness) (bool, error) { return true, nil }
-func (m *memory) freeze()                       {}
 func (m *memory) close() error                  { return nil }

@@ -1,10 +1,6 @@
 package mmapstore
 
-import (
-	"os"
-	"slices"
-	"strings"
-)
+import "strings"
 
 // FileKind is what the name of a file in the directory says that it is.
 type FileKind uint8
@@ -38,30 +34,12 @@ type Entry struct {
 
 // ScanDir lists dir in bytewise order of the names. It opens no file.
 func ScanDir(dir string) ([]Entry, error) {
-	d, err := os.Open(dir)
+	d, err := OpenDir(dir)
 	if err != nil {
 		return nil, err
 	}
 	defer d.Close()
-	names, err := d.Readdirnames(-1)
-	if err != nil {
-		return nil, err
-	}
-	slices.Sort(names)
-	entries := make([]Entry, len(names))
-	for i, n := range names {
-		entries[i] = classify(n)
-	}
-	return entries, nil
-}
-
-// OwnerUID returns the uid of the user who owns dir.
-func OwnerUID(dir string) (int, error) {
-	info, err := os.Stat(dir)
-	if err != nil {
-		return 0, err
-	}
-	return ownerUID(info), nil
+	return d.Entries()
 }
 
 func classify(name string) Entry {

@@ -87,25 +87,3 @@ func MarkDead(path string) error {
 	_, err = f.WriteAt(le.AppendUint64(nil, 1), offMarked)
 	return err
 }
-
-// InUse reports whether a living process holds the file: its lock is held, or
-// it is a sound file without liveness that was not marked dead. Files that are
-// not native ones, temporary ones included, are in use while locked.
-func InUse(path string) (bool, error) {
-	f, err := openRegular(path)
-	if err != nil {
-		return false, err
-	}
-	defer f.Close()
-	if held, err := lockHeld(f, systemLiveness); err != nil || held {
-		return held, err
-	}
-	r, err := Open(path, ReadOptions{})
-	if err != nil {
-		return false, nil // damaged, foreign, or not native: nobody's
-	}
-	defer r.Close()
-	marked := false
-	err = Guard(path, func() error { marked = r.Marked() || r.Closed(); return nil })
-	return err == nil && !marked && r.Header().Liveness == LivenessNone, nil
-}

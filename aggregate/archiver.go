@@ -1,0 +1,246 @@
+package aggregate
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/multiprom/multiprom/metric"
+	"github.com/multiprom/multiprom/mmapstore"
+)
+
+// archiver adds dead processes to an archive. Unlike the table it keeps every
+// definition of a name: which of them is served is the reader's choice.
+type archiver struct {
+	old       *mmapstore.Archive
+	counts    [len(mmapstore.HeaderCounters)]uint64
+	byName    map[string][]*archiveFamily
+	families  []*archiveFamily           // in the order of their first appearance
+	processes map[string]*archiveProcess // by label
+}
+
+type archiveFamily struct {
+	definition
+	byKey  map[string]*archiveSeries
+	series []*archiveSeries // in the order of their first appearance
+}
+
+type archiveSeries struct {
+	labels  metric.Labels
+	process *archiveProcess // nil where it is of no single one
+	acc     accumulator
+}
+
+type archiveProcess struct {
+	mmapstore.ArchivedProcess
+	gone  bool // a newer process has its label, or there are too many
+	index int  // in the new archive
+}
+
+// newArchiver begins with what is in the archive already.
+func newArchiver(old *mmapstore.Archive) (*archiver, error) {
+	arc, err := newArchived(old)
+	if err != nil {
+		return nil, err
+	}
+	a := &archiver{old: old, counts: old.Counts, byName: map[string][]*archiveFamily{}, processes: map[string]*archiveProcess{}}
+	processes := make([]*archiveProcess, len(old.Processes))
+	for i, p := range old.Processes {
+		processes[i] = &archiveProcess{ArchivedProcess: p}
+		a.processes[p.Label] = processes[i]
+	}
+	for i := range old.Families {
+		f := &old.Families[i]
+		a.family(definition{schema: f.Schema, first: f.First, newest: f.Newest, bounds: f.Schema.Bounds})
+	}
+	for i := range arc.series {
+		s := &arc.series[i]
+		var p *archiveProcess
+		if s.process >= 0 {
+			p = processes[s.process]
+		}
+		a.lookup(s.schema).at(s.labels, p).acc.join(s.schema, &s.acc, nil, s.acc.nanos)
+	}
+	return a, nil
+}
+
+func (a *archiver) lookup(s *metric.Schema) *archiveFamily {
+	for _, f := range a.byName[s.Name] {
+		if compatible(f.schema, s) {
+			return f
+		}
+	}
+	return nil
+}
+
+// family returns the family of a definition, which it includes.
+func (a *archiver) family(d definition) *archiveFamily {
+	f := a.lookup(d.schema)
+	if f == nil {
+		f = &archiveFamily{definition: d, byKey: map[string]*archiveSeries{}}
+		a.byName[d.schema.Name] = append(a.byName[d.schema.Name], f)
+		a.families = append(a.families, f)
+		return f
+	}
+	before := f.bounds
+	f.include(d)
+	if !slices.Equal(before, f.bounds) {
+		f.spread(placeBuckets(before, f.bounds))
+	}
+	return f
+}
+
+// spread moves the counts of all series to their places among more bounds.
+func (f *archiveFamily) spread(bucket []int) {
+	for _, s := range f.series {
+		counts := s.acc.counts
+		s.acc.counts = make([]uint64, len(f.bounds)+1)
+		s.acc.addCounts(counts, bucket)
+	}
+}
+
+// at returns the series with those labels.
+func (f *archiveFamily) at(labels metric.Labels, p *archiveProcess) *archiveSeries {
+	key := labels.String()
+	if p != nil {
+		key += "\xff" + p.Label // which no label has
+	}
+	s := f.byKey[key]
+	if s == nil || s.process != p {
+		s = &archiveSeries{labels: labels, process: p}
+		if f.schema.Type == metric.Histogram {
+			s.acc.counts = make([]uint64, len(f.bounds)+1)
+		}
+		f.byKey[key] = s
+		f.series = append(f.series, s)
+	}
+	return s
+}
+
+// add adds all that a dead process has left, or nothing.
+func (a *archiver) add(f *file, now time.Time) error {
+	for _, schema := range f.families {
+		if old := a.lookup(schema); old != nil && len(union(old.bounds, schema.Bounds)) > metric.MaxBounds {
+			return fmt.Errorf("%w: the histogram %s would have more than %d bucket bounds", ErrNotUnderstood, schema.Name, metric.MaxBounds)
+		}
+	}
+	for i, n := range f.counters {
+		a.counts[i] += n
+	}
+	created := f.header.Created.UnixNano()
+	for _, schema := range f.families {
+		a.family(definition{schema: schema, first: created, newest: created, bounds: schema.Bounds})
+	}
+	process := a.process(&f.header, now)
+	at := 0
+	for i := range f.series {
+		s := &f.series[i]
+		words := f.values[at:][:valueWords(s.Family)]
+		at += len(words)
+		var p *archiveProcess
+		if perProcess(s.Family) {
+			if p = process; p == nil {
+				continue // a newer process has the label
+			}
+		}
+		a.addSeries(s, p, words, source{created: created, now: now.UnixNano()})
+	}
+	return nil
+}
+
+func (a *archiver) addSeries(s *mmapstore.SeriesInfo, p *archiveProcess, words []uint64, from source) {
+	if (s.Family.Type == metric.Gauge || s.Family.Type == metric.StateSet) && s.Family.Mode.Live() {
+		return
+	}
+	fam := a.lookup(s.Family)
+	var bucket []int
+	if s.Family.Type == metric.Histogram && !slices.Equal(s.Family.Bounds, fam.bounds) {
+		bucket = placeBuckets(s.Family.Bounds, fam.bounds)
+	}
+	fam.at(s.Labels(), p).acc.add(s.Family, words, bucket, s.Created.UnixNano(), from)
+}
+
+// process registers a process under its label. It returns nil where a newer
+// one has it; an older one loses its series.
+func (a *archiver) process(h *mmapstore.Header, now time.Time) *archiveProcess {
+	p := &archiveProcess{ArchivedProcess: mmapstore.ArchivedProcess{
+		Label: h.Label, Incarnation: h.Incarnation, Created: h.Created.UnixNano(), Folded: now.UnixNano(),
+	}}
+	if old := a.processes[h.Label]; old != nil {
+		if old.compare(p) > 0 {
+			return nil
+		}
+		old.gone = true
+	}
+	a.processes[h.Label] = p
+	return p
+}
+
+// compare orders processes by age, as the reader does; the eldest first.
+func (p *archiveProcess) compare(o *archiveProcess) int {
+	return cmp.Or(cmp.Compare(p.Created, o.Created), p.Incarnation.Compare(o.Incarnation))
+}
+
+// size returns how many series there are.
+func (a *archiver) size() (n int) {
+	for _, f := range a.families {
+		n += len(f.series)
+	}
+	return n
+}
+
+// archive returns the new archive, but for what says that it is written.
+func (a *archiver) archive(now time.Time, keep int, keepFor time.Duration) *mmapstore.Archive {
+	out := &mmapstore.Archive{
+		Epoch: a.old.Epoch, Folds: a.old.Folds, Folded: a.old.Folded, FoldTime: a.old.FoldTime, Counts: a.counts,
+		Processes: a.prune(now, keep, keepFor),
+	}
+	for _, f := range a.families {
+		out.Families = append(out.Families, f.archived())
+	}
+	return out
+}
+
+// prune numbers the processes that stay, the newest first.
+func (a *archiver) prune(now time.Time, keep int, keepFor time.Duration) (out []mmapstore.ArchivedProcess) {
+	var all []*archiveProcess
+	for _, p := range a.processes {
+		all = append(all, p)
+	}
+	slices.SortFunc(all, func(p, o *archiveProcess) int { return o.compare(p) })
+	for _, p := range all {
+		tooOld := keepFor > 0 && now.UnixNano()-p.Folded > int64(keepFor)
+		if p.gone = tooOld || keep >= 0 && len(out) == keep; p.gone {
+			continue
+		}
+		p.index = len(out)
+		out = append(out, p.ArchivedProcess)
+	}
+	return out
+}
+
+func (f *archiveFamily) archived() mmapstore.ArchivedFamily {
+	schema := *f.schema
+	schema.Labels, schema.Const, schema.Bounds = nil, nil, f.bounds
+	out := mmapstore.ArchivedFamily{Schema: &schema, First: f.first, Newest: f.newest}
+	newest := int64(0)
+	for _, s := range f.series {
+		newest = max(newest, s.acc.newest)
+	}
+	for _, s := range f.series {
+		process := -1
+		switch {
+		case s.process != nil && s.process.gone:
+			continue
+		case s.process != nil:
+			process = s.process.index
+		case f.schema.Type == metric.Info && s.acc.newest < newest:
+			continue // shown is the newest dead process's
+		}
+		out.Series = append(out.Series, mmapstore.ArchivedSeries{
+			Labels: s.labels, Process: process, Created: s.acc.created, Words: s.acc.pack(f.schema),
+		})
+	}
+	return out
+}

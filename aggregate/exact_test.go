@@ -1,0 +1,72 @@
+package aggregate
+
+import (
+	"math"
+	"math/big"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/multiprom/multiprom/metric"
+)
+
+// TestExactSum compares with arithmetic that has bits enough for every float.
+func TestExactSum(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 1))
+	for range 20_000 {
+		var s, left, right exactSum
+		want := new(big.Float).SetPrec(2200)
+		n := 1 + r.IntN(12)
+		split := r.IntN(n)
+		for i := range n {
+			x := math.Ldexp(r.Float64()-0.5, r.IntN(130)-65)
+			if r.IntN(4) == 0 {
+				x = math.Ldexp(1, r.IntN(120)-60) // ties
+			}
+			want.Add(want, big.NewFloat(x))
+			s.add(x)
+			if i < split {
+				left.add(x)
+			} else {
+				right.add(x)
+			}
+		}
+		rounded, _ := want.Float64()
+		require.Equal(t, rounded, s.round())
+		right.join(&left)
+		require.Equal(t, rounded, right.round(), "another grouping is the same sum")
+	}
+}
+
+func TestExactSumOfInfinities(t *testing.T) {
+	sum := func(xs ...float64) float64 {
+		var s exactSum
+		for _, x := range xs {
+			s.add(x)
+		}
+		return s.round()
+	}
+	inf := math.Inf(1)
+	require.Equal(t, inf, sum(1, inf, 2))
+	require.True(t, math.IsNaN(sum(inf, -inf)))
+	require.True(t, math.IsNaN(sum(1, math.NaN())))
+	require.Equal(t, inf, sum(math.MaxFloat64, math.MaxFloat64, 1))
+}
+
+// TestCounterHas128Bits: whole increments of many processes may pass 2^64.
+func TestCounterHas128Bits(t *testing.T) {
+	schema := &metric.Schema{Name: "c", Type: metric.Counter}
+	var a, b accumulator
+	for range 4 {
+		a.add(schema, []uint64{math.MaxUint64, math.Float64bits(0.5)}, nil, 0, source{})
+	}
+	a.add(schema, []uint64{4, 0}, nil, 0, source{})
+	require.Equal(t, math.Ldexp(1, 66), a.counter())
+	words := a.pack(schema)
+	packed, err := unpack(schema, words)
+	require.NoError(t, err)
+	b.join(schema, &packed, nil, 0)
+	require.Equal(t, a.counter(), b.counter())
+	require.Equal(t, words, b.pack(schema))
+}

@@ -1,0 +1,293 @@
+package aggregate
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/multiprom/multiprom/metric"
+	"github.com/multiprom/multiprom/mmapstore"
+)
+
+func fold(t testing.TB, dir string) *FoldResult {
+	t.Helper()
+	r, err := Fold(context.Background(), dir, FoldOptions{})
+	require.NoError(t, err)
+	return r
+}
+
+// names lists the files of a directory.
+func names(t testing.TB, dir string) (out []string) {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	for _, e := range entries {
+		out = append(out, e.Name())
+	}
+	return out
+}
+
+// view returns all that a scrape yields as lines, created times, help and the
+// last bit of each value included.
+func view(t testing.TB, a *Aggregator) (lines []string) {
+	t.Helper()
+	families, err := a.Gather(context.Background())
+	require.NoError(t, err)
+	for _, f := range families {
+		lines = append(lines, fmt.Sprintf("# %s %s %q %q", f.Name, f.Type, f.Help, f.Unit))
+		for i := range f.Series {
+			lines = append(lines, fmt.Sprintf("created %v", f.Series[i].Created.UnixNano()))
+		}
+		for s := range f.Samples() {
+			lines = append(lines, fmt.Sprintf("%s%s %x", s.Name, s.Labels, s.Value))
+		}
+	}
+	return lines
+}
+
+// TestFoldChangesNothing folds random processes at random moments. No bit of
+// the view may change by it: not of a sum of floats, not a created time.
+func TestFoldChangesNothing(t *testing.T) {
+	for seed := range uint64(60) {
+		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
+			r := rand.New(rand.NewPCG(seed, 2))
+			dir, elsewhere := t.TempDir(), t.TempDir()
+			opts := Options{NoSelfMetrics: true, Now: func() time.Time { return time.Unix(1, 0) }}
+			warm := openDir(t, dir, opts)
+			for p := range 2 + r.IntN(6) {
+				live := r.IntN(4) == 0
+				where := elsewhere
+				if live {
+					where = dir
+				}
+				proc := newProcess(t, where, fmt.Sprintf("p%d", r.IntN(3)), int64(p))
+				randomInstruments(t, r, proc)
+				if !live {
+					die(t, proc.Store, dir)
+				}
+				if r.IntN(2) > 0 {
+					continue
+				}
+				before := view(t, warm)
+				require.Equal(t, before, view(t, openDir(t, dir, opts)))
+				_, err := Fold(t.Context(), dir, FoldOptions{Now: opts.Now})
+				require.NoError(t, err)
+				require.Equal(t, before, view(t, warm))
+				require.Equal(t, before, view(t, openDir(t, dir, opts)))
+				require.Equal(t, before, view(t, warm))
+			}
+		})
+	}
+}
+
+// randomInstruments adds series of every type and mode, some with definitions
+// that conflict with another process's, with values that no sum of floats
+// leaves exact.
+func randomInstruments(t *testing.T, r *rand.Rand, p *process) {
+	schemas := []*metric.Schema{
+		counter("c", "l"), gauge("c2", metric.ModeSum, "l"),
+		{Name: "s", Help: fmt.Sprint("S.", r.IntN(3)), Type: metric.Summary, Labels: []string{"l"}},
+		{Name: "h", Help: "H.", Type: metric.Histogram, Labels: []string{"l"}, Bounds: [][]float64{{1, 2, 3}, {2, 4}, {0.5}}[r.IntN(3)]},
+		{Name: "i", Help: "I.", Type: metric.Info, Labels: []string{"l"}},
+		{Name: "e_all", Help: "E.", Type: metric.StateSet, Mode: metric.ModeAll, Labels: []string{"l"}, States: []string{"a", "b"}},
+		{Name: "e_live", Help: "E.", Type: metric.StateSet, Mode: metric.ModeLiveAll, Labels: []string{"l"}, States: []string{"a", "b"}},
+		{Name: "e_recent", Help: "E.", Type: metric.StateSet, Mode: metric.ModeMostRecent, Labels: []string{"l"}, States: []string{"a", "b"}},
+	}
+	if r.IntN(3) == 0 {
+		schemas[0] = gauge("c", metric.ModeMax, "l")
+	}
+	for m := metric.ModeAll; m.Valid(); m++ {
+		schemas = append(schemas, gauge("g_"+m.String(), m, "l"))
+	}
+	r.Shuffle(len(schemas), func(i, j int) { schemas[i], schemas[j] = schemas[j], schemas[i] })
+	for _, schema := range schemas[r.IntN(4):] {
+		f, err := p.AddFamily(schema)
+		require.NoError(t, err)
+		for n := range r.IntN(4) {
+			var extra metric.Labels
+			if schema.Type == metric.Info {
+				extra = metric.MakeLabels("version", strconv.Itoa(r.IntN(3)))
+			}
+			s, err := p.AddSeries(f, []string{strconv.Itoa(n)}, extra)
+			require.NoError(t, err)
+			randomWords(r, schema, s.Words())
+			if r.IntN(6) == 0 {
+				s.Remove()
+			}
+		}
+	}
+}
+
+func randomWords(r *rand.Rand, schema *metric.Schema, w []uint64) {
+	inexact := math.Float64bits(math.Ldexp(r.Float64(), r.IntN(80)-40))
+	switch {
+	case schema.Type == metric.Info:
+	case isRecent(schema):
+		if r.IntN(3) > 0 {
+			v := float64(r.IntN(2))
+			mmapstore.StoreRecent(w, math.Float64bits(v), int64(1+r.IntN(5))) // ties are likely
+		}
+	case schema.Type == metric.Counter:
+		w[0], w[1] = r.Uint64()>>r.IntN(64), inexact
+	case schema.Type == metric.Gauge:
+		if r.IntN(3) > 0 {
+			w[0] = [...]uint64{inexact, inexact, math.Float64bits(math.NaN()), math.Float64bits(math.Inf(1))}[r.IntN(4)]
+		}
+	case schema.Type == metric.StateSet:
+		w[0] = uint64(r.IntN(2))
+	case schema.Type == metric.Summary:
+		w[0], w[1] = r.Uint64N(1000), inexact
+	default:
+		w[0] = inexact
+		for i := range w[1:] {
+			w[1+i] = r.Uint64N(1000)
+		}
+	}
+}
+
+func TestFoldLeavesOneFile(t *testing.T) {
+	dir, elsewhere := t.TempDir(), t.TempDir()
+	live := newProcess(t, dir, "live", 9)
+	live.count(counter("c"), 1)
+	var dead []string
+	for i := range 20 {
+		p := newProcess(t, elsewhere, "slot", int64(i))
+		p.count(counter("c"), 1)
+		p.Count(mmapstore.InvalidUpdates, 2)
+		setGauge(p.add(gauge("g", metric.ModeAll)), float64(i))
+		dead = append(dead, filepath.Base(die(t, p.Store, dir)))
+	}
+	require.NoError(t, os.WriteFile(filepath.Join(dir, ".7-00000000000000000000000000000000.tmp"), nil, 0o600))
+	a := openDir(t, dir, Options{})
+	check := func() {
+		got := gather(t, a)
+		require.EqualValues(t, 21, got["c_total"])
+		require.EqualValues(t, 19, got[`g{pid="slot"}`])
+		require.EqualValues(t, 40, got["multiprom_invalid_updates_total"])
+	}
+	check()
+
+	seen := 0
+	plan, err := Fold(t.Context(), dir, FoldOptions{DryRun: true, Progress: func(done, total int) {
+		seen++
+		require.Equal(t, []int{seen, 22}, []int{done, total})
+	}})
+	require.NoError(t, err)
+	require.ElementsMatch(t, dead, plan.Folded)
+	require.Len(t, names(t, dir), 22, "a dry run changes nothing")
+	few, err := Fold(t.Context(), dir, FoldOptions{Threshold: 21})
+	require.NoError(t, err)
+	require.Empty(t, few.Folded)
+	require.Equal(t, []string{".7-00000000000000000000000000000000.tmp"}, few.Removed)
+	check()
+
+	r := fold(t, dir)
+	require.ElementsMatch(t, dead, r.Folded)
+	require.Empty(t, r.Left)
+	require.Equal(t, 1, r.Living)
+	require.ElementsMatch(t, []string{mmapstore.ArchiveName, filepath.Base(live.Path())}, names(t, dir))
+	check()
+	got := gather(t, openDir(t, dir, Options{}))
+	require.EqualValues(t, 20, got["multiprom_folded_processes_total"])
+	require.EqualValues(t, 1, got["multiprom_folds_total"])
+	require.EqualValues(t, r.Bytes, got["multiprom_archive_bytes"])
+	require.EqualValues(t, 3, got["multiprom_read_series"], "two of the archive, one of the living")
+	require.Empty(t, fold(t, dir).Folded, "there is nothing left to fold")
+}
+
+func TestFoldNeverTouchesWhatItDoesNotUnderstand(t *testing.T) {
+	dir, elsewhere := t.TempDir(), t.TempDir()
+	for i, c := range []struct {
+		name   string
+		reason error
+		change func(b []byte)
+	}{
+		{"flipped bit in a record", ErrNotUnderstood, func(b []byte) { b[512+64+100] ^= 1 }},
+		{"record of a newer kind", ErrNotUnderstood, func(b []byte) { b[512+64+4] = 77 }},
+		{"corrupt header", mmapstore.ErrCorrupt, func(b []byte) { b[24] ^= 1 }},
+		{"newer version", mmapstore.ErrUnsupported, func(b []byte) { b[8] = 2 }},
+		{"not ours", mmapstore.ErrForeign, func(b []byte) { b[0] = 'x' }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			p := newProcess(t, elsewhere, strconv.Itoa(i), int64(i))
+			p.count(counter("c_"+strconv.Itoa(i)+"_with_a_rather_long_name_to_have_bytes_to_flip_in_the_record_of_the_family"), 5)
+			path := die(t, p.Store, dir)
+			b, err := os.ReadFile(path)
+			require.NoError(t, err)
+			c.change(b)
+			require.NoError(t, os.WriteFile(path, b, 0o600))
+			r := fold(t, dir)
+			require.Empty(t, r.Folded)
+			require.Len(t, r.Left, 1)
+			require.Equal(t, filepath.Base(path), r.Left[0].Name)
+			require.ErrorIs(t, r.Left[0].Reason, c.reason)
+			require.FileExists(t, path)
+			require.NoError(t, os.Remove(path))
+		})
+	}
+}
+
+func TestFoldOfMarkedProcessesIsByOption(t *testing.T) {
+	dir, elsewhere := t.TempDir(), t.TempDir()
+	p := newProcess(t, elsewhere, "a", 1)
+	p.count(counter("c"), 5)
+	path := die(t, p.Store, dir)
+	setLiveness(t, path, mmapstore.LivenessNone)
+	r := fold(t, dir)
+	require.ErrorIs(t, r.Left[0].Reason, ErrNoLiveness)
+	r, err := Fold(t.Context(), dir, FoldOptions{Marked: true})
+	require.NoError(t, err)
+	require.ErrorIs(t, r.Left[0].Reason, ErrNoLiveness, "it is not marked yet")
+	require.NoError(t, mmapstore.MarkDead(path))
+	require.ErrorIs(t, fold(t, dir).Left[0].Reason, ErrNoLiveness)
+	r, err = Fold(t.Context(), dir, FoldOptions{Marked: true})
+	require.NoError(t, err)
+	require.Equal(t, []string{filepath.Base(path)}, r.Folded)
+	require.EqualValues(t, 5, gather(t, openDir(t, dir, Options{}))["c_total"])
+}
+
+func TestFoldKeepsAsManyDeadAsAsked(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		opts FoldOptions
+		want []string
+	}{
+		{"all", FoldOptions{KeepDead: -1}, []string{`g{pid="0"}`, `g{pid="1"}`, `g{pid="2"}`, `g{pid="3"}`}},
+		{"two", FoldOptions{KeepDead: 2}, []string{`g{pid="2"}`, `g{pid="3"}`}},
+		{"a minute", FoldOptions{KeepDeadFor: time.Minute}, []string{`g{pid="3"}`}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir, elsewhere := t.TempDir(), t.TempDir()
+			for i := range 4 {
+				p := newProcess(t, elsewhere, strconv.Itoa(i), int64(i))
+				setGauge(p.add(gauge("g", metric.ModeAll)), 1)
+				die(t, p.Store, dir)
+				c.opts.Now = func() time.Time { return time.Unix(int64(40*i*i), 0) }
+				_, err := Fold(t.Context(), dir, c.opts)
+				require.NoError(t, err)
+			}
+			require.ElementsMatch(t, c.want, prefixed(gather(t, openDir(t, dir, Options{})), "g{"))
+		})
+	}
+}
+
+// TestTouchKeepsCleanersAway: stores to mapped pages do not change a file's
+// time.
+func TestTouchKeepsCleanersAway(t *testing.T) {
+	dir := t.TempDir()
+	p := newProcess(t, dir, "a", 1)
+	old := time.Now().Add(-2 * time.Hour)
+	require.NoError(t, os.Chtimes(p.Path(), old, old))
+	fold(t, dir)
+	info, err := os.Stat(p.Path())
+	require.NoError(t, err)
+	require.Less(t, time.Since(info.ModTime()), time.Hour)
+}

@@ -1,0 +1,232 @@
+package mmapstore
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/multiprom/multiprom/metric"
+)
+
+// ArchiveVersion tells one written archive from every other: readers compare
+// it to learn whether processes were folded while they looked.
+type ArchiveVersion struct {
+	ID         Incarnation // random, of the first archive in the directory
+	Generation uint64      // raised by every rewrite
+}
+
+// Archive holds what dead processes left behind, and which of them it holds.
+// The zero value is that of a directory without one. docs/format.md, "The
+// archive", specifies the file.
+type Archive struct {
+	ArchiveVersion
+	Epoch    uint64        // raised by every wipe
+	Folds    uint64        // how often processes were folded
+	Folded   uint64        // processes folded since the last wipe
+	FoldTime time.Duration // that folding took, in all
+	Counts   [len(HeaderCounters)]uint64
+
+	// Consumed are the incarnations whose values are in the archive and whose
+	// files may still be there, sorted.
+	Consumed []Incarnation
+	// Processes have gauges or states of their own: one for each label, the newest.
+	Processes []ArchivedProcess
+	Families  []ArchivedFamily
+
+	// Bytes is the size of the file that the archive was read from.
+	Bytes int64
+}
+
+// HeaderCounters are the counters that every file carries, and the archive for
+// the processes in it.
+var HeaderCounters = [...]Counter{InvalidUpdates, OverflowSeries, FallbackSeries, DiscardedCalls}
+
+// ArchivedProcess is a dead process that has series of its own.
+type ArchivedProcess struct {
+	Label       string
+	Incarnation Incarnation
+	Created     int64 // nanoseconds since 1970 when it opened its file
+	Folded      int64 // likewise, when it was folded
+}
+
+// ArchivedFamily is one definition with its series. Definitions of one name
+// that do not merge are families of their own.
+type ArchivedFamily struct {
+	Schema *metric.Schema // without label names; the bounds are the union of all
+	First  int64          // when the first process that had it opened its file
+	Newest int64          // when the newest did, whose help this is
+	Series []ArchivedSeries
+}
+
+// ArchivedSeries is one series of the archive.
+type ArchivedSeries struct {
+	Labels  metric.Labels
+	Process int   // index in Processes, -1 where the series is of no single one
+	Created int64 // nanoseconds since 1970
+	// Words are the values as docs/format.md has them for the archive: not
+	// those of a live file.
+	Words []uint64
+}
+
+// HasConsumed reports whether the values of that run of a process are in the
+// archive: its file must not be read beside it.
+func (a *Archive) HasConsumed(inc Incarnation) bool {
+	_, found := slices.BinarySearchFunc(a.Consumed, inc, Incarnation.Compare)
+	return found
+}
+
+// Consume sets Consumed to these incarnations.
+func (a *Archive) Consume(incs ...[]Incarnation) {
+	a.Consumed = slices.Concat(incs...)
+	slices.SortFunc(a.Consumed, Incarnation.Compare)
+	a.Consumed = slices.Compact(a.Consumed)
+}
+
+// openArchive returns nil without an error where there is no archive.
+func (d *Dir) openArchive(opts ReadOptions) (*os.File, int64, error) {
+	f, err := d.openRegular(ArchiveName)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, 0, nil
+	}
+	if err != nil {
+		return nil, 0, err
+	}
+	size, err := checkFile(f, d.Join(ArchiveName), opts)
+	if err != nil {
+		f.Close()
+		return nil, 0, err
+	}
+	return f, size, nil
+}
+
+// ArchiveVersion returns the version of the archive that is there now, without
+// reading its values; the zero value where there is none. The error is that of
+// ReadArchive.
+func (d *Dir) ArchiveVersion(opts ReadOptions) (v ArchiveVersion, err error) {
+	f, _, err := d.openArchive(opts)
+	if f == nil {
+		return v, err
+	}
+	defer f.Close()
+	b, err := readAll(f, archiveHeaderSize)
+	if err != nil {
+		return v, fmt.Errorf("mmapstore: read %s: %w", d.Join(ArchiveName), err)
+	}
+	h, err := decodeArchiveHeader(b)
+	return h.ArchiveVersion, d.archiveError(err)
+}
+
+// ReadArchive reads and checks the whole archive; where there is none it
+// returns an empty one. The error matches ErrForeign, ErrUnsupported,
+// ErrCorrupt, ErrNotTrusted, ErrTooBig or one of package fs. An archive that
+// cannot be read must not be taken for an empty one: every counter would fall.
+func (d *Dir) ReadArchive(opts ReadOptions) (*Archive, error) {
+	f, size, err := d.openArchive(opts)
+	if err != nil {
+		return nil, err
+	}
+	if f == nil {
+		return &Archive{}, nil
+	}
+	defer f.Close()
+	b, err := readAll(f, size)
+	if err != nil {
+		return nil, fmt.Errorf("mmapstore: read %s: %w", d.Join(ArchiveName), err)
+	}
+	a, err := decodeArchive(b)
+	if err != nil {
+		return nil, d.archiveError(err)
+	}
+	return a, nil
+}
+
+// archiveError adds the path to an error of the codec.
+func (d *Dir) archiveError(err error) error {
+	var c *CorruptionError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &c):
+		c.Path = d.Join(ArchiveName)
+		return c
+	}
+	return fmt.Errorf("%s: %w", d.Join(ArchiveName), err)
+}
+
+// StageArchive writes the archive beside the one in use, where no reader looks,
+// and makes it durable. The error matches ErrFull where there is no space: then
+// nothing is left of it. The caller holds the directory's lock.
+func (d *Dir) StageArchive(a *Archive) (err error) {
+	b, err := a.encode()
+	if err == nil {
+		_, err = decodeArchive(b) // what no reader would take must not take the old one's place
+	}
+	if err != nil {
+		return fmt.Errorf("mmapstore: encode %s: %w", d.Join(ArchiveName), err)
+	}
+	if err := d.Remove(archiveTempName); err != nil {
+		return fmt.Errorf("mmapstore: %w", err)
+	}
+	f, err := d.create(archiveTempName, 0o600)
+	if err != nil {
+		return fmt.Errorf("mmapstore: %w", err)
+	}
+	defer func() {
+		err = errors.Join(err, f.Close())
+		if err != nil {
+			err = errors.Join(err, d.Remove(archiveTempName))
+		}
+	}()
+	if err := d.shareLikeDir(f); err != nil {
+		return fmt.Errorf("mmapstore: %w", err)
+	}
+	a.Bytes = int64(len(b))
+	if _, err := f.Write(b); err != nil {
+		return fmt.Errorf("mmapstore: write %s: %w", d.Join(archiveTempName), fullError(err))
+	}
+	if d.inMemory() {
+		return nil
+	}
+	if err := f.Sync(); err != nil {
+		return fmt.Errorf("mmapstore: write %s: %w", d.Join(archiveTempName), fullError(err))
+	}
+	return nil
+}
+
+// CommitArchive puts the staged archive in the place of the one in use: from
+// here on its processes are folded.
+func (d *Dir) CommitArchive() error {
+	if err := d.replace(archiveTempName, ArchiveName); err != nil {
+		return fmt.Errorf("mmapstore: %w", err)
+	}
+	return nil
+}
+
+// SyncDir makes the renames so far durable.
+func (d *Dir) SyncDir() error {
+	if err := d.sync(); err != nil {
+		return fmt.Errorf("mmapstore: sync %s: %w", d.path, err)
+	}
+	return nil
+}
+
+// RemoveStaged removes what a killed folder left behind.
+func (d *Dir) RemoveStaged() error { return d.Remove(archiveTempName) }
+
+// shareLikeDir lets those who may read the directory read the archive: it is
+// written by whoever folds, for workers that may be other users.
+func (d *Dir) shareLikeDir(f *os.File) error {
+	info, err := d.Stat()
+	if err != nil {
+		return err
+	}
+	if mode := 0o600 | info.Mode().Perm()&0o044; mode != 0o600 {
+		if err := f.Chmod(mode); err != nil {
+			return err
+		}
+	}
+	return giveToOwner(f, info)
+}

@@ -1,0 +1,271 @@
+package mmapstore
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"math"
+	"time"
+
+	"github.com/multiprom/multiprom/metric"
+)
+
+const (
+	archiveMagic      = "\x89MPA\r\n\x1a\n"
+	archiveVersion    = 1
+	archiveHeaderSize = 128
+)
+
+// Offsets in the archive's header.
+const (
+	offArcMagic      = 0
+	offArcVersion    = 8
+	offArcByteOrder  = 12
+	offArcID         = 16
+	offArcGeneration = 32
+	offArcEpoch      = 40
+	offArcSize       = 48
+	offArcFolds      = 56
+	offArcFolded     = 64
+	offArcFoldTime   = 72
+	offArcCounts     = 80 // one u64 for each of HeaderCounters
+	offArcHeaderCRC  = 124
+)
+
+// Compare orders incarnations.
+func (i Incarnation) Compare(o Incarnation) int { return bytes.Compare(i[:], o[:]) }
+
+func (a *Archive) encode() ([]byte, error) {
+	e := encoder{b: make([]byte, archiveHeaderSize, 4096)}
+	e.u32(len(a.Consumed))
+	for _, inc := range a.Consumed {
+		e.b = append(e.b, inc[:]...)
+	}
+	e.u32(len(a.Processes))
+	for i := range a.Processes {
+		p := &a.Processes[i]
+		e.str(p.Label)
+		e.b = append(e.b, p.Incarnation[:]...)
+		e.u64(uint64(p.Created))
+		e.u64(uint64(p.Folded))
+	}
+	e.u32(len(a.Families))
+	for i := range a.Families {
+		if err := e.archivedFamily(uint32(i), &a.Families[i]); err != nil {
+			return nil, err
+		}
+	}
+	a.header(e.b[:archiveHeaderSize], len(e.b)+4)
+	return le.AppendUint32(e.b, crc32.Checksum(e.b, castagnoli)), nil
+}
+
+func (a *Archive) header(b []byte, size int) {
+	copy(b[offArcMagic:], archiveMagic)
+	le.PutUint32(b[offArcVersion:], archiveVersion)
+	le.PutUint32(b[offArcByteOrder:], byteOrderMark)
+	copy(b[offArcID:], a.ID[:])
+	le.PutUint64(b[offArcGeneration:], a.Generation)
+	le.PutUint64(b[offArcEpoch:], a.Epoch)
+	le.PutUint64(b[offArcSize:], uint64(size))
+	le.PutUint64(b[offArcFolds:], a.Folds)
+	le.PutUint64(b[offArcFolded:], a.Folded)
+	le.PutUint64(b[offArcFoldTime:], uint64(a.FoldTime))
+	for i, n := range a.Counts {
+		le.PutUint64(b[offArcCounts+8*i:], n)
+	}
+	le.PutUint32(b[offArcHeaderCRC:], crc32.Checksum(b[:offArcHeaderCRC], castagnoli))
+}
+
+func (e *encoder) u32(n int)    { e.b = le.AppendUint32(e.b, uint32(n)) }
+func (e *encoder) u64(n uint64) { e.b = le.AppendUint64(e.b, n) }
+
+func (e *encoder) archivedFamily(id uint32, f *ArchivedFamily) error {
+	rec, err := encodeFamily(id, f.Schema)
+	if err != nil {
+		return fmt.Errorf("%s: %w", f.Schema.Name, err)
+	}
+	e.b = append(e.b, rec...)
+	e.u64(uint64(f.First))
+	e.u64(uint64(f.Newest))
+	e.u32(len(f.Series))
+	for i := range f.Series {
+		s := &f.Series[i]
+		e.u32(s.Process + 1)
+		e.u64(uint64(s.Created))
+		e.u32(len(s.Labels))
+		e.labels(s.Labels)
+		e.u32(len(s.Words))
+		for _, w := range s.Words {
+			e.u64(w)
+		}
+	}
+	return nil
+}
+
+// decodeArchiveHeader reads the header. Its errors carry no path.
+func decodeArchiveHeader(b []byte) (a Archive, err error) {
+	if len(b) < len(archiveMagic) || string(b[:len(archiveMagic)]) != archiveMagic {
+		return a, ErrForeign
+	}
+	if len(b) < archiveHeaderSize {
+		return a, &CorruptionError{Offset: int64(len(b)), Reason: "the archive ends within its header"}
+	}
+	if v := le.Uint32(b[offArcVersion:]); v > archiveVersion && le.Uint32(b[offArcByteOrder:]) == byteOrderMark {
+		return a, fmt.Errorf("%w: archive version %d, this program reads up to %d", ErrUnsupported, v, archiveVersion)
+	}
+	if crc32.Checksum(b[:offArcHeaderCRC], castagnoli) != le.Uint32(b[offArcHeaderCRC:]) {
+		return a, &CorruptionError{Offset: offArcHeaderCRC, Reason: "header checksum does not match"}
+	}
+	if v := le.Uint32(b[offArcVersion:]); v != archiveVersion || le.Uint32(b[offArcByteOrder:]) != byteOrderMark {
+		return a, &CorruptionError{Offset: offArcVersion, Reason: "version or byte order mark is not possible"}
+	}
+	copy(a.ID[:], b[offArcID:])
+	a.Generation = le.Uint64(b[offArcGeneration:])
+	a.Epoch = le.Uint64(b[offArcEpoch:])
+	a.Bytes = int64(le.Uint64(b[offArcSize:]))
+	a.Folds = le.Uint64(b[offArcFolds:])
+	a.Folded = le.Uint64(b[offArcFolded:])
+	a.FoldTime = time.Duration(le.Uint64(b[offArcFoldTime:]))
+	for i := range a.Counts {
+		a.Counts[i] = le.Uint64(b[offArcCounts+8*i:])
+	}
+	return a, nil
+}
+
+// decodeArchive reads a whole archive: all of it or nothing.
+func decodeArchive(b []byte) (*Archive, error) {
+	a, err := decodeArchiveHeader(b)
+	if err != nil {
+		return nil, err
+	}
+	corrupt := func(off int, format string, args ...any) (*Archive, error) {
+		return nil, &CorruptionError{Offset: int64(off), Reason: fmt.Sprintf(format, args...)}
+	}
+	body := len(b) - 4
+	if a.Bytes != int64(len(b)) || body < archiveHeaderSize {
+		return corrupt(offArcSize, "the archive has %d bytes and says %d", len(b), a.Bytes)
+	}
+	if crc32.Checksum(b[:body], castagnoli) != le.Uint32(b[body:]) {
+		return corrupt(body, "checksum does not match")
+	}
+	d := archiveDecoder{decoder: decoder{b: b[archiveHeaderSize:body]}}
+	if err := d.archive(&a); err != nil {
+		return corrupt(body-len(d.b), "%v", err)
+	}
+	return &a, nil
+}
+
+// archiveDecoder reads what encode wrote. Its checksum was verified, which
+// keeps accidents out; its bounds keep out the rest.
+type archiveDecoder struct{ decoder }
+
+// count reads the number of things that take at least size bytes each.
+func (d *archiveDecoder) count(size int) int {
+	n := int(d.u32())
+	if n < 0 || n > len(d.b)/size {
+		d.bad = true
+		return 0
+	}
+	return n
+}
+
+func (d *archiveDecoder) take(n int) []byte {
+	if n < 0 || n > len(d.b) {
+		d.bad = true
+		return make([]byte, 16) // as long as any fixed field
+	}
+	b := d.b[:n:n]
+	d.b = d.b[n:]
+	return b
+}
+
+func (d *archiveDecoder) u32() uint32 { return le.Uint32(d.take(4)) }
+func (d *archiveDecoder) u64() uint64 { return le.Uint64(d.take(8)) }
+
+func (d *archiveDecoder) archive(a *Archive) error {
+	a.Consumed = make([]Incarnation, d.count(16))
+	for i := range a.Consumed {
+		copy(a.Consumed[i][:], d.take(16))
+		if i > 0 && a.Consumed[i-1].Compare(a.Consumed[i]) >= 0 {
+			return errors.New("its incarnations are not sorted")
+		}
+	}
+	a.Processes = make([]ArchivedProcess, d.count(34))
+	for i := range a.Processes {
+		p := &a.Processes[i]
+		p.Label = d.str()
+		copy(p.Incarnation[:], d.take(16))
+		p.Created, p.Folded = int64(d.u64()), int64(d.u64())
+	}
+	a.Families = make([]ArchivedFamily, d.count(offFamBody))
+	for i := range a.Families {
+		if err := d.family(&a.Families[i], len(a.Processes)); err != nil {
+			return err
+		}
+	}
+	switch {
+	case d.bad:
+		return errShortRecord
+	case len(d.b) > 0:
+		return fmt.Errorf("%d bytes are left behind its last family", len(d.b))
+	}
+	return nil
+}
+
+func (d *archiveDecoder) family(f *ArchivedFamily, processes int) error {
+	if d.bad || len(d.b) < offFamBody {
+		return errShortRecord
+	}
+	n := le.Uint32(d.b[offRecLen:])
+	rec := d.take(int(n))
+	if d.bad || len(rec) < offFamBody {
+		return errShortRecord
+	}
+	_, schema, err := decodeFamily(rec)
+	if err != nil {
+		return err
+	}
+	f.Schema = schema
+	f.First, f.Newest = int64(d.u64()), int64(d.u64())
+	f.Series = make([]ArchivedSeries, d.count(20))
+	for i := range f.Series {
+		s := &f.Series[i]
+		s.Process = int(d.u32()) - 1
+		if s.Process >= processes {
+			return fmt.Errorf("a series of %s is of process %d of %d", schema.Name, s.Process, processes)
+		}
+		s.Created = int64(d.u64())
+		s.Labels = d.labelSet()
+		s.Words = make([]uint64, d.count(8))
+		for j := range s.Words {
+			s.Words[j] = d.u64()
+		}
+		if !ascending(s.Labels) {
+			return fmt.Errorf("the labels of a series of %s are not sorted", schema.Name)
+		}
+		if d.bad {
+			return errShortRecord
+		}
+	}
+	return nil
+}
+
+func (d *archiveDecoder) labelSet() metric.Labels {
+	n := d.count(4)
+	if n > math.MaxUint16 {
+		d.bad = true
+		return nil
+	}
+	return d.labels(uint16(n))
+}
+
+// ascending reports whether no name follows one that is equal or larger.
+func ascending(ls metric.Labels) bool {
+	for i := 1; i < len(ls); i++ {
+		if ls[i-1].Name >= ls[i].Name {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,155 @@
+package mmapstore
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/multiprom/multiprom/metric"
+)
+
+func sampleArchive() *Archive {
+	a := &Archive{
+		ArchiveVersion: ArchiveVersion{ID: Incarnation{1, 2, 3}, Generation: 7},
+		Epoch:          2, Folds: 5, Folded: 90, FoldTime: time.Second, Counts: [...]uint64{1, 2, 3, 4},
+		Processes: []ArchivedProcess{{Label: "slot-1", Incarnation: Incarnation{9}, Created: 11, Folded: 12}},
+		Families: []ArchivedFamily{
+			{
+				Schema: &metric.Schema{Name: "c", Help: "C.", Type: metric.Counter}, First: 1, Newest: 2,
+				Series: []ArchivedSeries{
+					{Labels: metric.MakeLabels("a", "1", "b", ""), Process: -1, Created: 3, Words: []uint64{4, 5, 6}},
+					{Process: -1, Words: []uint64{0, 0}},
+				},
+			},
+			{
+				Schema: &metric.Schema{Name: "g", Help: "G.", Type: metric.Gauge, Mode: metric.ModeAll},
+				Series: []ArchivedSeries{{Labels: metric.MakeLabels("ü", "\n"), Process: 0, Words: []uint64{8}}},
+			},
+			{
+				Schema: &metric.Schema{Name: "h", Help: "H.", Type: metric.Histogram, Bounds: []float64{1, 2}},
+				Series: []ArchivedSeries{},
+			},
+		},
+	}
+	a.Consume([]Incarnation{{5}, {3}}, []Incarnation{{4}, {3}})
+	return a
+}
+
+func openTestDir(t *testing.T) *Dir {
+	t.Helper()
+	d, err := OpenDir(t.TempDir())
+	require.NoError(t, err)
+	t.Cleanup(func() { d.Close() })
+	return d
+}
+
+func TestArchiveRoundTrip(t *testing.T) {
+	d := openTestDir(t)
+	empty, err := d.ReadArchive(ReadOptions{})
+	require.NoError(t, err)
+	require.Equal(t, &Archive{}, empty, "a directory without an archive")
+	v, err := d.ArchiveVersion(ReadOptions{})
+	require.NoError(t, err)
+	require.Zero(t, v)
+
+	want := sampleArchive()
+	require.NoError(t, d.StageArchive(want))
+	v, err = d.ArchiveVersion(ReadOptions{})
+	require.NoError(t, err)
+	require.Zero(t, v, "staged is not committed")
+	require.NoError(t, d.CommitArchive())
+	require.NoError(t, d.SyncDir())
+	got, err := d.ReadArchive(ReadOptions{})
+	require.NoError(t, err)
+	require.Equal(t, want, got)
+	v, err = d.ArchiveVersion(ReadOptions{})
+	require.NoError(t, err)
+	require.Equal(t, want.ArchiveVersion, v)
+	require.True(t, got.HasConsumed(Incarnation{4}))
+	require.False(t, got.HasConsumed(Incarnation{6}))
+}
+
+// TestArchiveIsReadWholeOrNotAtAll: no damage may look like another archive.
+func TestArchiveIsReadWholeOrNotAtAll(t *testing.T) {
+	b, err := sampleArchive().encode()
+	require.NoError(t, err)
+	for i := range b {
+		for bit := range 8 {
+			b[i] ^= 1 << bit
+			_, err := decodeArchive(b)
+			require.Error(t, err, "bit %d of byte %d", bit, i)
+			b[i] ^= 1 << bit
+		}
+		_, err := decodeArchive(b[:i])
+		require.Error(t, err, "cut to %d bytes", i)
+	}
+	_, err = decodeArchive(append(b, 0))
+	require.ErrorIs(t, err, ErrCorrupt)
+}
+
+func TestArchiveErrors(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		change func(b []byte) []byte
+		want   error
+	}{
+		{"empty", func([]byte) []byte { return nil }, ErrForeign},
+		{"foreign", func(b []byte) []byte { return append([]byte("x"), b...) }, ErrForeign},
+		{"newer", func(b []byte) []byte { b[offArcVersion] = 2; return b }, ErrUnsupported},
+		{"cut", func(b []byte) []byte { return b[:len(b)-9] }, ErrCorrupt},
+		{"within the header", func(b []byte) []byte { return b[:20] }, ErrCorrupt},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			d := openTestDir(t)
+			b, err := sampleArchive().encode()
+			require.NoError(t, err)
+			require.NoError(t, os.WriteFile(d.Join(ArchiveName), c.change(b), 0o600))
+			_, err = d.ReadArchive(ReadOptions{})
+			require.ErrorIs(t, err, c.want)
+			require.ErrorContains(t, err, d.Join(ArchiveName))
+		})
+	}
+	t.Run("symlink", func(t *testing.T) {
+		d := openTestDir(t)
+		target := filepath.Join(t.TempDir(), "x")
+		require.NoError(t, os.WriteFile(target, nil, 0o600))
+		require.NoError(t, os.Symlink(target, d.Join(ArchiveName)))
+		_, err := d.ReadArchive(ReadOptions{})
+		require.ErrorIs(t, err, ErrNotTrusted)
+		require.NoError(t, d.StageArchive(sampleArchive()))
+	})
+	t.Run("untrusted", func(t *testing.T) {
+		d := openTestDir(t)
+		require.NoError(t, d.StageArchive(sampleArchive()))
+		require.NoError(t, d.CommitArchive())
+		_, err := d.ReadArchive(ReadOptions{Trusted: func(int) bool { return false }})
+		require.ErrorIs(t, err, ErrNotTrusted)
+	})
+}
+
+// TestArchiveThatNoReaderTakesIsNotStaged: better no fold than a lost archive.
+func TestArchiveThatNoReaderTakesIsNotStaged(t *testing.T) {
+	d := openTestDir(t)
+	a := sampleArchive()
+	a.Families[0].Series[0].Labels = metric.Labels{{Name: "b", Value: ""}, {Name: "a", Value: ""}}
+	require.ErrorIs(t, d.StageArchive(a), ErrCorrupt)
+	there, err := d.Exists(archiveTempName)
+	require.NoError(t, err)
+	require.False(t, there)
+}
+
+// TestArchiveIsSharedLikeItsDirectory: who may read the directory may read it.
+func TestArchiveIsSharedLikeItsDirectory(t *testing.T) {
+	for dirMode, want := range map[os.FileMode]os.FileMode{0o700: 0o600, 0o770: 0o640, 0o777: 0o644} {
+		d := openTestDir(t)
+		require.NoError(t, os.Chmod(d.Path(), dirMode))
+		require.NoError(t, d.StageArchive(sampleArchive()))
+		require.NoError(t, d.CommitArchive())
+		info, err := os.Stat(d.Join(ArchiveName))
+		require.NoError(t, err)
+		require.Equal(t, want, info.Mode().Perm(), "directory %v", dirMode)
+	}
+}

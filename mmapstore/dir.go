@@ -1,0 +1,116 @@
+package mmapstore
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+)
+
+// Dir is an open directory of stores. Every operation goes through its
+// descriptor, so that a renamed or replaced path cannot split a sequence of
+// them. It is safe for concurrent use.
+type Dir struct {
+	path string
+	dir
+}
+
+// OpenDir opens a directory.
+func OpenDir(path string) (*Dir, error) {
+	d, err := openDir(path)
+	if err != nil {
+		return nil, err
+	}
+	return &Dir{path, d}, nil
+}
+
+// Path returns the path that the directory was opened by.
+func (d *Dir) Path() string { return d.path }
+
+// Close gives back the descriptor.
+func (d *Dir) Close() error { return d.close() }
+
+// Join returns the path of a file in the directory.
+func (d *Dir) Join(name string) string { return filepath.Join(d.path, name) }
+
+// OwnerUID returns the uid of the user who owns the directory.
+func (d *Dir) OwnerUID() (int, error) {
+	info, err := d.Stat()
+	if err != nil {
+		return 0, err
+	}
+	return ownerUID(info), nil
+}
+
+// Entries lists the directory in bytewise order of the names. It opens no file.
+func (d *Dir) Entries() ([]Entry, error) {
+	names, err := d.names()
+	if err != nil {
+		return nil, err
+	}
+	slices.Sort(names)
+	entries := make([]Entry, len(names))
+	for i, n := range names {
+		entries[i] = classify(n)
+	}
+	return entries, nil
+}
+
+// Open opens a file of the directory for reading. The error matches
+// ErrForeign, ErrUnsupported, ErrCorrupt, ErrNotTrusted, ErrTooBig or one of
+// package fs.
+func (d *Dir) Open(name string, opts ReadOptions) (*Reader, error) {
+	f, err := d.openRegular(name)
+	if err != nil {
+		return nil, err
+	}
+	r, err := open(f, d.Join(name), opts)
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return r, nil
+}
+
+// Locked reports whether any process holds the liveness lock of the system on
+// a file, whatever its content. ErrNotTrusted: it is not a regular file.
+func (d *Dir) Locked(name string) (bool, error) {
+	f, err := d.openRegular(name)
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return false, errors.Join(err, ErrNotTrusted)
+	}
+	return lockHeld(f, systemLiveness)
+}
+
+// Exists reports whether the directory has a file of that name.
+func (d *Dir) Exists(name string) (bool, error) {
+	_, err := d.lstat(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// Remove unlinks a file. A missing one is no error.
+func (d *Dir) Remove(name string) error {
+	if err := d.remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// readAll returns the first n bytes of f, or all where there are fewer.
+func readAll(f *os.File, n int64) ([]byte, error) {
+	b := make([]byte, n)
+	got, err := f.ReadAt(b, 0)
+	if errors.Is(err, io.EOF) {
+		err = nil
+	}
+	return b[:got], err
+}

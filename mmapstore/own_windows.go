@@ -1,0 +1,5 @@
+package mmapstore
+
+import "os"
+
+func giveToOwner(*os.File, os.FileInfo) error { return nil }
