@@ -16,7 +16,10 @@ import (
 	"github.com/multiprom/multiprom/mmapstore"
 )
 
-const envRole = "MULTIPROM_TEST_ROLE"
+const (
+	envRole = "MULTIPROM_TEST_ROLE"
+	envStep = "MULTIPROM_TEST_STEP" // number of the failpoint at which a folder dies
+)
 
 // TestMain is also the main of the helper process: a worker with one series.
 func TestMain(m *testing.M) {
@@ -28,6 +31,8 @@ func TestMain(m *testing.M) {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
+	case "folder":
+		os.Exit(crashingFolder(os.Args[1], os.Getenv(envStep)))
 	default:
 		fmt.Fprintf(os.Stderr, "there is no role %q\n", role)
 		os.Exit(3)
