@@ -95,19 +95,19 @@ var (
 // nothing is folded. Where there is no space, the error matches
 // mmapstore.ErrFull, and all stays as it was. docs/lifecycle.md has the steps.
 func Fold(ctx context.Context, dir string, opts FoldOptions) (*FoldResult, error) {
-	f, err := newFolder(dir, opts)
+	p, err := newPass(dir, opts)
 	if err != nil {
 		return nil, fmt.Errorf("aggregate: fold: %w", err)
 	}
-	err = errors.Join(f.fold(ctx), f.close())
+	err = errors.Join(p.fold(ctx), p.close())
 	if err != nil {
 		return nil, fmt.Errorf("aggregate: fold %s: %w", dir, err)
 	}
-	return &f.result, nil
+	return &p.result, nil
 }
 
-// folder is one run of Fold or Wipe. It holds the directory's lock.
-type folder struct {
+// pass is one run of Fold or Wipe. It holds the directory's lock.
+type pass struct {
 	opts    FoldOptions
 	dir     *mmapstore.Dir
 	unlock  func() error
@@ -126,64 +126,64 @@ type folder struct {
 // failpoint is called at every step. Tests stop a folder there.
 var failpoint = func(step string) {}
 
-func newFolder(dir string, opts FoldOptions) (*folder, error) {
-	f := &folder{opts: opts.withDefaults(), started: time.Now()}
+func newPass(dir string, opts FoldOptions) (*pass, error) {
+	p := &pass{opts: opts.withDefaults(), started: time.Now()}
 	var err error
-	if f.dir, f.unlock, err = lockDir(dir); err != nil {
+	if p.dir, p.unlock, err = lockDir(dir); err != nil {
 		return nil, err
 	}
-	if f.read, err = readOptions(f.dir, opts.TrustUIDs, opts.MaxFileBytes); err != nil {
-		return nil, errors.Join(err, f.close())
+	if p.read, err = readOptions(p.dir, opts.TrustUIDs, opts.MaxFileBytes); err != nil {
+		return nil, errors.Join(err, p.close())
 	}
 	failpoint("locked")
-	return f, nil
+	return p, nil
 }
 
-func (f *folder) close() error { return errors.Join(f.dir.Close(), f.unlock()) }
+func (p *pass) close() error { return errors.Join(p.dir.Close(), p.unlock()) }
 
-func (f *folder) fold(ctx context.Context) (err error) {
-	if !f.opts.DryRun {
-		if err := f.dir.RemoveStaged(); err != nil {
+func (p *pass) fold(ctx context.Context) (err error) {
+	if !p.opts.DryRun {
+		if err := p.dir.RemoveStaged(); err != nil {
 			return err
 		}
 		failpoint("swept")
 	}
 	// An archive that cannot be read is not an empty one.
-	if f.old, err = f.dir.ReadArchive(f.read); err != nil {
+	if p.old, err = p.dir.ReadArchive(p.read); err != nil {
 		return err
 	}
-	if f.sum, err = newArchiver(f.old); err != nil {
+	if p.sum, err = newArchiver(p.old); err != nil {
 		return err
 	}
-	if err := f.scan(ctx); err != nil {
+	if err := p.scan(ctx); err != nil {
 		return err
 	}
 	failpoint("scanned")
-	if len(f.dead) < f.opts.Threshold {
-		f.postpone()
+	if len(p.dead) < p.opts.Threshold {
+		p.postpone()
 	}
-	f.result.Living, f.result.Series, f.result.Bytes = len(f.living), f.sum.size(), f.old.Bytes
-	if f.opts.DryRun {
+	p.result.Living, p.result.Series, p.result.Bytes = len(p.living), p.sum.size(), p.old.Bytes
+	if p.opts.DryRun {
 		return nil
 	}
-	if len(f.dead) > 0 {
-		a := f.sum.archive(f.opts.Now(), f.opts.KeepDead, f.opts.KeepDeadFor)
+	if len(p.dead) > 0 {
+		a := p.sum.archive(p.opts.Now(), p.opts.KeepDead, p.opts.KeepDeadFor)
 		a.Folds++
-		a.Folded += uint64(len(f.dead))
-		a.FoldTime += time.Since(f.started)
-		if err := f.write(a); err != nil {
+		a.Folded += uint64(len(p.dead))
+		a.FoldTime += time.Since(p.started)
+		if err := p.write(a); err != nil {
 			return err
 		}
 	}
-	f.touch()
-	f.removeTrash()
+	p.touch()
+	p.removeTrash()
 	return nil
 }
 
 // scan looks at every file. An error of the system ends it before anything is
 // changed; one of a file leaves that file alone.
-func (f *folder) scan(ctx context.Context) error {
-	entries, err := f.dir.Entries()
+func (p *pass) scan(ctx context.Context) error {
+	entries, err := p.dir.Entries()
 	if err != nil {
 		return err
 	}
@@ -193,48 +193,48 @@ func (f *folder) scan(ctx context.Context) error {
 		}
 		switch e.Kind {
 		case mmapstore.KindTemp:
-			if held, err := f.dir.Locked(e.Name); err == nil && !held {
-				f.trash = append(f.trash, e.Name)
+			if held, err := p.dir.Locked(e.Name); err == nil && !held {
+				p.trash = append(p.trash, e.Name)
 			}
 		case mmapstore.KindNative:
-			err := f.look(e)
+			err := p.look(e)
 			switch {
 			case errors.Is(err, fs.ErrNotExist):
 			case isTransient(err):
 				return err
 			case err != nil:
-				f.leave(e.Name, err)
+				p.leave(e.Name, err)
 			}
 		}
-		f.opts.Progress(i+1, len(entries))
+		p.opts.Progress(i+1, len(entries))
 	}
 	return nil
 }
 
 // look adds a dead process's file to the sum.
-func (f *folder) look(e mmapstore.Entry) error {
-	if f.old.HasConsumed(e.Incarnation) {
+func (p *pass) look(e mmapstore.Entry) error {
+	if p.old.HasConsumed(e.Incarnation) {
 		// A folder was killed before it could remove the file.
-		f.stay = append(f.stay, e.Incarnation)
-		f.trash = append(f.trash, e.Name)
+		p.stay = append(p.stay, e.Incarnation)
+		p.trash = append(p.trash, e.Name)
 		return nil
 	}
-	file, err := f.readDead(e.Name)
+	file, err := p.readDead(e.Name)
 	if file == nil || err != nil {
 		return err
 	}
-	if err := f.sum.add(file, f.opts.Now()); err != nil {
+	if err := p.sum.add(file, p.opts.Now()); err != nil {
 		return err
 	}
-	f.dead = append(f.dead, e.Incarnation)
-	f.result.Folded = append(f.result.Folded, e.Name)
+	p.dead = append(p.dead, e.Incarnation)
+	p.result.Folded = append(p.result.Folded, e.Name)
 	return nil
 }
 
 // readDead reads the file of a dead process; nil where it lives. The lock is
 // asked for first: what is read behind a free one is final.
-func (f *folder) readDead(name string) (*file, error) {
-	file, err := openFile(f.dir, name, f.read)
+func (p *pass) readDead(name string) (*file, error) {
+	file, err := openFile(p.dir, name, p.read)
 	if err != nil {
 		return nil, err
 	}
@@ -246,11 +246,11 @@ func (f *folder) readDead(name string) (*file, error) {
 		if err := file.read(); err != nil {
 			return nil, err
 		}
-		if !f.opts.Marked || !file.marked && !file.closed {
+		if !p.opts.Marked || !file.marked && !file.closed {
 			return nil, ErrNoLiveness
 		}
 	} else if !file.dead {
-		f.living = append(f.living, name)
+		p.living = append(p.living, name)
 		return nil, nil
 	}
 	switch {
@@ -264,59 +264,59 @@ func (f *folder) readDead(name string) (*file, error) {
 	return file, nil
 }
 
-func (f *folder) leave(name string, reason error) {
-	f.result.Left = append(f.result.Left, LeftFile{name, reason})
+func (p *pass) leave(name string, reason error) {
+	p.result.Left = append(p.result.Left, LeftFile{name, reason})
 }
 
 // postpone leaves the dead for another time.
-func (f *folder) postpone() { f.dead, f.result.Folded = nil, nil }
+func (p *pass) postpone() { p.dead, p.result.Folded = nil, nil }
 
 // write puts the new archive in the place of the old one: the commit.
-func (f *folder) write(a *mmapstore.Archive) error {
-	a.Generation = f.old.Generation + 1
-	if a.ID = f.old.ID; a.ID == (mmapstore.Incarnation{}) {
+func (p *pass) write(a *mmapstore.Archive) error {
+	a.Generation = p.old.Generation + 1
+	if a.ID = p.old.ID; a.ID == (mmapstore.Incarnation{}) {
 		rand.Read(a.ID[:]) // never fails, see its documentation
 	}
-	a.Consume(f.stay, f.dead)
-	if err := f.dir.StageArchive(a); err != nil {
+	a.Consume(p.stay, p.dead)
+	if err := p.dir.StageArchive(a); err != nil {
 		return err
 	}
-	f.result.Bytes = a.Bytes
+	p.result.Bytes = a.Bytes
 	failpoint("staged")
-	if err := f.dir.CommitArchive(); err != nil {
+	if err := p.dir.CommitArchive(); err != nil {
 		return err
 	}
 	failpoint("committed")
-	if err := f.dir.SyncDir(); err != nil {
+	if err := p.dir.SyncDir(); err != nil {
 		return err
 	}
 	failpoint("synced")
-	f.result.Took = time.Since(f.started)
-	f.trash = append(f.trash, f.result.Folded...)
+	p.result.Took = time.Since(p.started)
+	p.trash = append(p.trash, p.result.Folded...)
 	return nil
 }
 
 // touch keeps cleaners that go by a file's age from taking it away.
-func (f *folder) touch() {
+func (p *pass) touch() {
 	now := time.Now() // of the system, as the cleaners'
-	for _, name := range append([]string{mmapstore.ArchiveName}, f.living...) {
-		_ = f.dir.Touch(name, now) // another user's file: its owner's business
+	for _, name := range append([]string{mmapstore.ArchiveName}, p.living...) {
+		_ = p.dir.Touch(name, now) // another user's file: its owner's business
 	}
 }
 
 // removeTrash unlinks what is in the archive or never was anything. What
 // cannot be removed stays listed in the archive.
-func (f *folder) removeTrash() {
-	folded := make(map[string]bool, len(f.result.Folded))
-	for _, name := range f.result.Folded {
+func (p *pass) removeTrash() {
+	folded := make(map[string]bool, len(p.result.Folded))
+	for _, name := range p.result.Folded {
 		folded[name] = true
 	}
-	for _, name := range f.trash {
+	for _, name := range p.trash {
 		failpoint("removing")
-		if err := f.dir.Remove(name); err != nil {
-			f.leave(name, err)
+		if err := p.dir.Remove(name); err != nil {
+			p.leave(name, err)
 		} else if !folded[name] {
-			f.result.Removed = append(f.result.Removed, name)
+			p.result.Removed = append(p.result.Removed, name)
 		}
 	}
 	failpoint("removed")

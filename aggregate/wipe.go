@@ -36,74 +36,75 @@ func (e *InUseError) Is(target error) bool { return target == ErrInUse }
 // archive stays. Only regular files under names that the format knows are
 // removed, never through a symbolic link, never in a directory below.
 func Wipe(dir string, force bool) (removed []string, err error) {
-	f, err := newFolder(dir, FoldOptions{})
+	p, err := newPass(dir, FoldOptions{})
 	if err != nil {
 		return nil, fmt.Errorf("aggregate: wipe: %w", err)
 	}
-	err = errors.Join(f.wipe(force), f.close())
-	removed = append(f.result.Folded, f.result.Removed...)
+	err = errors.Join(p.wipe(force), p.close())
+	removed = append(p.result.Folded, p.result.Removed...)
 	if err != nil {
 		return removed, fmt.Errorf("aggregate: wipe: %w", err)
 	}
 	return removed, nil
 }
 
-func (f *folder) wipe(force bool) error {
-	entries, err := f.dir.Entries()
+func (p *pass) wipe(force bool) error {
+	entries, err := p.dir.Entries()
 	if err != nil {
 		return err
 	}
 	for _, e := range entries {
-		if err := f.condemn(e); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := p.condemn(e); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 	}
-	if len(f.living) > 0 && !force {
-		return &InUseError{Dir: f.dir.Path(), Files: f.living}
+	if len(p.living) > 0 && !force {
+		return &InUseError{Dir: p.dir.Path(), Files: p.living}
 	}
-	if err := f.dir.RemoveStaged(); err != nil {
+	if err := p.dir.RemoveStaged(); err != nil {
 		return err
 	}
+	// A new archive, with an id of its own, takes the place of one that cannot
+	// be read.
 	empty := false
-	if f.old, err = f.dir.ReadArchive(f.read); err != nil {
-		f.old = &mmapstore.Archive{} // a new archive with an id of its own takes its place
-	} else {
-		empty = len(f.old.Families) == 0
+	p.old = &mmapstore.Archive{}
+	if old, err := p.dir.ReadArchive(p.read); err == nil {
+		p.old, empty = old, len(old.Families) == 0
 	}
-	if len(f.dead) > 0 || !empty {
-		if err := f.write(&mmapstore.Archive{Epoch: f.old.Epoch + 1}); err != nil {
+	if len(p.dead) > 0 || !empty {
+		if err := p.write(&mmapstore.Archive{Epoch: p.old.Epoch + 1}); err != nil {
 			return err
 		}
 	}
 	if !empty {
-		f.result.Removed = append(f.result.Removed, mmapstore.ArchiveName)
+		p.result.Removed = append(p.result.Removed, mmapstore.ArchiveName)
 	}
-	f.removeTrash()
-	for _, left := range f.result.Left {
+	p.removeTrash()
+	for _, left := range p.result.Left {
 		err = errors.Join(err, left.Reason)
 	}
 	return err
 }
 
 // condemn sorts a file into the living, the dead, and what is only removed.
-func (f *folder) condemn(e mmapstore.Entry) error {
+func (p *pass) condemn(e mmapstore.Entry) error {
 	if e.Kind == mmapstore.KindOther || e.Kind == mmapstore.KindArchive {
 		return nil
 	}
-	held, err := f.dir.Locked(e.Name)
+	held, err := p.dir.Locked(e.Name)
 	switch {
 	case errors.Is(err, mmapstore.ErrNotTrusted):
 		return nil // not a regular file
 	case err != nil:
 		return err
 	case held:
-		f.living = append(f.living, e.Name)
+		p.living = append(p.living, e.Name)
 		return nil
 	case e.Kind != mmapstore.KindNative:
-		f.trash = append(f.trash, e.Name)
+		p.trash = append(p.trash, e.Name)
 		return nil
 	}
-	file, err := openFile(f.dir, e.Name, f.read)
+	file, err := openFile(p.dir, e.Name, p.read)
 	if err != nil {
 		return err
 	}
@@ -112,11 +113,11 @@ func (f *folder) condemn(e mmapstore.Entry) error {
 		return err
 	}
 	if file.known && !file.dead && file.err == nil && !file.marked && !file.closed {
-		f.living = append(f.living, e.Name)
+		p.living = append(p.living, e.Name)
 		return nil
 	}
 	// Nothing is counted for a file that cannot be read, but that it is gone.
-	f.dead = append(f.dead, e.Incarnation)
-	f.result.Folded = append(f.result.Folded, e.Name)
+	p.dead = append(p.dead, e.Incarnation)
+	p.result.Folded = append(p.result.Folded, e.Name)
 	return nil
 }

@@ -11,6 +11,8 @@ import (
 	"runtime"
 	"syscall"
 	"time"
+
+	"github.com/multiprom/multiprom/aggregate"
 )
 
 // Errors of New; match them with errors.Is.
@@ -78,6 +80,14 @@ type Options struct {
 	// defaults to this process's own value and is created with mode 0700
 	// when it is missing. Empty means no directory.
 	Dir string
+	// OnStart says what becomes of the files that are in Dir when Run begins.
+	OnStart OnStart
+	// NoFold leaves dead workers' files where they are: something else folds
+	// Dir, or nothing does and it grows with every worker.
+	NoFold bool
+	// Fold says when and how dead workers' files are folded into the archive.
+	// Its Logger is this one's.
+	Fold aggregate.FolderOptions
 	// Listeners are opened once, by New, and inherited by every worker.
 	Listeners []Listener
 	// MetricsAddress is where the supervisor itself serves Metrics, in the
@@ -164,6 +174,7 @@ func (o Options) withDefaults() (Options, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
+	o.Fold.Logger = o.Logger
 	if o.Env == nil {
 		o.Env = os.Environ()
 	}

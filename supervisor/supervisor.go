@@ -14,6 +14,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/multiprom/multiprom/aggregate"
 )
 
 // Errors of a running supervisor; match them with errors.Is.
@@ -43,7 +45,8 @@ type Supervisor struct {
 	reload   chan struct{}  // holds a token while Reload works
 	wg       sync.WaitGroup // slots, and what they started
 	launch   func(processSpec) (process, error)
-	null     *os.File // the workers' stdin
+	null     *os.File          // the workers' stdin
+	folder   *aggregate.Folder // nil where nothing is folded
 
 	mu   sync.Mutex // guards what follows
 	used bool       // Run or Close was called
@@ -110,6 +113,10 @@ func (s *Supervisor) Run(ctx context.Context) error {
 		return ErrRunTwice
 	}
 	defer s.release()
+	if err := s.prepareDir(ctx); err != nil {
+		return err
+	}
+	defer s.startFolder()()
 	if s.launch == nil {
 		l, err := newLauncher(s.opt.reaps(), s.opt.Subreaper)
 		if err != nil {
@@ -348,6 +355,9 @@ func (s *Supervisor) watch(w *worker) {
 		level = slog.LevelInfo
 	}
 	w.log.Log(context.Background(), level, "worker exited", "status", status.String(), "age", w.age)
+	if s.folder != nil {
+		s.folder.Died()
+	}
 	if s.opt.OnWorkerExit != nil {
 		s.opt.OnWorkerExit(info)
 	}

@@ -34,7 +34,7 @@ processes are checked while they are written.`,
 				if err != nil {
 					return err
 				}
-				if files, err = nativeFiles(d); err != nil {
+				if files, err = metricFiles(d); err != nil {
 					return err
 				}
 			}
@@ -67,24 +67,43 @@ processes are checked while they are written.`,
 	return cmd
 }
 
-// nativeFiles returns the paths of all native files in dir.
-func nativeFiles(dir string) ([]string, error) {
+// metricFiles returns the paths of all native files in dir, and of the archive.
+func metricFiles(dir string) ([]string, error) {
 	entries, err := mmapstore.ScanDir(dir)
 	if err != nil {
 		return nil, err
 	}
 	var paths []string
 	for _, e := range entries {
-		if e.Kind == mmapstore.KindNative {
+		if e.Kind == mmapstore.KindNative || e.Name == mmapstore.ArchiveName {
 			paths = append(paths, filepath.Join(dir, e.Name))
 		}
 	}
 	return paths, nil
 }
 
+// verify checks a native file or the archive.
+func verify(path string) ([]mmapstore.CorruptionError, error) {
+	if filepath.Base(path) != mmapstore.ArchiveName {
+		return mmapstore.Verify(path, mmapstore.ReadOptions{})
+	}
+	_, err := readArchive(path)
+	return nil, err
+}
+
+// readArchive reads the archive at path.
+func readArchive(path string) (*mmapstore.Archive, error) {
+	d, err := mmapstore.OpenDir(filepath.Dir(path))
+	if err != nil {
+		return nil, err
+	}
+	defer d.Close()
+	return d.ReadArchive(mmapstore.ReadOptions{})
+}
+
 // checkFile returns what is wrong with a file. One that has vanished is fine.
 func checkFile(path string) ([]problem, error) {
-	found, err := mmapstore.Verify(path, mmapstore.ReadOptions{})
+	found, err := verify(path)
 	var c *mmapstore.CorruptionError
 	switch {
 	case errors.As(err, &c):

@@ -1,10 +1,10 @@
-// Mpctl shows, checks, serves and wipes a directory of metric files, and runs
+// Mpctl shows, checks, serves, folds and wipes a directory of metric files, and runs
 // programs as prefork workers that share one.
 //
 //	mpctl demo                      four workers and one true /metrics
 //	mpctl run -n 4 -- ./server      any program as four workers
 //	mpctl serve --dir DIR           the merged /metrics of a directory
-//	mpctl dump | ls | inspect | check | mark-dead | wipe
+//	mpctl dump | ls | inspect | check | mark-dead | gc | wipe
 //
 // Data goes to stdout, everything else to stderr. The exit code is 0 when all
 // is well, 1 when the answer is no (check found damage, the demo was not

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -73,7 +74,7 @@ func newInspect() *cobra.Command {
 		Example: "  mpctl inspect /dev/shm/app/4711-*.mpm",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			in, err := inspectFile(args[0])
+			in, err := inspect(args[0])
 			if err != nil {
 				return err
 			}
@@ -85,6 +86,14 @@ func newInspect() *cobra.Command {
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print it as JSON")
 	return cmd
+}
+
+// inspect looks at a native file or the archive.
+func inspect(path string) (interface{ print(io.Writer) error }, error) {
+	if filepath.Base(path) == mmapstore.ArchiveName {
+		return inspectArchive(path)
+	}
+	return inspectFile(path)
 }
 
 func inspectFile(path string) (*inspection, error) {
@@ -133,13 +142,8 @@ func (in *inspection) fill(r *mmapstore.Reader) error {
 		byFamily[s.Family] = append(byFamily[s.Family], one)
 	}
 	for _, f := range r.Families() {
-		out := inspectedFamily{
-			Name: f.Name, Type: f.Type.String(), Unit: f.Unit, Help: f.Help, Labels: f.Labels,
-			Bounds: f.Bounds, States: f.States, Series: byFamily[f],
-		}
-		if f.Type == metric.Gauge || f.Type == metric.StateSet {
-			out.Mode = f.Mode.String()
-		}
+		out := describeFamily(f)
+		out.Series = append(out.Series, byFamily[f]...)
 		in.Families = append(in.Families, out)
 	}
 	return nil

@@ -1,12 +1,15 @@
 package main
 
 import (
+	"fmt"
+	"path/filepath"
 	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/multiprom/multiprom/aggregate"
+	"github.com/multiprom/multiprom/mmapstore"
 )
 
 // listed is one process as `mpctl ls --json` prints it.
@@ -29,7 +32,8 @@ func newLs() *cobra.Command {
 		Use:   "ls",
 		Short: "list the processes of a directory",
 		Long: `List a row per process: pid, process label (the slot, where the workers use it),
-state (live, closed, marked, dead), kind of file, series, bytes, start.`,
+state (live, closed, marked, dead), kind of file, series, bytes, start; and one for
+the archive of those that were folded.`,
 		Example: "  mpctl ls --dir /dev/shm/app\n  mpctl ls --json",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -54,6 +58,16 @@ state (live, closed, marked, dead), kind of file, series, bytes, start.`,
 				rows = append(rows, []string{
 					strconv.Itoa(p.PID), p.Label, string(p.State), "native", strconv.Itoa(p.Series),
 					strconv.FormatInt(p.Bytes, 10), p.Created.Local().Format(time.DateTime),
+				})
+			}
+			if arc, err := readArchive(filepath.Join(d, mmapstore.ArchiveName)); err == nil && arc.Bytes > 0 {
+				series := 0
+				for _, f := range arc.Families {
+					series += len(f.Series)
+				}
+				items = append(items, listed{State: "dead", Kind: "archive", Series: series, Bytes: arc.Bytes, File: mmapstore.ArchiveName})
+				rows = append(rows, []string{
+					"-", fmt.Sprintf("%d folded", arc.Folded), "dead", "archive", strconv.Itoa(series), strconv.FormatInt(arc.Bytes, 10), "-",
 				})
 			}
 			if asJSON {

@@ -87,7 +87,7 @@ func TestScripts(t *testing.T) {
 
 // corrupt flips a byte in the only native file of a directory: `corrupt DIR OFFSET`.
 func corrupt(ts *testscript.TestScript, _ bool, args []string) {
-	files, err := nativeFiles(ts.MkAbs(args[0]))
+	files, err := metricFiles(ts.MkAbs(args[0]))
 	ts.Check(err)
 	if len(files) != 1 {
 		ts.Fatalf("%d files, not 1", len(files))

@@ -18,11 +18,12 @@ func newRun() *cobra.Command {
 	var listen []string
 	var opts supervisor.Options
 	var subreaper bool
+	var onStart string
 	cmd := &cobra.Command{
 		Use:   "run [flags] -- CMD [ARG...]",
 		Short: "run any program as prefork workers",
 		Long: `Start N workers of a program in any language, restart those that die, and serve
-their merged /metrics. Sockets named with --listen are opened once and passed on
+their merged /metrics; dead ones' files are folded into the archive. Sockets named with --listen are opened once and passed on
 by systemd's LISTEN_FDS protocol, and so are those that systemd opened for us.
 Each worker finds its slot in
 MULTIPROM_WORKER_SLOT and the directory in PROMETHEUS_MULTIPROC_DIR.
@@ -34,6 +35,9 @@ SIGTERM and SIGINT drain, SIGHUP replaces the workers one by one. The exit code 
 		RunE: func(cmd *cobra.Command, args []string) error {
 			d, err := resolveDir(dir)
 			if err != nil {
+				return err
+			}
+			if opts.OnStart, err = supervisor.ParseOnStart(onStart); err != nil {
 				return err
 			}
 			if err := os.MkdirAll(d, 0o700); err != nil {
@@ -75,6 +79,8 @@ SIGTERM and SIGINT drain, SIGHUP replaces the workers one by one. The exit code 
 		},
 	}
 	addDirFlag(cmd, &dir)
+	cmd.Flags().StringVar(&onStart, "on-start", "fold", "what becomes of the metrics of an earlier run: fold, wipe or refuse to start")
+	addFolderFlags(cmd, &opts.Fold, &opts.NoFold)
 	cmd.Flags().IntVarP(&opts.Workers, "workers", "n", 0, "number of workers (default one per CPU)")
 	cmd.Flags().StringArrayVar(&listen, "listen", nil, "socket for the workers, tcp://HOST:PORT or unix:///PATH; may be repeated")
 	cmd.Flags().StringVar(&metrics, "metrics", "", "serve the merged /metrics on this address")

@@ -22,10 +22,13 @@ func newServe() *cobra.Command {
 	var dir, config string
 	var addresses []string
 	var trust []int
+	var fold aggregate.FolderOptions
+	var noFold bool
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "serve the merged /metrics of a directory",
-		Long: `Serve the merged view of a directory at /metrics until SIGTERM or SIGINT. TLS, mutual
+		Long: `Serve the merged view of a directory at /metrics until SIGTERM or SIGINT, and fold
+dead processes' files into the archive meanwhile. TLS, mutual
 TLS and basic auth come from a web configuration file of Prometheus' exporter
 toolkit.`,
 		Example: "  mpctl serve --dir /dev/shm/app --web.listen-address 127.0.0.1:9090",
@@ -38,12 +41,17 @@ toolkit.`,
 			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGTERM, syscall.SIGINT)
 			defer stop()
 			log := slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil))
+			if !noFold {
+				fold.TrustUIDs, fold.Logger = trust, log
+				go aggregate.NewFolder(d, fold).Run(ctx)
+			}
 			return serve(ctx, d, trust, &web.FlagConfig{
 				WebListenAddresses: &addresses, WebConfigFile: &config, WebSystemdSocket: new(bool),
 			}, log)
 		},
 	}
 	addDirFlag(cmd, &dir)
+	addFolderFlags(cmd, &fold, &noFold)
 	cmd.Flags().StringArrayVar(&addresses, "web.listen-address", []string{":9090"}, "address to listen on; may be repeated")
 	cmd.Flags().StringVar(&config, "web.config.file", "", "file with TLS and basic auth, see the exporter toolkit's documentation")
 	cmd.Flags().IntSliceVar(&trust, "trust-uid", nil, "read the files of this user too; may be repeated")

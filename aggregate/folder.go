@@ -1,0 +1,107 @@
+package aggregate
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"sync/atomic"
+	"time"
+)
+
+// FolderOptions of NewFolder. The zero value is useful.
+type FolderOptions struct {
+	FoldOptions // Threshold is 8 by default here
+
+	// Period is how often the directory is looked at, up to a fifth more or
+	// less at random, so that many folders do not come at once. Default 30 s.
+	Period time.Duration
+	// Logger gets failures and files that cannot be folded, each once; nil
+	// logs nothing.
+	Logger *slog.Logger
+}
+
+// Folder folds a directory in the background, so that its size follows the
+// number of living processes. Any number of them may work on one directory: one
+// folds at a time, the others leave it to that one.
+type Folder struct {
+	dir    string
+	opts   FolderOptions
+	deaths atomic.Int64
+	wake   chan struct{} // holds a token when enough have died
+
+	told map[string]bool // what the log was told
+}
+
+// NewFolder returns a Folder of dir. Run starts it.
+func NewFolder(dir string, opts FolderOptions) *Folder {
+	if opts.Threshold <= 0 {
+		opts.Threshold = 8
+	}
+	if opts.Period <= 0 {
+		opts.Period = 30 * time.Second
+	}
+	if opts.Logger == nil {
+		opts.Logger = slog.New(slog.DiscardHandler)
+	}
+	return &Folder{dir: dir, opts: opts, wake: make(chan struct{}, 1), told: map[string]bool{}}
+}
+
+// Died tells the Folder that a process has died: once as many as the threshold
+// have, it folds without waiting for the period. It never blocks.
+func (f *Folder) Died() {
+	if f.deaths.Add(1) < int64(f.opts.Threshold) {
+		return
+	}
+	select {
+	case f.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Run folds until ctx ends.
+func (f *Folder) Run(ctx context.Context) {
+	for {
+		jitter := 0.8 + 0.4*rand.Float64()
+		timer := time.NewTimer(time.Duration(jitter * float64(f.opts.Period)))
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		case <-f.wake:
+			timer.Stop()
+		case <-timer.C:
+		}
+		f.deaths.Store(0)
+		f.fold(ctx)
+	}
+}
+
+func (f *Folder) fold(ctx context.Context) {
+	r, err := Fold(ctx, f.dir, f.opts.FoldOptions)
+	switch {
+	case errors.Is(err, ErrBusy), ctx.Err() != nil:
+		return
+	case err != nil:
+		f.tell("dead processes' files are not folded", err.Error(), "error", err)
+		return
+	}
+	for _, left := range r.Left {
+		f.tell("a dead process's file is left alone", left.Name+left.Reason.Error(), "file", left.Name, "reason", left.Reason)
+	}
+	if len(r.Folded) > 0 {
+		f.opts.Logger.Debug("folded dead processes", "processes", len(r.Folded), "series", r.Series, "took", r.Took)
+	}
+}
+
+// tell logs a trouble the first time that it happens.
+func (f *Folder) tell(msg, key string, args ...any) {
+	const most = 1000 // what keeps changing is not worth remembering
+	if len(f.told) >= most {
+		clear(f.told)
+	}
+	if !f.told[key] {
+		f.told[key] = true
+		f.opts.Logger.Warn(msg, args...)
+	}
+}

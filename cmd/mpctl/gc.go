@@ -1,0 +1,138 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/multiprom/multiprom/aggregate"
+)
+
+// gcResult is what `mpctl gc` did, as JSON.
+type gcResult struct {
+	DryRun  bool      `json:"dry_run"`
+	Folded  []string  `json:"folded"`
+	Removed []string  `json:"removed"`
+	Left    []problem `json:"left"`
+	Living  int       `json:"living"`
+	Series  int       `json:"archive_series"`
+	Bytes   int64     `json:"archive_bytes"`
+	Seconds float64   `json:"seconds"`
+}
+
+func newGC() *cobra.Command {
+	var dir string
+	var asJSON bool
+	var opts aggregate.FoldOptions
+	cmd := &cobra.Command{
+		Use:   "gc",
+		Short: "fold dead processes' files into the archive",
+		Long: `Move what dead processes have counted from their files into the archive, and
+remove the files: the merged view stays the same, to the last bit. Safe beside
+workers, scrapes and other folders, and whenever it is killed.
+
+Files of living processes, and those that are damaged or of a newer version, are
+left alone. The exit code is 1 where a dead process's file could not be folded or
+another folder is at work.`,
+		Example: "  mpctl gc --dir /dev/shm/app --dry-run",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			d, err := existingDir(dir)
+			if err != nil {
+				return err
+			}
+			return gc(cmd.Context(), d, opts, asJSON, cmd.OutOrStdout(), cmd.ErrOrStderr())
+		},
+	}
+	addDirFlag(cmd, &dir)
+	addFoldFlags(cmd, &opts)
+	cmd.Flags().BoolVar(&opts.DryRun, "dry-run", false, "say what would be folded and change nothing")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the summary as JSON")
+	return cmd
+}
+
+// addFoldFlags gives a command that folds the flags of how.
+func addFoldFlags(cmd *cobra.Command, o *aggregate.FoldOptions) {
+	cmd.Flags().IntVar(&o.KeepDead, "keep-dead", 1000, "how many dead processes keep their series in gauges of mode all; -1 for all")
+	cmd.Flags().DurationVar(&o.KeepDeadFor, "keep-dead-for", 0, "how long they keep them after they were folded; 0 for ever")
+	cmd.Flags().BoolVar(&o.Marked, "fold-marked", false, "on filesystems without trusted locks: fold processes that were marked dead, which must be gone")
+}
+
+// addFolderFlags gives a command that folds in the background the flags of when.
+func addFolderFlags(cmd *cobra.Command, o *aggregate.FolderOptions, off *bool) {
+	addFoldFlags(cmd, &o.FoldOptions)
+	cmd.Flags().BoolVar(off, "no-fold", false, "leave dead processes' files where they are")
+	cmd.Flags().DurationVar(&o.Period, "fold-period", 30*time.Second, "how often to look for dead processes")
+	cmd.Flags().IntVar(&o.Threshold, "fold-threshold", 8, "how many dead processes are folded at once")
+}
+
+func gc(ctx context.Context, dir string, opts aggregate.FoldOptions, asJSON bool, stdout, stderr io.Writer) error {
+	if isTerminal(stderr) {
+		opts.Progress = func(done, total int) {
+			if done%1000 == 0 || done == total {
+				fmt.Fprintf(stderr, "\rlooked at %d of %s\x1b[K", done, plural(total, "file"))
+			}
+			if done == total {
+				fmt.Fprintln(stderr)
+			}
+		}
+	}
+	r, err := aggregate.Fold(ctx, dir, opts)
+	if errors.Is(err, aggregate.ErrBusy) {
+		return fmt.Errorf("%w: try again (%w)", err, errNo)
+	}
+	if err != nil {
+		return err
+	}
+	out := gcResult{
+		DryRun: opts.DryRun, Folded: orEmpty(r.Folded), Removed: orEmpty(r.Removed), Left: []problem{},
+		Living: r.Living, Series: r.Series, Bytes: r.Bytes, Seconds: r.Took.Seconds(),
+	}
+	for _, l := range r.Left {
+		out.Left = append(out.Left, problem{File: l.Name, Reason: l.Reason.Error()})
+	}
+	if asJSON {
+		err = printJSON(stdout, out)
+	} else {
+		err = out.print(stdout)
+	}
+	if err == nil && len(out.Left) > 0 {
+		return errNo
+	}
+	return err
+}
+
+func (r *gcResult) print(w io.Writer) error {
+	for _, l := range r.Left {
+		fmt.Fprintln(w, printable(fmt.Sprintf("left %s: %s", l.File, l.Reason)))
+	}
+	verb := "folded"
+	if r.DryRun {
+		verb = "would fold"
+	}
+	return table(w, []string{verb, processes(len(r.Folded)) + " that had died"}, [][]string{
+		{"removed", plural(len(r.Removed), "file") + " that a kill had left"},
+		{"left alone", plural(len(r.Left), "file")},
+		{"living", processes(r.Living)},
+		{"archive", fmt.Sprintf("%d series, %d bytes", r.Series, r.Bytes)},
+	})
+}
+
+func processes(n int) string {
+	if n == 1 {
+		return "1 process"
+	}
+	return fmt.Sprintf("%d processes", n)
+}
+
+// orEmpty makes a missing list an empty one in JSON.
+func orEmpty(s []string) []string {
+	if s == nil {
+		return []string{}
+	}
+	return s
+}

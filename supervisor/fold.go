@@ -1,0 +1,111 @@
+package supervisor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/multiprom/multiprom/aggregate"
+	"github.com/multiprom/multiprom/mmapstore"
+)
+
+// OnStart says what becomes of the files of an earlier run, or from before a
+// reboot, when a supervisor starts. They never count as files of this run:
+// processes are told apart by a random incarnation, not by their PIDs.
+type OnStart int
+
+const (
+	// OnStartFold keeps what earlier processes have counted: counters go on
+	// where they were. The default.
+	OnStartFold OnStart = iota
+	// OnStartWipe begins at zero. Run fails where a process of an earlier run
+	// still lives.
+	OnStartWipe
+	// OnStartRefuse makes Run fail where the directory is not empty.
+	OnStartRefuse
+)
+
+var onStartNames = []string{"fold", "wipe", "refuse"}
+
+// String returns the word that ParseOnStart takes.
+func (o OnStart) String() string {
+	if o < 0 || int(o) >= len(onStartNames) {
+		return fmt.Sprintf("OnStart(%d)", int(o))
+	}
+	return onStartNames[o]
+}
+
+// ParseOnStart returns the OnStart of a word: fold, wipe or refuse.
+func ParseOnStart(word string) (OnStart, error) {
+	for i, name := range onStartNames {
+		if word == name {
+			return OnStart(i), nil
+		}
+	}
+	return 0, fmt.Errorf("%w: %q is none of fold, wipe and refuse", ErrOptions, word)
+}
+
+// ErrNotEmpty says that the directory holds files of an earlier run, and that
+// Options.OnStart is OnStartRefuse.
+var ErrNotEmpty = errors.New("supervisor: directory holds the metrics of an earlier run")
+
+// prepareDir deals with what an earlier run has left.
+func (s *Supervisor) prepareDir(ctx context.Context) error {
+	if s.opt.Dir == "" {
+		return nil
+	}
+	switch s.opt.OnStart {
+	case OnStartWipe:
+		removed, err := aggregate.Wipe(s.opt.Dir, false)
+		if err != nil {
+			return fmt.Errorf("supervisor: wipe at the start: %w", err)
+		}
+		s.opt.Logger.Info("wiped the metrics of an earlier run", "files", len(removed))
+	case OnStartRefuse:
+		return s.refuse()
+	default:
+		opts := s.opt.Fold.FoldOptions
+		opts.Threshold = 1
+		r, err := aggregate.Fold(ctx, s.opt.Dir, opts)
+		switch {
+		case errors.Is(err, aggregate.ErrBusy):
+		case err != nil:
+			// The service is worth more than its metrics: scrapes say the same.
+			s.opt.Logger.Error("the metrics of an earlier run are not folded", "error", err)
+		case len(r.Folded) > 0:
+			s.opt.Logger.Info("folded the metrics of an earlier run", "processes", len(r.Folded))
+		}
+	}
+	return nil
+}
+
+func (s *Supervisor) refuse() error {
+	entries, err := mmapstore.ScanDir(s.opt.Dir)
+	if err != nil {
+		return fmt.Errorf("supervisor: %w", err)
+	}
+	for _, e := range entries {
+		if e.Kind != mmapstore.KindOther {
+			return fmt.Errorf("%w: %s has %s; keep it with OnStartFold, or wipe the directory", ErrNotEmpty, s.opt.Dir, e.Name)
+		}
+	}
+	return nil
+}
+
+// startFolder folds dead workers until stop is called.
+func (s *Supervisor) startFolder() (stop func()) {
+	if s.opt.Dir == "" || s.opt.NoFold {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	s.folder = aggregate.NewFolder(s.opt.Dir, s.opt.Fold)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		s.folder.Run(ctx)
+	}()
+	return func() {
+		cancel()
+		<-ended
+	}
+}
