@@ -8,7 +8,7 @@ TOOL     := $(GO) tool -modfile=tools/go.mod
 .DEFAULT_GOAL := help
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## 4 workers, real requests, one true /metrics (ARGS="--kill --duration 10s")
 	$(GO) run ./cmd/mpctl demo $(ARGS)
@@ -42,7 +42,16 @@ fuzz: ## each fuzz target for FUZZTIME (default 20s)
 	@for pkg in $$($(GO) list ./...); do for f in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz'); do \
 		$(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $${FUZZTIME:-20s} $$pkg || exit 1; done; done
 
+soak: ## 8 minutes of the demo with kills, reloads, folding and scrapes
+	MULTIPROM_SOAK_SECONDS=480 $(GO) test -count=1 -timeout 9m -v -run '^TestSoak$$' ./integration
+
+soak-crash: ## folders killed at every step: 1,000 random schedules
+	MULTIPROM_SCHEDULES=1000 $(GO) test -count=1 -timeout 9m -v -run '^TestFolderKilledAtEveryStep$$|^TestRandomSchedules$$' ./aggregate
+
+soak-recycle: ## 20,000 short-lived workers, 16 at a time
+	MULTIPROM_RECYCLED=20000 $(GO) test -count=1 -timeout 9m -v -run '^TestRecycledWorkers$$' ./integration
+
 clean: ## remove what make built
 	rm -rf bin
 
-.PHONY: help demo build test race integration-deps integration lint bench fuzz clean
+.PHONY: help demo build test race integration-deps integration lint bench fuzz soak soak-crash soak-recycle clean

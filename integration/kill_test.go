@@ -10,9 +10,11 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/multiprom/multiprom/aggregate"
 	"github.com/multiprom/multiprom/multiproc"
 )
 
@@ -49,8 +51,8 @@ func updatesRole() error {
 }
 
 // TestKilledWriters: 8 processes make a million mixed updates each and are
-// killed at random; acknowledged <= merged <= attempted, and no counter that a
-// reader sees ever falls.
+// killed at random while the dead are folded; acknowledged <= merged <=
+// attempted, and no counter that a reader sees ever falls.
 func TestKilledWriters(t *testing.T) {
 	dir := t.TempDir()
 	const processes = 8
@@ -80,6 +82,7 @@ func TestKilledWriters(t *testing.T) {
 		})
 	}
 	a := open(t, dir)
+	startFolder(t, dir, aggregate.FolderOptions{FoldOptions: aggregate.FoldOptions{Threshold: 1}, Period: 20 * time.Millisecond})
 	stop := make(chan struct{})
 	var reader sync.WaitGroup
 	scrapes := 0

@@ -27,6 +27,7 @@ var roles = map[string]func() error{
 	"updates":   updatesRole,
 	"namespace": namespaceRole,
 	"fill":      fillRole,
+	"recycled":  recycledRole,
 	"server":    serverRole,
 }
 
@@ -130,6 +131,22 @@ func open(t *testing.T, dir string) *aggregate.Aggregator {
 	require.NoError(t, err)
 	t.Cleanup(func() { a.Close() })
 	return a
+}
+
+// startFolder folds dir in the background until the end of the test.
+func startFolder(t *testing.T, dir string, opts aggregate.FolderOptions) *aggregate.Folder {
+	ctx, cancel := context.WithCancel(context.Background())
+	folder := aggregate.NewFolder(dir, opts)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		folder.Run(ctx)
+	}()
+	t.Cleanup(func() {
+		cancel()
+		<-ended
+	})
+	return folder
 }
 
 // samples returns every sample of one scrape by its name and labels.

@@ -32,6 +32,8 @@ type demoOptions struct {
 	lose     int
 	asJSON   bool
 	metrics  string
+	dir      string
+	reload   time.Duration
 }
 
 // demoResult is what the demo found. It is exact when
@@ -81,6 +83,8 @@ is 0 only when the count is exact.`,
 	cmd.Flags().DurationVar(&o.duration, "duration", 10*time.Second, "how long to send requests; 0 until interrupted")
 	cmd.Flags().BoolVar(&o.kill, "kill", false, "kill workers at random by SIGKILL")
 	cmd.Flags().StringVar(&o.metrics, "metrics", "127.0.0.1:0", "address of the merged /metrics")
+	cmd.Flags().StringVar(&o.dir, "dir", "", "keep the metric files in this directory (default one that is removed at the end)")
+	cmd.Flags().DurationVar(&o.reload, "reload", 0, "replace all workers at this period")
 	cmd.Flags().BoolVar(&o.asJSON, "json", false, "print the result as JSON")
 	// Without --kill the loss is certain to show; with it, a request that was
 	// counted but broken can stand in for the one that was lost.
@@ -111,11 +115,13 @@ type demo struct {
 }
 
 func runDemo(ctx context.Context, o demoOptions, progress io.Writer) (_ *demoResult, err error) {
-	dir, err := os.MkdirTemp(demoParent(), "multiprom-demo-")
-	if err != nil {
-		return nil, err
+	dir := o.dir
+	if dir == "" {
+		if dir, err = os.MkdirTemp(demoParent(), "multiprom-demo-"); err != nil {
+			return nil, err
+		}
+		defer os.RemoveAll(dir)
 	}
-	defer os.RemoveAll(dir)
 	a, err := aggregate.Open(dir, aggregate.Options{})
 	if err != nil {
 		return nil, err
@@ -128,6 +134,8 @@ func runDemo(ctx context.Context, o demoOptions, progress io.Writer) (_ *demoRes
 		Listeners:      []supervisor.Listener{{Address: "tcp://127.0.0.1:0"}},
 		MetricsAddress: cmp.Or(o.metrics, "127.0.0.1:0"), Metrics: exposition.Handler(d.view),
 		DrainTimeout: 10 * time.Second,
+		// Counted from zero, whatever an earlier demo has left in --dir.
+		OnStart: supervisor.OnStartWipe,
 	})
 	if err != nil {
 		return nil, err
@@ -183,6 +191,9 @@ func (d *demo) load(ctx context.Context, progress io.Writer) {
 	if d.opts.kill {
 		wg.Go(func() { d.killWorkers(ctx) })
 	}
+	if d.opts.reload > 0 {
+		wg.Go(func() { d.reloadWorkers(ctx) })
+	}
 	if isTerminal(progress) {
 		wg.Go(func() { d.show(ctx, progress) })
 	}
@@ -211,6 +222,21 @@ func (d *demo) killWorkers(ctx context.Context) {
 		p, err := os.FindProcess(serving[rand.IntN(len(serving))].PID)
 		if err == nil && p.Kill() == nil {
 			d.kills.Add(1)
+		}
+	}
+}
+
+// reloadWorkers replaces all workers, one by one, again and again. A reload may
+// fail because a replacement was killed: the next one follows.
+func (d *demo) reloadWorkers(ctx context.Context) {
+	tick := time.NewTicker(d.opts.reload)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			_ = d.sup.Reload(ctx)
 		}
 	}
 }

@@ -1,0 +1,114 @@
+package integration
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/multiprom/multiprom/aggregate"
+	"github.com/multiprom/multiprom/multiproc"
+)
+
+const (
+	recycledSlots     = 16
+	recycledSeries    = 50 // of a worker
+	recycledThreshold = 8
+)
+
+// recycledRole is a worker that lives shortly: 50 series, then it waits for
+// its death.
+func recycledRole() error {
+	c := multiproc.NewCounterVec(multiproc.CounterOpts{Name: "rec_updates", Help: "Updates."}, []string{"n"})
+	h := multiproc.NewHistogram(multiproc.HistogramOpts{Name: "rec_seconds", Help: "Observations."})
+	g := multiproc.NewGauge(multiproc.GaugeOpts{Name: "rec_all", Help: "One per slot."})
+	for n := range recycledSeries - 2 {
+		c.WithLabelValues(strconv.Itoa(n)).Add(float64(n + 1))
+	}
+	h.Observe(0.1) // which no sum of floats keeps exact
+	g.Set(1)
+	fmt.Println("done")
+	return block()
+}
+
+// intFromEnv returns how long the long form of a test is.
+func intFromEnv(name string, short int) int {
+	if n, err := strconv.Atoi(os.Getenv(name)); err == nil {
+		return n
+	}
+	return short
+}
+
+// TestRecycledWorkers lets many workers live shortly, 16 at a time, while a
+// folder runs: files and records stay as few as the living, and no update is
+// lost. MULTIPROM_RECYCLED is how many.
+func TestRecycledWorkers(t *testing.T) {
+	const batch = 100
+	workers := intFromEnv("MULTIPROM_RECYCLED", 400)
+	dir := t.TempDir()
+	folder := startFolder(t, dir, aggregate.FolderOptions{FoldOptions: aggregate.FoldOptions{Threshold: recycledThreshold}})
+
+	var alive [recycledSlots]*helper
+	replace := func(slot int) {
+		if alive[slot] != nil {
+			alive[slot].kill()
+			folder.Died()
+		}
+		alive[slot] = start(t, "recycled", dir, "env", multiproc.EnvProcessLabel+"="+strconv.Itoa(slot))
+		alive[slot].expect(t, "done")
+	}
+	for slot := range alive {
+		replace(slot)
+	}
+	a := open(t, dir)
+	started, peak := recycledSlots, 0
+	var first map[string]float64
+	for started < workers {
+		var left atomic.Int64
+		left.Store(batch)
+		var slots sync.WaitGroup
+		for slot := range alive {
+			slots.Go(func() {
+				for left.Add(-1) >= 0 {
+					replace(slot)
+				}
+			})
+		}
+		slots.Wait()
+		started += batch
+
+		files := 0
+		eventually(t, "the folder has caught up", func() bool {
+			entries, err := os.ReadDir(dir)
+			require.NoError(t, err)
+			files = len(entries)
+			peak = max(peak, files)
+			return files <= recycledSlots+recycledThreshold+3
+		})
+		got := samples(t, a)
+		for n := range recycledSeries - 2 {
+			key := fmt.Sprintf(`rec_updates_total{n="%d"}`, n)
+			require.EqualValues(t, started*(n+1), got[key], key)
+		}
+		require.EqualValues(t, started, got["rec_seconds_count"])
+		require.InEpsilon(t, 0.1*float64(started), got["rec_seconds_sum"], 1e-15)
+		for slot := range alive {
+			require.EqualValues(t, 1, got[fmt.Sprintf(`rec_all{pid="%d"}`, slot)])
+		}
+		const all = recycledSeries * (recycledSlots + recycledThreshold + 1)
+		require.LessOrEqual(t, got["multiprom_read_series"], float64(all+recycledSlots))
+		if first == nil {
+			first = got
+		}
+	}
+	last := samples(t, a)
+	require.Equal(t, len(first), len(last), "the view does not grow")
+	t.Logf("%d workers, %d alive: at most %d names in the directory, %v series read by the first scrape and %v by the last, %v folds, %v",
+		started, recycledSlots, peak, first["multiprom_read_series"], last["multiprom_read_series"], last["multiprom_folds_total"],
+		time.Duration(last["multiprom_fold_seconds_total"]*float64(time.Second)))
+}
