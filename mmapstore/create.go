@@ -43,7 +43,7 @@ var errSwept = errors.New("temporary file was swept")
 
 func create(d *Dir, opts Options) (_ *Store, err error) {
 	h := opts.header()
-	f, err := d.create(h.tempName(), opts.Mode)
+	f, err := d.create(h.tempName(), 0o600)
 	if err != nil {
 		return nil, err
 	}
@@ -54,6 +54,9 @@ func create(d *Dir, opts Options) (_ *Store, err error) {
 		}
 	}()
 	if err := lockFile(f); err != nil {
+		return nil, err
+	}
+	if err := setMode(f, opts.Mode); err != nil {
 		return nil, err
 	}
 	b := newFileBacking(f, d.Join(h.FileName()), opts.MaxBytes)

@@ -23,7 +23,9 @@ type Options struct {
 	// MaxBytes bounds the file. Default 1 GiB, of which only what is used is
 	// allocated.
 	MaxBytes int64
-	// Mode of the file. Default 0600.
+	// Mode is the permissions of the file, whatever the umask is: 0640 lets
+	// the group of the directory read it (ParseFileMode says what is sound).
+	// The owner can always read and write. Default 0600.
 	Mode os.FileMode
 	// Now is the clock for creation times. Default time.Now.
 	Now func() time.Time
@@ -35,9 +37,7 @@ func (o Options) withDefaults() Options {
 	if o.MaxBytes <= 0 {
 		o.MaxBytes = 1 << 30
 	}
-	if o.Mode == 0 {
-		o.Mode = 0o600
-	}
+	o.Mode = o.Mode.Perm() | 0o600
 	if o.Now == nil {
 		o.Now = time.Now
 	}

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"math"
 	"os"
+	"runtime"
 	"sort"
 	"strconv"
 	"strings"
@@ -124,12 +125,15 @@ func TestEnvironment(t *testing.T) {
 		env   map[string]string
 		dir   string
 		label string
+		mode  os.FileMode
 		warns int
 	}{
-		"nothing":   {nil, "", "", 0},
-		"directory": {map[string]string{EnvDir: dir, EnvProcessLabel: "w1"}, dir, "w1", 0},
-		"old":       {map[string]string{envDirLower: dir}, dir, "", 1},
-		"both":      {map[string]string{EnvDir: dir, envDirLower: other}, dir, "", 0},
+		"nothing":   {nil, "", "", 0, 0},
+		"directory": {map[string]string{EnvDir: dir, EnvProcessLabel: "w1"}, dir, "w1", 0o600, 0},
+		"old":       {map[string]string{envDirLower: dir}, dir, "", 0o600, 1},
+		"both":      {map[string]string{EnvDir: dir, envDirLower: other}, dir, "", 0o600, 0},
+		"mode":      {map[string]string{EnvDir: dir, EnvFileMode: "0640"}, dir, "", 0o640, 0},
+		"bad mode":  {map[string]string{EnvDir: dir, EnvFileMode: "0666"}, dir, "", 0o600, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var log bytes.Buffer
@@ -146,6 +150,11 @@ func TestEnvironment(t *testing.T) {
 				tc.label = strconv.Itoa(os.Getpid())
 			}
 			require.Equal(t, tc.label, s.Store().Header().Label)
+			if tc.mode != 0 && runtime.GOOS != "windows" {
+				info, err := os.Stat(s.Store().Path())
+				require.NoError(t, err)
+				require.Equal(t, tc.mode, info.Mode())
+			}
 		})
 	}
 }

@@ -1,6 +1,7 @@
 package multiproc
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"os"
@@ -19,6 +20,9 @@ const (
 	EnvDir = "PROMETHEUS_MULTIPROC_DIR"
 	// EnvProcessLabel is the process label; without it, the pid.
 	EnvProcessLabel = "MULTIPROM_PROCESS_LABEL"
+	// EnvFileMode is the permissions of the file in octal, such as 0640; see
+	// SetOptions.FileMode.
+	EnvFileMode = "MULTIPROM_FILE_MODE"
 
 	envDirLower = "prometheus_multiproc_dir" // client_python's old spelling
 )
@@ -31,6 +35,15 @@ type SetOptions struct {
 	// view. Default: the pid. The slot that a supervisor gives its workers in
 	// MULTIPROM_WORKER_SLOT makes one that survives restarts.
 	Label string
+	// FileMode is the permissions of the file, whatever the umask is. Default
+	// 0600: processes of one user, and a reader that is the same user or root.
+	//
+	// A reader of another user needs a group that both are in: a directory of
+	// that group with mode 2750 or, where several users write, 2770 (the 2 gives
+	// new files the directory's group), and files of mode 0640. The reader
+	// trusts the directory's owner, and others by `mpctl serve --trust-uid`.
+	// 0660 lets it mark processes dead as well.
+	FileMode os.FileMode
 	// MaxSeries bounds the series of a Vec; further label sets share an
 	// overflow series. Default 10,000.
 	MaxSeries int
@@ -71,14 +84,20 @@ type Set struct {
 
 	mu          sync.Mutex // taken after a vec's, before the store's
 	closed      bool
-	fallback    error // why values are on the heap although there is a Dir
-	unlogged    bool  // the log has not been told of fallback
-	oldSpelling bool  // the directory comes from envDirLower, which the log has not been told
+	fallback    error    // why values are on the heap although there is a Dir
+	untold      []notice // what the log is to be told once the store is open
 	names       map[string]*instrument
 	instruments map[string]*instrument // by name and constant labels
 	declared    []*instrument          // in order
 	unbound     []binder               // series that wait for the store
 	functions   []*GaugeFunc
+}
+
+// notice is a line for the log.
+type notice struct {
+	level slog.Level
+	text  string
+	args  []any
 }
 
 // binder is a series that can be given its words. The Set's lock is held.
@@ -105,8 +124,18 @@ func environmentSet(getenv func(string) string) *Set {
 		dir = getenv(envDirLower)
 		old = dir != ""
 	}
-	s := NewSet(SetOptions{Dir: dir, Label: getenv(EnvProcessLabel)})
-	s.oldSpelling = old
+	opts := SetOptions{Dir: dir, Label: getenv(EnvProcessLabel)}
+	var modeErr error
+	if octal := getenv(EnvFileMode); octal != "" {
+		opts.FileMode, modeErr = mmapstore.ParseFileMode(octal)
+	}
+	s := NewSet(opts)
+	if old {
+		s.tell(slog.LevelWarn, envDirLower+" is an old spelling, use "+EnvDir)
+	}
+	if modeErr != nil {
+		s.tell(slog.LevelWarn, EnvFileMode+" is left out of account", "error", modeErr)
+	}
 	return s
 }
 
@@ -148,22 +177,28 @@ func (s *Set) Store() *mmapstore.Store {
 	return s.open()
 }
 
+// tell keeps a line for the log until unlock, in a process that opens the store.
+func (s *Set) tell(level slog.Level, text string, args ...any) {
+	s.untold = append(s.untold, notice{level, text, args})
+}
+
 // unlock ends a section that may have opened the store. The log is told without
 // the lock: its handler may update an instrument of this Set.
 func (s *Set) unlock() {
-	err, log, warn := s.fallback, s.unlogged, s.oldSpelling && s.Opened()
-	s.unlogged = false
-	s.oldSpelling = s.oldSpelling && !warn
+	var notices []notice
+	if s.Opened() {
+		notices, s.untold = s.untold, nil
+	}
 	s.mu.Unlock()
+	if len(notices) == 0 {
+		return
+	}
 	logger := s.opts.Logger
 	if logger == nil {
 		logger = slog.Default() // now: when the Set was made, there may have been no other
 	}
-	if warn {
-		logger.Warn("multiproc: " + envDirLower + " is an old spelling, use " + EnvDir)
-	}
-	if log {
-		logger.Error("multiproc: no metrics file, this process's metrics are seen by nobody else", "error", err)
+	for _, n := range notices {
+		logger.Log(context.Background(), n.level, "multiproc: "+n.text, n.args...)
 	}
 }
 
@@ -212,7 +247,7 @@ func (s *Set) Publish() {
 }
 
 func (s *Set) storeOptions() mmapstore.Options {
-	return mmapstore.Options{Label: s.opts.Label, Now: s.opts.Now}
+	return mmapstore.Options{Label: s.opts.Label, Mode: s.opts.FileMode, Now: s.opts.Now}
 }
 
 func (s *Set) create() (*mmapstore.Store, error) {
@@ -231,7 +266,8 @@ func (s *Set) open() *mmapstore.Store {
 	}
 	store, err := s.create()
 	if err != nil {
-		s.fallback, s.unlogged = err, true
+		s.fallback = err
+		s.tell(slog.LevelError, "no metrics file, this process's metrics are seen by nobody else", "error", err)
 		store = mmapstore.NewHeap(s.storeOptions())
 	}
 	s.adopt(store)
