@@ -74,6 +74,7 @@ func create(d *Dir, opts Options) (_ *Store, err error) {
 		return nil, sweptIfMissing(err)
 	}
 	pin(f)
+	s.watchLink(f, h.Created)
 	return s, nil
 }
 

@@ -28,6 +28,8 @@ var (
 	ErrFull = errors.New("store cannot grow")
 	// ErrClosed: the store was closed.
 	ErrClosed = errors.New("store is closed")
+	// ErrDeleted: somebody has deleted the file of a store that is open.
+	ErrDeleted = errors.New("the metrics file was deleted")
 	// ErrLocked: a process holds the file's lock, so it is alive.
 	ErrLocked = errors.New("process is alive")
 )

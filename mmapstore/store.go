@@ -31,6 +31,8 @@ type Store struct {
 	cells    cursor // where the next words go
 	families []*Family
 	closed   bool
+
+	link linkWatch
 }
 
 // cursor is the free rest of the block that is being filled.
@@ -117,6 +119,7 @@ func (s *Store) AddFamily(schema *metric.Schema) (*Family, error) {
 	if s.closed {
 		return nil, ErrClosed
 	}
+	s.askLink(s.opts.Now())
 	f := &Family{store: s, schema: schema, id: uint32(len(s.families))}
 	rec, err := encodeFamily(f.id, schema)
 	if err != nil {
@@ -154,7 +157,9 @@ func (s *Store) AddSeries(f *Family, values []string, extra metric.Labels) (*Ser
 	if s.closed {
 		return nil, ErrClosed
 	}
-	r := seriesRecord{family: f.id, created: s.opts.Now().UnixNano(), values: values, extra: extra}
+	now := s.opts.Now()
+	s.askLink(now)
+	r := seriesRecord{family: f.id, created: now.UnixNano(), values: values, extra: extra}
 	rec, err := r.encode(0)
 	if err != nil {
 		return nil, err

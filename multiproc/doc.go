@@ -22,7 +22,8 @@
 // only declares, or only scrapes, never has a file.
 //
 // Where the file cannot be made, [Open] says why. Updates go to the heap then,
-// and the log says so once.
+// and the log says so once. It also says once when somebody has deleted the
+// file; [Set.Fallback] tells of both.
 //
 // # Sets
 //

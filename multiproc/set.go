@@ -84,7 +84,7 @@ type Set struct {
 
 	mu          sync.Mutex // taken after a vec's, before the store's
 	closed      bool
-	fallback    error    // why values are on the heap although there is a Dir
+	fallback    error    // why nobody else sees the values although there is a Dir
 	untold      []notice // what the log is to be told once the store is open
 	names       map[string]*instrument
 	instruments map[string]*instrument // by name and constant labels
@@ -182,10 +182,24 @@ func (s *Set) tell(level slog.Level, text string, args ...any) {
 	s.untold = append(s.untold, notice{level, text, args})
 }
 
-// unlock ends a section that may have opened the store. The log is told without
+// noticeDeleted looks whether the store has learned that its file is gone.
+func (s *Set) noticeDeleted() {
+	store := s.store.Load()
+	if store == nil || s.fallback != nil {
+		return
+	}
+	if err := store.Deleted(); err != nil {
+		s.fallback = err
+		s.tell(slog.LevelError, "somebody deleted the metrics file: what this process counts is in no scrape but its own until it restarts; "+
+			"systemd-tmpfiles cleans /tmp, RemoveIPC=yes of logind /dev/shm", "error", err)
+	}
+}
+
+// unlock ends a section that may have opened the store or added to it. The log is told without
 // the lock: its handler may update an instrument of this Set.
 func (s *Set) unlock() {
 	var notices []notice
+	s.noticeDeleted()
 	if s.Opened() {
 		notices, s.untold = s.untold, nil
 	}
@@ -202,11 +216,14 @@ func (s *Set) unlock() {
 	}
 }
 
-// Fallback returns why the values are on the heap although the Set has a
-// directory, or nil.
+// Fallback returns why no other process sees the values although the Set has a
+// directory, or nil: the file could not be made, or it was deleted since
+// (mmapstore.ErrDeleted). The latter is noticed within a minute of the next new
+// series, Publish or scrape of this process.
 func (s *Set) Fallback() error {
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	defer s.unlock()
+	s.noticeDeleted()
 	return s.fallback
 }
 
@@ -234,12 +251,15 @@ func (s *Set) Close() error {
 
 // Publish evaluates the gauge functions now; the first one opens the store.
 func (s *Set) Publish() {
+	if store := s.store.Load(); store != nil {
+		store.CheckLink() // unlock tells the log
+	}
 	s.mu.Lock()
 	functions := s.functions[:len(s.functions):len(s.functions)]
 	if s.closed {
 		functions = nil
 	}
-	s.mu.Unlock()
+	s.unlock()
 	// Without the lock: a function may update instruments of this Set.
 	for _, f := range functions {
 		f.evaluate()
@@ -330,6 +350,13 @@ const (
 	countDiscarded
 )
 
+// say tells the log what it is to be told, for those who added to the store
+// under another lock.
+func (s *Set) say() {
+	s.mu.Lock()
+	s.unlock()
+}
+
 // count adds one to a header counter, without opening the store for it.
 func (s *Set) count(which int) {
 	if store := s.store.Load(); store != nil {
@@ -403,7 +430,7 @@ func declare[T any](s *Set, schema *metric.Schema, maxSeries int, make func(*ins
 		return nil, fmt.Errorf("multiproc: define %q: %w", schema.Name, err)
 	}
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	defer s.unlock()
 	key := schema.Name + "\xff" + schema.Const.String() // which no name has
 	if old := s.instruments[key]; old != nil {
 		public, same := old.public.(*T)

@@ -87,6 +87,7 @@ func (v *vec[T]) add(values []string) *T {
 		}
 		return v.overflowing()
 	}
+	defer v.in.set.say() // without our lock: the log may look this vec up
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if e := v.table.Load().find(hash, values); e != nil {

@@ -152,8 +152,9 @@ func (d *directory) open() (*aggregate.Aggregator, error) {
 	return d.view, nil
 }
 
-// Gather returns the merged directory. A process that could make no file in
-// it adds its own values, which nobody else sees, and says so.
+// Gather returns the merged directory. A process that has no file in it, because
+// it could make none or somebody deleted it, adds its own values, which nobody
+// else sees, and says so.
 func (d *directory) Gather(ctx context.Context) ([]*metric.Family, error) {
 	if d.set.Opened() {
 		d.set.Publish() // this process is being read: its functions are asked now
@@ -168,11 +169,11 @@ func (d *directory) Gather(ctx context.Context) ([]*metric.Family, error) {
 	return Merge(a, d.heap, fallback).Gather(ctx)
 }
 
-// fallback tells that the process that answers could make no file.
+// fallback tells that the process that answers has no file.
 var fallback = GathererFunc(func(context.Context) ([]*metric.Family, error) {
 	return []*metric.Family{{
 		Name: "multiprom_store_fallback", Type: metric.Gauge, Series: []metric.Series{{Value: 1}},
-		Help: "1 where the process that answers could make no file: its metrics are in no other process's view.",
+		Help: "1 where the process that answers has no file in the directory: its metrics are in no other process's view.",
 	}}, nil
 })
 

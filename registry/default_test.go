@@ -3,11 +3,14 @@ package registry
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -77,6 +80,26 @@ func TestDefaultFallsBack(t *testing.T) {
 	require.ErrorIs(t, err, os.ErrNotExist)
 	require.NotEmpty(t, families, "once it counts on the heap, that is served beside the error")
 	require.NoError(t, os.Mkdir(dir, 0o700))
+	got := names(t, r)
+	require.EqualValues(t, 1, got["c_total"])
+	require.EqualValues(t, 1, got["multiprom_store_fallback"])
+}
+
+// TestDefaultAfterDeletion: a process whose file somebody deleted shows its own
+// values.
+func TestDefaultAfterDeletion(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("windows does not delete a file that is open")
+	}
+	now := time.Now()
+	set := multiproc.NewSet(multiproc.SetOptions{
+		Dir: t.TempDir(), Logger: slog.New(slog.DiscardHandler), Now: func() time.Time { return now },
+	})
+	multiproc.Must(set.NewCounter(multiproc.CounterOpts{Name: "c", Help: "C."})).Inc()
+	r := newDefault(set)
+	require.EqualValues(t, 1, names(t, r)["c_total"])
+	require.NoError(t, os.Remove(set.Store().Path()))
+	now = now.Add(time.Minute)
 	got := names(t, r)
 	require.EqualValues(t, 1, got["c_total"])
 	require.EqualValues(t, 1, got["multiprom_store_fallback"])
