@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/multiprom/multiprom/internal/limits"
 	"github.com/multiprom/multiprom/metric"
 	"github.com/multiprom/multiprom/registry"
 )
@@ -47,7 +48,7 @@ type HandlerOptions struct {
 	// all that they send.
 	DisableCompression bool
 	// MaxConcurrent is how many scrapes may run at once; further ones get 503.
-	// 0 is no limit.
+	// Default 40; negative is no limit.
 	MaxConcurrent int
 	// Timeout is how long gathering may take before the scrape gets 503. The
 	// gatherer's context ends a tenth earlier, so that one that heeds it can
@@ -82,8 +83,9 @@ func HandlerFor(g registry.Gatherer, opts HandlerOptions) http.Handler {
 	case CreatedOn:
 		h.created = true
 	}
-	if opts.MaxConcurrent > 0 {
-		h.slots = make(chan struct{}, opts.MaxConcurrent)
+	limits.Default(&h.opts.MaxConcurrent, limits.Concurrent)
+	if n := h.opts.MaxConcurrent; n > 0 {
+		h.slots = make(chan struct{}, n)
 	}
 	return h
 }

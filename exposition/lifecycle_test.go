@@ -5,14 +5,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
+	"net"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/multiprom/multiprom/internal/limits"
 	"github.com/multiprom/multiprom/metric"
 	"github.com/multiprom/multiprom/registry"
 )
@@ -115,4 +119,59 @@ func TestServerOnAllInterfaces(t *testing.T) {
 	resp.Body.Close()
 	assert.Equal(t, 200, resp.StatusCode)
 	assert.Contains(t, s.URL(), "http://localhost:")
+}
+
+func TestServerCutsSlowHeaders(t *testing.T) {
+	s, err := Serve(ServerOptions{Addr: "127.0.0.1:0", ReadHeaderTimeout: 20 * time.Millisecond, Gatherer: registry.GathererFunc(some)})
+	require.NoError(t, err)
+	defer s.Close()
+	conn, err := net.Dial("tcp", s.Addr().String())
+	require.NoError(t, err)
+	defer conn.Close()
+	require.NoError(t, conn.SetDeadline(time.Now().Add(20*time.Second)))
+	_, err = io.WriteString(conn, "GET / HTTP/1.1\r\nHost: h\r\nX: ")
+	require.NoError(t, err)
+	_, err = io.ReadAll(conn)
+	require.NoError(t, err, "a header that never ends is cut off")
+}
+
+// A server of its own has limits without being asked: headers, and scrapes at
+// once.
+func TestServerLimits(t *testing.T) {
+	entered, leave := make(chan struct{}), make(chan struct{})
+	s, err := Serve(ServerOptions{
+		Addr: "127.0.0.1:0",
+		Gatherer: registry.GathererFunc(func(context.Context) ([]*metric.Family, error) {
+			entered <- struct{}{}
+			<-leave
+			return someFamilies, nil
+		}),
+	})
+	require.NoError(t, err)
+	defer s.Close()
+
+	get := func(header string) int {
+		req, err := http.NewRequest(http.MethodGet, s.URL(), nil)
+		if err != nil {
+			return 0
+		}
+		req.Header.Set("X", header)
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			return 0
+		}
+		resp.Body.Close()
+		return resp.StatusCode
+	}
+	assert.Equal(t, http.StatusRequestHeaderFieldsTooLarge, get(strings.Repeat("x", 80<<10)))
+	codes := make(chan int, limits.Concurrent)
+	for range limits.Concurrent {
+		go func() { codes <- get("") }()
+		<-entered
+	}
+	assert.Equal(t, http.StatusServiceUnavailable, get(""))
+	close(leave)
+	for range limits.Concurrent {
+		assert.Equal(t, http.StatusOK, <-codes)
+	}
 }

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/multiprom/multiprom/internal/limits"
 	"github.com/multiprom/multiprom/registry"
 )
 
@@ -26,10 +27,12 @@ type ServerOptions struct {
 	Gatherer registry.Gatherer
 	Handler  HandlerOptions
 
-	ReadTimeout    time.Duration // of a whole request; default 10 s
-	WriteTimeout   time.Duration // of gathering and sending; default 60 s
-	IdleTimeout    time.Duration // between two scrapes on a connection; default 2 min
-	MaxHeaderBytes int           // default 64 KiB
+	// Limits of the server. Those of a scrape are in Handler.
+	ReadHeaderTimeout time.Duration // of a request's header; default 5 s
+	ReadTimeout       time.Duration // of a whole request; default 10 s
+	WriteTimeout      time.Duration // of gathering and sending; default 60 s
+	IdleTimeout       time.Duration // between two scrapes on a connection; default 2 min
+	MaxHeaderBytes    int           // default 64 KiB; larger ones get 431
 }
 
 func (o *ServerOptions) setDefaults() {
@@ -38,18 +41,6 @@ func (o *ServerOptions) setDefaults() {
 	}
 	if o.Gatherer == nil {
 		o.Gatherer = registry.Default()
-	}
-	if o.ReadTimeout == 0 {
-		o.ReadTimeout = 10 * time.Second
-	}
-	if o.WriteTimeout == 0 {
-		o.WriteTimeout = time.Minute
-	}
-	if o.IdleTimeout == 0 {
-		o.IdleTimeout = 2 * time.Minute
-	}
-	if o.MaxHeaderBytes == 0 {
-		o.MaxHeaderBytes = 64 << 10
 	}
 }
 
@@ -89,15 +80,17 @@ func Serve(opts ServerOptions) (*Server, error) {
 					metrics.ServeHTTP(w, r)
 				}
 			}),
-			ReadTimeout:    opts.ReadTimeout,
-			WriteTimeout:   opts.WriteTimeout,
-			IdleTimeout:    opts.IdleTimeout,
-			MaxHeaderBytes: opts.MaxHeaderBytes,
-			ErrorLog:       errorLog,
+			ReadHeaderTimeout: opts.ReadHeaderTimeout,
+			ReadTimeout:       opts.ReadTimeout,
+			WriteTimeout:      opts.WriteTimeout,
+			IdleTimeout:       opts.IdleTimeout,
+			MaxHeaderBytes:    opts.MaxHeaderBytes,
+			ErrorLog:          errorLog,
 		},
 		accepting: make(chan struct{}),
 		ended:     make(chan struct{}),
 	}
+	limits.Server(s.http)
 	go s.serve()
 	return s, nil
 }

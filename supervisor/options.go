@@ -93,7 +93,8 @@ type Options struct {
 	// MetricsAddress is where the supervisor itself serves Metrics, in the
 	// syntax of Listener.Address. Either both are set or neither.
 	MetricsAddress string
-	// Metrics answers every request to MetricsAddress, whatever its path.
+	// Metrics answers every request to MetricsAddress, whatever its path. The
+	// server limits the size of headers and how long a client may take.
 	Metrics http.Handler
 	// DrainTimeout is what a worker gets from SIGTERM to SIGKILL. Default 30 s.
 	DrainTimeout time.Duration

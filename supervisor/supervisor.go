@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/multiprom/multiprom/aggregate"
+	"github.com/multiprom/multiprom/internal/limits"
 )
 
 // Errors of a running supervisor; match them with errors.Is.
@@ -223,13 +224,9 @@ func (s *Supervisor) MetricsAddr() net.Addr {
 }
 
 func (s *Supervisor) metricsServer() *http.Server {
-	return &http.Server{
-		Handler:           s.opt.Metrics,
-		ReadHeaderTimeout: 5 * time.Second,
-		ReadTimeout:       10 * time.Second,
-		WriteTimeout:      time.Minute,
-		IdleTimeout:       2 * time.Minute,
-	}
+	srv := &http.Server{Handler: s.opt.Metrics}
+	limits.Server(srv)
+	return srv
 }
 
 // use claims the one use of s.

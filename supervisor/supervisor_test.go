@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -291,4 +292,12 @@ func TestMetricsServer(t *testing.T) {
 	body, err := get("http://" + r.MetricsAddr().String() + "/metrics")
 	require.NoError(t, err)
 	require.Equal(t, "merged", body)
+
+	req, err := http.NewRequest(http.MethodGet, "http://"+r.MetricsAddr().String(), nil)
+	require.NoError(t, err)
+	req.Header.Set("X", strings.Repeat("x", 80<<10))
+	resp, err := client.Do(req)
+	require.NoError(t, err)
+	resp.Body.Close()
+	require.Equal(t, http.StatusRequestHeaderFieldsTooLarge, resp.StatusCode)
 }

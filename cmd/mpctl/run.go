@@ -62,7 +62,7 @@ SIGTERM and SIGINT drain, SIGHUP replaces the workers one by one. The exit code 
 			}
 			if metrics != "" {
 				opts.MetricsAddress = metrics
-				opts.Metrics = exposition.HandlerFor(registry.Directory(a), exposition.HandlerOptions{ErrorLog: log})
+				opts.Metrics = exposition.HandlerFor(registry.Directory(a), defaultScrapeLimits.handler(log))
 			}
 			opts.Subreaper = subreaper
 			s, err := supervisor.New(opts)

@@ -15,6 +15,7 @@ import (
 
 	"github.com/multiprom/multiprom/aggregate"
 	"github.com/multiprom/multiprom/exposition"
+	"github.com/multiprom/multiprom/internal/limits"
 	"github.com/multiprom/multiprom/registry"
 )
 
@@ -24,6 +25,7 @@ func newServe() *cobra.Command {
 	var trust []int
 	var fold aggregate.FolderOptions
 	var noFold bool
+	var limit scrapeLimits
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "serve the merged /metrics of a directory",
@@ -45,7 +47,7 @@ toolkit.`,
 				fold.TrustUIDs, fold.Logger = trust, log
 				go aggregate.NewFolder(d, fold).Run(ctx)
 			}
-			return serve(ctx, d, trust, &web.FlagConfig{
+			return serve(ctx, d, trust, limit, &web.FlagConfig{
 				WebListenAddresses: &addresses, WebConfigFile: &config, WebSystemdSocket: new(bool),
 			}, log)
 		},
@@ -54,26 +56,19 @@ toolkit.`,
 	addFolderFlags(cmd, &fold, &noFold)
 	cmd.Flags().StringArrayVar(&addresses, "web.listen-address", []string{":9090"}, "address to listen on; may be repeated")
 	cmd.Flags().StringVar(&config, "web.config.file", "", "file with TLS and basic auth, see the exporter toolkit's documentation")
+	limit.addFlags(cmd)
 	cmd.Flags().IntSliceVar(&trust, "trust-uid", nil, "read the files of this user too; may be repeated")
 	return cmd
 }
 
 // serve answers scrapes until ctx ends, then lets those under way finish.
-func serve(ctx context.Context, dir string, trust []int, flags *web.FlagConfig, log *slog.Logger) error {
+func serve(ctx context.Context, dir string, trust []int, limit scrapeLimits, flags *web.FlagConfig, log *slog.Logger) error {
 	a, err := aggregate.Open(dir, aggregate.Options{TrustUIDs: trust})
 	if err != nil {
 		return err
 	}
 	defer a.Close()
-	mux := http.NewServeMux()
-	mux.Handle("/metrics", exposition.HandlerFor(registry.Directory(a), exposition.HandlerOptions{ErrorLog: log}))
-	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
-		fmt.Fprintln(w, `<html><head><title>mpctl</title></head><body><a href="/metrics">Metrics</a></body></html>`)
-	})
-	server := &http.Server{
-		Handler: mux, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second,
-		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
-	}
+	server := newServer(registry.Directory(a), limit, log)
 	served := make(chan error, 1)
 	go func() { served <- web.ListenAndServe(server, flags, log) }()
 	select {
@@ -87,4 +82,45 @@ func serve(ctx context.Context, dir string, trust []int, flags *web.FlagConfig, 
 		return fmt.Errorf("serve: shut down: %w", err)
 	}
 	return nil
+}
+
+func newServer(g registry.Gatherer, limit scrapeLimits, log *slog.Logger) *http.Server {
+	mux := http.NewServeMux()
+	mux.Handle("/metrics", exposition.HandlerFor(g, limit.handler(log)))
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprintln(w, `<html><head><title>mpctl</title></head><body><a href="/metrics">Metrics</a></body></html>`)
+	})
+	server := &http.Server{Handler: mux, WriteTimeout: limit.write()}
+	limits.Server(server)
+	return server
+}
+
+// scrapeLimits are the flags --web.max-requests and --web.timeout.
+type scrapeLimits struct {
+	requests int
+	timeout  time.Duration
+}
+
+// defaultScrapeLimits are the flags' defaults, and what `mpctl run` has.
+var defaultScrapeLimits = scrapeLimits{limits.Concurrent, limits.Gathering}
+
+func (l *scrapeLimits) addFlags(cmd *cobra.Command) {
+	cmd.Flags().IntVar(&l.requests, "web.max-requests", defaultScrapeLimits.requests, "scrapes that may run at once, further ones get 503; 0 is no limit")
+	cmd.Flags().DurationVar(&l.timeout, "web.timeout", defaultScrapeLimits.timeout, "time to gather in before a scrape gets 503; 0 is no limit")
+}
+
+func (l scrapeLimits) handler(log *slog.Logger) exposition.HandlerOptions {
+	if l.requests == 0 {
+		l.requests = -1 // for the handler, 0 is the default
+	}
+	return exposition.HandlerOptions{ErrorLog: log, MaxConcurrent: l.requests, Timeout: l.timeout}
+}
+
+// write is how long a whole answer may take: the time to gather, and as long
+// again to send it.
+func (l scrapeLimits) write() time.Duration {
+	if l.timeout == 0 {
+		return -1
+	}
+	return 2 * l.timeout
 }

@@ -1,0 +1,35 @@
+package limits
+
+import (
+	"net/http"
+	"time"
+)
+
+// Of a scrape, where options and flags say nothing.
+const (
+	Concurrent = 40               // as in node_exporter
+	Gathering  = 30 * time.Second // in mpctl's servers
+)
+
+// Server gives a server the limits that its fields leave at zero, so that a
+// slow or hostile client holds neither memory nor a connection for long. A
+// negative time stays and is no limit.
+func Server(s *http.Server) {
+	Default(&s.ReadTimeout, 10*time.Second)
+	header := 5 * time.Second
+	if s.ReadTimeout > 0 {
+		header = min(header, s.ReadTimeout) // net/http would let the header take longer than the whole
+	}
+	Default(&s.ReadHeaderTimeout, header)
+	Default(&s.WriteTimeout, time.Minute)
+	Default(&s.IdleTimeout, 2*time.Minute)
+	Default(&s.MaxHeaderBytes, 64<<10)
+}
+
+// Default sets a field that is zero.
+func Default[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
