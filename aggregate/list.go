@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"slices"
 
 	"github.com/multiprom/multiprom/mmapstore"
@@ -65,17 +64,9 @@ func closeOthers(files, keep []*file) (closed []*file) {
 	return closed
 }
 
-// readOptions returns whose files are read: one's own, those of root, of the
-// directory's owner, and of the users that the options name.
 func readOptions(d *mmapstore.Dir, trust []int, maxBytes int64) (mmapstore.ReadOptions, error) {
-	owner, err := d.OwnerUID()
-	if err != nil {
-		return mmapstore.ReadOptions{}, err
-	}
-	uids := append([]int{0, os.Geteuid(), owner}, trust...)
-	return mmapstore.ReadOptions{
-		Trusted: func(uid int) bool { return slices.Contains(uids, uid) }, MaxBytes: maxBytes,
-	}, nil
+	trusted, err := d.Trust(trust)
+	return mmapstore.ReadOptions{Trusted: trusted, MaxBytes: maxBytes}, err
 }
 
 // open lists the directory and opens what is not open yet. Beside an error it

@@ -122,7 +122,7 @@ func TestServerOnAllInterfaces(t *testing.T) {
 }
 
 func TestServerCutsSlowHeaders(t *testing.T) {
-	s, err := Serve(ServerOptions{Addr: "127.0.0.1:0", ReadHeaderTimeout: 20 * time.Millisecond, Gatherer: registry.GathererFunc(some)})
+	s, err := Serve(ServerOptions{Addr: "127.0.0.1:0", ReadHeaderTimeout: 200 * time.Millisecond, Gatherer: registry.GathererFunc(some)})
 	require.NoError(t, err)
 	defer s.Close()
 	conn, err := net.Dial("tcp", s.Addr().String())

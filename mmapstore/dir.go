@@ -35,15 +35,6 @@ func (d *Dir) Close() error { return d.close() }
 // Join returns the path of a file in the directory.
 func (d *Dir) Join(name string) string { return filepath.Join(d.path, name) }
 
-// OwnerUID returns the uid of the user who owns the directory.
-func (d *Dir) OwnerUID() (int, error) {
-	info, err := d.Stat()
-	if err != nil {
-		return 0, err
-	}
-	return ownerUID(info), nil
-}
-
 // Entries lists the directory in bytewise order of the names. It opens no file.
 func (d *Dir) Entries() ([]Entry, error) {
 	names, err := d.names()

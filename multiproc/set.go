@@ -1,7 +1,6 @@
 package multiproc
 
 import (
-	"context"
 	"fmt"
 	"log/slog"
 	"os"
@@ -93,13 +92,6 @@ type Set struct {
 	functions   []*GaugeFunc
 }
 
-// notice is a line for the log.
-type notice struct {
-	level slog.Level
-	text  string
-	args  []any
-}
-
 // binder is a series that can be given its words. The Set's lock is held.
 type binder interface{ bindLocked() }
 
@@ -175,45 +167,6 @@ func (s *Set) Store() *mmapstore.Store {
 	s.mu.Lock()
 	defer s.unlock()
 	return s.open()
-}
-
-// tell keeps a line for the log until unlock, in a process that opens the store.
-func (s *Set) tell(level slog.Level, text string, args ...any) {
-	s.untold = append(s.untold, notice{level, text, args})
-}
-
-// noticeDeleted looks whether the store has learned that its file is gone.
-func (s *Set) noticeDeleted() {
-	store := s.store.Load()
-	if store == nil || s.fallback != nil {
-		return
-	}
-	if err := store.Deleted(); err != nil {
-		s.fallback = err
-		s.tell(slog.LevelError, "somebody deleted the metrics file: what this process counts is in no scrape but its own until it restarts; "+
-			"systemd-tmpfiles cleans /tmp, RemoveIPC=yes of logind /dev/shm", "error", err)
-	}
-}
-
-// unlock ends a section that may have opened the store or added to it. The log is told without
-// the lock: its handler may update an instrument of this Set.
-func (s *Set) unlock() {
-	var notices []notice
-	s.noticeDeleted()
-	if s.Opened() {
-		notices, s.untold = s.untold, nil
-	}
-	s.mu.Unlock()
-	if len(notices) == 0 {
-		return
-	}
-	logger := s.opts.Logger
-	if logger == nil {
-		logger = slog.Default() // now: when the Set was made, there may have been no other
-	}
-	for _, n := range notices {
-		logger.Log(context.Background(), n.level, "multiproc: "+n.text, n.args...)
-	}
 }
 
 // Fallback returns why no other process sees the values although the Set has a
@@ -308,6 +261,9 @@ func (s *Set) adopt(store *mmapstore.Store) {
 	for _, b := range s.unbound {
 		b.bindLocked()
 	}
+	if store.Path() != "" {
+		s.warnOfDir()
+	}
 	s.unbound = nil
 	if len(s.functions) > 0 {
 		s.startPublisher()
@@ -349,13 +305,6 @@ const (
 	countOverflow
 	countDiscarded
 )
-
-// say tells the log what it is to be told, for those who added to the store
-// under another lock.
-func (s *Set) say() {
-	s.mu.Lock()
-	s.unlock()
-}
 
 // count adds one to a header counter, without opening the store for it.
 func (s *Set) count(which int) {

@@ -13,6 +13,7 @@ const EnvSlot = "MULTIPROM_WORKER_SLOT"
 
 // The other variables between supervisor, shim and worker.
 const (
+	envFileMode   = "MULTIPROM_FILE_MODE"
 	envDir        = "PROMETHEUS_MULTIPROC_DIR"
 	envListenFDs  = "LISTEN_FDS"
 	envListenPID  = "LISTEN_PID"

@@ -3,6 +3,7 @@ package supervisor
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"os"
@@ -77,8 +78,8 @@ type Options struct {
 	// supervisor's variables are added to it.
 	Env []string
 	// Dir becomes the workers' PROMETHEUS_MULTIPROC_DIR, as an absolute path. It
-	// defaults to this process's own value and is created with mode 0700
-	// when it is missing. Empty means no directory.
+	// defaults to this process's own value and is created when it is missing.
+	// Empty means no directory.
 	Dir string
 	// OnStart says what becomes of the files that are in Dir when Run begins.
 	OnStart OnStart
@@ -88,6 +89,20 @@ type Options struct {
 	// Fold says when and how dead workers' files are folded into the archive.
 	// Its Logger is this one's.
 	Fold aggregate.FolderOptions
+	// DirMode is the mode of Dir and its missing parents where New creates them,
+	// whatever the umask is; a directory that exists keeps its own. Default
+	// 0700, with Group 2770 (0770 and fs.ModeSetgid).
+	DirMode fs.FileMode
+	// Group, by name or number, gets what New creates, so that a reader of
+	// another user may see it: `mpctl serve` as a member of the group trusts the
+	// directory's owner, and further users whose workers share the directory by
+	// --trust-uid. The setgid bit of DirMode gives the group to every new
+	// file. 2750 does where one user writes. Default: this process's own.
+	Group string
+	// FileMode becomes the workers' MULTIPROM_FILE_MODE, which multiproc obeys:
+	// 0640 lets Group read the files, 0660 also mark processes dead. Default
+	// 0640 with Group; without, what Env says, and otherwise 0600.
+	FileMode fs.FileMode
 	// Listeners are opened once, by New, and inherited by every worker.
 	Listeners []Listener
 	// MetricsAddress is where the supervisor itself serves Metrics, in the
@@ -219,24 +234,6 @@ func (o Options) withCommand() (Options, error) {
 		}
 		o.ShimCommand = []string{self}
 	}
-	return o, nil
-}
-
-func (o Options) withDir() (Options, error) {
-	if o.Dir == "" {
-		o.Dir = os.Getenv(envDir)
-	}
-	if o.Dir == "" {
-		return o, nil
-	}
-	dir, err := filepath.Abs(o.Dir)
-	if err != nil {
-		return o, fmt.Errorf("supervisor: directory: %w", err)
-	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return o, fmt.Errorf("supervisor: directory: %w", err)
-	}
-	o.Dir = dir
 	return o, nil
 }
 

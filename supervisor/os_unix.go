@@ -61,3 +61,6 @@ func sealListed(dir string) error {
 	}
 	return nil
 }
+
+// groupOf returns the group of a file.
+func groupOf(info os.FileInfo) int { return int(info.Sys().(*syscall.Stat_t).Gid) }

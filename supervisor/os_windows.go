@@ -25,3 +25,5 @@ func newLink() (*os.File, int, error)  { return nil, 0, errors.ErrUnsupported }
 func linkFile(fd int) *os.File         { return os.NewFile(uintptr(fd), "link") }
 func closeFD(int)                      {}
 func closeOnExec(int)                  {}
+
+func groupOf(os.FileInfo) int { return -1 }

@@ -118,6 +118,7 @@ func (s *Supervisor) Run(ctx context.Context) error {
 		return err
 	}
 	defer s.startFolder()()
+	warnOfDir(s.opt.Logger, s.opt.Dir)
 	if s.launch == nil {
 		l, err := newLauncher(s.opt.reaps(), s.opt.Subreaper)
 		if err != nil {

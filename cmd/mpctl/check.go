@@ -21,14 +21,21 @@ type problem struct {
 func newCheck() *cobra.Command {
 	var dir string
 	var asJSON bool
+	var trust trustFlag
 	cmd := &cobra.Command{
 		Use:   "check [FILE...]",
 		Short: "verify the structure of all files, or of those named",
 		Long: `Verify headers, blocks, records and checksums. Prints a line for each problem, with
 file, offset and reason, and exits with 1 when there is one. Files of living
-processes are checked while they are written.`,
+processes are checked while they are written. In a directory, the files that mpctl
+serve would leave out, because it does not trust their owner, are problems too;
+those that are named are read whoever owns them.
+
+What is not as it should be with the directory itself is a note on stderr, and
+changes no exit code.`,
 		Example: "  mpctl check --dir /dev/shm/app\n  mpctl check --json 4711-*.mpm",
 		RunE: func(cmd *cobra.Command, files []string) error {
+			var read mmapstore.ReadOptions
 			if len(files) == 0 {
 				d, err := existingDir(dir)
 				if err != nil {
@@ -37,10 +44,20 @@ processes are checked while they are written.`,
 				if files, err = metricFiles(d); err != nil {
 					return err
 				}
+				if read.Trusted, err = mmapstore.TrustIn(d, trust); err != nil {
+					return err
+				}
+				warnings, err := mmapstore.CheckDir(d)
+				if err != nil {
+					return err
+				}
+				for _, w := range warnings {
+					fmt.Fprintln(cmd.ErrOrStderr(), "note:", printable(w.Text))
+				}
 			}
 			problems := []problem{}
 			for _, f := range files {
-				found, err := checkFile(f)
+				found, err := checkFile(f, read)
 				if err != nil {
 					return err
 				}
@@ -63,6 +80,7 @@ processes are checked while they are written.`,
 		},
 	}
 	addDirFlag(cmd, &dir)
+	trust.add(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the problems as JSON")
 	return cmd
 }
@@ -83,27 +101,27 @@ func metricFiles(dir string) ([]string, error) {
 }
 
 // verify checks a native file or the archive.
-func verify(path string) ([]mmapstore.CorruptionError, error) {
+func verify(path string, read mmapstore.ReadOptions) ([]mmapstore.CorruptionError, error) {
 	if filepath.Base(path) != mmapstore.ArchiveName {
-		return mmapstore.Verify(path, mmapstore.ReadOptions{})
+		return mmapstore.Verify(path, read)
 	}
-	_, err := readArchive(path)
+	_, err := readArchive(path, read)
 	return nil, err
 }
 
 // readArchive reads the archive at path.
-func readArchive(path string) (*mmapstore.Archive, error) {
+func readArchive(path string, read mmapstore.ReadOptions) (*mmapstore.Archive, error) {
 	d, err := mmapstore.OpenDir(filepath.Dir(path))
 	if err != nil {
 		return nil, err
 	}
 	defer d.Close()
-	return d.ReadArchive(mmapstore.ReadOptions{})
+	return d.ReadArchive(read)
 }
 
 // checkFile returns what is wrong with a file. One that has vanished is fine.
-func checkFile(path string) ([]problem, error) {
-	found, err := verify(path)
+func checkFile(path string, read mmapstore.ReadOptions) ([]problem, error) {
+	found, err := verify(path, read)
 	var c *mmapstore.CorruptionError
 	switch {
 	case errors.As(err, &c):
@@ -111,7 +129,7 @@ func checkFile(path string) ([]problem, error) {
 	case errors.Is(err, os.ErrNotExist):
 		return nil, nil
 	case errors.Is(err, mmapstore.ErrForeign), errors.Is(err, mmapstore.ErrUnsupported),
-		errors.Is(err, mmapstore.ErrNotTrusted), errors.Is(err, mmapstore.ErrTooBig):
+		errors.Is(err, mmapstore.ErrNotTrusted), errors.Is(err, os.ErrPermission), errors.Is(err, mmapstore.ErrTooBig):
 		return []problem{{File: path, Reason: err.Error()}}, nil
 	case err != nil:
 		return nil, err

@@ -12,6 +12,7 @@ import (
 
 func newDump() *cobra.Command {
 	var dir, format string
+	var trust trustFlag
 	cmd := &cobra.Command{
 		Use:     "dump",
 		Short:   "print the merged metrics once",
@@ -25,7 +26,7 @@ func newDump() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			a, err := aggregate.Open(d, aggregate.Options{})
+			a, err := aggregate.Open(d, aggregate.Options{TrustUIDs: trust})
 			if err != nil {
 				return err
 			}
@@ -36,6 +37,7 @@ func newDump() *cobra.Command {
 		},
 	}
 	addDirFlag(cmd, &dir)
+	trust.add(cmd)
 	cmd.Flags().StringVar(&format, "format", "text", "format of the output: text")
 	return cmd
 }

@@ -28,6 +28,7 @@ func newGC() *cobra.Command {
 	var dir string
 	var asJSON bool
 	var opts aggregate.FoldOptions
+	var trust trustFlag
 	cmd := &cobra.Command{
 		Use:   "gc",
 		Short: "fold dead processes' files into the archive",
@@ -45,10 +46,12 @@ another folder is at work.`,
 			if err != nil {
 				return err
 			}
+			opts.TrustUIDs = trust
 			return gc(cmd.Context(), d, opts, asJSON, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
 	addDirFlag(cmd, &dir)
+	trust.add(cmd)
 	addFoldFlags(cmd, &opts)
 	cmd.Flags().BoolVar(&opts.DryRun, "dry-run", false, "say what would be folded and change nothing")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the summary as JSON")

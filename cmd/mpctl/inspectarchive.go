@@ -33,7 +33,7 @@ type archivedProcess struct {
 }
 
 func inspectArchive(path string) (*archiveInspection, error) {
-	a, err := readArchive(path)
+	a, err := readArchive(path, mmapstore.ReadOptions{})
 	if err != nil {
 		return nil, err
 	}

@@ -28,6 +28,7 @@ type listed struct {
 func newLs() *cobra.Command {
 	var dir string
 	var asJSON bool
+	var trust trustFlag
 	cmd := &cobra.Command{
 		Use:   "ls",
 		Short: "list the processes of a directory",
@@ -41,7 +42,7 @@ the archive of those that were folded.`,
 			if err != nil {
 				return err
 			}
-			a, err := aggregate.Open(d, aggregate.Options{})
+			a, err := aggregate.Open(d, aggregate.Options{TrustUIDs: trust})
 			if err != nil {
 				return err
 			}
@@ -60,7 +61,7 @@ the archive of those that were folded.`,
 					strconv.FormatInt(p.Bytes, 10), p.Created.Local().Format(time.DateTime),
 				})
 			}
-			if arc, err := readArchive(filepath.Join(d, mmapstore.ArchiveName)); err == nil && arc.Bytes > 0 {
+			if arc, err := readArchive(filepath.Join(d, mmapstore.ArchiveName), mmapstore.ReadOptions{}); err == nil && arc.Bytes > 0 {
 				series := 0
 				for _, f := range arc.Families {
 					series += len(f.Series)
@@ -77,6 +78,7 @@ the archive of those that were folded.`,
 		},
 	}
 	addDirFlag(cmd, &dir)
+	trust.add(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the processes as JSON")
 	return cmd
 }

@@ -3,12 +3,12 @@ package main
 import (
 	"fmt"
 	"log/slog"
-	"os"
 
 	"github.com/spf13/cobra"
 
 	"github.com/multiprom/multiprom/aggregate"
 	"github.com/multiprom/multiprom/exposition"
+	"github.com/multiprom/multiprom/mmapstore"
 	"github.com/multiprom/multiprom/registry"
 	"github.com/multiprom/multiprom/supervisor"
 )
@@ -19,6 +19,8 @@ func newRun() *cobra.Command {
 	var opts supervisor.Options
 	var subreaper bool
 	var onStart string
+	var trust trustFlag
+	var dirMode, fileMode modeFlag
 	cmd := &cobra.Command{
 		Use:   "run [flags] -- CMD [ARG...]",
 		Short: "run any program as prefork workers",
@@ -29,7 +31,11 @@ Each worker finds its slot in
 MULTIPROM_WORKER_SLOT and the directory in PROMETHEUS_MULTIPROC_DIR.
 
 SIGTERM and SIGINT drain, SIGHUP replaces the workers one by one. The exit code is
-0 after a drain.`,
+0 after a drain.
+
+With --group, mpctl serve can run as another user who is in the group: the
+directory is made with mode 2770, which gives new files its group, and files
+with 0640. Workers that change their user are read with --trust-uid.`,
 		Example: "  mpctl run -n 4 --listen tcp://127.0.0.1:8080 --metrics 127.0.0.1:9090 --dir /dev/shm/app -- ./server",
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -40,13 +46,11 @@ SIGTERM and SIGINT drain, SIGHUP replaces the workers one by one. The exit code 
 			if opts.OnStart, err = supervisor.ParseOnStart(onStart); err != nil {
 				return err
 			}
-			if err := os.MkdirAll(d, 0o700); err != nil {
-				return err
-			}
-			a, err := aggregate.Open(d, aggregate.Options{})
+			a, err := aggregate.Open(d, aggregate.Options{TrustUIDs: trust})
 			if err != nil {
 				return err
 			}
+			opts.Fold.TrustUIDs = trust
 			defer a.Close()
 			log := slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil))
 			opts.Dir, opts.Command, opts.Args, opts.Logger = d, args[0], args[1:], log
@@ -65,6 +69,7 @@ SIGTERM and SIGINT drain, SIGHUP replaces the workers one by one. The exit code 
 				opts.Metrics = exposition.HandlerFor(registry.Directory(a), defaultScrapeLimits.handler(log))
 			}
 			opts.Subreaper = subreaper
+			opts.DirMode, opts.FileMode = dirMode.mode, fileMode.mode
 			s, err := supervisor.New(opts)
 			if err != nil {
 				return err
@@ -81,6 +86,11 @@ SIGTERM and SIGINT drain, SIGHUP replaces the workers one by one. The exit code 
 	addDirFlag(cmd, &dir)
 	cmd.Flags().StringVar(&onStart, "on-start", "fold", "what becomes of the metrics of an earlier run: fold, wipe or refuse to start")
 	addFolderFlags(cmd, &opts.Fold, &opts.NoFold)
+	trust.add(cmd)
+	dirMode.parse, fileMode.parse = parseDirMode, mmapstore.ParseFileMode
+	cmd.Flags().StringVar(&opts.Group, "group", "", "group, by name or number, that a directory which does not exist is made for")
+	cmd.Flags().Var(&dirMode, "dir-mode", "mode of a directory that does not exist (default 0700, with --group 2770)")
+	cmd.Flags().Var(&fileMode, "file-mode", "mode of the workers' files, by MULTIPROM_FILE_MODE (default 0600, with --group 0640)")
 	cmd.Flags().IntVarP(&opts.Workers, "workers", "n", 0, "number of workers (default one per CPU)")
 	cmd.Flags().StringArrayVar(&listen, "listen", nil, "socket for the workers, tcp://HOST:PORT or unix:///PATH; may be repeated")
 	cmd.Flags().StringVar(&metrics, "metrics", "", "serve the merged /metrics on this address")

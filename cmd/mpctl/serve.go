@@ -22,9 +22,9 @@ import (
 func newServe() *cobra.Command {
 	var dir, config string
 	var addresses []string
-	var trust []int
 	var fold aggregate.FolderOptions
 	var noFold bool
+	var trust trustFlag
 	var limit scrapeLimits
 	cmd := &cobra.Command{
 		Use:   "serve",
@@ -32,7 +32,11 @@ func newServe() *cobra.Command {
 		Long: `Serve the merged view of a directory at /metrics until SIGTERM or SIGINT, and fold
 dead processes' files into the archive meanwhile. TLS, mutual
 TLS and basic auth come from a web configuration file of Prometheus' exporter
-toolkit.`,
+toolkit.
+
+Whose files are read: one's own, those of the directory's owner, and of users
+named by --trust-uid. To read another user's, the directory and its files must
+be open to a group that both are in: see mpctl run --group.`,
 		Example: "  mpctl serve --dir /dev/shm/app --web.listen-address 127.0.0.1:9090",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -57,7 +61,7 @@ toolkit.`,
 	cmd.Flags().StringArrayVar(&addresses, "web.listen-address", []string{":9090"}, "address to listen on; may be repeated")
 	cmd.Flags().StringVar(&config, "web.config.file", "", "file with TLS and basic auth, see the exporter toolkit's documentation")
 	limit.addFlags(cmd)
-	cmd.Flags().IntSliceVar(&trust, "trust-uid", nil, "read the files of this user too; may be repeated")
+	trust.add(cmd)
 	return cmd
 }
 
@@ -68,6 +72,7 @@ func serve(ctx context.Context, dir string, trust []int, limit scrapeLimits, fla
 		return err
 	}
 	defer a.Close()
+	warnOfDir(log, dir)
 	server := newServer(registry.Directory(a), limit, log)
 	served := make(chan error, 1)
 	go func() { served <- web.ListenAndServe(server, flags, log) }()

@@ -62,7 +62,7 @@ func TestLargeHeader(t *testing.T) {
 // TestSlowHeader: a client that never ends its header is cut off, without the
 // limit on the whole request.
 func TestSlowHeader(t *testing.T) {
-	conn := serve(t, &http.Server{ReadHeaderTimeout: 20 * time.Millisecond, ReadTimeout: -1})
+	conn := serve(t, &http.Server{ReadHeaderTimeout: 200 * time.Millisecond, ReadTimeout: -1})
 	_, err := io.WriteString(conn, "GET / HTTP/1.1\r\nHost: h\r\nX: ")
 	require.NoError(t, err)
 	answer, err := io.ReadAll(conn)

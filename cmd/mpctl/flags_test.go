@@ -1,0 +1,83 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"io/fs"
+	"os"
+	"os/user"
+	"runtime"
+	"strconv"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// mpctl runs a command in this process and returns all that it prints.
+func mpctl(t *testing.T, args ...string) (code int, output string) {
+	t.Helper()
+	var out bytes.Buffer
+	code = run(context.Background(), args, &out, &out)
+	return code, out.String()
+}
+
+func TestTrustFlag(t *testing.T) {
+	var f trustFlag
+	require.NoError(t, f.Set("7"))
+	require.NoError(t, f.Set("8,0"))
+	require.Equal(t, "7,8,0", f.String())
+	for _, bad := range []string{"", "-1", "4294967296", "no such user", "7,"} {
+		require.Error(t, new(trustFlag).Set(bad), bad)
+	}
+	self, err := user.Current()
+	if err != nil || runtime.GOOS == "windows" {
+		t.Skip("this system has no numbered users by name: ", err)
+	}
+	if _, err := user.Lookup(self.Username); err != nil {
+		t.Skip("this user has no entry: ", err)
+	}
+	var own trustFlag
+	require.NoError(t, own.Set(self.Username))
+	require.Equal(t, strconv.Itoa(os.Getuid()), own.String())
+}
+
+func TestDirMode(t *testing.T) {
+	for octal, want := range map[string]fs.FileMode{
+		"0700": 0o700, "770": 0o770, "2770": 0o770 | fs.ModeSetgid, "01777": 0o777 | fs.ModeSticky,
+		"": 0, "rwx": 0, "4700": 0, "0600": 0, "0070": 0, "10700": 0,
+	} {
+		got, err := parseDirMode(octal)
+		require.Equal(t, want, got, octal)
+		require.Equal(t, want == 0, err != nil, octal)
+	}
+}
+
+func TestFlagErrors(t *testing.T) {
+	for _, tc := range []struct {
+		args []string
+		says string
+	}{
+		{[]string{"ls", "--trust-uid", "no-such-user"}, "no-such-user"},
+		{[]string{"run", "--dir-mode", "rwx", "--", "true"}, "is not octal"},
+		{[]string{"run", "--file-mode", "0666", "--", "true"}, "everybody could change it"},
+		{[]string{"serve", "--web.timeout", "soon"}, "invalid duration"},
+	} {
+		code, out := mpctl(t, tc.args...)
+		require.Equal(t, exitError, code, out)
+		require.Contains(t, out, tc.says)
+	}
+}
+
+// TestCheckNotes: what is not as it should be with the directory is said, and
+// is no problem of the files.
+func TestCheckNotes(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("windows has no permission bits")
+	}
+	dir := t.TempDir()
+	require.NoError(t, os.Chmod(dir, 0o777))
+	code, out := mpctl(t, "check", "--dir", dir)
+	require.Zero(t, code, out)
+	require.Contains(t, out, "note: "+dir+" is writable by everybody (mode 0777)")
+	require.Contains(t, out, "0 files checked, 0 problems")
+}

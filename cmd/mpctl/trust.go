@@ -1,0 +1,67 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"os/user"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/multiprom/multiprom/mmapstore"
+)
+
+// trustFlag is the flag --trust-uid: users by name or number.
+type trustFlag []int
+
+// add gives a command the flag.
+func (f *trustFlag) add(cmd *cobra.Command) {
+	cmd.Flags().Var(f, "trust-uid", "read the files of this user too, by name or number; may be repeated")
+}
+
+// String, Type and Set make it a flag.
+func (f *trustFlag) String() string {
+	var s []string
+	for _, uid := range *f {
+		s = append(s, strconv.Itoa(uid))
+	}
+	return strings.Join(s, ",")
+}
+
+func (f *trustFlag) Type() string { return "user" }
+
+func (f *trustFlag) Set(value string) error {
+	for name := range strings.SplitSeq(value, ",") {
+		uid, err := lookupUID(name)
+		if err != nil {
+			return err
+		}
+		*f = append(*f, uid)
+	}
+	return nil
+}
+
+func lookupUID(name string) (int, error) {
+	if uid, err := strconv.ParseUint(name, 10, 32); err == nil {
+		return int(uid), nil
+	}
+	u, err := user.Lookup(name)
+	if err != nil {
+		return 0, err
+	}
+	uid, err := strconv.Atoi(u.Uid) // not a number on Windows
+	if err != nil {
+		return 0, fmt.Errorf("user %s has no number", name)
+	}
+	return uid, nil
+}
+
+// warnOfDir tells the log what CheckDir has to say. A directory that is not
+// there yet cannot be judged.
+func warnOfDir(log *slog.Logger, dir string) {
+	warnings, _ := mmapstore.CheckDir(dir)
+	for _, w := range warnings {
+		log.Warn(w.Text)
+	}
+}

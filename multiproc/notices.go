@@ -1,0 +1,77 @@
+package multiproc
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/multiprom/multiprom/mmapstore"
+)
+
+// notice is a line for the log.
+type notice struct {
+	level slog.Level
+	text  string
+	args  []any
+}
+
+// tell keeps a line for the log until unlock, in a process that opens the store.
+func (s *Set) tell(level slog.Level, text string, args ...any) {
+	s.untold = append(s.untold, notice{level, text, args})
+}
+
+// noticeDeleted looks whether the store has learned that its file is gone.
+func (s *Set) noticeDeleted() {
+	store := s.store.Load()
+	if store == nil || s.fallback != nil {
+		return
+	}
+	if err := store.Deleted(); err != nil {
+		s.fallback = err
+		s.tell(slog.LevelError, "somebody deleted the metrics file: what this process counts is in no scrape but its own until it restarts; "+
+			"systemd-tmpfiles cleans /tmp, RemoveIPC=yes of logind /dev/shm", "error", err)
+	}
+}
+
+// unlock ends a section that may have opened the store or added to it. The log
+// is told without the lock: its handler may update an instrument of this Set.
+func (s *Set) unlock() {
+	var notices []notice
+	s.noticeDeleted()
+	if s.Opened() {
+		notices, s.untold = s.untold, nil
+	}
+	s.mu.Unlock()
+	if len(notices) == 0 {
+		return
+	}
+	logger := s.opts.Logger
+	if logger == nil {
+		logger = slog.Default() // now: when the Set was made, there may have been no other
+	}
+	for _, n := range notices {
+		logger.Log(context.Background(), n.level, "multiproc: "+n.text, n.args...)
+	}
+}
+
+// say tells the log what it is to be told, for those who added to the store
+// under another lock.
+func (s *Set) say() {
+	s.mu.Lock()
+	s.unlock()
+}
+
+// warnOfDir tells the log what can make the merged view wrong: that anybody may
+// delete and replace files, and that nobody sees who has died. That the
+// directory is not in memory costs time only, which is the operator's to judge:
+// mpctl and the supervisor say it, not each of many workers.
+func (s *Set) warnOfDir() {
+	warnings, err := mmapstore.CheckDir(s.opts.Dir)
+	if err != nil {
+		return // the file is there, so this can only be a race
+	}
+	for _, w := range warnings {
+		if w.Kind != mmapstore.WarnDisk {
+			s.tell(slog.LevelWarn, "directory "+w.Text)
+		}
+	}
+}

@@ -1,0 +1,151 @@
+package supervisor
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"os/user"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/multiprom/multiprom/mmapstore"
+)
+
+// modeBits are what chmod knows of a directory.
+const modeBits = fs.ModePerm | fs.ModeSetgid | fs.ModeSticky
+
+// withDir makes the directory absolute and creates it.
+func (o Options) withDir() (Options, error) {
+	if o.Dir == "" {
+		o.Dir = os.Getenv(envDir)
+	}
+	if o.Dir == "" {
+		return o, nil
+	}
+	if o.DirMode&^modeBits != 0 {
+		return o, fmt.Errorf("%w: DirMode %v", ErrOptions, o.DirMode)
+	}
+	gid := -1
+	if o.Group != "" {
+		var err error
+		if gid, err = lookupGID(o.Group); err != nil {
+			return o, fmt.Errorf("%w: group: %w", ErrOptions, err)
+		}
+	}
+	o, err := o.withFileMode()
+	if err != nil {
+		return o, err
+	}
+	mode := o.DirMode
+	switch {
+	case mode != 0:
+	case o.Group != "":
+		mode = 0o770 | fs.ModeSetgid
+	default:
+		mode = 0o700
+	}
+	dir, err := filepath.Abs(o.Dir)
+	if err != nil {
+		return o, fmt.Errorf("supervisor: directory: %w", err)
+	}
+	made, err := makeDir(dir, mode, gid)
+	if err != nil {
+		return o, fmt.Errorf("supervisor: directory: %w", err)
+	}
+	if asked := o.DirMode != 0 || o.Group != ""; !made && asked {
+		warnOfOther(o.Logger, dir, mode, gid)
+	}
+	o.Dir = dir
+	return o, nil
+}
+
+// withFileMode puts the mode of the files into the workers' environment.
+func (o Options) withFileMode() (Options, error) {
+	set := slices.ContainsFunc(o.Env, func(kv string) bool { return strings.HasPrefix(kv, envFileMode+"=") })
+	if o.FileMode == 0 && o.Group != "" && !set {
+		o.FileMode = 0o640
+	}
+	if o.FileMode == 0 {
+		return o, nil
+	}
+	octal := fmt.Sprintf("%04o", uint32(o.FileMode))
+	if _, err := mmapstore.ParseFileMode(octal); err != nil {
+		return o, fmt.Errorf("%w: FileMode: %w", ErrOptions, err)
+	}
+	o.Env = append(slices.Clip(o.Env), envFileMode+"="+octal)
+	return o, nil
+}
+
+// makeDir makes dir and its missing parents with this mode, whatever the umask
+// is, and this group, unless that is -1. What exists stays as it is.
+func makeDir(dir string, mode fs.FileMode, gid int) (made bool, err error) {
+	err = os.Mkdir(dir, 0o700) // nobody else enters before group and mode are right
+	if parent := filepath.Dir(dir); errors.Is(err, fs.ErrNotExist) && parent != dir {
+		if _, err := makeDir(parent, mode, gid); err != nil {
+			return false, err
+		}
+		err = os.Mkdir(dir, 0o700)
+	}
+	if errors.Is(err, fs.ErrExist) {
+		if info, err := os.Stat(dir); err == nil && info.IsDir() {
+			return false, nil
+		}
+	}
+	if err != nil {
+		return false, err
+	}
+	if gid >= 0 {
+		err = os.Lchown(dir, -1, gid)
+	}
+	if err == nil {
+		err = os.Chmod(dir, mode) // after chown, which may clear bits
+	}
+	if err != nil {
+		return false, errors.Join(err, os.Remove(dir))
+	}
+	return true, nil
+}
+
+// warnOfOther says that a directory that exists is not as the options have it:
+// somebody may have chosen its mode, so that it is not changed.
+func warnOfOther(log *slog.Logger, dir string, mode fs.FileMode, gid int) {
+	info, err := os.Stat(dir)
+	if err != nil {
+		return
+	}
+	if got := info.Mode() & modeBits; got != mode {
+		log.Warn("the directory exists and keeps its mode", "dir", dir, "mode", got.String(), "asked", mode.String())
+	}
+	if got := groupOf(info); gid >= 0 && got != gid {
+		log.Warn("the directory exists and keeps its group", "dir", dir, "gid", got, "asked", gid)
+	}
+}
+
+// warnOfDir tells the log what is to be known of the workers' directory.
+func warnOfDir(log *slog.Logger, dir string) {
+	if dir == "" {
+		return
+	}
+	warnings, err := mmapstore.CheckDir(dir)
+	if err != nil {
+		log.Warn("cannot look at the directory", "error", err)
+	}
+	for _, w := range warnings {
+		log.Warn(w.Text)
+	}
+}
+
+func lookupGID(name string) (int, error) {
+	if gid, err := strconv.ParseUint(name, 10, 31); err == nil {
+		return int(gid), nil
+	}
+	g, err := user.LookupGroup(name)
+	if err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(g.Gid)
+}
