@@ -53,11 +53,13 @@ func (s *Set) unlock() {
 	}
 }
 
-// say tells the log what it is to be told, for those who added to the store
-// under another lock.
+// say tells the log that the file is gone, for those who added to the store
+// under a vec's lock. As long as it is there, that costs one load.
 func (s *Set) say() {
-	s.mu.Lock()
-	s.unlock()
+	if store := s.store.Load(); store != nil && store.Deleted() != nil {
+		s.mu.Lock()
+		s.unlock()
+	}
 }
 
 // warnOfDir tells the log what can make the merged view wrong: that anybody may
