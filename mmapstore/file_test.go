@@ -69,6 +69,9 @@ func TestOpenRefuses(t *testing.T) {
 		{"block size", func(b []byte) []byte { return sealHeader(put32(offBlockSize, 4096)(b)) }, ErrCorrupt},
 		{"flipped bit", func(b []byte) []byte { b[offCreated] ^= 1; return b }, ErrCorrupt},
 		{"label length", func(b []byte) []byte { return sealHeader(put32(offLabelLen, 129)(b)) }, ErrCorrupt},
+		{"no label", func(b []byte) []byte { return sealHeader(put32(offLabelLen, 0)(b)) }, ErrCorrupt},
+		{"negative pid", func(b []byte) []byte { b[offPID+7] = 0x80; return sealHeader(b) }, ErrCorrupt},
+		{"unknown liveness", func(b []byte) []byte { return sealHeader(put32(offLiveness, 77)(b)) }, nil},
 		{"label not UTF-8", func(b []byte) []byte { b[offLabel] = 0xff; return sealHeader(b) }, ErrCorrupt},
 		{"another incarnation", func(b []byte) []byte { b[offIncarnation] ^= 1; return sealHeader(b) }, ErrForeign},
 	} {
@@ -86,7 +89,10 @@ func TestOpenRefuses(t *testing.T) {
 			require.Len(t, r.Series(), 3)
 			held, err := r.Locked()
 			require.NoError(t, err)
-			require.False(t, held, "a copy has no lock")
+			require.Equal(t, r.Header().Liveness == LivenessNone, held, "a copy has no lock")
+			used, err := InUse(path)
+			require.NoError(t, err)
+			require.Equal(t, held, used)
 		})
 	}
 }
@@ -109,6 +115,7 @@ func TestDamageIsLocal(t *testing.T) {
 		{"a record's length", put32(secondRecord, 0), n - BlockSize/48, 1},
 		{"a record's length, odd", put32(secondRecord, 41), n - BlockSize/48, 1},
 		{"a record's length, huge", put32(secondRecord, 1<<31), n - BlockSize/48, 1},
+		{"a record's length, shorter than a series", put32(secondRecord, 24), n - BlockSize/48, 1},
 		{"an unknown kind", func(b []byte) []byte { le.PutUint16(b[secondRecord+offRecKind:], 99); return b }, n - 1, 0},
 		{"an unknown state", put32(secondRecord+offRecState, 7), n - 1, 0},
 		{"used past the block", func(b []byte) []byte { le.PutUint64(b[headerSize+offBlockUsed:], BlockSize+8); return b }, n, 1},
@@ -207,51 +214,4 @@ func TestCreateLeavesOneCompleteFile(t *testing.T) {
 
 	_, err = Create(filepath.Join(dir, "missing"), Options{})
 	require.ErrorIs(t, err, os.ErrNotExist)
-}
-
-// FuzzReader mutates a real file: whatever the bytes are, reading ends, stays
-// within the file and finds only series whose checksum holds.
-func FuzzReader(f *testing.F) {
-	name, good := sampleFile(f, 40)
-	_, start := blockStart(0)
-	f.Add(uint32(0), []byte{1})
-	f.Add(uint32(start), []byte{0xff, 0xff, 0xff, 0xff})
-	f.Add(uint32(headerSize+offBlockUsed), []byte{8, 0, 0})
-	f.Add(uint32(offBlocks), []byte{200})
-	f.Fuzz(func(t *testing.T, at uint32, patch []byte) {
-		b := append([]byte(nil), good...)
-		copy(b[int(at)%len(b):], patch)
-		path := filepath.Join(t.TempDir(), name)
-		require.NoError(t, os.WriteFile(path, b, 0o600))
-		r, err := Open(path, ReadOptions{})
-		if err != nil {
-			return
-		}
-		defer r.Close()
-		if r.Refresh() != nil {
-			return
-		}
-		for _, s := range r.Series() {
-			require.Len(t, s.Words, WordsPerSeries(s.Family))
-			require.Len(t, s.Values, len(s.Family.Labels))
-		}
-	})
-}
-
-// FuzzSeriesRecord round-trips label values through a record.
-func FuzzSeriesRecord(f *testing.F) {
-	f.Add("GET", "200", uint16(0), int64(5))
-	f.Add("", "\x00\xff", uint16(400), int64(-1))
-	f.Fuzz(func(t *testing.T, a, b string, size uint16, created int64) {
-		in := seriesRecord{family: 3, cells: 9, created: created, values: []string{a, b}, extra: metric.Labels{{Name: "x", Value: b}}}
-		if len(a) > metric.MaxLabelValueLen || len(b) > metric.MaxLabelValueLen {
-			return
-		}
-		rec, err := in.encode(align8(int(size)))
-		require.NoError(t, err)
-		require.Equal(t, recordCRC(rec), le.Uint32(rec[offRecCRC:]))
-		out, err := decodeSeries(rec)
-		require.NoError(t, err)
-		require.Equal(t, in, out)
-	})
 }

@@ -123,14 +123,14 @@ func blockStart(n int) (header, start uint64) {
 }
 
 // recordCRC returns the checksum of a record: the bytes before the checksum
-// and the immutable ones behind.
+// and the immutable ones behind. A damaged length may leave none of them.
 func recordCRC(rec []byte) uint32 {
 	immutable := offFamID
 	if le.Uint16(rec[offRecKind:]) == kindSeries {
 		immutable = offSerFamily
 	}
 	crc := crc32.Update(0, castagnoli, rec[:offRecCRC])
-	return crc32.Update(crc, castagnoli, rec[immutable:])
+	return crc32.Update(crc, castagnoli, rec[min(immutable, len(rec)):])
 }
 
 func align8(n int) int { return (n + 7) &^ 7 }

@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"hash/crc32"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -131,8 +132,11 @@ func decodeHeader(b []byte) (Header, error) {
 		}
 	}
 	n := le.Uint32(b[offLabelLen:])
-	if n > maxLabelLen || !utf8.Valid(b[offLabel:offLabel+n]) {
-		return corrupt(offLabelLen, "process label is too long or not UTF-8")
+	if n == 0 || n > maxLabelLen || !utf8.Valid(b[offLabel:offLabel+n]) {
+		return corrupt(offLabelLen, "process label is empty, too long or not UTF-8")
+	}
+	if pid := le.Uint64(b[offPID:]); pid > math.MaxInt {
+		return corrupt(offPID, fmt.Sprintf("pid %d is not possible", pid))
 	}
 	h := Header{
 		Version:      formatVersion,
@@ -142,6 +146,9 @@ func decodeHeader(b []byte) (Header, error) {
 		PIDNamespace: le.Uint64(b[offPIDNamespace:]),
 		Liveness:     Liveness(le.Uint32(b[offLiveness:])),
 		Label:        string(b[offLabel : offLabel+n]),
+	}
+	if h.Liveness > LivenessWin {
+		h.Liveness = LivenessNone // a lock that this version cannot ask
 	}
 	copy(h.Incarnation[:], b[offIncarnation:])
 	copy(h.BootID[:], b[offBootID:])

@@ -39,17 +39,25 @@ func counterSchema(name string, labels ...string) *metric.Schema {
 
 func add(s *Series, n uint64) { atomic.AddUint64(&s.Words()[CellCounterInts], n) }
 
+// everyType returns a definition of each type, in the modes whose words differ.
+func everyType() []*metric.Schema {
+	return []*metric.Schema{
+		{Name: "c", Help: "C.", Type: metric.Counter, Labels: []string{"method", "code"}, Const: metric.MakeLabels("dc", "eu")},
+		{Name: "g", Help: "G.", Unit: "seconds", Type: metric.Gauge, Mode: metric.ModeMax},
+		{Name: "r", Help: "R.", Type: metric.Gauge, Mode: metric.ModeLiveMostRecent},
+		{Name: "h", Help: "H.", Type: metric.Histogram, Bounds: []float64{1, 2.5}, Labels: []string{"ü"}},
+		{Name: "s", Help: "S.", Type: metric.Summary},
+		{Name: "i", Help: "I.", Type: metric.Info},
+		{Name: "e", Help: "E.", Type: metric.StateSet, States: []string{"a", "b"}},
+		{Name: "er", Help: "E.", Type: metric.StateSet, Mode: metric.ModeMostRecent, States: []string{"a", ""}},
+		{Name: "gh", Help: "G.", Type: metric.GaugeHistogram, Bounds: []float64{-1}},
+		{Name: "u", Help: "U."},
+	}
+}
+
 func TestStoreRoundTrip(t *testing.T) {
 	backings(t, Options{Label: "slot-1"}, func(t *testing.T, s *Store, open func() *Reader) {
-		schemas := []*metric.Schema{
-			{Name: "c", Help: "C.", Type: metric.Counter, Labels: []string{"method", "code"}, Const: metric.MakeLabels("dc", "eu")},
-			{Name: "g", Help: "G.", Unit: "seconds", Type: metric.Gauge, Mode: metric.ModeMax},
-			{Name: "r", Help: "R.", Type: metric.Gauge, Mode: metric.ModeLiveMostRecent},
-			{Name: "h", Help: "H.", Type: metric.Histogram, Bounds: []float64{1, 2.5}, Labels: []string{"ü"}},
-			{Name: "s", Help: "S.", Type: metric.Summary},
-			{Name: "i", Help: "I.", Type: metric.Info},
-			{Name: "e", Help: "E.", Type: metric.StateSet, States: []string{"a", "b"}},
-		}
+		schemas := everyType()
 		r := open()
 		var families []*Family
 		for _, schema := range schemas {
