@@ -161,6 +161,74 @@ func TestShortenedFile(t *testing.T) {
 	require.Panics(t, func() { Guard(path, func() error { panic("not a fault") }) })
 }
 
+// TestVerifyShortenedFile: a file that lacks published blocks, or loses them
+// while it is verified, has a problem; it is neither busy nor fatal.
+func TestVerifyShortenedFile(t *testing.T) {
+	name, good := sampleFile(t, 3000)
+	path := filepath.Join(t.TempDir(), name)
+	require.NoError(t, os.WriteFile(path, good[:BlockSize], 0o600))
+	problems, err := Verify(path, ReadOptions{})
+	require.NoError(t, err)
+	require.Len(t, problems, 1)
+
+	if runtime.GOOS == "windows" {
+		t.Skip("Windows does not shorten a file that is mapped")
+	}
+	require.NoError(t, os.WriteFile(path, good, 0o600))
+	r, err := Open(path, ReadOptions{})
+	require.NoError(t, err)
+	defer r.Close()
+	require.NoError(t, r.Refresh())
+	require.NoError(t, os.Truncate(path, 0))
+	problems, settled, err := r.verify()
+	require.NoError(t, err)
+	require.True(t, settled)
+	require.Len(t, problems, 1)
+}
+
+// TestFrozenReader freezes before the blocks behind the first are mapped:
+// what refers to them stays unread, and reading ends.
+func TestFrozenReader(t *testing.T) {
+	name, good := sampleFile(t, 3000)
+	path := filepath.Join(t.TempDir(), name)
+	require.NoError(t, os.WriteFile(path, good, 0o600))
+	r, err := Open(path, ReadOptions{})
+	require.NoError(t, err)
+	defer r.Close()
+	r.Freeze()
+	require.NoError(t, r.Refresh())
+	require.Len(t, r.Families(), 1)
+	require.Empty(t, r.Series())
+	_, damaged := r.Damaged()
+	require.Zero(t, damaged)
+}
+
+// TestSwappedCells: words are not taken from a block that carries another
+// number, for they are another series'.
+func TestSwappedCells(t *testing.T) {
+	const n = 5000
+	name, good := sampleFile(t, n)
+	var cells [][]byte
+	for i := BlockSize; i < len(good); i += BlockSize {
+		if b := good[i:][:BlockSize]; le.Uint32(b[offBlockKind:]) == blockCells {
+			cells = append(cells, b)
+		}
+	}
+	require.Len(t, cells, 2)
+	saved := append([]byte(nil), cells[0]...)
+	copy(cells[0], cells[1])
+	copy(cells[1], saved)
+	path := filepath.Join(t.TempDir(), name)
+	require.NoError(t, os.WriteFile(path, good, 0o600))
+	r, err := Open(path, ReadOptions{})
+	require.NoError(t, err)
+	defer r.Close()
+	require.NoError(t, r.Refresh())
+	require.Empty(t, r.Series())
+	_, damaged := r.Damaged()
+	require.Equal(t, n+len(cells), damaged)
+}
+
 func TestOpenTakesRegularFilesOnly(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("Windows has neither symbolic links without a privilege nor FIFOs")

@@ -24,8 +24,7 @@ type parser struct {
 
 	// Of the refresh that is under way.
 	blocks [][]byte
-	last   bool // there are no blocks behind these
-	later  bool // a record refers to a block behind these
+	later  bool // a record refers to a block that was published behind these
 
 	families map[uint32]*metric.Schema
 	order    []*metric.Schema
@@ -39,10 +38,10 @@ type parser struct {
 // removes series all the time can make it give up; Reader.Unchanged then says
 // no, and the caller tries again.
 //
-// later says that a record refers to a block behind those given: the caller
-// calls again with more, or with last set when there are none.
-func (p *parser) refresh(blocks [][]byte, last bool) (later bool) {
-	p.blocks, p.last = blocks, last
+// later says that a record refers to a published block behind those given: the
+// caller calls again with more.
+func (p *parser) refresh(blocks [][]byte) (later bool) {
+	p.blocks = blocks
 	for range 16 {
 		p.later = false
 		generation := loadWord(blocks[0], offGeneration)
@@ -64,7 +63,7 @@ func (p *parser) refresh(blocks [][]byte, last bool) (later bool) {
 func (p *parser) restart(generation uint64) {
 	*p = parser{
 		path: p.path, started: true, generation: generation, epoch: p.epoch + 1,
-		families: map[uint32]*metric.Schema{}, scratch: p.scratch, blocks: p.blocks, last: p.last,
+		families: map[uint32]*metric.Schema{}, scratch: p.scratch, blocks: p.blocks,
 	}
 }
 
@@ -162,7 +161,7 @@ func (p *parser) record(block int, b []byte, off, used uint64) uint64 {
 		err = p.oneSeries(rec, int64(block)<<blockShift+int64(off))
 	}
 	switch {
-	case errors.Is(err, errLater) && !p.last:
+	case errors.Is(err, errLater):
 		p.later = true
 		return 0
 	case err != nil:
@@ -221,10 +220,14 @@ func (p *parser) cells(index uint32, n int) ([]uint64, error) {
 	}
 	block, off := uint64(index)*8>>blockShift, uint64(index)*8&(BlockSize-1)
 	if block >= uint64(len(p.blocks)) {
-		return nil, errLater
+		// A block is published before the records that refer to it.
+		if block < loadWord(p.blocks[0], offBlocks) {
+			return nil, errLater
+		}
+		return nil, fmt.Errorf("its words lie in block %d, behind the last", block)
 	}
 	b := p.blocks[block]
-	if block == 0 || le.Uint32(b[offBlockKind:]) != blockCells {
+	if block == 0 || le.Uint32(b[offBlockKind:]) != blockCells || uint64(le.Uint32(b[offBlockIndex:])) != block {
 		return nil, fmt.Errorf("its words lie in block %d, which holds none", block)
 	}
 	if used := loadWord(b, offBlockUsed); off < blockHeaderSize || off+uint64(8*n) > min(used, BlockSize) {

@@ -147,15 +147,14 @@ func (r *Reader) Header() Header { return r.header }
 // as a whole can no longer be read; what was read before is then stale.
 func (r *Reader) Refresh() error {
 	return Guard(r.path, func() error {
-		for last := false; ; {
+		for known := 0; ; known = len(r.blocks) {
 			if err := r.takeBlocks(); err != nil {
 				return err
 			}
-			if !r.parser.refresh(r.blocks, last) {
+			// After Freeze there are no more blocks to be had.
+			if later := r.parser.refresh(r.blocks); !later || len(r.blocks) == known {
 				return nil
 			}
-			// The block that is missing was published meanwhile, or never.
-			last = int(r.word(offBlocks)) <= len(r.blocks)
 		}
 	})
 }
@@ -183,7 +182,8 @@ func (r *Reader) takeBlocks() (err error) {
 const maxBlocks = 1 << (32 + 3 - blockShift)
 
 // Unchanged reports whether the meaning of what Refresh read still holds: when
-// it does after values were read, these values belong to these series.
+// it does after values were read, these values belong to these series. Call it
+// within Guard.
 func (r *Reader) Unchanged() bool {
 	return r.blocks != nil && loadWord(r.blocks[0], offGeneration) == r.parser.generation
 }

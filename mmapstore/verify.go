@@ -20,39 +20,35 @@ func Verify(path string, opts ReadOptions) ([]CorruptionError, error) {
 	}
 	defer r.Close()
 	for range 64 {
-		problems, err := r.verify()
-		if err != nil {
-			return nil, err
-		}
-		if r.Unchanged() {
-			return problems, nil
+		problems, settled, err := r.verify()
+		if err != nil || settled {
+			return problems, err
 		}
 	}
 	return nil, fmt.Errorf("mmapstore: verify %s: its writer removes series faster than they can be read", path)
 }
 
-func (r *Reader) verify() (problems []CorruptionError, err error) {
+// verify reads the file once. settled says that the problems are the file's,
+// and not of a record that changed its meaning meanwhile.
+func (r *Reader) verify() (problems []CorruptionError, settled bool, err error) {
 	err = r.Refresh()
+	if err == nil {
+		err = Guard(r.path, func() error {
+			details, total := r.Damaged()
+			problems = append(problems, details...)
+			if more := total - len(details); more > 0 {
+				problems = append(problems, CorruptionError{Path: r.path, Reason: fmt.Sprintf("%d more damaged records", more)})
+			}
+			problems = append(problems, r.overlaps()...)
+			settled = r.Unchanged()
+			return nil
+		})
+	}
 	var c *CorruptionError
 	if errors.As(err, &c) {
-		return []CorruptionError{*c}, nil
+		return append(problems, *c), true, nil
 	}
-	if err != nil {
-		return nil, err
-	}
-	err = Guard(r.path, func() error {
-		details, total := r.Damaged()
-		problems = append(problems, details...)
-		if more := total - len(details); more > 0 {
-			problems = append(problems, CorruptionError{Path: r.path, Reason: fmt.Sprintf("%d more damaged records", more)})
-		}
-		problems = append(problems, r.overlaps()...)
-		return nil
-	})
-	if errors.As(err, &c) {
-		return append(problems, *c), nil
-	}
-	return problems, err
+	return problems, settled, err
 }
 
 // overlaps finds series that share words.
