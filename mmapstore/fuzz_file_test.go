@@ -41,7 +41,7 @@ func seriesKey(s *SeriesInfo) string { return s.Family.Name + s.Labels().String(
 // soundFile makes a file with series of every type in several blocks of both
 // kinds, a family that is not in block 0, and removed series. Its bytes are
 // the same in every run.
-func soundFile(f *testing.F) *sound {
+func soundFile(f testing.TB) *sound {
 	s, err := Create(f.TempDir(), Options{
 		Label: "sound", Now: func() time.Time { return time.Unix(100, 0) },
 		Identity: func() Identity { return Identity{PID: 42} },
@@ -105,7 +105,7 @@ func soundFile(f *testing.F) *sound {
 }
 
 // index finds the records of the file and joins them with what was read.
-func (s *sound) index(f *testing.F, all []SeriesInfo) {
+func (s *sound) index(f testing.TB, all []SeriesInfo) {
 	at := map[int]int{}          // offset of a record: its position
 	families := map[string]int{} // name of a family: position of its record
 	metas := 0
@@ -148,14 +148,21 @@ func (s *sound) same(bad []byte, off, n int) bool {
 	return bytes.Equal(s.content[off:off+n], bad[off:off+n])
 }
 
+// readable reports whether a block's header says what it is and that all that
+// was published in it is: too much does not harm.
+func (s *sound) readable(bad []byte, block int) bool {
+	header, _ := blockStart(block)
+	at := block<<blockShift + int(header)
+	return s.same(bad, at, offBlockUsed) && le.Uint64(bad[at+offBlockUsed:]) >= le.Uint64(s.content[at+offBlockUsed:])
+}
+
 // found reports whether a reader must find that record in bad: it is whole
 // and live, its block's header is, and so are the lengths of the records
 // before it, which need not be sound otherwise.
 func (s *sound) found(bad []byte, record int) bool {
 	rec := s.records[record]
 	block := rec.off >> blockShift
-	header, _ := blockStart(block)
-	if !s.same(bad, block<<blockShift+int(header), offBlockUsed+8) {
+	if !s.readable(bad, block) {
 		return false
 	}
 	for i := record - 1; i >= 0 && s.records[i].off>>blockShift == block; i-- {
@@ -185,10 +192,9 @@ func (s *sound) forgedFamily(bad []byte, family int) bool {
 
 // survives reports whether a reader of bad must return that series.
 func (s *sound) survives(bad []byte, one soundSeries) bool {
-	block := one.words &^ (BlockSize - 1)
 	return len(bad) >= len(s.content) && s.same(bad, 0, offGeneration) &&
 		s.found(bad, one.family) && s.found(bad, one.record) && !s.forgedFamily(bad, one.family) &&
-		(one.n == 0 || s.same(bad, block, offBlockUsed+8))
+		(one.n == 0 || s.readable(bad, one.words>>blockShift))
 }
 
 // An edit is 8 bytes of what is fuzzed. Numbers are taken modulo what there is.
@@ -301,48 +307,56 @@ func FuzzReader(f *testing.F) {
 	for _, seed := range readerSeeds(s) {
 		f.Add(seed)
 	}
-	f.Fuzz(func(t *testing.T, data []byte) {
-		d := s.damage(data)
-		require.NoError(t, os.WriteFile(path, d.bad, 0o600))
-		checkVerify(t, s, d, path)
-		r, err := Open(path, ReadOptions{})
-		if err != nil {
-			require.False(t, len(d.bad) >= BlockSize && s.same(d.bad, 0, offHeaderCRC+4), "%v", err)
-			return
-		}
-		defer r.Close()
-		if d.freeze {
-			r.Freeze()
-			if r.Refresh() == nil {
-				checkSeries(t, s, d, r)
-			}
-			return
-		}
-		if err := r.Refresh(); err != nil {
-			require.ErrorIs(t, err, ErrCorrupt)
-			require.False(t, len(d.bad) >= len(s.content) && s.same(d.bad, 0, offGeneration), "%v", err)
-			return
-		}
-		returned := checkSeries(t, s, d, r)
-		for _, one := range s.series {
-			if !returned[one.key] && s.survives(d.bad, one) {
-				t.Fatalf("%.80s is undamaged and was not returned", one.key)
-			}
-		}
-		before := len(r.Series())
-		require.NoError(t, r.Refresh())
-		require.Len(t, r.Series(), before, "nothing was published")
-		require.Equal(t, 1, r.Epoch())
-		require.True(t, r.Unchanged())
-		checkLive(t, s, d, r)
-	})
+	f.Fuzz(func(t *testing.T, data []byte) { checkDamage(t, s, s.damage(data), path) })
 }
 
-// checkSeries holds what r returns against the damaged file and returns the
-// keys.
-func checkSeries(t *testing.T, s *sound, d *damage, r *Reader) map[string]bool {
+// checkDamage writes the damaged file to path and reads it in every way.
+func checkDamage(t *testing.T, s *sound, d *damage, path string) {
 	t.Helper()
-	returned := map[string]bool{}
+	require.NoError(t, os.WriteFile(path, d.bad, 0o600))
+	problems := checkVerify(t, s, d, path)
+	r, err := Open(path, ReadOptions{})
+	if err != nil {
+		require.False(t, len(d.bad) >= BlockSize && s.same(d.bad, 0, offHeaderCRC+4), "%v", err)
+		return
+	}
+	defer r.Close()
+	if d.freeze {
+		r.Freeze()
+		if r.Refresh() == nil {
+			checkSeries(t, s, d, r)
+		}
+		return
+	}
+	if err := r.Refresh(); err != nil {
+		require.ErrorIs(t, err, ErrCorrupt)
+		require.False(t, len(d.bad) >= len(s.content) && s.same(d.bad, 0, offGeneration), "%v", err)
+		return
+	}
+	blocks := le.Uint64(d.bad[offBlocks:])
+	require.True(t, blocks > 0 && blocks <= uint64(len(d.bad)/BlockSize), "%d blocks", blocks)
+	returned, shared := checkSeries(t, s, d, r)
+	_, damaged := r.Damaged()
+	require.Equal(t, damaged > 0 || shared, len(problems) > 0, "%v", problems)
+	for _, one := range s.series {
+		if !returned[one.key] && s.survives(d.bad, one) {
+			t.Fatalf("%.80s is undamaged and was not returned", one.key)
+		}
+	}
+	before := len(r.Series())
+	require.NoError(t, r.Refresh())
+	require.Len(t, r.Series(), before, "nothing was published")
+	require.Equal(t, 1, r.Epoch())
+	require.True(t, r.Unchanged())
+	checkLive(t, s, d, r)
+}
+
+// checkSeries holds what r returns against the damaged file. It returns the
+// keys, and whether series share words.
+func checkSeries(t *testing.T, s *sound, d *damage, r *Reader) (returned map[string]bool, shared bool) {
+	t.Helper()
+	returned = map[string]bool{}
+	taken := make([]bool, len(d.bad)/8)
 	last := int64(-1)
 	for _, one := range r.Series() {
 		require.Greater(t, one.Offset, last)
@@ -352,17 +366,22 @@ func checkSeries(t *testing.T, s *sound, d *damage, r *Reader) map[string]bool {
 		require.NoError(t, one.Family.Check())
 		words := wordsOffset(t, r, one.Words)
 		if len(one.Words) > 0 {
-			block := words >> blockShift
-			require.EqualValues(t, blockCells, le.Uint32(d.bad[block<<blockShift+offBlockKind:]))
-			require.EqualValues(t, block, le.Uint32(d.bad[block<<blockShift+offBlockIndex:]), "a block of another number")
+			b := d.checkBlock(t, words>>blockShift, blockCells)
+			end := uint64(words&(BlockSize-1) + 8*len(one.Words))
+			require.LessOrEqual(t, end, le.Uint64(b[offBlockUsed:]), "words that were not published")
 		}
 		for i := range one.Words {
 			if want, got := le.Uint64(d.bad[words+8*i:]), atomic.LoadUint64(&one.Words[i]); want != got {
 				t.Fatalf("word %d of %.80s is %d, not %d", i, seriesKey(&one), got, want)
 			}
+			shared = shared || taken[words/8+i]
+			taken[words/8+i] = true
 		}
+		d.checkBlock(t, int(one.Offset>>blockShift), blockMeta)
+		require.Zero(t, one.Offset%8)
 		rec := d.bad[one.Offset:][:le.Uint32(d.bad[one.Offset:])]
 		require.Equal(t, le.Uint32(rec[offRecCRC:]), recordCRC(rec))
+		require.EqualValues(t, stateLive, le.Uint32(rec[offRecState:]))
 		key := seriesKey(&one)
 		returned[key] = true
 		if d.forged {
@@ -375,7 +394,17 @@ func checkSeries(t *testing.T, s *sound, d *damage, r *Reader) map[string]bool {
 			require.Equal(t, want.words, words)
 		}
 	}
-	return returned
+	return returned, shared
+}
+
+// checkBlock returns the block's header, which must be of that kind and carry
+// the block's number.
+func (d *damage) checkBlock(t *testing.T, block int, kind uint32) []byte {
+	header, _ := blockStart(block)
+	b := d.bad[block<<blockShift+int(header):]
+	require.Equal(t, kind, le.Uint32(b[offBlockKind:]))
+	require.EqualValues(t, block, le.Uint32(b[offBlockIndex:]), "a block of another number")
+	return b
 }
 
 // wordsOffset returns where in the file the words lie, and fails where they
@@ -399,12 +428,12 @@ func wordsOffset(t *testing.T, r *Reader, words []uint64) int {
 }
 
 // checkVerify wants of Verify an answer, and the right one where it is known.
-func checkVerify(t *testing.T, s *sound, d *damage, path string) {
+func checkVerify(t *testing.T, s *sound, d *damage, path string) []CorruptionError {
 	t.Helper()
 	problems, err := Verify(path, ReadOptions{})
 	if err != nil {
 		require.True(t, len(d.bad) < BlockSize || !s.same(d.bad, 0, offHeaderCRC+4), "only Open may fail: %v", err)
-		return
+		return nil
 	}
 	if bytes.Equal(d.bad, s.content) {
 		require.Empty(t, problems)
@@ -412,6 +441,7 @@ func checkVerify(t *testing.T, s *sound, d *damage, path string) {
 	if len(d.bad) < len(s.content) {
 		require.NotEmpty(t, problems)
 	}
+	return problems
 }
 
 // checkLive changes the file under its reader: the damage is undone, then the
@@ -450,7 +480,7 @@ func checkLive(t *testing.T, s *sound, d *damage, r *Reader) {
 // readerSeeds are programs that reach each branch of the parser.
 func readerSeeds(s *sound) (seeds [][]byte) {
 	seed := func(edits ...edit) { seeds = append(seeds, program(edits...)) }
-	first, series, last := uint16(0), uint16(2), uint16(len(s.records)-1)
+	family, series, last := uint16(0), uint16(3), uint16(len(s.records)-1)
 	cells := uint32(0)
 	for i := range len(s.content) / BlockSize {
 		if i > 0 && le.Uint32(s.content[i<<blockShift:]) == blockCells {
@@ -479,7 +509,7 @@ func readerSeeds(s *sound) (seeds [][]byte) {
 		seed(edit{op: editSwap, a: uint16(block), b: cells})
 	}
 	// Records: lengths, fields with and without a mended checksum, copies.
-	for _, rec := range []uint16{first, series, 40, last} {
+	for _, rec := range []uint16{family, series, 40, last} {
 		for _, n := range []uint32{0, 8, 16, 24, 32, 41, 48, 4096, 1 << 31} {
 			seed(edit{op: editLength, a: rec, b: n})
 			seed(edit{op: editLength, a: rec, b: n}, edit{op: editMend, a: rec})
@@ -494,6 +524,15 @@ func readerSeeds(s *sound) (seeds [][]byte) {
 		seed(edit{op: editCopy, a: rec, b: uint32(last)})
 		seed(edit{op: editCopy, a: last, b: uint32(rec)})
 		seed(edit{op: editCopy, a: series, b: uint32(rec)}, edit{op: editMend, a: rec})
+	}
+	seed(edit{op: editRecord, a: 2, b: offFamID, v: 0}, edit{op: editMend, a: 2}) // the second family takes the first's number
+	seed(edit{op: editRecord, a: series, b: offSerValues, v: 0}, edit{op: editMend, a: series})
+	seed(edit{op: editBlock, b: cells, a: offBlockUsed + 1, v: 0})
+	// Words in a block's header, at its end, behind it.
+	for _, at := range []uint32{1, 0x1fff, 0x1ff0, 0x2000} {
+		index := cells<<(blockShift-3) + at
+		seed(edit{op: editRecord, a: series, b: offSerCells, v: byte(index)}, edit{op: editRecord, a: series, b: offSerCells + 1, v: byte(index >> 8)},
+			edit{op: editRecord, a: series, b: offSerCells + 2, v: byte(index >> 16)}, edit{op: editMend, a: series})
 	}
 	// The size, before and while it is mapped.
 	for _, n := range []uint32{0, 1, 8, 511, 512, BlockSize - 1, BlockSize, 2*BlockSize + 100, uint32(len(s.content) - 1)} {

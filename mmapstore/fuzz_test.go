@@ -141,6 +141,9 @@ func FuzzFamilyRecord(f *testing.F) {
 			le.PutUint16(counts[off:], math.MaxUint16)
 			f.Add(counts)
 		}
+		bounds := aligned(rec)
+		le.PutUint16(bounds[offFamBounds:], uint16((len(rec)-offFamBody)/8+1))
+		f.Add(bounds)
 		f.Add(short[:len(short)-8])
 		f.Add(short[:offFamBody-8])
 	}
