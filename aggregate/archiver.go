@@ -3,6 +3,7 @@ package aggregate
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -18,6 +19,8 @@ type archiver struct {
 	byName    map[string][]*archiveFamily
 	families  []*archiveFamily           // in the order of their first appearance
 	processes map[string]*archiveProcess // by label
+	lives     map[string]*lives          // by seriesKey: what some process has removed
+	ended     int                        // series of the old archive whose life is over
 }
 
 type archiveFamily struct {
@@ -38,13 +41,16 @@ type archiveProcess struct {
 	index int  // in the new archive
 }
 
-// newArchiver begins with what is in the archive already.
-func newArchiver(old *mmapstore.Archive) (*archiver, error) {
+// newArchiver begins with what is in the archive already, but for series whose
+// life is over.
+func newArchiver(old *mmapstore.Archive, ended map[string]*lives) (*archiver, error) {
 	arc, err := newArchived(old)
 	if err != nil {
 		return nil, err
 	}
-	a := &archiver{old: old, counts: old.Counts, byName: map[string][]*archiveFamily{}, processes: map[string]*archiveProcess{}}
+	a := &archiver{
+		old: old, counts: old.Counts, byName: map[string][]*archiveFamily{}, processes: map[string]*archiveProcess{}, lives: ended,
+	}
 	processes := make([]*archiveProcess, len(old.Processes))
 	for i, p := range old.Processes {
 		processes[i] = &archiveProcess{ArchivedProcess: p}
@@ -56,6 +62,10 @@ func newArchiver(old *mmapstore.Archive) (*archiver, error) {
 	}
 	for i := range arc.series {
 		s := &arc.series[i]
+		if s.acc.created < a.since(s.schema, s.labels) {
+			a.ended++
+			continue
+		}
 		var p *archiveProcess
 		if s.process >= 0 {
 			p = processes[s.process]
@@ -133,32 +143,62 @@ func (a *archiver) add(f *file, now time.Time) error {
 		a.family(definition{schema: schema, first: created, newest: created, bounds: schema.Bounds})
 	}
 	process := a.process(&f.header, now)
-	at := 0
+	from := source{created: created, now: now.UnixNano()}
+	values := f.values
 	for i := range f.series {
 		s := &f.series[i]
-		words := f.values[at:][:valueWords(s.Family)]
-		at += len(words)
-		var p *archiveProcess
-		if perProcess(s.Family) {
-			if p = process; p == nil {
-				continue // a newer process has the label
-			}
+		words := values[:valueWords(s.Family)]
+		values = values[len(words):]
+		switch {
+		case !perProcess(s.Family):
+			a.addSeries(s, nil, words, from)
+		case process != nil: // else a newer process has the label
+			a.addSeries(s, process, words, from)
 		}
-		a.addSeries(s, p, words, source{created: created, now: now.UnixNano()})
+	}
+	values = f.removedValues
+	for i := range f.removed {
+		s := &f.removed[i]
+		words := values[:valueWords(s.Family)]
+		values = values[len(words):]
+		if cumulative(s.Family) {
+			a.addSeries(s, nil, words, from)
+		}
 	}
 	return nil
+}
+
+// since returns when the last life of a series ended.
+func (a *archiver) since(s *metric.Schema, labels metric.Labels) int64 {
+	if len(a.lives) == 0 || !shared(s) {
+		return math.MinInt64
+	}
+	if l := a.lives[seriesKey(s, labels)]; l != nil {
+		return l.since()
+	}
+	return math.MinInt64
+}
+
+// seriesKey tells a series from those of all other definitions and labels.
+func seriesKey(s *metric.Schema, labels metric.Labels) string {
+	return fmt.Sprintf("%s\xff%d %d %q %s", s.Name, s.Type, s.Mode, s.States, labels)
 }
 
 func (a *archiver) addSeries(s *mmapstore.SeriesInfo, p *archiveProcess, words []uint64, from source) {
 	if (s.Family.Type == metric.Gauge || s.Family.Type == metric.StateSet) && s.Family.Mode.Live() {
 		return
 	}
+	labels := s.Labels()
+	since := a.since(s.Family, labels)
+	if s.Created.UnixNano() < since || !s.Removed.IsZero() && s.Removed.UnixNano() <= since {
+		return // its life is over
+	}
 	fam := a.lookup(s.Family)
 	var bucket []int
 	if s.Family.Type == metric.Histogram && !slices.Equal(s.Family.Bounds, fam.bounds) {
 		bucket = placeBuckets(s.Family.Bounds, fam.bounds)
 	}
-	fam.at(s.Labels(), p).acc.add(s.Family, words, bucket, s.Created.UnixNano(), from)
+	fam.at(labels, p).acc.add(s.Family, words, bucket, s.Created.UnixNano(), from)
 }
 
 // process registers a process under its label. It returns nil where a newer

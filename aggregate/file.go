@@ -66,25 +66,25 @@ type file struct {
 	// behind the other.
 	families []*metric.Schema
 	series   []mmapstore.SeriesInfo
+	removed  []mmapstore.SeriesInfo // series that the process has removed
 	epoch    int
 	values   []uint64
 	spare    []uint64 // the buffer of the read before
+
+	removedValues []uint64 // likewise, of removed
+
 	counters [len(mmapstore.HeaderCounters)]uint64
 	damaged  int
 	unknown  int
 	bytes    int64
 
 	// The table's plan for this file.
-	label     string // the value of the process label, empty where it is not shown
-	steps     []step
-	planEpoch int
-	planLabel string // the label that the plan was made with
-	conflicts int    // series up to here were counted as conflicts
-}
-
-// opener opens files of a directory.
-type opener interface {
-	Open(name string, opts mmapstore.ReadOptions) (*mmapstore.Reader, error)
+	label        string // the value of the process label, empty where it is not shown
+	steps        []step
+	removedSteps []step
+	planEpoch    int
+	planLabel    string // the label that the plan was made with
+	conflicts    int    // series up to here were counted as conflicts
 }
 
 // openFile opens a file, or remembers why it cannot be opened. The error is
@@ -92,7 +92,7 @@ type opener interface {
 // file whose process is dead it reads all that there is, and keeps neither
 // mapping nor descriptor: a directory may hold more of them than a process may
 // have mappings.
-func openFile(dir opener, name string, opts mmapstore.ReadOptions) (*file, error) {
+func openFile(dir *mmapstore.Dir, name string, opts mmapstore.ReadOptions) (*file, error) {
 	r, err := dir.Open(name, opts)
 	switch {
 	case errors.Is(err, fs.ErrNotExist), isTransient(err):
@@ -164,6 +164,11 @@ func (f *file) readOnce() (settled bool, err error) {
 		for i := range series {
 			values = appendValues(values, &series[i])
 		}
+		removed := f.removedValues[:0]
+		for i, all := 0, r.Removed(); i < len(all); i++ {
+			removed = appendValues(removed, &all[i])
+		}
+		f.removedValues = removed
 		f.closed, f.marked = r.Closed(), r.Marked()
 		for i, c := range mmapstore.HeaderCounters {
 			f.counters[i] = r.Count(c)
@@ -171,12 +176,21 @@ func (f *file) readOnce() (settled bool, err error) {
 		_, f.damaged = r.Damaged()
 		f.unknown = r.Unknown()
 		if settled = r.Unchanged(); settled {
-			f.families, f.series, f.epoch, f.bytes = r.Families(), series, r.Epoch(), r.Bytes()
+			f.families, f.series, f.removed = r.Families(), series, r.Removed()
+			f.epoch, f.bytes = r.Epoch(), r.Bytes()
 			f.spare, f.values = f.values, values
 		}
 		return nil
 	})
 	return settled, err
+}
+
+// everRemoved reports whether the process may have removed a series: its
+// generation has moved.
+func (f *file) everRemoved() bool {
+	ever := true
+	err := mmapstore.Guard(f.name, func() error { ever = f.reader.Generation() != 0; return nil })
+	return ever || err != nil
 }
 
 // appendValues takes the words of one series.
@@ -199,8 +213,10 @@ func (f *file) close() error {
 	if f.reader == nil {
 		return nil
 	}
-	for i := range f.series {
-		f.series[i].Words = nil // they are not mapped any more
+	for _, all := range [][]mmapstore.SeriesInfo{f.series, f.removed} {
+		for i := range all {
+			all[i].Words = nil // they are not mapped any more
+		}
 	}
 	f.spare = nil
 	r := f.reader

@@ -62,16 +62,24 @@ func TestFoldChangesNothing(t *testing.T) {
 			dir, elsewhere := t.TempDir(), t.TempDir()
 			opts := Options{NoSelfMetrics: true, Now: func() time.Time { return time.Unix(1, 0) }}
 			warm := openDir(t, dir, opts)
+			var kept []*mmapstore.Series // of living processes
 			for p := range 2 + r.IntN(6) {
 				live := r.IntN(4) == 0
 				where := elsewhere
 				if live {
 					where = dir
 				}
-				proc := newProcess(t, where, fmt.Sprintf("p%d", r.IntN(3)), int64(p))
-				randomInstruments(t, r, proc)
-				if !live {
+				proc := newTickingProcess(t, where, fmt.Sprintf("p%d", r.IntN(3)), time.Unix(int64(p), 0))
+				series := randomInstruments(t, r, proc)
+				if live {
+					kept = append(kept, series...)
+				} else {
 					die(t, proc.Store, dir)
+				}
+				for _, s := range kept {
+					if r.IntN(5) == 0 {
+						s.Remove()
+					}
 				}
 				if r.IntN(2) > 0 {
 					continue
@@ -91,7 +99,7 @@ func TestFoldChangesNothing(t *testing.T) {
 // randomInstruments adds series of every type and mode, some with definitions
 // that conflict with another process's, with values that no sum of floats
 // leaves exact.
-func randomInstruments(t *testing.T, r *rand.Rand, p *process) {
+func randomInstruments(t *testing.T, r *rand.Rand, p *process) (kept []*mmapstore.Series) {
 	schemas := []*metric.Schema{
 		counter("c", "l"), gauge("c2", metric.ModeSum, "l"),
 		{Name: "s", Help: fmt.Sprint("S.", r.IntN(3)), Type: metric.Summary, Labels: []string{"l"}},
@@ -121,9 +129,12 @@ func randomInstruments(t *testing.T, r *rand.Rand, p *process) {
 			randomWords(r, schema, s.Words())
 			if r.IntN(6) == 0 {
 				s.Remove()
+			} else {
+				kept = append(kept, s)
 			}
 		}
 	}
+	return kept
 }
 
 func randomWords(r *rand.Rand, schema *metric.Schema, w []uint64) {

@@ -21,6 +21,7 @@ type table struct {
 	conflicts    uint64             // series ever left out
 	topology     string             // what the definitions were chosen for
 	archive      *archived          // whose series are placed, or nil
+	ended        []*slot            // series that some process has removed
 }
 
 // family is one merged family.
@@ -39,7 +40,9 @@ type slot struct {
 	labels metric.Labels
 	refs   int // steps that lead here
 
-	acc accumulator
+	lives *lives // nil where no process has removed it
+	since int64  // parts that were made before do not count
+	acc   accumulator
 }
 
 // step is one series of one file: where its values lie and go. slot is nil
@@ -49,6 +52,7 @@ type step struct {
 	schema  *metric.Schema
 	at, n   int // in the file's values
 	created int64
+	removed int64 // when the process removed it, 0 where it has not
 	bucket  []int // of a histogram whose bounds are not the family's: where each bucket goes
 }
 
@@ -102,6 +106,7 @@ func (t *table) plan(files []*file, arc *archived) {
 		t.forgetArchive()
 		t.placeArchive(arc)
 	}
+	t.endLives(files)
 	for _, fam := range t.byName {
 		for key, s := range fam.series {
 			if s.refs == 0 {
@@ -279,15 +284,20 @@ func (t *table) merge(files []*file, now int64) {
 	}
 	for i := range t.archive.series {
 		s := &t.archive.series[i]
-		if s.slot != nil && (s.process < 0 || t.archive.shown[s.process]) {
+		if s.slot != nil && s.acc.created >= s.slot.since && (s.process < 0 || t.archive.shown[s.process]) {
 			s.slot.acc.join(s.schema, &s.acc, s.bucket, now)
 		}
 	}
 	for _, f := range files {
 		from := source{live: f.live, created: f.header.Created.UnixNano(), now: now}
 		for i := range f.steps {
-			if st := &f.steps[i]; st.slot != nil {
+			if st := &f.steps[i]; st.slot != nil && st.created >= st.slot.since {
 				st.slot.acc.add(st.schema, f.values[st.at:st.at+st.n], st.bucket, st.created, from)
+			}
+		}
+		for i := range f.removedSteps {
+			if st := &f.removedSteps[i]; st.slot != nil && st.created >= st.slot.since && st.removed > st.slot.since && cumulative(st.schema) {
+				st.slot.acc.add(st.schema, f.removedValues[st.at:st.at+st.n], st.bucket, st.created, from)
 			}
 		}
 	}
@@ -295,38 +305,51 @@ func (t *table) merge(files []*file, now int64) {
 
 // forget takes a file's steps out of the table.
 func (t *table) forget(f *file) {
-	for _, s := range f.steps {
-		if s.slot != nil {
-			s.slot.refs--
+	for _, steps := range [][]step{f.steps, f.removedSteps} {
+		for _, s := range steps {
+			if s.slot != nil {
+				s.slot.refs--
+			}
 		}
 	}
-	f.steps = f.steps[:0]
+	f.steps, f.removedSteps = f.steps[:0], f.removedSteps[:0]
 }
 
 // extend plans the series of a file that have no step yet.
 func (t *table) extend(f *file) {
-	at := 0
-	if n := len(f.steps); n > 0 {
-		at = f.steps[n-1].at + f.steps[n-1].n
-	}
 	for i := len(f.steps); i < len(f.series); i++ {
-		schema := f.series[i].Family
-		st := step{schema: schema, at: at, n: valueWords(schema)}
-		at += st.n
-		fam := t.byName[schema.Name]
+		st := nextStep(f.steps, &f.series[i])
+		fam := t.byName[st.schema.Name]
 		switch {
-		case fam == nil || !compatible(fam.schema, schema):
+		case fam == nil || !compatible(fam.schema, st.schema):
 			if i >= f.conflicts {
 				f.conflicts = i + 1 // a later plan does not count it again
 				t.conflicts++
 			}
-		case perProcess(schema) && f.planLabel == "":
+		case perProcess(st.schema) && f.planLabel == "":
 			// A newer process has taken the label: only its series is shown.
 		default:
 			st.place(t, f, fam, &f.series[i])
 		}
 		f.steps = append(f.steps, st)
 	}
+	for i := len(f.removedSteps); i < len(f.removed); i++ {
+		st := nextStep(f.removedSteps, &f.removed[i])
+		if fam := t.byName[st.schema.Name]; fam != nil && compatible(fam.schema, st.schema) && shared(st.schema) {
+			st.place(t, f, fam, &f.removed[i])
+			st.removed = f.removed[i].Removed.UnixNano()
+		}
+		f.removedSteps = append(f.removedSteps, st)
+	}
+}
+
+// nextStep returns a step without a slot, whose values lie behind the last one's.
+func nextStep(steps []step, s *mmapstore.SeriesInfo) step {
+	st := step{schema: s.Family, n: valueWords(s.Family)}
+	if n := len(steps); n > 0 {
+		st.at = steps[n-1].at + steps[n-1].n
+	}
+	return st
 }
 
 // place leads the step to its slot.

@@ -59,7 +59,11 @@ func (p *pass) wipe(force bool) error {
 		}
 	}
 	if len(p.living) > 0 && !force {
-		return &InUseError{Dir: p.dir.Path(), Files: p.living}
+		e := &InUseError{Dir: p.dir.Path()}
+		for _, f := range p.living {
+			e.Files = append(e.Files, f.name)
+		}
+		return e
 	}
 	if err := p.dir.RemoveStaged(); err != nil {
 		return err
@@ -71,7 +75,7 @@ func (p *pass) wipe(force bool) error {
 	if old, err := p.dir.ReadArchive(p.read); err == nil {
 		p.old, empty = old, len(old.Families) == 0
 	}
-	if len(p.dead) > 0 || !empty {
+	if len(p.folded) > 0 || !empty {
 		if err := p.write(&mmapstore.Archive{Epoch: p.old.Epoch + 1}); err != nil {
 			return err
 		}
@@ -98,26 +102,26 @@ func (p *pass) condemn(e mmapstore.Entry) error {
 	case err != nil:
 		return err
 	case held:
-		p.living = append(p.living, e.Name)
+		p.living = append(p.living, &file{name: e.Name})
 		return nil
 	case e.Kind != mmapstore.KindNative:
 		p.trash = append(p.trash, e.Name)
 		return nil
 	}
-	file, err := openFile(p.dir, e.Name, p.read)
+	f, err := openFile(p.dir, e.Name, p.read)
 	if err != nil {
 		return err
 	}
-	defer file.close()
-	if err := file.read(); err != nil {
+	defer f.close()
+	if err := f.read(); err != nil {
 		return err
 	}
-	if file.known && !file.dead && file.err == nil && !file.marked && !file.closed {
-		p.living = append(p.living, e.Name)
+	if f.known && !f.dead && f.err == nil && !f.marked && !f.closed {
+		p.living = append(p.living, &file{name: e.Name})
 		return nil
 	}
 	// Nothing is counted for a file that cannot be read, but that it is gone.
-	p.dead = append(p.dead, e.Incarnation)
+	p.folded = append(p.folded, e.Incarnation)
 	p.result.Folded = append(p.result.Folded, e.Name)
 	return nil
 }

@@ -90,9 +90,6 @@ func TestOpenRefuses(t *testing.T) {
 			held, err := r.Locked()
 			require.NoError(t, err)
 			require.Equal(t, r.Header().Liveness == LivenessNone, held, "a copy has no lock")
-			used, err := InUse(path)
-			require.NoError(t, err)
-			require.Equal(t, held, used)
 		})
 	}
 }
@@ -184,23 +181,6 @@ func TestVerifyShortenedFile(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, settled)
 	require.Len(t, problems, 1)
-}
-
-// TestFrozenReader freezes before the blocks behind the first are mapped:
-// what refers to them stays unread, and reading ends.
-func TestFrozenReader(t *testing.T) {
-	name, good := sampleFile(t, 3000)
-	path := filepath.Join(t.TempDir(), name)
-	require.NoError(t, os.WriteFile(path, good, 0o600))
-	r, err := Open(path, ReadOptions{})
-	require.NoError(t, err)
-	defer r.Close()
-	r.Freeze()
-	require.NoError(t, r.Refresh())
-	require.Len(t, r.Families(), 1)
-	require.Empty(t, r.Series())
-	_, damaged := r.Damaged()
-	require.Zero(t, damaged)
 }
 
 // TestSwappedCells: words are not taken from a block that carries another

@@ -88,12 +88,13 @@ const (
 	offFamBody   = 32
 
 	offSerCreated   = 16
-	offSerExemplars = 24
-	offSerFamily    = 28
-	offSerCells     = 32
-	offSerValues    = 36
-	offSerExtra     = 38
-	offSerBody      = 40
+	offSerRemoved   = 24
+	offSerExemplars = 32
+	offSerFamily    = 36
+	offSerCells     = 40
+	offSerValues    = 44
+	offSerExtra     = 46
+	offSerBody      = 48
 )
 
 // Kinds and states of records.

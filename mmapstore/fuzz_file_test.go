@@ -217,7 +217,6 @@ const (
 	editCut               // b bytes are left
 	editGrow              // v blocks are added
 	editShorten           // b bytes are left while a reader has the file mapped
-	editFreeze            // the writer is taken for dead before anything is read
 	numEdits
 )
 
@@ -234,7 +233,6 @@ type damage struct {
 	bad     []byte
 	forged  bool // a checksum was mended: records may say what no writer said
 	shorten int  // size while it is mapped, -1 for none
-	freeze  bool
 }
 
 func (s *sound) damage(data []byte) *damage {
@@ -257,9 +255,6 @@ func (d *damage) apply(s *sound, e edit) {
 		return
 	case editShorten:
 		d.shorten = int(e.b % uint32(len(s.content)))
-		return
-	case editFreeze:
-		d.freeze = true
 		return
 	}
 	if len(d.bad) < len(s.content) {
@@ -321,13 +316,6 @@ func checkDamage(t *testing.T, s *sound, d *damage, path string) {
 		return
 	}
 	defer r.Close()
-	if d.freeze {
-		r.Freeze()
-		if r.Refresh() == nil {
-			checkSeries(t, s, d, r)
-		}
-		return
-	}
 	if err := r.Refresh(); err != nil {
 		require.ErrorIs(t, err, ErrCorrupt)
 		require.False(t, len(d.bad) >= len(s.content) && s.same(d.bad, 0, offGeneration), "%v", err)
@@ -540,7 +528,5 @@ func readerSeeds(s *sound) (seeds [][]byte) {
 		seed(edit{op: editShorten, b: n})
 	}
 	seed(edit{op: editGrow, v: 1}, edit{op: editByte, b: uint32(len(s.content)), v: 1})
-	seed(edit{op: editFreeze})
-	seed(edit{op: editFreeze}, edit{op: editLength, a: series, b: 48})
 	return seeds
 }

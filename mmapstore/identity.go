@@ -27,6 +27,11 @@ type Options struct {
 	// the group of the directory read it (ParseFileMode says what is sound).
 	// The owner can always read and write. Default 0600.
 	Mode os.FileMode
+	// KeepRemoved is how long a removed series' values stay readable before its
+	// record is used again: long enough for the other processes to remove the
+	// series too, and for a folder to see that it is gone. Default 2 min;
+	// negative does not wait.
+	KeepRemoved time.Duration
 	// Now is the clock for creation times. Default time.Now.
 	Now func() time.Time
 	// Identity tells who this process is. Default: asked of the system.
@@ -38,6 +43,9 @@ func (o Options) withDefaults() Options {
 		o.MaxBytes = 1 << 30
 	}
 	o.Mode = o.Mode.Perm() | 0o600
+	if o.KeepRemoved == 0 {
+		o.KeepRemoved = 2 * time.Minute
+	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}

@@ -29,6 +29,7 @@ type parser struct {
 	families map[uint32]*metric.Schema
 	order    []*metric.Schema
 	series   []SeriesInfo
+	removed  []SeriesInfo
 	damage   []CorruptionError
 	damaged  int
 	unknown  int
@@ -140,7 +141,11 @@ func (p *parser) record(block int, b []byte, off, used uint64) uint64 {
 	case kind != kindFamily && kind != kindSeries:
 		p.unknown++
 		return n
-	case loadState(b, off+offRecState) != stateLive:
+	}
+	switch state := loadState(b, off+offRecState); {
+	case state != stateLive && state != stateRemoved:
+		return n
+	case state == stateRemoved && le.Uint16(b[off+offRecKind:]) == kindFamily:
 		return n
 	}
 	// Word by word: the writer may reuse a removed record while we look.
@@ -150,21 +155,25 @@ func (p *parser) record(block int, b []byte, off, used uint64) uint64 {
 		p.scratch = append(p.scratch, atomic.LoadUint64(&src[i]))
 	}
 	rec := wordBytes(p.scratch)
-	if recordCRC(rec) != le.Uint32(rec[offRecCRC:]) {
+	live := le.Uint32(rec[offRecState:]) == stateLive
+	intact := recordCRC(rec) == le.Uint32(rec[offRecCRC:])
+	var err error
+	switch {
+	case !intact && !live:
+		return n // it is being used again; the generation will tell
+	case !intact:
 		p.damageAt(block, off, "record checksum does not match")
 		return n
-	}
-	var err error
-	if le.Uint16(rec[offRecKind:]) == kindFamily {
+	case le.Uint16(rec[offRecKind:]) == kindFamily:
 		err = p.family(rec)
-	} else {
-		err = p.oneSeries(rec, int64(block)<<blockShift+int64(off))
+	default:
+		err = p.oneSeries(rec, live, int64(block)<<blockShift+int64(off))
 	}
 	switch {
 	case errors.Is(err, errLater):
 		p.later = true
 		return 0
-	case err != nil:
+	case err != nil && live:
 		p.damageAt(block, off, "%v", err)
 	}
 	return n
@@ -183,7 +192,7 @@ func (p *parser) family(rec []byte) error {
 	return nil
 }
 
-func (p *parser) oneSeries(rec []byte, offset int64) error {
+func (p *parser) oneSeries(rec []byte, live bool, offset int64) error {
 	r, err := decodeSeries(rec)
 	if err != nil {
 		return err
@@ -205,7 +214,12 @@ func (p *parser) oneSeries(rec []byte, offset int64) error {
 	if len(r.extra) > 0 && !ascending(info.Labels()) {
 		return fmt.Errorf("a series of %s has a label twice", schema.Name)
 	}
-	p.series = append(p.series, info)
+	if live {
+		p.series = append(p.series, info)
+	} else {
+		info.Removed = time.Unix(0, r.removed)
+		p.removed = append(p.removed, info)
+	}
 	return nil
 }
 

@@ -20,13 +20,14 @@ type ReadOptions struct {
 	MaxBytes int64
 }
 
-// SeriesInfo is a live series as a reader sees it.
+// SeriesInfo is a series as a reader sees it.
 type SeriesInfo struct {
 	Family  *metric.Schema
 	Values  []string      // of the family's variable labels, in their order
 	Extra   metric.Labels // an info's content
 	Created time.Time
-	Offset  int64 // of its record in the file
+	Removed time.Time // zero for a series that was not removed
+	Offset  int64     // of its record in the file
 	// Words are the live cells: they change while they are read. Access them
 	// atomically and within Guard; they are valid until Close.
 	Words []uint64
@@ -147,12 +148,11 @@ func (r *Reader) Header() Header { return r.header }
 // as a whole can no longer be read; what was read before is then stale.
 func (r *Reader) Refresh() error {
 	return Guard(r.path, func() error {
-		for known := 0; ; known = len(r.blocks) {
+		for {
 			if err := r.takeBlocks(); err != nil {
 				return err
 			}
-			// After Freeze there are no more blocks to be had.
-			if later := r.parser.refresh(r.blocks); !later || len(r.blocks) == known {
+			if later := r.parser.refresh(r.blocks); !later {
 				return nil
 			}
 		}
@@ -188,6 +188,10 @@ func (r *Reader) Unchanged() bool {
 	return r.blocks != nil && loadWord(r.blocks[0], offGeneration) == r.parser.generation
 }
 
+// Generation returns the header's generation, 0 while no record's meaning has
+// changed. Call it within Guard.
+func (r *Reader) Generation() uint64 { return r.word(offGeneration) }
+
 // Epoch counts how often Refresh began again because a record's meaning had
 // changed. While it stays the same, Series only grows.
 func (r *Reader) Epoch() int { return r.parser.epoch }
@@ -198,6 +202,10 @@ func (r *Reader) Families() []*metric.Schema { return r.parser.order }
 // Series returns the live series, in the order of their records. The slice
 // is valid until the next Refresh.
 func (r *Reader) Series() []SeriesInfo { return r.parser.series }
+
+// Removed returns the removed series whose words have not been used again, in
+// the order of their records. It changes with Epoch only.
+func (r *Reader) Removed() []SeriesInfo { return r.parser.removed }
 
 // Damaged returns what Refresh left out, the first few in detail, and how
 // many there are in all.

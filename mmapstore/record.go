@@ -68,6 +68,7 @@ type seriesRecord struct {
 	family  uint32
 	cells   uint32 // in words from the start of the file, 0 for none
 	created int64
+	removed int64 // 0 while it lives
 	values  []string
 	extra   metric.Labels
 }
@@ -165,6 +166,7 @@ func decodeSeries(rec []byte) (s seriesRecord, err error) {
 	s.family = le.Uint32(rec[offSerFamily:])
 	s.cells = le.Uint32(rec[offSerCells:])
 	s.created = int64(loadWord(rec, offSerCreated))
+	s.removed = int64(loadWord(rec, offSerRemoved))
 	d := decoder{b: rec[offSerBody:]}
 	s.values = d.strs(le.Uint16(rec[offSerValues:]))
 	s.extra = d.labels(le.Uint16(rec[offSerExtra:]))

@@ -41,14 +41,16 @@ func (s *Series) Restart(t time.Time, zero func(words []uint64)) {
 	s.store.changed()
 }
 
-// Remove takes the series out of what readers see. Its words are used for
-// another series once the handle is unreachable; until then updates through
-// it go nowhere. Removing twice does nothing.
+// Remove takes the series out of Reader.Series. Its words stay readable as
+// Reader.Removed, and are used for another series once the handle is
+// unreachable and Options.KeepRemoved is over. Removing twice does nothing.
 func (s *Series) Remove() {
 	if s.gone.Swap(true) || s.lost {
 		return
 	}
+	s.slot.removed = s.store.opts.Now()
 	s.store.mu.Lock()
+	storeWord(s.slot.rec.block, s.slot.rec.off+offSerRemoved, created(s.slot.removed))
 	storeState(s.slot.rec.block, s.slot.rec.off+offRecState, stateRemoved)
 	s.store.changed()
 	s.store.mu.Unlock()
@@ -60,6 +62,8 @@ type freeSlot struct {
 	rec   place
 	cells cells
 	size  int // bytes of the record
+
+	removed time.Time
 }
 
 // maxFreeScan bounds the search for a fitting slot.
@@ -71,13 +75,17 @@ func (f *Family) release(slot freeSlot) {
 	f.free = append(f.free, slot)
 }
 
-// takeFree returns a slot whose record has room for size bytes.
+// takeFree returns a slot whose record has room for size bytes, one of those
+// that were released first.
 func (f *Family) takeFree(size int) (freeSlot, bool) {
-	for i := len(f.free) - 1; i >= 0 && i >= len(f.free)-maxFreeScan; i-- {
-		if slot := f.free[i]; slot.size >= size {
-			last := len(f.free) - 1
-			f.free[i] = f.free[last]
-			f.free = f.free[:last]
+	if len(f.free) == 0 {
+		return freeSlot{}, false
+	}
+	until := f.store.opts.Now().Add(-f.store.opts.KeepRemoved)
+	for i := range min(len(f.free), maxFreeScan) {
+		if slot := f.free[i]; slot.size >= size && slot.removed.Before(until) {
+			copy(f.free[1:i+1], f.free[:i]) // the order stays
+			f.free = f.free[1:]
 			return slot, true
 		}
 	}

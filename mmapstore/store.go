@@ -186,7 +186,7 @@ func (s *Store) AddSeries(f *Family, values []string, extra metric.Labels) (*Ser
 	if err != nil {
 		return s.lostSeries(f, n), nil
 	}
-	return &Series{store: s, family: f, words: cell.words, slot: freeSlot{at, cell, len(rec)}}, nil
+	return &Series{store: s, family: f, words: cell.words, slot: freeSlot{rec: at, cells: cell, size: len(rec)}}, nil
 }
 
 func (s *Store) lostSeries(f *Family, n int) *Series {

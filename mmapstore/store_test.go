@@ -142,7 +142,7 @@ func TestHistogramSeriesSize(t *testing.T) {
 // TestRemoveAndReuse follows design.md section 3.7: a removed series leaves
 // the readers' view at once, its words are reused only when no handle is left.
 func TestRemoveAndReuse(t *testing.T) {
-	backings(t, Options{}, func(t *testing.T, s *Store, open func() *Reader) {
+	backings(t, Options{KeepRemoved: -1}, func(t *testing.T, s *Store, open func() *Reader) {
 		f, err := s.AddFamily(counterSchema("c", "n"))
 		require.NoError(t, err)
 		gone, err := s.AddSeries(f, []string{"gone-long-name"}, nil)
@@ -162,6 +162,9 @@ func TestRemoveAndReuse(t *testing.T) {
 		require.NoError(t, r.Refresh())
 		require.Equal(t, []string{"kept"}, r.Series()[0].Values)
 		require.Len(t, r.Series(), 1)
+		require.Len(t, r.Removed(), 1)
+		require.Equal(t, []string{"gone-long-name"}, r.Removed()[0].Values)
+		require.EqualValues(t, 5, r.Removed()[0].Words[CellCounterInts])
 
 		other, err := s.AddSeries(f, []string{"new"}, nil)
 		require.NoError(t, err)
@@ -183,14 +186,44 @@ func TestRemoveAndReuse(t *testing.T) {
 		require.Zero(t, reused.Words()[CellCounterInts])
 		require.NoError(t, r.Refresh())
 		require.Len(t, r.Series(), 3)
+		require.Empty(t, r.Removed())
 		_, damaged := r.Damaged()
 		require.Zero(t, damaged)
 	})
 }
 
+// TestRemovedRecordsAreKeptForAWhile: the other processes have to remove the
+// series too.
+func TestRemovedRecordsAreKeptForAWhile(t *testing.T) {
+	now := time.Unix(1000, 0)
+	s := NewHeap(Options{Now: func() time.Time { return now }})
+	f, err := s.AddFamily(counterSchema("c", "n"))
+	require.NoError(t, err)
+	gone, err := s.AddSeries(f, []string{"gone"}, nil)
+	require.NoError(t, err)
+	words := &gone.Words()[0]
+	gone.Remove()
+	gone = nil
+	require.Eventually(t, func() bool {
+		runtime.GC()
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return len(f.free) == 1
+	}, 10*time.Second, time.Millisecond)
+	for _, step := range []struct {
+		after time.Duration
+		same  bool
+	}{{time.Minute, false}, {2 * time.Minute, true}, {time.Hour, false}} {
+		now = now.Add(step.after)
+		one, err := s.AddSeries(f, []string{"new"}, nil)
+		require.NoError(t, err)
+		require.Equal(t, step.same, words == &one.Words()[0], step.after)
+	}
+}
+
 // TestChurnIsBounded creates and removes series while a reader follows.
 func TestChurnIsBounded(t *testing.T) {
-	backings(t, Options{}, func(t *testing.T, s *Store, open func() *Reader) {
+	backings(t, Options{KeepRemoved: -1}, func(t *testing.T, s *Store, open func() *Reader) {
 		f, err := s.AddFamily(counterSchema("c", "n"))
 		require.NoError(t, err)
 		stop := make(chan struct{})

@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -534,9 +535,16 @@ func TestConcurrentUse(t *testing.T) {
 	})
 }
 
+// hurriedClock returns a clock on which a minute passes whenever it is read: a
+// removed series' record may be used again at once.
+func hurriedClock() func() time.Time {
+	var minutes atomic.Int64
+	return func() time.Time { return time.Unix(60*minutes.Add(1), 0) }
+}
+
 // TestRemovedSeriesAreReused: churn does not grow the file for ever.
 func TestRemovedSeriesAreReused(t *testing.T) {
-	s := multiproc.NewSet(multiproc.SetOptions{Dir: t.TempDir()})
+	s := multiproc.NewSet(multiproc.SetOptions{Dir: t.TempDir(), Now: hurriedClock()})
 	v := multiproc.Must(s.NewCounterVec(multiproc.CounterOpts{Name: "c", Help: "C."}, []string{"l"}))
 	const churn = 20_000
 	for i := range churn {

@@ -178,7 +178,7 @@ func TestRemovedHandles(t *testing.T) {
 // TestUnreachableWordsAreReused polls, since a cleanup runs some time after the
 // collection that found its object dead.
 func TestUnreachableWordsAreReused(t *testing.T) {
-	s := multiproc.NewSet(multiproc.SetOptions{Dir: t.TempDir()})
+	s := multiproc.NewSet(multiproc.SetOptions{Dir: t.TempDir(), Now: hurriedClock()})
 	v := multiproc.Must(s.NewCounterVec(multiproc.CounterOpts{Name: "c", Help: "C."}, []string{"l"}))
 	offset := func() int64 {
 		_, r := stored(t, s)

@@ -1,0 +1,94 @@
+package aggregate
+
+import (
+	"math"
+
+	"github.com/multiprom/multiprom/metric"
+)
+
+// lives tells which parts of a series count, where processes have removed it.
+// A series lives while any living process has it: the part of a process that
+// has removed it still counts meanwhile, so that a counter does not fall while
+// one worker after the other removes it. Once none has it, its life is over:
+// all parts of that life leave the view, those of dead processes and of the
+// archive too, and a series made later begins anew (docs/lifecycle.md, "Removing
+// a series").
+type lives struct {
+	removed []interval
+	living  int64 // when the first of the living processes that have it made it
+}
+
+// interval is from when a process made a series until it removed it, in
+// nanoseconds since 1970.
+type interval struct{ created, removed int64 }
+
+func newLives() *lives { return &lives{living: math.MaxInt64} }
+
+// since returns when the last life ended: parts that were made before do not
+// count. 0: none has ended.
+func (l *lives) since() (end int64) {
+	for _, i := range l.removed {
+		if i.removed > end && !l.livedAt(i.removed) {
+			end = i.removed
+		}
+	}
+	return end
+}
+
+// livedAt reports whether a process had the series right after that moment.
+func (l *lives) livedAt(t int64) bool {
+	if l.living < t {
+		return true
+	}
+	for _, i := range l.removed {
+		if i.created < t && t < i.removed {
+			return true
+		}
+	}
+	return false
+}
+
+// shared reports whether a series of that definition is of all processes
+// together. One of a single process, or an info, goes when its process removes it.
+func shared(s *metric.Schema) bool { return !perProcess(s) && s.Type != metric.Info }
+
+// cumulative reports whether values of that type only grow, so that a removed
+// part has to count on.
+func cumulative(s *metric.Schema) bool {
+	return s.Type == metric.Counter || s.Type == metric.Histogram || s.Type == metric.Summary
+}
+
+// endLives decides for every series that somebody has removed which of its
+// parts count.
+func (t *table) endLives(files []*file) {
+	for _, s := range t.ended {
+		s.lives, s.since = nil, 0
+	}
+	t.ended = t.ended[:0]
+	for _, f := range files {
+		for i := range f.removedSteps {
+			st := &f.removedSteps[i]
+			if st.slot == nil {
+				continue
+			}
+			if st.slot.lives == nil {
+				st.slot.lives = newLives()
+				t.ended = append(t.ended, st.slot)
+			}
+			st.slot.lives.removed = append(st.slot.lives.removed, interval{st.created, st.removed})
+		}
+	}
+	if len(t.ended) == 0 {
+		return
+	}
+	for _, f := range files {
+		for i := range f.steps {
+			if st := &f.steps[i]; f.live && st.slot != nil && st.slot.lives != nil {
+				st.slot.lives.living = min(st.slot.lives.living, st.created)
+			}
+		}
+	}
+	for _, s := range t.ended {
+		s.since = s.lives.since()
+	}
+}

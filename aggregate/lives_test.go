@@ -1,0 +1,159 @@
+package aggregate
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/multiprom/multiprom/metric"
+	"github.com/multiprom/multiprom/mmapstore"
+)
+
+// clocked is a process of a test with a clock that the test moves.
+type clocked struct {
+	*process
+	family *mmapstore.Family
+}
+
+func startAt(t *testing.T, dir string, now *time.Time) *clocked {
+	t.Helper()
+	s, err := mmapstore.Create(dir, mmapstore.Options{Label: "w", Now: func() time.Time { return *now }})
+	require.NoError(t, err)
+	f, err := s.AddFamily(counter("c", "l"))
+	require.NoError(t, err)
+	return &clocked{&process{s, t}, f}
+}
+
+func (w *clocked) series(n uint64) *mmapstore.Series {
+	s, err := w.AddSeries(w.family, []string{"x"}, nil)
+	require.NoError(w.t, err)
+	s.Words()[mmapstore.CellCounterInts] = n
+	return s
+}
+
+// TestRemovalByOneProcessAfterTheOther: a counter does not fall while workers
+// remove a series in turn; behind the last one nothing is left, of the dead and
+// of the archive neither; a new one begins anew.
+func TestRemovalByOneProcessAfterTheOther(t *testing.T) {
+	for _, folding := range []string{"never", "before", "after", "always"} {
+		t.Run(folding, func(t *testing.T) {
+			dir, elsewhere := t.TempDir(), t.TempDir()
+			now := time.Unix(1000, 0)
+			later := func() { now = now.Add(time.Second) }
+			warm := openDir(t, dir, Options{NoSelfMetrics: true})
+			check := func(want float64, there bool, created time.Time) {
+				t.Helper()
+				for _, a := range []*Aggregator{warm, openDir(t, dir, Options{NoSelfMetrics: true})} {
+					families, err := a.Gather(context.Background())
+					require.NoError(t, err)
+					got, ok := flatten(families)[`c_total{l="x"}`]
+					require.Equal(t, there, ok)
+					require.Equal(t, want, got)
+					if there {
+						require.Equal(t, created, families[0].Series[0].Created)
+					}
+				}
+				if folding == "always" {
+					fold(t, dir)
+				}
+			}
+			first := now
+			dead := startAt(t, elsewhere, &now)
+			dead.series(100)
+			die(t, dead.Store, dir)
+			later()
+			a, b := startAt(t, dir, &now), startAt(t, dir, &now)
+			ofA, ofB := a.series(10), b.series(1)
+			check(111, true, first)
+			if folding == "before" {
+				fold(t, dir)
+			}
+
+			later()
+			ofA.Remove()
+			check(111, true, first)
+			later()
+			ofB.Remove()
+			check(0, false, first)
+			if folding == "after" {
+				fold(t, dir)
+			}
+			check(0, false, first)
+
+			later()
+			again := now
+			b.series(5)
+			check(5, true, again)
+			later()
+			other := startAt(t, dir, &now)
+			other.series(7)
+			check(12, true, again)
+			fold(t, dir)
+			check(12, true, again)
+		})
+	}
+}
+
+// TestRemovalIsForgottenByTheArchive: once folded, a series whose life is over
+// stays away although no file speaks of its removal any more.
+func TestRemovalIsForgottenByTheArchive(t *testing.T) {
+	dir, elsewhere := t.TempDir(), t.TempDir()
+	now := time.Unix(1000, 0)
+	dead := startAt(t, elsewhere, &now)
+	dead.series(100)
+	die(t, dead.Store, dir)
+	fold(t, dir)
+	now = now.Add(time.Second)
+	last := startAt(t, elsewhere, &now)
+	series := last.series(10)
+	now = now.Add(time.Second)
+	series.Remove()
+	die(t, last.Store, dir)
+	a := openDir(t, dir, Options{NoSelfMetrics: true})
+	require.Empty(t, gather(t, a))
+	fold(t, dir)
+	require.Empty(t, gather(t, a))
+	require.Equal(t, []string{mmapstore.ArchiveName}, names(t, dir))
+}
+
+// TestRemovalWithoutDead: nobody has died, and the archive is rewritten all the
+// same.
+func TestRemovalWithoutDead(t *testing.T) {
+	dir, elsewhere := t.TempDir(), t.TempDir()
+	now := time.Unix(1000, 0)
+	dead := startAt(t, elsewhere, &now)
+	dead.series(100)
+	die(t, dead.Store, dir)
+	require.Equal(t, 1, fold(t, dir).Series)
+	now = now.Add(time.Second)
+	live := startAt(t, dir, &now)
+	series := live.series(10)
+	now = now.Add(time.Second)
+	series.Remove()
+	require.Equal(t, 0, fold(t, dir).Series)
+	require.Empty(t, gather(t, openDir(t, dir, Options{NoSelfMetrics: true})))
+}
+
+// TestRemovedGaugesCountNoMore: a gauge is no counter.
+func TestRemovedGaugesCountNoMore(t *testing.T) {
+	dir := t.TempDir()
+	var removed []*mmapstore.Series
+	for i, label := range []string{"a", "b"} {
+		p := newTickingProcess(t, dir, label, time.Unix(int64(i), 0))
+		for _, m := range []metric.Mode{metric.ModeSum, metric.ModeAll} {
+			s := p.add(gauge("g_"+m.String(), m))
+			setGauge(s, 5)
+			if label == "a" {
+				removed = append(removed, s)
+			}
+		}
+	}
+	a := openDir(t, dir, Options{NoSelfMetrics: true})
+	require.Equal(t, map[string]float64{"g_sum": 10, `g_all{pid="a"}`: 5, `g_all{pid="b"}`: 5}, gather(t, a))
+	for _, s := range removed {
+		s.Remove()
+	}
+	require.Equal(t, map[string]float64{"g_sum": 5, `g_all{pid="b"}`: 5}, gather(t, a))
+}

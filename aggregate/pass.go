@@ -1,0 +1,314 @@
+package aggregate
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"time"
+
+	"github.com/multiprom/multiprom/mmapstore"
+)
+
+// pass is one run of Fold or Wipe over a directory, whose lock it holds.
+type pass struct {
+	opts    FoldOptions
+	dir     *mmapstore.Dir
+	unlock  func() error
+	read    mmapstore.ReadOptions
+	started time.Time
+	result  FoldResult
+
+	old    *mmapstore.Archive
+	sum    *archiver // what becomes the new archive
+	living []*file   // open
+	dead   []candidate
+	stay   []mmapstore.Incarnation // folded before, and still there
+	folded []mmapstore.Incarnation // whose values are in sum, or discarded
+	trash  []string                // what is removed behind the commit
+	ended  map[string]*lives       // by seriesKey: what some process has removed
+}
+
+// candidate is a dead process's file that can be folded.
+type candidate struct {
+	name string
+	inc  mmapstore.Incarnation
+	file *file // nil: read it again
+}
+
+// maxHeld bounds how many files' values are held in memory at once.
+const maxHeld = 1024
+
+// failpoint is called at every step. Tests stop a folder there.
+var failpoint = func(step string) {}
+
+func newPass(dir string, opts FoldOptions) (*pass, error) {
+	p := &pass{opts: opts.withDefaults(), started: time.Now(), ended: map[string]*lives{}}
+	var err error
+	if p.dir, p.unlock, err = lockDir(dir); err != nil {
+		return nil, err
+	}
+	if p.read, err = readOptions(p.dir, opts.TrustUIDs, opts.MaxFileBytes); err != nil {
+		return nil, errors.Join(err, p.close())
+	}
+	failpoint("locked")
+	return p, nil
+}
+
+func (p *pass) close() error {
+	for _, f := range p.living {
+		f.close()
+	}
+	return errors.Join(p.dir.Close(), p.unlock())
+}
+
+func (p *pass) fold(ctx context.Context) (err error) {
+	if !p.opts.DryRun {
+		if err := p.dir.RemoveStaged(); err != nil {
+			return err
+		}
+		failpoint("swept")
+	}
+	// An archive that cannot be read is not an empty one.
+	if p.old, err = p.dir.ReadArchive(p.read); err != nil {
+		return err
+	}
+	if err := p.scan(ctx); err != nil {
+		return err
+	}
+	failpoint("scanned")
+	if err := p.add(ctx); err != nil {
+		return err
+	}
+	p.result.Living, p.result.Series, p.result.Bytes = len(p.living), p.sum.size(), p.old.Bytes
+	if p.opts.DryRun {
+		return nil
+	}
+	if len(p.folded) > 0 || p.sum.ended > 0 {
+		a := p.sum.archive(p.opts.Now(), p.opts.KeepDead, p.opts.KeepDeadFor)
+		a.Folds++
+		a.Folded += uint64(len(p.folded))
+		a.FoldTime += time.Since(p.started)
+		if err := p.write(a); err != nil {
+			return err
+		}
+	}
+	p.touch()
+	p.removeTrash()
+	return nil
+}
+
+// scan looks at every file. An error of the system ends it before anything is
+// changed; one of a file leaves that file alone.
+func (p *pass) scan(ctx context.Context) error {
+	entries, err := p.dir.Entries()
+	if err != nil {
+		return err
+	}
+	for i, e := range entries {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		switch e.Kind {
+		case mmapstore.KindTemp:
+			if held, err := p.dir.Locked(e.Name); err == nil && !held {
+				p.trash = append(p.trash, e.Name)
+			}
+		case mmapstore.KindNative:
+			err := p.look(e)
+			switch {
+			case errors.Is(err, fs.ErrNotExist):
+			case isTransient(err):
+				return err
+			case err != nil:
+				p.leave(e.Name, err)
+			}
+		}
+		p.opts.Progress(i+1, len(entries))
+	}
+	if len(p.dead) < p.opts.Threshold {
+		p.dead = nil // another time
+	}
+	return p.lookAtRemovals()
+}
+
+// look sorts a file into the living, the dead, and those that were folded
+// before.
+func (p *pass) look(e mmapstore.Entry) error {
+	if p.old.HasConsumed(e.Incarnation) {
+		// A folder was killed before it could remove the file.
+		p.stay = append(p.stay, e.Incarnation)
+		p.trash = append(p.trash, e.Name)
+		return nil
+	}
+	f, err := p.open(e.Name)
+	if err != nil {
+		return err
+	}
+	if !f.dead && f.header.Liveness != mmapstore.LivenessNone {
+		p.living = append(p.living, f)
+		return nil
+	}
+	defer f.close()
+	switch {
+	case !f.dead && !(p.opts.Marked && (f.marked || f.closed)):
+		return ErrNoLiveness
+	case f.damaged > 0:
+		return fmt.Errorf("%w: %d damaged records", ErrNotUnderstood, f.damaged)
+	case f.unknown > 0:
+		return fmt.Errorf("%w: %d records of unknown kinds", ErrNotUnderstood, f.unknown)
+	}
+	p.noteRemovals(f)
+	c := candidate{name: e.Name, inc: e.Incarnation}
+	if len(p.dead) < maxHeld {
+		c.file = f
+	}
+	p.dead = append(p.dead, c)
+	return nil
+}
+
+// open opens a file and reads what will not change any more. The lock is asked
+// for first: what is read behind a free one is final.
+func (p *pass) open(name string) (*file, error) {
+	f, err := openFile(p.dir, name, p.read)
+	if err != nil {
+		return nil, err
+	}
+	if f.err == nil && !f.dead && f.header.Liveness == mmapstore.LivenessNone {
+		err = f.read() // whether it was marked
+	}
+	if err = errors.Join(err, f.err); err != nil {
+		f.close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// noteRemovals takes down which series the file's process has removed.
+func (p *pass) noteRemovals(f *file) {
+	for i := range f.removed {
+		s := &f.removed[i]
+		if !shared(s.Family) {
+			continue
+		}
+		key := seriesKey(s.Family, s.Labels())
+		if p.ended[key] == nil {
+			p.ended[key] = newLives()
+		}
+		p.ended[key].removed = append(p.ended[key].removed, interval{s.Created.UnixNano(), s.Removed.UnixNano()})
+	}
+}
+
+// lookAtRemovals finds out which series are removed, and which of them a living
+// process still has. Where nobody has ever removed one it reads no value.
+func (p *pass) lookAtRemovals() error {
+	for _, f := range p.living {
+		if !f.everRemoved() {
+			continue
+		}
+		if err := f.read(); err != nil {
+			return err
+		}
+		p.noteRemovals(f)
+	}
+	if len(p.ended) == 0 {
+		return nil
+	}
+	for _, f := range p.living {
+		if err := f.read(); err != nil {
+			return err
+		}
+		if f.err != nil {
+			clear(p.ended) // it may have any series
+			return nil
+		}
+		for i := range f.series {
+			s := &f.series[i]
+			if l := p.ended[seriesKey(s.Family, s.Labels())]; l != nil && f.live {
+				l.living = min(l.living, s.Created.UnixNano())
+			}
+		}
+	}
+	return nil
+}
+
+// add sums up the archive and the dead.
+func (p *pass) add(ctx context.Context) (err error) {
+	if p.sum, err = newArchiver(p.old, p.ended); err != nil {
+		return err
+	}
+	for _, c := range p.dead {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if c.file == nil {
+			if c.file, err = p.open(c.name); err != nil {
+				return err
+			}
+		}
+		if err := p.sum.add(c.file, p.opts.Now()); err != nil {
+			p.leave(c.name, err)
+			continue
+		}
+		p.folded = append(p.folded, c.inc)
+		p.result.Folded = append(p.result.Folded, c.name)
+	}
+	return nil
+}
+
+func (p *pass) leave(name string, reason error) {
+	p.result.Left = append(p.result.Left, LeftFile{name, reason})
+}
+
+// write puts the new archive in the place of the old one: the commit.
+func (p *pass) write(a *mmapstore.Archive) error {
+	a.Generation = p.old.Generation + 1
+	if a.ID = p.old.ID; a.ID == (mmapstore.Incarnation{}) {
+		rand.Read(a.ID[:]) // never fails, see its documentation
+	}
+	a.Consume(p.stay, p.folded)
+	if err := p.dir.StageArchive(a); err != nil {
+		return err
+	}
+	p.result.Bytes = a.Bytes
+	failpoint("staged")
+	if err := p.dir.CommitArchive(); err != nil {
+		return err
+	}
+	failpoint("committed")
+	if err := p.dir.SyncDir(); err != nil {
+		return err
+	}
+	failpoint("synced")
+	p.result.Took = time.Since(p.started)
+	p.trash = append(p.trash, p.result.Folded...)
+	return nil
+}
+
+// touch keeps cleaners that go by a file's age from taking away what is in use.
+func (p *pass) touch() {
+	now := time.Now() // of the system, as the cleaners'
+	_ = p.dir.Touch(mmapstore.ArchiveName, now)
+	for _, f := range p.living {
+		_ = p.dir.Touch(f.name, now) // another user's file: its owner's business
+	}
+}
+
+// removeTrash unlinks what is in the archive or never was anything. What
+// cannot be removed stays listed in the archive.
+func (p *pass) removeTrash() {
+	folded := make(map[string]bool, len(p.result.Folded))
+	for _, name := range p.result.Folded {
+		folded[name] = true
+	}
+	for _, name := range p.trash {
+		failpoint("removing")
+		if err := p.dir.Remove(name); err != nil {
+			p.leave(name, err)
+		} else if !folded[name] {
+			p.result.Removed = append(p.result.Removed, name)
+		}
+	}
+	failpoint("removed")
+}
