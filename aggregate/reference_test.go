@@ -109,7 +109,7 @@ func gaugeOf(mode metric.Mode, gs []given) float64 {
 		if best == nil ||
 			mode == metric.ModeMin && g.value < best.value ||
 			mode == metric.ModeMax && g.value > best.value ||
-			mode == metric.ModeMostRecent && g.nanos > best.nanos {
+			mode == metric.ModeMostRecent && (g.nanos > best.nanos || g.nanos == best.nanos && g.value > best.value) {
 			best = &gs[i]
 		}
 	}
