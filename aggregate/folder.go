@@ -62,6 +62,7 @@ func (f *Folder) Died() {
 // Run folds until ctx ends.
 func (f *Folder) Run(ctx context.Context) {
 	for {
+		opts := f.opts.FoldOptions
 		jitter := 0.8 + 0.4*rand.Float64()
 		timer := time.NewTimer(time.Duration(jitter * float64(f.opts.Period)))
 		select {
@@ -70,15 +71,16 @@ func (f *Folder) Run(ctx context.Context) {
 			return
 		case <-f.wake:
 			timer.Stop()
+			opts.Threshold = 1 // enough have died, though some may be folded already
 		case <-timer.C:
 		}
 		f.deaths.Store(0)
-		f.fold(ctx)
+		f.fold(ctx, opts)
 	}
 }
 
-func (f *Folder) fold(ctx context.Context) {
-	r, err := Fold(ctx, f.dir, f.opts.FoldOptions)
+func (f *Folder) fold(ctx context.Context, opts FoldOptions) {
+	r, err := Fold(ctx, f.dir, opts)
 	switch {
 	case errors.Is(err, ErrBusy), ctx.Err() != nil:
 		return

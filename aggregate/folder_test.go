@@ -1,0 +1,90 @@
+package aggregate
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"os"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/multiprom/multiprom/mmapstore"
+)
+
+// lockedBuffer is a log that may be read while it is written.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+func runInBackground(t *testing.T, f *Folder) {
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() { f.Run(ctx) })
+	t.Cleanup(func() {
+		cancel()
+		wg.Wait()
+	})
+}
+
+func TestFolderWakesForDeaths(t *testing.T) {
+	dir, elsewhere := t.TempDir(), t.TempDir()
+	f := NewFolder(dir, FolderOptions{FoldOptions: FoldOptions{Threshold: 3}, Period: time.Hour})
+	runInBackground(t, f)
+	for round := range 5 {
+		for i := range 3 {
+			p := newProcess(t, elsewhere, strconv.Itoa(i), 1)
+			p.count(counter("c"), 1)
+			die(t, p.Store, dir)
+			f.Died()
+		}
+		require.Eventually(t, func() bool { return len(names(t, dir)) == 1 }, 10*time.Second, time.Millisecond)
+		require.EqualValues(t, 3*(round+1), gather(t, openDir(t, dir, Options{}))["c_total"])
+	}
+}
+
+func TestFolderWorksByPeriodAndTellsOnce(t *testing.T) {
+	dir, elsewhere := t.TempDir(), t.TempDir()
+	var log lockedBuffer
+	f := NewFolder(dir, FolderOptions{
+		FoldOptions: FoldOptions{Threshold: 1}, Period: time.Millisecond, Logger: slog.New(slog.NewTextHandler(&log, nil)),
+	})
+	p := newProcess(t, elsewhere, "damaged", 1)
+	p.count(counter("c"), 1)
+	damaged := die(t, p.Store, dir)
+	require.NoError(t, os.Truncate(damaged, 100))
+	runInBackground(t, f)
+	for i := range 5 {
+		p := newProcess(t, elsewhere, strconv.Itoa(i), 1)
+		p.count(counter("c"), 1)
+		path := die(t, p.Store, dir)
+		require.Eventually(t, func() bool {
+			_, err := os.Stat(path)
+			return os.IsNotExist(err)
+		}, 10*time.Second, time.Millisecond)
+	}
+	require.FileExists(t, damaged)
+	require.Equal(t, 1, bytes.Count([]byte(log.String()), []byte("level=WARN")), log.String())
+	require.Contains(t, log.String(), "a dead process's file is left alone")
+
+	require.NoError(t, os.WriteFile(dir+"/"+mmapstore.ArchiveName, []byte("torn"), 0o600))
+	require.Eventually(t, func() bool {
+		return bytes.Contains([]byte(log.String()), []byte("are not folded"))
+	}, 10*time.Second, time.Millisecond)
+}
