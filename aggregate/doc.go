@@ -18,9 +18,14 @@
 //	state set                all and liveall: per process; mostrecent: one
 //
 // A process that never set a gauge takes no part while another did; a gauge
-// that nobody has set is 0. Where two processes define one name differently,
-// the definition that is served stays while a living process has it; else the
-// newest process's is. Series of the other are left out and counted.
+// that nobody has set is 0. Sums are exact and rounded once, so that they do not
+// depend on the order or grouping of processes. Where living processes define
+// one name differently, the definition that was seen first is served; where
+// none lives, the newest. Series of the others are left out and counted.
+//
+// A series of all processes together that one of them removes stays, with that
+// one's part, until no living process has it; then it is gone, what the dead and
+// the archive have of it included.
 //
 // # Life and death
 //
@@ -29,23 +34,41 @@
 // are told apart by their labels: of two living ones with the same label, the
 // younger gets a suffix; of dead ones the newest keeps it.
 //
+// [Fold] moves what dead processes have counted into one file, the archive, and
+// removes theirs, so that a directory is as large as its living processes. A
+// [Folder] does so in the background. docs/lifecycle.md has every step, and what
+// a kill behind it leaves.
+//
 // # Bad files
 //
 // A file that is corrupt, foreign, of a newer version, not a regular file, or
 // of a user who is not trusted is left out and counted, and never fails a
 // scrape. A file that was readable and no longer is keeps the values of its
-// last good read, so that no counter falls. [Aggregator.Files] says why.
+// last good read, so that no counter falls. [Aggregator.Files] says why. An
+// archive that cannot be read fails the scrape, since every counter would fall
+// without it; only while nothing was folded since does the last good one do.
 //
 // # Self metrics
 //
-//	multiprom_files{state}           gauge    files by what became of them
-//	multiprom_processes{state}       gauge    live, closed, marked or dead
-//	multiprom_damaged_records        gauge    records left out of readable files
-//	multiprom_fallback_series        gauge    series on the heap: a file was full
-//	multiprom_merge_conflicts_total  counter  series left out by a conflict
-//	multiprom_invalid_updates_total  counter  updates dropped: negative, NaN, …
-//	multiprom_overflow_series_total  counter  label sets beyond a family's limit
-//	multiprom_discarded_calls_total  counter  lookups with wrong labels
+//	multiprom_archive_bytes            gauge    size of the archive
+//	multiprom_damaged_records          gauge    records left out of readable files
+//	multiprom_discarded_calls_total    counter  lookups with wrong labels
+//	multiprom_fallback_series_total    counter  series on the heap: a file was full
+//	multiprom_files{state}             gauge    files, archive included: ok, corrupt,
+//	                                            foreign, unsupported, untrusted,
+//	                                            toobig, unreadable
+//	multiprom_fold_seconds_total       counter  time that folding took
+//	multiprom_folded_processes_total   counter  dead processes in the archive
+//	multiprom_folds_total              counter  how often some were folded
+//	multiprom_invalid_updates_total    counter  updates dropped: negative, NaN, …
+//	multiprom_merge_conflicts_total    counter  series left out by a conflict
+//	multiprom_overflow_series_total    counter  label sets beyond a family's limit
+//	multiprom_processes{state}         gauge    live, closed, marked, dead, nostore
+//	multiprom_read_series              gauge    series of files and archive read
+//	multiprom_scrape_duration_seconds  gauge    reading and merging, this scrape
+//
+// multiprom_store_fallback, of package registry, says that the process that
+// answers has no file itself.
 //
 // # Concurrency
 //
@@ -54,6 +77,7 @@
 //
 // # Caveats
 //
-// A removal by one process lowers a merged counter, which rate reads as a
-// reset. The kernel's locks are trusted only where docs/assumptions.md says so.
+// The kernel's locks are trusted only where docs/assumptions.md says so;
+// elsewhere processes count as living, and nothing is folded unless it was
+// marked dead and FoldOptions.Marked is set.
 package aggregate

@@ -122,12 +122,13 @@ func runDemo(ctx context.Context, o demoOptions, progress io.Writer) (_ *demoRes
 		}
 		defer os.RemoveAll(dir)
 	}
-	a, err := aggregate.Open(dir, aggregate.Options{})
+	d := &demo{opts: o}
+	a, err := aggregate.Open(dir, aggregate.Options{Workers: func() []int { return pids(d.sup) }})
 	if err != nil {
 		return nil, err
 	}
 	defer a.Close()
-	d := &demo{opts: o, view: registry.Directory(a)}
+	d.view = registry.Directory(a)
 	d.sup, err = supervisor.New(supervisor.Options{
 		Workers: o.workers, Dir: dir, Args: []string{"demo-worker"},
 		Env:            append(os.Environ(), envLose+"="+strconv.Itoa(o.lose)),

@@ -46,7 +46,8 @@ with 0640. Workers that change their user are read with --trust-uid.`,
 			if opts.OnStart, err = supervisor.ParseOnStart(onStart); err != nil {
 				return err
 			}
-			a, err := aggregate.Open(d, aggregate.Options{TrustUIDs: trust})
+			var s *supervisor.Supervisor // made before anybody scrapes
+			a, err := aggregate.Open(d, aggregate.Options{TrustUIDs: trust, Workers: func() []int { return pids(s) }})
 			if err != nil {
 				return err
 			}
@@ -70,8 +71,7 @@ with 0640. Workers that change their user are read with --trust-uid.`,
 			}
 			opts.Subreaper = subreaper
 			opts.DirMode, opts.FileMode = dirMode.mode, fileMode.mode
-			s, err := supervisor.New(opts)
-			if err != nil {
+			if s, err = supervisor.New(opts); err != nil {
 				return err
 			}
 			for _, addr := range s.Addrs() {
@@ -97,4 +97,12 @@ with 0640. Workers that change their user are read with --trust-uid.`,
 	cmd.Flags().DurationVar(&opts.DrainTimeout, "drain", 0, "time from SIGTERM to SIGKILL (default 30s)")
 	cmd.Flags().BoolVar(&subreaper, "subreaper", false, "adopt the orphans of the workers")
 	return cmd
+}
+
+// pids returns the processes of a supervisor's workers.
+func pids(s *supervisor.Supervisor) (out []int) {
+	for _, w := range s.Workers() {
+		out = append(out, w.PID)
+	}
+	return out
 }

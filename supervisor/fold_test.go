@@ -1,0 +1,92 @@
+package supervisor
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/multiprom/multiprom/aggregate"
+	"github.com/multiprom/multiprom/metric"
+	"github.com/multiprom/multiprom/mmapstore"
+)
+
+// leaveBehind puts the file of a process of an earlier boot, with this
+// process's PID, into dir: one that has counted 7.
+func leaveBehind(t *testing.T, dir string) {
+	t.Helper()
+	elsewhere := t.TempDir()
+	s, err := mmapstore.Create(elsewhere, mmapstore.Options{Identity: func() mmapstore.Identity {
+		return mmapstore.Identity{PID: os.Getpid(), StartTime: 1, BootID: [16]byte{1}}
+	}})
+	require.NoError(t, err)
+	f, err := s.AddFamily(&metric.Schema{Name: "earlier", Help: "E.", Type: metric.Counter})
+	require.NoError(t, err)
+	one, err := s.AddSeries(f, nil, nil)
+	require.NoError(t, err)
+	one.Words()[mmapstore.CellCounterInts] = 7
+	b, err := os.ReadFile(s.Path())
+	require.NoError(t, err)
+	// A copy has no lock.
+	require.NoError(t, os.WriteFile(filepath.Join(dir, filepath.Base(s.Path())), b, 0o600))
+}
+
+func merged(t *testing.T, dir, name string) float64 {
+	t.Helper()
+	a, err := aggregate.Open(dir, aggregate.Options{NoSelfMetrics: true})
+	require.NoError(t, err)
+	defer a.Close()
+	families, err := a.Gather(context.Background())
+	require.NoError(t, err)
+	for _, f := range families {
+		if f.Name == name {
+			return f.Series[0].Value
+		}
+	}
+	return 0
+}
+
+func TestOnStart(t *testing.T) {
+	for _, c := range []struct {
+		word  string
+		value float64
+		files int // beside those of the workers
+		err   error
+	}{
+		{"fold", 7, 1, nil},
+		{"wipe", 0, 1, nil},
+		{"refuse", 7, 1, ErrNotEmpty},
+	} {
+		t.Run(c.word, func(t *testing.T) {
+			dir := t.TempDir()
+			leaveBehind(t, dir)
+			onStart, err := ParseOnStart(c.word)
+			require.NoError(t, err)
+			require.Equal(t, c.word, onStart.String())
+			s, err := New(Options{Workers: 1, Dir: dir, Command: "true", OnStart: onStart})
+			require.NoError(t, err)
+			ctx, cancel := context.WithCancel(t.Context())
+			cancel() // it ends as soon as it has begun
+			require.ErrorIs(t, s.Run(ctx), c.err)
+			require.Equal(t, c.value, merged(t, dir, "earlier"))
+			entries, err := os.ReadDir(dir)
+			require.NoError(t, err)
+			require.Len(t, entries, c.files)
+		})
+	}
+	_, err := ParseOnStart("forget")
+	require.ErrorIs(t, err, ErrOptions)
+	require.ErrorContains(t, err, `"forget"`)
+}
+
+// TestWipeAtTheStartNeedsAnEmptyHouse: another run still works.
+func TestWipeAtTheStartNeedsAnEmptyHouse(t *testing.T) {
+	dir := t.TempDir()
+	_, err := mmapstore.Create(dir, mmapstore.Options{})
+	require.NoError(t, err)
+	s, err := New(Options{Workers: 1, Dir: dir, Command: "true", OnStart: OnStartWipe})
+	require.NoError(t, err)
+	require.ErrorIs(t, s.Run(t.Context()), aggregate.ErrInUse)
+}
