@@ -164,22 +164,27 @@ func (f *file) readOnce() (settled bool, err error) {
 		for i := range series {
 			values = appendValues(values, &series[i])
 		}
-		removed := f.removedValues[:0]
+		var removed []uint64
 		for i, all := 0, r.Removed(); i < len(all); i++ {
 			removed = appendValues(removed, &all[i])
 		}
-		f.removedValues = removed
-		f.closed, f.marked = r.Closed(), r.Marked()
+		closed, marked := r.Closed(), r.Marked()
+		var counters [len(mmapstore.HeaderCounters)]uint64
 		for i, c := range mmapstore.HeaderCounters {
-			f.counters[i] = r.Count(c)
+			counters[i] = r.Count(c)
 		}
+		if settled = r.Unchanged(); !settled {
+			return nil
+		}
+		if err := r.Whole(); err != nil {
+			return err // what was read may be zeros
+		}
+		f.closed, f.marked, f.counters = closed, marked, counters
 		_, f.damaged = r.Damaged()
 		f.unknown = r.Unknown()
-		if settled = r.Unchanged(); settled {
-			f.families, f.series, f.removed = r.Families(), series, r.Removed()
-			f.epoch, f.bytes = r.Epoch(), r.Bytes()
-			f.spare, f.values = f.values, values
-		}
+		f.families, f.series, f.removed = r.Families(), series, r.Removed()
+		f.epoch, f.bytes = r.Epoch(), r.Bytes()
+		f.spare, f.values, f.removedValues = f.values, values, removed
 		return nil
 	})
 	return settled, err

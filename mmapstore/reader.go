@@ -192,6 +192,14 @@ func (r *Reader) Unchanged() bool {
 // changed. Call it within Guard.
 func (r *Reader) Generation() uint64 { return r.word(offGeneration) }
 
+// Whole returns a *CorruptionError where the file has become shorter than what
+// Refresh read. Behind the new end of a mapped file the rest of the page reads as
+// zeros, which no fault tells: values hold once Whole says so after they were read.
+func (r *Reader) Whole() error {
+	_, err := r.src.blocks(len(r.blocks))
+	return err
+}
+
 // Epoch counts how often Refresh began again because a record's meaning had
 // changed. While it stays the same, Series only grows.
 func (r *Reader) Epoch() int { return r.parser.epoch }
