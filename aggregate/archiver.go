@@ -21,6 +21,7 @@ type archiver struct {
 	processes map[string]*archiveProcess // by label
 	lives     map[string]*lives          // by seriesKey: what some process has removed
 	ended     int                        // series of the old archive whose life is over
+	latest    int64                      // when a process was folded last; the clock may have been set back since
 }
 
 type archiveFamily struct {
@@ -55,6 +56,7 @@ func newArchiver(old *mmapstore.Archive, ended map[string]*lives) (*archiver, er
 	for i, p := range old.Processes {
 		processes[i] = &archiveProcess{ArchivedProcess: p}
 		a.processes[p.Label] = processes[i]
+		a.latest = max(a.latest, p.Folded)
 	}
 	for i := range old.Families {
 		f := &old.Families[i]
@@ -143,7 +145,7 @@ func (a *archiver) add(f *file, now time.Time) error {
 		a.family(definition{schema: schema, first: created, newest: created, bounds: schema.Bounds})
 	}
 	process := a.process(&f.header, now)
-	from := source{created: created, now: now.UnixNano()}
+	from := source{created: created, now: max(now.UnixNano(), a.latest)}
 	values := f.values
 	for i := range f.series {
 		s := &f.series[i]

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io/fs"
+	"math"
 	"net"
 	"os"
 	"path/filepath"
@@ -425,4 +426,72 @@ func TestReplacedDirectory(t *testing.T) {
 	fold(t, dir)
 	require.EqualValues(t, 320, gather(t, a)["c_total"])
 	require.EqualValues(t, 1, gather(t, openDir(t, away, Options{}))["c_total"])
+}
+
+// TestClockThatJumpsBack: neither writers nor folders nor readers may rely on
+// time going forward.
+func TestClockThatJumpsBack(t *testing.T) {
+	dir := t.TempDir()
+	at := func(seconds int64) func() time.Time { return func() time.Time { return time.Unix(seconds, 0) } }
+	worker := func(label string, created, set int64, value float64, live bool) {
+		where := t.TempDir()
+		if live {
+			where = dir
+		}
+		p := newProcess(t, where, label, created)
+		p.count(counter("c"), 1)
+		setGauge(p.add(gauge("g_all", metric.ModeAll)), value)
+		if set != 0 {
+			recent := p.add(gauge("g_recent", metric.ModeMostRecent)).Words()
+			mmapstore.StoreRecent(recent, math.Float64bits(value), time.Unix(set, 0).UnixNano())
+		}
+		if !live {
+			die(t, p.Store, dir)
+		}
+	}
+	now := at(2000) // of the reader, which is the true one
+	opts := func() Options { return Options{NoSelfMetrics: true, Now: now} }
+	folded := func(clock int64, keep time.Duration) {
+		t.Helper()
+		warm := openDir(t, dir, opts())
+		before := view(t, warm)
+		_, err := Fold(t.Context(), dir, FoldOptions{Now: at(clock), KeepDeadFor: keep})
+		require.NoError(t, err)
+		require.Equal(t, before, view(t, warm))
+		require.Equal(t, before, view(t, openDir(t, dir, opts())))
+	}
+	worker("slot-1", 1000, 1010, 5, false)
+	folded(1100, time.Minute)
+	// The clock jumps to 10. What begins now seems older than what is dead.
+	worker("slot-1", 10, 20, 4, false)
+	worker("slot-2", 10, 1020, 3, false) // set before the jump
+	worker("slot-3", 10, 500, 1, true)
+	folded(30, time.Minute)
+	folded(-5, time.Minute)
+	worker("slot-4", -10, -20, 2, false)
+	folded(-5, time.Minute)
+	folded(0, time.Minute)
+	got := gather(t, openDir(t, dir, opts()))
+	require.EqualValues(t, 5, got["c_total"])
+	require.EqualValues(t, 3, got["g_recent"], "the newest by the clock that it was set by")
+	require.EqualValues(t, 5, got[`g_all{pid="slot-1"}`], "the newest by the clock that it was opened by")
+	require.EqualValues(t, 2, got[`g_all{pid="slot-4"}`])
+
+	// To a reader whose clock is behind all of them, all times are now.
+	for _, clock := range []int64{1015, 15, 0, -100} {
+		now = at(clock)
+		got := gather(t, openDir(t, dir, opts()))
+		require.EqualValues(t, 5, got["c_total"])
+		require.Contains(t, got, "g_recent")
+		folded(clock, 0)
+	}
+	now = at(2000)
+	got = gather(t, openDir(t, dir, opts()))
+	require.EqualValues(t, 3, got["g_recent"])
+	require.Len(t, prefixed(got, "g_all{"), 4, "nobody was dead for a minute by any clock")
+	// Once it goes right again, the dead leave as they were asked to.
+	worker("slot-5", 2000, 0, 6, false)
+	_, err := Fold(t.Context(), dir, FoldOptions{Now: at(2000), KeepDeadFor: time.Minute})
+	require.NoError(t, err)
+	require.ElementsMatch(t, []string{`g_all{pid="slot-3"}`, `g_all{pid="slot-5"}`}, prefixed(gather(t, openDir(t, dir, opts())), "g_all{"))
 }
