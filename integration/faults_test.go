@@ -1,0 +1,241 @@
+package integration
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/multiprom/multiprom/aggregate"
+	"github.com/multiprom/multiprom/metric"
+	"github.com/multiprom/multiprom/mmapstore"
+)
+
+// What filesystems that cannot be written, are full, or have no locks to
+// trust do to readers and folders.
+
+// leave writes the file of a dead process into dir, with as many counters as
+// that and one live gauge, and returns its name.
+func leave(t *testing.T, dir string, series int) string {
+	t.Helper()
+	s, err := mmapstore.Create(t.TempDir(), mmapstore.Options{})
+	require.NoError(t, err)
+	f, err := s.AddFamily(&metric.Schema{Name: "left", Help: "Left.", Type: metric.Counter, Labels: []string{"n"}})
+	require.NoError(t, err)
+	for i := range series {
+		c, err := s.AddSeries(f, []string{strconv.Itoa(i)}, nil)
+		require.NoError(t, err)
+		c.Words()[mmapstore.CellCounterInts] = uint64(i + 1)
+	}
+	f, err = s.AddFamily(&metric.Schema{Name: "living", Help: "Living.", Type: metric.Gauge, Mode: metric.ModeLiveSum})
+	require.NoError(t, err)
+	_, err = s.AddSeries(f, nil, nil)
+	require.NoError(t, err)
+	b, err := os.ReadFile(s.Path())
+	require.NoError(t, err)
+	name := filepath.Base(s.Path())
+	require.NoError(t, os.WriteFile(filepath.Join(dir, name), b, 0o600))
+	return name
+}
+
+func fold(t *testing.T, dir string, opts aggregate.FoldOptions) (*aggregate.FoldResult, error) {
+	return aggregate.Fold(t.Context(), dir, opts)
+}
+
+// contents returns the bytes of all files.
+func contents(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	out := map[string]string{}
+	entries, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	for _, e := range entries {
+		if e.IsDir() {
+			continue // ext4's lost+found
+		}
+		b, err := os.ReadFile(filepath.Join(dir, e.Name()))
+		require.NoError(t, err)
+		out[e.Name()] = string(b)
+	}
+	return out
+}
+
+// sameBytes is require.Equal without megabytes of differences.
+func sameBytes(t *testing.T, want, got map[string]string) {
+	t.Helper()
+	require.Len(t, got, len(want))
+	for name, b := range want {
+		require.True(t, got[name] == b, "%s has changed", name)
+	}
+}
+
+// merged returns what was counted, of a new reader.
+func merged(t *testing.T, dir string) map[string]float64 {
+	t.Helper()
+	out := samples(t, open(t, dir))
+	for key := range out {
+		if strings.HasPrefix(key, "multiprom_") {
+			delete(out, key)
+		}
+	}
+	return out
+}
+
+// TestReadOnlyFilesystem: it is read, and not folded.
+func TestReadOnlyFilesystem(t *testing.T) {
+	needRoot(t)
+	dir := t.TempDir()
+	mountTmpfs(t, dir)
+	leave(t, dir, 3)
+	_, err := fold(t, dir, aggregate.FoldOptions{})
+	require.NoError(t, err)
+	leave(t, dir, 5)
+	before, files := merged(t, dir), contents(t, dir)
+	require.EqualValues(t, 2, before[`left_total{n="0"}`])
+
+	command(t, "mount", "-o", "remount,ro", dir)
+	_, err = fold(t, dir, aggregate.FoldOptions{})
+	require.ErrorIs(t, err, syscall.EROFS)
+	require.ErrorContains(t, err, dir)
+	_, err = aggregate.Wipe(dir, true)
+	require.ErrorIs(t, err, syscall.EROFS)
+	sameBytes(t, files, contents(t, dir))
+	require.Equal(t, before, merged(t, dir))
+	r, err := fold(t, dir, aggregate.FoldOptions{DryRun: true})
+	require.NoError(t, err)
+	require.Len(t, r.Folded, 1, "what it would do can be asked all the same")
+
+	command(t, "mount", "-o", "remount,rw", dir)
+	r, err = fold(t, dir, aggregate.FoldOptions{})
+	require.NoError(t, err)
+	require.Len(t, r.Folded, 1)
+	require.Equal(t, before, merged(t, dir))
+}
+
+// TestReadOnlyMountBesideWorkers is the sidecar whose volume is mounted
+// readOnly: it sees who lives, and cannot fold.
+func TestReadOnlyMountBesideWorkers(t *testing.T) {
+	needRoot(t)
+	dir, sidecar := t.TempDir(), t.TempDir()
+	mount(t, sidecar, "--bind", dir)
+	command(t, "mount", "-o", "remount,bind,ro", sidecar)
+	h := start(t, "recycled", dir)
+	h.expect(t, "done")
+	leave(t, dir, 2)
+	a := open(t, sidecar)
+	got := samples(t, a)
+	require.EqualValues(t, 1, got[`multiprom_processes{state="live"}`])
+	require.EqualValues(t, 1, got[`multiprom_processes{state="dead"}`])
+	_, err := fold(t, sidecar, aggregate.FoldOptions{})
+	require.ErrorIs(t, err, syscall.EROFS)
+	h.kill()
+	eventually(t, "the killed worker counts as dead", func() bool {
+		got = samples(t, a)
+		return got[`multiprom_processes{state="dead"}`] == 2
+	})
+	r, err := fold(t, dir, aggregate.FoldOptions{})
+	require.NoError(t, err)
+	require.Len(t, r.Folded, 2)
+	after := samples(t, a)
+	require.EqualValues(t, 2, after["multiprom_folded_processes_total"])
+	for key, v := range got {
+		if !strings.HasPrefix(key, "multiprom_") {
+			require.Equal(t, v, after[key], key)
+		}
+	}
+}
+
+// TestFullWhileFolding: the new archive does not fit. All stays as it was, and
+// the fold succeeds once there is space.
+func TestFullWhileFolding(t *testing.T) {
+	needRoot(t)
+	for _, fs := range []struct {
+		name  string
+		mount func(t *testing.T, dir string)
+	}{
+		{"tmpfs", mountTmpfs},
+		{"ext4", mountExt4},
+	} {
+		for _, pages := range []int64{0, 2} { // left on the filesystem
+			t.Run(fmt.Sprintf("%s-%d", fs.name, pages), func(t *testing.T) {
+				dir := t.TempDir()
+				fs.mount(t, dir)
+				leave(t, dir, 3)
+				_, err := fold(t, dir, aggregate.FoldOptions{})
+				require.NoError(t, err)
+				leave(t, dir, 1000) // an archive of about 10 pages
+				leave(t, dir, 10)
+				before := merged(t, dir)
+				require.EqualValues(t, 3, before[`left_total{n="0"}`])
+				warm := open(t, dir)
+				samples(t, warm)
+
+				filler := fill(t, dir)
+				info, err := os.Stat(filler)
+				require.NoError(t, err)
+				require.NoError(t, os.Truncate(filler, info.Size()-pages*4096))
+				files := contents(t, dir)
+				for range 2 {
+					_, err = fold(t, dir, aggregate.FoldOptions{})
+					require.ErrorIs(t, err, mmapstore.ErrFull)
+					require.ErrorIs(t, err, syscall.ENOSPC)
+					require.ErrorContains(t, err, dir)
+					sameBytes(t, files, contents(t, dir))
+					require.Equal(t, before, merged(t, dir))
+					require.EqualValues(t, 2, samples(t, warm)[`multiprom_processes{state="dead"}`])
+				}
+				require.NoError(t, os.Remove(filler))
+				r, err := fold(t, dir, aggregate.FoldOptions{})
+				require.NoError(t, err)
+				require.Len(t, r.Folded, 2)
+				require.Len(t, contents(t, dir), len(files)-3, "two folded, the filler removed")
+				require.Equal(t, before, merged(t, dir))
+			})
+		}
+	}
+}
+
+// fill takes all space of a filesystem.
+func fill(t *testing.T, dir string) (path string) {
+	t.Helper()
+	path = filepath.Join(dir, "filler")
+	f, err := os.Create(path)
+	require.NoError(t, err)
+	for page := make([]byte, 4096); err == nil; {
+		_, err = f.Write(page)
+	}
+	require.ErrorIs(t, err, syscall.ENOSPC)
+	require.NoError(t, errors.Join(f.Sync(), f.Close()))
+	return path
+}
+
+// TestFilesystemWithoutTrustedLocks reads an image of a type whose locks say
+// nothing here, though the header of the file in it tells of a lock: its
+// process counts as alive, and is not folded.
+func TestFilesystemWithoutTrustedLocks(t *testing.T) {
+	needRoot(t)
+	mksquashfs := needCommand(t, "mksquashfs")
+	dir, content := t.TempDir(), t.TempDir()
+	leave(t, content, 2)
+	image := filepath.Join(t.TempDir(), "image")
+	command(t, mksquashfs, content, image, "-quiet", "-no-progress")
+	mount(t, dir, "-t", "squashfs", "-o", "loop", image)
+	require.NotContains(t, merged(t, content), "living", "by a lock that can be trusted it is dead")
+	require.Contains(t, merged(t, dir), "living")
+	got := samples(t, open(t, dir))
+	require.EqualValues(t, 1, got[`multiprom_processes{state="live"}`])
+	require.EqualValues(t, 2, got[`left_total{n="1"}`])
+	for _, marked := range []bool{false, true} {
+		r, err := fold(t, dir, aggregate.FoldOptions{DryRun: true, Marked: marked})
+		require.NoError(t, err)
+		require.Empty(t, r.Folded)
+		require.Equal(t, 1, r.Living)
+	}
+	_, err := fold(t, dir, aggregate.FoldOptions{})
+	require.ErrorIs(t, err, syscall.EROFS)
+}
