@@ -3,7 +3,6 @@ package aggregate
 import (
 	"cmp"
 	"fmt"
-	"math"
 	"slices"
 	"time"
 
@@ -173,12 +172,12 @@ func (a *archiver) add(f *file, now time.Time) error {
 // since returns when the last life of a series ended.
 func (a *archiver) since(s *metric.Schema, labels metric.Labels) int64 {
 	if len(a.lives) == 0 || !shared(s) {
-		return math.MinInt64
+		return always
 	}
 	if l := a.lives[seriesKey(s, labels)]; l != nil {
 		return l.since()
 	}
-	return math.MinInt64
+	return always
 }
 
 // seriesKey tells a series from those of all other definitions and labels.

@@ -111,12 +111,7 @@ func (w *traffic) live(n int64) {
 // dead starts a worker and lets it die: its file appears without a lock.
 func (w *traffic) dead(n int64) {
 	p := w.worker(w.elsewhere, n)
-	b, err := os.ReadFile(p.Path())
-	require.NoError(w.t, err)
-	name := filepath.Base(p.Path())
-	staged := filepath.Join(w.elsewhere, "."+name)
-	require.NoError(w.t, os.WriteFile(staged, b, 0o600))
-	require.NoError(w.t, os.Rename(staged, filepath.Join(w.dir, name)))
+	die(w.t, p.Store, w.dir)
 	require.NoError(w.t, os.Remove(p.Path()))
 	w.counted.Add(n)
 }

@@ -406,7 +406,7 @@ func TestExchangedDirectories(t *testing.T) {
 	})
 	for _, path := range paths {
 		ctx, folder := t.Context(), NewFolder(path, FolderOptions{FoldOptions: FoldOptions{Threshold: 1}})
-		loop(func() error { folder.fold(ctx); return nil })
+		loop(func() error { folder.fold(ctx, folder.opts.FoldOptions); return nil })
 		a := openDir(t, path, Options{})
 		loop(func() error {
 			families, err := a.Gather(ctx)

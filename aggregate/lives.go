@@ -24,9 +24,13 @@ type interval struct{ created, removed int64 }
 
 func newLives() *lives { return &lives{living: math.MaxInt64} }
 
+// always is the since of a series whose every part counts.
+const always = math.MinInt64
+
 // since returns when the last life ended: parts that were made before do not
-// count. 0: none has ended.
-func (l *lives) since() (end int64) {
+// count.
+func (l *lives) since() int64 {
+	end := int64(always)
 	for _, i := range l.removed {
 		if i.removed > end && !l.livedAt(i.removed) {
 			end = i.removed
@@ -62,7 +66,7 @@ func cumulative(s *metric.Schema) bool {
 // parts count.
 func (t *table) endLives(files []*file) {
 	for _, s := range t.ended {
-		s.lives, s.since = nil, 0
+		s.lives, s.since = nil, always
 	}
 	t.ended = t.ended[:0]
 	for _, f := range files {

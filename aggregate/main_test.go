@@ -87,14 +87,16 @@ func startWorker(t *testing.T, dir string) (kill func()) {
 	return kill
 }
 
-// die copies the file of a store into dir: a copy holds no lock, so that its
-// process counts as dead.
+// die copies the file of a store into dir, in one step for those who look: a
+// copy holds no lock, so that its process counts as dead.
 func die(t testing.TB, s *mmapstore.Store, dir string) string {
 	t.Helper()
 	b, err := os.ReadFile(s.Path())
 	require.NoError(t, err)
 	path := filepath.Join(dir, filepath.Base(s.Path()))
-	require.NoError(t, os.WriteFile(path, b, 0o600))
+	staged := s.Path() + ".copy"
+	require.NoError(t, os.WriteFile(staged, b, 0o600))
+	require.NoError(t, os.Rename(staged, path))
 	return path
 }
 

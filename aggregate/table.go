@@ -391,7 +391,7 @@ func (f *family) slot(labels metric.Labels) *slot {
 	key := labels.String()
 	s := f.series[key]
 	if s == nil {
-		s = &slot{family: f, labels: labels}
+		s = &slot{family: f, labels: labels, since: always}
 		if f.schema.Type == metric.Histogram {
 			s.acc.counts = make([]uint64, len(f.bounds)+1)
 		}
