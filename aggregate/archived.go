@@ -1,6 +1,7 @@
 package aggregate
 
 import (
+	"errors"
 	"fmt"
 	"math"
 
@@ -40,7 +41,9 @@ func newArchived(a *mmapstore.Archive) (*archived, error) {
 				err = errUnpack
 			}
 			if err != nil {
-				return nil, fmt.Errorf("%s: a series of %s: %w", mmapstore.ArchiveName, f.Schema.Name, err)
+				return nil, &mmapstore.CorruptionError{
+					Path: mmapstore.ArchiveName, Reason: fmt.Sprintf("a series of %s: %v", f.Schema.Name, err),
+				}
 			}
 			acc.created = s.Created
 			out.series = append(out.series, archivedSeries{schema: f.Schema, labels: s.Labels, process: s.Process, acc: acc})
@@ -50,7 +53,7 @@ func newArchived(a *mmapstore.Archive) (*archived, error) {
 }
 
 // errUnpack: the words are not those of the type.
-var errUnpack = &mmapstore.CorruptionError{Reason: "its values do not fit its type"}
+var errUnpack = errors.New("its values do not fit its type")
 
 // How the values of a series stand in the archive (docs/format.md, "The
 // archive"): some words of a fixed number, then the parts of an exact sum.

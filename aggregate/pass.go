@@ -268,7 +268,7 @@ func (p *pass) write(a *mmapstore.Archive) error {
 		rand.Read(a.ID[:]) // never fails, see its documentation
 	}
 	a.Consume(p.stay, p.folded)
-	if err := p.dir.StageArchive(a); err != nil {
+	if err := p.dir.StageArchive(a, p.read); err != nil {
 		return err
 	}
 	p.result.Bytes = a.Bytes

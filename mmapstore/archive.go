@@ -157,12 +157,16 @@ func (d *Dir) archiveError(err error) error {
 }
 
 // StageArchive writes the archive beside the one in use, where no reader looks,
-// and makes it durable. The error matches ErrFull where there is no space: then
-// nothing is left of it. The caller holds the directory's lock.
-func (d *Dir) StageArchive(a *Archive) (err error) {
+// and makes it durable. The error matches ErrFull where there is no space, and
+// ErrTooBig or ErrCorrupt where a reader with these options would not take it:
+// then nothing is left of it. The caller holds the directory's lock.
+func (d *Dir) StageArchive(a *Archive, opts ReadOptions) (err error) {
 	b, err := a.encode()
 	if err == nil {
-		_, err = decodeArchive(b) // what no reader would take must not take the old one's place
+		_, err = decodeArchive(b)
+	}
+	if limit := opts.limit(); err == nil && int64(len(b)) > limit {
+		err = fmt.Errorf("%w: %d bytes, the cap is %d", ErrTooBig, len(b), limit)
 	}
 	if err != nil {
 		return fmt.Errorf("mmapstore: encode %s: %w", d.Join(ArchiveName), err)

@@ -56,7 +56,7 @@ func TestArchiveRoundTrip(t *testing.T) {
 	require.Zero(t, v)
 
 	want := sampleArchive()
-	require.NoError(t, d.StageArchive(want))
+	require.NoError(t, d.StageArchive(want, ReadOptions{}))
 	v, err = d.ArchiveVersion(ReadOptions{})
 	require.NoError(t, err)
 	require.Zero(t, v, "staged is not committed")
@@ -119,11 +119,11 @@ func TestArchiveErrors(t *testing.T) {
 		require.NoError(t, os.Symlink(target, d.Join(ArchiveName)))
 		_, err := d.ReadArchive(ReadOptions{})
 		require.ErrorIs(t, err, ErrNotTrusted)
-		require.NoError(t, d.StageArchive(sampleArchive()))
+		require.NoError(t, d.StageArchive(sampleArchive(), ReadOptions{}))
 	})
 	t.Run("untrusted", func(t *testing.T) {
 		d := openTestDir(t)
-		require.NoError(t, d.StageArchive(sampleArchive()))
+		require.NoError(t, d.StageArchive(sampleArchive(), ReadOptions{}))
 		require.NoError(t, d.CommitArchive())
 		_, err := d.ReadArchive(ReadOptions{Trusted: func(int) bool { return false }})
 		require.ErrorIs(t, err, ErrNotTrusted)
@@ -135,7 +135,8 @@ func TestArchiveThatNoReaderTakesIsNotStaged(t *testing.T) {
 	d := openTestDir(t)
 	a := sampleArchive()
 	a.Families[0].Series[0].Labels = metric.Labels{{Name: "b", Value: ""}, {Name: "a", Value: ""}}
-	require.ErrorIs(t, d.StageArchive(a), ErrCorrupt)
+	require.ErrorIs(t, d.StageArchive(a, ReadOptions{}), ErrCorrupt)
+	require.ErrorIs(t, d.StageArchive(sampleArchive(), ReadOptions{MaxBytes: 200}), ErrTooBig)
 	there, err := d.Exists(archiveTempName)
 	require.NoError(t, err)
 	require.False(t, there)
@@ -146,7 +147,7 @@ func TestArchiveIsSharedLikeItsDirectory(t *testing.T) {
 	for dirMode, want := range map[os.FileMode]os.FileMode{0o700: 0o600, 0o770: 0o640, 0o777: 0o644} {
 		d := openTestDir(t)
 		require.NoError(t, os.Chmod(d.Path(), dirMode))
-		require.NoError(t, d.StageArchive(sampleArchive()))
+		require.NoError(t, d.StageArchive(sampleArchive(), ReadOptions{}))
 		require.NoError(t, d.CommitArchive())
 		info, err := os.Stat(d.Join(ArchiveName))
 		require.NoError(t, err)

@@ -20,6 +20,13 @@ type ReadOptions struct {
 	MaxBytes int64
 }
 
+func (o ReadOptions) limit() int64 {
+	if o.MaxBytes > 0 {
+		return o.MaxBytes
+	}
+	return 1 << 30
+}
+
 // SeriesInfo is a series as a reader sees it.
 type SeriesInfo struct {
 	Family  *metric.Schema
@@ -118,10 +125,7 @@ func checkFile(f *os.File, path string, opts ReadOptions) (size int64, err error
 	if err != nil {
 		return 0, err
 	}
-	limit := opts.MaxBytes
-	if limit <= 0 {
-		limit = 1 << 30
-	}
+	limit := opts.limit()
 	switch {
 	case !info.Mode().IsRegular():
 		return 0, fmt.Errorf("%w: %s is not a regular file", ErrNotTrusted, path)

@@ -46,6 +46,13 @@
 // one process. [Listeners], [Ready] and [Slot] are the worker's side. A program
 // that supervises foreign commands calls [MaybeShim] at the top of main.
 //
+// # The directory
+//
+// At its start the supervisor folds what an earlier run has left in
+// Options.Dir, or wipes it, or refuses to start (Options.OnStart). While it runs
+// it folds the files of workers that have died into the archive, so that the
+// directory stays as small as the number of workers (package aggregate).
+//
 // # What a worker gets
 //
 // Its slot, 0 to N-1, in [EnvSlot]; a successor has the same. The listeners as
