@@ -77,6 +77,7 @@ type seriesRecord struct {
 func (s *seriesRecord) encode(size int) ([]byte, error) {
 	e := encoder{b: make([]byte, offSerBody, 128)}
 	le.PutUint64(e.b[offSerCreated:], uint64(s.created))
+	le.PutUint64(e.b[offSerRemoved:], uint64(s.removed))
 	le.PutUint32(e.b[offSerFamily:], s.family)
 	le.PutUint32(e.b[offSerCells:], s.cells)
 	le.PutUint16(e.b[offSerValues:], uint16(len(s.values)))
