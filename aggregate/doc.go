@@ -48,6 +48,13 @@
 // archive that cannot be read fails the scrape, since every counter would fall
 // without it; only while nothing was folded since does the last good one do.
 //
+// # Files of client_python
+//
+// Files <type>_<id>.db are merged with the others, by client_python's rules: a
+// gauge that was never set counts as 0, of two equal times the first file's
+// value wins, the process label is the id. They hold no lock, so that they count
+// as of living processes until they are marked dead, and are not folded.
+//
 // # Self metrics
 //
 //	multiprom_archive_bytes            gauge    size of the archive

@@ -75,13 +75,13 @@ func (s *slot) series(f *family, buckets []metric.Bucket) metric.Series {
 	out := metric.Series{Labels: s.labels}
 	switch f.schema.Type {
 	case metric.Counter:
-		out.Value, out.Created = a.counter(), time.Unix(0, a.created)
+		out.Value, out.Created = a.counter(), a.createdTime()
 	case metric.Summary:
-		out.Count, out.Sum, out.Created = a.ints, a.sum.round(), time.Unix(0, a.created)
+		out.Count, out.Sum, out.Created = a.ints, a.sum.round(), a.createdTime()
 	case metric.Histogram:
 		metric.CumulateInto(buckets, f.bounds, a.counts)
 		out.Buckets, out.Count = buckets, buckets[len(buckets)-1].Count
-		out.Sum, out.Created = a.sum.round(), time.Unix(0, a.created)
+		out.Sum, out.Created = a.sum.round(), a.createdTime()
 	case metric.Info:
 		out.Value = 1
 	case metric.StateSet:
@@ -94,4 +94,13 @@ func (s *slot) series(f *family, buckets []metric.Bucket) metric.Series {
 		out.Value = a.gaugeValue(f.schema)
 	}
 	return out
+}
+
+// createdTime returns when the series began: the zero time where a process of
+// client_python has it, which does not say.
+func (a *accumulator) createdTime() time.Time {
+	if a.created == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, a.created)
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/multiprom/multiprom/metric"
 	"github.com/multiprom/multiprom/mmapstore"
+	"github.com/multiprom/multiprom/mmapstore/pyfile"
 )
 
 // FileState is what became of a file.
@@ -53,6 +54,7 @@ func stateOf(err error) FileState {
 type file struct {
 	name   string
 	reader *mmapstore.Reader // nil where the file cannot be opened, and once its process is dead
+	python *pyfile.Reader    // of a file of client_python, which has no reader
 	err    error             // why it is left out, or stale
 	header mmapstore.Header
 	known  bool // it was opened once: header is its header
@@ -128,6 +130,9 @@ const maxReads = 16
 // unreadable, the values of the last good read stay: a counter must not fall
 // because somebody cut a file short. The error is a transient one.
 func (f *file) read() error {
+	if f.python != nil {
+		return f.readPython()
+	}
 	if f.reader == nil || f.dead {
 		return nil
 	}
@@ -215,6 +220,9 @@ func appendValues(values []uint64, s *mmapstore.SeriesInfo) []uint64 {
 
 // close gives back the mapping. What was read stays.
 func (f *file) close() error {
+	if f.python != nil {
+		return f.python.Close()
+	}
 	if f.reader == nil {
 		return nil
 	}

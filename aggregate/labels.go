@@ -23,6 +23,9 @@ type claimant struct {
 func nameProcesses(files []*file, arc *archived) {
 	byLabel := map[string][]claimant{}
 	for _, f := range files {
+		if f.python != nil {
+			continue // several files are of one process: their names tell which
+		}
 		f.label = ""
 		if f.known {
 			h := &f.header

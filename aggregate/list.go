@@ -82,19 +82,21 @@ func (a *Aggregator) open(d *mmapstore.Dir, opts mmapstore.ReadOptions) ([]*file
 	}
 	files := make([]*file, 0, len(entries))
 	for _, e := range entries {
-		if e.Kind != mmapstore.KindNative {
+		f, err := known[e.Name], error(nil)
+		switch {
+		case isPython(e):
+			f, err = openPython(d, e, f, opts)
+		case e.Kind != mmapstore.KindNative:
 			continue
-		}
-		f := known[e.Name]
-		if f == nil || !f.known {
+		case f == nil || !f.known:
 			// A file that could not be read is tried again: it may have been mended.
 			f, err = openFile(d, e.Name, opts)
-			if errors.Is(err, fs.ErrNotExist) {
-				continue // vanished since it was listed
-			}
-			if err != nil {
-				return files, err
-			}
+		}
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // vanished since it was listed
+		}
+		if err != nil {
+			return files, err
 		}
 		files = append(files, f)
 	}
@@ -110,7 +112,7 @@ func settle(d *mmapstore.Dir, opts mmapstore.ReadOptions, files []*file, arc *ar
 		if damage != nil {
 			return files, arc, damage, nil
 		}
-		files = slices.DeleteFunc(slices.Clone(files), func(f *file) bool { return f.known && arc.HasConsumed(f.header.Incarnation) })
+		files = slices.DeleteFunc(slices.Clone(files), func(f *file) bool { return f.known && f.python == nil && arc.HasConsumed(f.header.Incarnation) })
 		if arc.ArchiveVersion == before {
 			return files, arc, nil, nil
 		}

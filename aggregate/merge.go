@@ -45,6 +45,7 @@ type source struct {
 	live    bool
 	created int64 // when it opened its file
 	now     int64 // the reader's clock
+	python  bool  // it is one of client_python: its rules hold where ours differ
 }
 
 // add adds one process's words of a series of that definition.
@@ -60,12 +61,16 @@ func (a *accumulator) add(schema *metric.Schema, w []uint64, bucket []int, creat
 		a.live = a.live || from.live
 		a.newest = max(a.newest, from.created)
 	}
+	if from.python && isRecent(schema) && w[1] == 0 {
+		return // nobody has set it: not even 0 is shown
+	}
 	a.enter(created)
 	switch schema.Type {
 	case metric.Counter:
 		a.addInts(0, w[mmapstore.CellCounterInts])
-		if f := math.Float64frombits(w[mmapstore.CellCounterFloat]); !math.IsNaN(f) && !math.IsInf(f, 0) {
-			a.sum.add(f) // no writer makes another: that would be damage
+		f := math.Float64frombits(w[mmapstore.CellCounterFloat])
+		if from.python || !math.IsNaN(f) && !math.IsInf(f, 0) {
+			a.sum.add(f) // no writer of ours makes another: that would be damage
 		}
 	case metric.Summary:
 		a.ints += w[mmapstore.CellSummaryCount]
@@ -81,6 +86,8 @@ func (a *accumulator) add(schema *metric.Schema, w []uint64, bucket []int, creat
 		}
 	case metric.Gauge:
 		switch {
+		case isRecent(schema) && from.python && int64(w[1]) == a.nanos:
+			// Of two values of one time, the first file's.
 		case isRecent(schema):
 			a.recent(math.Float64frombits(w[0]), int64(w[1]), from.now)
 		case w[mmapstore.CellGauge] != mmapstore.UnsetBits:
@@ -177,7 +184,7 @@ func (a *accumulator) recent(v float64, nanos, now int64) {
 // counter returns a counter's value, rounded once.
 func (a *accumulator) counter() float64 {
 	const exact = 1 << 53
-	if a.hi == 0 && a.ints <= exact && len(a.sum.rest) == 0 {
+	if a.hi == 0 && a.ints <= exact && len(a.sum.rest) == 0 && !a.sum.odd {
 		return float64(a.ints) + a.sum.first
 	}
 	var s exactSum

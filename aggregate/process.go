@@ -48,7 +48,7 @@ func (a *Aggregator) Processes() ([]Process, error) {
 	nameProcesses(a.files, a.archive)
 	var out []Process
 	for _, f := range a.files {
-		if !f.known {
+		if !f.known || f.python != nil {
 			continue
 		}
 		h := &f.header
@@ -104,7 +104,7 @@ func (a *Aggregator) storeless() (n int) {
 	namespace := mmapstore.CurrentIdentity().PIDNamespace
 	have := map[int]bool{}
 	for _, f := range a.files {
-		if f.known && !f.dead && f.header.PIDNamespace == namespace {
+		if f.known && f.python == nil && !f.dead && f.header.PIDNamespace == namespace {
 			have[f.header.PID] = true
 		}
 	}

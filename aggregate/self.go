@@ -16,7 +16,7 @@ func (a *Aggregator) selfMetrics(started time.Time) []*metric.Family {
 		files[string(f.State)]++
 	}
 	for _, f := range a.files {
-		if f.known {
+		if f.known && f.python == nil {
 			processes[string(f.state())]++
 		}
 		for i, n := range f.counters {

@@ -136,6 +136,7 @@ type definition struct {
 	first  int64          // when the first process that had it opened its file
 	newest int64          // when the newest did
 	live   bool           // a living process has it
+	order  int            // of the first file that has it, by name: where ages are unknown it decides
 	bounds []float64      // of a histogram: the union
 }
 
@@ -145,10 +146,10 @@ type definition struct {
 // files alone: every reader makes the same, before and after folding.
 func (t *table) choose(files []*file, arc *archived) {
 	byName := map[string][]*definition{}
-	for _, f := range files {
+	for i, f := range files {
 		created := f.header.Created.UnixNano()
 		for _, schema := range f.families {
-			offer(byName, definition{schema: schema, first: created, newest: created, live: f.live})
+			offer(byName, definition{schema: schema, first: created, newest: created, live: f.live, order: i})
 		}
 	}
 	for i := range arc.Families {
@@ -169,6 +170,9 @@ func (d *definition) compare(o *definition) int {
 	age := cmp.Compare(o.newest, d.newest)
 	if d.live && o.live {
 		age = cmp.Compare(d.first, o.first)
+	}
+	if d.first == 0 && o.first == 0 {
+		age = cmp.Compare(d.order, o.order)
 	}
 	return cmp.Or(compareBool(o.live, d.live), age, strings.Compare(d.schema.Name, o.schema.Name),
 		cmp.Compare(d.schema.Type, o.schema.Type), cmp.Compare(d.schema.Mode, o.schema.Mode))
@@ -289,7 +293,7 @@ func (t *table) merge(files []*file, now int64) {
 		}
 	}
 	for _, f := range files {
-		from := source{live: f.live, created: f.header.Created.UnixNano(), now: now}
+		from := source{live: f.live, created: f.header.Created.UnixNano(), now: now, python: f.python != nil}
 		for i := range f.steps {
 			if st := &f.steps[i]; st.slot != nil && st.created >= st.slot.since {
 				st.slot.acc.add(st.schema, f.values[st.at:st.at+st.n], st.bucket, st.created, from)

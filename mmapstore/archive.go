@@ -87,19 +87,11 @@ func (a *Archive) Consume(incs ...[]Incarnation) {
 
 // openArchive returns nil without an error where there is no archive.
 func (d *Dir) openArchive(opts ReadOptions) (*os.File, int64, error) {
-	f, err := d.openRegular(ArchiveName)
+	f, size, err := d.OpenFile(ArchiveName, opts)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, 0, nil
 	}
-	if err != nil {
-		return nil, 0, err
-	}
-	size, err := checkFile(f, d.Join(ArchiveName), opts)
-	if err != nil {
-		f.Close()
-		return nil, 0, err
-	}
-	return f, size, nil
+	return f, size, err
 }
 
 // ArchiveVersion returns the version of the archive that is there now, without

@@ -65,6 +65,19 @@ func (d *Dir) Open(name string, opts ReadOptions) (*Reader, error) {
 	return r, nil
 }
 
+// OpenFile opens a file of another format in the directory for reading, if
+// it is a regular one that the options accept. The error is one of Open's.
+func (d *Dir) OpenFile(name string, opts ReadOptions) (f *os.File, size int64, err error) {
+	if f, err = d.openRegular(name); err != nil {
+		return nil, 0, err
+	}
+	if size, err = checkFile(f, d.Join(name), opts); err != nil {
+		f.Close()
+		return nil, 0, err
+	}
+	return f, size, nil
+}
+
 // Locked reports whether any process holds the liveness lock of the system on
 // a file, whatever its content. ErrNotTrusted: it is not a regular file.
 func (d *Dir) Locked(name string) (bool, error) {

@@ -4,11 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"strconv"
 	"time"
 
+	"github.com/multiprom/multiprom/metric"
 	"github.com/multiprom/multiprom/mmapstore"
+	"github.com/multiprom/multiprom/mmapstore/pyfile"
 )
 
 // ErrNoSuchProcess: no file in the directory belongs to that process.
@@ -29,6 +33,8 @@ type MarkOptions struct {
 // to do but to see that the process is gone; where a file says that it has no
 // liveness, the mark is what its readers go by.
 //
+// Of a process of client_python it removes the files with live gauges.
+//
 // id is a pid in the caller's PID namespace, a process label, or the name of
 // a file. The error is ErrNoSuchProcess, or matches mmapstore.ErrLocked where
 // the process still holds its lock and Force is not set; files before it were
@@ -46,6 +52,16 @@ func MarkProcessDead(ctx context.Context, dir, id string, opts MarkOptions) ([]s
 	namespace := mmapstore.CurrentIdentity().PIDNamespace
 	var names []string
 	for _, e := range entries {
+		if e.Kind == mmapstore.KindPython {
+			marked, err := markPython(dir, e.Name, id)
+			if err != nil {
+				return names, fmt.Errorf("supervisor: mark %s dead: %w", id, err)
+			}
+			if marked {
+				names = append(names, e.Name)
+			}
+			continue
+		}
 		if e.Kind != mmapstore.KindNative {
 			continue
 		}
@@ -69,6 +85,23 @@ func MarkProcessDead(ctx context.Context, dir, id string, opts MarkOptions) ([]s
 		return nil, fmt.Errorf("supervisor: mark %s dead: %w in %s", id, ErrNoSuchProcess, dir)
 	}
 	return names, nil
+}
+
+// markPython removes a file of client_python that holds live gauges of that
+// process, as mark_process_dead does there; but it compares the whole
+// identifier, where a pattern would also match others that end like it.
+func markPython(dir, name, id string) (bool, error) {
+	n, err := pyfile.ParseName(name)
+	if err != nil || n.ID != id && name != id {
+		return false, nil // not a file of that process
+	}
+	if n.Type != metric.Gauge || !n.Mode.Live() {
+		return true, nil // what it has counted stays
+	}
+	if err := os.Remove(filepath.Join(dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return false, err
+	}
+	return true, nil
 }
 
 // belongs reports whether the file is of the process that id names. A pid

@@ -1,0 +1,176 @@
+package integration
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
+	"github.com/stretchr/testify/require"
+
+	"github.com/multiprom/multiprom/aggregate"
+	"github.com/multiprom/multiprom/exposition"
+	"github.com/multiprom/multiprom/supervisor"
+)
+
+// differences from client_python, by case, each with its verdict. The lines are
+// what we serve instead.
+var differences = map[string]struct {
+	verdict string
+	serve   string
+}{
+	"identifier_underscore": {
+		"the process identifier is kept whole: client_python cuts it at its first underscore, and shows processes as one",
+		"# HELP g h\n# TYPE g gauge\ng{pid=\"my_host-1\"} 4\n",
+	},
+	"mode_mismatch": {
+		"the first file's mode counts, as its type and help do; series of the other mode are left out and counted",
+		"# HELP x g\n# TYPE x gauge\nx 3\n",
+	},
+	"type_mismatch": {
+		"series of a conflicting type are left out and counted: under the first one's type they would lie",
+		"# HELP x_total c help\n# TYPE x_total counter\nx_total 3\n",
+	},
+	"pid_label_user": {
+		"a user's own label pid is kept: client_python overwrites it, or drops it and merges what it told apart",
+		"# HELP ga h\n# TYPE ga gauge\nga{pid=\"user\",worker_pid=\"7\"} 1\n# HELP gs h\n# TYPE gs gauge\ngs{pid=\"a\"} 1\ngs{pid=\"b\"} 2\n",
+	},
+	"mostrecent_unset": {
+		"a family without a series has no HELP and TYPE either",
+		"",
+	},
+}
+
+// TestClientPythonConformance serves directories of client_python and compares
+// with what it serves itself.
+func TestClientPythonConformance(t *testing.T) {
+	cases, err := filepath.Glob("testdata/client_python/*/in")
+	require.NoError(t, err)
+	require.Greater(t, len(cases), 30)
+	for _, c := range cases {
+		c = filepath.Dir(c)
+		name := filepath.Base(c)
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			require.NoError(t, os.CopyFS(dir, os.DirFS(filepath.Join(c, "in"))))
+			a, err := aggregate.Open(dir, aggregate.Options{NoSelfMetrics: true})
+			require.NoError(t, err)
+			defer a.Close()
+			if strings.HasPrefix(name, "bad_") {
+				checkBad(t, dir, name, a)
+				return
+			}
+			want, err := os.ReadFile(filepath.Join(c, "expected.prom"))
+			require.NoError(t, err)
+			if d, ok := differences[name]; ok {
+				require.NotEmpty(t, d.verdict)
+				want = []byte(d.serve)
+			}
+			require.Equal(t, parsed(t, want), parsed(t, serve(t, a)))
+			require.Equal(t, parsed(t, want), parsed(t, serve(t, a)), "a second scrape")
+			checkDead(t, c, dir, a)
+		})
+	}
+}
+
+// checkDead marks the case's process dead, and compares again.
+func checkDead(t *testing.T, c, dir string, a *aggregate.Aggregator) {
+	want, err := os.ReadFile(filepath.Join(c, "after_dead.prom"))
+	if os.IsNotExist(err) {
+		return
+	}
+	require.NoError(t, err)
+	b, err := os.ReadFile(filepath.Join(c, "meta.json"))
+	require.NoError(t, err)
+	var meta struct {
+		Dead any      `json:"dead"`
+		Left []string `json:"files_left"`
+	}
+	require.NoError(t, json.Unmarshal(b, &meta))
+	_, err = supervisor.MarkProcessDead(t.Context(), dir, fmt.Sprint(meta.Dead), supervisor.MarkOptions{})
+	require.NoError(t, err)
+	entries, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	var left []string
+	for _, e := range entries {
+		left = append(left, e.Name())
+	}
+	require.ElementsMatch(t, meta.Left, left)
+	require.Equal(t, parsed(t, want), parsed(t, serve(t, a)))
+}
+
+// checkBad expects all that is undamaged, and the bad file by name.
+func checkBad(t *testing.T, dir, name string, a *aggregate.Aggregator) {
+	good := map[string]string{
+		"bad_empty_file":    "c_total 1",
+		"bad_old_value_8":   `c_total{l="0"} 7 c_total{l="1"} 7 c_total{l="2"} 7`,
+		"bad_used_past_end": "c_total 7",
+		"bad_gauge_no_mode": "",
+		"bad_huge_keylen":   "",
+		"bad_json":          "",
+		"bad_truncated_key": "",
+		"bad_unknown_type":  "",
+	}
+	want, ok := good[name]
+	require.True(t, ok, "the case is new")
+	var got []string
+	for line := range strings.Lines(string(serve(t, a))) {
+		if !strings.HasPrefix(line, "#") {
+			got = append(got, strings.TrimSpace(line))
+		}
+	}
+	require.Equal(t, want, strings.Join(got, " "))
+	reported := 0
+	for _, f := range a.Files() {
+		if f.Err != nil {
+			require.ErrorContains(t, f.Err, f.Name)
+			reported++
+		}
+	}
+	if name == "bad_old_value_8" {
+		require.Zero(t, reported, "it is only old")
+	} else {
+		require.Equal(t, 1, reported)
+	}
+}
+
+// serve returns the view as text.
+func serve(t *testing.T, a *aggregate.Aggregator) []byte {
+	t.Helper()
+	families, err := a.Gather(context.Background())
+	require.NoError(t, err)
+	var b bytes.Buffer
+	require.NoError(t, exposition.Encode(&b, families, exposition.Options{}))
+	return b.Bytes()
+}
+
+// parsed returns types, helps and values of a text, as lines without an order.
+func parsed(t *testing.T, text []byte) []string {
+	t.Helper()
+	parser := expfmt.NewTextParser(model.UTF8Validation)
+	families, err := parser.TextToMetricFamilies(bytes.NewReader(text))
+	require.NoError(t, err, "%s", text)
+	var out []string
+	for _, f := range families {
+		out = append(out, fmt.Sprintf("%s %s %q", f.GetName(), f.GetType(), f.GetHelp()))
+		samples, err := expfmt.ExtractSamples(&expfmt.DecodeOptions{}, f)
+		require.NoError(t, err)
+		for _, s := range samples {
+			value := float64(s.Value)
+			if math.IsNaN(value) {
+				value = math.NaN() // of one kind
+			}
+			out = append(out, fmt.Sprintf("%s %v", s.Metric, value))
+		}
+	}
+	slices.Sort(out)
+	return out
+}

@@ -1,0 +1,35 @@
+// Package pyfile reads the files of client_python's multiprocess mode as the
+// records of a store, so that one merge serves both.
+//
+//	r, err := pyfile.Open(dir, "counter_4711.db", mmapstore.ReadOptions{})
+//	err = r.Refresh()
+//	for _, s := range r.Series() { … }
+//	values = r.AppendValues(values[:0])
+//
+// # The file
+//
+// Its name is <type>_<id>.db, a gauge's gauge_<mode>_<id>.db; the id is the
+// process's, by default its pid. All numbers are in the machine's byte order.
+//
+//	file   = int32 used | 4 bytes | records up to used | anything
+//	record = int32 length of the key | key | 1 to 8 spaces | f64 value [| f64 time]
+//	key    = [family, sample, {label: value, …}, help], JSON in any spelling
+//
+// Writers before client_python 0.16 leave the help out, those before 0.18 the
+// time. Which of the two a file is follows from where its records lie: only
+// one of the strides leads from key to key up to used. GitLab's client for Ruby
+// has no time either, and writes labels as two arrays, of names and of values.
+//
+// # How records become series
+//
+// A counter's value is its second word, since it may be any float. The records
+// of a histogram, one for the sum and one for each bucket, are one series, as
+// are the two of a summary. A gauge that was never set is 0, as client_python
+// has it; in the mostrecent modes one without a time is no series.
+//
+// # Bad files
+//
+// A record that cannot be read is counted and left out; where the next one
+// begins is then unknown, and the rest of the file is left out with it.
+// Nothing is parsed twice: a Reader goes on where it stopped.
+package pyfile

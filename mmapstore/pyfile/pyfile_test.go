@@ -1,0 +1,286 @@
+package pyfile
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/multiprom/multiprom/metric"
+	"github.com/multiprom/multiprom/mmapstore"
+)
+
+// sample is one record of a test.
+type sample struct {
+	key         string
+	value, time float64
+}
+
+func (s sample) append(b []byte, stride int) []byte {
+	b = native.AppendUint32(b, uint32(len(s.key)))
+	b = append(b, s.key...)
+	b = append(b, strings.Repeat(" ", 8-(len(s.key)+4)%8)...)
+	b = native.AppendUint64(b, math.Float64bits(s.value))
+	if stride == strideTimed {
+		b = native.AppendUint64(b, math.Float64bits(s.time))
+	}
+	return b
+}
+
+// content returns a file with these records, padded as client_python does.
+func content(stride int, samples ...sample) []byte {
+	b := make([]byte, headerSize)
+	for _, s := range samples {
+		b = s.append(b, stride)
+	}
+	native.PutUint32(b, uint32(len(b)))
+	return append(b, make([]byte, 1000)...)
+}
+
+type fixture struct {
+	t    *testing.T
+	dir  *mmapstore.Dir
+	name string
+}
+
+func newFixture(t *testing.T, name string, b []byte) *fixture {
+	t.Helper()
+	d, err := mmapstore.OpenDir(t.TempDir())
+	require.NoError(t, err)
+	t.Cleanup(func() { d.Close() })
+	f := &fixture{t, d, name}
+	f.write(b)
+	return f
+}
+
+// write changes the file in place, as its writer does.
+func (f *fixture) write(b []byte) {
+	file, err := os.OpenFile(f.dir.Join(f.name), os.O_RDWR|os.O_CREATE, 0o600)
+	require.NoError(f.t, err)
+	_, err = file.WriteAt(b, 0)
+	require.NoError(f.t, err)
+	require.NoError(f.t, file.Close())
+}
+
+func (f *fixture) open() *Reader {
+	r, err := Open(f.dir, f.name, mmapstore.ReadOptions{})
+	require.NoError(f.t, err)
+	f.t.Cleanup(func() { r.Close() })
+	require.NoError(f.t, r.Refresh(f.dir))
+	return r
+}
+
+// lines returns the series with their words.
+func lines(r *Reader) (out []string) {
+	values := r.AppendValues(nil)
+	for _, s := range r.Series() {
+		n := mmapstore.WordsPerSeries(s.Family)
+		if s.Family.Mode.Base() == metric.ModeMostRecent && s.Family.Type == metric.Gauge {
+			n = 2
+		}
+		out = append(out, fmt.Sprintf("%s%s %v %x", s.Family.Name, s.Labels(), s.Family.Bounds, values[:n]))
+		values = values[n:]
+	}
+	return out
+}
+
+func words(values ...float64) string {
+	var bits []uint64
+	for _, v := range values {
+		bits = append(bits, math.Float64bits(v))
+	}
+	return fmt.Sprintf("%x", bits)
+}
+
+// TestStrides: the content tells which client wrote the file.
+func TestStrides(t *testing.T) {
+	for _, stride := range []int{strideSimple, strideTimed} {
+		for n := range 20 {
+			var samples []sample
+			var want []string
+			for i := range n {
+				samples = append(samples, sample{key: fmt.Sprintf(`["c","c_total",{"l":"%s"},"h"]`, strings.Repeat("x", i)), value: float64(i)})
+				want = append(want, fmt.Sprintf(`c{l="%s"} [] [0 %x]`, strings.Repeat("x", i), math.Float64bits(float64(i))))
+			}
+			r := newFixture(t, "counter_1.db", content(stride, samples...)).open()
+			require.Equal(t, want, lines(r), "stride %d, %d records", stride, n)
+			require.Empty(t, r.Damaged())
+		}
+	}
+}
+
+func TestDialects(t *testing.T) {
+	r := newFixture(t, "counter_a-b.db", content(strideSimple,
+		sample{key: `["c_total","c_total",["b","a"],["2","1"]]`, value: 3},
+		sample{key: `["d","d_total",{}]`, value: 4}, // before 0.16
+	)).open()
+	require.Equal(t, []string{`c{a="1",b="2"} [] [0 ` + words(3)[1:], `d [] [0 ` + words(4)[1:]}, lines(r))
+	require.Equal(t, defaultHelp, r.Series()[1].Family.Help)
+	require.Equal(t, Name{Type: metric.Counter, ID: "a-b"}, r.Name())
+}
+
+// TestGrowth: a known prefix is not parsed again, a histogram that gets further
+// buckets changes, and a file that was doubled is mapped anew.
+func TestGrowth(t *testing.T) {
+	bucket := func(le string, n float64) sample {
+		return sample{key: `["h","h_bucket",{"le":"` + le + `"},"H"]`, value: n}
+	}
+	samples := []sample{{key: `["h","h_sum",{},"H"]`, value: 7}}
+	f := newFixture(t, "histogram_1.db", content(strideTimed, samples...))
+	r := f.open()
+	require.Empty(t, r.Series(), "a histogram without a bucket is none yet")
+	samples = append(samples, bucket("2.0", 1), bucket("+Inf", 1))
+	f.write(content(strideTimed, samples...))
+	require.NoError(t, r.Refresh(f.dir))
+	epoch := r.Epoch()
+	require.Equal(t, []string{fmt.Sprintf("h [2] [%x 1 1]", math.Float64bits(7))}, lines(r))
+
+	samples = append(samples, bucket("1.0", 5))
+	big := append(content(strideTimed, samples...), make([]byte, 100_000)...)
+	native.PutUint32(big, uint32(len(content(strideTimed, samples...))-1000))
+	f.write(big)
+	require.NoError(t, r.Refresh(f.dir))
+	require.Equal(t, epoch+1, r.Epoch())
+	require.Equal(t, []string{fmt.Sprintf("h [1 2] [%x 5 1 1]", math.Float64bits(7))}, lines(r))
+	for range 2000 {
+		samples = append(samples, bucket("1.0", 1)) // a key may be there twice
+	}
+	f.write(content(strideTimed, samples...))
+	require.NoError(t, r.Refresh(f.dir))
+	require.Equal(t, []string{fmt.Sprintf("h [1 2] [%x 7d5 1 1]", math.Float64bits(7))}, lines(r))
+	require.Empty(t, r.Damaged())
+}
+
+func TestGauges(t *testing.T) {
+	r := newFixture(t, "gauge_livemostrecent_x_y.db", content(strideTimed,
+		sample{key: `["g","g",{},"h"]`, value: 2, time: 1.5}, sample{key: `["g2","g2",{},"h"]`, value: 0},
+	)).open()
+	require.Equal(t, Name{Type: metric.Gauge, Mode: metric.ModeLiveMostRecent, ID: "x_y"}, r.Name())
+	require.Equal(t, []string{fmt.Sprintf("g [] [%x %x]", math.Float64bits(2), 1_500_000_000), "g2 [] [0 0]"}, lines(r))
+}
+
+func TestNamesThatAreNone(t *testing.T) {
+	for _, name := range []string{"gauge_1.db", "gauge_sometimes_1.db", "weird_1.db", "counter_.db", "counter.db", "counter_1.txt"} {
+		_, err := ParseName(name)
+		require.ErrorIs(t, err, mmapstore.ErrForeign, name)
+		require.ErrorContains(t, err, name)
+	}
+}
+
+// TestDamageIsReported: what comes before it is read, and no byte is invented.
+func TestDamageIsReported(t *testing.T) {
+	good := sample{key: `["c","c_total",{},"h"]`, value: 1}
+	for _, c := range []struct {
+		name   string
+		b      []byte
+		series int
+		want   string
+	}{
+		{"key that is not JSON", content(strideTimed, sample{key: `["c","c_total",{"}]`}, good), 1, "not JSON"},
+		{"bound that is no number", content(strideTimed, good), 1, ""},
+		{"key length", func() []byte {
+			b := content(strideTimed, good, good)
+			native.PutUint32(b[headerSize+48:], 1<<30)
+			return b
+		}(), 1, "a key of 1073741824 bytes"},
+		{"used beyond the end", func() []byte {
+			b := content(strideTimed, good)
+			native.PutUint32(b, 1<<20)
+			return b
+		}(), 1, "bytes in use of a file of"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := newFixture(t, "counter_1.db", c.b).open()
+			require.Len(t, r.Series(), c.series)
+			if c.want == "" {
+				require.Empty(t, r.Damaged())
+				return
+			}
+			require.NotEmpty(t, r.Damaged())
+			require.Contains(t, r.Damaged()[0].Error(), c.want)
+			require.Contains(t, r.Damaged()[0].Error(), filepath.Base(r.path))
+		})
+	}
+	_, err := Open(newFixture(t, "counter_1.db", nil).dir, "counter_1.db", mmapstore.ReadOptions{})
+	require.ErrorIs(t, err, mmapstore.ErrCorrupt)
+}
+
+// FuzzKey compares with encoding/json, which is slower and no different.
+func FuzzKey(f *testing.F) {
+	for _, s := range []string{
+		`["c", "c_total", {"l": "v"}, "help"]`, `["c","c_total",{}]`, ` [ "c" , "c" , { "a" : "\u003c\ud83d\ude00\n\"\\\/\b\f\r\t" } , "" ] `,
+		`["\ud800x","c",{"a":"1","a":"2"},"h"]`, `["c","c",["a"],["1"]]`, `["c","c",{"a":1},"h"]`, "[\"\xff\",\"c\",{},\"h\"]", `[`, `["c","c",{"a":"b",},"h"]`,
+		`["\ud83d\u0041","é😀",{},"h"]`,
+	} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		got, err := parseKey(b)
+		want, ok := slowKey(b)
+		require.Equal(t, ok, err == nil, "%q: %v", b, err)
+		if ok {
+			require.Equal(t, want, got)
+		}
+	})
+}
+
+// slowKey is parseKey by encoding/json.
+func slowKey(b []byte) (k key, ok bool) {
+	var parts []json.RawMessage
+	if !utf8.Valid(b) || json.Unmarshal(b, &parts) != nil || len(parts) < 3 || len(parts) > 4 {
+		return k, false
+	}
+	str := func(raw json.RawMessage, dst *string) bool {
+		return raw[0] == '"' && json.Unmarshal(raw, dst) == nil
+	}
+	if !str(parts[0], &k.family) || !str(parts[1], &k.sample) {
+		return k, false
+	}
+	var names, values []json.RawMessage
+	switch parts[2][0] {
+	case '{':
+		if len(parts) == 4 && !str(parts[3], &k.help) {
+			return k, false
+		}
+		d := json.NewDecoder(strings.NewReader(string(parts[2])))
+		_, _ = d.Token()
+		for d.More() {
+			var value json.RawMessage
+			name, _ := d.Token()
+			if d.Decode(&value) != nil {
+				return k, false
+			}
+			raw, _ := json.Marshal(name)
+			names, values = append(names, raw), append(values, value)
+		}
+	case '[':
+		if len(parts) != 4 || json.Unmarshal(parts[2], &names) != nil || json.Unmarshal(parts[3], &values) != nil || parts[3][0] != '[' {
+			return k, false
+		}
+	default:
+		return k, false
+	}
+	if len(names) != len(values) {
+		return k, false
+	}
+	for i := range names {
+		var l metric.Label
+		if !str(names[i], &l.Name) || !str(values[i], &l.Value) {
+			return k, false
+		}
+		k.labels = append(k.labels, l)
+	}
+	k.labels.Sort()
+	for i := 1; i < len(k.labels); i++ {
+		if k.labels[i-1].Name == k.labels[i].Name {
+			return k, false
+		}
+	}
+	return k, true
+}
