@@ -3,7 +3,6 @@ package pyfile
 import (
 	"encoding/binary"
 	"fmt"
-	"math"
 )
 
 const (
@@ -68,8 +67,4 @@ func strideOf(b []byte, end int) int {
 		return strideSimple
 	}
 	return strideTimed
-}
-
-func floatAt(b []byte, off int) float64 {
-	return math.Float64frombits(native.Uint64(b[off:]))
 }
