@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/multiprom/multiprom/mmapstore"
+	"github.com/multiprom/multiprom/mmapstore/pyfile"
 )
 
 // pass is one run of Fold or Wipe over a directory, whose lock it holds.
@@ -28,6 +29,8 @@ type pass struct {
 	folded []mmapstore.Incarnation // whose values are in sum, or discarded
 	trash  []string                // what is removed behind the commit
 	ended  map[string]*lives       // by seriesKey: what some process has removed
+
+	mappings *pyfile.Mappings // once asked for
 }
 
 // candidate is a dead process's file that can be folded.

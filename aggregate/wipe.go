@@ -4,9 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"strings"
 
 	"github.com/multiprom/multiprom/mmapstore"
+	"github.com/multiprom/multiprom/mmapstore/pyfile"
 )
 
 // ErrInUse: living processes have files in the directory. The error is an
@@ -30,7 +32,8 @@ func (e *InUseError) Is(target error) bool { return target == ErrInUse }
 // archive, and returns the names of the files that it removed or emptied. Where
 // a process lives it changes nothing and returns an *InUseError, unless force
 // is set; then it leaves the living ones' files alone and wipes the rest. A file
-// without liveness counts as living until it is marked dead.
+// without liveness counts as living until it is marked dead, one of client_python
+// while a process that we can see has it mapped to write it.
 //
 // It is a fold that keeps no value: readers see all of it or nothing. An empty
 // archive stays. Only regular files under names that the format knows are
@@ -104,6 +107,9 @@ func (p *pass) condemn(e mmapstore.Entry) error {
 	case held:
 		p.living = append(p.living, &file{name: e.Name})
 		return nil
+	case e.Kind == mmapstore.KindPython && p.mapped(e.Name):
+		p.living = append(p.living, &file{name: e.Name})
+		return nil
 	case e.Kind != mmapstore.KindNative:
 		p.trash = append(p.trash, e.Name)
 		return nil
@@ -124,4 +130,15 @@ func (p *pass) condemn(e mmapstore.Entry) error {
 	p.folded = append(p.folded, e.Incarnation)
 	p.result.Folded = append(p.result.Folded, e.Name)
 	return nil
+}
+
+// mapped reports whether a process has the file of client_python mapped.
+func (p *pass) mapped(name string) bool {
+	if p.mappings == nil {
+		// Where the system does not tell, none is: then wiping is up to the user.
+		m, _ := pyfile.Mapped()
+		p.mappings = &m
+	}
+	info, err := os.Lstat(p.dir.Join(name))
+	return err == nil && p.mappings.Has(name, info)
 }
