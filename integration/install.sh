@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the real servers that the integration tests run against. Debian, as root.
 set -euo pipefail
-packages=(prometheus util-linux e2fsprogs squashfs-tools)
+packages=(prometheus util-linux e2fsprogs squashfs-tools gunicorn python3-prometheus-client)
 missing=()
 for p in "${packages[@]}"; do
 	dpkg -s "$p" >/dev/null 2>&1 || missing+=("$p")
