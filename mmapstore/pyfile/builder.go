@@ -18,9 +18,10 @@ const defaultHelp = "Multiprocess metric"
 type builder struct {
 	name     Name
 	epoch    int
-	groups   map[string]*group
-	touched  []*group // histograms with new buckets
+	groups   map[string]*group // by family and labels; of a summary or histogram
+	touched  []*group          // histograms with new buckets
 	schemas  map[string]*metric.Schema
+	last     *metric.Schema // that was used last: most records follow their like
 	families []*metric.Schema
 	series   []mmapstore.SeriesInfo
 	parts    [][]part // of each of series
@@ -89,6 +90,10 @@ func (b *builder) record(k key, off int) error {
 	if k.help == "" {
 		k.help = defaultHelp
 	}
+	if b.name.Type == metric.Counter || b.name.Type == metric.Gauge {
+		// Each record is a series: where a key is there twice, the merge adds them.
+		return b.show(&group{key: k, parts: []part{p}})
+	}
 	id := k.family + "\xff" + k.labels.String()
 	g := b.groups[id]
 	if g == nil {
@@ -150,7 +155,7 @@ func (b *builder) show(g *group) error {
 	if err != nil {
 		return err
 	}
-	info := mmapstore.SeriesInfo{Family: schema, Created: time.Unix(0, 0)}
+	info := mmapstore.SeriesInfo{Family: schema, Created: time.Unix(0, 0), Values: make([]string, 0, len(g.key.labels))}
 	for _, l := range g.key.labels {
 		info.Values = append(info.Values, l.Value)
 	}
@@ -162,6 +167,30 @@ func (b *builder) show(g *group) error {
 
 // schema returns the definition of a group's series.
 func (b *builder) schema(g *group) (*metric.Schema, error) {
+	if b.last != nil && g.defines(b.last) {
+		return b.last, nil
+	}
+	s, err := b.findSchema(g)
+	if err == nil {
+		b.last = s
+	}
+	return s, err
+}
+
+// defines reports whether s is the definition of the group's series.
+func (g *group) defines(s *metric.Schema) bool {
+	if g.key.family != s.Name || g.key.help != s.Help || len(g.key.labels) != len(s.Labels) {
+		return false
+	}
+	for i, l := range g.key.labels {
+		if l.Name != s.Labels[i] {
+			return false
+		}
+	}
+	return slices.Equal(g.bounds, s.Bounds)
+}
+
+func (b *builder) findSchema(g *group) (*metric.Schema, error) {
 	var id strings.Builder
 	fmt.Fprintf(&id, "%s\xff%s\xff%v", g.key.family, g.key.help, g.bounds)
 	for _, l := range g.key.labels {
