@@ -20,9 +20,9 @@ import (
 	"github.com/multiprom/multiprom/mmapstore"
 )
 
-// crashingFolder is a helper process: it folds dir and dies by SIGKILL at the
+// dieAtStep is a helper process: it folds or wipes, and dies by SIGKILL at the
 // failpoint of that number. It prints the failpoints that it passes.
-func crashingFolder(dir, step string) int {
+func dieAtStep(step string, work func() error) int {
 	last, _ := strconv.Atoi(step) // none: it lives
 	passed := 0
 	failpoint = func(name string) {
@@ -38,7 +38,7 @@ func crashingFolder(dir, step string) int {
 			select {} // the signal is on its way
 		}
 	}
-	_, err := Fold(context.Background(), dir, FoldOptions{})
+	err := work()
 	switch {
 	case errors.Is(err, ErrBusy):
 		return 0
@@ -53,11 +53,16 @@ func crashingFolder(dir, step string) int {
 // returns the steps that it passed.
 func runFolder(t testing.TB, dir string, step int) []string {
 	t.Helper()
+	return runRole(t, "folder", dir, step)
+}
+
+func runRole(t testing.TB, role, dir string, step int) []string {
+	t.Helper()
 	self, err := os.Executable()
 	require.NoError(t, err)
 	var out, stderr bytes.Buffer
 	cmd := exec.Command(self, dir)
-	cmd.Env = append(os.Environ(), envRole+"=folder", envStep+"="+strconv.Itoa(step))
+	cmd.Env = append(os.Environ(), envRole+"="+role, envStep+"="+strconv.Itoa(step))
 	cmd.Stdout, cmd.Stderr = &out, &stderr
 	err = cmd.Run()
 	steps := strings.Fields(out.String())
@@ -249,4 +254,41 @@ func TestRandomSchedules(t *testing.T) {
 	require.Len(t, names(t, w.dir), w.living+1)
 	t.Logf("%d schedules, %d folders to be killed, %d scrapes, %d counted, %d differences",
 		schedules, kills, w.scrapes.Load(), w.counted.Load(), len(w.differences))
+}
+
+// TestWiperKilledAtEveryStep: what the dead have counted is there as a whole or
+// not at all, and the living keep what they have.
+func TestWiperKilledAtEveryStep(t *testing.T) {
+	build := func(t *testing.T) *traffic {
+		w := newTraffic(t)
+		w.dead(1000)
+		runFolder(t, w.dir, 0)
+		w.live(1)
+		w.dead(10)
+		w.dead(100)
+		return w
+	}
+	steps := runRole(t, "wiper", build(t).dir, 0)
+	require.Equal(t, []string{"locked", "staged", "committed", "synced", "removing", "removing", "removed"}, steps)
+	for step := range steps {
+		t.Run(fmt.Sprintf("%d-%s", step+1, steps[step]), func(t *testing.T) {
+			w := build(t)
+			warm := openDir(t, w.dir, Options{})
+			require.EqualValues(t, 1111, gather(t, warm)["c_total"])
+			runRole(t, "wiper", w.dir, step+1)
+			want := 1111
+			if step >= 2 { // committed
+				want = 1
+			}
+			require.EqualValues(t, want, gather(t, warm)["c_total"])
+			require.EqualValues(t, want, gather(t, openDir(t, w.dir, Options{}))["c_total"])
+			w.dead(5)
+			runFolder(t, w.dir, 0)
+			require.EqualValues(t, want+5, gather(t, warm)["c_total"])
+			require.EqualValues(t, want+5, gather(t, openDir(t, w.dir, Options{}))["h_count"])
+			runRole(t, "wiper", w.dir, 0)
+			require.EqualValues(t, 1, gather(t, warm)["c_total"])
+			require.Len(t, names(t, w.dir), w.living+1)
+		})
+	}
 }

@@ -1,6 +1,7 @@
 package aggregate
 
 import (
+	"context"
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
@@ -32,7 +33,15 @@ func TestMain(m *testing.M) {
 			os.Exit(1)
 		}
 	case "folder":
-		os.Exit(crashingFolder(os.Args[1], os.Getenv(envStep)))
+		os.Exit(dieAtStep(os.Getenv(envStep), func() error {
+			_, err := Fold(context.Background(), os.Args[1], FoldOptions{})
+			return err
+		}))
+	case "wiper":
+		os.Exit(dieAtStep(os.Getenv(envStep), func() error {
+			_, err := Wipe(os.Args[1], true)
+			return err
+		}))
 	default:
 		fmt.Fprintf(os.Stderr, "there is no role %q\n", role)
 		os.Exit(3)
