@@ -86,7 +86,7 @@ func gc(ctx context.Context, dir string, opts aggregate.FoldOptions, asJSON bool
 	}
 	r, err := aggregate.Fold(ctx, dir, opts)
 	if errors.Is(err, aggregate.ErrBusy) {
-		return fmt.Errorf("%w: try again (%w)", err, errNo)
+		return refuse("%w: try again", err)
 	}
 	if err != nil {
 		return err

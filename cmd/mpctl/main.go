@@ -22,6 +22,16 @@ const (
 // errNo is the answer no: the command has printed why.
 var errNo = errors.New("no")
 
+// refusal is the answer no with a reason that is still to be printed.
+type refusal struct{ error }
+
+func refuse(format string, args ...any) error { return refusal{fmt.Errorf(format, args...)} }
+
+// Is makes it match errNo.
+func (refusal) Is(target error) bool { return target == errNo }
+
+func (r refusal) Unwrap() error { return r.error }
+
 func main() {
 	supervisor.MaybeShim()
 	os.Exit(run(context.Background(), os.Args[1:], os.Stdout, os.Stderr))

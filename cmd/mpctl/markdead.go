@@ -29,9 +29,9 @@ still holds its lock is alive and is refused, unless --force.`,
 			names, err := supervisor.MarkProcessDead(cmd.Context(), d, args[0], opts)
 			switch {
 			case errors.Is(err, mmapstore.ErrLocked):
-				return fmt.Errorf("%w; end it first, or say --force (%w)", err, errNo)
+				return refuse("%w; end it first, or say --force", err)
 			case errors.Is(err, supervisor.ErrNoSuchProcess):
-				return fmt.Errorf("%w (%w)", err, errNo)
+				return refuse("%w", err)
 			case err != nil:
 				return err
 			}

@@ -30,10 +30,10 @@ the rest goes. Only files that the format knows are removed.`,
 				fmt.Fprintln(cmd.OutOrStdout(), printable(name))
 			}
 			if errors.Is(err, aggregate.ErrInUse) || errors.Is(err, aggregate.ErrBusy) {
-				return fmt.Errorf("%w; stop them first, or say --force (%w)", err, errNo)
+				return refuse("%w; stop them first, or say --force", err)
 			}
 			if err == nil {
-				fmt.Fprintf(cmd.ErrOrStderr(), "%s removed\n", plural(len(removed), "file"))
+				fmt.Fprintf(cmd.ErrOrStderr(), "%s removed or emptied\n", plural(len(removed), "file"))
 			}
 			return err
 		},
