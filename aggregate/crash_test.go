@@ -194,7 +194,7 @@ func TestFolderKilledAtEveryStep(t *testing.T) {
 		w.dead(10)
 	}
 	steps := runFolder(t, w.dir, 0)
-	require.Equal(t, []string{"locked", "swept", "scanned", "staged", "committed", "synced", "removing", "removing", "removing", "removed"}, steps)
+	require.Equal(t, []string{"opened", "locked", "swept", "scanned", "staged", "committed", "synced", "removing", "removing", "removing", "removed"}, steps)
 	for step := range steps {
 		t.Run(fmt.Sprintf("%d-%s", step+1, steps[step]), func(t *testing.T) {
 			w := newTraffic(t)
@@ -269,7 +269,7 @@ func TestWiperKilledAtEveryStep(t *testing.T) {
 		return w
 	}
 	steps := runRole(t, "wiper", build(t).dir, 0)
-	require.Equal(t, []string{"locked", "staged", "committed", "synced", "removing", "removing", "removed"}, steps)
+	require.Equal(t, []string{"opened", "locked", "staged", "committed", "synced", "removing", "removing", "removed"}, steps)
 	for step := range steps {
 		t.Run(fmt.Sprintf("%d-%s", step+1, steps[step]), func(t *testing.T) {
 			w := build(t)
@@ -277,7 +277,7 @@ func TestWiperKilledAtEveryStep(t *testing.T) {
 			require.EqualValues(t, 1111, gather(t, warm)["c_total"])
 			runRole(t, "wiper", w.dir, step+1)
 			want := 1111
-			if step >= 2 { // committed
+			if step >= 3 { // committed
 				want = 1
 			}
 			require.EqualValues(t, want, gather(t, warm)["c_total"])

@@ -19,6 +19,7 @@ func lockDir(path string) (d *mmapstore.Dir, unlock func() error, err error) {
 		if d, err = mmapstore.OpenDir(path); err != nil {
 			return nil, nil, err
 		}
+		failpoint("opened")
 		l := flock.New(dirLockPath(path), flock.SetFlag(dirLockFlag))
 		ok, err := l.TryLock()
 		switch {

@@ -302,3 +302,28 @@ func TestTouchKeepsCleanersAway(t *testing.T) {
 	require.NoError(t, err)
 	require.Less(t, time.Since(info.ModTime()), time.Hour)
 }
+
+// TestDirectoryReplacedWhileItIsLocked: the lock that a folder holds must be
+// that of the directory in which it works.
+func TestDirectoryReplacedWhileItIsLocked(t *testing.T) {
+	parent, elsewhere := t.TempDir(), t.TempDir()
+	dir, away := filepath.Join(parent, "dir"), filepath.Join(parent, "away")
+	fill := func() string {
+		require.NoError(t, os.Mkdir(dir, 0o700))
+		p := newProcess(t, elsewhere, "dead", 1)
+		p.count(counter("c"), 1)
+		return filepath.Base(die(t, p.Store, dir))
+	}
+	before := fill()
+	var after string
+	defer func() { failpoint = func(string) {} }()
+	failpoint = func(step string) {
+		if step == "opened" && after == "" {
+			require.NoError(t, os.Rename(dir, away))
+			after = fill()
+		}
+	}
+	require.Equal(t, []string{after}, fold(t, dir).Folded)
+	require.Equal(t, []string{before}, names(t, away), "nobody holds the lock of that one")
+	require.Equal(t, []string{mmapstore.ArchiveName}, names(t, dir))
+}
