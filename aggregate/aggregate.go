@@ -55,6 +55,7 @@ type Aggregator struct {
 	closed   bool
 	files    []*file   // by name
 	archive  *archived // never nil
+	listed   time.Time // before the directory was, by the system's clock
 	damage   error     // why the archive cannot be read; archive is then the last good one
 	table    table
 }
@@ -100,7 +101,7 @@ func (a *Aggregator) Gather(ctx context.Context) ([]*metric.Family, error) {
 		return nil, err
 	}
 	defer unlock()
-	a.table.plan(a.files, a.archive)
+	a.table.plan(a.files, a.archive, a.listed.UnixNano())
 	a.table.merge(a.files, a.opts.Now().UnixNano())
 	families := a.table.families()
 	if !a.opts.NoSelfMetrics {
@@ -145,6 +146,7 @@ func (a *Aggregator) refresh() error {
 	if a.closed {
 		return ErrClosed
 	}
+	a.listed = time.Now()
 	if a.dir != "" {
 		if err := a.list(); err != nil {
 			return fmt.Errorf("aggregate: %w", err)

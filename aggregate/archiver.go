@@ -131,10 +131,8 @@ func (f *archiveFamily) at(labels metric.Labels, p *archiveProcess) *archiveSeri
 
 // add adds all that a dead process has left, or nothing.
 func (a *archiver) add(f *file, now time.Time) error {
-	for _, schema := range f.families {
-		if old := a.lookup(schema); old != nil && len(union(old.bounds, schema.Bounds)) > metric.MaxBounds {
-			return fmt.Errorf("%w: the histogram %s would have more than %d bucket bounds", ErrNotUnderstood, schema.Name, metric.MaxBounds)
-		}
+	if err := a.accepts(f.families); err != nil {
+		return err
 	}
 	for i, n := range f.counters {
 		a.counts[i] += n
@@ -164,6 +162,28 @@ func (a *archiver) add(f *file, now time.Time) error {
 		values = values[len(words):]
 		if cumulative(s.Family) {
 			a.addSeries(s, nil, words, from)
+		}
+	}
+	return nil
+}
+
+// accepts returns why the archive cannot take these definitions: what it would
+// not understand again, or what would grow beyond what a definition may be.
+func (a *archiver) accepts(families []*metric.Schema) error {
+	bounds := map[string][]float64{}
+	for _, s := range families {
+		switch s.Type {
+		case metric.Counter, metric.Gauge, metric.Summary, metric.Info, metric.StateSet:
+		case metric.Histogram:
+			if old := a.lookup(s); old != nil {
+				bounds[s.Name] = union(bounds[s.Name], old.bounds)
+			}
+			bounds[s.Name] = union(bounds[s.Name], s.Bounds)
+			if len(bounds[s.Name]) > metric.MaxBounds {
+				return fmt.Errorf("%w: the histogram %s would have more than %d bucket bounds", ErrNotUnderstood, s.Name, metric.MaxBounds)
+			}
+		default:
+			return fmt.Errorf("%w: %s is a %s", ErrNotUnderstood, s.Name, s.Type)
 		}
 	}
 	return nil

@@ -178,6 +178,9 @@ func TestBadFilesLeaveTheRest(t *testing.T) {
 // TestFileCutWhileItIsRead shortens a living process's file beside two readers:
 // they survive it, and no value falls.
 func TestFileCutWhileItIsRead(t *testing.T) {
+	if raceEnabled {
+		t.Skip("a fault within the race detector's own code, which reads for us, cannot be recovered from")
+	}
 	const many = 20_000 // some blocks of words
 	dir := t.TempDir()
 	newProcess(t, dir, "steady", 1).count(counter("c"), 1)

@@ -59,10 +59,11 @@ type file struct {
 	header mmapstore.Header
 	known  bool // it was opened once: header is its header
 
-	live   bool // its process holds the lock, and has neither closed nor been marked
-	dead   bool // its lock is free: nothing in it changes any more
-	closed bool
-	marked bool
+	live    bool // its process holds the lock, and has neither closed nor been marked
+	dead    bool // its lock is free: nothing in it changes any more
+	closed  bool
+	marked  bool
+	settled bool // the last read took values that belong together
 
 	// What the last good read took: values hold the words of all series, one
 	// behind the other.
@@ -140,12 +141,15 @@ func (f *file) read() error {
 	if err != nil {
 		return fmt.Errorf("%s: ask lock: %w", f.reader.Path(), err)
 	}
-	settled := false
-	for i := 0; i < maxReads && err == nil && !settled; i++ {
-		settled, err = f.readOnce()
+	f.settled = false
+	for i := 0; i < maxReads && err == nil && !f.settled; i++ {
+		f.settled, err = f.readOnce()
 	}
 	if isTransient(err) {
 		return err
+	}
+	if err == nil && !f.settled && f.families == nil {
+		return fmt.Errorf("%s: its process removes series faster than they can be read", f.name)
 	}
 	f.err = err
 	f.live = held && !f.closed && !f.marked

@@ -327,3 +327,76 @@ func TestDirectoryReplacedWhileItIsLocked(t *testing.T) {
 	require.Equal(t, []string{before}, names(t, away), "nobody holds the lock of that one")
 	require.Equal(t, []string{mmapstore.ArchiveName}, names(t, dir))
 }
+
+// TestFoldTakesOnlyWhatReadersTake: of every definition that a file may hold,
+// the archive takes what the next reader understands.
+func TestFoldTakesOnlyWhatReadersTake(t *testing.T) {
+	dir, elsewhere := t.TempDir(), t.TempDir()
+	a := openDir(t, dir, Options{})
+	for kind := metric.Type(0); kind.Valid(); kind++ {
+		for mode := metric.Mode(0); mode.Valid(); mode++ {
+			schema := &metric.Schema{Name: fmt.Sprintf("m_%d_%d", kind, mode), Help: "H.", Type: kind, Mode: mode}
+			switch kind {
+			case metric.Histogram:
+				schema.Bounds = []float64{1}
+			case metric.StateSet:
+				schema.States = []string{"a"}
+			}
+			if mmapstore.CheckFits(schema) != nil {
+				continue
+			}
+			p := newProcess(t, elsewhere, "a", 1)
+			p.add(schema)
+			die(t, p.Store, dir)
+		}
+	}
+	r := fold(t, dir)
+	require.NotEmpty(t, r.Folded)
+	for _, left := range r.Left {
+		require.ErrorIs(t, left.Reason, ErrNotUnderstood)
+	}
+	gather(t, a)
+	require.Empty(t, fold(t, dir).Folded)
+}
+
+// TestOneFileDoesNotBlockFolding: one whose bounds are too many stays alone.
+func TestOneFileDoesNotBlockFolding(t *testing.T) {
+	dir, elsewhere := t.TempDir(), t.TempDir()
+	wide := newProcess(t, elsewhere, "wide", 1)
+	for n := range 2 {
+		schema := histogram("h")
+		schema.Const = metric.MakeLabels("n", strconv.Itoa(n))
+		for i := range 1000 {
+			schema.Bounds = append(schema.Bounds, float64(2*i+n))
+		}
+		wide.add(schema)
+	}
+	path := die(t, wide.Store, dir)
+	p := newProcess(t, elsewhere, "a", 2)
+	p.count(counter("c"), 3)
+	die(t, p.Store, dir)
+	r := fold(t, dir)
+	require.Len(t, r.Folded, 1)
+	require.Equal(t, filepath.Base(path), r.Left[0].Name)
+	require.ErrorIs(t, r.Left[0].Reason, ErrNotUnderstood)
+}
+
+// TestDamagedArchiveBesideLeftovers: a file that was folded and could not be
+// removed is not counted again when the archive cannot be read any more.
+func TestDamagedArchiveBesideLeftovers(t *testing.T) {
+	dir, elsewhere := t.TempDir(), t.TempDir()
+	p := newProcess(t, elsewhere, "a", 1)
+	p.count(counter("c"), 10)
+	die(t, p.Store, dir)
+	fold(t, dir)
+	die(t, p.Store, dir)
+	a := openDir(t, dir, Options{})
+	require.EqualValues(t, 10, gather(t, a)["c_total"])
+	archive := filepath.Join(dir, mmapstore.ArchiveName)
+	b, err := os.ReadFile(archive)
+	require.NoError(t, err)
+	b[20] ^= 1
+	require.NoError(t, os.WriteFile(archive, b, 0o600))
+	require.EqualValues(t, 10, gather(t, a)["c_total"])
+	require.EqualValues(t, 1, gather(t, a)[`multiprom_files{state="corrupt"}`])
+}

@@ -49,7 +49,7 @@ func FuzzMerge(f *testing.F) {
 		var view table
 		view.init("pid")
 		check := func() {
-			view.plan(files, arc)
+			view.plan(files, arc, math.MaxInt64)
 			view.merge(files, math.MaxInt64)
 			require.Equal(t, reference(all), flatten(view.families()))
 		}

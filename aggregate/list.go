@@ -35,6 +35,7 @@ func (a *Aggregator) list() error {
 	}
 	if err == nil && damage != nil {
 		err = a.canDoWithout(files, damage)
+		files = unfolded(files, arc)
 	}
 	if err != nil {
 		closeOthers(listed, a.files)
@@ -112,7 +113,7 @@ func settle(d *mmapstore.Dir, opts mmapstore.ReadOptions, files []*file, arc *ar
 		if damage != nil {
 			return files, arc, damage, nil
 		}
-		files = slices.DeleteFunc(slices.Clone(files), func(f *file) bool { return f.known && f.python == nil && arc.HasConsumed(f.header.Incarnation) })
+		files = unfolded(files, arc)
 		if arc.ArchiveVersion == before {
 			return files, arc, nil, nil
 		}
@@ -122,6 +123,13 @@ func settle(d *mmapstore.Dir, opts mmapstore.ReadOptions, files []*file, arc *ar
 		}
 		files = rest
 	}
+}
+
+// unfolded returns the files whose processes are not in the archive.
+func unfolded(files []*file, arc *archived) []*file {
+	return slices.DeleteFunc(slices.Clone(files), func(f *file) bool {
+		return f.known && f.python == nil && arc.HasConsumed(f.header.Incarnation)
+	})
 }
 
 // loadArchive reads the archive unless old is it.

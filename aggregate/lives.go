@@ -24,6 +24,16 @@ type interval struct{ created, removed int64 }
 
 func newLives() *lives { return &lives{living: math.MaxInt64} }
 
+// add notes a removal. One behind the listing of the directory is none yet: a
+// process that is not in the list may have made the series before it.
+func (l *lives) add(created, removed, listed int64) {
+	if removed >= listed {
+		l.living = min(l.living, created)
+		return
+	}
+	l.removed = append(l.removed, interval{created, removed})
+}
+
 // always is the since of a series whose every part counts.
 const always = math.MinInt64
 
@@ -64,7 +74,7 @@ func cumulative(s *metric.Schema) bool {
 
 // endLives decides for every series that somebody has removed which of its
 // parts count.
-func (t *table) endLives(files []*file) {
+func (t *table) endLives(files []*file, listed int64) {
 	for _, s := range t.ended {
 		s.lives, s.since = nil, always
 	}
@@ -79,7 +89,7 @@ func (t *table) endLives(files []*file) {
 				st.slot.lives = newLives()
 				t.ended = append(t.ended, st.slot)
 			}
-			st.slot.lives.removed = append(st.slot.lives.removed, interval{st.created, st.removed})
+			st.slot.lives.add(st.created, st.removed, listed)
 		}
 	}
 	if len(t.ended) == 0 {

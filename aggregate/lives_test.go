@@ -157,3 +157,69 @@ func TestRemovedGaugesCountNoMore(t *testing.T) {
 	}
 	require.Equal(t, map[string]float64{"g_sum": 5, `g_all{pid="b"}`: 5}, gather(t, a))
 }
+
+// TestRemovalDoesNotWaitForTheThreshold: the evidence that a life is over does
+// not stay for ever, so that the parts of the few who are dead go at once.
+func TestRemovalDoesNotWaitForTheThreshold(t *testing.T) {
+	dir, elsewhere := t.TempDir(), t.TempDir()
+	now := time.Unix(1000, 0)
+	dead := startAt(t, elsewhere, &now)
+	dead.series(100)
+	die(t, dead.Store, dir)
+	now = now.Add(time.Second)
+	live := startAt(t, dir, &now)
+	series := live.series(1)
+	now = now.Add(time.Second)
+	series.Remove()
+	r, err := Fold(t.Context(), dir, FoldOptions{Threshold: 8})
+	require.NoError(t, err)
+	require.Len(t, r.Folded, 1)
+	require.Equal(t, 0, r.Series)
+}
+
+// TestRemovalBehindTheListing: a worker that was not listed may have made the
+// series before the other removed it.
+func TestRemovalBehindTheListing(t *testing.T) {
+	dir, elsewhere := t.TempDir(), t.TempDir()
+	now := time.Unix(1000, 0)
+	dead := startAt(t, elsewhere, &now)
+	dead.series(100)
+	die(t, dead.Store, dir)
+	fold(t, dir)
+	first := startAt(t, dir, &now)
+	ofFirst := first.series(6)
+	var once bool
+	_, err := Fold(t.Context(), dir, FoldOptions{Progress: func(done, total int) {
+		if done == total && !once {
+			once = true
+			now = time.Now()
+			startAt(t, dir, &now).series(1)
+			now = time.Now()
+			ofFirst.Remove()
+		}
+	}})
+	require.NoError(t, err)
+	require.EqualValues(t, 107, gather(t, openDir(t, dir, Options{}))[`c_total{l="x"}`])
+}
+
+// TestFilesThatAreLeftAreEvidence: what may live keeps a series alive, and what
+// cannot be folded still tells that one was removed.
+func TestFilesThatAreLeftAreEvidence(t *testing.T) {
+	dir, elsewhere := t.TempDir(), t.TempDir()
+	now := time.Unix(1000, 0)
+	dead := startAt(t, elsewhere, &now)
+	dead.series(100)
+	die(t, dead.Store, dir)
+	fold(t, dir)
+	unsure := startAt(t, elsewhere, &now)
+	unsure.series(10)
+	setLiveness(t, die(t, unsure.Store, dir), mmapstore.LivenessNone)
+	live := startAt(t, dir, &now)
+	series := live.series(1)
+	now = now.Add(time.Second)
+	series.Remove()
+	a := openDir(t, dir, Options{})
+	require.EqualValues(t, 111, gather(t, a)[`c_total{l="x"}`])
+	fold(t, dir)
+	require.EqualValues(t, 111, gather(t, a)[`c_total{l="x"}`])
+}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"time"
 
 	"github.com/multiprom/multiprom/mmapstore"
@@ -24,6 +25,8 @@ type pass struct {
 	old    *mmapstore.Archive
 	sum    *archiver // what becomes the new archive
 	living []*file   // open
+	others []*file   // open, without liveness: they may live
+	listed time.Time // before the directory was
 	dead   []candidate
 	stay   []mmapstore.Incarnation // folded before, and still there
 	folded []mmapstore.Incarnation // whose values are in sum, or discarded
@@ -60,7 +63,7 @@ func newPass(dir string, opts FoldOptions) (*pass, error) {
 }
 
 func (p *pass) close() error {
-	for _, f := range p.living {
+	for _, f := range slices.Concat(p.living, p.others) {
 		f.close()
 	}
 	return errors.Join(p.dir.Close(), p.unlock())
@@ -105,6 +108,7 @@ func (p *pass) fold(ctx context.Context) (err error) {
 // scan looks at every file. An error of the system ends it before anything is
 // changed; one of a file leaves that file alone.
 func (p *pass) scan(ctx context.Context) error {
+	p.listed = time.Now() // of the system, as the workers'
 	entries, err := p.dir.Entries()
 	if err != nil {
 		return err
@@ -130,10 +134,15 @@ func (p *pass) scan(ctx context.Context) error {
 		}
 		p.opts.Progress(i+1, len(entries))
 	}
-	if len(p.dead) < p.opts.Threshold {
+	if err := p.lookAtRemovals(); err != nil {
+		return err
+	}
+	// Where a series was removed, the dead may have parts of a life that is
+	// over, and nobody knows how long the evidence stays.
+	if len(p.dead) < p.opts.Threshold && len(p.ended) == 0 {
 		p.dead = nil // another time
 	}
-	return p.lookAtRemovals()
+	return nil
 }
 
 // look sorts a file into the living, the dead, and those that were folded
@@ -153,16 +162,18 @@ func (p *pass) look(e mmapstore.Entry) error {
 		p.living = append(p.living, f)
 		return nil
 	}
+	p.noteRemovals(f)
+	if !f.dead && !(p.opts.Marked && (f.marked || f.closed)) {
+		p.others = append(p.others, f)
+		return ErrNoLiveness
+	}
 	defer f.close()
 	switch {
-	case !f.dead && !(p.opts.Marked && (f.marked || f.closed)):
-		return ErrNoLiveness
 	case f.damaged > 0:
 		return fmt.Errorf("%w: %d damaged records", ErrNotUnderstood, f.damaged)
 	case f.unknown > 0:
 		return fmt.Errorf("%w: %d records of unknown kinds", ErrNotUnderstood, f.unknown)
 	}
-	p.noteRemovals(f)
 	c := candidate{name: e.Name, inc: e.Incarnation}
 	if len(p.dead) < maxHeld {
 		c.file = f
@@ -199,15 +210,16 @@ func (p *pass) noteRemovals(f *file) {
 		if p.ended[key] == nil {
 			p.ended[key] = newLives()
 		}
-		p.ended[key].removed = append(p.ended[key].removed, interval{s.Created.UnixNano(), s.Removed.UnixNano()})
+		p.ended[key].add(s.Created.UnixNano(), s.Removed.UnixNano(), p.listed.UnixNano())
 	}
 }
 
 // lookAtRemovals finds out which series are removed, and which of them a living
 // process still has. Where nobody has ever removed one it reads no value.
 func (p *pass) lookAtRemovals() error {
-	for _, f := range p.living {
-		if !f.everRemoved() {
+	mayLive := slices.Concat(p.living, p.others)
+	for _, f := range mayLive {
+		if slices.Contains(p.others, f) || !f.everRemoved() {
 			continue
 		}
 		if err := f.read(); err != nil {
@@ -218,12 +230,14 @@ func (p *pass) lookAtRemovals() error {
 	if len(p.ended) == 0 {
 		return nil
 	}
-	for _, f := range p.living {
+	for _, f := range mayLive {
 		if err := f.read(); err != nil {
 			return err
 		}
-		if f.err != nil {
-			clear(p.ended) // it may have any series
+		if f.err != nil || !f.settled {
+			// It may have any series: nothing is folded, and nothing ends.
+			clear(p.ended)
+			p.dead = nil
 			return nil
 		}
 		for i := range f.series {
@@ -246,11 +260,14 @@ func (p *pass) add(ctx context.Context) (err error) {
 			return err
 		}
 		if c.file == nil {
-			if c.file, err = p.open(c.name); err != nil {
+			if c.file, err = p.open(c.name); isTransient(err) {
 				return err
 			}
 		}
-		if err := p.sum.add(c.file, p.opts.Now()); err != nil {
+		if err == nil {
+			err = errors.Join(p.sum.add(c.file, p.opts.Now()), c.file.close())
+		}
+		if err != nil {
 			p.leave(c.name, err)
 			continue
 		}
@@ -271,6 +288,9 @@ func (p *pass) write(a *mmapstore.Archive) error {
 		rand.Read(a.ID[:]) // never fails, see its documentation
 	}
 	a.Consume(p.stay, p.folded)
+	if _, err := newArchived(a); err != nil {
+		return err // what no reader would take must not take the old one's place
+	}
 	if err := p.dir.StageArchive(a, p.read); err != nil {
 		return err
 	}

@@ -86,7 +86,8 @@ func compatible(a, b *metric.Schema) bool {
 }
 
 // plan brings the table up to date with what the files and the archive hold now.
-func (t *table) plan(files []*file, arc *archived) {
+// listed is when the directory was listed, in nanoseconds since 1970.
+func (t *table) plan(files []*file, arc *archived, listed int64) {
 	nameProcesses(files, arc)
 	if top := topology(files, arc); top != t.topology {
 		t.topology = top
@@ -106,7 +107,7 @@ func (t *table) plan(files []*file, arc *archived) {
 		t.forgetArchive()
 		t.placeArchive(arc)
 	}
-	t.endLives(files)
+	t.endLives(files, listed)
 	for _, fam := range t.byName {
 		for key, s := range fam.series {
 			if s.refs == 0 {
