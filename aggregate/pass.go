@@ -259,13 +259,15 @@ func (p *pass) add(ctx context.Context) (err error) {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if c.file == nil {
-			if c.file, err = p.open(c.name); isTransient(err) {
-				return err
-			}
+		f, err := c.file, error(nil)
+		if f == nil {
+			f, err = p.open(c.name)
 		}
 		if err == nil {
-			err = errors.Join(p.sum.add(c.file, p.opts.Now()), c.file.close())
+			err = errors.Join(p.sum.add(f, p.opts.Now()), f.close())
+		}
+		if isTransient(err) {
+			return err
 		}
 		if err != nil {
 			p.leave(c.name, err)
