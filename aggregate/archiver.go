@@ -141,8 +141,11 @@ func (a *archiver) add(f *file, now time.Time) error {
 	for _, schema := range f.families {
 		a.family(definition{schema: schema, first: created, newest: created, bounds: schema.Bounds})
 	}
-	process := a.process(&f.header, now)
-	from := source{created: created, now: max(now.UnixNano(), a.latest)}
+	var process *archiveProcess
+	if f.python == nil || f.ownGauges() {
+		process = a.process(f, now)
+	}
+	from := source{created: created, now: max(now.UnixNano(), a.latest), python: f.python != nil}
 	values := f.values
 	for i := range f.series {
 		s := &f.series[i]
@@ -224,9 +227,10 @@ func (a *archiver) addSeries(s *mmapstore.SeriesInfo, p *archiveProcess, words [
 
 // process registers a process under its label. It returns nil where a newer
 // one has it; an older one loses its series.
-func (a *archiver) process(h *mmapstore.Header, now time.Time) *archiveProcess {
+func (a *archiver) process(f *file, now time.Time) *archiveProcess {
+	h := &f.header
 	p := &archiveProcess{ArchivedProcess: mmapstore.ArchivedProcess{
-		Label: h.Label, Incarnation: h.Incarnation, Created: h.Created.UnixNano(), Folded: now.UnixNano(),
+		Label: h.Label, Incarnation: h.Incarnation, Created: f.age(), Folded: now.UnixNano(),
 	}}
 	if old := a.processes[h.Label]; old != nil {
 		if old.compare(p) > 0 {

@@ -23,6 +23,11 @@ type FoldOptions struct {
 	// vouches that a process that was marked is gone, and that nobody else
 	// folds the directory from another machine: else updates are lost.
 	Marked bool
+	// Python folds the files of client_python too, once they were set aside by
+	// supervisor.MarkProcessDead or no process has them open for writing. Where
+	// the system does not tell (mmapstore.ErrNoLease), only the mark counts.
+	// client_python's own collector does not see what was folded.
+	Python bool
 	// DryRun finds out what would be folded and changes nothing.
 	DryRun bool
 	// Progress is told after each file how many of all were looked at.
@@ -54,13 +59,14 @@ func (o FoldOptions) withDefaults() FoldOptions {
 
 // FoldResult is what Fold did, or with DryRun would have done.
 type FoldResult struct {
-	Folded  []string // files whose values are in the archive now
-	Removed []string // files that a killed process or folder had left behind
-	Living  int      // processes that live, as far as one can tell
-	Left    []LeftFile
-	Series  int           // in the archive
-	Bytes   int64         // of the archive
-	Took    time.Duration // until the new archive was in place
+	Folded    []string // files whose values are in the archive now
+	Processes int      // whose files those are
+	Removed   []string // files that a killed process or folder had left behind
+	Living    int      // processes that live, as far as one can tell
+	Left      []LeftFile
+	Series    int           // in the archive
+	Bytes     int64         // of the archive
+	Took      time.Duration // until the new archive was in place
 }
 
 // LeftFile is a file that was not folded although no process holds its lock,

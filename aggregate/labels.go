@@ -18,19 +18,27 @@ type claimant struct {
 
 // nameProcesses gives every file the value of its process label, unique among
 // living processes: the eldest keeps the plain label, others get a suffix from
-// their incarnation. Among dead processes the newest has the label, unless a
-// living one has it; the others are not shown.
+// their incarnation, and those beside a process of client_python too, whose id
+// its files say. Among dead processes the newest has the label, unless a living
+// one has it; the others are not shown.
 func nameProcesses(files []*file, arc *archived) {
 	byLabel := map[string][]claimant{}
+	python := map[string]bool{} // ids of living processes of client_python, which have several files
 	for _, f := range files {
-		if f.python != nil {
-			continue // several files are of one process: their names tell which
-		}
 		f.label = ""
-		if f.known {
-			h := &f.header
-			byLabel[h.Label] = append(byLabel[h.Label], claimant{file: f, live: f.live, created: h.Created.UnixNano(), inc: h.Incarnation})
+		h := &f.header
+		if !f.known {
+			continue
 		}
+		c := claimant{file: f, live: f.live, created: f.age(), inc: h.Incarnation}
+		switch {
+		case f.python != nil && f.live:
+			f.label, python[h.Label] = h.Label, true
+			continue
+		case f.python != nil && !f.ownGauges():
+			continue // it says nothing of a single process
+		}
+		byLabel[h.Label] = append(byLabel[h.Label], c)
 	}
 	for i, p := range arc.Processes {
 		arc.shown[i] = false
@@ -38,7 +46,7 @@ func nameProcesses(files []*file, arc *archived) {
 	}
 	for label, cs := range byLabel {
 		slices.SortFunc(cs, claimant.compare)
-		taken := false
+		taken := python[label]
 		for _, c := range cs {
 			switch {
 			case !c.live:
@@ -61,4 +69,13 @@ func nameProcesses(files []*file, arc *archived) {
 // compare orders processes by age, the eldest first.
 func (c claimant) compare(o claimant) int {
 	return cmp.Or(cmp.Compare(c.created, o.created), c.inc.Compare(o.inc))
+}
+
+// age returns when the process opened its file, in nanoseconds since 1970. Of
+// client_python's it is known only when the file was made or has grown.
+func (f *file) age() int64 {
+	if f.python != nil {
+		return f.python.Changed().UnixNano()
+	}
+	return f.header.Created.UnixNano()
 }

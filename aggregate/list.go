@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+	"strings"
 
 	"github.com/multiprom/multiprom/mmapstore"
 )
@@ -23,30 +24,46 @@ func (a *Aggregator) list() error {
 	if err != nil {
 		return err
 	}
-	before, damage := d.ArchiveVersion(opts)
-	listed, err := a.open(d, opts)
-	if err != nil {
-		closeOthers(listed, a.files)
-		return err
-	}
-	files, arc := listed, a.archive
-	if damage == nil {
-		files, arc, damage, err = settle(d, opts, files, arc, before)
-	}
+	o := newOpener(d, opts, a.files)
+	files, arc, damage, err := a.look(o)
 	if err == nil && damage != nil {
 		err = a.canDoWithout(files, damage)
 		files = unfolded(files, arc)
 	}
 	if err != nil {
-		closeOthers(listed, a.files)
+		closeOthers(o.opened, a.files)
 		return err
 	}
 	for _, f := range closeOthers(a.files, files) {
 		a.table.forget(f)
 	}
-	closeOthers(listed, files)
+	closeOthers(o.opened, files)
 	a.files, a.archive, a.damage = files, arc, damage
 	return nil
+}
+
+// maxLooks bounds how often the directory is listed again because it changed
+// meanwhile.
+const maxLooks = 16
+
+// look lists the directory, opens its files and reads the archive that belongs
+// to them. damage says why the archive cannot be read; it is then the old one.
+func (a *Aggregator) look(o *opener) (files []*file, arc *archived, damage, err error) {
+	arc = a.archive
+	for range maxLooks {
+		before, bad := o.dir.ArchiveVersion(o.opts)
+		if files, err = o.files(a.finished == 0); err != nil || bad != nil {
+			return files, arc, bad, err
+		}
+		listed := files
+		files, arc, damage, err = settle(o.dir, o.opts, files, arc, before)
+		// Files of client_python have no incarnation before they are set aside:
+		// what has become of one that was listed, only a new list tells.
+		if err != nil || damage != nil || arc.ArchiveVersion == before || !slices.ContainsFunc(listed, isPythonFile) {
+			return files, arc, damage, err
+		}
+	}
+	return nil, nil, nil, errors.New("the directory is folded faster than it can be read")
 }
 
 // closeOthers closes the files that are not among those to keep, and returns
@@ -70,38 +87,92 @@ func readOptions(d *mmapstore.Dir, trust []int, maxBytes int64) (mmapstore.ReadO
 	return mmapstore.ReadOptions{Trusted: trusted, MaxBytes: maxBytes}, err
 }
 
-// open lists the directory and opens what is not open yet. Beside an error it
-// returns what it opened before.
-func (a *Aggregator) open(d *mmapstore.Dir, opts mmapstore.ReadOptions) ([]*file, error) {
-	entries, err := d.Entries()
-	if err != nil {
-		return nil, err
+// opener opens the files of a directory that are not open yet.
+type opener struct {
+	dir    *mmapstore.Dir
+	opts   mmapstore.ReadOptions
+	known  map[string]*file   // by name
+	python map[string][]*file // of client_python, by the names that its processes know
+	opened []*file            // all that it has opened
+}
+
+func newOpener(d *mmapstore.Dir, opts mmapstore.ReadOptions, open []*file) *opener {
+	o := &opener{dir: d, opts: opts, known: make(map[string]*file, len(open)), python: map[string][]*file{}}
+	for _, f := range open {
+		o.learn(f)
 	}
-	known := make(map[string]*file, len(a.files))
-	for _, f := range a.files {
-		known[f.name] = f
+	return o
+}
+
+func (o *opener) learn(f *file) {
+	o.known[f.name] = f
+	if f.python != nil {
+		original := pythonOriginal(f.name)
+		o.python[original] = append(o.python[original], f)
 	}
-	files := make([]*file, 0, len(entries))
-	for _, e := range entries {
-		f, err := known[e.Name], error(nil)
-		switch {
-		case isPython(e):
-			f, err = openPython(d, e, f, opts)
-		case e.Kind != mmapstore.KindNative:
-			continue
-		case f == nil || !f.known:
-			// A file that could not be read is tried again: it may have been mended.
-			f, err = openFile(d, e.Name, opts)
-		}
-		if errors.Is(err, fs.ErrNotExist) {
-			continue // vanished since it was listed
-		}
+}
+
+// files lists the directory and opens what is there. Beside an error it returns
+// what it opened before it.
+//
+// A file of client_python may be renamed meanwhile, and then be missing from the
+// list under both names. So the directory is listed until nothing new turns up:
+// whatever was renamed during one listing is in the next. first says that no file
+// is known yet, so that not even one may be in the list.
+func (o *opener) files(first bool) (files []*file, err error) {
+	seen := map[string]bool{} // names of client_python's files
+	held := map[*file]bool{}
+	for look := range maxLooks {
+		entries, err := o.dir.Entries()
 		if err != nil {
 			return files, err
 		}
-		files = append(files, f)
+		again := look == 0 && (first || len(o.python) > 0)
+		for _, e := range entries {
+			switch {
+			case isPython(e) && !seen[e.Name]:
+				seen[e.Name], again = true, true
+			case isPython(e), look > 0:
+				continue
+			}
+			f, err := o.open(e)
+			if err != nil {
+				return files, err
+			}
+			if f != nil && !held[f] {
+				held[f] = true
+				files = append(files, f)
+			}
+		}
+		if !again {
+			break
+		}
 	}
+	slices.SortFunc(files, func(f, g *file) int { return strings.Compare(f.name, g.name) })
 	return files, nil
+}
+
+// open opens what is not open yet. It returns nil for a file that has vanished
+// since it was listed, or is none of a process.
+func (o *opener) open(e mmapstore.Entry) (f *file, err error) {
+	switch {
+	case isPython(e):
+		f, err = o.openPython(e)
+	case e.Kind != mmapstore.KindNative:
+		return nil, nil
+	default:
+		// A file that could not be read is tried again: it may have been mended.
+		if f = o.known[e.Name]; f == nil || !f.known {
+			if f, err = openFile(o.dir, e.Name, o.opts); err == nil {
+				o.opened = append(o.opened, f)
+				o.learn(f)
+			}
+		}
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return f, err
 }
 
 // settle reads the archive, and leaves out the files of the processes in it.
@@ -128,7 +199,7 @@ func settle(d *mmapstore.Dir, opts mmapstore.ReadOptions, files []*file, arc *ar
 // unfolded returns the files whose processes are not in the archive.
 func unfolded(files []*file, arc *archived) []*file {
 	return slices.DeleteFunc(slices.Clone(files), func(f *file) bool {
-		return f.known && f.python == nil && arc.HasConsumed(f.header.Incarnation)
+		return f.known && arc.HasConsumed(f.header.Incarnation)
 	})
 }
 

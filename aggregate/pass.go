@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/multiprom/multiprom/mmapstore"
-	"github.com/multiprom/multiprom/mmapstore/pyfile"
 )
 
 // pass is one run of Fold or Wipe over a directory, whose lock it holds.
@@ -26,21 +25,22 @@ type pass struct {
 	sum    *archiver // what becomes the new archive
 	living []*file   // open
 	others []*file   // open, without liveness: they may live
+	python pythonPass
 	listed time.Time // before the directory was
 	dead   []candidate
 	stay   []mmapstore.Incarnation // folded before, and still there
 	folded []mmapstore.Incarnation // whose values are in sum, or discarded
 	trash  []string                // what is removed behind the commit
+	spent  []string                // files of folded
 	ended  map[string]*lives       // by seriesKey: what some process has removed
-
-	mappings *pyfile.Mappings // once asked for
 }
 
 // candidate is a dead process's file that can be folded.
 type candidate struct {
-	name string
-	inc  mmapstore.Incarnation
-	file *file // nil: read it again
+	name   string
+	inc    mmapstore.Incarnation
+	file   *file  // nil: read it again
+	python string // the process's id in a file of client_python
 }
 
 // maxHeld bounds how many files' values are held in memory at once.
@@ -50,7 +50,7 @@ const maxHeld = 1024
 var failpoint = func(step string) {}
 
 func newPass(dir string, opts FoldOptions) (*pass, error) {
-	p := &pass{opts: opts.withDefaults(), started: time.Now(), ended: map[string]*lives{}}
+	p := &pass{opts: opts.withDefaults(), started: time.Now(), ended: map[string]*lives{}, python: newPythonPass()}
 	var err error
 	if p.dir, p.unlock, err = lockDir(dir); err != nil {
 		return nil, err
@@ -84,22 +84,26 @@ func (p *pass) fold(ctx context.Context) (err error) {
 		return err
 	}
 	failpoint("scanned")
+	if err := p.setAside(); err != nil {
+		return err
+	}
 	if err := p.add(ctx); err != nil {
 		return err
 	}
-	p.result.Living, p.result.Series, p.result.Bytes = len(p.living), p.sum.size(), p.old.Bytes
+	p.result.Living, p.result.Series, p.result.Bytes = len(p.living)+len(p.python.living), p.sum.size(), p.old.Bytes
 	if p.opts.DryRun {
 		return nil
 	}
-	if len(p.folded) > 0 || p.sum.ended > 0 {
+	if len(p.folded) > 0 || p.sum.ended > 0 || len(p.python.revived) > 0 {
 		a := p.sum.archive(p.opts.Now(), p.opts.KeepDead, p.opts.KeepDeadFor)
 		a.Folds++
-		a.Folded += uint64(len(p.folded))
+		a.Folded += uint64(p.result.Processes)
 		a.FoldTime += time.Since(p.started)
 		if err := p.write(a); err != nil {
 			return err
 		}
 	}
+	p.restore()
 	p.touch()
 	p.removeTrash()
 	return nil
@@ -122,7 +126,7 @@ func (p *pass) scan(ctx context.Context) error {
 			if held, err := p.dir.Locked(e.Name); err == nil && !held {
 				p.trash = append(p.trash, e.Name)
 			}
-		case mmapstore.KindNative:
+		case mmapstore.KindNative, mmapstore.KindPython:
 			err := p.look(e)
 			switch {
 			case errors.Is(err, fs.ErrNotExist):
@@ -153,6 +157,9 @@ func (p *pass) look(e mmapstore.Entry) error {
 		p.stay = append(p.stay, e.Incarnation)
 		p.trash = append(p.trash, e.Name)
 		return nil
+	}
+	if e.Kind == mmapstore.KindPython {
+		return p.lookPython(e)
 	}
 	f, err := p.open(e.Name)
 	if err != nil {
@@ -240,14 +247,19 @@ func (p *pass) lookAtRemovals() error {
 			p.dead = nil
 			return nil
 		}
-		for i := range f.series {
-			s := &f.series[i]
-			if l := p.ended[seriesKey(s.Family, s.Labels())]; l != nil && f.live {
-				l.living = min(l.living, s.Created.UnixNano())
-			}
+		p.noteLiving(f)
+	}
+	return p.eachLivingPython(p.noteLiving)
+}
+
+// noteLiving takes down which of the removed series a living process has.
+func (p *pass) noteLiving(f *file) {
+	for i := range f.series {
+		s := &f.series[i]
+		if l := p.ended[seriesKey(s.Family, s.Labels())]; l != nil && f.live {
+			l.living = min(l.living, s.Created.UnixNano())
 		}
 	}
-	return nil
 }
 
 // add sums up the archive and the dead.
@@ -260,7 +272,10 @@ func (p *pass) add(ctx context.Context) (err error) {
 			return err
 		}
 		f, err := c.file, error(nil)
-		if f == nil {
+		switch {
+		case c.python != "":
+			f, err = p.openPython(c.name)
+		case f == nil:
 			f, err = p.open(c.name)
 		}
 		if err == nil {
@@ -273,10 +288,21 @@ func (p *pass) add(ctx context.Context) (err error) {
 			p.leave(c.name, err)
 			continue
 		}
-		p.folded = append(p.folded, c.inc)
-		p.result.Folded = append(p.result.Folded, c.name)
+		p.discount(c)
 	}
 	return nil
+}
+
+// discount notes that the candidate's values are in the new archive, or are no
+// longer to be counted.
+func (p *pass) discount(c candidate) {
+	p.folded = append(p.folded, c.inc)
+	p.spent = append(p.spent, c.name)
+	p.result.Folded = append(p.result.Folded, pythonOriginal(c.name))
+	if c.python == "" || !p.python.folded[c.python] {
+		p.result.Processes++
+	}
+	p.python.folded[c.python] = true
 }
 
 func (p *pass) leave(name string, reason error) {
@@ -307,7 +333,7 @@ func (p *pass) write(a *mmapstore.Archive) error {
 	}
 	failpoint("synced")
 	p.result.Took = time.Since(p.started)
-	p.trash = append(p.trash, p.result.Folded...)
+	p.trash = append(p.trash, p.spent...)
 	return nil
 }
 
@@ -318,13 +344,16 @@ func (p *pass) touch() {
 	for _, f := range p.living {
 		_ = p.dir.Touch(f.name, now) // another user's file: its owner's business
 	}
+	for _, name := range p.python.open {
+		_ = p.dir.Touch(name, now)
+	}
 }
 
 // removeTrash unlinks what is in the archive or never was anything. What
 // cannot be removed stays listed in the archive.
 func (p *pass) removeTrash() {
-	folded := make(map[string]bool, len(p.result.Folded))
-	for _, name := range p.result.Folded {
+	folded := make(map[string]bool, len(p.spent))
+	for _, name := range p.spent {
 		folded[name] = true
 	}
 	for _, name := range p.trash {

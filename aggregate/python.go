@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/multiprom/multiprom/metric"
 	"github.com/multiprom/multiprom/mmapstore"
 	"github.com/multiprom/multiprom/mmapstore/pyfile"
 )
@@ -17,36 +18,66 @@ func isPython(e mmapstore.Entry) bool {
 	return strings.HasSuffix(e.Name, ".db") && !strings.HasPrefix(e.Name, ".")
 }
 
+// isPythonFile reports whether the file is one of client_python that can be read.
+func isPythonFile(f *file) bool { return f.python != nil }
+
+// pythonOriginal returns the name that a file of client_python has for its
+// process, whether it was set aside or not.
+func pythonOriginal(name string) string {
+	if original, _, ok := mmapstore.SplitDeadName(name); ok {
+		return original
+	}
+	return name
+}
+
 // openPython opens a file of client_python, or goes on with one that is open,
 // and reads the records that are new. It is openFile for such files: they hold
-// no lock, and count as of a living process.
-func openPython(d *mmapstore.Dir, e mmapstore.Entry, f *file, opts mmapstore.ReadOptions) (*file, error) {
-	if f != nil && f.python != nil {
-		info, err := os.Lstat(d.Join(e.Name))
-		if err != nil {
-			return nil, err
-		}
-		if !f.python.Same(info) {
-			f = nil // another file has taken its name
+// no lock, and count as of a living process until they are set aside.
+func (o *opener) openPython(e mmapstore.Entry) (*file, error) {
+	info, err := os.Lstat(o.dir.Join(e.Name))
+	if err != nil {
+		return nil, err
+	}
+	// What has the name of a known file may be another one, and a known file may
+	// have a new name.
+	var f *file
+	for _, known := range o.python[pythonOriginal(e.Name)] {
+		if known.python.Same(info) {
+			f = known
 		}
 	}
-	if f == nil || f.python == nil {
-		r, err := pyfile.Open(d, e.Name, opts)
+	if f == nil {
+		r, err := pyfile.Open(o.dir, e.Name, o.opts)
 		switch {
 		case errors.Is(err, fs.ErrNotExist), isTransient(err):
 			return nil, err
 		case err != nil:
 			return &file{name: e.Name, err: err}, nil
 		}
-		f = &file{name: e.Name, python: r, known: true, live: true, label: r.Name().ID}
-		// How old its process is, nobody knows.
-		f.header = mmapstore.Header{Label: r.Name().ID, Created: time.Unix(0, 0)}
+		f = &file{name: e.Name, python: r}
+		o.opened = append(o.opened, f)
+		o.learn(f)
 	}
-	f.err = f.python.Refresh(d)
+	if err := f.rename(o.dir, e.Name); err != nil {
+		return nil, err
+	}
+	f.err = f.python.Refresh(o.dir)
 	if isTransient(f.err) {
 		return nil, f.err
 	}
 	return f, nil
+}
+
+// rename notes the name that a file of client_python has now.
+func (f *file) rename(d *mmapstore.Dir, name string) error {
+	if err := f.python.Renamed(d, name); err != nil {
+		return err
+	}
+	n := f.python.Name()
+	// How old its process is, nobody knows.
+	f.header = mmapstore.Header{Label: n.ID, Incarnation: n.Incarnation, Created: time.Unix(0, 0)}
+	f.name, f.known, f.live = name, true, !n.Dead
+	return nil
 }
 
 // readPython takes the values. Where the file has become unreadable, those of
@@ -74,4 +105,11 @@ func (f *file) readPython() error {
 		}
 	}
 	return nil
+}
+
+// ownGauges reports whether a file of client_python holds gauges of its process
+// alone that stay in the view when it is dead.
+func (f *file) ownGauges() bool {
+	n := f.python.Name()
+	return n.Type == metric.Gauge && n.Mode == metric.ModeAll
 }

@@ -4,11 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"strings"
 
 	"github.com/multiprom/multiprom/mmapstore"
-	"github.com/multiprom/multiprom/mmapstore/pyfile"
 )
 
 // ErrInUse: living processes have files in the directory. The error is an
@@ -32,8 +30,9 @@ func (e *InUseError) Is(target error) bool { return target == ErrInUse }
 // archive, and returns the names of the files that it removed or emptied. Where
 // a process lives it changes nothing and returns an *InUseError, unless force
 // is set; then it leaves the living ones' files alone and wipes the rest. A file
-// without liveness counts as living until it is marked dead, one of client_python
-// while a process that we can see has it mapped to write it.
+// without liveness counts as living until it is marked dead; one of client_python
+// while a process has it open for writing, and where the system does not tell
+// that (mmapstore.ErrNoLease), until it is marked dead or force is set.
 //
 // It is a fold that keeps no value: readers see all of it or nothing. An empty
 // archive stays. Only regular files under names that the format knows are
@@ -57,7 +56,7 @@ func (p *pass) wipe(force bool) error {
 		return err
 	}
 	for _, e := range entries {
-		if err := p.condemn(e); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := p.condemn(e, force); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 	}
@@ -67,6 +66,12 @@ func (p *pass) wipe(force bool) error {
 			e.Files = append(e.Files, f.name)
 		}
 		return e
+	}
+	if err := p.setAside(); err != nil {
+		return err
+	}
+	for _, c := range p.dead {
+		p.discount(c)
 	}
 	if err := p.dir.RemoveStaged(); err != nil {
 		return err
@@ -78,7 +83,7 @@ func (p *pass) wipe(force bool) error {
 	if old, err := p.dir.ReadArchive(p.read); err == nil {
 		p.old, empty = old, len(old.Families) == 0
 	}
-	if len(p.folded) > 0 || !empty {
+	if len(p.folded)+len(p.python.revived) > 0 || !empty {
 		if err := p.write(&mmapstore.Archive{Epoch: p.old.Epoch + 1}); err != nil {
 			return err
 		}
@@ -86,6 +91,7 @@ func (p *pass) wipe(force bool) error {
 	if !empty {
 		p.result.Removed = append(p.result.Removed, mmapstore.ArchiveName)
 	}
+	p.restore()
 	p.removeTrash()
 	for _, left := range p.result.Left {
 		err = errors.Join(err, left.Reason)
@@ -94,9 +100,12 @@ func (p *pass) wipe(force bool) error {
 }
 
 // condemn sorts a file into the living, the dead, and what is only removed.
-func (p *pass) condemn(e mmapstore.Entry) error {
-	if e.Kind == mmapstore.KindOther || e.Kind == mmapstore.KindArchive {
+func (p *pass) condemn(e mmapstore.Entry, force bool) error {
+	switch e.Kind {
+	case mmapstore.KindOther, mmapstore.KindArchive:
 		return nil
+	case mmapstore.KindPython:
+		return p.condemnPython(e, force)
 	}
 	held, err := p.dir.Locked(e.Name)
 	switch {
@@ -105,9 +114,6 @@ func (p *pass) condemn(e mmapstore.Entry) error {
 	case err != nil:
 		return err
 	case held:
-		p.living = append(p.living, &file{name: e.Name})
-		return nil
-	case e.Kind == mmapstore.KindPython && p.mapped(e.Name):
 		p.living = append(p.living, &file{name: e.Name})
 		return nil
 	case e.Kind != mmapstore.KindNative:
@@ -127,18 +133,28 @@ func (p *pass) condemn(e mmapstore.Entry) error {
 		return nil
 	}
 	// Nothing is counted for a file that cannot be read, but that it is gone.
-	p.folded = append(p.folded, e.Incarnation)
-	p.result.Folded = append(p.result.Folded, e.Name)
+	p.dead = append(p.dead, candidate{name: e.Name, inc: e.Incarnation})
 	return nil
 }
 
-// mapped reports whether a process has the file of client_python mapped.
-func (p *pass) mapped(name string) bool {
-	if p.mappings == nil {
-		// Where the system does not tell, none is: then wiping is up to the user.
-		m, _ := pyfile.Mapped()
-		p.mappings = &m
+// condemnPython sorts a file of client_python. What is dead is set aside before
+// it is discarded, like one that is folded.
+func (p *pass) condemnPython(e mmapstore.Entry, force bool) error {
+	setAside := e.Incarnation != (mmapstore.Incarnation{})
+	written, err := p.dir.OpenForWriting(e.Name)
+	switch {
+	case errors.Is(err, mmapstore.ErrNotTrusted):
+		return nil // not a regular file
+	case errors.Is(err, mmapstore.ErrNoLease):
+		written = !force && !setAside
+	case err != nil:
+		return err
 	}
-	info, err := os.Lstat(p.dir.Join(name))
-	return err == nil && p.mappings.Has(name, info)
+	if written {
+		p.living = append(p.living, &file{name: e.Name})
+		return nil
+	}
+	id := pythonOriginal(e.Name) // it is enough that there is one
+	p.dead = append(p.dead, candidate{name: e.Name, inc: e.Incarnation, python: id})
+	return nil
 }

@@ -73,7 +73,9 @@ func (d *dir) rename(from, to string) error {
 	err := unix.Renameat2(d.fd(), from, d.fd(), to, unix.RENAME_NOREPLACE)
 	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) {
 		if err = unix.Linkat(d.fd(), from, d.fd(), to, 0); err == nil {
-			err = unix.Unlinkat(d.fd(), from, 0)
+			if err = unix.Unlinkat(d.fd(), from, 0); errors.Is(err, unix.ENOENT) {
+				err = nil // somebody has removed the old name meanwhile
+			}
 		}
 	}
 	return d.linkError("rename", from, to, err)

@@ -1,7 +1,5 @@
 package mmapstore
 
-import "strings"
-
 // FileKind is what the name of a file in the directory says that it is.
 type FileKind uint8
 
@@ -29,7 +27,7 @@ type Entry struct {
 	Name        string
 	Kind        FileKind
 	PID         int         // of native and temporary files
-	Incarnation Incarnation // likewise
+	Incarnation Incarnation // likewise, and of client_python's files that were set aside
 }
 
 // ScanDir lists dir in bytewise order of the names. It opens no file.
@@ -55,20 +53,7 @@ func classify(name string) Entry {
 		e.Kind = KindArchive
 	case isPythonName(name):
 		e.Kind = KindPython
+		_, e.Incarnation, _ = SplitDeadName(name)
 	}
 	return e
-}
-
-// isPythonName reports whether client_python names its files so.
-func isPythonName(name string) bool {
-	stem, ok := strings.CutSuffix(name, ".db")
-	if !ok {
-		return false
-	}
-	for _, prefix := range []string{"counter_", "summary_", "histogram_", "gauge_"} {
-		if rest, ok := strings.CutPrefix(stem, prefix); ok && rest != "" {
-			return true
-		}
-	}
-	return false
 }

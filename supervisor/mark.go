@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strconv"
 	"time"
@@ -33,7 +32,10 @@ type MarkOptions struct {
 // to do but to see that the process is gone; where a file says that it has no
 // liveness, the mark is what its readers go by.
 //
-// Of a process of client_python it removes the files with live gauges.
+// Of a process of client_python it removes the files with live gauges and sets
+// the others aside (mmapstore.Dir.SetAside): they count as before, in
+// client_python's own collector too, and can be folded. A file that is still open
+// for writing is refused like one that is locked.
 //
 // id is a pid in the caller's PID namespace, a process label, or the name of
 // a file. The error is ErrNoSuchProcess, or matches mmapstore.ErrLocked where
@@ -43,7 +45,12 @@ func MarkProcessDead(ctx context.Context, dir, id string, opts MarkOptions) ([]s
 	if opts.Wait <= 0 {
 		opts.Wait = 2 * time.Second
 	}
-	entries, err := mmapstore.ScanDir(dir)
+	d, err := mmapstore.OpenDir(dir)
+	if err != nil {
+		return nil, fmt.Errorf("supervisor: mark %s dead: %w", id, err)
+	}
+	defer d.Close()
+	entries, err := d.Entries()
 	if err != nil {
 		return nil, fmt.Errorf("supervisor: mark %s dead: %w", id, err)
 	}
@@ -53,7 +60,7 @@ func MarkProcessDead(ctx context.Context, dir, id string, opts MarkOptions) ([]s
 	var names []string
 	for _, e := range entries {
 		if e.Kind == mmapstore.KindPython {
-			marked, err := markPython(dir, e.Name, id)
+			marked, err := markPython(ctx, d, e.Name, id, opts.Force)
 			if err != nil {
 				return names, fmt.Errorf("supervisor: mark %s dead: %w", id, err)
 			}
@@ -89,19 +96,48 @@ func MarkProcessDead(ctx context.Context, dir, id string, opts MarkOptions) ([]s
 
 // markPython removes a file of client_python that holds live gauges of that
 // process, as mark_process_dead does there; but it compares the whole
-// identifier, where a pattern would also match others that end like it.
-func markPython(dir, name, id string) (bool, error) {
+// identifier, where a pattern would also match others that end like it. Any
+// other file is set aside, so that a later process of that id begins a new one.
+func markPython(ctx context.Context, d *mmapstore.Dir, name, id string, force bool) (marked bool, err error) {
 	n, err := pyfile.ParseName(name)
 	if err != nil || n.ID != id && name != id {
 		return false, nil // not a file of that process
 	}
-	if n.Type != metric.Gauge || !n.Mode.Live() {
-		return true, nil // what it has counted stays
-	}
-	if err := os.Remove(filepath.Join(dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	live := n.Type == metric.Gauge && n.Mode.Live()
+	err = goneFromPython(ctx, d, name)
+	switch {
+	case errors.Is(err, mmapstore.ErrNoLease):
+		// Nobody can tell: the caller knows.
+	case errors.Is(err, mmapstore.ErrLocked) && force && live:
+	case errors.Is(err, mmapstore.ErrLocked) && force:
+		return true, nil // it goes on counting
+	case errors.Is(err, fs.ErrNotExist):
+		return true, nil
+	case err != nil:
 		return false, err
 	}
-	return true, nil
+	if live {
+		return true, d.Remove(name)
+	}
+	if _, err = d.SetAside(name); errors.Is(err, fs.ErrNotExist) {
+		err = nil // a folder was faster
+	}
+	return true, err
+}
+
+// goneFromPython waits until no process has the file open for writing.
+func goneFromPython(ctx context.Context, d *mmapstore.Dir, name string) error {
+	for {
+		written, err := d.OpenForWriting(name)
+		if err != nil || !written {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return mmapstore.ErrLocked
+		case <-time.After(markPoll):
+		}
+	}
 }
 
 // belongs reports whether the file is of the process that id names. A pid

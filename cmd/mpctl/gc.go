@@ -16,6 +16,7 @@ import (
 type gcResult struct {
 	DryRun  bool      `json:"dry_run"`
 	Folded  []string  `json:"folded"`
+	Dead    int       `json:"processes"`
 	Removed []string  `json:"removed"`
 	Left    []problem `json:"left"`
 	Living  int       `json:"living"`
@@ -37,9 +38,11 @@ remove the files: the merged view stays the same, to the last bit. Safe beside
 workers, scrapes and other folders, and whenever it is killed.
 
 Files of living processes, and those that are damaged or of a newer version, are
-left alone. The exit code is 1 where a dead process's file could not be folded or
+left alone. With --python, the files of client_python are folded too, whose
+process mpctl mark-dead has marked, or which no process has open for writing; its
+own collector does not see them any more then. The exit code is 1 where a dead process's file could not be folded or
 another folder is at work.`,
-		Example: "  mpctl gc --dir /dev/shm/app --dry-run",
+		Example: "  mpctl gc --dir /dev/shm/app --dry-run\n  mpctl gc --dir /run/gunicorn --python",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			d, err := existingDir(dir)
@@ -53,6 +56,7 @@ another folder is at work.`,
 	addDirFlag(cmd, &dir)
 	trust.add(cmd)
 	addFoldFlags(cmd, &opts)
+	cmd.Flags().BoolVar(&opts.Python, "python", false, "fold dead processes' files of client_python too")
 	cmd.Flags().BoolVar(&opts.DryRun, "dry-run", false, "say what would be folded and change nothing")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the summary as JSON")
 	return cmd
@@ -92,7 +96,7 @@ func gc(ctx context.Context, dir string, opts aggregate.FoldOptions, asJSON bool
 		return err
 	}
 	out := gcResult{
-		DryRun: opts.DryRun, Folded: orEmpty(r.Folded), Removed: orEmpty(r.Removed), Left: []problem{},
+		DryRun: opts.DryRun, Folded: orEmpty(r.Folded), Dead: r.Processes, Removed: orEmpty(r.Removed), Left: []problem{},
 		Living: r.Living, Series: r.Series, Bytes: r.Bytes, Seconds: r.Took.Seconds(),
 	}
 	for _, l := range r.Left {
@@ -117,7 +121,7 @@ func (r *gcResult) print(w io.Writer) error {
 	if r.DryRun {
 		verb = "would fold"
 	}
-	return table(w, []string{verb, processes(len(r.Folded)) + " that had died"}, [][]string{
+	return table(w, []string{verb, processes(r.Dead) + " that had died"}, [][]string{
 		{"removed", plural(len(r.Removed), "file") + " that a kill had left"},
 		{"left alone", plural(len(r.Left), "file")},
 		{"living", processes(r.Living)},

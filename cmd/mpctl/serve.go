@@ -60,6 +60,7 @@ be open to a group that both are in: see mpctl run --group.`,
 	addFolderFlags(cmd, &fold, &noFold)
 	cmd.Flags().StringArrayVar(&addresses, "web.listen-address", []string{":9090"}, "address to listen on; may be repeated")
 	cmd.Flags().StringVar(&config, "web.config.file", "", "file with TLS and basic auth, see the exporter toolkit's documentation")
+	cmd.Flags().BoolVar(&fold.Python, "reap-python", false, "fold dead processes' files of client_python too, see mpctl gc --help")
 	limit.addFlags(cmd)
 	trust.add(cmd)
 	return cmd

@@ -12,36 +12,17 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/multiprom/multiprom/internal/pyfiletest"
 	"github.com/multiprom/multiprom/metric"
 	"github.com/multiprom/multiprom/mmapstore"
 )
 
-// sample is one record of a test.
-type sample struct {
-	key         string
-	value, time float64
-}
-
-func (s sample) append(b []byte, stride int) []byte {
-	b = native.AppendUint32(b, uint32(len(s.key)))
-	b = append(b, s.key...)
-	b = append(b, strings.Repeat(" ", 8-(len(s.key)+4)%8)...)
-	b = native.AppendUint64(b, math.Float64bits(s.value))
-	if stride == strideTimed {
-		b = native.AppendUint64(b, math.Float64bits(s.time))
-	}
-	return b
-}
-
-// content returns a file with these records, padded as client_python does.
+// content returns a file with these records.
 func content(stride int, samples ...sample) []byte {
-	b := make([]byte, headerSize)
-	for _, s := range samples {
-		b = s.append(b, stride)
-	}
-	native.PutUint32(b, uint32(len(b)))
-	return append(b, make([]byte, 1000)...)
+	return pyfiletest.Stride(stride).Content(samples...)
 }
+
+type sample = pyfiletest.Sample
 
 type fixture struct {
 	t    *testing.T
@@ -105,7 +86,7 @@ func TestStrides(t *testing.T) {
 			var samples []sample
 			var want []string
 			for i := range n {
-				samples = append(samples, sample{key: fmt.Sprintf(`["c","c_total",{"l":"%s"},"h"]`, strings.Repeat("x", i)), value: float64(i)})
+				samples = append(samples, sample{Key: fmt.Sprintf(`["c","c_total",{"l":"%s"},"h"]`, strings.Repeat("x", i)), Value: float64(i)})
 				want = append(want, fmt.Sprintf(`c{l="%s"} [] [0 %x]`, strings.Repeat("x", i), math.Float64bits(float64(i))))
 			}
 			r := newFixture(t, "counter_1.db", content(stride, samples...)).open()
@@ -117,8 +98,8 @@ func TestStrides(t *testing.T) {
 
 func TestDialects(t *testing.T) {
 	r := newFixture(t, "counter_a-b.db", content(strideSimple,
-		sample{key: `["c_total","c_total",["b","a"],["2","1"]]`, value: 3},
-		sample{key: `["d","d_total",{}]`, value: 4}, // before 0.16
+		sample{Key: `["c_total","c_total",["b","a"],["2","1"]]`, Value: 3},
+		sample{Key: `["d","d_total",{}]`, Value: 4}, // before 0.16
 	)).open()
 	require.Equal(t, []string{`c{a="1",b="2"} [] [0 ` + words(3)[1:], `d [] [0 ` + words(4)[1:]}, lines(r))
 	require.Equal(t, defaultHelp, r.Series()[1].Family.Help)
@@ -129,9 +110,9 @@ func TestDialects(t *testing.T) {
 // buckets changes, and a file that was doubled is mapped anew.
 func TestGrowth(t *testing.T) {
 	bucket := func(le string, n float64) sample {
-		return sample{key: `["h","h_bucket",{"le":"` + le + `"},"H"]`, value: n}
+		return sample{Key: `["h","h_bucket",{"le":"` + le + `"},"H"]`, Value: n}
 	}
-	samples := []sample{{key: `["h","h_sum",{},"H"]`, value: 7}}
+	samples := []sample{{Key: `["h","h_sum",{},"H"]`, Value: 7}}
 	f := newFixture(t, "histogram_1.db", content(strideTimed, samples...))
 	r := f.open()
 	require.Empty(t, r.Series(), "a histogram without a bucket is none yet")
@@ -159,7 +140,7 @@ func TestGrowth(t *testing.T) {
 
 func TestGauges(t *testing.T) {
 	r := newFixture(t, "gauge_livemostrecent_x_y.db", content(strideTimed,
-		sample{key: `["g","g",{},"h"]`, value: 2, time: 1.5}, sample{key: `["g2","g2",{},"h"]`, value: 0},
+		sample{Key: `["g","g",{},"h"]`, Value: 2, Time: 1.5}, sample{Key: `["g2","g2",{},"h"]`, Value: 0},
 	)).open()
 	require.Equal(t, Name{Type: metric.Gauge, Mode: metric.ModeLiveMostRecent, ID: "x_y"}, r.Name())
 	require.Equal(t, []string{fmt.Sprintf("g [] [%x %x]", math.Float64bits(2), 1_500_000_000), "g2 [] [0 0]"}, lines(r))
@@ -175,14 +156,14 @@ func TestNamesThatAreNone(t *testing.T) {
 
 // TestDamageIsReported: what comes before it is read, and no byte is invented.
 func TestDamageIsReported(t *testing.T) {
-	good := sample{key: `["c","c_total",{},"h"]`, value: 1}
+	good := sample{Key: `["c","c_total",{},"h"]`, Value: 1}
 	for _, c := range []struct {
 		name   string
 		b      []byte
 		series int
 		want   string
 	}{
-		{"key that is not JSON", content(strideTimed, sample{key: `["c","c_total",{"}]`}, good), 1, "not JSON"},
+		{"key that is not JSON", content(strideTimed, sample{Key: `["c","c_total",{"}]`}, good), 1, "not JSON"},
 		{"bound that is no number", content(strideTimed, good), 1, ""},
 		{"key length", func() []byte {
 			b := content(strideTimed, good, good)

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
+	"time"
 	"unsafe"
 
 	"github.com/edsrzf/mmap-go"
@@ -20,16 +21,25 @@ type Name struct {
 	Type metric.Type
 	Mode metric.Mode // of a gauge
 	ID   string      // the process identifier, by default its pid
+
+	// Dead says that the file was set aside (mmapstore.Dir.SetAside), since its
+	// process is dead; the incarnation is then that of the file.
+	Dead        bool
+	Incarnation mmapstore.Incarnation
 }
 
 // ParseName reads a file's name. The error says what is wrong with it.
 func ParseName(name string) (Name, error) {
-	stem, ok := strings.CutSuffix(name, ".db")
+	original, inc, dead := mmapstore.SplitDeadName(name)
+	if !dead {
+		original = name
+	}
+	stem, ok := strings.CutSuffix(original, ".db")
 	if !ok {
 		return Name{}, fmt.Errorf("%w: %s does not end in .db", mmapstore.ErrForeign, name)
 	}
 	kind, id, _ := strings.Cut(stem, "_")
-	n := Name{ID: id}
+	n := Name{ID: id, Dead: dead, Incarnation: inc}
 	switch kind {
 	case "counter":
 		n.Type = metric.Counter
@@ -115,6 +125,21 @@ func (r *Reader) mapFile(d *mmapstore.Dir) error {
 // Same reports whether info is of the file that is read, and not of another one
 // that has taken its name.
 func (r *Reader) Same(info os.FileInfo) bool { return os.SameFile(r.info, info) }
+
+// Renamed tells the reader the file's new name: one that differs in whether it
+// was set aside.
+func (r *Reader) Renamed(d *mmapstore.Dir, name string) error {
+	n, err := ParseName(name)
+	if err != nil {
+		return err
+	}
+	r.name, r.path, r.builder.name = name, d.Join(name), n
+	return nil
+}
+
+// Changed returns when the file was made or grew last, as far as the
+// filesystem knows: values are written without its knowledge.
+func (r *Reader) Changed() time.Time { return r.info.ModTime() }
 
 // Name returns what the file's name says.
 func (r *Reader) Name() Name { return r.builder.name }

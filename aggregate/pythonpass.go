@@ -1,0 +1,138 @@
+package aggregate
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/multiprom/multiprom/mmapstore"
+	"github.com/multiprom/multiprom/mmapstore/pyfile"
+)
+
+// pythonPass is what a pass knows of client_python's files (docs/lifecycle.md,
+// "Files of client_python").
+type pythonPass struct {
+	open    []string        // files that count as of living processes
+	living  map[string]bool // ids of processes that have files open
+	folded  map[string]bool // ids of processes some of whose files were folded
+	revived []string        // files that were set aside although they are open for writing
+}
+
+func newPythonPass() pythonPass {
+	return pythonPass{living: map[string]bool{}, folded: map[string]bool{}}
+}
+
+// lookPython sorts a file of client_python into the living, the dead, and those
+// of which nobody can tell.
+func (p *pass) lookPython(e mmapstore.Entry) error {
+	name, err := pyfile.ParseName(e.Name)
+	if err != nil {
+		return nil // none of theirs
+	}
+	if !name.Dead {
+		p.python.open = append(p.python.open, e.Name)
+	}
+	if !p.opts.Python {
+		return nil
+	}
+	f, _, err := p.dir.OpenFile(e.Name, p.read) // is it one that may be read?
+	if err != nil {
+		return err
+	}
+	if err := f.Close(); err != nil {
+		return err
+	}
+	written, err := p.dir.OpenForWriting(e.Name)
+	switch {
+	case errors.Is(err, mmapstore.ErrNoLease) && name.Dead:
+		// The mark decides.
+	case err != nil:
+		return err
+	case written:
+		p.python.living[name.ID] = true
+		if name.Dead {
+			p.python.revived = append(p.python.revived, e.Name)
+		}
+		return nil
+	}
+	p.dead = append(p.dead, candidate{name: e.Name, inc: e.Incarnation, python: name.ID})
+	return nil
+}
+
+// setAside renames the dead of client_python's files, so that no process opens
+// them any more, and asks again: one may have done so in between.
+func (p *pass) setAside() error {
+	if p.opts.DryRun {
+		return nil
+	}
+	dead := p.dead
+	p.dead = nil
+	for _, c := range dead {
+		if c.python != "" && c.inc == (mmapstore.Incarnation{}) {
+			e, err := p.dir.SetAside(c.name)
+			if err != nil {
+				p.leave(c.name, err)
+				continue
+			}
+			failpoint("renamed")
+			if written, err := p.dir.OpenForWriting(e.Name); err != nil || written {
+				p.python.living[c.python] = true
+				p.python.revived = append(p.python.revived, e.Name)
+				continue
+			}
+			c.name, c.inc = e.Name, e.Incarnation
+		}
+		p.dead = append(p.dead, c)
+	}
+	return nil
+}
+
+// restore gives files that were set aside too early their names back. It comes
+// behind a commit: a reader whose listing missed both names learns by that that
+// it has to list again.
+func (p *pass) restore() {
+	for _, name := range p.python.revived {
+		if err := p.dir.Restore(name); err != nil {
+			p.leave(name, err)
+		}
+		failpoint("restored")
+	}
+}
+
+// openPython reads a file of client_python whose process is dead.
+func (p *pass) openPython(name string) (*file, error) {
+	f, err := newOpener(p.dir, p.read, nil).openPython(mmapstore.Entry{Name: name})
+	if err != nil {
+		return nil, err
+	}
+	if f.err == nil {
+		err = f.readPython()
+	}
+	if err = errors.Join(err, f.err); err != nil {
+		f.close()
+		return nil, fmt.Errorf("%w: %w", ErrNotUnderstood, err)
+	}
+	return f, nil
+}
+
+// eachLivingPython calls fn with every file of client_python that counts as of
+// a living process and can be read.
+func (p *pass) eachLivingPython(fn func(*file)) error {
+	for _, name := range slices.Concat(p.python.open, p.python.revived) {
+		f, err := newOpener(p.dir, p.read, nil).openPython(mmapstore.Entry{Name: name})
+		if isTransient(err) {
+			return err
+		}
+		if err != nil || f.python == nil {
+			continue
+		}
+		if f.err == nil {
+			err = f.readPython()
+		}
+		fn(f)
+		if err := errors.Join(err, f.close()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
