@@ -158,16 +158,10 @@ func serve(t *testing.T, a *aggregate.Aggregator) []byte {
 }
 
 // parsed returns types, helps and values of a text, as lines without an order.
-func parsed(t *testing.T, text []byte) []string {
+func parsed(t *testing.T, text []byte) (out []string) {
 	t.Helper()
-	parser := expfmt.NewTextParser(model.UTF8Validation)
-	families, err := parser.TextToMetricFamilies(bytes.NewReader(text))
-	require.NoError(t, err, "%s", text)
-	var out []string
-	for _, f := range families {
-		out = append(out, fmt.Sprintf("%s %s %q", f.GetName(), f.GetType(), f.GetHelp()))
-		samples, err := expfmt.ExtractSamples(&expfmt.DecodeOptions{}, f)
-		require.NoError(t, err)
+	eachFamily(t, text, func(definition string, samples model.Vector) {
+		out = append(out, definition)
 		for _, s := range samples {
 			value := float64(s.Value)
 			if math.IsNaN(value) {
@@ -175,7 +169,28 @@ func parsed(t *testing.T, text []byte) []string {
 			}
 			out = append(out, fmt.Sprintf("%s %v", s.Metric, value))
 		}
-	}
+	})
 	slices.Sort(out)
 	return out
+}
+
+// vector returns the samples of a text.
+func vector(t *testing.T, text []byte) (out model.Vector) {
+	t.Helper()
+	eachFamily(t, text, func(_ string, samples model.Vector) { out = append(out, samples...) })
+	return out
+}
+
+// eachFamily calls visit with the name, type and help of each family of a text,
+// and with its samples.
+func eachFamily(t *testing.T, text []byte, visit func(definition string, samples model.Vector)) {
+	t.Helper()
+	parser := expfmt.NewTextParser(model.UTF8Validation)
+	families, err := parser.TextToMetricFamilies(bytes.NewReader(text))
+	require.NoError(t, err, "%s", text)
+	for _, f := range families {
+		samples, err := expfmt.ExtractSamples(&expfmt.DecodeOptions{}, f)
+		require.NoError(t, err)
+		visit(fmt.Sprintf("%s %s %q", f.GetName(), f.GetType(), f.GetHelp()), samples)
+	}
 }

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs the real servers that the integration tests run against. Debian, as root.
 set -euo pipefail
-packages=(prometheus util-linux e2fsprogs squashfs-tools gunicorn python3-prometheus-client)
+packages=(prometheus util-linux e2fsprogs squashfs-tools gunicorn python3-prometheus-client
+	python3-flask python3-fastapi python3-uvicorn uwsgi-core uwsgi-plugin-python3 ruby-prometheus-client-mmap)
 missing=()
 for p in "${packages[@]}"; do
 	dpkg -s "$p" >/dev/null 2>&1 || missing+=("$p")

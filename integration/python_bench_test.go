@@ -67,7 +67,7 @@ func BenchmarkClientPython(b *testing.B) {
 	})
 	b.Run("client_python", func(b *testing.B) {
 		for b.Loop() {
-			cmd := exec.Command("/usr/bin/python3", "testdata/gunicorn/collect.py")
+			cmd := exec.Command("/usr/bin/python3", "testdata/python/collect.py")
 			cmd.Env = append(os.Environ(), "PROMETHEUS_MULTIPROC_DIR="+dir)
 			out, err := cmd.Output()
 			if err != nil {

@@ -1,0 +1,106 @@
+//go:build unix
+
+package integration
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// gunicornOf is gunicorn with an application of testdata/python. Its hook marks
+// workers dead that have ended.
+func gunicornOf(app, modules string, more ...string) server {
+	return server{modules: modules, argv: func(address, apps string) []string {
+		return append([]string{"/usr/bin/gunicorn", "-w", "4", "-b", address, "-c", filepath.Join(apps, "gunicorn_conf.py"), app + ":app"}, more...)
+	}}
+}
+
+// underGunicorn compares the merged view of a server's workers with what
+// their clients saw, and with client_python's own collector, which takes only
+// what Debian's version of it writes: first exactly, then behind a reload under
+// load, then behind kills.
+func underGunicorn(t *testing.T, s server) {
+	f := newFleet(t)
+	process := f.start(s)
+	a := f.open()
+	f.send(400)
+	f.exact(a)
+	f.reload(func() { process.Signal(syscall.SIGHUP) })
+	f.equal(a)
+	f.kill(400, 8)
+	f.equal(a)
+	f.living(a, 4)
+	f.equal(a)
+}
+
+func TestGunicorn(t *testing.T) { underGunicorn(t, gunicornOf("app", "")) }
+
+func TestFlask(t *testing.T) { underGunicorn(t, gunicornOf("flask_app", "flask")) }
+
+func TestFastAPI(t *testing.T) {
+	underGunicorn(t, gunicornOf("fastapi_app", "fastapi uvicorn", "-k", "uvicorn.workers.UvicornWorker"))
+}
+
+// TestUvicorn is FastAPI under uvicorn alone, whose processes nobody replaces.
+func TestUvicorn(t *testing.T) {
+	f := newFleet(t)
+	f.start(server{modules: "fastapi uvicorn", argv: func(address, apps string) []string {
+		host, port, err := net.SplitHostPort(address)
+		require.NoError(t, err)
+		return []string{python, "-m", "uvicorn", "fastapi_app:app", "--workers", "4", "--host", host, "--port", port}
+	}})
+	a := f.open()
+	f.send(400)
+	f.exact(a)
+}
+
+// TestUwsgi is the comparison for uWSGI. Without lazy-apps, the master has
+// loaded the application too, so that there are files of it which stay at
+// zero. Nothing marks its dead workers, so that their live gauges stay until
+// mpctl does.
+func TestUwsgi(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		args   []string
+		master int // processes with files beside the workers
+	}{
+		{"preloaded", nil, 1},
+		{"lazy-apps", []string{"--lazy-apps"}, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			f := newFleet(t)
+			process := f.start(server{argv: func(address, _ string) []string {
+				return append([]string{"/usr/bin/uwsgi", "--plugin", "python3", "--master", "--workers", "4", "--need-app",
+					"--http-socket", address, "--module", "app:app", "--die-on-term", "--disable-logging"}, c.args...)
+			}})
+			a := f.open()
+			f.send(400)
+			f.exact(a)
+			f.reload(func() { process.Signal(syscall.SIGHUP) })
+			f.equal(a)
+			f.kill(400, 4)
+			f.equal(a)
+			_, err := os.Stat(filepath.Join(f.dir, "gauge_all_"+strconv.Itoa(process.Pid)+".db"))
+			require.Equal(t, c.master == 1, err == nil, "the master has files: %v", err)
+
+			var dead []int
+			eventually(t, "the killed are reaped", func() bool {
+				dead = gone(f.workers())
+				return len(gone(f.killedWorkers())) == 4
+			})
+			f.markDead(dead)
+			f.equal(a)
+			for _, pid := range dead {
+				require.NotContains(t, samples(t, a), fmt.Sprintf(`py_liveall{pid="%d"}`, pid))
+				require.Contains(t, samples(t, a), fmt.Sprintf(`py_all{pid="%d"}`, pid))
+			}
+		})
+	}
+}
