@@ -181,6 +181,20 @@ func vector(t *testing.T, text []byte) (out model.Vector) {
 	return out
 }
 
+// vectorOf returns the samples of that name.
+func vectorOf(t *testing.T, text []byte, name string) model.Vector {
+	t.Helper()
+	return slices.DeleteFunc(vector(t, text), func(s *model.Sample) bool { return s.Metric[model.MetricNameLabel] != model.LabelValue(name) })
+}
+
+// valueOf returns the value of the one sample of that name.
+func valueOf(t *testing.T, text []byte, name string) float64 {
+	t.Helper()
+	v := vectorOf(t, text, name)
+	require.Len(t, v, 1, name)
+	return float64(v[0].Value)
+}
+
 // eachFamily calls visit with the name, type and help of each family of a text,
 // and with its samples.
 func eachFamily(t *testing.T, text []byte, visit func(definition string, samples model.Vector)) {

@@ -23,6 +23,13 @@ import (
 // serverRole is a foreign program for `mpctl run`: it answers with its pid on
 // the socket that it was handed by LISTEN_FDS, and counts.
 func serverRole() error {
+	served := multiproc.NewCounter(multiproc.CounterOpts{Name: "run_served", Help: "Requests served."})
+	return serveInherited(func(*http.Request) { served.Inc() })
+}
+
+// serveInherited counts requests on the socket of LISTEN_FDS before it answers
+// with its pid.
+func serveInherited(count func(*http.Request)) error {
 	if pid := os.Getenv("LISTEN_PID"); pid != strconv.Itoa(os.Getpid()) {
 		return fmt.Errorf("LISTEN_PID is %q, not %d", pid, os.Getpid())
 	}
@@ -30,9 +37,8 @@ func serverRole() error {
 	if err != nil {
 		return err
 	}
-	served := multiproc.NewCounter(multiproc.CounterOpts{Name: "run_served", Help: "Requests served."})
-	return http.Serve(listeners[0], http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		served.Inc()
+	return http.Serve(listeners[0], http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		count(r)
 		fmt.Fprint(w, os.Getpid())
 	}))
 }

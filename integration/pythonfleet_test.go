@@ -48,8 +48,8 @@ type fleet struct {
 	said     [16]atomic.Int64 // answered, by the index in texts
 
 	mu     sync.Mutex
-	pids   map[int]bool // workers that have answered
-	killed map[int]bool // those of them that were killed
+	pids   map[int]int64 // how often each worker has answered
+	killed map[int]bool  // those of them that were killed
 }
 
 // server is a real one with four workers of an application in testdata/python.
@@ -61,7 +61,7 @@ type server struct {
 
 func newFleet(t *testing.T) *fleet {
 	t.Helper()
-	return &fleet{t: t, dir: t.TempDir(), pids: map[int]bool{}, killed: map[int]bool{}}
+	return &fleet{t: t, dir: t.TempDir(), pids: map[int]int64{}, killed: map[int]bool{}}
 }
 
 // start runs the server until the end of the test, and returns once it listens.
@@ -91,15 +91,18 @@ func (f *fleet) start(s server) *os.Process {
 			f.t.Logf("%s says:\n%s", argv[0], text)
 		}
 	})
-	eventually(f.t, argv[0]+" listens", func() bool {
-		c, err := net.Dial("tcp", address)
-		if err != nil {
-			return false
-		}
-		return c.Close() == nil
-	})
+	f.listens(address)
 	f.urls = append(f.urls, "http://"+address+"/")
 	return cmd.Process
+}
+
+// listens returns once somebody accepts connections.
+func (f *fleet) listens(address string) {
+	f.t.Helper()
+	eventually(f.t, "a server listens on "+address, func() bool {
+		c, err := net.Dial("tcp", address)
+		return err == nil && c.Close() == nil
+	})
 }
 
 // request returns the pid of the worker that has answered, 0 if none has.
@@ -130,7 +133,7 @@ func (f *fleet) request() int {
 	f.answered.Add(1)
 	f.said[text].Add(1)
 	f.mu.Lock()
-	f.pids[pid] = true
+	f.pids[pid]++
 	f.mu.Unlock()
 	return pid
 }

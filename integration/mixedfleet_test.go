@@ -1,0 +1,133 @@
+//go:build unix
+
+package integration
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/multiprom/multiprom/metric"
+	"github.com/multiprom/multiprom/multiproc"
+)
+
+// mixedRole is a Go worker with the metrics of testdata/python/metrics.py.
+func mixedRole() error {
+	requests := multiproc.NewCounterVec(multiproc.CounterOpts{Name: "py_requests", Help: "Requests served."}, []string{"method"})
+	said := multiproc.NewCounterVec(multiproc.CounterOpts{
+		Name: "py_texts", Help: "Requests by what they say:\nits \\ and its \"quotes\", ü too.",
+	}, []string{"text", "length"})
+	latency := multiproc.NewHistogram(multiproc.HistogramOpts{Name: "py_latency_seconds", Help: "Time to serve.", Buckets: []float64{0.1, 0.5, 1}})
+	size := multiproc.NewSummary(multiproc.SummaryOpts{Name: "py_size_bytes", Help: "Size of the answer."})
+	var gauges []*multiproc.Gauge
+	for name, mode := range map[string]metric.Mode{
+		"all": multiproc.ModeAll, "liveall": multiproc.ModeLiveAll, "min": multiproc.ModeMin, "livemin": multiproc.ModeLiveMin,
+		"max": multiproc.ModeMax, "livemax": multiproc.ModeLiveMax, "sum": multiproc.ModeSum, "livesum": multiproc.ModeLiveSum,
+	} {
+		gauges = append(gauges, multiproc.NewGauge(multiproc.GaugeOpts{Name: "py_" + name, Help: "A gauge of mode " + name + ".", Mode: mode}))
+	}
+	return serveInherited(func(r *http.Request) {
+		text := r.URL.Query().Get("text")
+		requests.WithLabelValues(r.Method).Inc()
+		said.WithLabelValues(text, strconv.Itoa(utf8.RuneCountInString(text))).Inc()
+		latency.Observe(0.25)
+		size.Observe(3)
+		for _, g := range gauges {
+			g.Set(float64(os.Getpid() % 7))
+		}
+	})
+}
+
+// TestMixedFleet: Python and Go workers write the same families into one
+// directory, die and are folded; `mpctl serve` has the sum of both.
+func TestMixedFleet(t *testing.T) {
+	f := newFleet(t)
+	self, err := os.Executable()
+	require.NoError(t, err)
+	f.start(gunicornOf("app", ""))
+	goAddress, metrics := freeAddress(t), freeAddress(t)
+	go drain(startMpctl(t, []string{envRole + "=mixed"}, "run", "-n", "4", "--dir", f.dir, "--no-fold", "--listen", "tcp://"+goAddress, "--", self))
+	go drain(startMpctl(t, nil, "serve", "--dir", f.dir, "--fold-threshold", "1", "--fold-period", "50ms", "--web.listen-address", metrics))
+	f.urls = append(f.urls, "http://"+goAddress+"/")
+	f.listens(goAddress)
+	scrape := func() []byte {
+		code, body := get(t, request(t, "http://"+metrics+"/metrics"))
+		require.Equal(t, http.StatusOK, code, body)
+		return []byte(body)
+	}
+
+	f.send(600)
+	require.Zero(t, f.broken.Load())
+	text := scrape()
+	merged := f.counted(text)
+	byPython := f.answeredByPython()
+	require.Equal(t, byPython, int64(valueOf(t, f.own(), "py_requests_total")), "client_python's collector has the Python part")
+	require.Less(t, byPython, merged)
+	require.Positive(t, byPython)
+	f.gauges(text)
+	f.log(merged, fmt.Sprintf("%d of them by Python", byPython))
+
+	f.kill(600, 12)
+	folded := 0.0 // the killed ones of Go
+	for folded == 0 {
+		f.kill(100, 1)
+		for _, pid := range f.killedWorkers() {
+			if !f.isPython(pid) {
+				folded++
+			}
+		}
+	}
+	eventually(t, "the dead are folded, and have no live gauge", func() bool {
+		text = scrape()
+		for _, pid := range f.killedWorkers() {
+			if strings.Contains(string(text), fmt.Sprintf(`py_liveall{pid="%d"}`, pid)) {
+				return false
+			}
+		}
+		return valueOf(t, text, "multiprom_folded_processes_total") == folded
+	})
+	f.gauges(text)
+	f.log(f.counted(text), fmt.Sprintf("%v folded", folded))
+}
+
+// isPython reports whether a worker writes client_python's files.
+func (f *fleet) isPython(pid int) bool {
+	_, err := os.Stat(filepath.Join(f.dir, fmt.Sprintf("counter_%d.db", pid)))
+	return err == nil
+}
+
+// answeredByPython returns how many requests Python's workers have answered.
+func (f *fleet) answeredByPython() (n int64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for pid, answers := range f.pids {
+		if f.isPython(pid) {
+			n += answers
+		}
+	}
+	return n
+}
+
+// gauges holds gauges to what the workers that have answered set: each the
+// rest of its pid by 7.
+func (f *fleet) gauges(text []byte) {
+	f.t.Helper()
+	sum, highest := 0, 0
+	for _, pid := range f.workers() {
+		sum, highest = sum+pid%7, max(highest, pid%7)
+	}
+	require.EqualValues(f.t, sum, valueOf(f.t, text, "py_sum"), "sum over the dead too")
+	require.EqualValues(f.t, highest, valueOf(f.t, text, "py_max"))
+	live := 0.0
+	for _, s := range vectorOf(f.t, text, "py_liveall") {
+		live += float64(s.Value)
+	}
+	require.EqualValues(f.t, live, valueOf(f.t, text, "py_livesum"))
+}
