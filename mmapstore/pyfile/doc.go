@@ -24,7 +24,9 @@
 //
 // A counter's value is its second word, since it may be any float. The records
 // of a histogram, one for the sum and one for each bucket, are one series, as
-// are the two of a summary. A gauge that was never set is 0, as client_python
+// are the two of a summary. The buckets are counts of their own, except where
+// GitLab's client for Ruby has written them: there each has those below it too,
+// and the count is a record beside them, which is left out. A gauge that was never set is 0, as client_python
 // has it; in the mostrecent modes one without a time is no series.
 //
 // # Bad files

@@ -12,6 +12,7 @@ import (
 type key struct {
 	family, sample, help string
 	labels               metric.Labels // sorted
+	ruby                 bool          // it is written as GitLab's client for Ruby does
 }
 
 var errKey = errors.New("its key is not JSON of the form [family, sample, labels, help]")
@@ -33,8 +34,8 @@ func parseKey(b []byte) (k key, err error) {
 			s.expect(',')
 			k.help = s.str()
 		}
-	case '[': // GitLab's Ruby: names, then values
-		k.labels = s.arrays()
+	case '[': // names, then values
+		k.ruby, k.labels = true, s.arrays()
 	default:
 		s.bad = true
 	}

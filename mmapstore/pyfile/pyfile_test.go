@@ -106,6 +106,20 @@ func TestDialects(t *testing.T) {
 	require.Equal(t, Name{Type: metric.Counter, ID: "a-b"}, r.Name())
 }
 
+// TestRubyHistogram: its buckets are cumulative, and its count is no damage.
+func TestRubyHistogram(t *testing.T) {
+	record := func(suffix, le string, n float64) sample {
+		return sample{key: fmt.Sprintf(`["h","h_%s",["a"%s],["x"%s]]`, suffix, strings.Repeat(`,"le"`, min(1, len(le))), le), value: n}
+	}
+	samples := []sample{
+		record("sum", "", 9), record("count", "", 10), record("bucket", `,"+Inf"`, 10),
+		record("bucket", `,"0.5"`, 6), record("bucket", `,"1"`, 6), record("bucket", `,"2"`, 5), // the last is behind: a write was under way
+	}
+	r := newFixture(t, "histogram_1-0.db", content(strideSimple, samples...)).open()
+	require.Equal(t, []string{fmt.Sprintf(`h{a="x"} [0.5 1 2] [%x 6 0 0 4]`, math.Float64bits(9))}, lines(r))
+	require.Empty(t, r.Damaged())
+}
+
 // TestGrowth: a known prefix is not parsed again, a histogram that gets further
 // buckets changes, and a file that was doubled is mapped anew.
 func TestGrowth(t *testing.T) {
@@ -241,6 +255,7 @@ func slowKey(b []byte) (k key, ok bool) {
 			names, values = append(names, raw), append(values, value)
 		}
 	case '[':
+		k.ruby = true
 		if len(parts) != 4 || json.Unmarshal(parts[2], &names) != nil || json.Unmarshal(parts[3], &values) != nil || parts[3][0] != '[' {
 			return k, false
 		}

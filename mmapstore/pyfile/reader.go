@@ -78,6 +78,7 @@ type Reader struct {
 	off    int // up to which records were parsed
 	damage []mmapstore.CorruptionError
 	broken bool // what is behind off cannot be read
+	ruby   bool // GitLab's client for Ruby has written it
 
 	builder
 }
@@ -193,7 +194,8 @@ func (r *Reader) parse(end int) {
 			return
 		}
 		k, err := parseKey(text)
-		if err == nil {
+		r.ruby = r.ruby || k.ruby
+		if err == nil && !r.repeats(k) {
 			err = r.record(k, value)
 		}
 		if err != nil {
@@ -201,6 +203,12 @@ func (r *Reader) parse(end int) {
 		}
 		r.off = next
 	}
+}
+
+// repeats reports whether a record says what another one does: the count of a
+// histogram, which GitLab's client for Ruby writes beside its bucket +Inf.
+func (r *Reader) repeats(k key) bool {
+	return k.ruby && r.builder.name.Type == metric.Histogram && k.sample == k.family+"_count"
 }
 
 func (r *Reader) damageAt(off int, err error) {
@@ -239,6 +247,9 @@ func (r *Reader) appendSeries(dst []uint64, s *mmapstore.SeriesInfo, parts []par
 				dst[at+1+p.word-wordBucket] += count(r.bits(p.off))
 			}
 		}
+		if r.ruby {
+			separate(dst[at+1:])
+		}
 		return dst
 	}
 	last := parts[len(parts)-1].off
@@ -274,6 +285,17 @@ func count(bits uint64) uint64 {
 		return 0
 	}
 	return uint64(math.Min(math.Round(f), 1<<63))
+}
+
+// separate turns cumulative counts of buckets into what each has by itself. One
+// that is less than the bucket below it is of an observation that is half
+// written, or was when its process was killed.
+func separate(counts []uint64) {
+	below := uint64(0)
+	for i, n := range counts {
+		n = max(n, below)
+		counts[i], below = n-below, n
+	}
 }
 
 // bound parses the label le.
