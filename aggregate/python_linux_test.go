@@ -218,4 +218,3 @@ func TestWipePython(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []string{"archive.mpm"}, names(t, dir))
 }
-

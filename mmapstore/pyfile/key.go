@@ -1,6 +1,8 @@
 package pyfile
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -114,7 +116,7 @@ func (s *scanner) arrays() (ls metric.Labels) {
 	s.expect(',')
 	n := 0
 	s.list('[', ']', func() {
-		v := s.str()
+		v := s.value()
 		if n < len(ls) {
 			ls[n].Value = v
 		}
@@ -122,6 +124,25 @@ func (s *scanner) arrays() (ls metric.Labels) {
 	})
 	s.bad = s.bad || n != len(ls)
 	return ls
+}
+
+// value takes a label's value, which in Ruby need not be a string: numbers, true
+// and false count as they are written, null as empty.
+func (s *scanner) value() string {
+	if s.next() == '"' {
+		return s.str()
+	}
+	end := bytes.IndexAny(s.b, ",] \t\r\n")
+	if end <= 0 || s.b[0] == '{' || !json.Valid(s.b[:end]) {
+		s.bad = true
+		return ""
+	}
+	v := string(s.b[:end])
+	s.b = s.b[end:]
+	if v == "null" {
+		return ""
+	}
+	return v
 }
 
 // str takes a string. Almost all have no escape and are taken as they are.

@@ -100,8 +100,11 @@ func TestDialects(t *testing.T) {
 	r := newFixture(t, "counter_a-b.db", content(strideSimple,
 		sample{Key: `["c_total","c_total",["b","a"],["2","1"]]`, Value: 3},
 		sample{Key: `["d","d_total",{}]`, Value: 4}, // before 0.16
+		sample{Key: `["e","e",["f","i","n","t"],[1.5e+30,-200,null,true]]`, Value: 5},
 	)).open()
-	require.Equal(t, []string{`c{a="1",b="2"} [] [0 ` + words(3)[1:], `d [] [0 ` + words(4)[1:]}, lines(r))
+	require.Equal(t, []string{
+		`c{a="1",b="2"} [] [0 ` + words(3)[1:], `d [] [0 ` + words(4)[1:], `e{f="1.5e+30",i="-200",n="",t="true"} [] [0 ` + words(5)[1:],
+	}, lines(r))
 	require.Equal(t, defaultHelp, r.Series()[1].Family.Help)
 	require.Equal(t, Name{Type: metric.Counter, ID: "a-b"}, r.Name())
 }
@@ -109,7 +112,7 @@ func TestDialects(t *testing.T) {
 // TestRubyHistogram: its buckets are cumulative, and its count is no damage.
 func TestRubyHistogram(t *testing.T) {
 	record := func(suffix, le string, n float64) sample {
-		return sample{key: fmt.Sprintf(`["h","h_%s",["a"%s],["x"%s]]`, suffix, strings.Repeat(`,"le"`, min(1, len(le))), le), value: n}
+		return sample{Key: fmt.Sprintf(`["h","h_%s",["a"%s],["x"%s]]`, suffix, strings.Repeat(`,"le"`, min(1, len(le))), le), Value: n}
 	}
 	samples := []sample{
 		record("sum", "", 9), record("count", "", 10), record("bucket", `,"+Inf"`, 10),
@@ -210,7 +213,7 @@ func TestDamageIsReported(t *testing.T) {
 func FuzzKey(f *testing.F) {
 	for _, s := range []string{
 		`["c", "c_total", {"l": "v"}, "help"]`, `["c","c_total",{}]`, ` [ "c" , "c" , { "a" : "\u003c\ud83d\ude00\n\"\\\/\b\f\r\t" } , "" ] `,
-		`["\ud800x","c",{"a":"1","a":"2"},"h"]`, `["c","c",["a"],["1"]]`, `["c","c",{"a":1},"h"]`, "[\"\xff\",\"c\",{},\"h\"]", `[`, `["c","c",{"a":"b",},"h"]`,
+		`["\ud800x","c",{"a":"1","a":"2"},"h"]`, `["c","c",["a"],["1"]]`, `["c","c",["a","b","c","d"],[-1.5e+30,true , null,"x"]]`, `["c","c",["a"],[01]]`, `["c","c",["a"],[[]]]`, `["c","c",{"a":1},"h"]`, "[\"\xff\",\"c\",{},\"h\"]", `[`, `["c","c",{"a":"b",},"h"]`,
 		`["\ud83d\u0041","é😀",{},"h"]`,
 	} {
 		f.Add([]byte(s))
@@ -267,8 +270,18 @@ func slowKey(b []byte) (k key, ok bool) {
 	}
 	for i := range names {
 		var l metric.Label
-		if !str(names[i], &l.Name) || !str(values[i], &l.Value) {
+		if !str(names[i], &l.Name) {
 			return k, false
+		}
+		switch v := values[i]; {
+		case v[0] == '"':
+			if !str(v, &l.Value) {
+				return k, false
+			}
+		case !k.ruby || v[0] == '[' || v[0] == '{':
+			return k, false
+		case string(v) != "null":
+			l.Value = string(v)
 		}
 		k.labels = append(k.labels, l)
 	}
