@@ -163,6 +163,14 @@ func TestGauges(t *testing.T) {
 	require.Equal(t, []string{fmt.Sprintf("g [] [%x %x]", math.Float64bits(2), 1_500_000_000), "g2 [] [0 0]"}, lines(r))
 }
 
+// TestMostRecentWithoutTimes: no client writes such a file, and it may not end
+// the process that reads it.
+func TestMostRecentWithoutTimes(t *testing.T) {
+	b := content(strideSimple, sample{Key: `["g","g",{},"h"]`, Value: 2})
+	r := newFixture(t, "gauge_mostrecent_1.db", b[:len(b)-1000]).open()
+	require.Equal(t, []string{"g [] " + words(2)[:len(words(2))-1] + " 0]"}, lines(r))
+}
+
 func TestNamesThatAreNone(t *testing.T) {
 	for _, name := range []string{"gauge_1.db", "gauge_sometimes_1.db", "weird_1.db", "counter_.db", "counter.db", "counter_1.txt"} {
 		_, err := ParseName(name)

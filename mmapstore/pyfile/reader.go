@@ -254,6 +254,9 @@ func (r *Reader) appendSeries(dst []uint64, s *mmapstore.SeriesInfo, parts []par
 	}
 	last := parts[len(parts)-1].off
 	if s.Family.Mode.Base() == metric.ModeMostRecent {
+		if r.stride != strideTimed {
+			return append(dst, r.bits(last), 0) // there are no times: never set
+		}
 		return append(dst, r.bits(last), uint64(int64(math.Float64frombits(r.bits(last+8))*1e9)))
 	}
 	bits := r.bits(last)
