@@ -97,9 +97,18 @@ func start(t *testing.T, role, dir string, wrapper ...string) *helper {
 	self, err := os.Executable()
 	require.NoError(t, err)
 	argv := append(wrapper, self)
-	h := &helper{Cmd: exec.Command(argv[0], argv[1:]...)}
-	h.Env = append(os.Environ(), envRole+"="+role, "PROMETHEUS_MULTIPROC_DIR="+dir)
+	cmd := exec.Command(argv[0], argv[1:]...)
+	cmd.Env = append(os.Environ(), envRole+"="+role, "PROMETHEUS_MULTIPROC_DIR="+dir)
+	return startHelper(t, cmd)
+}
+
+// startHelper runs a process that the test talks to, and kills it at the end of
+// the test.
+func startHelper(t *testing.T, cmd *exec.Cmd) *helper {
+	t.Helper()
+	h := &helper{Cmd: cmd}
 	h.Stderr = os.Stderr
+	var err error
 	h.stdin, err = h.StdinPipe()
 	require.NoError(t, err)
 	out, err := h.StdoutPipe()

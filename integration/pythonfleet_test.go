@@ -48,8 +48,14 @@ type fleet struct {
 	said     [16]atomic.Int64 // answered, by the index in texts
 
 	mu     sync.Mutex
-	pids   map[int]int64 // how often each worker has answered
-	killed map[int]bool  // those of them that were killed
+	seen   map[int]*worker // that have answered, by pid
+	killed map[int]bool    // those of them that were killed
+}
+
+// worker is one that has answered.
+type worker struct {
+	url     string
+	answers int64
 }
 
 // server is a real one with four workers of an application in testdata/python.
@@ -61,7 +67,7 @@ type server struct {
 
 func newFleet(t *testing.T) *fleet {
 	t.Helper()
-	return &fleet{t: t, dir: t.TempDir(), pids: map[int]int64{}, killed: map[int]bool{}}
+	return &fleet{t: t, dir: t.TempDir(), seen: map[int]*worker{}, killed: map[int]bool{}}
 }
 
 // start runs the server until the end of the test, and returns once it listens.
@@ -111,7 +117,8 @@ func (f *fleet) request() int {
 	ctx, cancel := context.WithTimeout(f.t.Context(), 20*time.Second)
 	defer cancel()
 	// A POST is never sent twice behind our back.
-	target := f.urls[rand.IntN(len(f.urls))] + "?text=" + url.QueryEscape(texts[text])
+	base := f.urls[rand.IntN(len(f.urls))]
+	target := base + "?text=" + url.QueryEscape(texts[text])
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, target, nil)
 	if err != nil {
 		f.t.Error(err)
@@ -133,7 +140,10 @@ func (f *fleet) request() int {
 	f.answered.Add(1)
 	f.said[text].Add(1)
 	f.mu.Lock()
-	f.pids[pid]++
+	if f.seen[pid] == nil {
+		f.seen[pid] = &worker{url: base}
+	}
+	f.seen[pid].answers++
 	f.mu.Unlock()
 	return pid
 }
@@ -196,7 +206,7 @@ func (f *fleet) reload(signal func()) {
 func (f *fleet) workers() []int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return slices.Collect(maps.Keys(f.pids))
+	return slices.Collect(maps.Keys(f.seen))
 }
 
 // killedWorkers returns those of them that were killed.
