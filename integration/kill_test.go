@@ -83,35 +83,9 @@ func TestKilledWriters(t *testing.T) {
 	}
 	a := open(t, dir)
 	startFolder(t, dir, aggregate.FolderOptions{FoldOptions: aggregate.FoldOptions{Threshold: 1}, Period: 20 * time.Millisecond})
-	stop := make(chan struct{})
-	var reader sync.WaitGroup
-	scrapes := 0
-	reader.Go(func() {
-		last := map[string]float64{}
-		for {
-			select {
-			case <-stop:
-				return
-			default:
-			}
-			families, err := a.Gather(context.Background())
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			now := cumulative(families)
-			for key, before := range last {
-				if now[key] < before {
-					t.Errorf("%s fell from %v to %v", key, before, now[key])
-				}
-			}
-			last = now
-			scrapes++
-		}
-	})
+	stop := neverFalls(t, a)
 	wg.Wait()
-	close(stop)
-	reader.Wait()
+	scrapes := stop()
 
 	lo, hi := 0, 0
 	for i := range processes {
@@ -132,6 +106,42 @@ func TestKilledWriters(t *testing.T) {
 		require.LessOrEqual(t, v, float64(hi), "%s: more than was attempted", name)
 	}
 	t.Logf("%d acknowledged <= merged <= %d attempted, %d scrapes", lo, hi, scrapes)
+}
+
+// neverFalls reads the view until stop is called, which returns how often that
+// was, and fails the test where a sample falls that may not.
+func neverFalls(t *testing.T, a *aggregate.Aggregator) (stop func() (scrapes int)) {
+	scrapes := 0
+	ended := make(chan struct{})
+	var reader sync.WaitGroup
+	reader.Go(func() {
+		last := map[string]float64{}
+		for {
+			select {
+			case <-ended:
+				return
+			default:
+			}
+			families, err := a.Gather(context.Background())
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			now := cumulative(families)
+			for key, before := range last {
+				if now[key] < before {
+					t.Errorf("%s fell from %v to %v", key, before, now[key])
+				}
+			}
+			last = now
+			scrapes++
+		}
+	})
+	return func() int {
+		close(ended)
+		reader.Wait()
+		return scrapes
+	}
 }
 
 // namespaceRole writes a few values and obeys: "add" adds one more.

@@ -29,7 +29,6 @@ var roles = map[string]func() error{
 	"fill":      fillRole,
 	"recycled":  recycledRole,
 	"server":    serverRole,
-	"mixed":     mixedRole,
 }
 
 func TestMain(m *testing.M) {

@@ -17,6 +17,8 @@ import (
 	"github.com/multiprom/multiprom/multiproc"
 )
 
+func init() { roles["mixed"] = mixedRole }
+
 // mixedRole is a Go worker with the metrics of testdata/python/metrics.py.
 func mixedRole() error {
 	requests := multiproc.NewCounterVec(multiproc.CounterOpts{Name: "py_requests", Help: "Requests served."}, []string{"method"})

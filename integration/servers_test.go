@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/multiprom/multiprom/aggregate"
 )
 
 // gunicornOf is gunicorn with an application of testdata/python. Its hook marks
@@ -22,22 +24,29 @@ func gunicornOf(app, modules string, more ...string) server {
 	}}
 }
 
-// underGunicorn compares the merged view of a server's workers with what
+// underGunicorn compares, and then sees to it that only the living have live
+// gauges.
+func underGunicorn(t *testing.T, s server) {
+	f := newFleet(t)
+	a := f.reloadAndKill(f.start(s), 8)
+	f.living(a, 4)
+	f.equal(a)
+}
+
+// reloadAndKill compares the merged view of a server's workers with what
 // their clients saw, and with client_python's own collector, which takes only
 // what Debian's version of it writes: first exactly, then behind a reload under
 // load, then behind kills.
-func underGunicorn(t *testing.T, s server) {
-	f := newFleet(t)
-	process := f.start(s)
+func (f *fleet) reloadAndKill(process *os.Process, kills int) *aggregate.Aggregator {
+	f.t.Helper()
 	a := f.open()
 	f.send(400)
 	f.exact(a)
 	f.reload(func() { process.Signal(syscall.SIGHUP) })
 	f.equal(a)
-	f.kill(400, 8)
+	f.kill(400, kills)
 	f.equal(a)
-	f.living(a, 4)
-	f.equal(a)
+	return a
 }
 
 func TestGunicorn(t *testing.T) { underGunicorn(t, gunicornOf("app", "")) }
@@ -80,13 +89,7 @@ func TestUwsgi(t *testing.T) {
 				return append([]string{"/usr/bin/uwsgi", "--plugin", "python3", "--master", "--workers", "4", "--need-app",
 					"--http-socket", address, "--module", "app:app", "--die-on-term", "--disable-logging"}, c.args...)
 			}})
-			a := f.open()
-			f.send(400)
-			f.exact(a)
-			f.reload(func() { process.Signal(syscall.SIGHUP) })
-			f.equal(a)
-			f.kill(400, 4)
-			f.equal(a)
+			a := f.reloadAndKill(process, 4)
 			_, err := os.Stat(filepath.Join(f.dir, "gauge_all_"+strconv.Itoa(process.Pid)+".db"))
 			require.Equal(t, c.master == 1, err == nil, "the master has files: %v", err)
 
