@@ -75,7 +75,10 @@ func TestMixedFleet(t *testing.T) {
 			byPython += w.answers
 		}
 	}
-	require.Equal(t, byPython, int64(valueOf(t, f.own(), "py_requests_total")), "client_python's collector has the Python part")
+	eventually(t, "client_python's collector has the Python part", func() bool {
+		own, err := f.own()
+		return err == nil && int64(valueOf(t, own, "py_requests_total")) == byPython
+	})
 	require.Less(t, byPython, merged)
 	require.Positive(t, byPython)
 	f.gauges(text)

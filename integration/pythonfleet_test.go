@@ -62,7 +62,6 @@ type worker struct {
 type server struct {
 	modules string                              // that Debian's Python must have, beside client_python
 	argv    func(address, apps string) []string // its command line
-	env     []string                            // beside the directory's
 }
 
 func newFleet(t *testing.T) *fleet {
@@ -238,15 +237,12 @@ func (f *fleet) markDead(pids []int) {
 	}
 }
 
-// own returns what client_python's collector says.
-func (f *fleet) own() []byte {
-	f.t.Helper()
+// own returns what client_python's collector says. While a worker starts it may
+// fail: it takes a file that is still empty for a full one.
+func (f *fleet) own() ([]byte, error) {
 	cmd := exec.Command(python, "testdata/python/collect.py")
 	cmd.Env = append(os.Environ(), "PROMETHEUS_MULTIPROC_DIR="+f.dir)
-	cmd.Stderr = os.Stderr
-	out, err := cmd.Output()
-	require.NoError(f.t, err)
-	return out
+	return cmd.Output()
 }
 
 // open returns the merged view without our own metrics, which client_python's
@@ -313,7 +309,9 @@ func (f *fleet) equal(a *aggregate.Aggregator) {
 	var ours []byte
 	require.EventuallyWithT(f.t, func(c *assert.CollectT) {
 		ours = serve(f.t, a)
-		require.Equal(c, parsed(f.t, f.own()), parsed(f.t, ours))
+		theirs, err := f.own()
+		require.NoError(c, err)
+		require.Equal(c, parsed(f.t, theirs), parsed(f.t, ours))
 	}, 30*time.Second, 20*time.Millisecond)
 	f.log(f.counted(ours), "equal to client_python's collector")
 }

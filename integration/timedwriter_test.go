@@ -208,7 +208,7 @@ func TestTimedWriter(t *testing.T) {
 	a, err := aggregate.Open(dir, aggregate.Options{NoSelfMetrics: true})
 	require.NoError(t, err)
 	defer a.Close()
-	const most = 40_000
+	const most = 20_000
 	var writers [4]timedWriter
 	var wg sync.WaitGroup
 	stop := neverFalls(t, a)
