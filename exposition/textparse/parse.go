@@ -1,0 +1,195 @@
+package textparse
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"iter"
+
+	"github.com/multiprom/multiprom/metric"
+)
+
+// Format is what the input is written in.
+type Format uint8
+
+const (
+	// Text is the Prometheus text format, version 0.0.4 or 1.0.0.
+	Text Format = iota
+	// OpenMetrics is OpenMetrics 1.0.0.
+	OpenMetrics
+)
+
+// Options of [Parse] and [Families]. The zero value reads text within limits
+// that no honest exposition is likely to reach. A negative limit is none.
+type Options struct {
+	Format Format
+
+	// MaxLine is the most bytes that a line may have. The default is 1 MiB.
+	MaxLine int
+	// MaxBytes is the most bytes that the input may have. The default is
+	// 256 MiB.
+	MaxBytes int64
+	// MaxSeries is the most series of all families together, where a family
+	// without series counts as one. The default is 1,000,000.
+	MaxSeries int
+}
+
+func (o Options) withDefaults() Options {
+	o.MaxLine = cmp.Or(o.MaxLine, 1<<20)
+	o.MaxBytes = cmp.Or(o.MaxBytes, 256<<20)
+	o.MaxSeries = cmp.Or(o.MaxSeries, 1_000_000)
+	return o
+}
+
+// Parse returns the families of r in the order in which r has them, or an
+// [Error].
+func Parse(r io.Reader, opts Options) ([]*metric.Family, error) {
+	var families []*metric.Family
+	for f, err := range Families(r, opts) {
+		if err != nil {
+			return nil, err
+		}
+		families = append(families, f)
+	}
+	return families, nil
+}
+
+// Families yields the families of r as they are read, each one the caller's to
+// keep. An [Error] comes with a nil family and is the last.
+func Families(r io.Reader, opts Options) iter.Seq2[*metric.Family, error] {
+	return func(yield func(*metric.Family, error) bool) {
+		p := newParser(r, opts.withDefaults())
+		for {
+			f, err := p.next()
+			switch {
+			case err == io.EOF:
+				return
+			case err != nil:
+				yield(nil, err)
+				return
+			case !yield(f, nil):
+				return
+			}
+		}
+	}
+}
+
+// parser turns lines into families. A family ends where the next one begins,
+// so there is always a line of the next one when a family is handed out.
+type parser struct {
+	lines  lineReader
+	strict bool // OpenMetrics
+
+	// The line at hand, and what was found in it; the next line overwrites it.
+	cursor
+	sample sample
+
+	// The family at hand; the one that has just ended, until next returns it.
+	family building
+	done   *metric.Family
+
+	// What all families have used up.
+	claims  map[string]string // sample names, with the family that has them
+	series  int
+	most    int  // of series; negative: no limit
+	sawEOF  bool // the line # EOF
+	drained bool // the input has ended, and well
+}
+
+func newParser(r io.Reader, opts Options) *parser {
+	strict := opts.Format == OpenMetrics
+	p := &parser{
+		lines:  newLineReader(r, opts.MaxLine, opts.MaxBytes),
+		strict: strict,
+		claims: map[string]string{},
+		most:   opts.MaxSeries,
+	}
+	p.cursor.strict = strict
+	return p
+}
+
+// next returns the next family, io.EOF after the last one, or an *Error.
+func (p *parser) next() (*metric.Family, error) {
+	for p.done == nil {
+		if p.drained {
+			return nil, io.EOF
+		}
+		line, terminated, err := p.lines.next()
+		if err == io.EOF {
+			err = p.end()
+		} else if err == nil {
+			p.line, p.at = line, 0
+			err = p.readLine(terminated)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	f := p.done
+	p.done = nil
+	return f, nil
+}
+
+// end ends the last family.
+func (p *parser) end() error {
+	if p.strict && !p.sawEOF {
+		return &Error{Line: p.lines.number, Column: 1, Reason: "the input ends without # EOF", Err: ErrTruncated}
+	}
+	p.drained = true
+	return p.finish()
+}
+
+func (p *parser) readLine(terminated bool) error {
+	switch {
+	case p.sawEOF:
+		return p.errorf(0, "there is text after # EOF")
+	case p.strict && string(p.line) == "# EOF":
+		p.sawEOF = true
+		return nil
+	case !terminated:
+		err := p.errorf(len(p.line), "the input ends within a line")
+		err.Err = ErrTruncated
+		return err
+	case p.strict:
+		return p.readOpenMetrics()
+	}
+	return p.readText()
+}
+
+// errorf returns an error at the offset at of the line at hand.
+func (p *parser) errorf(at int, format string, args ...any) *Error {
+	return &Error{Line: p.lines.number, Column: at + 1, Reason: fmt.Sprintf(format, args...)}
+}
+
+// claim takes a sample name for the family at hand.
+func (p *parser) claim(name string, at int) error {
+	switch owner, taken := p.claims[name]; {
+	case taken && owner == name:
+		return p.errorf(at, "the family %s came before, and its lines must be together", quote(name))
+	case taken:
+		return p.errorf(at, "the name %s is taken by the family %s above", quote(name), quote(owner))
+	}
+	p.claims[name] = p.family.name
+	return nil
+}
+
+// count counts a series, or a family that has none.
+func (p *parser) count() error {
+	p.series++
+	if p.most >= 0 && p.series > p.most {
+		err := p.errorf(0, "there are more than %d series", p.most)
+		err.Err = ErrLimit
+		return err
+	}
+	return nil
+}
+
+// quote shows a piece of the input in an error, which must not be as long as
+// the input wants.
+func quote[T string | []byte](s T) string {
+	const shown = 60
+	if len(s) > shown {
+		return fmt.Sprintf("%q…", s[:shown])
+	}
+	return fmt.Sprintf("%q", s)
+}

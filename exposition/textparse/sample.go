@@ -1,0 +1,277 @@
+package textparse
+
+import "github.com/multiprom/multiprom/metric"
+
+// sample is what a sample line says, in pieces of the line. Which of them are
+// valid numbers shows when the family at hand is known.
+type sample struct {
+	name   []byte
+	nameAt int
+	quoted []byte // what name points to when it stood in quotes
+	labels labelSet
+
+	value     token
+	timestamp token // empty if there is none
+
+	// Only in OpenMetrics.
+	exemplar exemplar
+}
+
+type exemplar struct {
+	at        int // 0 if there is none: no line begins with one
+	labels    labelSet
+	value     token
+	timestamp token
+}
+
+// token is a word of the line and its offset.
+type token struct {
+	text []byte
+	at   int
+}
+
+func (p *parser) token() token {
+	at := p.at
+	return token{p.word(), at}
+}
+
+// readSample reads the line as a sample.
+func (p *parser) readSample() error {
+	s := &p.sample
+	s.labels.reset()
+	s.timestamp, s.exemplar.at = token{}, 0
+
+	s.nameAt = p.at
+	inside := !p.strict && p.peek('{') // the name is in the braces, in quotes
+	if !inside {
+		s.name = p.name(true)
+		if len(s.name) == 0 {
+			return p.errorf(p.at, "a metric name cannot begin so")
+		}
+	} else {
+		s.name = nil
+	}
+	separated := p.separatorBeforeLabels()
+	if p.take('{') {
+		if err := p.readLabels(&s.labels, inside); err != nil {
+			return err
+		}
+		separated = p.separator() || !p.strict
+	}
+	if !separated {
+		return p.unexpected("a blank and the value")
+	}
+
+	s.value = p.token()
+	if len(s.value.text) == 0 {
+		return p.unexpected("the value")
+	}
+	if p.strict {
+		return p.readStrictTail()
+	}
+	p.blanks()
+	s.timestamp = p.token()
+	p.blanks()
+	if !p.atEnd() {
+		return p.unexpected("the end of the line")
+	}
+	return nil
+}
+
+// separatorBeforeLabels steps over what separates the name from what follows,
+// which a strict cursor must not do in front of a brace.
+func (p *parser) separatorBeforeLabels() bool {
+	if p.strict && p.peek('{') {
+		return false
+	}
+	return p.separator()
+}
+
+// readStrictTail reads what follows the value: a timestamp and an exemplar, or
+// one of them.
+func (p *parser) readStrictTail() error {
+	s := &p.sample
+	if p.atEnd() {
+		return nil
+	}
+	p.at++ // the blank at which the value ended
+	if !p.peek('#') {
+		s.timestamp = p.token()
+		if len(s.timestamp.text) == 0 {
+			return p.unexpected("a timestamp or an exemplar")
+		}
+		if !p.take(' ') {
+			return nil
+		}
+	}
+
+	e := &s.exemplar
+	e.at = p.at
+	e.labels.reset()
+	e.timestamp = token{}
+	if !p.take('#') || !p.take(' ') || !p.take('{') {
+		return p.unexpected("an exemplar, which begins with # {")
+	}
+	if err := p.readLabels(&e.labels, false); err != nil {
+		return err
+	}
+	if !p.take(' ') {
+		return p.unexpected("a blank and the exemplar's value")
+	}
+	if e.value = p.token(); len(e.value.text) == 0 {
+		return p.unexpected("the exemplar's value")
+	}
+	if p.take(' ') {
+		if e.timestamp = p.token(); len(e.timestamp.text) == 0 {
+			return p.unexpected("the exemplar's timestamp")
+		}
+	}
+	if !p.atEnd() {
+		return p.unexpected("the end of the line")
+	}
+	return nil
+}
+
+// readLabels reads all up to the closing brace and sorts it. If named, a
+// quoted metric name comes first.
+func (p *parser) readLabels(set *labelSet, named bool) error {
+	p.blanks()
+	if named {
+		if err := p.readQuotedMetric(); err != nil {
+			return err
+		}
+		if p.blanks(); !p.take(',') && !p.peek('}') {
+			return p.unexpected("a comma or a closing brace")
+		}
+		p.blanks()
+	}
+	for !p.take('}') {
+		if err := p.readLabel(set); err != nil {
+			return err
+		}
+		p.blanks()
+		if !p.take(',') {
+			if !p.take('}') {
+				return p.unexpected("a comma or a closing brace")
+			}
+			break
+		}
+		p.blanks()
+		if p.strict && p.peek('}') {
+			return p.unexpected("a label")
+		}
+	}
+	if twice, ok := set.sort(); ok {
+		return p.errorf(twice.at, "the label %s is given twice", quote(set.name(twice)))
+	}
+	return nil
+}
+
+func (p *parser) readQuotedMetric() error {
+	s := &p.sample
+	s.nameAt = p.at
+	name, err := p.readQuotedName(s.quoted[:0])
+	s.quoted, s.name = name, name
+	return err
+}
+
+func (p *parser) readQuotedName(dst []byte) ([]byte, error) {
+	if !p.peek('"') {
+		return dst, p.unexpected("a name in quotes")
+	}
+	start, before := p.at, len(dst)
+	dst, closed := p.quoted(dst)
+	switch {
+	case !closed:
+		return dst, p.errorf(start, "the closing quote is missing")
+	case len(dst) == before:
+		return dst, p.errorf(start, "a name must not be empty")
+	}
+	return dst, nil
+}
+
+func (p *parser) readLabel(set *labelSet) error {
+	l := pair{from: len(set.text), at: p.at}
+	if !p.strict && p.peek('"') {
+		var err error
+		if set.text, err = p.readQuotedName(set.text); err != nil {
+			return err
+		}
+	} else {
+		name := p.name(false)
+		if len(name) == 0 {
+			return p.unexpected("a label name")
+		}
+		set.text = append(set.text, name...)
+	}
+	l.mid = len(set.text)
+	if string(set.name(l)) == "__name__" {
+		return p.errorf(l.at, "the label __name__ is the metric's name")
+	}
+
+	p.blanks()
+	if !p.take('=') {
+		return p.unexpected("an equals sign")
+	}
+	p.blanks()
+	if !p.peek('"') {
+		return p.unexpected("a value in quotes")
+	}
+	start := p.at
+	var closed bool
+	if set.text, closed = p.quoted(set.text); !closed {
+		return p.errorf(start, "the closing quote is missing")
+	}
+	l.to = len(set.text)
+	set.pairs = append(set.pairs, l)
+	return nil
+}
+
+// unexpected says what should stand where the cursor is.
+func (p *parser) unexpected(want string) error {
+	if p.atEnd() {
+		return p.errorf(p.at, "the line ends, but %s should follow", want)
+	}
+	return p.errorf(p.at, "%q stands where %s should", p.line[p.at], want)
+}
+
+// number reads a value.
+func (p *parser) number(t token) (float64, error) {
+	v, ok := parseFloat(t.text)
+	if !ok {
+		return 0, p.errorf(t.at, "%s is not a number", quote(t.text))
+	}
+	return v, nil
+}
+
+// wholeNumber reads the value of a count or bucket.
+func (p *parser) wholeNumber(t token) (uint64, error) {
+	n, ok := parseCount(t.text)
+	if !ok {
+		return 0, p.errorf(t.at, "%s is not a count, which is whole and not negative", quote(t.text))
+	}
+	return n, nil
+}
+
+// newExemplar returns the sample's exemplar, or nil if there is none.
+func (p *parser) newExemplar() (*metric.Exemplar, error) {
+	const mostRunes = 128
+	e := &p.sample.exemplar
+	if e.at == 0 {
+		return nil, nil
+	}
+	value, err := p.number(e.value)
+	if err != nil {
+		return nil, err
+	}
+	if n := e.labels.runes(); n > mostRunes {
+		return nil, p.errorf(e.at, "the exemplar's labels have %d characters, the most is %d", n, mostRunes)
+	}
+	out := &metric.Exemplar{Value: value, Labels: e.labels.labels(string(e.labels.appendKey(nil)))}
+	if t := e.timestamp; len(t.text) > 0 {
+		if out.Timestamp, err = p.seconds(t); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
