@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"math"
-	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +14,7 @@ import (
 	"github.com/prometheus/common/model"
 	"github.com/stretchr/testify/require"
 
+	"github.com/multiprom/multiprom/internal/randfamily"
 	"github.com/multiprom/multiprom/metric"
 )
 
@@ -123,104 +123,12 @@ func TestOracleOnRandomFamilies(t *testing.T) {
 		rounds = 50
 	}
 	for seed := range uint64(rounds) {
-		rnd := random{rand.New(rand.NewPCG(seed, 1))}
+		rnd := randfamily.New(seed)
 		for _, opts := range []Options{legacy, created, plain1} {
-			requireSame(t, rnd.families(false), opts)
+			requireSame(t, rnd.Families(false), opts)
 		}
-		requireSame(t, rnd.families(true), quoted)
+		requireSame(t, rnd.Families(true), quoted)
 	}
-}
-
-// random makes families that are valid, and otherwise as odd as possible.
-type random struct{ *rand.Rand }
-
-func (r random) families(utf8Names bool) []*metric.Family {
-	var out []*metric.Family
-	for i := range 1 + r.IntN(6) {
-		f := &metric.Family{
-			Name: fmt.Sprintf("f%d%s", i, r.name(utf8Names)),
-			Help: r.text(),
-			Type: metric.Type(r.IntN(int(metric.GaugeHistogram) + 1)),
-		}
-		for j := range 1 + r.IntN(4) {
-			f.Series = append(f.Series, r.series(f, j, utf8Names))
-		}
-		out = append(out, f)
-	}
-	metric.SortFamilies(out)
-	return out
-}
-
-func (r random) series(f *metric.Family, n int, utf8Names bool) metric.Series {
-	s := metric.Series{Value: r.float(), Sum: r.float(), Labels: metric.MakeLabels("n", fmt.Sprint(n))}
-	for range r.IntN(4) {
-		s.Labels = s.Labels.With("l"+r.name(utf8Names), r.text())
-	}
-	if r.IntN(3) == 0 {
-		s.Timestamp = time.UnixMilli(1 + r.Int64N(1e13))
-	}
-	if r.IntN(3) > 0 {
-		s.Created = time.UnixMilli(1 + r.Int64N(1e12))
-	}
-	switch f.Type {
-	case metric.Histogram, metric.GaugeHistogram:
-		var bounds []float64
-		for i := range r.IntN(5) {
-			bounds = append(bounds, float64(i)+r.Float64())
-		}
-		counts := make([]uint64, len(bounds)+1)
-		for i := range counts {
-			counts[i] = r.Uint64N(1 << 50)
-		}
-		s.Buckets = metric.Cumulate(bounds, counts)
-		s.Count = s.Buckets[len(bounds)].Count
-	case metric.Summary:
-		s.Count = r.Uint64N(1 << 50)
-		for i := range r.IntN(3) {
-			s.Quantiles = append(s.Quantiles, metric.Quantile{Q: float64(i) / 4, Value: r.float()})
-		}
-	case metric.StateSet:
-		for i := range 1 + r.IntN(4) {
-			s.States = append(s.States, metric.State{Name: fmt.Sprint(i, r.text()), On: r.IntN(2) == 0})
-		}
-	}
-	return s
-}
-
-func (r random) name(utf8Names bool) string {
-	alphabet := []string{"a", "Z", "_", "9"}
-	if utf8Names {
-		alphabet = append(alphabet, ".", " ", "é", "😀", `"`, `\`, "{", "}", "=", ",", "\n", "#")
-	}
-	return r.join(alphabet) + "x" // so that no name ends as a sample name does
-}
-
-func (r random) text() string {
-	return r.join([]string{"a", " ", "\n", `\`, `"`, "n", "\t", "\r", "é", "😀", "{", "}", "=", ",", "#"})
-}
-
-func (r random) join(alphabet []string) string {
-	var b strings.Builder
-	for range r.IntN(8) {
-		b.WriteString(alphabet[r.IntN(len(alphabet))])
-	}
-	return b.String()
-}
-
-func (r random) float() float64 {
-	switch r.IntN(8) {
-	case 0:
-		return math.NaN()
-	case 1:
-		return math.Inf(1 - 2*r.IntN(2))
-	case 2:
-		return float64(r.Int64())
-	case 3:
-		return math.Float64frombits(r.Uint64())
-	case 4:
-		return 0
-	}
-	return r.NormFloat64() * 1000
 }
 
 // FuzzRoundTrip reads families back that have any label values, help and

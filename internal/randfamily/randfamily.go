@@ -1,0 +1,108 @@
+package randfamily
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"strings"
+	"time"
+
+	"github.com/multiprom/multiprom/metric"
+)
+
+// Source makes families, the same ones for the same seed.
+type Source struct{ *rand.Rand }
+
+// New returns a source for that seed.
+func New(seed uint64) Source { return Source{rand.New(rand.NewPCG(seed, 1))} }
+
+// Families returns up to six families, sorted, of any type. Label values and
+// help have any characters; names have them if utf8Names is set.
+func (r Source) Families(utf8Names bool) []*metric.Family {
+	var out []*metric.Family
+	for i := range 1 + r.IntN(6) {
+		f := &metric.Family{
+			Name: fmt.Sprintf("f%d%s", i, r.name(utf8Names)),
+			Help: r.text(),
+			Type: metric.Type(r.IntN(int(metric.GaugeHistogram) + 1)),
+		}
+		for j := range 1 + r.IntN(4) {
+			f.Series = append(f.Series, r.series(f, j, utf8Names))
+		}
+		out = append(out, f)
+	}
+	metric.SortFamilies(out)
+	return out
+}
+
+func (r Source) series(f *metric.Family, n int, utf8Names bool) metric.Series {
+	s := metric.Series{Value: r.float(), Sum: r.float(), Labels: metric.MakeLabels("n", fmt.Sprint(n))}
+	for range r.IntN(4) {
+		s.Labels = s.Labels.With("l"+r.name(utf8Names), r.text())
+	}
+	if r.IntN(3) == 0 {
+		s.Timestamp = time.UnixMilli(1 + r.Int64N(1e13))
+	}
+	if r.IntN(3) > 0 {
+		s.Created = time.UnixMilli(1 + r.Int64N(1e12))
+	}
+	switch f.Type {
+	case metric.Histogram, metric.GaugeHistogram:
+		var bounds []float64
+		for i := range r.IntN(5) {
+			bounds = append(bounds, float64(i)+r.Float64())
+		}
+		counts := make([]uint64, len(bounds)+1)
+		for i := range counts {
+			counts[i] = r.Uint64N(1 << 50)
+		}
+		s.Buckets = metric.Cumulate(bounds, counts)
+		s.Count = s.Buckets[len(bounds)].Count
+	case metric.Summary:
+		s.Count = r.Uint64N(1 << 50)
+		for i := range r.IntN(3) {
+			s.Quantiles = append(s.Quantiles, metric.Quantile{Q: float64(i) / 4, Value: r.float()})
+		}
+	case metric.StateSet:
+		for i := range 1 + r.IntN(4) {
+			s.States = append(s.States, metric.State{Name: fmt.Sprint(i, r.text()), On: r.IntN(2) == 0})
+		}
+	}
+	return s
+}
+
+func (r Source) name(utf8Names bool) string {
+	alphabet := []string{"a", "Z", "_", "9"}
+	if utf8Names {
+		alphabet = append(alphabet, ".", " ", "é", "😀", `"`, `\`, "{", "}", "=", ",", "\n", "#")
+	}
+	return r.join(alphabet) + "x" // so that no name ends as a sample name does
+}
+
+func (r Source) text() string {
+	return r.join([]string{"a", " ", "\n", `\`, `"`, "n", "\t", "\r", "é", "😀", "{", "}", "=", ",", "#"})
+}
+
+func (r Source) join(alphabet []string) string {
+	var b strings.Builder
+	for range r.IntN(8) {
+		b.WriteString(alphabet[r.IntN(len(alphabet))])
+	}
+	return b.String()
+}
+
+func (r Source) float() float64 {
+	switch r.IntN(8) {
+	case 0:
+		return math.NaN()
+	case 1:
+		return math.Inf(1 - 2*r.IntN(2))
+	case 2:
+		return float64(r.Int64())
+	case 3:
+		return math.Float64frombits(r.Uint64())
+	case 4:
+		return 0
+	}
+	return r.NormFloat64() * 1000
+}
