@@ -22,7 +22,7 @@ var ourOwn = []string{
 	"must be together", "is taken by", "came before", "twice", "different timestamps",
 	"have a timestamp and others have none", "after samples", "not a count",
 	"has no samples of this name", "is missing", "does not belong", "two buckets", "not cumulative",
-	"count is not that", "to compare with", "not a type", "is not UTF-8",
+	"ends within a line", "count is not that", "to compare with", "not a type", "is not UTF-8",
 	"metric name should", "name in quotes should", "a blank should", // expfmt takes HELP without name, quotes within names, names behind labels
 	"a blank and the value should", "a metric name cannot begin so", "closing quote", "equals sign", "comma", "label name should",
 }
