@@ -10,6 +10,7 @@ import (
 
 	"github.com/multiprom/multiprom/metric"
 	"github.com/multiprom/multiprom/mmapstore"
+	"github.com/multiprom/multiprom/mmapstore/pyfile"
 )
 
 // Options of Open and FromStore. The zero value is useful.
@@ -58,6 +59,7 @@ type Aggregator struct {
 	listed   time.Time // before the directory was, by the system's clock
 	damage   error     // why the archive cannot be read; archive is then the last good one
 	table    table
+	keys     *pyfile.Keys // of client_python's files
 }
 
 // Open returns a view of dir, which need not exist before the first Gather.
@@ -78,7 +80,7 @@ func FromStore(store *mmapstore.Store, opts Options) *Aggregator {
 }
 
 func newAggregator(dir string, opts Options) *Aggregator {
-	a := &Aggregator{opts: opts.withDefaults(), dir: dir, archive: &archived{Archive: &mmapstore.Archive{}}}
+	a := &Aggregator{opts: opts.withDefaults(), dir: dir, archive: &archived{Archive: &mmapstore.Archive{}}, keys: &pyfile.Keys{}}
 	a.table.init(a.opts.ProcessLabel)
 	return a
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/multiprom/multiprom/metric"
 	"github.com/multiprom/multiprom/mmapstore"
+	"github.com/multiprom/multiprom/mmapstore/pyfile"
 )
 
 // archiver adds dead processes to an archive. Unlike the table it keeps every
@@ -16,11 +17,12 @@ type archiver struct {
 	old       *mmapstore.Archive
 	counts    [len(mmapstore.HeaderCounters)]uint64
 	byName    map[string][]*archiveFamily
-	families  []*archiveFamily           // in the order of their first appearance
-	processes map[string]*archiveProcess // by label
-	lives     map[string]*lives          // by seriesKey: what some process has removed
-	ended     int                        // series of the old archive whose life is over
-	latest    int64                      // when a process was folded last; the clock may have been set back since
+	families  []*archiveFamily                    // in the order of their first appearance
+	processes map[string]*archiveProcess          // by label
+	lives     map[string]*lives                   // by seriesKey: what some process has removed
+	ended     int                                 // series of the old archive whose life is over
+	python    map[*pyfile.KeySet][]*archiveSeries // by number of the series
+	latest    int64                               // when a process was folded last; the clock may have been set back since
 }
 
 type archiveFamily struct {
@@ -50,6 +52,7 @@ func newArchiver(old *mmapstore.Archive, ended map[string]*lives) (*archiver, er
 	}
 	a := &archiver{
 		old: old, counts: old.Counts, byName: map[string][]*archiveFamily{}, processes: map[string]*archiveProcess{}, lives: ended,
+		python: map[*pyfile.KeySet][]*archiveSeries{},
 	}
 	processes := make([]*archiveProcess, len(old.Processes))
 	for i, p := range old.Processes {
@@ -145,7 +148,11 @@ func (a *archiver) add(f *file, now time.Time) error {
 	if f.python == nil || f.ownGauges() {
 		process = a.process(f, now)
 	}
-	from := source{created: created, now: max(now.UnixNano(), a.latest), python: f.python != nil}
+	from := source{created: created, now: max(now.UnixNano(), a.latest)}
+	if f.python != nil {
+		a.addPython(f, process, from)
+		return nil
+	}
 	values := f.values
 	for i := range f.series {
 		s := &f.series[i]

@@ -28,10 +28,6 @@ func (t *table) families() []*metric.Family {
 
 func (f *family) family() *metric.Family {
 	if f.stale {
-		f.order = f.order[:0]
-		for _, s := range f.series {
-			f.order = append(f.order, s)
-		}
 		slices.SortFunc(f.order, func(a, b *slot) int { return a.labels.Compare(b.labels) })
 		f.stale = false
 	}

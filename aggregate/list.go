@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/multiprom/multiprom/mmapstore"
+	"github.com/multiprom/multiprom/mmapstore/pyfile"
 )
 
 // list brings the list of files and the archive up to date with each other, so
@@ -24,7 +25,7 @@ func (a *Aggregator) list() error {
 	if err != nil {
 		return err
 	}
-	o := newOpener(d, opts, a.files)
+	o := newOpener(d, opts, a.files, a.keys)
 	files, arc, damage, err := a.look(o)
 	if err == nil && damage != nil {
 		err = a.canDoWithout(files, damage)
@@ -91,13 +92,14 @@ func readOptions(d *mmapstore.Dir, trust []int, maxBytes int64) (mmapstore.ReadO
 type opener struct {
 	dir    *mmapstore.Dir
 	opts   mmapstore.ReadOptions
+	keys   *pyfile.Keys       // of client_python's files
 	known  map[string]*file   // by name
 	python map[string][]*file // of client_python, by the names that its processes know
 	opened []*file            // all that it has opened
 }
 
-func newOpener(d *mmapstore.Dir, opts mmapstore.ReadOptions, open []*file) *opener {
-	o := &opener{dir: d, opts: opts, known: make(map[string]*file, len(open)), python: map[string][]*file{}}
+func newOpener(d *mmapstore.Dir, opts mmapstore.ReadOptions, open []*file, keys *pyfile.Keys) *opener {
+	o := &opener{dir: d, opts: opts, keys: keys, known: make(map[string]*file, len(open)), python: map[string][]*file{}}
 	for _, f := range open {
 		o.learn(f)
 	}

@@ -45,7 +45,6 @@ type source struct {
 	live    bool
 	created int64 // when it opened its file
 	now     int64 // the reader's clock
-	python  bool  // it is one of client_python: its rules hold where ours differ
 }
 
 // add adds one process's words of a series of that definition.
@@ -61,15 +60,12 @@ func (a *accumulator) add(schema *metric.Schema, w []uint64, bucket []int, creat
 		a.live = a.live || from.live
 		a.newest = max(a.newest, from.created)
 	}
-	if from.python && isRecent(schema) && w[1] == 0 {
-		return // nobody has set it: not even 0 is shown
-	}
 	a.enter(created)
 	switch schema.Type {
 	case metric.Counter:
 		a.addInts(0, w[mmapstore.CellCounterInts])
 		f := math.Float64frombits(w[mmapstore.CellCounterFloat])
-		if from.python || !math.IsNaN(f) && !math.IsInf(f, 0) {
+		if !math.IsNaN(f) && !math.IsInf(f, 0) {
 			a.sum.add(f) // no writer of ours makes another: that would be damage
 		}
 	case metric.Summary:
@@ -86,8 +82,6 @@ func (a *accumulator) add(schema *metric.Schema, w []uint64, bucket []int, creat
 		}
 	case metric.Gauge:
 		switch {
-		case isRecent(schema) && from.python && int64(w[1]) == a.nanos:
-			// Of two values of one time, the first file's.
 		case isRecent(schema):
 			a.recent(math.Float64frombits(w[0]), int64(w[1]), from.now)
 		case w[mmapstore.CellGauge] != mmapstore.UnsetBits:

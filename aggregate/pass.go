@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/multiprom/multiprom/metric"
 	"github.com/multiprom/multiprom/mmapstore"
 )
 
@@ -254,6 +255,13 @@ func (p *pass) lookAtRemovals() error {
 
 // noteLiving takes down which of the removed series a living process has.
 func (p *pass) noteLiving(f *file) {
+	if f.python != nil {
+		f.eachPythonSeries(func(s *metric.Schema, labels metric.Labels) {
+			if l := p.ended[seriesKey(s, labels)]; l != nil && f.live {
+				l.living = 0
+			}
+		})
+	}
 	for i := range f.series {
 		s := &f.series[i]
 		if l := p.ended[seriesKey(s.Family, s.Labels())]; l != nil && f.live {

@@ -47,7 +47,7 @@ func (o *opener) openPython(e mmapstore.Entry) (*file, error) {
 		}
 	}
 	if f == nil {
-		r, err := pyfile.Open(o.dir, e.Name, o.opts)
+		r, err := pyfile.Open(o.dir, e.Name, o.keys, o.opts)
 		switch {
 		case errors.Is(err, fs.ErrNotExist), isTransient(err):
 			return nil, err
@@ -70,6 +70,9 @@ func (o *opener) openPython(e mmapstore.Entry) (*file, error) {
 
 // rename notes the name that a file of client_python has now.
 func (f *file) rename(d *mmapstore.Dir, name string) error {
+	if f.known && f.name == name {
+		return nil
+	}
 	if err := f.python.Renamed(d, name); err != nil {
 		return err
 	}
@@ -96,7 +99,7 @@ func (f *file) readPython() error {
 		f.err = err
 		return nil
 	}
-	f.families, f.series, f.epoch, f.bytes = r.Families(), r.Series(), r.Epoch(), r.Bytes()
+	f.families, f.epoch, f.bytes = r.Families(), r.Epoch(), r.Bytes()
 	f.spare, f.values = f.values, values
 	if damage := r.Damaged(); len(damage) > 0 {
 		f.damaged, f.err = len(damage), &damage[0]
@@ -112,4 +115,24 @@ func (f *file) readPython() error {
 func (f *file) ownGauges() bool {
 	n := f.python.Name()
 	return n.Type == metric.Gauge && n.Mode == metric.ModeAll
+}
+
+// size returns how many series of the file are merged.
+func (f *file) size() int {
+	if f.python != nil {
+		return f.python.Series()
+	}
+	return len(f.series)
+}
+
+// eachPythonSeries calls fn with every series of a file of client_python, for
+// some more than once. What is true of all series of its kind the definition
+// says; bounds are not in it.
+func (f *file) eachPythonSeries(fn func(*metric.Schema, metric.Labels)) {
+	keys := f.python.Keys()
+	kind := keys.Kind()
+	for _, k := range f.python.Records() {
+		s := &keys.Series()[keys.Keys()[k].Series]
+		fn(&metric.Schema{Name: s.Family.Name, Type: kind.Type, Mode: kind.Mode}, s.Labels)
+	}
 }

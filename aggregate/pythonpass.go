@@ -15,11 +15,12 @@ type pythonPass struct {
 	open    []string        // files that count as of living processes
 	living  map[string]bool // ids of processes that have files open
 	folded  map[string]bool // ids of processes some of whose files were folded
-	revived []string        // files that were set aside although they are open for writing
+	keys    *pyfile.Keys
+	revived []string // files that were set aside although they are open for writing
 }
 
 func newPythonPass() pythonPass {
-	return pythonPass{living: map[string]bool{}, folded: map[string]bool{}}
+	return pythonPass{living: map[string]bool{}, folded: map[string]bool{}, keys: &pyfile.Keys{}}
 }
 
 // lookPython sorts a file of client_python into the living, the dead, and those
@@ -101,7 +102,7 @@ func (p *pass) restore() {
 
 // openPython reads a file of client_python whose process is dead.
 func (p *pass) openPython(name string) (*file, error) {
-	f, err := newOpener(p.dir, p.read, nil).openPython(mmapstore.Entry{Name: name})
+	f, err := newOpener(p.dir, p.read, nil, p.python.keys).openPython(mmapstore.Entry{Name: name})
 	if err != nil {
 		return nil, err
 	}
@@ -119,7 +120,7 @@ func (p *pass) openPython(name string) (*file, error) {
 // a living process and can be read.
 func (p *pass) eachLivingPython(fn func(*file)) error {
 	for _, name := range slices.Concat(p.python.open, p.python.revived) {
-		f, err := newOpener(p.dir, p.read, nil).openPython(mmapstore.Entry{Name: name})
+		f, err := newOpener(p.dir, p.read, nil, p.python.keys).openPython(mmapstore.Entry{Name: name})
 		if isTransient(err) {
 			return err
 		}

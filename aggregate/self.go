@@ -23,7 +23,7 @@ func (a *Aggregator) selfMetrics(started time.Time) []*metric.Family {
 			counts[i] += n
 		}
 		damaged += f.damaged
-		read += len(f.series)
+		read += f.size()
 	}
 	count := func(which mmapstore.Counter) float64 {
 		for i, c := range mmapstore.HeaderCounters {

@@ -2,12 +2,16 @@ package aggregate
 
 import (
 	"cmp"
+	"crypto/sha256"
+	"encoding/binary"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/multiprom/multiprom/metric"
 	"github.com/multiprom/multiprom/mmapstore"
+	"github.com/multiprom/multiprom/mmapstore/pyfile"
 )
 
 // table holds the merged series between scrapes: each series of each file
@@ -19,9 +23,11 @@ type table struct {
 	taken        map[string]*family // sample name -> the family that has it
 	clashed      map[string]bool    // names left out, since they share a sample name with another
 	conflicts    uint64             // series ever left out
-	topology     string             // what the definitions were chosen for
+	topology     [sha256.Size]byte  // what the definitions were chosen for
 	archive      *archived          // whose series are placed, or nil
 	ended        []*slot            // series that some process has removed
+	unused       bool               // a slot may have lost its last reference
+	python       map[*pyfile.KeySet]*pythonPlan
 }
 
 // family is one merged family.
@@ -30,7 +36,7 @@ type family struct {
 	schema *metric.Schema // the definition that is served; its labels differ by instrument
 	bounds []float64      // of a histogram: the union over all files
 	series map[string]*slot
-	order  []*slot // by labels, rebuilt when stale
+	order  []*slot // all of series, by labels unless stale
 	stale  bool
 }
 
@@ -60,6 +66,7 @@ func (t *table) init(processLabel string) {
 	t.processLabel = processLabel
 	t.byName = map[string]*family{}
 	t.taken = map[string]*family{}
+	t.python = map[*pyfile.KeySet]*pythonPlan{}
 }
 
 // isRecent reports whether the series holds a value with its time.
@@ -92,6 +99,7 @@ func (t *table) plan(files []*file, arc *archived, listed int64) {
 	if top := topology(files, arc); top != t.topology {
 		t.topology = top
 		t.choose(files, arc)
+		t.forgetPython(false)
 	}
 	for _, f := range files {
 		if f.planEpoch != f.epoch || f.planLabel != f.label {
@@ -101,34 +109,51 @@ func (t *table) plan(files []*file, arc *archived, listed int64) {
 			}
 			f.planEpoch, f.planLabel = f.epoch, f.label
 		}
-		t.extend(f)
+		if f.python != nil {
+			t.planPython(f)
+		} else {
+			t.extend(f)
+		}
 	}
 	if t.archive != arc {
 		t.forgetArchive()
 		t.placeArchive(arc)
 	}
 	t.endLives(files, listed)
+	if t.unused {
+		t.sweep()
+	}
+}
+
+// sweep drops the slots that no file and no archive leads to.
+func (t *table) sweep() {
+	t.unused = false
 	for _, fam := range t.byName {
-		for key, s := range fam.series {
+		fam.order = slices.DeleteFunc(fam.order, func(s *slot) bool {
 			if s.refs == 0 {
-				delete(fam.series, key)
-				fam.stale = true
+				delete(fam.series, s.labels.String())
 			}
-		}
+			return s.refs == 0
+		})
 	}
 }
 
 // topology describes which definitions which processes have. While it is the
 // same, the choice of definitions stands.
-func topology(files []*file, arc *archived) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%v\n", arc.ArchiveVersion)
+func topology(files []*file, arc *archived) [sha256.Size]byte {
+	h := sha256.New()
+	fmt.Fprintf(h, "%v\n", arc.ArchiveVersion)
+	var b []byte
 	for _, f := range files {
 		if f.known {
-			fmt.Fprintf(&b, "%s %t %d %d\n", f.name, f.live, f.epoch, len(f.families))
+			b = append(append(b[:0], f.name...), 0)
+			b = strconv.AppendBool(b, f.live)
+			b = binary.AppendVarint(b, int64(f.epoch))
+			b = binary.AppendVarint(b, int64(len(f.families)))
+			h.Write(b)
 		}
 	}
-	return b.String()
+	return [sha256.Size]byte(h.Sum(nil))
 }
 
 // definition is one of the definitions of a name, with the processes that have it.
@@ -240,6 +265,7 @@ func (t *table) install(files []*file, chosen []*definition) {
 			t.forget(f)
 		}
 		t.forgetArchive()
+		t.forgetPython(true)
 	}
 }
 
@@ -251,6 +277,7 @@ func (t *table) forgetArchive() {
 	for i := range t.archive.series {
 		if s := &t.archive.series[i]; s.slot != nil {
 			s.slot.refs--
+			t.unused = t.unused || s.slot.refs == 0
 			s.slot = nil
 		}
 	}
@@ -283,7 +310,7 @@ func (t *table) placeArchive(arc *archived) {
 // merge adds up the values of the archive and of all files.
 func (t *table) merge(files []*file, now int64) {
 	for _, fam := range t.byName {
-		for _, s := range fam.series {
+		for _, s := range fam.order {
 			s.acc.reset()
 		}
 	}
@@ -294,7 +321,11 @@ func (t *table) merge(files []*file, now int64) {
 		}
 	}
 	for _, f := range files {
-		from := source{live: f.live, created: f.header.Created.UnixNano(), now: now, python: f.python != nil}
+		from := source{live: f.live, created: f.header.Created.UnixNano(), now: now}
+		if f.python != nil {
+			t.mergePython(f, from)
+			continue
+		}
 		for i := range f.steps {
 			if st := &f.steps[i]; st.slot != nil && st.created >= st.slot.since {
 				st.slot.acc.add(st.schema, f.values[st.at:st.at+st.n], st.bucket, st.created, from)
@@ -314,10 +345,12 @@ func (t *table) forget(f *file) {
 		for _, s := range steps {
 			if s.slot != nil {
 				s.slot.refs--
+				t.unused = t.unused || s.slot.refs == 0
 			}
 		}
 	}
-	f.steps, f.removedSteps = f.steps[:0], f.removedSteps[:0]
+	t.release(f.own)
+	f.steps, f.removedSteps, f.own = f.steps[:0], f.removedSteps[:0], f.own[:0]
 }
 
 // extend plans the series of a file that have no step yet.
@@ -401,6 +434,7 @@ func (f *family) slot(labels metric.Labels) *slot {
 			s.acc.counts = make([]uint64, len(f.bounds)+1)
 		}
 		f.series[key] = s
+		f.order = append(f.order, s)
 		f.stale = true
 	}
 	return s

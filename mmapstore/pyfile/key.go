@@ -1,9 +1,9 @@
 package pyfile
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
+	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
 
@@ -20,10 +20,10 @@ type key struct {
 var errKey = errors.New("its key is not JSON of the form [family, sample, labels, help]")
 
 // parseKey reads a key in any valid spelling of JSON: spaces, escapes, surrogate
-// pairs, raw UTF-8. It is written by hand because it runs once for each record
-// of each new file.
-func parseKey(b []byte) (k key, err error) {
-	s := scanner{b: b}
+// pairs, raw UTF-8. It is written by hand because it runs for each new key. What
+// it returns shares the memory of raw.
+func parseKey(raw string) (k key, err error) {
+	s := scanner{b: raw}
 	s.expect('[')
 	k.family = s.str()
 	s.expect(',')
@@ -57,7 +57,7 @@ func parseKey(b []byte) (k key, err error) {
 
 // scanner takes JSON from the front of b; once something is wrong, bad stays true.
 type scanner struct {
-	b   []byte
+	b   string
 	bad bool
 }
 
@@ -132,12 +132,12 @@ func (s *scanner) value() string {
 	if s.next() == '"' {
 		return s.str()
 	}
-	end := bytes.IndexAny(s.b, ",] \t\r\n")
-	if end <= 0 || s.b[0] == '{' || !json.Valid(s.b[:end]) {
+	end := strings.IndexAny(s.b, ",] \t\r\n")
+	if end <= 0 || s.b[0] == '{' || !json.Valid([]byte(s.b[:end])) {
 		s.bad = true
 		return ""
 	}
-	v := string(s.b[:end])
+	v := s.b[:end]
 	s.b = s.b[end:]
 	if v == "null" {
 		return ""
@@ -151,15 +151,13 @@ func (s *scanner) str() string {
 	if s.bad {
 		return ""
 	}
-	for i, c := range s.b {
-		switch {
+	for i := range len(s.b) {
+		switch c := s.b[i]; {
 		case c == '"':
 			out := s.b[:i]
 			s.b = s.b[i+1:]
-			if !utf8.Valid(out) {
-				s.bad = true
-			}
-			return string(out)
+			s.bad = !utf8.ValidString(out)
+			return out
 		case c == '\\':
 			return s.escaped(i)
 		case c < ' ':
@@ -238,7 +236,7 @@ func (s *scanner) hex() (r rune) {
 		s.bad = true
 		return 0
 	}
-	for _, c := range s.b[:4] {
+	for _, c := range []byte(s.b[:4]) {
 		r <<= 4
 		switch {
 		case c >= '0' && c <= '9':

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -50,33 +51,33 @@ func (f *fixture) write(b []byte) {
 }
 
 func (f *fixture) open() *Reader {
-	r, err := Open(f.dir, f.name, mmapstore.ReadOptions{})
+	r, err := Open(f.dir, f.name, &Keys{}, mmapstore.ReadOptions{})
 	require.NoError(f.t, err)
 	f.t.Cleanup(func() { r.Close() })
 	require.NoError(f.t, r.Refresh(f.dir))
 	return r
 }
 
-// lines returns the series with their words.
+// lines returns the records: series, part, value and, where it has one, time.
 func lines(r *Reader) (out []string) {
 	values := r.AppendValues(nil)
-	for _, s := range r.Series() {
-		n := mmapstore.WordsPerSeries(s.Family)
-		if s.Family.Mode.Base() == metric.ModeMostRecent && s.Family.Type == metric.Gauge {
-			n = 2
+	for _, n := range r.Records() {
+		k := r.Keys().Keys()[n]
+		series := r.Keys().Series()[k.Series]
+		line := series.Family.Name + series.Labels.String()
+		switch k.Part {
+		case Count:
+			line += " count"
+		case Bucket:
+			line += fmt.Sprintf(" le %v", k.Bound)
 		}
-		out = append(out, fmt.Sprintf("%s%s %v %x", s.Family.Name, s.Labels(), s.Family.Bounds, values[:n]))
-		values = values[n:]
+		for range r.Words() {
+			line += fmt.Sprint(" ", math.Float64frombits(values[0]))
+			values = values[1:]
+		}
+		out = append(out, line)
 	}
 	return out
-}
-
-func words(values ...float64) string {
-	var bits []uint64
-	for _, v := range values {
-		bits = append(bits, math.Float64bits(v))
-	}
-	return fmt.Sprintf("%x", bits)
 }
 
 // TestStrides: the content tells which client wrote the file.
@@ -87,7 +88,7 @@ func TestStrides(t *testing.T) {
 			var want []string
 			for i := range n {
 				samples = append(samples, sample{Key: fmt.Sprintf(`["c","c_total",{"l":"%s"},"h"]`, strings.Repeat("x", i)), Value: float64(i)})
-				want = append(want, fmt.Sprintf(`c{l="%s"} [] [0 %x]`, strings.Repeat("x", i), math.Float64bits(float64(i))))
+				want = append(want, fmt.Sprintf(`c{l="%s"} %d`, strings.Repeat("x", i), i))
 			}
 			r := newFixture(t, "counter_1.db", content(stride, samples...)).open()
 			require.Equal(t, want, lines(r), "stride %d, %d records", stride, n)
@@ -102,10 +103,8 @@ func TestDialects(t *testing.T) {
 		sample{Key: `["d","d_total",{}]`, Value: 4}, // before 0.16
 		sample{Key: `["e","e",["f","i","n","t"],[1.5e+30,-200,null,true]]`, Value: 5},
 	)).open()
-	require.Equal(t, []string{
-		`c{a="1",b="2"} [] [0 ` + words(3)[1:], `d [] [0 ` + words(4)[1:], `e{f="1.5e+30",i="-200",n="",t="true"} [] [0 ` + words(5)[1:],
-	}, lines(r))
-	require.Equal(t, defaultHelp, r.Series()[1].Family.Help)
+	require.Equal(t, []string{`c{a="1",b="2"} 3`, `d 4`, `e{f="1.5e+30",i="-200",n="",t="true"} 5`}, lines(r))
+	require.Equal(t, defaultHelp, r.Families()[1].Help)
 	require.Equal(t, Name{Type: metric.Counter, ID: "a-b"}, r.Name())
 }
 
@@ -119,7 +118,8 @@ func TestRubyHistogram(t *testing.T) {
 		record("bucket", `,"0.5"`, 6), record("bucket", `,"1"`, 6), record("bucket", `,"2"`, 5), // the last is behind: a write was under way
 	}
 	r := newFixture(t, "histogram_1-0.db", content(strideSimple, samples...)).open()
-	require.Equal(t, []string{fmt.Sprintf(`h{a="x"} [0.5 1 2] [%x 6 0 0 4]`, math.Float64bits(9))}, lines(r))
+	require.Equal(t, []string{`h{a="x"} 9`, `h{a="x"} le +Inf 4`, `h{a="x"} le 0.5 6`, `h{a="x"} le 1 0`, `h{a="x"} le 2 0`}, lines(r))
+	require.Equal(t, []float64{0.5, 1, 2}, r.Families()[0].Bounds)
 	require.Empty(t, r.Damaged())
 }
 
@@ -132,12 +132,14 @@ func TestGrowth(t *testing.T) {
 	samples := []sample{{Key: `["h","h_sum",{},"H"]`, Value: 7}}
 	f := newFixture(t, "histogram_1.db", content(strideTimed, samples...))
 	r := f.open()
-	require.Empty(t, r.Series(), "a histogram without a bucket is none yet")
+	require.Empty(t, r.Families(), "a histogram without a bucket is none yet")
 	samples = append(samples, bucket("2.0", 1), bucket("+Inf", 1))
 	f.write(content(strideTimed, samples...))
 	require.NoError(t, r.Refresh(f.dir))
 	epoch := r.Epoch()
-	require.Equal(t, []string{fmt.Sprintf("h [2] [%x 1 1]", math.Float64bits(7))}, lines(r))
+	want := []string{"h 7", "h le 2 1", "h le +Inf 1"}
+	require.Equal(t, want, lines(r))
+	require.Equal(t, []float64{2}, r.Families()[0].Bounds)
 
 	samples = append(samples, bucket("1.0", 5))
 	big := append(content(strideTimed, samples...), make([]byte, 100_000)...)
@@ -145,14 +147,43 @@ func TestGrowth(t *testing.T) {
 	f.write(big)
 	require.NoError(t, r.Refresh(f.dir))
 	require.Equal(t, epoch+1, r.Epoch())
-	require.Equal(t, []string{fmt.Sprintf("h [1 2] [%x 5 1 1]", math.Float64bits(7))}, lines(r))
+	want = append(want, "h le 1 5")
+	require.Equal(t, want, lines(r))
+	require.Equal(t, []float64{1, 2}, r.Families()[0].Bounds)
 	for range 2000 {
 		samples = append(samples, bucket("1.0", 1)) // a key may be there twice
+		want = append(want, "h le 1 1")
 	}
 	f.write(content(strideTimed, samples...))
 	require.NoError(t, r.Refresh(f.dir))
-	require.Equal(t, []string{fmt.Sprintf("h [1 2] [%x 7d5 1 1]", math.Float64bits(7))}, lines(r))
+	require.Equal(t, want, lines(r))
 	require.Empty(t, r.Damaged())
+
+	r.Rewind(&Keys{})
+	require.NoError(t, r.Refresh(f.dir))
+	require.Equal(t, want, lines(r))
+}
+
+// TestSharedKeys: what one file has is known in the next, in any order.
+func TestSharedKeys(t *testing.T) {
+	f := newFixture(t, "counter_1.db", nil)
+	var keys Keys
+	for n := range 20 {
+		var samples []sample
+		var want []string
+		for _, i := range rand.Perm(10 + n) {
+			samples = append(samples, sample{Key: fmt.Sprintf(`["c","c_total",{"l":"%d"},"h"]`, i), Value: float64(i)})
+			want = append(want, fmt.Sprintf(`c{l="%d"} %d`, i, i))
+		}
+		f.name = fmt.Sprintf("counter_%d.db", n)
+		f.write(content(strideTimed, samples...))
+		r, err := Open(f.dir, f.name, &keys, mmapstore.ReadOptions{})
+		require.NoError(t, err)
+		require.NoError(t, r.Refresh(f.dir))
+		require.Equal(t, want, lines(r))
+		require.NoError(t, r.Close())
+		require.Equal(t, 10+n, keys.Len())
+	}
 }
 
 func TestGauges(t *testing.T) {
@@ -160,7 +191,7 @@ func TestGauges(t *testing.T) {
 		sample{Key: `["g","g",{},"h"]`, Value: 2, Time: 1.5}, sample{Key: `["g2","g2",{},"h"]`, Value: 0},
 	)).open()
 	require.Equal(t, Name{Type: metric.Gauge, Mode: metric.ModeLiveMostRecent, ID: "x_y"}, r.Name())
-	require.Equal(t, []string{fmt.Sprintf("g [] [%x %x]", math.Float64bits(2), 1_500_000_000), "g2 [] [0 0]"}, lines(r))
+	require.Equal(t, []string{"g 2 1.5", "g2 0 0"}, lines(r))
 }
 
 // TestMostRecentWithoutTimes: no client writes such a file, and it may not end
@@ -168,7 +199,7 @@ func TestGauges(t *testing.T) {
 func TestMostRecentWithoutTimes(t *testing.T) {
 	b := content(strideSimple, sample{Key: `["g","g",{},"h"]`, Value: 2})
 	r := newFixture(t, "gauge_mostrecent_1.db", b[:len(b)-1000]).open()
-	require.Equal(t, []string{"g [] " + words(2)[:len(words(2))-1] + " 0]"}, lines(r))
+	require.Equal(t, []string{"g 2 0"}, lines(r))
 }
 
 func TestNamesThatAreNone(t *testing.T) {
@@ -203,7 +234,7 @@ func TestDamageIsReported(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := newFixture(t, "counter_1.db", c.b).open()
-			require.Len(t, r.Series(), c.series)
+			require.Len(t, r.Records(), c.series)
 			if c.want == "" {
 				require.Empty(t, r.Damaged())
 				return
@@ -213,7 +244,7 @@ func TestDamageIsReported(t *testing.T) {
 			require.Contains(t, r.Damaged()[0].Error(), filepath.Base(r.path))
 		})
 	}
-	_, err := Open(newFixture(t, "counter_1.db", nil).dir, "counter_1.db", mmapstore.ReadOptions{})
+	_, err := Open(newFixture(t, "counter_1.db", nil).dir, "counter_1.db", &Keys{}, mmapstore.ReadOptions{})
 	require.ErrorIs(t, err, mmapstore.ErrCorrupt)
 }
 
@@ -227,7 +258,7 @@ func FuzzKey(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		got, err := parseKey(b)
+		got, err := parseKey(string(b))
 		want, ok := slowKey(b)
 		require.Equal(t, ok, err == nil, "%q: %v", b, err)
 		if ok {

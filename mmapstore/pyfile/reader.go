@@ -2,10 +2,8 @@ package pyfile
 
 import (
 	"fmt"
-	"math"
 	"os"
-	"strconv"
-	"strings"
+	"slices"
 	"sync/atomic"
 	"time"
 	"unsafe"
@@ -16,61 +14,13 @@ import (
 	"github.com/multiprom/multiprom/mmapstore"
 )
 
-// Name is what a file's name says.
-type Name struct {
-	Type metric.Type
-	Mode metric.Mode // of a gauge
-	ID   string      // the process identifier, by default its pid
-
-	// Dead says that the file was set aside (mmapstore.Dir.SetAside), since its
-	// process is dead; the incarnation is then that of the file.
-	Dead        bool
-	Incarnation mmapstore.Incarnation
-}
-
-// ParseName reads a file's name. The error says what is wrong with it.
-func ParseName(name string) (Name, error) {
-	original, inc, dead := mmapstore.SplitDeadName(name)
-	if !dead {
-		original = name
-	}
-	stem, ok := strings.CutSuffix(original, ".db")
-	if !ok {
-		return Name{}, fmt.Errorf("%w: %s does not end in .db", mmapstore.ErrForeign, name)
-	}
-	kind, id, _ := strings.Cut(stem, "_")
-	n := Name{ID: id, Dead: dead, Incarnation: inc}
-	switch kind {
-	case "counter":
-		n.Type = metric.Counter
-	case "summary":
-		n.Type = metric.Summary
-	case "histogram":
-		n.Type = metric.Histogram
-	case "gauge":
-		n.Type = metric.Gauge
-		mode, id, ok := strings.Cut(id, "_")
-		if n.ID = id; !ok {
-			return Name{}, fmt.Errorf("%w: %s names no gauge mode", mmapstore.ErrForeign, name)
-		}
-		var err error
-		if n.Mode, err = metric.ParseMode(mode); err != nil {
-			return Name{}, fmt.Errorf("%w: %s: %w", mmapstore.ErrForeign, name, err)
-		}
-	default:
-		return Name{}, fmt.Errorf("%w: %s names the unknown metric type %q", mmapstore.ErrForeign, name, kind)
-	}
-	if n.ID == "" {
-		return Name{}, fmt.Errorf("%w: %s names no process", mmapstore.ErrForeign, name)
-	}
-	return n, nil
-}
-
-// Reader reads one file as it grows. It belongs to one goroutine at a time.
+// Reader reads one file as it grows. It belongs to one goroutine at a time, with
+// the Keys that it was opened with.
 type Reader struct {
 	name string
 	path string
 	opts mmapstore.ReadOptions
+	says Name
 
 	data   mmap.MMap
 	info   os.FileInfo
@@ -78,23 +28,38 @@ type Reader struct {
 	off    int // up to which records were parsed
 	damage []mmapstore.CorruptionError
 	broken bool // what is behind off cannot be read
-	ruby   bool // GitLab's client for Ruby has written it
 
-	builder
+	keys    *KeySet
+	series  int      // how many have a value
+	records []uint32 // their keys
+	offsets []uint32 // where their values lie
+	definitions
+	cumulative cumulative
 }
 
 // Open opens a file. The error matches mmapstore.ErrForeign where its name
 // says nothing that client_python writes, or is one of mmapstore.Dir.Open's.
-func Open(d *mmapstore.Dir, name string, opts mmapstore.ReadOptions) (*Reader, error) {
+func Open(d *mmapstore.Dir, name string, keys *Keys, opts mmapstore.ReadOptions) (*Reader, error) {
 	n, err := ParseName(name)
 	if err != nil {
 		return nil, err
 	}
-	r := &Reader{name: name, path: d.Join(name), opts: opts, off: headerSize, builder: newBuilder(n)}
+	r := &Reader{name: name, path: d.Join(name), opts: opts, says: n}
+	r.Rewind(keys)
 	if err := r.mapFile(d); err != nil {
 		return nil, err
 	}
 	return r, nil
+}
+
+// Rewind has the next Refresh begin at the first record, with other keys.
+func (r *Reader) Rewind(keys *Keys) {
+	kind := Kind{Type: r.says.Type, Mode: r.says.Mode}
+	r.keys, r.records, r.offsets = keys.Of(kind), nil, nil
+	r.series = 0
+	r.off, r.damage, r.broken = headerSize, nil, false
+	r.definitions = definitions{kind: kind, epoch: r.epoch + 1}
+	r.cumulative = nil
 }
 
 // mapFile maps the whole file as it is now. The descriptor is not kept: a
@@ -134,7 +99,7 @@ func (r *Reader) Renamed(d *mmapstore.Dir, name string) error {
 	if err != nil {
 		return err
 	}
-	r.name, r.path, r.builder.name = name, d.Join(name), n
+	r.name, r.path, r.says = name, d.Join(name), n
 	return nil
 }
 
@@ -143,7 +108,7 @@ func (r *Reader) Renamed(d *mmapstore.Dir, name string) error {
 func (r *Reader) Changed() time.Time { return r.info.ModTime() }
 
 // Name returns what the file's name says.
-func (r *Reader) Name() Name { return r.builder.name }
+func (r *Reader) Name() Name { return r.says }
 
 // Close gives back the mapping.
 func (r *Reader) Close() error {
@@ -184,19 +149,22 @@ func (r *Reader) parse(end int) {
 	if r.stride == 0 {
 		r.stride = strideOf(r.data, end)
 	}
-	before := len(r.series)
-	defer func() { r.finish(before) }()
+	defer r.definitions.settle()
+	last := uint32(none)
+	if n := len(r.records); n > 0 {
+		last = r.records[n-1]
+	}
 	for r.off < end {
-		text, value, next, err := recordAt(r.data, r.off, end, r.stride)
+		raw, value, next, err := recordAt(r.data, r.off, end, r.stride)
 		if err != nil {
 			r.damageAt(r.off, err)
 			r.broken = true // where the next one begins is unknown
 			return
 		}
-		k, err := parseKey(text)
-		r.ruby = r.ruby || k.ruby
-		if err == nil && !r.repeats(k) {
-			err = r.record(k, value)
+		n, err := r.keys.follow(last, raw)
+		if err == nil {
+			last = n
+			err = r.record(n, value)
 		}
 		if err != nil {
 			r.damageAt(r.off, err)
@@ -205,10 +173,23 @@ func (r *Reader) parse(end int) {
 	}
 }
 
-// repeats reports whether a record says what another one does: the count of a
-// histogram, which GitLab's client for Ruby writes beside its bucket +Inf.
-func (r *Reader) repeats(k key) bool {
-	return k.ruby && r.builder.name.Type == metric.Histogram && k.sample == k.family+"_count"
+// record adds a record whose value lies at off. An error leaves it out.
+func (r *Reader) record(n uint32, off int) error {
+	k := &r.keys.keys[n]
+	if k.Part == Ignored {
+		return nil
+	}
+	if err := r.define(k, r.keys.series[k.Series].Family); err != nil {
+		return err
+	}
+	if k.ruby && k.Part == Bucket {
+		r.cumulative.add(r.keys, n, len(r.records))
+	}
+	if k.Part == Value {
+		r.series++ // of each series there is one
+	}
+	r.records, r.offsets = append(r.records, n), append(r.offsets, uint32(off))
+	return nil
 }
 
 func (r *Reader) damageAt(off int, err error) {
@@ -221,91 +202,48 @@ func (r *Reader) Damaged() []mmapstore.CorruptionError { return r.damage }
 // Bytes returns the size of the file.
 func (r *Reader) Bytes() int64 { return int64(len(r.data)) }
 
-// AppendValues appends the values of all series, each in the words that a
-// native file has for its type; of the mostrecent modes the value and its time.
-// Call it within mmapstore.Guard.
-func (r *Reader) AppendValues(dst []uint64) []uint64 {
-	for i := range r.series {
-		dst = r.appendSeries(dst, &r.series[i], r.parts[i])
+// Keys returns the keys that Records counts.
+func (r *Reader) Keys() *KeySet { return r.keys }
+
+// Records returns for each record the number of its key. The slice only grows
+// until Rewind.
+func (r *Reader) Records() []uint32 { return r.records }
+
+// Series returns how many series the records make up.
+func (r *Reader) Series() int { return r.series }
+
+// Words returns how many words AppendValues appends for each record: the bits of
+// the value and, in the mostrecent modes, those of its time in seconds since 1970.
+func (r *Reader) Words() int {
+	if r.says.Type == metric.Gauge && r.says.Mode.Base() == metric.ModeMostRecent {
+		return 2
 	}
+	return 1
+}
+
+// AppendValues appends the values of all records, each the bits of a float. Call
+// it within mmapstore.Guard.
+func (r *Reader) AppendValues(dst []uint64) []uint64 {
+	at := len(dst)
+	dst = slices.Grow(dst, len(r.offsets)*r.Words())
+	switch {
+	case r.Words() == 1:
+		for _, off := range r.offsets {
+			dst = append(dst, r.bits(off))
+		}
+	case r.stride == strideTimed:
+		for _, off := range r.offsets {
+			dst = append(dst, r.bits(off), r.bits(off+8))
+		}
+	default:
+		for _, off := range r.offsets {
+			dst = append(dst, r.bits(off), 0) // there are no times: never set
+		}
+	}
+	r.cumulative.separate(dst[at:])
 	return dst
 }
 
-// appendSeries appends one series, whose records' values lie at parts.
-func (r *Reader) appendSeries(dst []uint64, s *mmapstore.SeriesInfo, parts []part) []uint64 {
-	switch s.Family.Type {
-	case metric.Counter:
-		return append(dst, 0, r.sum(parts, wordValue))
-	case metric.Summary:
-		return append(dst, count(r.sum(parts, wordCount)), r.sum(parts, wordValue))
-	case metric.Histogram:
-		at := len(dst)
-		dst = append(dst, r.sum(parts, wordValue))
-		dst = append(dst, make([]uint64, len(s.Family.Bounds)+1)...)
-		for _, p := range parts {
-			if p.word >= wordBucket {
-				dst[at+1+p.word-wordBucket] += count(r.bits(p.off))
-			}
-		}
-		if r.ruby {
-			separate(dst[at+1:])
-		}
-		return dst
-	}
-	last := parts[len(parts)-1].off
-	if s.Family.Mode.Base() == metric.ModeMostRecent {
-		if r.stride != strideTimed {
-			return append(dst, r.bits(last), 0) // there are no times: never set
-		}
-		return append(dst, r.bits(last), uint64(int64(math.Float64frombits(r.bits(last+8))*1e9)))
-	}
-	bits := r.bits(last)
-	if bits == mmapstore.UnsetBits {
-		bits = math.Float64bits(math.NaN())
-	}
-	return append(dst, bits)
-}
-
-func (r *Reader) bits(off int) uint64 {
+func (r *Reader) bits(off uint32) uint64 {
 	return atomic.LoadUint64((*uint64)(unsafe.Pointer(&r.data[off])))
-}
-
-// sum adds the values of the records for that word: a key may be there twice.
-func (r *Reader) sum(parts []part, word int) uint64 {
-	total := 0.0
-	for _, p := range parts {
-		if p.word == word {
-			total += math.Float64frombits(r.bits(p.off))
-		}
-	}
-	return math.Float64bits(total)
-}
-
-// count turns a float that counts into a whole number.
-func count(bits uint64) uint64 {
-	f := math.Float64frombits(bits)
-	if !(f > 0) {
-		return 0
-	}
-	return uint64(math.Min(math.Round(f), 1<<63))
-}
-
-// separate turns cumulative counts of buckets into what each has by itself. One
-// that is less than the bucket below it is of an observation that is half
-// written, or was when its process was killed.
-func separate(counts []uint64) {
-	below := uint64(0)
-	for i, n := range counts {
-		n = max(n, below)
-		counts[i], below = n-below, n
-	}
-}
-
-// bound parses the label le.
-func bound(s string) (float64, error) {
-	f, err := strconv.ParseFloat(s, 64)
-	if err != nil || math.IsNaN(f) || math.IsInf(f, -1) {
-		return 0, fmt.Errorf("the bucket bound %q is no number", s)
-	}
-	return f, nil
 }

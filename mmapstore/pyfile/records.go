@@ -61,9 +61,11 @@ func reach(b []byte, end, stride int) (off int, whole bool) {
 // strideOf finds the stride by the content of the whole file: the one that leads
 // from key to key up to the end, or, in a damaged file, further.
 func strideOf(b []byte, end int) int {
-	timed, timedWhole := reach(b, end, strideTimed)
-	simple, simpleWhole := reach(b, end, strideSimple)
-	if simpleWhole && !timedWhole || simpleWhole == timedWhole && simple > timed {
+	timed, whole := reach(b, end, strideTimed)
+	if whole {
+		return strideTimed
+	}
+	if simple, whole := reach(b, end, strideSimple); whole || simple > timed {
 		return strideSimple
 	}
 	return strideTimed

@@ -1,0 +1,207 @@
+package aggregate
+
+import (
+	"math"
+	"slices"
+
+	"github.com/multiprom/multiprom/metric"
+	"github.com/multiprom/multiprom/mmapstore/pyfile"
+)
+
+// pythonPlan leads the records of client_python's files of one kind to their
+// slots by their keys. All files share it: a file more takes no plan of its own,
+// unless its gauges are of its process alone.
+type pythonPlan struct {
+	keys    *pyfile.KeySet
+	slots   []*slot      // by number of the series, nil where it is left out
+	targets []target     // by number of the key
+	missing bool         // a series has no family: a histogram without a bound yet
+	counted map[int]bool // series that were counted as conflicts
+}
+
+// target is where the value of a record goes.
+type target struct {
+	slot   *slot // nil where it is left out
+	part   pyfile.Part
+	bucket int // its number, of a bucket
+}
+
+func kindIsOwn(k pyfile.Kind) bool { return k.Type == metric.Gauge && k.Mode.Base() == metric.ModeAll }
+
+// planPython brings the plans up to date with what the file holds.
+func (t *table) planPython(f *file) {
+	keys := f.python.Keys()
+	p := t.python[keys]
+	if p == nil {
+		p = &pythonPlan{keys: keys, counted: map[int]bool{}}
+		t.python[keys] = p
+	}
+	if !kindIsOwn(keys.Kind()) {
+		p.extend(t)
+		return
+	}
+	p.targets = append(p.targets, make([]target, len(keys.Keys())-len(p.targets))...)
+	records := f.python.Records()
+	for i := len(f.own); i < len(records); i++ {
+		var s *slot
+		if f.planLabel != "" { // else a newer process has the label: only its series is shown
+			s = p.slot(t, int(keys.Keys()[records[i]].Series), f.planLabel)
+		}
+		f.own = append(f.own, s)
+	}
+}
+
+// extend plans the keys that have no target yet.
+func (p *pythonPlan) extend(t *table) {
+	for i := len(p.slots); i < len(p.keys.Series()); i++ {
+		p.slots = append(p.slots, p.slot(t, i, ""))
+	}
+	for _, k := range p.keys.Keys()[len(p.targets):] {
+		to := target{part: k.Part}
+		if k.Part != pyfile.Ignored {
+			to.slot = p.slots[k.Series]
+		}
+		if k.Part == pyfile.Bucket && to.slot != nil {
+			to.bucket = bucketOf(to.slot.family.bounds, k.Bound)
+		}
+		p.targets = append(p.targets, to)
+	}
+}
+
+// bucketOf returns the number of the bucket with that upper bound, -1 where no
+// file has it any more.
+func bucketOf(bounds []float64, le float64) int {
+	i, there := slices.BinarySearch(bounds, le)
+	if !there && !math.IsInf(le, 1) {
+		return -1
+	}
+	return i
+}
+
+// slot returns the slot of a series, nil where it is left out.
+func (p *pythonPlan) slot(t *table, series int, process string) *slot {
+	s := &p.keys.Series()[series]
+	kind := p.keys.Kind()
+	fam := t.byName[s.Family.Name]
+	switch {
+	case fam == nil && !t.clashed[s.Family.Name]:
+		p.missing = true
+		return nil
+	case fam == nil || fam.schema.Type != kind.Type || fam.schema.Mode != kind.Mode:
+		if !p.counted[series] {
+			p.counted[series] = true
+			t.conflicts++
+		}
+		return nil
+	}
+	labels := s.Labels
+	if process != "" {
+		labels = t.withProcess(labels, process)
+	}
+	to := fam.slot(labels)
+	to.refs++
+	return to
+}
+
+// forgetPython takes the targets of plans out of the table: of all, or of those
+// that lack families.
+func (t *table) forgetPython(all bool) {
+	for _, p := range t.python {
+		if !all && !p.missing {
+			continue
+		}
+		t.release(p.slots)
+		p.slots, p.targets, p.missing = p.slots[:0], p.targets[:0], false
+	}
+}
+
+func (t *table) release(slots []*slot) {
+	for _, s := range slots {
+		if s != nil {
+			s.refs--
+			t.unused = t.unused || s.refs == 0
+		}
+	}
+}
+
+// eachPython calls fn with the values of each record of a file that is not left out.
+func (t *table) eachPython(f *file, fn func(target, []uint64)) {
+	keys, records, words := f.python.Keys(), f.python.Records(), f.python.Words()
+	targets, own := t.python[keys].targets, kindIsOwn(keys.Kind())
+	for i, k := range records[:min(len(records), len(f.values)/words)] {
+		to := targets[k]
+		if own {
+			to.slot = f.own[i]
+		}
+		if to.slot != nil {
+			fn(to, f.values[i*words:(i+1)*words])
+		}
+	}
+}
+
+// mergePython adds up the values of a file of client_python. When its series
+// began, nobody knows.
+func (t *table) mergePython(f *file, from source) {
+	kind := f.python.Keys().Kind()
+	t.eachPython(f, func(to target, w []uint64) {
+		if to.slot.since <= 0 {
+			to.slot.acc.addPython(kind, to, w, from)
+		}
+	})
+}
+
+// addPython adds one record's value, by client_python's rules: w has the bits of
+// the value and, in the mostrecent modes, of its time.
+func (a *accumulator) addPython(kind pyfile.Kind, to target, w []uint64, from source) {
+	v := math.Float64frombits(w[0])
+	switch kind.Type {
+	case metric.Counter:
+		a.enter(0)
+		a.sum.add(v)
+	case metric.Summary:
+		a.enter(0)
+		if to.part == pyfile.Count {
+			a.ints += whole(v)
+		} else {
+			a.sum.add(v)
+		}
+	case metric.Histogram:
+		if to.part != pyfile.Bucket {
+			a.sum.add(v) // without a bucket it is none yet
+			return
+		}
+		a.enter(0)
+		if to.bucket >= 0 {
+			a.counts[to.bucket] += whole(v)
+		}
+	case metric.Gauge:
+		a.addPythonGauge(kind.Mode, v, w, from)
+	}
+}
+
+func (a *accumulator) addPythonGauge(mode metric.Mode, v float64, w []uint64, from source) {
+	if mode.Live() && !from.live {
+		return
+	}
+	if mode.Base() != metric.ModeMostRecent {
+		a.enter(0)
+		a.gauge(mode.Base(), v) // one that nobody has set is 0 there
+		return
+	}
+	nanos := int64(math.Float64frombits(w[1]) * 1e9)
+	if nanos == 0 {
+		return // nobody has set it: not even 0 is shown
+	}
+	a.enter(0)
+	if nanos != a.nanos { // of two values of one time, the first file's
+		a.recent(v, nanos, from.now)
+	}
+}
+
+// whole turns a float that counts into a whole number.
+func whole(f float64) uint64 {
+	if !(f > 0) {
+		return 0
+	}
+	return uint64(math.Min(math.Round(f), 1<<63))
+}

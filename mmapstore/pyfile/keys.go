@@ -1,0 +1,228 @@
+package pyfile
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/multiprom/multiprom/metric"
+)
+
+// Kind is what all records of a file have in common, as its name says.
+type Kind struct {
+	Type metric.Type
+	Mode metric.Mode // of a gauge
+}
+
+// Keys holds the keys of all files of a directory, each parsed once: the workers
+// of a fleet write the same keys, one file after the other. Nothing is ever
+// taken out. The zero value is ready; it belongs to one goroutine at a time.
+type Keys struct {
+	sets map[Kind]*KeySet
+}
+
+// Of returns the keys of the files of that kind.
+func (k *Keys) Of(kind Kind) *KeySet {
+	s := k.sets[kind]
+	if s == nil {
+		s = &KeySet{
+			kind: kind, first: none,
+			byRaw: map[string]uint32{}, bySeries: map[string]uint32{}, families: map[familyID]*Family{},
+		}
+		if k.sets == nil {
+			k.sets = map[Kind]*KeySet{}
+		}
+		k.sets[kind] = s
+	}
+	return s
+}
+
+// Len returns how many keys there are.
+func (k *Keys) Len() (n int) {
+	for _, s := range k.sets {
+		n += len(s.keys)
+	}
+	return n
+}
+
+// KeySet are the keys of files of one kind, numbered from 0 in the order in
+// which they were first seen, and so are the series that they belong to.
+type KeySet struct {
+	kind     Kind
+	keys     []Key
+	series   []Series
+	byRaw    map[string]uint32
+	bySeries map[string]uint32
+	families map[familyID]*Family
+	first    uint32 // the key that some file begins with
+}
+
+// Key is what a record says of its value.
+type Key struct {
+	Series uint32 // its number
+	Part   Part
+	Bound  float64 // of a bucket: its upper bound
+
+	raw  string
+	next uint32 // the key that some file has behind it
+	ruby bool   // it is written as GitLab's client for Ruby does
+}
+
+// Part is which part of its series a record is.
+type Part uint8
+
+// The parts. A counter and a gauge have nothing but a value.
+const (
+	Value   Part = iota // also the sum of a summary or histogram
+	Count               // of a summary
+	Bucket              // of a histogram: what was observed in it alone
+	Ignored             // it says what others say
+)
+
+// Series is one series of a kind.
+type Series struct {
+	Family *Family
+	Labels metric.Labels // sorted, without le
+}
+
+// Family is what a key says of its family, in files of one kind.
+type Family struct {
+	Name, Help string
+	schemas    []*metric.Schema // by the bounds that files have
+}
+
+// none is the number of no key.
+const none = math.MaxUint32
+
+// Kind returns what the keys have in common.
+func (s *KeySet) Kind() Kind { return s.kind }
+
+// Keys returns all keys. The slice only grows.
+func (s *KeySet) Keys() []Key { return s.keys }
+
+// Series returns the series of all keys. The slice only grows.
+func (s *KeySet) Series() []Series { return s.series }
+
+// follow returns the number of the key raw, which stands behind the key after in
+// a file. Most files are like the one before: the guess costs one comparison.
+func (s *KeySet) follow(after uint32, raw []byte) (uint32, error) {
+	guess := &s.first
+	if after != none {
+		guess = &s.keys[after].next
+	}
+	if n := *guess; n != none && s.keys[n].raw == string(raw) {
+		return n, nil
+	}
+	n, known := s.byRaw[string(raw)]
+	if !known {
+		k, err := s.parse(string(raw))
+		if err != nil {
+			return none, err
+		}
+		n = uint32(len(s.keys))
+		s.keys = append(s.keys, k)
+		s.byRaw[k.raw] = n
+		if after != none {
+			guess = &s.keys[after].next // they may have moved
+		}
+	}
+	*guess = n
+	return n, nil
+}
+
+// parse reads a key that no file had so far.
+func (s *KeySet) parse(raw string) (Key, error) {
+	k, err := parseKey(raw)
+	if err != nil {
+		return Key{}, err
+	}
+	out := Key{raw: raw, next: none, ruby: k.ruby}
+	switch s.kind.Type {
+	case metric.Counter:
+		k.family = strings.TrimSuffix(k.family, "_total")
+	case metric.Summary, metric.Histogram:
+		suffix, ok := strings.CutPrefix(k.sample, k.family)
+		switch {
+		case ok && suffix == "_sum":
+		case ok && suffix == "_count" && s.kind.Type == metric.Summary:
+			out.Part = Count
+		case ok && suffix == "_count" && k.ruby:
+			out.Part = Ignored // its bucket +Inf says the same
+			return out, nil
+		case ok && suffix == "_bucket" && s.kind.Type == metric.Histogram:
+			out.Part = Bucket
+			le, _ := k.labels.Get("le")
+			if out.Bound, err = bound(le); err != nil {
+				return Key{}, err
+			}
+			k.labels = slices.DeleteFunc(k.labels, func(l metric.Label) bool { return l.Name == "le" })
+		default:
+			return Key{}, fmt.Errorf("a sample %s of the %s %s", k.sample, s.kind.Type, k.family)
+		}
+	}
+	if k.help == "" {
+		k.help = defaultHelp
+	}
+	out.Series, err = s.seriesOf(k)
+	return out, err
+}
+
+// defaultHelp is what client_python says where a key has no help.
+const defaultHelp = "Multiprocess metric"
+
+// seriesOf returns the number of a key's series.
+func (s *KeySet) seriesOf(k key) (uint32, error) {
+	id := k.family + "\xff" + k.help + "\xff" + k.labels.String()
+	if n, known := s.bySeries[id]; known {
+		return n, nil
+	}
+	schema := metric.Schema{Name: k.family, Help: k.help, Type: s.kind.Type, Mode: s.kind.Mode}
+	for _, l := range k.labels {
+		schema.Labels = append(schema.Labels, l.Name)
+	}
+	if s.kind.Type == metric.Histogram {
+		schema.Bounds = []float64{0} // which they are, is of each file
+	}
+	if err := schema.Check(); err != nil {
+		return 0, err
+	}
+	n := uint32(len(s.series))
+	s.series = append(s.series, Series{Family: s.family(familyID{k.family, k.help}), Labels: k.labels})
+	s.bySeries[id] = n
+	return n, nil
+}
+
+type familyID struct{ name, help string }
+
+func (s *KeySet) family(id familyID) *Family {
+	f := s.families[id]
+	if f == nil {
+		f = &Family{Name: id.name, Help: id.help}
+		s.families[id] = f
+	}
+	return f
+}
+
+// schema returns the definition of a file whose histograms have these bounds:
+// one for all such files.
+func (f *Family) schema(kind Kind, bounds []float64) *metric.Schema {
+	for _, s := range f.schemas {
+		if slices.Equal(s.Bounds, bounds) {
+			return s
+		}
+	}
+	s := &metric.Schema{Name: f.Name, Help: f.Help, Type: kind.Type, Mode: kind.Mode, Bounds: slices.Clone(bounds)}
+	f.schemas = append(f.schemas, s)
+	return s
+}
+
+// bound parses the label le.
+func bound(s string) (float64, error) {
+	f, err := strconv.ParseFloat(s, 64)
+	if err != nil || math.IsNaN(f) || math.IsInf(f, -1) {
+		return 0, fmt.Errorf("the bucket bound %q is no number", s)
+	}
+	return f, nil
+}

@@ -1,0 +1,59 @@
+package pyfile
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/multiprom/multiprom/metric"
+	"github.com/multiprom/multiprom/mmapstore"
+)
+
+// Name is what a file's name says.
+type Name struct {
+	Type metric.Type
+	Mode metric.Mode // of a gauge
+	ID   string      // the process identifier, by default its pid
+
+	// Dead says that the file was set aside (mmapstore.Dir.SetAside), since its
+	// process is dead; the incarnation is then that of the file.
+	Dead        bool
+	Incarnation mmapstore.Incarnation
+}
+
+// ParseName reads a file's name. The error says what is wrong with it.
+func ParseName(name string) (Name, error) {
+	original, inc, dead := mmapstore.SplitDeadName(name)
+	if !dead {
+		original = name
+	}
+	stem, ok := strings.CutSuffix(original, ".db")
+	if !ok {
+		return Name{}, fmt.Errorf("%w: %s does not end in .db", mmapstore.ErrForeign, name)
+	}
+	kind, id, _ := strings.Cut(stem, "_")
+	n := Name{ID: id, Dead: dead, Incarnation: inc}
+	switch kind {
+	case "counter":
+		n.Type = metric.Counter
+	case "summary":
+		n.Type = metric.Summary
+	case "histogram":
+		n.Type = metric.Histogram
+	case "gauge":
+		n.Type = metric.Gauge
+		mode, id, ok := strings.Cut(id, "_")
+		if n.ID = id; !ok {
+			return Name{}, fmt.Errorf("%w: %s names no gauge mode", mmapstore.ErrForeign, name)
+		}
+		var err error
+		if n.Mode, err = metric.ParseMode(mode); err != nil {
+			return Name{}, fmt.Errorf("%w: %s: %w", mmapstore.ErrForeign, name, err)
+		}
+	default:
+		return Name{}, fmt.Errorf("%w: %s names the unknown metric type %q", mmapstore.ErrForeign, name, kind)
+	}
+	if n.ID == "" {
+		return Name{}, fmt.Errorf("%w: %s names no process", mmapstore.ErrForeign, name)
+	}
+	return n, nil
+}
