@@ -116,17 +116,17 @@ func (f *archiveFamily) spread(bucket []int) {
 
 // at returns the series with those labels.
 func (f *archiveFamily) at(labels metric.Labels, p *archiveProcess) *archiveSeries {
-	key := labels.String()
+	key := labels.AppendKey(make([]byte, 0, 128))
 	if p != nil {
-		key += "\xff" + p.Label // which no label has
+		key = append(append(key, 0xff), p.Label...) // 0xff begins no name that is so long
 	}
-	s := f.byKey[key]
+	s := f.byKey[string(key)]
 	if s == nil || s.process != p {
 		s = &archiveSeries{labels: labels, process: p}
 		if f.schema.Type == metric.Histogram {
 			s.acc.counts = make([]uint64, len(f.bounds)+1)
 		}
-		f.byKey[key] = s
+		f.byKey[string(key)] = s
 		f.series = append(f.series, s)
 	}
 	return s

@@ -22,17 +22,18 @@ func (s *exactSum) reset() { *s = exactSum{rest: s.rest[:0]} }
 
 // add adds x exactly.
 func (s *exactSum) add(x float64) {
-	if x == 0 {
-		return
+	// Where x or the sum is no finite number, err is NaN.
+	if sum, err := twoSum(s.first, x); err == 0 && len(s.rest) == 0 {
+		s.first = sum
+	} else {
+		s.addInexact(x)
 	}
+}
+
+func (s *exactSum) addInexact(x float64) {
 	if math.IsInf(x, 0) || math.IsNaN(x) {
 		s.odd = true
 		s.special += x
-		return
-	}
-	sum, err := twoSum(s.first, x)
-	if err == 0 && len(s.rest) == 0 && !math.IsInf(sum, 0) {
-		s.first = sum
 		return
 	}
 	s.grow(x)

@@ -25,6 +25,7 @@ func (a *Aggregator) list() error {
 	if err != nil {
 		return err
 	}
+	a.dropKeys()
 	o := newOpener(d, opts, a.files, a.keys)
 	files, arc, damage, err := a.look(o)
 	if err == nil && damage != nil {

@@ -97,11 +97,7 @@ func (t *table) endLives(files []*file, listed int64) {
 	}
 	for _, f := range files {
 		if f.live && f.python != nil {
-			t.eachPython(f, func(to target, _ []uint64) {
-				if to.slot.lives != nil {
-					to.slot.lives.living = 0
-				}
-			})
+			t.notePython(f)
 		}
 		for i := range f.steps {
 			if st := &f.steps[i]; f.live && st.slot != nil && st.slot.lives != nil {

@@ -17,12 +17,12 @@ type accumulator struct {
 	live    bool // some living process has it
 	set     bool // of a gauge: some process has set it
 
-	hi, ints uint64   // counter: whole increments, 128 bits; summary: count; state set: state
+	created  int64    // the earliest
 	sum      exactSum // counter: other increments; histogram, summary, gauge sum: the sum
+	hi, ints uint64   // counter: whole increments, 128 bits; summary: count; state set: state
 	value    float64  // other gauges
 	counts   []uint64 // histogram: observations per bucket
 	nanos    int64    // mostrecent: of the value
-	created  int64    // the earliest
 	newest   int64    // info: creation of the newest process that has it
 }
 

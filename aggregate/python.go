@@ -136,3 +136,29 @@ func (f *file) eachPythonSeries(fn func(*metric.Schema, metric.Labels)) {
 		fn(&metric.Schema{Name: s.Family.Name, Type: kind.Type, Mode: kind.Mode}, s.Labels)
 	}
 }
+
+// keysKept is how many keys are kept although no file may have them any more.
+const keysKept = 10_000
+
+// dropKeys begins anew with the keys once most are of files that are gone. The
+// files are then parsed again.
+func (a *Aggregator) dropKeys() {
+	records := 0
+	for _, f := range a.files {
+		if f.python != nil {
+			records += len(f.python.Records())
+		}
+	}
+	if a.keys.Len() <= 2*records+keysKept {
+		return
+	}
+	a.table.forgetPython(true)
+	clear(a.table.python)
+	a.keys = &pyfile.Keys{}
+	for _, f := range a.files {
+		if f.python != nil {
+			a.table.forget(f)
+			f.python.Rewind(a.keys)
+		}
+	}
+}

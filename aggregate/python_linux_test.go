@@ -218,3 +218,27 @@ func TestWipePython(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []string{"archive.mpm"}, names(t, dir))
 }
+
+// TestKeysOfFilesThatAreGone: a reader of a directory whose series change for
+// ever does not remember all that there ever were.
+func TestKeysOfFilesThatAreGone(t *testing.T) {
+	dir := t.TempDir()
+	a := openDir(t, dir, Options{NoSelfMetrics: true})
+	for round := range 6 {
+		var samples []pyfiletest.Sample
+		for i := range keysKept {
+			samples = append(samples, pySample("c_total", "c_total", fmt.Sprintf(`"l": "%d-%d"`, round, i), 1, 0))
+		}
+		writePython(t, dir, fmt.Sprintf("counter_%d.db", round), samples...)
+		writePython(t, dir, fmt.Sprintf("gauge_all_%d.db", round), pySample("g", "g", "", 1, 0))
+		writePython(t, dir, "counter_stays.db", pySample("c_total", "c_total", `"l": "stays"`, 1, 0))
+		got := gather(t, a)
+		require.Len(t, got, keysKept+2, "round %d", round)
+		require.EqualValues(t, 1, got[`c_total{l="stays"}`])
+		require.EqualValues(t, 1, got[fmt.Sprintf(`g{pid="%d"}`, round)])
+		require.LessOrEqual(t, a.keys.Len(), 4*keysKept+10)
+		for _, kind := range []string{"counter", "gauge_all"} {
+			require.NoError(t, os.Remove(filepath.Join(dir, fmt.Sprintf("%s_%d.db", kind, round))))
+		}
+	}
+}

@@ -124,30 +124,43 @@ func (t *table) release(slots []*slot) {
 	}
 }
 
-// eachPython calls fn with the values of each record of a file that is not left out.
-func (t *table) eachPython(f *file, fn func(target, []uint64)) {
+// mergePython adds up the values of a file of client_python. When its series
+// began, nobody knows.
+func (t *table) mergePython(f *file, from source) {
 	keys, records, words := f.python.Keys(), f.python.Records(), f.python.Words()
-	targets, own := t.python[keys].targets, kindIsOwn(keys.Kind())
+	kind, targets := keys.Kind(), t.python[keys].targets
+	own := kindIsOwn(kind)
 	for i, k := range records[:min(len(records), len(f.values)/words)] {
 		to := targets[k]
 		if own {
 			to.slot = f.own[i]
 		}
-		if to.slot != nil {
-			fn(to, f.values[i*words:(i+1)*words])
+		if to.slot == nil || to.slot.since > 0 {
+			continue
 		}
+		if kind.Type == metric.Counter {
+			to.slot.acc.enter(0)
+			to.slot.acc.sum.add(math.Float64frombits(f.values[i]))
+			continue
+		}
+		to.slot.acc.addPython(kind, to, f.values[i*words:(i+1)*words], from)
 	}
 }
 
-// mergePython adds up the values of a file of client_python. When its series
-// began, nobody knows.
-func (t *table) mergePython(f *file, from source) {
-	kind := f.python.Keys().Kind()
-	t.eachPython(f, func(to target, w []uint64) {
-		if to.slot.since <= 0 {
-			to.slot.acc.addPython(kind, to, w, from)
+// notePython notes that a living process has the series of its file.
+func (t *table) notePython(f *file) {
+	note := func(s *slot) {
+		if s != nil && s.lives != nil {
+			s.lives.living = 0
 		}
-	})
+	}
+	targets := t.python[f.python.Keys()].targets
+	for _, k := range f.python.Records() {
+		note(targets[k].slot)
+	}
+	for _, s := range f.own {
+		note(s)
+	}
 }
 
 // addPython adds one record's value, by client_python's rules: w has the bits of

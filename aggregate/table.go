@@ -42,13 +42,14 @@ type family struct {
 
 // slot is one merged series with what the files of this scrape add up to.
 type slot struct {
+	// What adding a counter touches comes first: one cache line.
+	since int64 // parts that were made before do not count
+	acc   accumulator
+
 	family *family
 	labels metric.Labels
-	refs   int // steps that lead here
-
-	lives *lives // nil where no process has removed it
-	since int64  // parts that were made before do not count
-	acc   accumulator
+	refs   int    // steps that lead here
+	lives  *lives // nil where no process has removed it
 }
 
 // step is one series of one file: where its values lie and go. slot is nil
@@ -131,7 +132,7 @@ func (t *table) sweep() {
 	for _, fam := range t.byName {
 		fam.order = slices.DeleteFunc(fam.order, func(s *slot) bool {
 			if s.refs == 0 {
-				delete(fam.series, s.labels.String())
+				delete(fam.series, string(s.labels.AppendKey(nil)))
 			}
 			return s.refs == 0
 		})
@@ -426,14 +427,14 @@ func placeBuckets(bounds, union []float64) []int {
 }
 
 func (f *family) slot(labels metric.Labels) *slot {
-	key := labels.String()
-	s := f.series[key]
+	key := labels.AppendKey(make([]byte, 0, 128))
+	s := f.series[string(key)]
 	if s == nil {
 		s = &slot{family: f, labels: labels, since: always}
 		if f.schema.Type == metric.Histogram {
 			s.acc.counts = make([]uint64, len(f.bounds)+1)
 		}
-		f.series[key] = s
+		f.series[string(key)] = s
 		f.order = append(f.order, s)
 		f.stale = true
 	}

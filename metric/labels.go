@@ -2,6 +2,7 @@ package metric
 
 import (
 	"cmp"
+	"encoding/binary"
 	"slices"
 	"strings"
 )
@@ -82,6 +83,17 @@ func (ls Labels) Compare(other Labels) int {
 	return slices.CompareFunc(ls, other, func(a, b Label) int {
 		return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(a.Value, b.Value))
 	})
+}
+
+// AppendKey appends bytes that are those of no other labels: a key for maps.
+func (ls Labels) AppendKey(dst []byte) []byte {
+	for _, l := range ls {
+		dst = binary.AppendUvarint(dst, uint64(len(l.Name)))
+		dst = append(dst, l.Name...)
+		dst = binary.AppendUvarint(dst, uint64(len(l.Value)))
+		dst = append(dst, l.Value...)
+	}
+	return dst
 }
 
 // String returns the labels as the text format writes them: {a="x",b="y"}.

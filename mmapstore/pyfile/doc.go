@@ -1,10 +1,13 @@
-// Package pyfile reads the files of client_python's multiprocess mode as the
-// records of a store, so that one merge serves both.
+// Package pyfile reads the files of client_python's multiprocess mode, so that
+// package aggregate merges them beside those of package mmapstore.
 //
-//	r, err := pyfile.Open(dir, "counter_4711.db", mmapstore.ReadOptions{})
-//	err = r.Refresh()
-//	for _, s := range r.Series() { … }
+//	var keys pyfile.Keys // of all files of the directory
+//	r, err := pyfile.Open(dir, "counter_4711.db", &keys, mmapstore.ReadOptions{})
+//	err = r.Refresh(dir)
 //	values = r.AppendValues(values[:0])
+//	for i, n := range r.Records() {
+//		key := r.Keys().Keys()[n] // what values[i] is of
+//	}
 //
 // # The file
 //
@@ -20,14 +23,15 @@
 // one of the strides leads from key to key up to used. GitLab's client for Ruby
 // has no time either, and writes labels as two arrays, of names and of values.
 //
-// # How records become series
+// # Keys, records and series
 //
-// A counter's value is its second word, since it may be any float. The records
-// of a histogram, one for the sum and one for each bucket, are one series, as
-// are the two of a summary. The buckets are counts of their own, except where
-// GitLab's client for Ruby has written them: there each has those below it too,
-// and the count is a record beside them, which is left out. A gauge that was never set is 0, as client_python
-// has it; in the mostrecent modes one without a time is no series.
+// The workers of a fleet write the same keys, so each key is parsed once for all
+// files ([Keys]); in a file a record is the number of its key and where its value
+// lies. The records of a histogram, one for the sum and one for each bucket, are of
+// one series, as are the two of a summary. A key may be there twice: both count.
+// The buckets are counts of their own, except where GitLab's client for Ruby has
+// written them: there each has those below it too, which is undone here, and the
+// count is a record beside them, which is left out.
 //
 // # Bad files
 //

@@ -28,8 +28,8 @@ func (k *Keys) Of(kind Kind) *KeySet {
 	s := k.sets[kind]
 	if s == nil {
 		s = &KeySet{
-			kind: kind, first: none,
-			byRaw: map[string]uint32{}, bySeries: map[string]uint32{}, families: map[familyID]*Family{},
+			kind: kind, first: none, stride: strideTimed,
+			byRaw: map[string]uint32{}, bySeries: map[seriesID]uint32{}, families: map[familyID]*Family{},
 		}
 		if k.sets == nil {
 			k.sets = map[Kind]*KeySet{}
@@ -54,9 +54,11 @@ type KeySet struct {
 	keys     []Key
 	series   []Series
 	byRaw    map[string]uint32
-	bySeries map[string]uint32
+	bySeries map[seriesID]uint32
 	families map[familyID]*Family
 	first    uint32 // the key that some file begins with
+	stride   int    // of the file that was read last
+	records  int    // how many it has
 }
 
 // Key is what a record says of its value.
@@ -90,6 +92,8 @@ type Series struct {
 // Family is what a key says of its family, in files of one kind.
 type Family struct {
 	Name, Help string
+	labels     []string // the names that were checked last
+	checked    bool
 	schemas    []*metric.Schema // by the bounds that files have
 }
 
@@ -174,24 +178,42 @@ const defaultHelp = "Multiprocess metric"
 
 // seriesOf returns the number of a key's series.
 func (s *KeySet) seriesOf(k key) (uint32, error) {
-	id := k.family + "\xff" + k.help + "\xff" + k.labels.String()
+	f := s.family(familyID{k.family, k.help})
+	id := seriesID{f, string(k.labels.AppendKey(make([]byte, 0, 128)))}
 	if n, known := s.bySeries[id]; known {
 		return n, nil
 	}
-	schema := metric.Schema{Name: k.family, Help: k.help, Type: s.kind.Type, Mode: s.kind.Mode}
-	for _, l := range k.labels {
-		schema.Labels = append(schema.Labels, l.Name)
-	}
-	if s.kind.Type == metric.Histogram {
-		schema.Bounds = []float64{0} // which they are, is of each file
-	}
-	if err := schema.Check(); err != nil {
+	if err := f.check(s.kind, k.labels); err != nil {
 		return 0, err
 	}
 	n := uint32(len(s.series))
-	s.series = append(s.series, Series{Family: s.family(familyID{k.family, k.help}), Labels: k.labels})
+	s.series = append(s.series, Series{Family: f, Labels: k.labels})
 	s.bySeries[id] = n
 	return n, nil
+}
+
+type seriesID struct {
+	family *Family
+	labels string // their key
+}
+
+// check reports whether the family can have a series with labels of these names.
+func (f *Family) check(kind Kind, labels metric.Labels) error {
+	if f.checked && slices.EqualFunc(labels, f.labels, func(l metric.Label, name string) bool { return l.Name == name }) {
+		return nil
+	}
+	schema := metric.Schema{Name: f.Name, Help: f.Help, Type: kind.Type, Mode: kind.Mode}
+	for _, l := range labels {
+		schema.Labels = append(schema.Labels, l.Name)
+	}
+	if kind.Type == metric.Histogram {
+		schema.Bounds = []float64{0} // which they are, is of each file
+	}
+	if err := schema.Check(); err != nil {
+		return err
+	}
+	f.checked, f.labels = true, schema.Labels
+	return nil
 }
 
 type familyID struct{ name, help string }

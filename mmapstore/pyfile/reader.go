@@ -55,11 +55,15 @@ func Open(d *mmapstore.Dir, name string, keys *Keys, opts mmapstore.ReadOptions)
 // Rewind has the next Refresh begin at the first record, with other keys.
 func (r *Reader) Rewind(keys *Keys) {
 	kind := Kind{Type: r.says.Type, Mode: r.says.Mode}
-	r.keys, r.records, r.offsets = keys.Of(kind), nil, nil
-	r.series = 0
-	r.off, r.damage, r.broken = headerSize, nil, false
-	r.definitions = definitions{kind: kind, epoch: r.epoch + 1}
-	r.cumulative = nil
+	r.keys, r.damage = keys.Of(kind), nil
+	r.definitions = definitions{kind: kind, epoch: r.epoch}
+	r.reset()
+}
+
+func (r *Reader) reset() {
+	r.off, r.broken = headerSize, false
+	r.series, r.records, r.offsets, r.cumulative = 0, nil, nil, nil
+	r.definitions = definitions{kind: r.kind, epoch: r.epoch + 1}
 }
 
 // mapFile maps the whole file as it is now. The descriptor is not kept: a
@@ -147,9 +151,32 @@ func (r *Reader) parse(end int) {
 		return
 	}
 	if r.stride == 0 {
-		r.stride = strideOf(r.data, end)
+		r.parseFirst(end)
+	} else {
+		r.parseOn(end)
 	}
-	defer r.definitions.settle()
+	r.definitions.settle()
+}
+
+// parseFirst parses with the stride of the last file of the kind, since most are
+// alike. Where every record then has a key, the last one up to the end, it is right.
+func (r *Reader) parseFirst(end int) {
+	before := len(r.damage)
+	r.stride = r.keys.stride
+	n := min(r.keys.records, (end-headerSize)/minRecord)
+	r.records, r.offsets = make([]uint32, 0, n), make([]uint32, 0, n)
+	r.parseOn(end)
+	if len(r.damage) > before {
+		if stride := strideOf(r.data, end); stride != r.stride {
+			r.reset()
+			r.damage, r.stride = r.damage[:before], stride
+			r.parseOn(end)
+		}
+	}
+	r.keys.stride, r.keys.records = r.stride, len(r.records)
+}
+
+func (r *Reader) parseOn(end int) {
 	last := uint32(none)
 	if n := len(r.records); n > 0 {
 		last = r.records[n-1]
