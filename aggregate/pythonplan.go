@@ -15,6 +15,7 @@ type pythonPlan struct {
 	keys    *pyfile.KeySet
 	slots   []*slot      // by number of the series, nil where it is left out
 	targets []target     // by number of the key
+	sums    []float64    // by number of the key, NaN where there is none; while files are merged
 	missing bool         // a series has no family: a histogram without a bound yet
 	counted map[int]bool // series that were counted as conflicts
 }
@@ -127,23 +128,64 @@ func (t *table) release(slots []*slot) {
 // mergePython adds up the values of a file of client_python. When its series
 // began, nobody knows.
 func (t *table) mergePython(f *file, from source) {
-	keys, records, words := f.python.Keys(), f.python.Records(), f.python.Words()
-	kind, targets := keys.Kind(), t.python[keys].targets
+	p := t.python[f.python.Keys()]
+	records, words := f.python.Records(), f.python.Words()
+	records = records[:min(len(records), len(f.values)/words)]
+	kind := p.keys.Kind()
+	if kind.Type != metric.Gauge {
+		p.sum(records, f.values, from)
+		return
+	}
 	own := kindIsOwn(kind)
-	for i, k := range records[:min(len(records), len(f.values)/words)] {
-		to := targets[k]
+	for i, k := range records {
+		to := p.targets[k]
 		if own {
 			to.slot = f.own[i]
 		}
-		if to.slot == nil || to.slot.since > 0 {
-			continue
+		to.add(kind, f.values[i*words:(i+1)*words], from)
+	}
+}
+
+// sum adds the values of a file whose records all grow. What is added exactly
+// goes to sums, which the processor's cache can hold, and only once for all files
+// to the slots.
+func (p *pythonPlan) sum(records []uint32, values []uint64, from source) {
+	kind := p.keys.Kind()
+	for len(p.sums) < len(p.targets) {
+		p.sums = append(p.sums, math.NaN())
+	}
+	for i, k := range records {
+		v := math.Float64frombits(values[i])
+		sum, err := twoSum(p.sums[k], v)
+		switch {
+		case kind.Type != metric.Counter && (v != math.Trunc(v) || v < 0):
+			p.targets[k].add(kind, values[i:i+1], from) // each count is rounded by itself
+		case err == 0:
+			p.sums[k] = sum
+		case math.IsNaN(p.sums[k]) && v-v == 0: // the first, and finite
+			p.sums[k] = v
+		default:
+			p.targets[k].add(kind, values[i:i+1], from)
 		}
-		if kind.Type == metric.Counter {
-			to.slot.acc.enter(0)
-			to.slot.acc.sum.add(math.Float64frombits(f.values[i]))
-			continue
+	}
+}
+
+// settle adds the sums of all files to the slots.
+func (p *pythonPlan) settle(from source) {
+	var word [1]uint64
+	for k, v := range p.sums {
+		if !math.IsNaN(v) {
+			word[0] = math.Float64bits(v)
+			p.targets[k].add(p.keys.Kind(), word[:], from)
+			p.sums[k] = math.NaN()
 		}
-		to.slot.acc.addPython(kind, to, f.values[i*words:(i+1)*words], from)
+	}
+}
+
+// add adds one record's value where it counts.
+func (to *target) add(kind pyfile.Kind, w []uint64, from source) {
+	if to.slot != nil && to.slot.since <= 0 {
+		to.slot.acc.addPython(kind, *to, w, from)
 	}
 }
 

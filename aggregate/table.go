@@ -338,6 +338,9 @@ func (t *table) merge(files []*file, now int64) {
 			}
 		}
 	}
+	for _, p := range t.python {
+		p.settle(source{now: now})
+	}
 }
 
 // forget takes a file's steps out of the table.

@@ -62,7 +62,7 @@ func startMpctl(t *testing.T, env []string, args ...string) *bufio.Scanner {
 }
 
 // get returns the answer once the server is there.
-func get(t *testing.T, req *http.Request) (code int, body string) {
+func get(t testing.TB, req *http.Request) (code int, body string) {
 	t.Helper()
 	eventually(t, "the server answers", func() bool {
 		resp, err := http.DefaultTransport.RoundTrip(req.Clone(t.Context()))
@@ -77,7 +77,7 @@ func get(t *testing.T, req *http.Request) (code int, body string) {
 	return code, body
 }
 
-func request(t *testing.T, url string) *http.Request {
+func request(t testing.TB, url string) *http.Request {
 	t.Helper()
 	req, err := http.NewRequest(http.MethodGet, url, nil)
 	require.NoError(t, err)

@@ -187,7 +187,7 @@ func cumulative(families []*metric.Family) map[string]float64 {
 }
 
 // eventually polls until ok says yes.
-func eventually(t *testing.T, what string, ok func() bool) {
+func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	require.Eventually(t, ok, 30*time.Second, 20*time.Millisecond, what)
 }
@@ -206,7 +206,7 @@ var buildMpctl = sync.OnceValues(func() (string, error) {
 })
 
 // mpctl returns the path of a fresh build of the command.
-func mpctl(t *testing.T) string {
+func mpctl(t testing.TB) string {
 	t.Helper()
 	path, err := buildMpctl()
 	require.NoError(t, err)

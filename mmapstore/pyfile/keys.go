@@ -2,6 +2,7 @@ package pyfile
 
 import (
 	"fmt"
+	"hash/maphash"
 	"math"
 	"slices"
 	"strconv"
@@ -29,7 +30,7 @@ func (k *Keys) Of(kind Kind) *KeySet {
 	if s == nil {
 		s = &KeySet{
 			kind: kind, first: none, stride: strideTimed,
-			byRaw: map[string]uint32{}, bySeries: map[seriesID]uint32{}, families: map[familyID]*Family{},
+			seed: maphash.MakeSeed(), byHash: map[uint64]uint32{}, bySeries: map[seriesID]uint32{}, families: map[familyID]*Family{},
 		}
 		if k.sets == nil {
 			k.sets = map[Kind]*KeySet{}
@@ -53,12 +54,15 @@ type KeySet struct {
 	kind     Kind
 	keys     []Key
 	series   []Series
-	byRaw    map[string]uint32
+	seed     maphash.Seed
+	byHash   map[uint64]uint32 // of the raw key, or the next free place behind it
 	bySeries map[seriesID]uint32
 	families map[familyID]*Family
 	first    uint32 // the key that some file begins with
-	stride   int    // of the file that was read last
-	records  int    // how many it has
+
+	// Of the file that was read last: the next may be like it.
+	stride           int
+	records, offsets []uint32
 }
 
 // Key is what a record says of its value.
@@ -68,6 +72,7 @@ type Key struct {
 	Bound  float64 // of a bucket: its upper bound
 
 	raw  string
+	hash uint64
 	next uint32 // the key that some file has behind it
 	ruby bool   // it is written as GitLab's client for Ruby does
 }
@@ -110,30 +115,48 @@ func (s *KeySet) Keys() []Key { return s.keys }
 func (s *KeySet) Series() []Series { return s.series }
 
 // follow returns the number of the key raw, which stands behind the key after in
-// a file. Most files are like the one before: the guess costs one comparison.
+// a file. Most files are like the one before: then the guess is right.
 func (s *KeySet) follow(after uint32, raw []byte) (uint32, error) {
 	guess := &s.first
 	if after != none {
 		guess = &s.keys[after].next
 	}
-	if n := *guess; n != none && s.keys[n].raw == string(raw) {
+	hash := maphash.Bytes(s.seed, raw)
+	if n := *guess; n != none && s.keys[n].is(hash, raw) {
 		return n, nil
 	}
-	n, known := s.byRaw[string(raw)]
+	at := hash
+	n, known := s.byHash[at]
+	for known && !s.keys[n].is(hash, raw) {
+		at++ // another key has the same hash, or this place for that reason
+		n, known = s.byHash[at]
+	}
 	if !known {
 		k, err := s.parse(string(raw))
 		if err != nil {
 			return none, err
 		}
+		k.hash = hash
 		n = uint32(len(s.keys))
 		s.keys = append(s.keys, k)
-		s.byRaw[k.raw] = n
+		s.byHash[at] = n
 		if after != none {
 			guess = &s.keys[after].next // they may have moved
 		}
 	}
 	*guess = n
 	return n, nil
+}
+
+func (k *Key) is(hash uint64, raw []byte) bool { return k.hash == hash && k.raw == string(raw) }
+
+// share returns the records and offsets of a file, or those of the file before it
+// where they are the same: one copy serves all.
+func (s *KeySet) share(records, offsets []uint32) (_, _ []uint32) {
+	if !slices.Equal(records, s.records) || !slices.Equal(offsets, s.offsets) {
+		s.records, s.offsets = slices.Clip(records), slices.Clip(offsets)
+	}
+	return s.records, s.offsets // who appends to them copies them
 }
 
 // parse reads a key that no file had so far.

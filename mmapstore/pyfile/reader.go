@@ -163,7 +163,7 @@ func (r *Reader) parse(end int) {
 func (r *Reader) parseFirst(end int) {
 	before := len(r.damage)
 	r.stride = r.keys.stride
-	n := min(r.keys.records, (end-headerSize)/minRecord)
+	n := min(len(r.keys.records), (end-headerSize)/minRecord)
 	r.records, r.offsets = make([]uint32, 0, n), make([]uint32, 0, n)
 	r.parseOn(end)
 	if len(r.damage) > before {
@@ -173,7 +173,8 @@ func (r *Reader) parseFirst(end int) {
 			r.parseOn(end)
 		}
 	}
-	r.keys.stride, r.keys.records = r.stride, len(r.records)
+	r.records, r.offsets = r.keys.share(r.records, r.offsets)
+	r.keys.stride = r.stride
 }
 
 func (r *Reader) parseOn(end int) {
