@@ -52,9 +52,9 @@
 //
 // Files <type>_<id>.db are merged with the others, by client_python's rules: a
 // gauge that was never set counts as 0, of two equal times the first file's
-// value wins, the process label is the id. They hold no lock, so that they count
-// as of living processes until they are set aside: by supervisor.MarkProcessDead,
-// or by a fold with FoldOptions.Python.
+// value wins, the process label is the id. So are those of GitLab's client for Ruby.
+// They hold no lock, so that they count as of living processes until they are set
+// aside: by supervisor.MarkProcessDead, or by a fold with FoldOptions.Python.
 //
 // # Self metrics
 //

@@ -21,11 +21,24 @@ const (
 
 var processStates = []State{Live, Closed, Marked, Dead, NoStore}
 
-// Process is the process of one file.
+// Kind is who wrote a process's files.
+type Kind string
+
+// The kinds.
+const (
+	Native Kind = "native"
+	Python Kind = "python" // client_python
+	Ruby   Kind = "ruby"   // GitLab's client for Ruby
+)
+
+// Process is a process with a file, or with several where it is none of ours. Of
+// client_python's, those that a process has and those of its namesakes that were set
+// aside are two.
 type Process struct {
-	File         string // name in the directory
-	PID          int    // in its own PID namespace
-	Label        string // its process label, made unique among living processes
+	Kind         Kind
+	Files        []string // names in the directory
+	PID          int      // in its own PID namespace; 0 where the id is none
+	Label        string   // its process label, made unique among living processes
 	State        State
 	Liveness     mmapstore.Liveness
 	Incarnation  mmapstore.Incarnation
@@ -38,7 +51,9 @@ type Process struct {
 }
 
 // Processes returns the processes of all readable files, in the order of the
-// files' names. It reads the directory as Gather does.
+// files' names, those of client_python last. It reads the directory as Gather
+// does, and like it takes processes of client_python for living until their files
+// were set aside.
 func (a *Aggregator) Processes() ([]Process, error) {
 	unlock, err := a.refreshed()
 	if err != nil {
@@ -53,7 +68,7 @@ func (a *Aggregator) Processes() ([]Process, error) {
 		}
 		h := &f.header
 		p := Process{
-			File: f.name, PID: h.PID, Label: f.label, State: f.state(), Liveness: h.Liveness, Incarnation: h.Incarnation,
+			Kind: Native, Files: []string{f.name}, PID: h.PID, Label: f.label, State: f.state(), Liveness: h.Liveness, Incarnation: h.Incarnation,
 			Created: h.Created, StartTime: h.StartTime, BootID: h.BootID, PIDNamespace: h.PIDNamespace,
 			Series: len(f.series), Bytes: f.bytes,
 		}
@@ -62,7 +77,7 @@ func (a *Aggregator) Processes() ([]Process, error) {
 		}
 		out = append(out, p)
 	}
-	return out, nil
+	return append(out, pythonProcesses(a.files)...), nil
 }
 
 func (f *file) state() State {

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -115,6 +117,41 @@ func (f *file) readPython() error {
 func (f *file) ownGauges() bool {
 	n := f.python.Name()
 	return n.Type == metric.Gauge && n.Mode == metric.ModeAll
+}
+
+// pythonProcesses returns the processes of client_python's files, by their ids.
+func pythonProcesses(files []*file) (out []Process) {
+	type id struct {
+		label string
+		live  bool
+	}
+	byID := map[id]int{}
+	for _, f := range files {
+		if f.python == nil || !f.known {
+			continue
+		}
+		key := id{f.header.Label, f.live}
+		n, known := byID[key]
+		if !known {
+			n = len(out)
+			byID[key] = n
+			p := Process{Kind: Python, Label: key.label, State: Dead}
+			if p.PID, _ = strconv.Atoi(key.label); f.live {
+				p.State = Live
+			}
+			out = append(out, p)
+		}
+		p := &out[n]
+		if f.python.Ruby() {
+			p.Kind = Ruby
+			p.PID, _ = strconv.Atoi(pyfile.RubyPID(key.label))
+		}
+		p.Files = append(p.Files, f.name)
+		p.Series += f.size()
+		p.Bytes += f.bytes
+	}
+	slices.SortStableFunc(out, func(p, q Process) int { return strings.Compare(p.Label, q.Label) })
+	return out
 }
 
 // size returns how many series of the file are merged.

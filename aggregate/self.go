@@ -25,6 +25,9 @@ func (a *Aggregator) selfMetrics(started time.Time) []*metric.Family {
 		damaged += f.damaged
 		read += f.size()
 	}
+	for _, p := range pythonProcesses(a.files) {
+		processes[string(p.State)]++
+	}
 	count := func(which mmapstore.Counter) float64 {
 		for i, c := range mmapstore.HeaderCounters {
 			if c == which {

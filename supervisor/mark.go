@@ -37,8 +37,8 @@ type MarkOptions struct {
 // client_python's own collector too, and can be folded. A file that is still open
 // for writing is refused like one that is locked.
 //
-// id is a pid in the caller's PID namespace, a process label, or the name of
-// a file. The error is ErrNoSuchProcess, or matches mmapstore.ErrLocked where
+// id is a pid in the caller's PID namespace, a process label (client_python's
+// process identifier), or the name of a file. The error is ErrNoSuchProcess, or matches mmapstore.ErrLocked where
 // the process still holds its lock and Force is not set; files before it were
 // marked.
 func MarkProcessDead(ctx context.Context, dir, id string, opts MarkOptions) ([]string, error) {
@@ -100,7 +100,7 @@ func MarkProcessDead(ctx context.Context, dir, id string, opts MarkOptions) ([]s
 // other file is set aside, so that a later process of that id begins a new one.
 func markPython(ctx context.Context, d *mmapstore.Dir, name, id string, force bool) (marked bool, err error) {
 	n, err := pyfile.ParseName(name)
-	if err != nil || n.ID != id && name != id {
+	if err != nil || n.ID != id && name != id && !(pyfile.RubyPID(n.ID) == id && isRuby(d, name)) {
 		return false, nil // not a file of that process
 	}
 	live := n.Type == metric.Gauge && n.Mode.Live()
@@ -123,6 +123,16 @@ func markPython(ctx context.Context, d *mmapstore.Dir, name, id string, force bo
 		err = nil // a folder was faster
 	}
 	return true, err
+}
+
+// isRuby reports whether GitLab's client for Ruby has written the file.
+func isRuby(d *mmapstore.Dir, name string) bool {
+	r, err := pyfile.Open(d, name, &pyfile.Keys{}, mmapstore.ReadOptions{})
+	if err != nil {
+		return false
+	}
+	defer r.Close()
+	return r.Refresh(d) == nil && r.Ruby()
 }
 
 // goneFromPython waits until no process has the file open for writing.

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/multiprom/multiprom/mmapstore"
+	"github.com/multiprom/multiprom/mmapstore/pyfile"
 )
 
 // problem is one line of `mpctl check`.
@@ -85,7 +86,7 @@ changes no exit code.`,
 	return cmd
 }
 
-// metricFiles returns the paths of all native files in dir, and of the archive.
+// metricFiles returns the paths of all files of processes in dir, and of the archive.
 func metricFiles(dir string) ([]string, error) {
 	entries, err := mmapstore.ScanDir(dir)
 	if err != nil {
@@ -93,20 +94,53 @@ func metricFiles(dir string) ([]string, error) {
 	}
 	var paths []string
 	for _, e := range entries {
-		if e.Kind == mmapstore.KindNative || e.Name == mmapstore.ArchiveName {
+		if e.Kind == mmapstore.KindNative || e.Kind == mmapstore.KindPython || e.Name == mmapstore.ArchiveName {
 			paths = append(paths, filepath.Join(dir, e.Name))
 		}
 	}
 	return paths, nil
 }
 
-// verify checks a native file or the archive.
+// verify checks a native file, one of client_python, or the archive.
 func verify(path string, read mmapstore.ReadOptions) ([]mmapstore.CorruptionError, error) {
-	if filepath.Base(path) != mmapstore.ArchiveName {
-		return mmapstore.Verify(path, read)
+	switch {
+	case filepath.Base(path) == mmapstore.ArchiveName:
+		_, err := readArchive(path, read)
+		return nil, err
+	case filepath.Ext(path) == ".db":
+		return verifyPython(path, read)
 	}
-	_, err := readArchive(path, read)
-	return nil, err
+	return mmapstore.Verify(path, read)
+}
+
+func verifyPython(path string, read mmapstore.ReadOptions) ([]mmapstore.CorruptionError, error) {
+	d, err := mmapstore.OpenDir(filepath.Dir(path))
+	if err != nil {
+		return nil, err
+	}
+	defer d.Close()
+	name := filepath.Base(path)
+	r, err := pyfile.Open(d, name, &pyfile.Keys{}, read)
+	if errors.Is(err, mmapstore.ErrCorrupt) && starts(d, name) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	err = r.Refresh(d)
+	return r.Damaged(), err
+}
+
+// starts reports whether a process of client_python has just made the file: it is
+// empty for a moment.
+func starts(d *mmapstore.Dir, name string) bool {
+	info, err := os.Lstat(d.Join(name))
+	if err != nil || info.Size() > 0 {
+		return false
+	}
+	written, err := d.OpenForWriting(name)
+	return err == nil && written
 }
 
 // readArchive reads the archive at path.

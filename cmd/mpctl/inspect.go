@@ -71,7 +71,7 @@ func newInspect() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "inspect FILE",
 		Short:   "show one file: header, definitions, series, raw values",
-		Example: "  mpctl inspect /dev/shm/app/4711-*.mpm",
+		Example: "  mpctl inspect /dev/shm/app/4711-*.mpm\n  mpctl inspect /dev/shm/app/counter_4711.db --json",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			in, err := inspect(args[0])
@@ -88,10 +88,13 @@ func newInspect() *cobra.Command {
 	return cmd
 }
 
-// inspect looks at a native file or the archive.
+// inspect looks at a native file, one of client_python, or the archive.
 func inspect(path string) (interface{ print(io.Writer) error }, error) {
-	if filepath.Base(path) == mmapstore.ArchiveName {
+	switch {
+	case filepath.Base(path) == mmapstore.ArchiveName:
 		return inspectArchive(path)
+	case filepath.Ext(path) == ".db":
+		return inspectPython(path)
 	}
 	return inspectFile(path)
 }

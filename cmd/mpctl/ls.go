@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"strconv"
 	"time"
@@ -21,9 +23,16 @@ type listed struct {
 	Liveness string    `json:"liveness"`
 	Series   int       `json:"series"`
 	Bytes    int64     `json:"bytes"`
-	Started  time.Time `json:"started"`
-	File     string    `json:"file"`
+	Started  time.Time `json:"started,omitzero"`
+	Files    []string  `json:"files"`
 }
+
+// The states of client_python's processes that the merged view does not tell: it
+// takes them for living until they are marked dead.
+const (
+	stateUnmarked = "unmarked" // nobody has a file of it open
+	stateUnknown  = "unknown"  // the system does not say who has it open
+)
 
 func newLs() *cobra.Command {
 	var dir string
@@ -33,8 +42,14 @@ func newLs() *cobra.Command {
 		Use:   "ls",
 		Short: "list the processes of a directory",
 		Long: `List a row per process: pid, process label (the slot, where the workers use it),
-state (live, closed, marked, dead), kind of file, series, bytes, start; and one for
-the archive of those that were folded.`,
+state, kind of file, series, bytes, start; and one for the archive of those that
+were folded.
+
+States are live, closed, marked (dead by force) and dead. Of client_python's
+processes nothing but their files is known: live are those that have one open, dead
+those that were marked. One that is unmarked has ended, but its live gauges are shown
+until somebody marks it dead or folds it: mpctl mark-dead, mpctl gc --python. It is
+unknown where the system does not say who has a file open.`,
 		Example: "  mpctl ls --dir /dev/shm/app\n  mpctl ls --json",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -53,20 +68,19 @@ the archive of those that were folded.`,
 			}
 			rows, items := [][]string{}, []listed{}
 			for _, p := range processes {
-				items = append(items, listed{
-					p.PID, p.Label, string(p.State), "native", p.Liveness.String(), p.Series, p.Bytes, p.Created.UTC(), p.File,
-				})
-				rows = append(rows, []string{
-					strconv.Itoa(p.PID), p.Label, string(p.State), "native", strconv.Itoa(p.Series),
-					strconv.FormatInt(p.Bytes, 10), p.Created.Local().Format(time.DateTime),
-				})
+				item, err := describeProcess(d, &p)
+				if err != nil {
+					return err
+				}
+				items = append(items, item)
+				rows = append(rows, item.row())
 			}
 			if arc, err := readArchive(filepath.Join(d, mmapstore.ArchiveName), mmapstore.ReadOptions{}); err == nil && arc.Bytes > 0 {
 				series := 0
 				for _, f := range arc.Families {
 					series += len(f.Series)
 				}
-				items = append(items, listed{State: "dead", Kind: "archive", Series: series, Bytes: arc.Bytes, File: mmapstore.ArchiveName})
+				items = append(items, listed{State: "dead", Kind: "archive", Series: series, Bytes: arc.Bytes, Files: []string{mmapstore.ArchiveName}})
 				rows = append(rows, []string{
 					"-", fmt.Sprintf("%d folded", arc.Folded), "dead", "archive", strconv.Itoa(series), strconv.FormatInt(arc.Bytes, 10), "-",
 				})
@@ -81,4 +95,59 @@ the archive of those that were folded.`,
 	trust.add(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the processes as JSON")
 	return cmd
+}
+
+func describeProcess(dir string, p *aggregate.Process) (listed, error) {
+	item := listed{
+		PID: p.PID, Label: p.Label, State: string(p.State), Kind: string(p.Kind), Liveness: p.Liveness.String(),
+		Series: p.Series, Bytes: p.Bytes, Started: p.Created.UTC(), Files: p.Files,
+	}
+	if p.Kind == aggregate.Native {
+		return item, nil
+	}
+	item.Liveness, item.Started = "lease", time.Time{}
+	if p.State != aggregate.Live {
+		return item, nil
+	}
+	state, err := pythonState(dir, p.Files)
+	if item.State = state; state == stateUnknown {
+		item.Liveness = "none"
+	}
+	return item, err
+}
+
+// pythonState returns the state of a process of client_python that nobody has
+// marked dead.
+func pythonState(dir string, files []string) (string, error) {
+	d, err := mmapstore.OpenDir(dir)
+	if err != nil {
+		return "", err
+	}
+	defer d.Close()
+	state := stateUnmarked
+	for _, name := range files {
+		written, err := d.OpenForWriting(name)
+		switch {
+		case errors.Is(err, mmapstore.ErrNoLease):
+			state = stateUnknown
+		case errors.Is(err, fs.ErrNotExist):
+		case err != nil:
+			return "", err
+		case written:
+			return string(aggregate.Live), nil
+		}
+	}
+	return state, nil
+}
+
+// row returns the process as the table has it.
+func (l *listed) row() []string {
+	pid, started := "-", "-"
+	if l.PID != 0 {
+		pid = strconv.Itoa(l.PID)
+	}
+	if !l.Started.IsZero() {
+		started = l.Started.Local().Format(time.DateTime)
+	}
+	return []string{pid, l.Label, l.State, l.Kind, strconv.Itoa(l.Series), strconv.FormatInt(l.Bytes, 10), started}
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/stretchr/testify/require"
 
+	"github.com/multiprom/multiprom/internal/pyfiletest"
 	"github.com/multiprom/multiprom/metric"
 	"github.com/multiprom/multiprom/mmapstore"
 )
@@ -26,6 +28,7 @@ func TestMain(m *testing.M) {
 		"mpctl": main,
 		"leave": leave,
 		"live":  live,
+		"hold":  hold,
 	})
 }
 
@@ -38,7 +41,25 @@ func leave() {
 // ends it: `live DIR LABEL N READY`.
 func live() {
 	write(os.Args[1], os.Args[2], os.Args[3])
-	if err := os.WriteFile(os.Args[4], nil, 0o600); err != nil {
+	stay(os.Args[4])
+}
+
+// hold has files open for writing until the script ends it: `hold READY FILE...`.
+func hold() {
+	for _, name := range os.Args[2:] {
+		f, err := os.OpenFile(name, os.O_RDWR, 0)
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		defer f.Close()
+	}
+	stay(os.Args[1])
+}
+
+// stay makes a file and waits for a signal.
+func stay(ready string) {
+	if err := os.WriteFile(ready, nil, 0o600); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
@@ -81,19 +102,40 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"corrupt": corrupt,
 			"await":   await,
+			"python":  python,
 		},
 	})
 }
 
-// corrupt flips a byte in the only native file of a directory: `corrupt DIR OFFSET`.
+// python writes files as a process of client_python does, or, where the id has a
+// number behind the pid, one of GitLab's client for Ruby: `python DIR ID`.
+func python(ts *testscript.TestScript, _ bool, args []string) {
+	dir, id := ts.MkAbs(args[0]), args[1]
+	stride, labels := pyfiletest.Timed, func(name, value string) string { return fmt.Sprintf(`{"%s": "%s"}, "H."`, name, value) }
+	if strings.Contains(id, "-") {
+		stride, labels = pyfiletest.Simple, func(name, value string) string { return fmt.Sprintf(`["%s"], ["%s"]`, name, value) }
+	}
+	for name, samples := range map[string][]pyfiletest.Sample{
+		"counter":       {{Key: `["c_total", "c_total", ` + labels("l", "x") + `]`, Value: 1}},
+		"histogram":     {{Key: `["h", "h_sum", ` + labels("l", "x") + `]`, Value: 2}, {Key: `["h", "h_bucket", ` + labels("le", "1.0") + `]`, Value: 3}},
+		"gauge_livesum": {{Key: `["g", "g", ` + labels("l", "x") + `]`, Value: 1}},
+	} {
+		ts.Check(os.WriteFile(filepath.Join(dir, name+"_"+id+".db"), stride.Content(samples...), 0o600))
+	}
+}
+
+// corrupt flips a byte in a file, or in the only one of a directory: `corrupt PATH OFFSET`.
 func corrupt(ts *testscript.TestScript, _ bool, args []string) {
-	files, err := metricFiles(ts.MkAbs(args[0]))
-	ts.Check(err)
+	files := []string{ts.MkAbs(args[0])}
+	if info, err := os.Stat(files[0]); err == nil && info.IsDir() {
+		files, err = metricFiles(files[0])
+		ts.Check(err)
+	}
 	if len(files) != 1 {
 		ts.Fatalf("%d files, not 1", len(files))
 	}
 	var off int64
-	_, err = fmt.Sscan(args[1], &off)
+	_, err := fmt.Sscan(args[1], &off)
 	ts.Check(err)
 	f, err := os.OpenFile(files[0], os.O_RDWR, 0)
 	ts.Check(err)

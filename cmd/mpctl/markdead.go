@@ -18,7 +18,11 @@ func newMarkDead() *cobra.Command {
 		Short: "make readers take a process for dead",
 		Long: `Make sure that a process counts as dead: its live gauges leave the merged view,
 its counters stay. ID is a pid, a process label or a file name. A process that
-still holds its lock is alive and is refused, unless --force.`,
+still holds its lock is alive and is refused, unless --force.
+
+Of a process of client_python, or of GitLab's client for Ruby, it removes the files
+with live gauges, and renames the others, so that a later process of the same id
+begins new ones. It is refused while a process has one of them open for writing.`,
 		Example: "  mpctl mark-dead 4711 --dir /dev/shm/app",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -20,6 +20,19 @@ type Name struct {
 	Incarnation mmapstore.Incarnation
 }
 
+// RubyPID returns the pid in the process identifier of GitLab's client for Ruby,
+// which is the pid and the number of the process's file: 4711-0. Of any other it
+// returns the identifier.
+func RubyPID(id string) string {
+	pid, number, ok := strings.Cut(id, "-")
+	if !ok || strings.Trim(pid, digits) != "" || number == "" || strings.Trim(number, digits) != "" {
+		return id
+	}
+	return pid
+}
+
+const digits = "0123456789"
+
 // ParseName reads a file's name. The error says what is wrong with it.
 func ParseName(name string) (Name, error) {
 	original, inc, dead := mmapstore.SplitDeadName(name)

@@ -240,6 +240,19 @@ func (r *Reader) Records() []uint32 { return r.records }
 // Series returns how many series the records make up.
 func (r *Reader) Series() int { return r.series }
 
+// Ruby reports whether GitLab's client for Ruby has written the file.
+func (r *Reader) Ruby() bool { return len(r.records) > 0 && r.keys.keys[r.records[0]].ruby }
+
+// Stride returns how many bytes a value has in the file, its time included: 16,
+// or 8 where the client writes no times; 0 while there is no record.
+func (r *Reader) Stride() int { return r.stride }
+
+// Used returns how many bytes of the file were read.
+func (r *Reader) Used() int64 { return int64(r.off) }
+
+// Offset returns where the value of a record lies in the file.
+func (r *Reader) Offset(record int) int64 { return int64(r.offsets[record]) }
+
 // Words returns how many words AppendValues appends for each record: the bits of
 // the value and, in the mostrecent modes, those of its time in seconds since 1970.
 func (r *Reader) Words() int {
