@@ -85,6 +85,7 @@ type file struct {
 	label        string // the value of the process label, empty where it is not shown
 	steps        []step
 	removedSteps []step
+	taken        bool    // the values of this scrape are there already: of a file of client_python
 	own          []*slot // of a file of client_python with gauges of its process alone, by record
 	planEpoch    int
 	planLabel    string // the label that the plan was made with

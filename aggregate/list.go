@@ -97,6 +97,7 @@ type opener struct {
 	known  map[string]*file   // by name
 	python map[string][]*file // of client_python, by the names that its processes know
 	opened []*file            // all that it has opened
+	mapped int                // how many of client_python's files it has looked at
 }
 
 func newOpener(d *mmapstore.Dir, opts mmapstore.ReadOptions, open []*file, keys *pyfile.Keys) *opener {

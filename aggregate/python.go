@@ -64,11 +64,24 @@ func (o *opener) openPython(e mmapstore.Entry) (*file, error) {
 		return nil, err
 	}
 	f.err = f.python.Refresh(o.dir)
-	if isTransient(f.err) {
+	if isTransient(f.err) || errors.Is(f.err, fs.ErrNotExist) {
 		return nil, f.err
+	}
+	f.taken = false
+	if o.mapped++; o.mapped > maxMapped {
+		if err := f.readPython(); err != nil {
+			return nil, err
+		}
+		f.taken = true
+		return f, f.python.Close()
 	}
 	return f, nil
 }
+
+// maxMapped is how many files of client_python stay mapped between scrapes. A
+// process may have 65,530 mappings, so that a file more is mapped for each scrape
+// anew and given back at once.
+var maxMapped = 16_384
 
 // rename notes the name that a file of client_python has now.
 func (f *file) rename(d *mmapstore.Dir, name string) error {
@@ -88,7 +101,8 @@ func (f *file) rename(d *mmapstore.Dir, name string) error {
 // readPython takes the values. Where the file has become unreadable, those of
 // the last good read stay.
 func (f *file) readPython() error {
-	if f.err != nil {
+	if f.err != nil || f.taken {
+		f.taken = false
 		return nil
 	}
 	r := f.python

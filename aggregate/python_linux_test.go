@@ -242,3 +242,34 @@ func TestKeysOfFilesThatAreGone(t *testing.T) {
 		}
 	}
 }
+
+// TestMoreFilesThanMappings: what cannot stay mapped is read all the same, and
+// goes on growing.
+func TestMoreFilesThanMappings(t *testing.T) {
+	defer func(n int) { maxMapped = n }(maxMapped)
+	maxMapped = 3
+	dir := t.TempDir()
+	a := openDir(t, dir, Options{NoSelfMetrics: true})
+	for i := 1; i <= 8; i++ {
+		pythonProcess(t, dir, fmt.Sprint(i), float64(i))
+	}
+	want := gather(t, openDir(t, dir, Options{NoSelfMetrics: true}))
+	require.Equal(t, 36.8, want[`c_total{l="x"}`])
+	require.Equal(t, want, gather(t, a))
+	require.Equal(t, want, gather(t, a))
+	mapped := 0
+	for _, f := range a.files {
+		if f.python.Mapped() {
+			mapped++
+		}
+	}
+	require.Equal(t, 3, mapped)
+
+	maxMapped = 0
+	writePython(t, dir, "counter_8.db", pySample("c_total", "c_total", `"l": "x"`, 100, 0), pySample("c_total", "c_total", `"l": "y"`, 1, 0))
+	require.NoError(t, os.Remove(filepath.Join(dir, "counter_1.db")))
+	got := gather(t, a)
+	require.InDelta(t, 36.8-1.1-8.1+100, got[`c_total{l="x"}`], 1e-9)
+	require.EqualValues(t, 1, got[`c_total{l="y"}`])
+	require.Equal(t, want["h_count"], got["h_count"])
+}

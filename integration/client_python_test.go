@@ -148,7 +148,7 @@ func checkBad(t *testing.T, dir, name string, a *aggregate.Aggregator) {
 }
 
 // serve returns the view as text.
-func serve(t *testing.T, a *aggregate.Aggregator) []byte {
+func serve(t testing.TB, a *aggregate.Aggregator) []byte {
 	t.Helper()
 	families, err := a.Gather(context.Background())
 	require.NoError(t, err)
@@ -175,7 +175,7 @@ func parsed(t *testing.T, text []byte) (out []string) {
 }
 
 // vector returns the samples of a text.
-func vector(t *testing.T, text []byte) (out model.Vector) {
+func vector(t testing.TB, text []byte) (out model.Vector) {
 	t.Helper()
 	eachFamily(t, text, func(_ string, samples model.Vector) { out = append(out, samples...) })
 	return out
@@ -197,7 +197,7 @@ func valueOf(t *testing.T, text []byte, name string) float64 {
 
 // eachFamily calls visit with the name, type and help of each family of a text,
 // and with its samples.
-func eachFamily(t *testing.T, text []byte, visit func(definition string, samples model.Vector)) {
+func eachFamily(t testing.TB, text []byte, visit func(definition string, samples model.Vector)) {
 	t.Helper()
 	parser := expfmt.NewTextParser(model.UTF8Validation)
 	families, err := parser.TextToMetricFamilies(bytes.NewReader(text))

@@ -56,7 +56,7 @@ func block() error {
 
 // need skips the test with a reason where something is missing, or fails it
 // where nothing may be skipped.
-func need(t *testing.T, ok bool, reason string) {
+func need(t testing.TB, ok bool, reason string) {
 	t.Helper()
 	if ok {
 		return
@@ -74,7 +74,7 @@ func needRoot(t *testing.T) {
 }
 
 // needCommand returns the path of a program.
-func needCommand(t *testing.T, name string) string {
+func needCommand(t testing.TB, name string) string {
 	t.Helper()
 	path, err := exec.LookPath(name)
 	need(t, err == nil, name+" is not installed")
@@ -159,7 +159,7 @@ func startFolder(t *testing.T, dir string, opts aggregate.FolderOptions) *aggreg
 }
 
 // samples returns every sample of one scrape by its name and labels.
-func samples(t *testing.T, a *aggregate.Aggregator) map[string]float64 {
+func samples(t testing.TB, a *aggregate.Aggregator) map[string]float64 {
 	t.Helper()
 	families, err := a.Gather(context.Background())
 	require.NoError(t, err)

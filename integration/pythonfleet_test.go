@@ -77,11 +77,7 @@ func (f *fleet) start(s server) *os.Process {
 	address := freeAddress(f.t)
 	argv := s.argv(address, apps)
 	needCommand(f.t, argv[0])
-	needCommand(f.t, python)
-	for _, module := range append(strings.Fields(s.modules), "prometheus_client") {
-		err := exec.Command(python, "-c", "import "+module).Run()
-		need(f.t, err == nil, "Debian's Python has no module "+module)
-	}
+	needPython(f.t, strings.Fields(s.modules)...)
 	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Env = append(os.Environ(), "PROMETHEUS_MULTIPROC_DIR="+f.dir, "PYTHONDONTWRITEBYTECODE=1", "PYTHONPATH="+apps)
 	log, err := os.CreateTemp(f.t.TempDir(), "log")
@@ -99,6 +95,16 @@ func (f *fleet) start(s server) *os.Process {
 	f.listens(address)
 	f.urls = append(f.urls, "http://"+address+"/")
 	return cmd.Process
+}
+
+// needPython is need for client_python and further modules.
+func needPython(t testing.TB, modules ...string) {
+	t.Helper()
+	needCommand(t, python)
+	for _, module := range append(modules, "prometheus_client") {
+		err := exec.Command(python, "-c", "import "+module).Run()
+		need(t, err == nil, "Debian's Python has no module "+module)
+	}
 }
 
 // listens returns once somebody accepts connections.

@@ -2,6 +2,7 @@ package pyfile
 
 import (
 	"fmt"
+	"io/fs"
 	"os"
 	"slices"
 	"sync/atomic"
@@ -74,9 +75,14 @@ func (r *Reader) mapFile(d *mmapstore.Dir) error {
 		return err
 	}
 	defer f.Close()
-	if r.info, err = f.Stat(); err != nil {
+	info, err := f.Stat()
+	if err != nil {
 		return err
 	}
+	if r.info != nil && !os.SameFile(r.info, info) {
+		return fmt.Errorf("%s: another file has its name: %w", r.path, fs.ErrNotExist)
+	}
+	r.info = info
 	if size < headerSize {
 		return &mmapstore.CorruptionError{Path: r.path, Offset: size, Reason: "the file ends within its header"}
 	}
@@ -114,7 +120,10 @@ func (r *Reader) Changed() time.Time { return r.info.ModTime() }
 // Name returns what the file's name says.
 func (r *Reader) Name() Name { return r.says }
 
-// Close gives back the mapping.
+// Mapped reports whether the file is mapped.
+func (r *Reader) Mapped() bool { return r.data != nil }
+
+// Close gives back the mapping. The next Refresh takes a new one.
 func (r *Reader) Close() error {
 	if r.data == nil {
 		return nil
@@ -126,8 +135,14 @@ func (r *Reader) Close() error {
 
 // Refresh parses the records that were written since the last call. d is the
 // directory, for a file that has grown. A damaged record is no error, see
-// Damaged. A *CorruptionError says that the file can no longer be read.
+// Damaged. A *CorruptionError says that the file can no longer be read,
+// fs.ErrNotExist that it has gone.
 func (r *Reader) Refresh(d *mmapstore.Dir) error {
+	if r.data == nil {
+		if err := r.mapFile(d); err != nil {
+			return err
+		}
+	}
 	return mmapstore.Guard(r.path, func() error {
 		end := used(r.data)
 		if end > len(r.data) {
