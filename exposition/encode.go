@@ -14,23 +14,26 @@ import (
 type Options struct {
 	Format Format
 	// Created adds the time when each counter, histogram and summary began,
-	// where it is known, as a gauge x_created.
+	// where it is known.
 	Created bool
 }
 
-// CollisionError says what an encoder left out because its name was taken, as
-// escaping had made two names equal or because two families share a sample
-// name. All else was written.
-type CollisionError struct {
-	// Names of families, and of x_created groups, that were left out.
+// OmissionError says what an encoder left out. All else was written.
+type OmissionError struct {
+	// Names of families, and of groups such as x_created, whose name was
+	// taken, as escaping had made two names equal or because two families
+	// share a sample name.
 	Names []string
-	// Series is the number of single series that were left out of families
-	// that were written.
+	// Series is the number of single series that were left out for it, of
+	// families that were written.
 	Series int
+	// Counters is the number of series of counters that are negative or NaN,
+	// which OpenMetrics does not have.
+	Counters int
 }
 
 // Error names the first few of them.
-func (e *CollisionError) Error() string {
+func (e *OmissionError) Error() string {
 	const shown = 5
 	msg := fmt.Sprintf("exposition: %d families and %d series left out, since their names are taken", len(e.Names), e.Series)
 	if len(e.Names) > 0 {
@@ -39,13 +42,17 @@ func (e *CollisionError) Error() string {
 	if len(e.Names) > shown {
 		msg += "…"
 	}
+	if e.Counters > 0 {
+		msg += fmt.Sprintf("; %d counters, since they are negative or NaN", e.Counters)
+	}
 	return msg
 }
 
-// Encode writes families to w, in pieces of some ten kilobytes. It returns the
-// first error of w, or else a [CollisionError] if something had to be left out.
+// Encode writes families to w, in pieces of some ten kilobytes; Protobuf in
+// whole families. It returns the first error of w, or else an [OmissionError]
+// if something had to be left out.
 func Encode(w io.Writer, families []*metric.Family, opts Options) error {
-	e := encoders.Get().(*textEncoder)
+	e := encoders.Get().(*encoder)
 	e.w, e.buf = w, slices.Grow(e.own[:0], flushSize)
 	err := e.encode(families, opts)
 	if cap(e.buf) <= 4*flushSize {
@@ -56,10 +63,10 @@ func Encode(w io.Writer, families []*metric.Family, opts Options) error {
 	return err
 }
 
-// Append appends families to dst and returns the result. Its error is a
-// [CollisionError] if something had to be left out.
+// Append appends families to dst and returns the result. Its error is an
+// [OmissionError] if something had to be left out.
 func Append(dst []byte, families []*metric.Family, opts Options) ([]byte, error) {
-	e := encoders.Get().(*textEncoder)
+	e := encoders.Get().(*encoder)
 	e.buf = dst
 	err := e.encode(families, opts)
 	dst = e.buf
@@ -68,4 +75,109 @@ func Append(dst []byte, families []*metric.Family, opts Options) ([]byte, error)
 	return dst, err
 }
 
-var encoders = sync.Pool{New: func() any { return &textEncoder{claims: map[claim]struct{}{}} }}
+var encoders = sync.Pool{New: func() any { return &encoder{names: names{claims: map[claim]struct{}{}}} }}
+
+// encoder writes families, one format at a time.
+type encoder struct {
+	output
+	names
+	lines
+	created bool
+}
+
+// layout is how a format arranges a family. The layouts share names, output
+// and, those of text, the lines.
+type layout struct {
+	// emitted are the suffixes of the sample names of a type.
+	emitted map[metric.Type][]string
+	// apart are those of the gauges that a type needs beside its family.
+	apart map[metric.Type][]string
+
+	syntax *syntax // of the lines; nil: there are none
+	// family writes a family. Its series can be written as they are, but for
+	// values that the format has no place for.
+	family func(e *encoder, f *metric.Family, series []metric.Series)
+	end    string // what follows the last family
+}
+
+func (f Format) layout() *layout {
+	switch f.Version {
+	case OpenMetrics001, OpenMetrics100:
+		return &openMetricsLayout
+	case Protobuf:
+		return &protobufLayout
+	}
+	return &textLayout
+}
+
+// encode writes all families. Names are claimed before anything is written:
+// an x_created that exists must not lose its name to the created times of x.
+func (e *encoder) encode(families []*metric.Family, opts Options) error {
+	l := opts.Format.layout()
+	e.escaping, e.syntax, e.created = opts.Format.escaping(), l.syntax, opts.Created
+	kept := make([]*metric.Family, 0, len(families))
+	for _, f := range families {
+		if f == nil || len(f.Series) == 0 || !f.Type.Valid() {
+			continue
+		}
+		if e.claimFamily(f, l) {
+			kept = append(kept, f)
+		} else {
+			e.omitted.Names = append(e.omitted.Names, f.Name)
+		}
+	}
+	for _, f := range kept {
+		if e.err != nil {
+			return e.err
+		}
+		series := f.Series
+		if reserved := e.reservedLabel(f); !writable(series, reserved, e.escaping) {
+			var n int
+			series, n = escapeSeries(series, reserved, e.escaping)
+			e.omitted.Series += n
+		}
+		e.setName(e.base(f.Name, ownSuffix(f.Type)))
+		l.family(e, f, series)
+	}
+	e.buf = append(e.buf, l.end...)
+	e.flush(0)
+	switch {
+	case e.err != nil:
+		return e.err
+	case len(e.omitted.Names) > 0 || e.omitted.Series > 0 || e.omitted.Counters > 0:
+		omitted := e.omitted
+		return &omitted
+	}
+	return nil
+}
+
+// release lets go of all that belongs to the caller.
+func (e *encoder) release() {
+	clear(e.claims)
+	e.bounds = e.bounds[:0]
+	e.buf, e.w, e.err, e.omitted, e.name = nil, nil, nil, OmissionError{}, ""
+}
+
+// flushSize is how much an encoder gathers before it writes.
+const flushSize = 64 << 10
+
+// output is where an encoder writes.
+type output struct {
+	buf []byte
+	w   io.Writer // nil: all of it stays in buf
+	err error     // the first of w; nothing is written after it
+	own []byte    // kept from one Encode to the next
+}
+
+// flush writes buf out if it holds more than size bytes. It reports whether
+// buf is empty now.
+func (o *output) flush(size int) bool {
+	if o.w == nil || len(o.buf) <= size {
+		return false
+	}
+	if o.err == nil {
+		_, o.err = o.w.Write(o.buf)
+	}
+	o.buf = o.buf[:0]
+	return true
+}

@@ -2,48 +2,57 @@ package exposition
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/multiprom/multiprom/metric"
 )
 
-// escapeName returns the metric name that stands for s: with underscores, or
-// the name itself, valid UTF-8, if allowUTF8.
-func escapeName(s string, allowUTF8 bool) string {
-	switch {
-	case metric.IsLegacyName(s):
+// escapeName returns the metric name that stands for s: the name itself, valid
+// UTF-8, if the scheme is AllowUTF8.
+func escapeName(s string, scheme Escaping) string {
+	if scheme != Dots && metric.IsLegacyName(s) {
 		return s
-	case s == "":
-		return "_"
-	case allowUTF8:
-		return validUTF8(s)
 	}
-	return underscores(s, true)
+	return escape(s, scheme, true)
 }
 
 // escapeLabelName is escapeName for labels, which may have no colon.
-func escapeLabelName(s string, allowUTF8 bool) string {
-	switch {
-	case metric.IsLegacyLabelName(s):
+func escapeLabelName(s string, scheme Escaping) string {
+	if scheme != Dots && metric.IsLegacyLabelName(s) {
 		return s
-	case s == "":
-		return "_"
-	case allowUTF8:
-		return validUTF8(s)
 	}
-	return underscores(s, false)
+	return escape(s, scheme, false)
 }
 
-// underscores replaces each character that a legacy name may not have. The
-// scheme is Prometheus' "underscores": one for a character, however many bytes
-// that has.
-func underscores(s string, colon bool) string {
-	out := make([]byte, 0, len(s))
+// escape applies the scheme to a name that it has to be applied to. What is
+// not UTF-8 counts as U+FFFD, a byte at a time.
+func escape(s string, scheme Escaping, colon bool) string {
+	switch {
+	case s == "":
+		return "_"
+	case scheme == AllowUTF8:
+		return validUTF8(s)
+	}
+	out := make([]byte, 0, len(s)+16)
+	if scheme == Values {
+		out = append(out, "U__"...)
+	}
 	for i, r := range s {
 		switch {
+		case r == '_' && scheme != Underscores:
+			out = append(out, "__"...)
 		case r == '_', r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9' && i > 0, r == ':' && colon:
 			out = append(out, byte(r))
+		case scheme == Values:
+			out = append(out, '_')
+			out = strconv.AppendInt(out, int64(r), 16)
+			out = append(out, '_')
+		case scheme == Dots && r == '.':
+			out = append(out, "_dot_"...)
+		case scheme == Dots:
+			out = append(out, "__"...)
 		default:
 			out = append(out, '_')
 		}
@@ -57,13 +66,13 @@ func validUTF8(s string) string { return strings.ToValidUTF8(s, string(utf8.Rune
 
 // writable reports whether the labels of all series can be written as they
 // are. reserved is the label that the type writes itself, or empty.
-func writable(series []metric.Series, reserved string, allowUTF8 bool) bool {
+func writable(series []metric.Series, reserved string, scheme Escaping) bool {
 	var before metric.Labels // equal names are usually one string: cheap to compare
 	for i := range series {
 		labels := series[i].Labels
 		for j, l := range labels {
 			if j >= len(before) || before[j].Name != l.Name {
-				if l.Name == reserved || l.Name != escapeLabelName(l.Name, allowUTF8) {
+				if l.Name == reserved || l.Name != escapeLabelName(l.Name, scheme) {
 					return false
 				}
 			}
@@ -79,13 +88,13 @@ func writable(series []metric.Series, reserved string, allowUTF8 bool) bool {
 // escapeSeries returns the series with labels that can be written, and how
 // many were left out: those with two labels of one name, and those that became
 // equal to a former one. A label of the reserved name gives way to the type's.
-func escapeSeries(series []metric.Series, reserved string, allowUTF8 bool) (kept []metric.Series, dropped int) {
+func escapeSeries(series []metric.Series, reserved string, scheme Escaping) (kept []metric.Series, dropped int) {
 	kept = make([]metric.Series, 0, len(series))
 	seen := make(map[string]struct{}, len(series))
 	for _, s := range series {
 		labels := make(metric.Labels, 0, len(s.Labels))
 		for _, l := range s.Labels {
-			if name := escapeLabelName(l.Name, allowUTF8); name != reserved {
+			if name := escapeLabelName(l.Name, scheme); name != reserved {
 				labels = append(labels, metric.Label{Name: name, Value: validUTF8(l.Value)})
 			}
 		}
@@ -101,4 +110,33 @@ func escapeSeries(series []metric.Series, reserved string, allowUTF8 bool) (kept
 		kept = append(kept, s)
 	}
 	return kept, dropped
+}
+
+// mostExemplarRunes is how many characters the names and values of an
+// exemplar's labels may have together (OpenMetrics 1.0, "Exemplars").
+const mostExemplarRunes = 128
+
+// exemplarLabels returns an exemplar's labels as they can be written, or false
+// if they cannot be: they are too long, or a name is there twice.
+func exemplarLabels(labels metric.Labels, scheme Escaping) (metric.Labels, bool) {
+	fit := true
+	for _, l := range labels {
+		fit = fit && l.Name == escapeLabelName(l.Name, scheme) && utf8.ValidString(l.Value)
+	}
+	if !fit {
+		escaped := make(metric.Labels, len(labels))
+		for i, l := range labels {
+			escaped[i] = metric.Label{Name: escapeLabelName(l.Name, scheme), Value: validUTF8(l.Value)}
+		}
+		labels = escaped
+		labels.Sort()
+	}
+	runes := 0
+	for i, l := range labels {
+		if i > 0 && labels[i-1].Name == l.Name {
+			return nil, false
+		}
+		runes += utf8.RuneCountInString(l.Name) + utf8.RuneCountInString(l.Value)
+	}
+	return labels, runes <= mostExemplarRunes
 }

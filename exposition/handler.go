@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"os"
 	"runtime/debug"
-	"strings"
 	"time"
 
 	"github.com/multiprom/multiprom/internal/limits"
@@ -27,17 +26,6 @@ const (
 	ServeRest ErrorPolicy = iota
 	// FailScrape answers 500, so that the target counts as down.
 	FailScrape
-)
-
-// CreatedPolicy says whether created times are exposed.
-type CreatedPolicy uint8
-
-const (
-	// CreatedByEnv exposes them unless PROMETHEUS_DISABLE_CREATED_SERIES is
-	// true, t or 1 when the handler is made, as in client_python. The default.
-	CreatedByEnv CreatedPolicy = iota
-	CreatedOn
-	CreatedOff
 )
 
 // HandlerOptions of [HandlerFor]. The zero value is what [Handler] uses.
@@ -76,13 +64,7 @@ func HandlerFor(g registry.Gatherer, opts HandlerOptions) http.Handler {
 			return nil, errors.New("exposition: the handler was made without a gatherer")
 		})
 	}
-	h := &handler{gatherer: g, opts: opts}
-	switch opts.Created {
-	case CreatedByEnv:
-		h.created = createdByEnv(os.Getenv)
-	case CreatedOn:
-		h.created = true
-	}
+	h := &handler{gatherer: g, opts: opts, created: opts.Created.resolve(os.Getenv)}
 	limits.Default(&h.opts.MaxConcurrent, limits.Concurrent)
 	if n := h.opts.MaxConcurrent; n > 0 {
 		h.slots = make(chan struct{}, n)
@@ -90,18 +72,10 @@ func HandlerFor(g registry.Gatherer, opts HandlerOptions) http.Handler {
 	return h
 }
 
-func createdByEnv(getenv func(string) string) bool {
-	switch strings.ToLower(getenv("PROMETHEUS_DISABLE_CREATED_SERIES")) {
-	case "true", "t", "1":
-		return false
-	}
-	return true
-}
-
 type handler struct {
 	gatherer registry.Gatherer
 	opts     HandlerOptions
-	created  bool
+	created  func() bool
 	slots    chan struct{} // one element per running scrape; nil: no limit
 }
 
@@ -224,8 +198,8 @@ func (h *handler) reply(w http.ResponseWriter, r *http.Request, got gathering) {
 	}
 
 	encode := func(w io.Writer) error {
-		err := Encode(w, got.families, Options{Format: format, Created: h.created})
-		if collision := (*CollisionError)(nil); errors.As(err, &collision) {
+		err := Encode(w, got.families, Options{Format: format, Created: h.created()})
+		if omission := (*OmissionError)(nil); errors.As(err, &omission) {
 			h.log(r.Context(), "encoding metrics", err)
 			return nil
 		}

@@ -9,44 +9,86 @@ import (
 )
 
 // Negotiate returns the format that the header Accept prefers among those
-// that this package writes. It is the zero Format if the header has none of
-// them: a scraper that asks for something else does better with text than
-// with an error.
+// that this package writes, by its weights (RFC 9110, 12.5.1); of those with
+// the same, the first that is no wildcard. It is the zero Format if the header
+// has none of them: a scraper that asks for something else does better with
+// text than with an error.
 func Negotiate(h http.Header) Format {
-	for _, r := range acceptable(h.Values("Accept")) {
-		if f, ok := r.format(); ok {
-			return f
+	ranges := acceptable(h.Values("Accept"))
+	for _, r := range ranges {
+		if r.q <= 0 {
+			break // they come last
 		}
+		v, ok := r.version(ranges)
+		if !ok {
+			continue
+		}
+		f := Format{Version: v}
+		// As in Prometheus' expfmt, a scheme that is not known becomes the
+		// default one; the content type then says so.
+		if scheme := r.params["escaping"]; scheme != "" {
+			var err error
+			if f.Escaping, err = ParseEscaping(scheme); err != nil {
+				f.Escaping = Underscores
+			}
+		}
+		return f
 	}
 	return Format{}
 }
 
-// format returns the format that r asks for, if it is one of ours. As in
-// Prometheus' expfmt, an escaping scheme that is not known becomes the default
-// one; the content type then says so.
-func (r mediaRange) format() (Format, bool) {
-	var f Format
+// version returns what r asks for, if it is one of ours.
+func (r mediaRange) version(all []mediaRange) (Version, bool) {
 	switch r.name {
 	case "text/plain":
 		switch r.params["version"] {
 		case "", "0.0.4":
+			return Text004, true
 		case "1.0.0":
-			f.Version = Text100
-		default:
-			return f, false
+			return Text100, true
 		}
-	case "text/*", "*/*":
-	default:
-		return f, false
+	case "application/openmetrics-text":
+		switch r.params["version"] {
+		case "", "0.0.1":
+			return OpenMetrics001, true
+		case "1.0.0":
+			return OpenMetrics100, true
+		}
+	case "application/vnd.google.protobuf":
+		if r.params["proto"] == "io.prometheus.client.MetricFamily" && r.params["encoding"] == "delimited" {
+			return Protobuf, true
+		}
+	case "text/*":
+		return Text004, !refused(all, Text004)
+	case "application/*":
+		return OpenMetrics100, !refused(all, OpenMetrics100)
+	case "*/*":
+		for _, v := range []Version{Text004, OpenMetrics100} {
+			if !refused(all, v) {
+				return v, true
+			}
+		}
 	}
-	switch r.params["escaping"] {
-	case "":
-	case "allow-utf-8":
-		f.Escaping = AllowUTF8
-	default:
-		f.Escaping = Underscores
+	return 0, false
+}
+
+// refused reports whether a version has a weight of 0: it, or its type as a
+// whole, is not what a wildcard stands for.
+func refused(all []mediaRange, v Version) bool {
+	for _, r := range all {
+		if r.q > 0 || r.wildcards() > 0 {
+			continue
+		}
+		if got, ok := r.version(all); ok && (got == v || r.params["version"] == "" && sameType(got, v)) {
+			return true
+		}
 	}
-	return f, true
+	return false
+}
+
+func sameType(a, b Version) bool {
+	typeOf := func(v Version) string { name, _, _ := strings.Cut(mediaTypes[v], ";"); return name }
+	return typeOf(a) == typeOf(b)
 }
 
 // negotiateCoding returns the best of our content codings that the client
@@ -83,10 +125,10 @@ type mediaRange struct {
 	q      float64
 }
 
-// acceptable returns the ranges of a header, the preferred ones first, without
-// those that the client refuses.
+// acceptable returns the ranges of a header, the preferred ones first, those
+// that the client refuses last.
 func acceptable(values []string) []mediaRange {
-	ranges := slices.DeleteFunc(parseRanges(values), func(r mediaRange) bool { return r.q <= 0 })
+	ranges := parseRanges(values)
 	slices.SortStableFunc(ranges, func(a, b mediaRange) int {
 		return cmp.Or(cmp.Compare(b.q, a.q), cmp.Compare(a.wildcards(), b.wildcards()))
 	})

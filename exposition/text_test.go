@@ -245,17 +245,19 @@ func TestCollisions(t *testing.T) {
 				assert.NoError(t, err)
 				return
 			}
-			var collision *CollisionError
-			require.ErrorAs(t, err, &collision)
-			assert.Equal(t, CollisionError{Names: tt.names, Series: tt.series}, *collision)
+			var omission *OmissionError
+			require.ErrorAs(t, err, &omission)
+			assert.Equal(t, OmissionError{Names: tt.names, Series: tt.series}, *omission)
 		})
 	}
 }
 
-func TestCollisionErrorNamesSome(t *testing.T) {
-	assert.EqualError(t, &CollisionError{Series: 2},
+func TestOmissionErrorNamesSome(t *testing.T) {
+	assert.EqualError(t, &OmissionError{Series: 2},
 		"exposition: 0 families and 2 series left out, since their names are taken")
-	assert.EqualError(t, &CollisionError{Names: []string{"a", "b", "c", "d", "e", "f"}},
+	assert.EqualError(t, &OmissionError{Counters: 3},
+		"exposition: 0 families and 0 series left out, since their names are taken; 3 counters, since they are negative or NaN")
+	assert.EqualError(t, &OmissionError{Names: []string{"a", "b", "c", "d", "e", "f"}},
 		`exposition: 6 families and 0 series left out, since their names are taken: ["a" "b" "c" "d" "e"]…`)
 }
 

@@ -28,9 +28,11 @@ type Series struct {
 	Value float64
 
 	// Count and Sum of a histogram, gauge histogram or summary. A histogram's
-	// count equals that of its last bucket.
+	// count equals that of its last bucket. With NoSum the sum is not known,
+	// as with a custom collector that has none to give.
 	Count uint64
 	Sum   float64
+	NoSum bool
 
 	// Buckets of a histogram: cumulative, ascending, the last bound +Inf.
 	Buckets []Bucket
@@ -122,7 +124,7 @@ func (s *Series) samples(f *Family, yield func(Sample) bool) bool {
 		if f.Type == GaugeHistogram {
 			count, sum = "_gcount", "_gsum"
 		}
-		if HasSum(s) && !emit(sum, s.Labels, s.Sum, nil) {
+		if HasSum(f.Type, s) && !emit(sum, s.Labels, s.Sum, nil) {
 			return false
 		}
 		return emit(count, s.Labels, float64(s.Count), nil)
@@ -132,16 +134,24 @@ func (s *Series) samples(f *Family, yield func(Sample) bool) bool {
 				return false
 			}
 		}
-		return emit("_sum", s.Labels, s.Sum, nil) && emit("_count", s.Labels, float64(s.Count), nil)
+		if !s.NoSum && !emit("_sum", s.Labels, s.Sum, nil) {
+			return false
+		}
+		return emit("_count", s.Labels, float64(s.Count), nil)
 	default:
 		return emit("", s.Labels, s.Value, s.Exemplar)
 	}
 }
 
-// HasSum reports whether a histogram's sum may be exposed: not where a bucket
-// bound is negative, since the sum could then fall (OpenMetrics 1.0,
-// "Histogram").
-func HasSum(s *Series) bool { return len(s.Buckets) == 0 || s.Buckets[0].UpperBound >= 0 }
+// HasSum reports whether the sum of s may be exposed as a sample: not a
+// histogram's that has a negative bound, since the sum could then fall. That
+// of a gauge histogram may (OpenMetrics 1.0, "Histogram", "GaugeHistogram").
+func HasSum(t Type, s *Series) bool {
+	return !s.NoSum && (t != Histogram || !HasNegativeBound(s))
+}
+
+// HasNegativeBound reports whether the first bucket's bound is below zero.
+func HasNegativeBound(s *Series) bool { return len(s.Buckets) > 0 && s.Buckets[0].UpperBound < 0 }
 
 // Cumulate turns counts per bucket into cumulative buckets over the bounds.
 // counts has one element more than bounds: the observations above the last.

@@ -16,6 +16,10 @@ func (p *parser) checkPoint(i int) error {
 	s, was := &f.series[i], &f.progress[i]
 	reason := ""
 	switch f.typ {
+	case metric.Histogram, metric.GaugeHistogram, metric.Summary:
+		s.NoSum = !was.seen.has(sum)
+	}
+	switch f.typ {
 	case metric.Counter:
 		if !was.seen.has(value) {
 			reason = "the counter has no sample with the suffix _total"
@@ -90,9 +94,9 @@ func checkHistogram(typ metric.Type, s *metric.Series, was *progress) string {
 		return "the histogram has a sum without a count, or a count without a sum"
 	case hasCount && s.Count != s.Buckets[last].Count:
 		return "the histogram's count is not that of its bucket +Inf"
-	case hasSum && typ == metric.Histogram && !metric.HasSum(s):
+	case hasSum && typ == metric.Histogram && metric.HasNegativeBound(s):
 		return "the histogram has a negative bound, and so must not have a sum"
-	case hasSum && metric.HasSum(s) && s.Sum < 0:
+	case hasSum && !metric.HasNegativeBound(s) && s.Sum < 0:
 		return "the sum is negative, but no bound is"
 	}
 	s.Count = s.Buckets[last].Count

@@ -44,7 +44,7 @@
 // as what it was written as: an info or state set as a gauge, a gauge
 // histogram as a histogram and two gauges, created times as a gauge x_created.
 // Units, exemplars and blanks at the start of a help are lost. A histogram
-// gets the bucket +Inf and a count where they are missing; a missing sum is 0.
+// gets the bucket +Inf and a count where they are missing.
 //
 // # OpenMetrics
 //
@@ -60,8 +60,8 @@
 // canonical, except for +Inf.
 //
 // A [metric.Series] holds one point: of several the last remains. Timestamps
-// have nanoseconds, and end where Prometheus' milliseconds do. A sum and count
-// that are not there are 0, or the count of the last bucket.
+// have nanoseconds, and end where Prometheus' milliseconds do. A count
+// that is not there is 0, or that of the last bucket.
 //
 // # Limits
 //

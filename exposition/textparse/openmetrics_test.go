@@ -131,13 +131,13 @@ func TestOpenMetricsAccepted(t *testing.T) {
 			"counter|a||\na_created 1970-01-01 00:00:01.000000001 +0000 UTC\na_total 1 #  NaN 1970-01-01 00:00:00.5 +0000 UTC"},
 		{"# TYPE a stateset\na{a=\"y\",b=\"c\"} 1.0\na{a=\"x\",b=\"c\"} 0\n", "stateset|a||\na{a=\"y\",b=\"c\"} 1\na{a=\"x\",b=\"c\"} 0"},
 		{"# TYPE a summary\na{quantile=\"1.0\"} NaN\na{quantile=\"0\"} 1\n",
-			"summary|a||\na{quantile=\"0\"} 1\na{quantile=\"1\"} NaN\na_sum 0\na_count 0"},
+			"summary|a||\na{quantile=\"0\"} 1\na{quantile=\"1\"} NaN\na_count 0"},
 		{"# TYPE a summary\na_count 1 1\na_sum 2 1\na_count 2 2\na_sum 3 2\n",
 			"summary|a||\na_sum 3 1970-01-01 00:00:02 +0000 UTC\na_count 2 1970-01-01 00:00:02 +0000 UTC"},
 		{"# TYPE a histogram\na_bucket{le=\"1e0\"} 1 # {x=\"y\"} 1\na_bucket{le=\"+Inf\"} 2\n",
-			"histogram|a||\na_bucket{le=\"1\"} 1 # {x=\"y\"} 1\na_bucket{le=\"+Inf\"} 2\na_sum 0\na_count 2"},
+			"histogram|a||\na_bucket{le=\"1\"} 1 # {x=\"y\"} 1\na_bucket{le=\"+Inf\"} 2\na_count 2"},
 		{"# TYPE a gaugehistogram\na_bucket{le=\"-1\"} 1\na_bucket{le=\"+Inf\"} 1\na_gsum -2\na_gcount 1.0\n",
-			"gaugehistogram|a||\na_bucket{le=\"-1\"} 1\na_bucket{le=\"+Inf\"} 1\na_gcount 1"},
+			"gaugehistogram|a||\na_bucket{le=\"-1\"} 1\na_bucket{le=\"+Inf\"} 1\na_gsum -2\na_gcount 1"},
 	} {
 		families, err := Parse(strings.NewReader(tt.input+"# EOF"), Options{Format: OpenMetrics})
 		if assert.NoError(t, err, "%q", tt.input) {

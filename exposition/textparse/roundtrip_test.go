@@ -66,7 +66,7 @@ func inText(families []*metric.Family) []*metric.Family {
 				}
 				continue
 			case metric.GaugeHistogram:
-				s.Sum = 0
+				s.NoSum = true
 				fallthrough
 			case metric.Histogram:
 				s.Buckets = append([]metric.Bucket(nil), s.Buckets...)
@@ -79,7 +79,7 @@ func inText(families []*metric.Family) []*metric.Family {
 		out = append(out, own)
 		if f.Type == metric.GaugeHistogram {
 			derived("_gcount", func(s *metric.Series) (float64, bool) { return float64(s.Count), true })
-			derived("_gsum", func(s *metric.Series) (float64, bool) { return s.Sum, metric.HasSum(s) })
+			derived("_gsum", func(s *metric.Series) (float64, bool) { return s.Sum, metric.HasSum(f.Type, s) })
 		}
 		if f.Type == metric.Counter || f.Type == metric.Histogram || f.Type == metric.Summary {
 			derived("_created", func(s *metric.Series) (float64, bool) {
@@ -147,10 +147,10 @@ func writeOpenMetrics(families []*metric.Family) string {
 				at = " " + stamp(s.Timestamp)
 			}
 			one := metric.Family{Name: f.Name, Type: f.Type, Series: f.Series[i : i+1]}
-			negative := f.Type == metric.Histogram && !metric.HasSum(s)
+			alone := f.Type != metric.Summary && !metric.HasSum(f.Type, s)
 			for sample := range one.Samples() {
-				if negative && sample.Name == f.Name+"_count" || f.Type == metric.GaugeHistogram && !metric.HasSum(s) && sample.Name == f.Name+"_gcount" {
-					continue // a count goes with a sum
+				if alone && (sample.Name == f.Name+"_count" || sample.Name == f.Name+"_gcount") {
+					continue // a histogram's count goes with a sum
 				}
 				fmt.Fprintf(&b, "%s%s %s%s", sample.Name, sample.Labels, metric.FormatFloat(sample.Value), at)
 				if e := sample.Exemplar; e != nil {

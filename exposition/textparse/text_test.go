@@ -86,10 +86,10 @@ func TestTextAccepted(t *testing.T) {
 			"unknown|a_bucket||\na_bucket{le=\"x\"} 1\nunknown|a_sum||\na_sum 1\nunknown|a_count||\na_count 1.5"},
 		{"# TYPE a histogram\na_sum 5\na_bucket{le=\"2\"} 2\na_bucket{le=\"1\"} 1\na_count 3\n",
 			"histogram|a||\na_bucket{le=\"1\"} 1\na_bucket{le=\"2\"} 2\na_bucket{le=\"+Inf\"} 3\na_sum 5\na_count 3"},
-		{"# TYPE a histogram\na_bucket{le=\"1\"} 1\n", "histogram|a||\na_bucket{le=\"1\"} 1\na_bucket{le=\"+Inf\"} 1\na_sum 0\na_count 1"},
+		{"# TYPE a histogram\na_bucket{le=\"1\"} 1\n", "histogram|a||\na_bucket{le=\"1\"} 1\na_bucket{le=\"+Inf\"} 1\na_count 1"},
 		{"# TYPE a histogram\na_bucket{b=\"1\",le=\"inf\"} 1\na_bucket{b=\"0\",le=\"inf\"} 2\na_count{b=\"1\"} 1\na_count{b=\"0\"} 2\n",
-			"histogram|a||\na_bucket{b=\"0\",le=\"+Inf\"} 2\na_sum{b=\"0\"} 0\na_count{b=\"0\"} 2\n" +
-				"a_bucket{b=\"1\",le=\"+Inf\"} 1\na_sum{b=\"1\"} 0\na_count{b=\"1\"} 1"},
+			"histogram|a||\na_bucket{b=\"0\",le=\"+Inf\"} 2\na_count{b=\"0\"} 2\n" +
+				"a_bucket{b=\"1\",le=\"+Inf\"} 1\na_count{b=\"1\"} 1"},
 	} {
 		families, err := Parse(strings.NewReader(tt.input), Options{})
 		if assert.NoError(t, err, "%q", tt.input) {

@@ -1,0 +1,56 @@
+package exposition
+
+import (
+	"strings"
+	"sync/atomic"
+)
+
+// CreatedPolicy says whether created times are exposed.
+type CreatedPolicy uint8
+
+const (
+	// CreatedByEnv exposes them unless PROMETHEUS_DISABLE_CREATED_SERIES is
+	// true, t or 1, in any case, when the handler is made, as in
+	// client_python. [EnableCreated] and [DisableCreated] overrule it. The
+	// default.
+	CreatedByEnv CreatedPolicy = iota
+	CreatedOn
+	CreatedOff
+)
+
+// createdSwitch holds what was said last at run time; CreatedByEnv: nothing.
+var createdSwitch atomic.Uint32
+
+// EnableCreated makes the handlers whose policy is [CreatedByEnv] expose
+// created times, from the next scrape on.
+func EnableCreated() { createdSwitch.Store(uint32(CreatedOn)) }
+
+// DisableCreated makes the handlers whose policy is [CreatedByEnv] leave
+// created times out, from the next scrape on.
+func DisableCreated() { createdSwitch.Store(uint32(CreatedOff)) }
+
+// resolve returns what tells, at each scrape, whether created times are
+// exposed.
+func (p CreatedPolicy) resolve(getenv func(string) string) func() bool {
+	if p != CreatedByEnv {
+		return func() bool { return p == CreatedOn }
+	}
+	byEnv := createdByEnv(getenv)
+	return func() bool {
+		switch CreatedPolicy(createdSwitch.Load()) {
+		case CreatedOn:
+			return true
+		case CreatedOff:
+			return false
+		}
+		return byEnv
+	}
+}
+
+func createdByEnv(getenv func(string) string) bool {
+	switch strings.ToLower(getenv("PROMETHEUS_DISABLE_CREATED_SERIES")) {
+	case "true", "t", "1":
+		return false
+	}
+	return true
+}

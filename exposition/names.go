@@ -1,0 +1,96 @@
+package exposition
+
+import (
+	"strings"
+
+	"github.com/multiprom/multiprom/metric"
+)
+
+// names knows which names are taken, and what was left out for it.
+type names struct {
+	escaping Escaping
+	claims   map[claim]struct{}
+	wanted   []claim // of the family at hand
+	omitted  OmissionError
+}
+
+// claim is a sample name, cut before its last underscore: so x_sum is found to
+// be taken without joining x and _sum for each histogram of each scrape.
+type claim struct{ base, suffix string }
+
+// cut returns the claim for base+suffix, where suffix is empty or begins with
+// its only underscore.
+func cut(base, suffix string) claim {
+	if suffix != "" {
+		return claim{base, suffix}
+	}
+	i := max(0, strings.LastIndexByte(base, '_'))
+	return claim{base[:i], base[i:]}
+}
+
+// ownSuffix is what stands behind a family's name in the name of its samples
+// whatever the format is.
+func ownSuffix(t metric.Type) string {
+	switch t {
+	case metric.Counter:
+		return "_total"
+	case metric.Info:
+		return "_info"
+	}
+	return ""
+}
+
+// base returns what the family's name is escaped to, if its samples are to be
+// called so with that suffix. As in Prometheus' expfmt, a whole name is
+// escaped: that of "a.b", a counter, is "U__a_2e_b_" by values, which
+// U__a_2e_b__total begins with.
+func (n *names) base(name, suffix string) string {
+	if name == "" || suffix == "" || metric.IsLegacyName(name) && n.escaping != Dots {
+		return escapeName(name, n.escaping)
+	}
+	return strings.TrimSuffix(escapeName(name+suffix, n.escaping), suffix)
+}
+
+// claimFamily takes all names that f needs or, if one of them is taken, none.
+func (n *names) claimFamily(f *metric.Family, l *layout) bool {
+	base := n.base(f.Name, ownSuffix(f.Type))
+	n.wanted = n.wanted[:0]
+	for _, suffix := range l.emitted[f.Type] {
+		n.wanted = append(n.wanted, cut(base, suffix))
+	}
+	for _, suffix := range l.apart[f.Type] {
+		n.wanted = append(n.wanted, cut(n.base(f.Name, suffix), suffix))
+	}
+	return n.claimWanted()
+}
+
+// claimApart takes the name of a gauge that was not claimed with its family.
+func (n *names) claimApart(base, suffix string) bool {
+	n.wanted = append(n.wanted[:0], cut(base, suffix))
+	return n.claimWanted()
+}
+
+func (n *names) claimWanted() bool {
+	for _, c := range n.wanted {
+		if _, taken := n.claims[c]; taken {
+			return false
+		}
+	}
+	for _, c := range n.wanted {
+		n.claims[c] = struct{}{}
+	}
+	return true
+}
+
+// reservedLabel returns the label that the type of f writes itself, or "".
+func (n *names) reservedLabel(f *metric.Family) string {
+	switch f.Type {
+	case metric.Histogram, metric.GaugeHistogram:
+		return "le"
+	case metric.Summary:
+		return "quantile"
+	case metric.StateSet:
+		return escapeLabelName(f.Name, n.escaping)
+	}
+	return ""
+}

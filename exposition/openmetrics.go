@@ -1,0 +1,151 @@
+package exposition
+
+import (
+	"bytes"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/multiprom/multiprom/metric"
+)
+
+// openMetricsLayout is OpenMetrics 1.0.0. All names that a type can have are
+// claimed, whether they are written or not, since parsers do so too.
+var openMetricsLayout = layout{
+	emitted: map[metric.Type][]string{
+		metric.Unknown:        {""},
+		metric.Counter:        {"", "_total", "_created"},
+		metric.Gauge:          {""},
+		metric.Histogram:      {"", "_bucket", "_sum", "_count", "_created"},
+		metric.Summary:        {"", "_sum", "_count", "_created"},
+		metric.Info:           {"", "_info"},
+		metric.StateSet:       {""},
+		metric.GaugeHistogram: {"", "_bucket", "_gsum", "_gcount"},
+	},
+	syntax: &syntax{
+		appendHelp: func(dst []byte, help string) []byte {
+			// A carriage return would become part of the line's end.
+			return metric.AppendEscaped(dst, strings.TrimRight(help, "\r"))
+		},
+		appendBound: appendCanonical,
+		appendTime:  appendSeconds,
+		exemplars:   true,
+	},
+	family: (*encoder).openMetricsFamily,
+	end:    "# EOF\n",
+}
+
+// openMetricsFamily writes f without what would make the whole exposition
+// invalid: counters, sums and quantiles that are negative or NaN.
+func (e *encoder) openMetricsFamily(f *metric.Family, series []metric.Series) {
+	state := e.reservedLabel(f)
+	typ := f.Type.String()
+	if f.Type == metric.StateSet && state != e.name {
+		typ = "gauge" // the name has a colon, and so cannot be the label's
+	}
+	e.head("", f.Help, typ)
+	if unit := e.unit(f); unit != "" {
+		e.keyword("# UNIT ", "")
+		e.buf = append(append(e.buf, unit...), '\n')
+	}
+	for i := range series {
+		s := &series[i]
+		switch f.Type {
+		case metric.Counter:
+			if !(s.Value >= 0) {
+				e.omitted.Counters++
+				continue
+			}
+			e.beginSample("_total", s)
+			e.buf = metric.AppendFloat(e.buf, s.Value)
+			e.endLine(s.Timestamp, s.Exemplar)
+			e.createdSample(s)
+		case metric.Info:
+			e.sample("_info", s, 1)
+		case metric.StateSet:
+			e.states(s, state)
+		case metric.Histogram:
+			e.buckets(s)
+			if metric.HasSum(f.Type, s) && s.Sum >= 0 {
+				e.sample("_sum", s, s.Sum)
+				e.count("_count", s) // never without a sum
+			}
+			e.createdSample(s)
+		case metric.GaugeHistogram:
+			e.buckets(s)
+			if metric.HasSum(f.Type, s) && (s.Sum >= 0 || s.Sum < 0 && metric.HasNegativeBound(s)) {
+				e.sample("_gsum", s, s.Sum)
+				e.count("_gcount", s)
+			}
+		case metric.Summary:
+			for _, q := range s.Quantiles {
+				if q.Q >= 0 && q.Q <= 1 && !(q.Value < 0) {
+					e.quantile(s, q)
+				}
+			}
+			if metric.HasSum(f.Type, s) && s.Sum >= 0 {
+				e.sample("_sum", s, s.Sum)
+			}
+			e.count("_count", s)
+			e.createdSample(s)
+		default:
+			e.sample("", s, s.Value)
+		}
+		e.endSeries()
+	}
+}
+
+// createdSample writes when the series began.
+func (e *encoder) createdSample(s *metric.Series) {
+	if e.created && !s.Created.IsZero() {
+		e.beginSample("_created", s)
+		e.buf = e.appendTime(e.buf, s.Created)
+		e.endLine(s.Timestamp, nil)
+	}
+}
+
+// unit returns the unit of f, or "" if it has none that can be written: the
+// name that is written must end in it, and some types have none.
+func (e *encoder) unit(f *metric.Family) string {
+	name, ok := strings.CutSuffix(e.name, f.Unit)
+	switch {
+	case !ok, !strings.HasSuffix(name, "_"), f.Type == metric.Info, f.Type == metric.StateSet,
+		!metric.IsLegacyName("_" + f.Unit):
+		return ""
+	}
+	return f.Unit
+}
+
+// appendCanonical appends a bound as OpenMetrics' "Canonical Numbers" wants it:
+// a float is seen to be one.
+func appendCanonical(dst []byte, v float64) []byte {
+	n := len(dst)
+	dst = strconv.AppendFloat(dst, v, 'g', -1, 64)
+	if !bytes.ContainsAny(dst[n:], ".eIN") {
+		dst = append(dst, ".0"...)
+	}
+	return dst
+}
+
+// appendSeconds appends a time in seconds, exactly: a float64 of that size has
+// no nanoseconds.
+func appendSeconds(dst []byte, t time.Time) []byte {
+	seconds, nanos := t.Unix(), t.Nanosecond()
+	if seconds < 0 && nanos > 0 {
+		seconds, nanos = seconds+1, 1e9-nanos
+		if seconds == 0 {
+			dst = append(dst, '-')
+		}
+	}
+	dst = strconv.AppendInt(dst, seconds, 10)
+	if nanos == 0 {
+		return dst
+	}
+	var fraction [9]byte
+	for i := len(fraction) - 1; i >= 0; i-- {
+		fraction[i] = byte('0' + nanos%10)
+		nanos /= 10
+	}
+	dst = append(dst, '.')
+	return append(dst, bytes.TrimRight(fraction[:], "0")...)
+}
