@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -54,15 +55,19 @@ func parsed(t testing.TB, text []byte) (samples map[string]float64, types map[st
 				for _, q := range m.Summary.Quantile {
 					add(name, labels.With("quantile", metric.FormatFloat(q.GetQuantile())), q.GetValue())
 				}
-				add(name+"_sum", labels, m.Summary.GetSampleSum())
+				if m.Summary.SampleSum != nil {
+					add(name+"_sum", labels, m.Summary.GetSampleSum())
+				}
 				add(name+"_count", labels, float64(m.Summary.GetSampleCount()))
 			case m.Histogram != nil:
 				for _, b := range m.Histogram.Bucket {
 					add(name+"_bucket", labels.With("le", metric.FormatFloat(b.GetUpperBound())), float64(b.GetCumulativeCount()))
 				}
-				// A histogram without them is what a gauge histogram becomes.
-				if m.Histogram.SampleCount != nil {
+				if m.Histogram.SampleSum != nil {
 					add(name+"_sum", labels, m.Histogram.GetSampleSum())
+				}
+				// A histogram without it is what a gauge histogram becomes.
+				if m.Histogram.SampleCount != nil {
 					add(name+"_count", labels, float64(m.Histogram.GetSampleCount()))
 				}
 			}
@@ -84,7 +89,10 @@ func expected(families []*metric.Family, created bool) (samples map[string]float
 		}
 		types[f.Name+ownSuffix(f.Type)] = textTypes[f.Type]
 		if f.Type == metric.GaugeHistogram {
-			types[f.Name+"_gcount"], types[f.Name+"_gsum"] = "gauge", "gauge"
+			types[f.Name+"_gcount"] = "gauge"
+			if slices.ContainsFunc(f.Series, func(s metric.Series) bool { return !s.NoSum }) {
+				types[f.Name+"_gsum"] = "gauge"
+			}
 		}
 		if !created || f.Type != metric.Counter && f.Type != metric.Histogram && f.Type != metric.Summary {
 			continue

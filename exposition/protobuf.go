@@ -207,7 +207,11 @@ func (m *message) time(field int, t time.Time) {
 		return
 	}
 	at := m.open(field)
-	m.uint(timestampSeconds, uint64(t.Unix()))
-	m.uint(timestampNanos, uint64(t.Nanosecond()))
+	if seconds := t.Unix(); seconds != 0 { // proto3 leaves zeros out
+		m.uint(timestampSeconds, uint64(seconds))
+	}
+	if nanos := t.Nanosecond(); nanos != 0 {
+		m.uint(timestampNanos, uint64(nanos))
+	}
 	m.close(at)
 }

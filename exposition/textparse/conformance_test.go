@@ -53,6 +53,7 @@ func TestConformance(t *testing.T) {
 				accepted++
 				require.NoError(t, err)
 				requireValid(t, families)
+				requireOpenMetricsRoundTrip(t, families, openMetrics)
 				return
 			}
 			rejected++

@@ -1,11 +1,12 @@
 package textparse
 
-// cursor walks over a line. Its strict form knows neither blanks that are not
-// part of the grammar nor quoted names.
+// cursor walks over a line. Its strict form knows no blanks that are not part
+// of the grammar.
 type cursor struct {
 	line   []byte
 	at     int
 	strict bool
+	quotes bool // names may be quoted
 }
 
 // peek reports whether b is the next byte.

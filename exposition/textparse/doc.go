@@ -53,7 +53,9 @@
 // erroneous as a whole, says the specification: the families that came before
 // an error should be forgotten.
 //
-// Three things are accepted on purpose. Names that begin with underscores are
+// Names in quotes, which Prometheus and its clients write in OpenMetrics where
+// the content type says escaping=allow-utf-8, are read if Options.QuotedNames
+// says so. Three things are accepted on purpose. Names that begin with underscores are
 // reserved, but are what Prometheus makes of names that begin with a digit.
 // Points of one metric may have the same timestamp, since the resolution of
 // whoever wrote them may be too coarse. Numbers in le and quantile need not be

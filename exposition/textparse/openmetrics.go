@@ -54,9 +54,9 @@ func (p *parser) readMetadata() error {
 	if !p.take(' ') {
 		return p.unexpected("a blank and a metric name")
 	}
-	name := token{at: p.at}
-	if name.text = p.name(true); len(name.text) == 0 {
-		return p.unexpected("a metric name")
+	name, err := p.readName()
+	if err != nil {
+		return err
 	}
 	if !p.take(' ') {
 		return p.unexpected("a blank")

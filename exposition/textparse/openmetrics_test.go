@@ -156,3 +156,20 @@ func TestTimestampsOfAnySize(t *testing.T) {
 		assert.EqualValues(t, lastSecond, max(families[0].Series[0].Timestamp.Unix(), -families[0].Series[0].Timestamp.Unix()))
 	}
 }
+
+func TestQuotedNames(t *testing.T) {
+	const input = "# HELP \"a b\" c\n# TYPE \"a b\" counter\n{\"a b_total\",\"c d\"=\"e\"} 1 # {\"f g\"=\"h\"} 1\n# EOF\n"
+	families, err := Parse(strings.NewReader(input), Options{Format: OpenMetrics, QuotedNames: true})
+	require.NoError(t, err)
+	require.Equal(t, []string{"counter|a b||c", `a b_total{"c d"="e"} 1 # {"f g"="h"} 1`}, canonical(families))
+	rejection{input, 1, 8, "metric name"}.check(t, Options{Format: OpenMetrics})
+	for _, r := range []rejection{
+		{"{\"a\"  } 1\n# EOF\n", 1, 5, "comma"},
+		{"{\"a\", b=\"c\"} 1\n# EOF\n", 1, 6, "label name"},
+		{"{\"\"} 1\n# EOF\n", 1, 2, "empty"},
+		{"# TYPE \"a gauge\n# EOF\n", 1, 8, "closing quote"},
+		{"{a} 1\n# EOF\n", 1, 2, "name in quotes"},
+	} {
+		r.check(t, Options{Format: OpenMetrics, QuotedNames: true})
+	}
+}

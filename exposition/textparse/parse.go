@@ -24,6 +24,11 @@ const (
 type Options struct {
 	Format Format
 
+	// QuotedNames admits names in quotes in OpenMetrics, as Prometheus and its
+	// clients write them under the content type's escaping=allow-utf-8. The
+	// specification has none. Text always admits them.
+	QuotedNames bool
+
 	// MaxLine is the most bytes that a line may have. The default is 1 MiB.
 	MaxLine int
 	// MaxBytes is the most bytes that the input may have. The default is
@@ -98,13 +103,14 @@ type parser struct {
 
 func newParser(r io.Reader, opts Options) *parser {
 	strict := opts.Format == OpenMetrics
+	quotes := !strict || opts.QuotedNames
 	p := &parser{
 		lines:  newLineReader(r, opts.MaxLine, opts.MaxBytes),
 		strict: strict,
 		claims: map[string]string{},
 		most:   opts.MaxSeries,
 	}
-	p.cursor.strict = strict
+	p.cursor.strict, p.cursor.quotes = strict, quotes
 	return p
 }
 

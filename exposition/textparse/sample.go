@@ -42,7 +42,7 @@ func (p *parser) readSample() error {
 	s.timestamp, s.exemplar.at = token{}, 0
 
 	s.nameAt = p.at
-	inside := !p.strict && p.peek('{') // the name is in the braces, in quotes
+	inside := p.quotes && p.peek('{') // the name is in the braces, in quotes
 	if !inside {
 		s.name = p.name(true)
 		if len(s.name) == 0 {
@@ -192,7 +192,7 @@ func (p *parser) readQuotedName(dst []byte) ([]byte, error) {
 
 func (p *parser) readLabel(set *labelSet) error {
 	l := pair{from: len(set.text), at: p.at}
-	if !p.strict && p.peek('"') {
+	if p.quotes && p.peek('"') {
 		var err error
 		if set.text, err = p.readQuotedName(set.text); err != nil {
 			return err

@@ -60,17 +60,23 @@ func (p *parser) readText() error {
 	return nil
 }
 
-// readTextName reads the name of a HELP or TYPE line and the blanks behind it.
-func (p *parser) readTextName() (token, error) {
-	name := token{at: p.at}
-	if p.peek('"') {
-		var err error
-		if p.sample.quoted, err = p.readQuotedName(p.sample.quoted[:0]); err != nil {
-			return name, err
-		}
+// readName reads the name of a HELP, TYPE or UNIT line.
+func (p *parser) readName() (name token, err error) {
+	name.at = p.at
+	if p.quotes && p.peek('"') {
+		p.sample.quoted, err = p.readQuotedName(p.sample.quoted[:0])
 		name.text = p.sample.quoted
 	} else if name.text = p.name(true); len(name.text) == 0 {
-		return name, p.unexpected("a metric name")
+		err = p.unexpected("a metric name")
+	}
+	return name, err
+}
+
+// readTextName reads the name of a HELP or TYPE line and the blanks behind it.
+func (p *parser) readTextName() (token, error) {
+	name, err := p.readName()
+	if err != nil {
+		return name, err
 	}
 	if !p.separator() && !p.atEnd() {
 		return name, p.unexpected("a blank")

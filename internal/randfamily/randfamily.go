@@ -17,7 +17,8 @@ type Source struct{ *rand.Rand }
 func New(seed uint64) Source { return Source{rand.New(rand.NewPCG(seed, 1))} }
 
 // Families returns up to six families, sorted, of any type. Label values and
-// help have any characters; names have them if utf8Names is set.
+// help have any characters; names have them if utf8Names is set. Values are
+// any floats, also where OpenMetrics forbids them.
 func (r Source) Families(utf8Names bool) []*metric.Family {
 	var out []*metric.Family
 	for i := range 1 + r.IntN(6) {
@@ -25,6 +26,9 @@ func (r Source) Families(utf8Names bool) []*metric.Family {
 			Name: fmt.Sprintf("f%d%s", i, r.name(utf8Names)),
 			Help: r.text(),
 			Type: metric.Type(r.IntN(int(metric.GaugeHistogram) + 1)),
+		}
+		if f.Type != metric.Info && f.Type != metric.StateSet && r.IntN(3) == 0 {
+			f.Name, f.Unit = f.Name+"_seconds", "seconds"
 		}
 		for j := range 1 + r.IntN(4) {
 			f.Series = append(f.Series, r.series(f, j, utf8Names))
@@ -47,10 +51,16 @@ func (r Source) series(f *metric.Family, n int, utf8Names bool) metric.Series {
 		s.Created = time.UnixMilli(1 + r.Int64N(1e12))
 	}
 	switch f.Type {
+	case metric.Counter:
+		if r.IntN(2) == 0 {
+			s.Value = math.Abs(s.Value)
+		}
+		s.Exemplar = r.exemplar(math.Inf(1), utf8Names)
 	case metric.Histogram, metric.GaugeHistogram:
 		var bounds []float64
+		lowest := -r.IntN(2)
 		for i := range r.IntN(5) {
-			bounds = append(bounds, float64(i)+r.Float64())
+			bounds = append(bounds, float64(lowest+i)+r.Float64())
 		}
 		counts := make([]uint64, len(bounds)+1)
 		for i := range counts {
@@ -58,17 +68,37 @@ func (r Source) series(f *metric.Family, n int, utf8Names bool) metric.Series {
 		}
 		s.Buckets = metric.Cumulate(bounds, counts)
 		s.Count = s.Buckets[len(bounds)].Count
+		for i := range s.Buckets {
+			s.Buckets[i].Exemplar = r.exemplar(s.Buckets[i].UpperBound, utf8Names)
+		}
+		s.NoSum = r.IntN(5) == 0
 	case metric.Summary:
 		s.Count = r.Uint64N(1 << 50)
 		for i := range r.IntN(3) {
 			s.Quantiles = append(s.Quantiles, metric.Quantile{Q: float64(i) / 4, Value: r.float()})
 		}
+		s.NoSum = r.IntN(5) == 0
 	case metric.StateSet:
 		for i := range 1 + r.IntN(4) {
 			s.States = append(s.States, metric.State{Name: fmt.Sprint(i, r.text()), On: r.IntN(2) == 0})
 		}
 	}
 	return s
+}
+
+// exemplar returns one in two times an exemplar of at most that value.
+func (r Source) exemplar(most float64, utf8Names bool) *metric.Exemplar {
+	if r.IntN(2) == 0 {
+		return nil
+	}
+	x := &metric.Exemplar{Value: math.Min(most, r.NormFloat64())}
+	if r.IntN(3) > 0 {
+		x.Labels = metric.MakeLabels("trace", r.text(), "m"+r.name(utf8Names), r.text())
+	}
+	if r.IntN(2) == 0 {
+		x.Timestamp = time.Unix(r.Int64N(1e9), r.Int64N(1e9))
+	}
+	return x
 }
 
 func (r Source) name(utf8Names bool) string {

@@ -1,0 +1,134 @@
+package textparse
+
+import (
+	"bytes"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/multiprom/multiprom/exposition"
+	"github.com/multiprom/multiprom/internal/randfamily"
+	"github.com/multiprom/multiprom/metric"
+)
+
+var (
+	openMetrics       = exposition.Options{Format: exposition.Format{Version: exposition.OpenMetrics100}, Created: true}
+	quotedOpenMetrics = exposition.Options{
+		Format:  exposition.Format{Version: exposition.OpenMetrics100, Escaping: exposition.AllowUTF8},
+		Created: true,
+	}
+)
+
+// inOpenMetrics returns what is left of families after they went through
+// OpenMetrics, as the package comment of exposition says: a value that is
+// forbidden is not there.
+func inOpenMetrics(families []*metric.Family) []*metric.Family {
+	counts := func(v float64) bool { return v >= 0 } // not NaN
+	var out []*metric.Family
+	for _, f := range families {
+		left := *f
+		left.Help = strings.TrimRight(f.Help, "\r")
+		left.Series = nil
+		for _, s := range f.Series {
+			switch f.Type {
+			case metric.Counter:
+				if !counts(s.Value) {
+					continue
+				}
+			case metric.Histogram:
+				s.NoSum = s.NoSum || !counts(s.Sum) || s.Buckets[0].UpperBound < 0
+			case metric.GaugeHistogram:
+				s.NoSum = s.NoSum || s.Sum != s.Sum || s.Sum < 0 && s.Buckets[0].UpperBound >= 0
+				s.Created = time.Time{}
+			case metric.Summary:
+				s.NoSum = s.NoSum || !counts(s.Sum)
+				var quantiles []metric.Quantile
+				for _, q := range s.Quantiles {
+					if !(q.Value < 0) {
+						quantiles = append(quantiles, q)
+					}
+				}
+				s.Quantiles = quantiles
+			default:
+				s.Created = time.Time{}
+			}
+			left.Series = append(left.Series, s)
+		}
+		out = append(out, &left)
+	}
+	return out
+}
+
+// requireOpenMetricsRoundTrip encodes families and wants what is left of them
+// back.
+func requireOpenMetricsRoundTrip(t testing.TB, families []*metric.Family, opts exposition.Options) {
+	t.Helper()
+	text, err := exposition.Append(nil, families, opts)
+	if omission := (*exposition.OmissionError)(nil); errors.As(err, &omission) {
+		require.Empty(t, omission.Names)
+		require.Zero(t, omission.Series)
+		require.NotZero(t, omission.Counters)
+		err = nil
+	}
+	require.NoError(t, err)
+	parsed, err := Parse(bytes.NewReader(text), Options{Format: OpenMetrics, QuotedNames: opts == quotedOpenMetrics})
+	require.NoError(t, err, "%s", text)
+	requireValid(t, parsed)
+	require.Equal(t, canonical(inOpenMetrics(families)), canonical(parsed), "%s", text)
+}
+
+func TestOpenMetricsWriterRoundTrip(t *testing.T) {
+	for seed := range rounds() {
+		source := randfamily.New(seed)
+		requireOpenMetricsRoundTrip(t, source.Families(false), openMetrics)
+		requireOpenMetricsRoundTrip(t, source.Families(true), quotedOpenMetrics)
+	}
+}
+
+// Escaped names are read back as other names, but each of them.
+func TestEscapedRoundTrip(t *testing.T) {
+	for _, scheme := range []exposition.Escaping{exposition.Underscores, exposition.Dots, exposition.Values} {
+		for seed := range rounds() / 5 {
+			families := randfamily.New(seed).Families(true)
+			for i := range families { // whose labels are not equal after it
+				for j := range families[i].Series {
+					families[i].Series[j].Labels = metric.MakeLabels("n", families[i].Series[j].Labels[0].Value, "ä.ö", "ü")
+				}
+			}
+			for _, version := range []exposition.Version{exposition.Text100, exposition.OpenMetrics100} {
+				opts := exposition.Options{Format: exposition.Format{Version: version, Escaping: scheme}}
+				text, err := exposition.Append(nil, families, opts)
+				if omission := (*exposition.OmissionError)(nil); errors.As(err, &omission) {
+					require.Empty(t, omission.Names)
+					err = nil
+				}
+				require.NoError(t, err)
+				format := Text
+				if version == exposition.OpenMetrics100 {
+					format = OpenMetrics
+				}
+				parsed, err := Parse(bytes.NewReader(text), Options{Format: format})
+				require.NoError(t, err, "%s", text)
+				requireValid(t, parsed)
+				if format == OpenMetrics {
+					require.Len(t, parsed, len(families))
+				}
+			}
+		}
+	}
+}
+
+// A time has nanoseconds in OpenMetrics, before 1970 too.
+func TestExactTimes(t *testing.T) {
+	for _, at := range []time.Time{
+		time.Unix(1700000000, 0), time.Unix(1700000000, 123456789), time.Unix(0, 1), time.Unix(5, 100), time.Unix(0, 0),
+		time.Unix(-1, 999999999), time.Unix(-1, 0), time.Unix(-2, 5e8), time.Unix(-1700000000, 1),
+	} {
+		requireOpenMetricsRoundTrip(t, []*metric.Family{{Name: "a", Type: metric.Counter, Series: []metric.Series{
+			{Created: at, Timestamp: at, Exemplar: &metric.Exemplar{Timestamp: at}},
+		}}}, openMetrics)
+	}
+}
