@@ -1,6 +1,7 @@
 package exposition
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"strconv"
@@ -98,12 +99,34 @@ func mustAppend(tb testing.TB, families []*metric.Family) []byte {
 	return text
 }
 
+func BenchmarkAppendOpenMetrics(b *testing.B) {
+	families := manySeries(10_000)
+	for i := range families[0].Series {
+		families[0].Series[i].Exemplar = &metric.Exemplar{Labels: metric.MakeLabels("trace_id", "0123456789abcdef"), Value: 1, Timestamp: time.Unix(1700000000, 1e6)}
+	}
+	var buf []byte
+	b.ReportAllocs()
+	for b.Loop() {
+		buf, _ = Append(buf[:0], families, open1)
+	}
+	b.SetBytes(int64(len(buf)))
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(bytes.Count(buf, []byte("\n"))), "ns/line")
+}
+
 // The number of allocations must not grow with the number of series.
 func TestAllocationsDoNotGrow(t *testing.T) {
 	families := manySeries(10_000)
-	buf := mustAppend(t, families)
-	allocs := testing.AllocsPerRun(5, func() { buf, _ = Append(buf[:0], families, Options{Created: true}) })
-	if allocs > 50 {
-		t.Errorf("%v allocations for 3 families, at most 50 are expected", allocs)
+	for i := range families[0].Series {
+		families[0].Series[i].Exemplar = &metric.Exemplar{Labels: metric.MakeLabels("trace_id", "x"), Timestamp: time.Unix(5, 1)}
+	}
+	for _, opts := range []Options{created, quoted, open1, open1q, protobuf} {
+		buf, err := Append(nil, families, opts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		allocs := testing.AllocsPerRun(5, func() { buf, _ = Append(buf[:0], families, opts) })
+		if allocs > 50 {
+			t.Errorf("%s: %v allocations for 3 families, at most 50 are expected", opts.Format.ContentType(), allocs)
+		}
 	}
 }

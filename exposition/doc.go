@@ -1,6 +1,7 @@
 // Package exposition turns the families of a [registry.Gatherer] into what a
-// Prometheus server scrapes: text formats, content negotiation, an HTTP
-// handler and a server of its own for programs that have none.
+// Prometheus server scrapes: text, OpenMetrics and protobuf, content
+// negotiation, an HTTP handler and a server of its own for programs that have
+// none.
 //
 //	gatherer := registry.GathererFunc(func(context.Context) ([]*metric.Family, error) {
 //		return []*metric.Family{{
@@ -25,13 +26,16 @@
 //	# TYPE jobs_total counter
 //	jobs_total{queue="mail"} 3
 //
-// What is not a scrape, such as a file or a push, uses [Encode] or [Append].
+// or the same in another format that the client prefers. What is not a scrape,
+// such as a file or a push, uses [Encode] or [Append].
 //
 // # Formats
 //
-// [Format] is a text version with an escaping scheme; [Negotiate] chooses one
-// by an Accept header. The text formats know fewer types than package metric.
-// The others become what client_python and Prometheus' expfmt make of them:
+// [Format] is a format and version with an escaping scheme; [Negotiate] chooses
+// one by an Accept header. A family without series is left out of all.
+//
+// The text formats know fewer types than package metric. The others become
+// what client_python and Prometheus' expfmt make of them:
 //
 //   - a counter x is the counter x_total;
 //   - an info x is the gauge x_info, always 1;
@@ -42,16 +46,41 @@
 //   - the created times of x are a gauge x_created, where asked for;
 //   - exemplars and units are left out.
 //
-// A family without series is left out as well.
+// OpenMetrics has all types, created times as samples x_created, exemplars of
+// counters and buckets, and a unit where the name ends in it. One forbidden
+// value makes a whole exposition invalid, so it is left out:
+//
+//   - a counter that is negative or NaN, which an [OmissionError] reports;
+//   - a histogram's sum that is negative or NaN, and with it the count, which
+//     stands in the bucket +Inf; a summary's sum alone;
+//   - a gauge histogram's sum that is NaN, or negative though no bound is;
+//   - a quantile that is negative, or not between 0 and 1.
+//
+// Protobuf has the types and names of text, but gauge histograms, created
+// times, exemplars and units too. Its numbers are any floats. A family is held
+// in memory as a whole, since its length comes first.
+//
+// In all of them an exemplar is left out whose labels have more than 128
+// characters; in text and OpenMetrics a histogram with a negative bound has no
+// sum.
 //
 // # Names
 //
-// Names outside of [a-zA-Z_:][a-zA-Z0-9_:]* are written as they are, in
-// quotes, where the client accepts text 1.0.0 with escaping=allow-utf-8.
-// Everybody else gets an underscore for each character that is not allowed.
-// That can make two names, and so two families or series, equal: the first
-// stays, the others are left out and reported by a [CollisionError] beside
-// the rest.
+// A name outside of [a-zA-Z_:][a-zA-Z0-9_:]* is written by the [Escaping]
+// scheme that the client asks for: as it is with allow-utf-8, in quotes where
+// the format is text, or with other characters for those that are not allowed.
+// As Prometheus' own function has it, dots doubles the underscores of all other
+// names too; its clients for Go leave those alone.
+//
+// Escaping can make two names, and so two families or series, equal: the first
+// stays, the others are left out and reported by an [OmissionError] beside the
+// rest.
+//
+// # Bounds
+//
+// The labels le and quantile have canonical numbers in OpenMetrics, as its
+// specification wants: le="1.0". In text they are as short as may be: le="1".
+// Prometheus 3 makes both the same; to an older one they are two series.
 //
 // # Concurrency
 //

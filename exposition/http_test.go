@@ -28,6 +28,12 @@ const (
 	text100 = "# HELP c_total C.\n# TYPE c_total counter\nc_total 3\n# HELP \"g.utf8\" G.\n# TYPE \"g.utf8\" gauge\n{\"g.utf8\"} 1.5\n"
 )
 
+const (
+	openMetrics100 = "# HELP c C.\n# TYPE c counter\nc_total 3\n# HELP g_utf8 G.\n# TYPE g_utf8 gauge\ng_utf8 1.5\n# EOF\n"
+	protobufBody   = "\x1c\x0a\x07c_total\x12\x02C.\x18\x00\x22\x0b\x1a\x09\x09\x00\x00\x00\x00\x00\x00\x08\x40" +
+		"\x1b\x0a\x06g.utf8\x12\x02G.\x18\x01\x22\x0b\x12\x09\x09\x00\x00\x00\x00\x00\x00\xf8\x3f"
+)
+
 func some(context.Context) ([]*metric.Family, error) { return someFamilies, nil }
 
 // scrape asks the handler, with headers in pairs.
@@ -49,6 +55,11 @@ func TestHandlerNegotiates(t *testing.T) {
 		{"text/plain;version=0.0.4;q=0.3,*/*;q=0.1", "text/plain; version=0.0.4; charset=utf-8", text004},
 		{"text/plain;version=1.0.0;escaping=allow-utf-8;q=0.5,text/plain;version=0.0.4;q=0.2", "text/plain; version=1.0.0; charset=utf-8; escaping=allow-utf-8", text100},
 		{"text/plain;version=1.0.0;escaping=allow-utf-8;q=0.1,text/plain;version=0.0.4;q=0.2", "text/plain; version=0.0.4; charset=utf-8", text004},
+		{"application/openmetrics-text;version=1.0.0;q=0.5,text/plain;q=0.4", "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=underscores", openMetrics100},
+		{"application/openmetrics-text", "application/openmetrics-text; version=0.0.1; charset=utf-8; escaping=underscores", openMetrics100},
+		{"text/plain;version=1.0.0;escaping=values", "text/plain; version=1.0.0; charset=utf-8; escaping=values", strings.ReplaceAll(text004, "g_utf8", "U__g_2e_utf8")},
+		{"application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;escaping=allow-utf-8",
+			"application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited; escaping=allow-utf-8", protobufBody},
 		{"application/json", "text/plain; version=0.0.4; charset=utf-8", text004},
 	} {
 		w := scrape(h, "GET", "/metrics", "Accept", tc.accept)
@@ -159,6 +170,31 @@ func TestHandlerLimits(t *testing.T) {
 func TestCreatedByEnvironment(t *testing.T) {
 	for value, want := range map[string]bool{"": true, "false": true, "true": false, "True": false, "T": false, "1": false, "0": true} {
 		require.Equal(t, want, createdByEnv(func(string) string { return value }), value)
+	}
+}
+
+// TestCreatedPolicy scrapes counters with and without the time when they began.
+func TestCreatedPolicy(t *testing.T) {
+	t.Cleanup(func() { createdSwitch.Store(uint32(CreatedByEnv)) })
+	families := []*metric.Family{{Name: "c", Type: metric.Counter, Series: []metric.Series{{Value: 3, Created: time.Unix(5, 0)}}}}
+	gatherer := registry.GathererFunc(func(context.Context) ([]*metric.Family, error) { return families, nil })
+	shown := func(h http.Handler) bool {
+		return strings.Contains(scrape(h, "GET", "/").Body.String(), "c_created 5\n")
+	}
+	on, off := HandlerFor(gatherer, HandlerOptions{Created: CreatedOn}), HandlerFor(gatherer, HandlerOptions{Created: CreatedOff})
+	t.Setenv("PROMETHEUS_DISABLE_CREATED_SERIES", "")
+	byEnv := Handler(gatherer)
+	t.Setenv("PROMETHEUS_DISABLE_CREATED_SERIES", "TRUE")
+	disabled := Handler(gatherer)
+	for _, step := range []struct {
+		change          func()
+		byEnv, disabled bool
+	}{{func() {}, true, false}, {DisableCreated, false, false}, {EnableCreated, true, true}} {
+		step.change()
+		require.True(t, shown(on))
+		require.False(t, shown(off))
+		require.Equal(t, step.byEnv, shown(byEnv))
+		require.Equal(t, step.disabled, shown(disabled))
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -23,6 +24,8 @@ var (
 	legacy  = Options{}
 	created = Options{Created: true}
 	quoted  = Options{Format: Format{Text100, AllowUTF8}}
+	open1   = Options{Format: Format{Version: OpenMetrics100}, Created: true}
+	open1q  = Options{Format: Format{OpenMetrics100, AllowUTF8}, Created: true}
 	plain1  = Options{Format: Format{Text100, Underscores}}
 )
 
@@ -31,6 +34,14 @@ func encodeAll(t *testing.T, opts Options, families ...*metric.Family) string {
 	text, err := Append(nil, families, opts)
 	require.NoError(t, err)
 	return string(text)
+}
+
+// withExemplars returns buckets with an exemplar in the second and third.
+func withExemplars(buckets []metric.Bucket) []metric.Bucket {
+	buckets = slices.Clone(buckets)
+	buckets[1].Exemplar = &metric.Exemplar{Labels: metric.MakeLabels("trace_id", "a\"b"), Value: 0.25, Timestamp: time.Unix(1700000000, 5e6)}
+	buckets[2].Exemplar = &metric.Exemplar{Labels: metric.MakeLabels("span.id", "x"), Value: 2}
+	return buckets
 }
 
 func one(name string, typ metric.Type, series ...metric.Series) *metric.Family {
@@ -48,7 +59,7 @@ func everyType() []*metric.Family {
 			metric.Series{Labels: b, Value: 0.5, Created: began, Timestamp: time.UnixMilli(1700000001500)}),
 		one("b_gauge", metric.Gauge, metric.Series{Value: -0.25}),
 		one("c_histogram", metric.Histogram,
-			metric.Series{Labels: a, Buckets: buckets, Count: 7, Sum: 33.5, Created: began},
+			metric.Series{Labels: a, Buckets: withExemplars(buckets), Count: 7, Sum: 33.5, Created: began},
 			metric.Series{Labels: b, Buckets: buckets, Count: 7, Sum: math.NaN()}),
 		one("d_summary", metric.Summary,
 			metric.Series{Quantiles: []metric.Quantile{{Q: 0.5, Value: 1.5}, {Q: 0.99, Value: math.Inf(1)}}, Count: 3, Sum: 4.5, Created: began}),
@@ -59,6 +70,7 @@ func everyType() []*metric.Family {
 		one("h_gaugehistogram", metric.GaugeHistogram,
 			metric.Series{Labels: a, Buckets: buckets, Count: 7, Sum: 33.5},
 			metric.Series{Labels: b, Buckets: buckets, Count: 7, Sum: 3}),
+		{Name: "i_age_seconds", Help: "With a unit.", Unit: "seconds", Type: metric.Gauge, Series: []metric.Series{{Value: math.Inf(-1)}}},
 	}
 }
 
@@ -76,6 +88,10 @@ func TestGolden(t *testing.T) {
 		"every-type-created":    {everyType(), created},
 		"utf8-names":            {dotted, Options{Format: quoted.Format, Created: true}},
 		"utf8-names-underscore": {dotted, created},
+		"utf8-names-values":     {dotted, Options{Format: Format{Text100, Values}, Created: true}},
+		"openmetrics":           {everyType(), open1},
+		"openmetrics-utf8":      {dotted, open1q},
+		"openmetrics-dots":      {dotted, Options{Format: Format{OpenMetrics100, Dots}, Created: true}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			file := filepath.Join("testdata", name+".txt")

@@ -1,0 +1,114 @@
+package exposition
+
+import (
+	"bytes"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
+	"github.com/stretchr/testify/require"
+
+	"github.com/multiprom/multiprom/metric"
+)
+
+// schemes are the escaping schemes with the names that the oracle has for them.
+var schemes = map[Escaping]model.EscapingScheme{
+	Underscores: model.UnderscoreEscaping, AllowUTF8: model.NoEscaping, Dots: model.DotsEscaping, Values: model.ValueEncodingEscaping,
+}
+
+func TestParseEscaping(t *testing.T) {
+	for scheme, theirs := range schemes {
+		got, err := ParseEscaping(theirs.String())
+		require.NoError(t, err)
+		require.Equal(t, scheme, got)
+	}
+	for _, name := range []string{"", "nonsense", "Dots"} {
+		_, err := ParseEscaping(name)
+		require.ErrorContains(t, err, "unknown escaping scheme")
+	}
+}
+
+// FuzzEscape compares with Prometheus' own function. Two things differ: what
+// is not UTF-8 is replaced, and an empty name becomes one that can be written.
+func FuzzEscape(f *testing.F) {
+	for _, name := range []string{"a", "a_b", "a.b", "1a", "a:b", "ä€😀", "__", "U__a", "\xff\xfea", "a\"\\\n", "", "foo.bar_total", "\U0010FFFF"} {
+		f.Add(name)
+	}
+	f.Fuzz(func(t *testing.T, name string) {
+		for scheme, theirs := range schemes {
+			got := escapeName(name, scheme)
+			label := escapeLabelName(name, scheme)
+			if name == "" {
+				require.Equal(t, "_", got)
+				require.Equal(t, "_", label)
+				continue
+			}
+			if want := model.EscapeName(name, theirs); scheme != AllowUTF8 {
+				require.Equal(t, want, got)
+				require.True(t, metric.IsLegacyName(got), "%q", got)
+				require.True(t, metric.IsLegacyLabelName(label), "%q", label)
+			} else if utf8.ValidString(name) {
+				require.Equal(t, want, got)
+			}
+			if !strings.Contains(name, ":") {
+				require.Equal(t, got, label)
+			}
+			// Theirs reads five digits at most, and takes a name for escaped
+			// that begins as one.
+			six := strings.ContainsFunc(name, func(r rune) bool { return r > 0xFFFFF })
+			if scheme == Values && utf8.ValidString(name) && !strings.HasPrefix(name, "U__") && !six {
+				require.Equal(t, name, model.UnescapeName(got, theirs))
+				require.Equal(t, name, model.UnescapeName(label, theirs))
+			}
+		}
+	})
+}
+
+var sampleValue = regexp.MustCompile(` [^ "]+$`)
+
+// Families with names that need an escape have in each text format the names
+// that Prometheus' own encoders write. Their values are written otherwise, and
+// they leave names alone that only the scheme dots would change.
+func TestEscapedNamesAsExpfmt(t *testing.T) {
+	labels := metric.MakeLabels("http.code", "200", "zone.name_x", "a")
+	families := []*metric.Family{
+		{Name: "a.counter_x", Help: "A.", Type: metric.Counter, Series: []metric.Series{{Labels: labels, Value: 1, Created: time.Unix(5, 0)}}},
+		{Name: "b.gauge_x", Help: "B.", Type: metric.Gauge, Series: []metric.Series{{Labels: labels, Value: 1}}},
+		{Name: "c.histogram_x", Help: "C.", Type: metric.Histogram, Series: []metric.Series{{Labels: labels, Buckets: metric.Cumulate([]float64{1.5}, []uint64{1, 2}), Count: 3, Sum: 4.5}}},
+		{Name: "d.summary_x", Help: "D.", Type: metric.Summary, Series: []metric.Series{{Labels: labels, Quantiles: []metric.Quantile{{Q: 0.5, Value: 1}}, Count: 3, Sum: 4.5}}},
+		{Name: "größe 😀", Help: "E.", Type: metric.Unknown, Series: []metric.Series{{Labels: labels, Value: 1}}},
+	}
+	for scheme, theirs := range schemes {
+		for version, format := range map[Version]expfmt.Format{Text100: expfmt.FmtText, OpenMetrics100: expfmt.FmtOpenMetrics_1_0_0, Protobuf: expfmt.FmtProtoDelim} {
+			var want bytes.Buffer
+			encoder := expfmt.NewEncoder(&want, format.WithEscapingScheme(theirs), expfmt.WithCreatedLines())
+			for _, m := range dtos(families) {
+				require.NoError(t, encoder.Encode(m))
+			}
+			require.NoError(t, encoder.(expfmt.Closer).Close())
+			got, err := Append(nil, families, Options{Format: Format{version, scheme}, Created: version != Text100})
+			require.NoError(t, err)
+			if version == Protobuf {
+				require.Equal(t, want.Len(), len(got), "%v", theirs)
+				continue
+			}
+			require.Equal(t, namesOnly(want.String()), namesOnly(string(got)), "%v", theirs)
+		}
+	}
+}
+
+// namesOnly returns a text without values.
+func namesOnly(text string) string {
+	var out strings.Builder
+	for line := range strings.Lines(text) {
+		if !strings.HasPrefix(line, "#") {
+			line = sampleValue.ReplaceAllString(strings.TrimSuffix(line, "\n"), "") + "\n"
+		}
+		out.WriteString(line)
+	}
+	return out.String()
+}
