@@ -141,7 +141,7 @@ func TestOpenMetricsOmissions(t *testing.T) {
 // Prometheus' expfmt is the oracle: it must find what client_model has for the
 // same families.
 func TestOpenMetricsByExpfmt(t *testing.T) {
-	rounds := 12 // it is slow
+	rounds := 6 // it is slow
 	if testing.Short() {
 		rounds = 3
 	}

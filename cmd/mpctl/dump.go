@@ -11,16 +11,18 @@ import (
 )
 
 func newDump() *cobra.Command {
-	var dir, format string
+	var dir, format, escaping string
+	var created bool
 	var trust trustFlag
 	cmd := &cobra.Command{
 		Use:     "dump",
 		Short:   "print the merged metrics once",
-		Example: "  mpctl dump --dir /dev/shm/app | promtool check metrics",
+		Example: "  mpctl dump --dir /dev/shm/app | promtool check metrics\n  mpctl dump --dir /dev/shm/app --format openmetrics --created",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if format != "text" {
-				return fmt.Errorf("unknown format %q: text is what there is", format)
+			f, err := dumpFormat(format, escaping)
+			if err != nil {
+				return err
 			}
 			d, err := existingDir(dir)
 			if err != nil {
@@ -33,11 +35,37 @@ func newDump() *cobra.Command {
 			defer a.Close()
 			families, err := a.Gather(cmd.Context())
 			// What could be had is printed, and the error makes the exit code.
-			return errors.Join(err, exposition.Encode(cmd.OutOrStdout(), families, exposition.Options{}))
+			return errors.Join(err, exposition.Encode(cmd.OutOrStdout(), families, exposition.Options{Format: f, Created: created}))
 		},
 	}
 	addDirFlag(cmd, &dir)
 	trust.add(cmd)
-	cmd.Flags().StringVar(&format, "format", "text", "format of the output: text")
+	cmd.Flags().StringVar(&format, "format", "text", "format of the output: text, openmetrics or protobuf")
+	cmd.Flags().StringVar(&escaping, "escaping", "underscores", "what becomes of names that are not legacy ones: underscores, dots, values or allow-utf-8")
+	cmd.Flags().BoolVar(&created, "created", false, "print the time when each counter, histogram and summary began")
 	return cmd
+}
+
+// dumpFormat returns the format of that name. Of two versions it is the one
+// that can hold what the escaping scheme leaves.
+func dumpFormat(name, escaping string) (exposition.Format, error) {
+	var f exposition.Format
+	scheme, err := exposition.ParseEscaping(escaping)
+	if err != nil {
+		return f, fmt.Errorf("%w: there are underscores, dots, values and allow-utf-8", err)
+	}
+	f.Escaping = scheme
+	switch name {
+	case "text":
+		if scheme == exposition.AllowUTF8 {
+			f.Version = exposition.Text100
+		}
+	case "openmetrics":
+		f.Version = exposition.OpenMetrics100
+	case "protobuf":
+		f.Version = exposition.Protobuf
+	default:
+		return f, fmt.Errorf("unknown format %q: there are text, openmetrics and protobuf", name)
+	}
+	return f, nil
 }
