@@ -28,6 +28,9 @@ integration-deps: ## install the real servers (Debian, as root)
 integration: integration-deps ## run the tests against the real servers, none skipped
 	MULTIPROM_INTEGRATION=1 $(GO) test -count=1 ./integration/... ./mmapstore/...
 
+oracle: ## what Prometheus' own parsers read, in a module of its own
+	cd integration/oracle && $(GO) vet ./... && $(GO) test -count=1 ./...
+
 lint: ## gofmt, vet on three systems, staticcheck
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$unformatted" ]; then echo "gofmt -w needed:"; echo "$$unformatted"; exit 1; fi
 	$(GO) vet $(PACKAGES)
@@ -54,4 +57,4 @@ soak-recycle: ## 20,000 short-lived workers, 16 at a time
 clean: ## remove what make built
 	rm -rf bin
 
-.PHONY: help demo build test race integration-deps integration lint bench fuzz soak soak-crash soak-recycle clean
+.PHONY: help demo build test race integration-deps integration oracle lint bench fuzz soak soak-crash soak-recycle clean

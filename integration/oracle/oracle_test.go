@@ -1,0 +1,276 @@
+package oracle
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/exemplar"
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/model/textparse"
+	"github.com/stretchr/testify/require"
+
+	"github.com/multiprom/multiprom/exposition"
+	"github.com/multiprom/multiprom/internal/randfamily"
+	"github.com/multiprom/multiprom/metric"
+)
+
+// view is what a server knows after a scrape, by the labels of a series or the
+// name of a family.
+type view struct {
+	samples   map[string]string
+	exemplars map[string]string
+	began     map[string]int64 // in milliseconds
+	types     map[string]model.MetricType
+	units     map[string]string
+	helps     map[string]string
+}
+
+func newView() view {
+	return view{map[string]string{}, map[string]string{}, map[string]int64{}, map[string]model.MetricType{}, map[string]string{}, map[string]string{}}
+}
+
+// scraped returns what the parser finds that a server chooses by content type.
+func scraped(t *testing.T, body []byte, format exposition.Format) view {
+	t.Helper()
+	p, err := textparse.New(body, format.ContentType(), nil, textparse.ParserOptions{OpenMetricsSkipSTSeries: true})
+	require.NoError(t, err)
+	out := newView()
+	for {
+		entry, err := p.Next()
+		if errors.Is(err, io.EOF) {
+			return out
+		}
+		require.NoError(t, err, "%q", body)
+		switch entry {
+		case textparse.EntryType:
+			name, typ := p.Type()
+			out.types[string(name)] = typ
+		case textparse.EntryUnit:
+			if name, unit := p.Unit(); len(unit) > 0 {
+				out.units[string(name)] = string(unit)
+			}
+		case textparse.EntryHelp:
+			if name, help := p.Help(); len(help) > 0 {
+				out.helps[string(name)] = string(help)
+			}
+		case textparse.EntrySeries:
+			_, at, v := p.Series()
+			var ls labels.Labels
+			p.Labels(&ls)
+			key := ls.WithoutEmpty().String()
+			require.NotContains(t, out.samples, key, "%q", body)
+			out.samples[key] = sample(v, at)
+			var x exemplar.Exemplar
+			if p.Exemplar(&x) {
+				out.exemplars[key] = fmt.Sprint(x.Labels, " ", metric.FormatFloat(x.Value), " ", x.HasTs, x.Ts)
+			}
+			if ms := p.StartTimestamp(); ms != 0 {
+				out.began[key] = ms
+			}
+		default:
+			require.Fail(t, "an entry that was not written", "%v in %q", entry, body)
+		}
+	}
+}
+
+func sample(v float64, at *int64) string {
+	if at == nil {
+		return metric.FormatFloat(v)
+	}
+	return fmt.Sprint(metric.FormatFloat(v), "@", *at)
+}
+
+// written returns what a server should find of families.
+func written(families []*metric.Family, opts exposition.Options) view {
+	out := newView()
+	version := opts.Format.Version
+	openMetrics, protobuf := version == exposition.OpenMetrics100, version == exposition.Protobuf
+	for _, f := range families {
+		head := f.Name
+		if f.Type == metric.Counter && !openMetrics {
+			head += "_total"
+		} else if f.Type == metric.Info && !openMetrics {
+			head += "_info"
+		}
+		if !protobuf {
+			head = escaped(head) // that parser leaves them in HELP, TYPE and UNIT lines
+		}
+		out.types[head] = typeOf(f.Type, version)
+		if f.Unit != "" && (openMetrics || protobuf) {
+			out.units[head] = f.Unit
+		}
+		help := f.Help
+		if openMetrics {
+			help = strings.TrimRight(help, "\r")
+		}
+		if help != "" {
+			out.helps[head] = help
+		}
+		for _, s := range f.Series {
+			one := metric.Family{Name: f.Name, Type: f.Type}
+			began := s.Created
+			switch f.Type {
+			case metric.Counter:
+				if openMetrics && !(s.Value >= 0) {
+					continue
+				}
+			case metric.Histogram, metric.Summary:
+				negative := f.Type == metric.Histogram && metric.HasNegativeBound(&s)
+				s.NoSum = s.NoSum || negative || openMetrics && !(s.Sum >= 0)
+			case metric.GaugeHistogram:
+				s.NoSum = s.NoSum || openMetrics && !(s.Sum >= 0 || s.Sum < 0 && metric.HasNegativeBound(&s))
+				began = time.Time{}
+			default:
+				began = time.Time{}
+			}
+			one.Series = []metric.Series{s}
+			for m := range one.Samples() {
+				q, isQuantile := m.Labels.Get("quantile")
+				suffix := strings.TrimPrefix(m.Name, f.Name)
+				switch {
+				case openMetrics && isQuantile && m.Value < 0:
+					continue
+				case openMetrics && s.NoSum && f.Type != metric.Summary && (suffix == "_count" || suffix == "_gcount"):
+					continue
+				case protobuf && (suffix == "_gcount" || suffix == "_gsum"):
+					m.Name = f.Name + "_" + suffix[2:]
+				}
+				var at *int64
+				if ms := m.Timestamp.UnixMilli(); !m.Timestamp.IsZero() {
+					at = &ms
+				}
+				b := labels.NewBuilder(labels.EmptyLabels())
+				for _, l := range m.Labels {
+					b.Set(l.Name, l.Value)
+				}
+				if isQuantile {
+					b.Set("quantile", canonical(q))
+				}
+				if le, ok := m.Labels.Get("le"); ok {
+					b.Set("le", canonical(le))
+				}
+				b.Set("__name__", m.Name)
+				key := b.Labels().WithoutEmpty().String()
+				out.samples[key] = sample(m.Value, at)
+				if x := m.Exemplar; x != nil && (openMetrics || protobuf) {
+					ms := int64(0)
+					if !x.Timestamp.IsZero() {
+						ms = x.Timestamp.UnixMilli()
+					}
+					xs := map[string]string{}
+					for name, value := range x.Labels.Map() {
+						if openMetrics {
+							name, value = escaped(name), escaped(value) // it leaves them in exemplars too
+						}
+						xs[name] = value
+					}
+					out.exemplars[key] = fmt.Sprint(labels.FromMap(xs), " ", metric.FormatFloat(x.Value), " ", !x.Timestamp.IsZero(), ms)
+				}
+				if !began.IsZero() && (openMetrics || protobuf) {
+					out.began[key] = began.UnixMilli()
+				}
+			}
+		}
+	}
+	return out
+}
+
+func escaped(s string) string { return string(metric.AppendEscaped(nil, s)) }
+
+// canonical writes a bound as a server stores it.
+func canonical(number string) string {
+	if !strings.ContainsAny(number, ".eI") {
+		return number + ".0"
+	}
+	return number
+}
+
+func typeOf(t metric.Type, v exposition.Version) model.MetricType {
+	switch {
+	case v == exposition.OpenMetrics100 || t == metric.GaugeHistogram && v == exposition.Protobuf:
+		return model.MetricType(t.String())
+	case t == metric.Info, t == metric.StateSet:
+		return model.MetricTypeGauge
+	case t == metric.GaugeHistogram:
+		return model.MetricTypeHistogram
+	}
+	return model.MetricType(t.String())
+}
+
+func TestServerReadsRandomFamilies(t *testing.T) {
+	for _, escaping := range []exposition.Escaping{exposition.Underscores, exposition.AllowUTF8} {
+		for _, version := range []exposition.Version{exposition.Text004, exposition.Text100, exposition.OpenMetrics100, exposition.Protobuf} {
+			opts := exposition.Options{Format: exposition.Format{Version: version, Escaping: escaping}, Created: version > exposition.Text100}
+			t.Run(opts.Format.ContentType(), func(t *testing.T) {
+				for seed := range uint64(200) {
+					families := randfamily.New(seed).Families(escaping == exposition.AllowUTF8 && version != exposition.Text004)
+					for _, f := range families {
+						for i := range f.Series {
+							plain(f.Type, &f.Series[i], version)
+						}
+					}
+					body, err := exposition.Append(nil, families, opts)
+					if omission := (*exposition.OmissionError)(nil); !errors.As(err, &omission) {
+						require.NoError(t, err)
+					}
+					want, got := written(families, opts), scraped(t, body, opts.Format)
+					if version <= exposition.Text100 { // what text makes of gauge histograms
+						for name := range got.types {
+							if base, ok := strings.CutSuffix(name, "_gcount"); ok || strings.HasSuffix(name, "_gsum") {
+								if !ok {
+									base = strings.TrimSuffix(name, "_gsum")
+								}
+								want.types[name] = model.MetricTypeGauge
+								if want.helps[base] != "" {
+									want.helps[name] = want.helps[base]
+								}
+							}
+						}
+						trim(want.helps)
+						trim(got.helps)
+					}
+					require.Equal(t, want, got, "%q", body)
+				}
+			})
+		}
+	}
+}
+
+// trim takes the blanks off that text has no place for.
+func trim(helps map[string]string) {
+	for name, help := range helps {
+		if helps[name] = strings.TrimSpace(help); helps[name] == "" {
+			delete(helps, name)
+		}
+	}
+}
+
+// plain takes from s what the parsers themselves make something else of.
+func plain(typ metric.Type, s *metric.Series, version exposition.Version) {
+	if version == exposition.Protobuf && (typ == metric.Histogram || typ == metric.GaugeHistogram || typ == metric.Summary) {
+		s.NoSum = false // they have it as 0
+		if typ == metric.Histogram && metric.HasNegativeBound(s) {
+			s.Buckets = metric.Cumulate(nil, []uint64{s.Count}) // and here as it is
+		}
+	}
+	// Of what is smaller the parser of OpenMetrics loses a millisecond at times.
+	s.Created, s.Timestamp = s.Created.Truncate(time.Second), s.Timestamp.Truncate(time.Second)
+	exemplars := []*metric.Exemplar{s.Exemplar}
+	for _, b := range s.Buckets {
+		exemplars = append(exemplars, b.Exemplar)
+	}
+	for _, x := range exemplars {
+		if x != nil {
+			x.Timestamp = x.Timestamp.Truncate(time.Second)
+		}
+	}
+	if math.IsNaN(s.Value) {
+		s.Value = math.NaN() // of one kind
+	}
+}
