@@ -89,3 +89,18 @@ func TestServeWithoutLimits(t *testing.T) {
 	require.Zero(t, none.handler(nil).Timeout)
 	require.Negative(t, none.write())
 }
+
+func TestServeNegotiates(t *testing.T) {
+	url := serveTest(t, func(context.Context) ([]*metric.Family, error) {
+		return []*metric.Family{{Name: "jobs", Type: metric.Counter, Series: []metric.Series{{Value: 3}}}}, nil
+	}, defaultScrapeLimits)
+	for accept, want := range map[string]string{
+		"": "# TYPE jobs_total counter\njobs_total 3\n",
+		"application/openmetrics-text;version=1.0.0,text/plain;q=0.5":                                "# TYPE jobs counter\njobs_total 3\n# EOF\n",
+		"application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited": "\x1b\x0a\x0ajobs_total\x18\x00\x22\x0b\x1a\x09\x09\x00\x00\x00\x00\x00\x00\x08\x40",
+	} {
+		code, body := scrape(t, url, "Accept", accept)
+		require.Equal(t, http.StatusOK, code)
+		require.Equal(t, want, body, accept)
+	}
+}
