@@ -30,7 +30,7 @@ var ourOwn = []string{
 // theirOwn are the reasons for which expfmt rejects what this parser accepts.
 var theirOwn = []string{
 	"invalid escape sequence", "unknown metric type", "second HELP", "second TYPE", "unexpected end of input",
-	"invalid metric name", "unexpected end of metric name",
+	"invalid metric name", "unexpected end of metric name", "spurious string after timestamp", // which may be a blank
 }
 
 func containsAny(s string, parts []string) bool {

@@ -133,7 +133,14 @@ func TestTextRoundTrip(t *testing.T) {
 func writeOpenMetrics(families []*metric.Family) string {
 	var b strings.Builder
 	stamp := func(t time.Time) string {
-		return fmt.Sprintf("%d.%09d", t.Unix(), t.Nanosecond())
+		sign, seconds, nanos := "", t.Unix(), int64(t.Nanosecond())
+		if seconds < 0 {
+			sign, seconds = "-", -seconds
+			if nanos > 0 {
+				seconds, nanos = seconds-1, 1e9-nanos
+			}
+		}
+		return fmt.Sprintf("%s%d.%09d", sign, seconds, nanos)
 	}
 	for _, f := range families {
 		fmt.Fprintf(&b, "# HELP %s %s\n# TYPE %s %s\n", f.Name, metric.AppendEscaped(nil, f.Help), f.Name, f.Type)
