@@ -30,7 +30,7 @@ var ourOwn = []string{
 // theirOwn are the reasons for which expfmt rejects what this parser accepts.
 var theirOwn = []string{
 	"invalid escape sequence", "unknown metric type", "second HELP", "second TYPE", "unexpected end of input",
-	"invalid metric name", "unexpected end of metric name", "spurious string after timestamp", // which may be a blank
+	"invalid metric name", "unexpected end of metric name", "spurious string after timestamp", `timestamp, got ""`, // where blanks stand at the end
 }
 
 func containsAny(s string, parts []string) bool {

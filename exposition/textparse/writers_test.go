@@ -132,3 +132,53 @@ func TestExactTimes(t *testing.T) {
 		}}}, openMetrics)
 	}
 }
+
+// FuzzWriters gives the encoder a family of any bytes. What comes out must be
+// valid, whatever the format and scheme.
+func FuzzWriters(f *testing.F) {
+	for typ := range uint8(metric.GaugeHistogram) + 1 {
+		f.Add(uint64(typ), typ, "some.name_s", "s", "help\r", "label", "value")
+		f.Add(uint64(typ), typ, "\"\\\n:", "\n:", "\\", "\xff:", "\"\\\n\xff")
+		f.Add(uint64(typ), typ, "", "", "", "", "")
+	}
+	f.Fuzz(func(t *testing.T, seed uint64, typ uint8, name, unit, help, label, value string) {
+		family := &metric.Family{Name: name, Unit: unit, Help: help, Type: metric.Type(typ) % (metric.GaugeHistogram + 1)}
+		for range 100 { // a family of that type
+			for _, other := range randfamily.New(seed).Families(true) {
+				if other.Type == family.Type {
+					family.Series = other.Series
+				}
+			}
+			if family.Series != nil {
+				break
+			}
+			seed++
+		}
+		for i := range family.Series {
+			s := &family.Series[i]
+			s.Labels = s.Labels.With(label, value)
+			for j := range s.States {
+				s.States[j].Name += value
+			}
+			if s.Exemplar != nil {
+				s.Exemplar.Labels = metric.MakeLabels(label, value)
+			}
+		}
+		for _, version := range []exposition.Version{exposition.Text004, exposition.Text100, exposition.OpenMetrics001, exposition.OpenMetrics100} {
+			for scheme := exposition.Underscores; scheme <= exposition.Values; scheme++ {
+				opts := exposition.Options{Format: exposition.Format{Version: version, Escaping: scheme}, Created: true}
+				text, err := exposition.Append(nil, []*metric.Family{family}, opts)
+				if omission := (*exposition.OmissionError)(nil); !errors.As(err, &omission) {
+					require.NoError(t, err)
+				}
+				format := Text
+				if version >= exposition.OpenMetrics001 {
+					format = OpenMetrics
+				}
+				families, err := Parse(bytes.NewReader(text), Options{Format: format, QuotedNames: opts.Format == quotedOpenMetrics.Format})
+				require.NoError(t, err, "%q", text)
+				requireValid(t, families)
+			}
+		}
+	})
+}
