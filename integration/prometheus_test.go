@@ -2,6 +2,7 @@ package integration
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net"
@@ -95,17 +96,24 @@ func startDemo(t *testing.T, args ...string) string {
 
 func startPrometheus(t *testing.T, program, target string) (api string) {
 	t.Helper()
+	return startPrometheusFor(t, program, map[string]string{"demo": target})
+}
+
+// startPrometheusFor scrapes each job's target at its path every second, and
+// ends with the test.
+func startPrometheusFor(t *testing.T, program string, jobs map[string]string, flags ...string) (api string) {
+	t.Helper()
 	dir := t.TempDir()
-	config := filepath.Join(dir, "p.yml")
-	require.NoError(t, os.WriteFile(config, fmt.Appendf(nil, `
-global: {scrape_interval: 1s}
-scrape_configs:
-- job_name: demo
-  static_configs: [{targets: [%q]}]
-`, target), 0o600))
+	config := "global: {scrape_interval: 1s}\nscrape_configs:\n"
+	for job, target := range jobs {
+		address, path, _ := strings.Cut(target, "/")
+		config += fmt.Sprintf("- {job_name: %q, metrics_path: %q, static_configs: [{targets: [%q]}]}\n", job, "/"+cmp.Or(path, "metrics"), address)
+	}
+	file := filepath.Join(dir, "p.yml")
+	require.NoError(t, os.WriteFile(file, []byte(config), 0o600))
 	address := freeAddress(t)
-	cmd := exec.Command(program, "--config.file="+config, "--storage.tsdb.path="+filepath.Join(dir, "data"),
-		"--web.listen-address="+address, "--log.level=error")
+	cmd := exec.Command(program, append(flags, "--config.file="+file, "--storage.tsdb.path="+filepath.Join(dir, "data"),
+		"--web.listen-address="+address, "--log.level=error")...)
 	require.NoError(t, cmd.Start())
 	t.Cleanup(func() {
 		cmd.Process.Kill()
