@@ -10,7 +10,9 @@ import (
 // FoldOptions of Fold. The zero value is useful.
 type FoldOptions struct {
 	// Threshold is how many dead processes there must be for them to be folded;
-	// with fewer only what killed processes left behind is removed. Default 1.
+	// with fewer only what killed processes left behind is removed. Default 1. Of
+	// client_python's it counts the files, and live gauges that nobody has marked
+	// are folded at once, since they are shown until then.
 	Threshold int
 	// KeepDead is how many dead processes keep their series in gauges and
 	// states of mode all, the newest. Default 1,000; negative keeps all.

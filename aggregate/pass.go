@@ -144,7 +144,8 @@ func (p *pass) scan(ctx context.Context) error {
 	}
 	// Where a series was removed, the dead may have parts of a life that is
 	// over, and nobody knows how long the evidence stays.
-	if len(p.dead) < p.opts.Threshold && len(p.ended) == 0 {
+	// The live gauges of one that nobody has marked are shown until it is folded.
+	if len(p.dead) < p.opts.Threshold && len(p.ended) == 0 && !slices.ContainsFunc(p.dead, candidate.unmarkedLive) {
 		p.dead = nil // another time
 	}
 	return nil

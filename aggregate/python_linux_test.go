@@ -273,3 +273,22 @@ func TestMoreFilesThanMappings(t *testing.T) {
 	require.EqualValues(t, 1, got[`c_total{l="y"}`])
 	require.Equal(t, want["h_count"], got["h_count"])
 }
+
+// TestFoldPythonThreshold: files of the dead may wait until there are more of
+// them, but their live gauges are shown until they are folded.
+func TestFoldPythonThreshold(t *testing.T) {
+	dir := t.TempDir()
+	fold := func() int {
+		r, err := Fold(context.Background(), dir, FoldOptions{Python: true, Threshold: 8})
+		require.NoError(t, err)
+		return len(r.Folded)
+	}
+	writePython(t, dir, "counter_1.db", pySample("c_total", "c_total", "", 1, 0))
+	writePython(t, dir, "gauge_max_1.db", pySample("g", "g", "", 1, 0))
+	require.Zero(t, fold())
+	writePython(t, dir, "gauge_livesum_1.db", pySample("l", "l", "", 1, 0))
+	release := holdPython(t, dir, "gauge_livesum_1.db")
+	require.Zero(t, fold())
+	release()
+	require.Equal(t, 3, fold())
+}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/multiprom/multiprom/metric"
 	"github.com/multiprom/multiprom/mmapstore"
 	"github.com/multiprom/multiprom/mmapstore/pyfile"
 )
@@ -58,6 +59,16 @@ func (p *pass) lookPython(e mmapstore.Entry) error {
 	}
 	p.dead = append(p.dead, candidate{name: e.Name, inc: e.Incarnation, python: name.ID})
 	return nil
+}
+
+// unmarkedLive reports whether it is a file of client_python with live gauges that
+// nobody has marked.
+func (c candidate) unmarkedLive() bool {
+	if c.python == "" || c.inc != (mmapstore.Incarnation{}) {
+		return false
+	}
+	n, err := pyfile.ParseName(c.name)
+	return err == nil && n.Type == metric.Gauge && n.Mode.Live()
 }
 
 // setAside renames the dead of client_python's files, so that no process opens

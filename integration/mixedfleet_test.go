@@ -52,7 +52,7 @@ func TestMixedFleet(t *testing.T) {
 	f := newFleet(t)
 	self, err := os.Executable()
 	require.NoError(t, err)
-	f.start(gunicornOf("app", ""))
+	f.start(gunicornOf(ownHook, "app", ""))
 	goAddress, metrics := freeAddress(t), freeAddress(t)
 	go drain(startMpctl(t, []string{envRole + "=mixed"}, "run", "-n", "4", "--dir", f.dir, "--no-fold", "--listen", "tcp://"+goAddress, "--", self))
 	go drain(startMpctl(t, nil, "serve", "--dir", f.dir, "--fold-threshold", "1", "--fold-period", "50ms", "--web.listen-address", metrics))

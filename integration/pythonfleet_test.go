@@ -79,7 +79,8 @@ func (f *fleet) start(s server) *os.Process {
 	needCommand(f.t, argv[0])
 	needPython(f.t, strings.Fields(s.modules)...)
 	cmd := exec.Command(argv[0], argv[1:]...)
-	cmd.Env = append(os.Environ(), "PROMETHEUS_MULTIPROC_DIR="+f.dir, "PYTHONDONTWRITEBYTECODE=1", "PYTHONPATH="+apps)
+	cmd.Env = append(os.Environ(), "PROMETHEUS_MULTIPROC_DIR="+f.dir, "PYTHONDONTWRITEBYTECODE=1", "PYTHONPATH="+apps,
+		"PATH="+filepath.Dir(mpctl(f.t))+":"+os.Getenv("PATH")) // for its hooks
 	log, err := os.CreateTemp(f.t.TempDir(), "log")
 	require.NoError(f.t, err)
 	cmd.Stdout, cmd.Stderr = log, log

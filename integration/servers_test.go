@@ -16,19 +16,25 @@ import (
 	"github.com/multiprom/multiprom/aggregate"
 )
 
-// gunicornOf is gunicorn with an application of testdata/python. Its hook marks
-// workers dead that have ended.
-func gunicornOf(app, modules string, more ...string) server {
-	return server{modules: modules, argv: func(address, apps string) []string {
-		return append([]string{"/usr/bin/gunicorn", "-w", "4", "-b", address, "-c", filepath.Join(apps, "gunicorn_conf.py"), app + ":app"}, more...)
+// The hooks that mark gunicorn's workers dead once they have ended: by
+// client_python itself, and by mpctl, as docs/client_python.md has it.
+const (
+	ownHook   = "testdata/python/gunicorn_conf.py"
+	mpctlHook = "../docs/client_python/gunicorn_conf.py"
+)
+
+// gunicornOf is gunicorn with an application of testdata/python.
+func gunicornOf(hook, app, modules string, more ...string) server {
+	return server{modules: modules, argv: func(address, _ string) []string {
+		return append([]string{"/usr/bin/gunicorn", "-w", "4", "-b", address, "-c", hook, app + ":app"}, more...)
 	}}
 }
 
 // underGunicorn compares, and then sees to it that only the living have live
 // gauges.
-func underGunicorn(t *testing.T, s server) {
+func underGunicorn(t *testing.T, kills int, s server) {
 	f := newFleet(t)
-	a := f.reloadAndKill(f.start(s), 8)
+	a := f.reloadAndKill(f.start(s), kills)
 	f.living(a, 4)
 	f.equal(a)
 }
@@ -49,12 +55,12 @@ func (f *fleet) reloadAndKill(process *os.Process, kills int) *aggregate.Aggrega
 	return a
 }
 
-func TestGunicorn(t *testing.T) { underGunicorn(t, gunicornOf("app", "")) }
+func TestGunicorn(t *testing.T) { underGunicorn(t, 20, gunicornOf(ownHook, "app", "")) }
 
-func TestFlask(t *testing.T) { underGunicorn(t, gunicornOf("flask_app", "flask")) }
+func TestFlask(t *testing.T) { underGunicorn(t, 8, gunicornOf(mpctlHook, "flask_app", "flask")) }
 
 func TestFastAPI(t *testing.T) {
-	underGunicorn(t, gunicornOf("fastapi_app", "fastapi uvicorn", "-k", "uvicorn.workers.UvicornWorker"))
+	underGunicorn(t, 8, gunicornOf(ownHook, "fastapi_app", "fastapi uvicorn", "-k", "uvicorn.workers.UvicornWorker"))
 }
 
 // TestUvicorn is FastAPI under uvicorn alone, whose processes nobody replaces.
