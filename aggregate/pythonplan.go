@@ -54,6 +54,8 @@ func (t *table) planPython(f *file) {
 
 // extend plans the keys that have no target yet.
 func (p *pythonPlan) extend(t *table) {
+	p.slots = slices.Grow(p.slots, len(p.keys.Series())-len(p.slots))
+	p.targets = slices.Grow(p.targets, len(p.keys.Keys())-len(p.targets))
 	for i := len(p.slots); i < len(p.keys.Series()); i++ {
 		p.slots = append(p.slots, p.slot(t, i, ""))
 	}

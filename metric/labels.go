@@ -80,9 +80,15 @@ func (ls Labels) Equal(other Labels) bool { return slices.Equal(ls, other) }
 // Compare orders label sets name by name, value by value; of two where one
 // begins with the other, the shorter comes first.
 func (ls Labels) Compare(other Labels) int {
-	return slices.CompareFunc(ls, other, func(a, b Label) int {
-		return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(a.Value, b.Value))
-	})
+	for i := range min(len(ls), len(other)) {
+		if c := strings.Compare(ls[i].Name, other[i].Name); c != 0 {
+			return c
+		}
+		if c := strings.Compare(ls[i].Value, other[i].Value); c != 0 {
+			return c
+		}
+	}
+	return cmp.Compare(len(ls), len(other))
 }
 
 // AppendKey appends bytes that are those of no other labels: a key for maps.

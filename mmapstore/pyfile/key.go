@@ -3,6 +3,7 @@ package pyfile
 import (
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -101,13 +102,18 @@ func (s *scanner) list(open, closing byte, item func()) {
 	s.expect(closing)
 }
 
-func (s *scanner) object() (ls metric.Labels) {
+func (s *scanner) object() metric.Labels {
+	var few [8]metric.Label // most keys have no more: what is kept is allocated once
+	ls := metric.Labels(few[:0])
 	s.list('{', '}', func() {
 		name := s.str()
 		s.expect(':')
 		ls = append(ls, metric.Label{Name: name, Value: s.str()})
 	})
-	return ls
+	if len(ls) == 0 {
+		return nil
+	}
+	return slices.Clone(ls)
 }
 
 // arrays reads [names], [values].

@@ -61,8 +61,11 @@ type KeySet struct {
 	first    uint32 // the key that some file begins with
 
 	// Of the file that was read last: the next may be like it.
+	guessing         bool // its keys stood in the order that was expected
 	stride           int
 	records, offsets []uint32
+
+	spare [2][]uint32 // for the records and offsets of the file that is read now
 }
 
 // Key is what a record says of its value.
@@ -121,10 +124,17 @@ func (s *KeySet) follow(after uint32, raw []byte) (uint32, error) {
 	if after != none {
 		guess = &s.keys[after].next
 	}
-	hash := maphash.Bytes(s.seed, raw)
-	if n := *guess; n != none && s.keys[n].is(hash, raw) {
+	// Comparing with a wrong guess costs more than a hash: it is tried as long as
+	// guesses are right.
+	if n := *guess; s.guessing && n != none && s.keys[n].raw == string(raw) {
 		return n, nil
 	}
+	hash := maphash.Bytes(s.seed, raw)
+	if n := *guess; n != none && s.keys[n].is(hash, raw) {
+		s.guessing = true
+		return n, nil
+	}
+	s.guessing = false
 	at := hash
 	n, known := s.byHash[at]
 	for known && !s.keys[n].is(hash, raw) {
@@ -150,13 +160,26 @@ func (s *KeySet) follow(after uint32, raw []byte) (uint32, error) {
 
 func (k *Key) is(hash uint64, raw []byte) bool { return k.hash == hash && k.raw == string(raw) }
 
-// share returns the records and offsets of a file, or those of the file before it
-// where they are the same: one copy serves all.
+// share returns a copy of the records and offsets of a file, or those of the file
+// before it where they are the same.
 func (s *KeySet) share(records, offsets []uint32) (_, _ []uint32) {
 	if !slices.Equal(records, s.records) || !slices.Equal(offsets, s.offsets) {
-		s.records, s.offsets = slices.Clip(records), slices.Clip(offsets)
+		s.records, s.offsets = slices.Clip(slices.Clone(records)), slices.Clip(slices.Clone(offsets))
 	}
 	return s.records, s.offsets // who appends to them copies them
+}
+
+// expect makes room for the keys of the first file.
+func (s *KeySet) expect(n int) {
+	if len(s.keys) > 0 {
+		return
+	}
+	s.keys = slices.Grow(s.keys, n)
+	s.byHash = make(map[uint64]uint32, n)
+	if s.kind.Type == metric.Counter || s.kind.Type == metric.Gauge {
+		s.series = slices.Grow(s.series, n)
+		s.bySeries = make(map[seriesID]uint32, n)
+	}
 }
 
 // parse reads a key that no file had so far.

@@ -178,8 +178,18 @@ func (r *Reader) parse(end int) {
 func (r *Reader) parseFirst(end int) {
 	before := len(r.damage)
 	r.stride = r.keys.stride
-	n := min(len(r.keys.records), (end-headerSize)/minRecord)
-	r.records, r.offsets = make([]uint32, 0, n), make([]uint32, 0, n)
+	if _, _, next, err := recordAt(r.data, r.off, end, r.stride); err == nil {
+		r.keys.expect((end - r.off) / (next - r.off)) // about, if all records are like the first
+	}
+	r.records, r.offsets = r.keys.spare[0][:0], r.keys.spare[1][:0]
+	r.keys.spare = [2][]uint32{}
+	done := false
+	defer func() {
+		if !done { // the file was cut short meanwhile: see mmapstore.Guard
+			r.reset()
+			r.stride = 0
+		}
+	}()
 	r.parseOn(end)
 	if len(r.damage) > before {
 		if stride := strideOf(r.data, end); stride != r.stride {
@@ -188,8 +198,10 @@ func (r *Reader) parseFirst(end int) {
 			r.parseOn(end)
 		}
 	}
+	r.keys.spare = [2][]uint32{r.records, r.offsets}
 	r.records, r.offsets = r.keys.share(r.records, r.offsets)
 	r.keys.stride = r.stride
+	done = true
 }
 
 func (r *Reader) parseOn(end int) {

@@ -9,7 +9,6 @@ const (
 	headerSize   = 8
 	strideTimed  = 16 // value and time, since client_python 0.18
 	strideSimple = 8  // the value alone
-	minRecord    = 4 + 1 + 3 + strideSimple
 )
 
 var native = binary.NativeEndian
