@@ -1,0 +1,97 @@
+package textfile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"github.com/multiprom/multiprom/exposition"
+	"github.com/multiprom/multiprom/registry"
+)
+
+// Options of Write. The zero value is useful.
+type Options struct {
+	// Escaping is what becomes of names that are not legacy ones. Default
+	// underscores.
+	Escaping exposition.Escaping
+	// Created adds the time when each counter, histogram and summary began.
+	Created bool
+	// TempDir is where the temporary file is made: on the filesystem of the
+	// target, or it cannot take its place. Default the target's directory.
+	TempDir string
+	// Mode of the file. Default 0644, since node_exporter runs as a user of its
+	// own.
+	Mode fs.FileMode
+}
+
+// ErrName: node_exporter reads files that end in .prom, and no others.
+var ErrName = errors.New("the name of the file has to end in .prom")
+
+// ErrOtherFilesystem: the temporary directory is on another filesystem than the
+// target.
+var ErrOtherFilesystem = errors.New("the temporary directory is on another filesystem")
+
+// Write gathers from g and puts the result in the place of the file at path. On
+// an error, also one of the gatherer, the file is as it was. Write is safe for
+// concurrent use; of two that write one file, the one that ends last wins.
+func Write(ctx context.Context, path string, g registry.Gatherer, opts Options) error {
+	if filepath.Ext(path) != ".prom" {
+		return fmt.Errorf("textfile: %s: %w", path, ErrName)
+	}
+	families, err := g.Gather(ctx)
+	if err != nil {
+		return fmt.Errorf("textfile: %s is left as it is: %w", path, err)
+	}
+	format := exposition.Format{Escaping: opts.Escaping}
+	text, err := exposition.Append(nil, families, exposition.Options{Format: format, Created: opts.Created})
+	if err != nil {
+		return fmt.Errorf("textfile: %s is left as it is: %w", path, err)
+	}
+	if err := opts.replace(ctx, path, text); err != nil {
+		return fmt.Errorf("textfile: write %s: %w", path, err)
+	}
+	return nil
+}
+
+// replace puts text in the place of the file.
+func (o Options) replace(ctx context.Context, path string, text []byte) (err error) {
+	dir := filepath.Dir(path)
+	if o.TempDir != "" {
+		dir = o.TempDir
+	}
+	f, err := os.CreateTemp(dir, "."+filepath.Base(path)+".*.tmp")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, os.Remove(f.Name()))
+		}
+	}()
+	if err := errors.Join(o.fill(f, text), f.Close(), ctx.Err()); err != nil {
+		return err
+	}
+	err = os.Rename(f.Name(), path)
+	if errors.Is(err, syscall.EXDEV) {
+		return fmt.Errorf("%w: %w", ErrOtherFilesystem, err)
+	}
+	return err
+}
+
+func (o Options) fill(f *os.File, text []byte) error {
+	mode := o.Mode
+	if mode == 0 {
+		mode = 0o644
+	}
+	if err := f.Chmod(mode); err != nil {
+		return err
+	}
+	if _, err := f.Write(text); err != nil {
+		return err
+	}
+	return f.Sync()
+}
