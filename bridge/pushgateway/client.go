@@ -1,0 +1,129 @@
+package pushgateway
+
+import (
+	"bytes"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"strings"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/snappy"
+)
+
+// TLS says whom the default client trusts, and as whom it shows itself.
+type TLS struct {
+	// CAFile has the certificates of those who may have signed the server's, in
+	// PEM. Default the system's.
+	CAFile string
+	// CertFile and KeyFile are the client's certificate and key, in PEM. They are
+	// read at each handshake: renewed ones are used.
+	CertFile, KeyFile string
+	// ServerName is the name that the server's certificate has to be for. Default
+	// the host of the URL.
+	ServerName string
+	// InsecureSkipVerify takes any certificate. Whoever is on the way can then
+	// read and change what is pushed, credentials included.
+	InsecureSkipVerify bool
+}
+
+// clients returns one for the server of the URL, and one for others, which must
+// not get our certificate.
+func (o *Options) clients() (ours, other *http.Client, err error) {
+	if o.Client != nil {
+		client := *o.Client
+		client.CheckRedirect = dontFollow
+		if o.TLS != (TLS{}) {
+			return nil, nil, errors.New("Client and TLS are given: set TLS in the client's transport")
+		}
+		return &client, &client, nil
+	}
+	config, err := o.TLS.config()
+	if err != nil {
+		return nil, nil, err
+	}
+	strange := config.Clone()
+	strange.GetClientCertificate, strange.ServerName = nil, ""
+	client := func(c *tls.Config) *http.Client {
+		transport := http.DefaultTransport.(*http.Transport).Clone()
+		transport.TLSClientConfig = c
+		return &http.Client{Transport: transport, CheckRedirect: dontFollow}
+	}
+	return client(config), client(strange), nil
+}
+
+func dontFollow(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+
+func (t TLS) config() (*tls.Config, error) {
+	config := &tls.Config{ServerName: t.ServerName, InsecureSkipVerify: t.InsecureSkipVerify}
+	if t.CAFile != "" {
+		pem, err := os.ReadFile(t.CAFile)
+		if err != nil {
+			return nil, fmt.Errorf("certificates of the CA: %w", err)
+		}
+		config.RootCAs = x509.NewCertPool()
+		if !config.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("certificates of the CA: %s has none in PEM", t.CAFile)
+		}
+	}
+	if (t.CertFile == "") != (t.KeyFile == "") {
+		return nil, errors.New("of the client's certificate and key one is missing")
+	}
+	if t.CertFile != "" {
+		load := func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+			pair, err := tls.LoadX509KeyPair(t.CertFile, t.KeyFile)
+			if err != nil {
+				return nil, fmt.Errorf("the client's certificate: %w", err)
+			}
+			return &pair, nil
+		}
+		if _, err := load(nil); err != nil {
+			return nil, err
+		}
+		config.GetClientCertificate = load
+	}
+	return config, nil
+}
+
+// Compression of what is pushed. A Pushgateway reads gzip and snappy since 1.5.
+type Compression uint8
+
+// The compressions.
+const (
+	NoCompression Compression = iota
+	Gzip
+	Snappy
+)
+
+// String returns the name as Content-Encoding has it.
+func (c Compression) String() string { return [...]string{"none", "gzip", "snappy"}[c] }
+
+// ParseCompression is the reverse of String.
+func ParseCompression(name string) (Compression, error) {
+	for _, c := range []Compression{NoCompression, Gzip, Snappy} {
+		if strings.EqualFold(name, c.String()) {
+			return c, nil
+		}
+	}
+	return 0, fmt.Errorf("%q is no compression: there are none, gzip and snappy", name)
+}
+
+func (c Compression) compress(b []byte) []byte {
+	var out bytes.Buffer
+	switch c {
+	case Gzip:
+		w := gzip.NewWriter(&out)
+		_, _ = w.Write(b) // a buffer takes all
+		_ = w.Close()
+	case Snappy:
+		w := snappy.NewBufferedWriter(&out)
+		_, _ = w.Write(b)
+		_ = w.Close()
+	default:
+		return b
+	}
+	return out.Bytes()
+}

@@ -1,0 +1,74 @@
+package pushgateway
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/multiprom/multiprom/metric"
+)
+
+// target returns the URL of the group.
+func (o *Options) target() (*url.URL, error) {
+	if o.Job == "" {
+		return nil, errors.New("no job is given, which every group needs")
+	}
+	raw := o.URL
+	if !strings.Contains(raw, "://") {
+		raw = "http://" + raw
+	}
+	u, err := url.Parse(raw)
+	if err != nil {
+		return nil, err
+	}
+	if u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" {
+		return nil, fmt.Errorf("%q is no URL of a Pushgateway, as http://host:9091 is", u.Redacted())
+	}
+	path := strings.TrimRight(u.EscapedPath(), "/") + "/metrics" + pathOf("job", o.Job)
+	for _, name := range slices.Sorted(maps.Keys(o.Grouping)) {
+		switch {
+		case name == "job":
+			return nil, errors.New("the label job is among the grouping labels; it is an option of its own")
+		case !metric.IsLegacyLabelName(name):
+			return nil, fmt.Errorf("%q is no name of a grouping label", name)
+		}
+		path += pathOf(name, o.Grouping[name])
+	}
+	if u.Path, err = url.PathUnescape(path); err != nil {
+		return nil, err
+	}
+	u.RawPath = path
+	return u, nil
+}
+
+// pathOf returns a label as a part of the path. What a path does not hold, or what
+// proxies on the way may change, is encoded.
+func pathOf(name, value string) string {
+	if value == "" {
+		return "/" + name + "@base64/="
+	}
+	if strings.ContainsAny(value, "/ ") {
+		return "/" + name + "@base64/" + base64.RawURLEncoding.EncodeToString([]byte(value))
+	}
+	return "/" + name + "/" + url.PathEscape(value)
+}
+
+// InstanceIPGroupingKey returns the label instance with the address that this
+// machine has towards others: by the routing table, without a packet being sent.
+// Where there is no route, it is 127.0.0.1.
+func InstanceIPGroupingKey() map[string]string {
+	ip := "127.0.0.1"
+	// An address of TEST-NET-1 (RFC 5737). Connecting over UDP sends nothing.
+	if c, err := net.Dial("udp4", "192.0.2.1:9"); err == nil {
+		if addr, ok := c.LocalAddr().(*net.UDPAddr); ok {
+			ip = addr.IP.String()
+		}
+		c.Close()
+	}
+	return map[string]string{"instance": ip}
+}
