@@ -50,6 +50,9 @@ func (o *Options) clients() (ours, other *http.Client, err error) {
 	client := func(c *tls.Config) *http.Client {
 		transport := http.DefaultTransport.(*http.Transport).Clone()
 		transport.TLSClientConfig = c
+		// With HTTP/2, a server that refuses our certificate would not say so.
+		transport.Protocols = new(http.Protocols)
+		transport.Protocols.SetHTTP1(true)
 		return &http.Client{Transport: transport, CheckRedirect: dontFollow}
 	}
 	return client(config), client(strange), nil
@@ -88,7 +91,8 @@ func (t TLS) config() (*tls.Config, error) {
 	return config, nil
 }
 
-// Compression of what is pushed. A Pushgateway reads gzip and snappy since 1.5.
+// Compression of what is pushed. A Pushgateway reads gzip since 1.5, snappy (framed)
+// since 1.6.
 type Compression uint8
 
 // The compressions.

@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/multiprom/multiprom/exposition"
@@ -184,7 +186,7 @@ func (p *Pusher) sendOnce(ctx context.Context, method string, to *url.URL, body 
 	}
 	resp, err := client.Do(req)
 	if err != nil {
-		return nil, err // it says method and URL
+		return nil, p.explain(to, err) // it says method and URL
 	}
 	defer resp.Body.Close()
 	message, _ := io.ReadAll(io.LimitReader(resp.Body, maxMessage))
@@ -199,6 +201,19 @@ func (p *Pusher) sendOnce(ctx context.Context, method string, to *url.URL, body 
 	return nil, &StatusError{
 		Method: method, URL: to.Redacted(), Status: resp.Status, Code: resp.StatusCode, Message: strings.ToValidUTF8(strings.TrimSpace(string(message)), "�"),
 	}
+}
+
+// explain adds what may be behind an error. In TLS 1.3 a server looks for the client's
+// certificate when the client is sending already: the alert that says so can be lost
+// behind a broken connection.
+func (p *Pusher) explain(to *url.URL, err error) error {
+	var op *net.OpError
+	alert := errors.As(err, &op) && op.Op == "remote error" // crypto/tls has no name for it
+	broken := errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET) || alert
+	if to.Scheme == "https" && p.opts.Client == nil && p.opts.TLS.CertFile == "" && broken {
+		return fmt.Errorf("%w (the server may want a client certificate)", err)
+	}
+	return err
 }
 
 func (p *Pusher) authorize(req *http.Request) {

@@ -74,6 +74,6 @@ not exact, a living process is in the way), 2 the command could not do its work.
 		Args:          cobra.NoArgs,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.AddCommand(newDemo(), newDemoWorker(), newRun(), newServe(), newDump(), newLs(), newInspect(), newCheck(), newMarkDead(), newGC(), newWipe(), newVersion())
+	root.AddCommand(newDemo(), newDemoWorker(), newRun(), newServe(), newDump(), newLs(), newInspect(), newCheck(), newPush(), newTextfile(), newGraphite(), newMarkDead(), newGC(), newWipe(), newVersion())
 	return root
 }

@@ -1,0 +1,159 @@
+package graphite
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"time"
+
+	"github.com/multiprom/multiprom/registry"
+)
+
+// Options of New. Address is needed.
+type Options struct {
+	// Address of Graphite. Without a port it is 2003.
+	Address string
+	// Network is tcp or udp. Default tcp: over udp nobody says what was lost.
+	Network string
+	// Prefix stands before every name, with a dot between.
+	Prefix string
+	// Tags sends labels as tags, which Graphite knows since 1.1, and not as parts
+	// of the path.
+	Tags bool
+
+	// Interval is how often Run sends. Default 60 s.
+	Interval time.Duration
+	// Timeout is for connecting and sending. Default 30 s.
+	Timeout time.Duration
+	// MaxBuffered is how many bytes of what could not be sent Run keeps for when
+	// Graphite is back, the newest. Default 4 MiB; negative keeps nothing.
+	MaxBuffered int
+	// Logger gets what fails in Run; nil logs nothing.
+	Logger *slog.Logger
+	// Now is the clock. Default time.Now.
+	Now func() time.Time
+}
+
+// Bridge sends to one Graphite. It is safe for concurrent use.
+type Bridge struct {
+	opts Options
+}
+
+// New returns a Bridge. Nothing is sent yet.
+func New(opts Options) (*Bridge, error) {
+	if opts.Address == "" {
+		return nil, errors.New("graphite: no address is given")
+	}
+	if _, _, err := net.SplitHostPort(opts.Address); err != nil {
+		opts.Address = net.JoinHostPort(opts.Address, "2003")
+		if _, _, err := net.SplitHostPort(opts.Address); err != nil {
+			return nil, fmt.Errorf("graphite: %w", err)
+		}
+	}
+	switch opts.Network {
+	case "":
+		opts.Network = "tcp"
+	case "tcp", "udp":
+	default:
+		return nil, fmt.Errorf("graphite: %q is no network: there are tcp and udp", opts.Network)
+	}
+	if opts.Interval <= 0 {
+		opts.Interval = time.Minute
+	}
+	if opts.Timeout <= 0 {
+		opts.Timeout = 30 * time.Second
+	}
+	if opts.MaxBuffered == 0 {
+		opts.MaxBuffered = 4 << 20
+	}
+	if opts.Logger == nil {
+		opts.Logger = slog.New(slog.DiscardHandler)
+	}
+	if opts.Now == nil {
+		opts.Now = time.Now
+	}
+	return &Bridge{opts: opts}, nil
+}
+
+// Push sends what g yields, once. Where g fails, nothing is sent. Over TCP an error
+// may mean that a part has arrived; to send it again does no harm, since Graphite
+// keeps one value per time.
+func (b *Bridge) Push(ctx context.Context, g registry.Gatherer) error {
+	lines, err := b.gather(ctx, g)
+	if err != nil {
+		return err
+	}
+	return b.send(ctx, lines)
+}
+
+// Run sends at once and then in every interval until ctx ends, and returns nil.
+// Where sending takes longer than the interval, the ticks meanwhile are skipped.
+// What could not be sent is sent with the next.
+func (b *Bridge) Run(ctx context.Context, g registry.Gatherer) error {
+	tick := time.NewTicker(b.opts.Interval)
+	defer tick.Stop()
+	var late backlog
+	for {
+		lines, err := b.gather(ctx, g)
+		if err == nil {
+			late.add(lines, b.opts.MaxBuffered)
+			err = b.sendAll(ctx, &late)
+		}
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err != nil {
+			b.opts.Logger.Warn(err.Error(), "kept", late.bytes)
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+func (b *Bridge) gather(ctx context.Context, g registry.Gatherer) ([]byte, error) {
+	families, err := g.Gather(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("graphite: nothing is sent: %w", err)
+	}
+	return b.opts.appendLines(nil, families, b.opts.Now()), nil
+}
+
+// sendAll sends what is late, the eldest first, as far as it gets.
+func (b *Bridge) sendAll(ctx context.Context, late *backlog) error {
+	for len(late.pushes) > 0 {
+		if err := b.send(ctx, late.pushes[0]); err != nil {
+			if b.opts.MaxBuffered < 0 {
+				*late = backlog{}
+			}
+			return err
+		}
+		late.drop()
+	}
+	return nil
+}
+
+// backlog are pushes that were not sent yet.
+type backlog struct {
+	pushes [][]byte
+	bytes  int
+}
+
+// add adds a push. Of what is more than limit, the eldest goes; the newest stays.
+func (l *backlog) add(lines []byte, limit int) {
+	l.pushes = append(l.pushes, lines)
+	l.bytes += len(lines)
+	for len(l.pushes) > 1 && l.bytes > limit {
+		l.drop()
+	}
+}
+
+func (l *backlog) drop() {
+	l.bytes -= len(l.pushes[0])
+	l.pushes[0] = nil
+	l.pushes = l.pushes[1:]
+}

@@ -1,0 +1,68 @@
+package graphite
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"time"
+)
+
+// maxDatagram is how much goes into a UDP packet: what an Ethernet frame takes.
+const maxDatagram = 1432
+
+// send sends whole lines over a new connection: one that was kept may have been
+// closed at the other end, and would lose what is written first.
+func (b *Bridge) send(ctx context.Context, lines []byte) (err error) {
+	ctx, cancel := context.WithTimeout(ctx, b.opts.Timeout)
+	defer cancel()
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("graphite: send to %s: %w", b.opts.Address, errors.Join(err, ctx.Err()))
+		}
+	}()
+	var d net.Dialer
+	c, err := d.DialContext(ctx, b.opts.Network, b.opts.Address)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	stop := context.AfterFunc(ctx, func() { c.SetDeadline(time.Unix(1, 0)) })
+	defer stop()
+	if b.opts.Network == "udp" {
+		return sendDatagrams(c, lines)
+	}
+	if _, err := c.Write(lines); err != nil {
+		return err
+	}
+	return finish(c.(*net.TCPConn))
+}
+
+// finish ends the connection and waits until the other end has, which it does once
+// it has read everything: a reset would say that it has not.
+func finish(c *net.TCPConn) error {
+	if err := c.CloseWrite(); err != nil {
+		return err
+	}
+	_, err := io.Copy(io.Discard, c)
+	return err
+}
+
+// sendDatagrams sends as many whole lines in each packet as fit.
+func sendDatagrams(c net.Conn, lines []byte) error {
+	for len(lines) > 0 {
+		end := len(lines)
+		if end > maxDatagram {
+			if end = bytes.LastIndexByte(lines[:maxDatagram], '\n') + 1; end == 0 {
+				end = bytes.IndexByte(lines, '\n') + 1 // a line longer than a packet should be
+			}
+		}
+		if _, err := c.Write(lines[:end]); err != nil {
+			return err
+		}
+		lines = lines[end:]
+	}
+	return nil
+}

@@ -1,0 +1,51 @@
+package main
+
+import (
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/multiprom/multiprom/bridge/graphite"
+)
+
+func newGraphite() *cobra.Command {
+	var e exit
+	var opts graphite.Options
+	cmd := &cobra.Command{
+		Use:   "graphite ADDRESS",
+		Short: "send the merged metrics to Graphite",
+		Long: `Send the merged metrics of a directory to Graphite in its plaintext protocol.
+With --every, what could not be sent is kept, up to 4 MiB, until Graphite is back.`,
+		Example: `  mpctl graphite graphite.example:2003 --dir /dev/shm/app --prefix app
+  mpctl graphite graphite.example --dir /dev/shm/app --tags --every 1m`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			opts.Address, opts.Interval = args[0], e.every
+			opts.Logger = slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil))
+			b, err := graphite.New(opts)
+			if err != nil {
+				return err
+			}
+			a, err := e.open()
+			if err != nil {
+				return err
+			}
+			defer a.Close()
+			if e.every <= 0 {
+				return b.Push(cmd.Context(), a)
+			}
+			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
+			defer stop()
+			return b.Run(ctx, a)
+		},
+	}
+	e.addFlags(cmd)
+	cmd.Flags().StringVar(&opts.Prefix, "prefix", "", "stands before every name, with a dot between")
+	cmd.Flags().BoolVar(&opts.Tags, "tags", false, "send labels as tags (name;label=value)")
+	cmd.Flags().StringVar(&opts.Network, "network", "tcp", "tcp or udp")
+	cmd.Flags().DurationVar(&opts.Timeout, "timeout", 0, "for connecting and sending (default 30s)")
+	return cmd
+}

@@ -1,0 +1,55 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/multiprom/multiprom/bridge/textfile"
+	"github.com/multiprom/multiprom/exposition"
+)
+
+func newTextfile() *cobra.Command {
+	var e exit
+	var opts textfile.Options
+	var escaping string
+	cmd := &cobra.Command{
+		Use:   "textfile FILE.prom",
+		Short: "write the merged metrics to a file for node_exporter",
+		Long: `Write the merged metrics of a directory to a file for node_exporter's textfile
+collector. A reader sees the old file or the new one; on a failure the old one stays.`,
+		Example: `  mpctl textfile /var/lib/node_exporter/app.prom --dir /dev/shm/app
+  mpctl textfile /var/lib/node_exporter/app.prom --dir /dev/shm/app --every 15s`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) (err error) {
+			if opts.Escaping, err = parseEscaping(escaping); err != nil {
+				return err
+			}
+			a, err := e.open()
+			if err != nil {
+				return err
+			}
+			defer a.Close()
+			return e.run(cmd, func(ctx context.Context) error { return textfile.Write(ctx, args[0], a, opts) })
+		},
+	}
+	e.addFlags(cmd)
+	addEscapingFlag(cmd, &escaping)
+	cmd.Flags().StringVar(&opts.TempDir, "tmpdir", "", "where to make the temporary file, on the same filesystem (default FILE's directory)")
+	cmd.Flags().BoolVar(&opts.Created, "created", false, "write the time when each counter, histogram and summary began")
+	return cmd
+}
+
+func addEscapingFlag(cmd *cobra.Command, escaping *string) {
+	cmd.Flags().StringVar(escaping, "escaping", "underscores", "what becomes of names that are not legacy ones: underscores, dots or values")
+}
+
+// parseEscaping is for text 0.0.4, which holds legacy names alone.
+func parseEscaping(name string) (exposition.Escaping, error) {
+	e, err := exposition.ParseEscaping(name)
+	if err != nil || e == exposition.AllowUTF8 {
+		return 0, fmt.Errorf("%q is no escaping scheme: there are underscores, dots and values", name)
+	}
+	return e, nil
+}
