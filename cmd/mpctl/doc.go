@@ -4,6 +4,7 @@
 //	mpctl demo                      four workers and one true /metrics
 //	mpctl run -n 4 -- ./server      any program as four workers
 //	mpctl serve --dir DIR           the merged /metrics of a directory
+//	mpctl push | textfile | graphite   the same to a Pushgateway, node_exporter, Graphite
 //	mpctl dump | ls | inspect | check | mark-dead | gc | wipe
 //
 // Data goes to stdout, everything else to stderr. The exit code is 0 when all
