@@ -154,7 +154,9 @@ func TestRedirects(t *testing.T) {
 		require.Equal(t, "PUT /other "+jobsText, third.method+" "+third.path+" "+third.body)
 		require.Empty(t, third.authorization, "another server, though on the same host")
 	}
-	round, _ := server(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.URL.Path, http.StatusTemporaryRedirect) })
+	round, _ := server(t, func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, r.URL.Path, http.StatusTemporaryRedirect)
+	})
 	err := pusher(t, Options{URL: round.URL, FollowRedirects: true}).Push(t.Context(), jobs)
 	require.ErrorIs(t, err, ErrRedirect)
 	require.ErrorContains(t, err, "more than 10 times")
