@@ -37,7 +37,7 @@ func (o *Options) clients() (ours, other *http.Client, err error) {
 		client := *o.Client
 		client.CheckRedirect = dontFollow
 		if o.TLS != (TLS{}) {
-			return nil, nil, errors.New("Client and TLS are given: set TLS in the client's transport")
+			return nil, nil, errors.New("options Client and TLS are given: set TLS in the client's transport")
 		}
 		return &client, &client, nil
 	}
