@@ -56,7 +56,8 @@ func newArchived(a *mmapstore.Archive) (*archived, error) {
 var errUnpack = errors.New("its values do not fit its type")
 
 // How the values of a series stand in the archive (docs/format.md, "The
-// archive"): some words of a fixed number, then the parts of an exact sum.
+// archive"): some words of a fixed number, then the parts of an exact sum; but for
+// the gauge, an infinity or NaN is the last of them.
 //
 //	counter          low and high word of the whole increments; parts
 //	summary          count; parts
@@ -98,11 +99,11 @@ func (a *accumulator) pack(s *metric.Schema) []uint64 {
 	value := math.Float64bits(a.value)
 	switch s.Type {
 	case metric.Counter:
-		return append([]uint64{a.ints, a.hi}, a.sum.parts()...)
+		return append([]uint64{a.ints, a.hi}, a.sum.words()...)
 	case metric.Summary:
-		return append([]uint64{a.ints}, a.sum.parts()...)
+		return append([]uint64{a.ints}, a.sum.words()...)
 	case metric.Histogram:
-		return append(append([]uint64(nil), a.counts...), a.sum.parts()...)
+		return append(append([]uint64(nil), a.counts...), a.sum.words()...)
 	case metric.Info:
 		return []uint64{uint64(a.newest)}
 	}

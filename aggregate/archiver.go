@@ -303,7 +303,7 @@ func (f *archiveFamily) archived() mmapstore.ArchivedFamily {
 	for _, s := range f.series {
 		process := -1
 		switch {
-		case s.process != nil && s.process.gone:
+		case s.process != nil && s.process.gone, !s.acc.present: // or nobody has set it
 			continue
 		case s.process != nil:
 			process = s.process.index

@@ -129,3 +129,11 @@ func (s *exactSum) parts() []uint64 {
 	}
 	return out
 }
+
+// words returns the parts, and behind them the infinity or NaN that the sum is.
+func (s *exactSum) words() []uint64 {
+	if s.odd {
+		return append(s.parts(), math.Float64bits(s.special))
+	}
+	return s.parts()
+}

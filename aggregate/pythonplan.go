@@ -223,12 +223,11 @@ func (a *accumulator) addPython(kind pyfile.Kind, to target, w []uint64, from so
 			a.sum.add(v)
 		}
 	case metric.Histogram:
-		if to.part != pyfile.Bucket {
-			a.sum.add(v) // without a bucket it is none yet
-			return
-		}
 		a.enter(0)
-		if to.bucket >= 0 {
+		switch {
+		case to.part != pyfile.Bucket:
+			a.sum.add(v)
+		case to.bucket >= 0:
 			a.counts[to.bucket] += whole(v)
 		}
 	case metric.Gauge:
