@@ -90,8 +90,8 @@
 // # Caveats
 //
 // The encoder trusts a gatherer to yield each family once and each label set
-// of a family once. The handler has neither authentication nor TLS; whoever
-// reaches it reads everything. A gatherer that ignores its context is left
+// of a family once. The handler has no authentication; whoever reaches
+// it reads everything. A server of Serve can require client certificates. A gatherer that ignores its context is left
 // behind at the handler's timeout and counts as a running scrape until it
 // returns.
 package exposition

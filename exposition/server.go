@@ -2,10 +2,9 @@ package exposition
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
-	"log"
 	"log/slog"
 	"net"
 	"net/http"
@@ -26,6 +25,8 @@ type ServerOptions struct {
 	// Gatherer is what is served. Default registry.Default().
 	Gatherer registry.Gatherer
 	Handler  HandlerOptions
+	// TLS is how to serve HTTPS; nil serves HTTP.
+	TLS *TLS
 
 	// Limits of the server. Those of a scrape are in Handler.
 	ReadHeaderTimeout time.Duration // of a request's header; default 5 s
@@ -62,14 +63,20 @@ type Server struct {
 // browser does not scrape twice.
 func Serve(opts ServerOptions) (*Server, error) {
 	opts.setDefaults()
+	logger := opts.Handler.ErrorLog
+	if logger == nil {
+		logger = slog.New(slog.DiscardHandler) // net/http would write to the standard logger
+	}
+	var config *tls.Config
+	if opts.TLS != nil {
+		var err error
+		if config, err = opts.TLS.config(logger); err != nil {
+			return nil, fmt.Errorf("exposition: TLS: %w", err)
+		}
+	}
 	listener, err := net.Listen("tcp", opts.Addr)
 	if err != nil {
 		return nil, fmt.Errorf("exposition: %w", err)
-	}
-
-	errorLog := log.New(io.Discard, "", 0) // net/http would write to the standard logger
-	if l := opts.Handler.ErrorLog; l != nil {
-		errorLog = slog.NewLogLogger(l.Handler(), slog.LevelError)
 	}
 	metrics := HandlerFor(opts.Gatherer, opts.Handler)
 	s := &Server{
@@ -85,7 +92,8 @@ func Serve(opts ServerOptions) (*Server, error) {
 			WriteTimeout:      opts.WriteTimeout,
 			IdleTimeout:       opts.IdleTimeout,
 			MaxHeaderBytes:    opts.MaxHeaderBytes,
-			ErrorLog:          errorLog,
+			ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelError),
+			TLSConfig:         config,
 		},
 		accepting: make(chan struct{}),
 		ended:     make(chan struct{}),
@@ -97,7 +105,11 @@ func Serve(opts ServerOptions) (*Server, error) {
 
 func (s *Server) serve() {
 	defer close(s.accepting)
-	if err := s.http.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
+	serve := s.http.Serve
+	if s.http.TLSConfig != nil {
+		serve = func(l net.Listener) error { return s.http.ServeTLS(l, "", "") }
+	}
+	if err := serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
 		s.finish(fmt.Errorf("exposition: %w", err))
 	}
 }
@@ -120,7 +132,11 @@ func (s *Server) URL() string {
 	if a, ok := s.listener.Addr().(*net.TCPAddr); ok && a.IP.IsUnspecified() {
 		host = fmt.Sprintf("localhost:%d", a.Port)
 	}
-	return "http://" + host + "/metrics"
+	scheme := "http://"
+	if s.http.TLSConfig != nil {
+		scheme = "https://"
+	}
+	return scheme + host + "/metrics"
 }
 
 // Wait blocks until the server ends. It returns nil after Shutdown or Close,

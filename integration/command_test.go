@@ -2,6 +2,8 @@ package integration
 
 import (
 	"bufio"
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"io"
 	"net/http"
@@ -16,6 +18,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/multiprom/multiprom/internal/certtest"
+	"github.com/multiprom/multiprom/internal/pyfiletest"
 	"github.com/multiprom/multiprom/multiproc"
 	"github.com/multiprom/multiprom/supervisor"
 )
@@ -111,6 +115,60 @@ func TestServe(t *testing.T) {
 	code, body = get(t, req)
 	require.Equal(t, 200, code)
 	require.Contains(t, body, "kill_updates_total{")
+}
+
+// TestServeMutualTLS scrapes `mpctl serve` that wants a client's certificate.
+func TestServeMutualTLS(t *testing.T) {
+	serverCert, serverKey := certtest.New(t, "server")
+	clientCert, clientKey := certtest.New(t, "client")
+	config := filepath.Join(t.TempDir(), "web.yml")
+	require.NoError(t, os.WriteFile(config, fmt.Appendf(nil,
+		"tls_server_config: {cert_file: %q, key_file: %q, client_auth_type: RequireAndVerifyClientCert, client_ca_file: %q}\n",
+		serverCert, serverKey, clientCert), 0o600))
+	address := freeAddress(t)
+	go drain(startMpctl(t, nil, "serve", "--dir", mergedJobs(t), "--web.listen-address", address, "--web.config.file", config))
+	scrape := func(client *http.Client) (body string, err error) {
+		resp, err := client.Get("https://" + address + "/metrics")
+		if err != nil {
+			return "", err
+		}
+		defer resp.Body.Close()
+		b, err := io.ReadAll(resp.Body)
+		return string(b), err
+	}
+	known, unknown := tlsClient(t, serverCert, clientCert, clientKey), tlsClient(t, serverCert, "", "")
+	eventually(t, "the known client gets the metrics", func() bool {
+		body, err := scrape(known)
+		return err == nil && strings.Contains(body, `jobs_total{queue="a b/c"} 7`)
+	})
+	_, err := scrape(unknown)
+	require.Error(t, err)
+}
+
+// mergedJobs returns a directory whose merged jobs_total is 7.
+func mergedJobs(t *testing.T) (dir string) {
+	t.Helper()
+	dir = t.TempDir()
+	for i, n := range []float64{3, 4} {
+		b := pyfiletest.Timed.Content(pyfiletest.Sample{Key: `["jobs", "jobs_total", {"queue": "a b/c"}, "Jobs."]`, Value: n})
+		require.NoError(t, os.WriteFile(filepath.Join(dir, fmt.Sprintf("counter_%d.db", i)), b, 0o600))
+	}
+	return dir
+}
+
+// tlsClient trusts a server's certificate, and has one itself unless cert is empty.
+func tlsClient(t *testing.T, ca, cert, key string) *http.Client {
+	t.Helper()
+	pem, err := os.ReadFile(ca)
+	require.NoError(t, err)
+	config := &tls.Config{RootCAs: x509.NewCertPool()}
+	require.True(t, config.RootCAs.AppendCertsFromPEM(pem))
+	if cert != "" {
+		pair, err := tls.LoadX509KeyPair(cert, key)
+		require.NoError(t, err)
+		config.Certificates = []tls.Certificate{pair}
+	}
+	return &http.Client{Transport: &http.Transport{TLSClientConfig: config}}
 }
 
 // drain reads what nobody is interested in, so that its writer never blocks.

@@ -1,8 +1,6 @@
 package integration
 
 import (
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -17,19 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/multiprom/multiprom/internal/certtest"
-	"github.com/multiprom/multiprom/internal/pyfiletest"
 )
-
-// mergedJobs returns a directory whose merged jobs_total is 7.
-func mergedJobs(t *testing.T) (dir string) {
-	t.Helper()
-	dir = t.TempDir()
-	for i, n := range []float64{3, 4} {
-		b := pyfiletest.Timed.Content(pyfiletest.Sample{Key: `["jobs", "jobs_total", {"queue": "a b/c"}, "Jobs."]`, Value: n})
-		require.NoError(t, os.WriteFile(filepath.Join(dir, fmt.Sprintf("counter_%d.db", i)), b, 0o600))
-	}
-	return dir
-}
 
 // mpctlSays runs mpctl and returns its exit code and what it says.
 func mpctlSays(t *testing.T, args ...string) (code int, out string) {
@@ -82,13 +68,7 @@ basic_auth_users: {pusher: '$2a$04$37ux09hGdJO.UQ78qTtZQ.U0ty2.qBNGKUT4kSXaIMeqH
 	startServer(t, program, "--web.listen-address="+address, "--web.config.file="+web)
 	url := "https://" + address
 
-	pair, err := tls.LoadX509KeyPair(clientCert, clientKey)
-	require.NoError(t, err)
-	pem, err := os.ReadFile(serverCert)
-	require.NoError(t, err)
-	pool := x509.NewCertPool()
-	pool.AppendCertsFromPEM(pem)
-	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool, Certificates: []tls.Certificate{pair}}}}
+	client := tlsClient(t, serverCert, clientCert, clientKey)
 	has := func() (text string) {
 		t.Helper()
 		eventually(t, "the Pushgateway answers", func() bool {

@@ -1,0 +1,186 @@
+package exposition
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+)
+
+// TLS makes a [Server] speak HTTPS, and nothing else. Certificates that were
+// renewed are used from the next connection on; while new ones cannot be read, the
+// old ones stay.
+type TLS struct {
+	// CertFile and KeyFile are the server's certificate, with those of its CAs
+	// behind it, and its key, in PEM.
+	CertFile, KeyFile string
+
+	// RequireClientCert refuses clients that have no certificate of those who
+	// may sign them (mutual TLS).
+	RequireClientCert bool
+	// ClientCAFile has the certificates of those who may, ClientCADir is a
+	// directory of such files; both count. Default the system's.
+	ClientCAFile, ClientCADir string
+
+	// MinVersion and MaxVersion are those of package crypto/tls. Default
+	// tls.VersionTLS12, and the newest.
+	MinVersion, MaxVersion uint16
+}
+
+// certificates are what the files of a TLS hold.
+type certificates struct {
+	opts TLS
+	log  *slog.Logger
+
+	mu     sync.Mutex
+	stamps map[string]stamp // of the files that were read
+	config *tls.Config      // the last good one
+}
+
+// stamp tells whether a file has changed.
+type stamp struct {
+	modified time.Time
+	size     int64
+}
+
+// config returns the configuration of a server. The error says what is wrong with
+// the options or the files.
+func (o TLS) config(log *slog.Logger) (*tls.Config, error) {
+	if o.CertFile == "" || o.KeyFile == "" {
+		return nil, errors.New("of certificate and key one is missing")
+	}
+	if !o.RequireClientCert && (o.ClientCAFile != "" || o.ClientCADir != "") {
+		return nil, errors.New("there is a CA of clients, and RequireClientCert is not set: everybody could connect")
+	}
+	c := &certificates{opts: o, log: log}
+	if _, err := c.current(); err != nil {
+		return nil, err
+	}
+	config := o.base()
+	config.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) { return c.current() }
+	return config, nil
+}
+
+func (o TLS) base() *tls.Config {
+	return &tls.Config{
+		MinVersion: max(o.MinVersion, tls.VersionTLS12), MaxVersion: o.MaxVersion, NextProtos: []string{"h2", "http/1.1"},
+		// A resumed session would go on with a client's certificate that is
+		// no longer accepted.
+		SessionTicketsDisabled: true,
+	}
+}
+
+// current returns the configuration for a new connection.
+func (c *certificates) current() (*tls.Config, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	stamps, err := c.look()
+	if err == nil && c.config != nil && sameStamps(stamps, c.stamps) {
+		return c.config, nil
+	}
+	config := c.opts.base()
+	if err == nil {
+		err = c.opts.load(config)
+	}
+	switch {
+	case err == nil:
+		c.stamps, c.config = stamps, config
+	case c.config == nil:
+		return nil, err
+	default:
+		c.log.Error("exposition: the old certificates stay in use", "error", err)
+	}
+	return c.config, nil
+}
+
+// look returns the stamps of all files.
+func (c *certificates) look() (map[string]stamp, error) {
+	files, err := c.opts.files()
+	if err != nil {
+		return nil, err
+	}
+	stamps := make(map[string]stamp, len(files))
+	for _, name := range files {
+		info, err := os.Stat(name)
+		if err != nil {
+			return nil, err
+		}
+		stamps[name] = stamp{info.ModTime(), info.Size()}
+	}
+	return stamps, nil
+}
+
+func sameStamps(a, b map[string]stamp) bool {
+	for name, s := range a {
+		if o, ok := b[name]; !ok || o.size != s.size || !o.modified.Equal(s.modified) {
+			return false
+		}
+	}
+	return len(a) == len(b)
+}
+
+// files returns the names of all files that are read.
+func (o TLS) files() ([]string, error) {
+	cas, err := o.clientCAs()
+	return append([]string{o.CertFile, o.KeyFile}, cas...), err
+}
+
+// clientCAs returns the files with certificates of those who sign clients'.
+func (o TLS) clientCAs() (files []string, err error) {
+	if o.ClientCAFile != "" {
+		files = append(files, o.ClientCAFile)
+	}
+	if o.ClientCADir == "" {
+		return files, nil
+	}
+	entries, err := os.ReadDir(o.ClientCADir)
+	for _, e := range entries {
+		// Kubernetes mounts files as symbolic links, beside directories.
+		name := filepath.Join(o.ClientCADir, e.Name())
+		if info, err := os.Stat(name); err == nil && info.Mode().IsRegular() {
+			files = append(files, name)
+		}
+	}
+	if err == nil && len(files) == 0 {
+		err = fmt.Errorf("%s has no file: %w", o.ClientCADir, fs.ErrNotExist)
+	}
+	return files, err
+}
+
+// load reads all files into a configuration.
+func (o TLS) load(config *tls.Config) error {
+	pair, err := tls.LoadX509KeyPair(o.CertFile, o.KeyFile)
+	if err != nil {
+		return err
+	}
+	config.Certificates = []tls.Certificate{pair}
+	if !o.RequireClientCert {
+		return nil
+	}
+	config.ClientAuth = tls.RequireAndVerifyClientCert
+	files, err := o.clientCAs()
+	if err != nil {
+		return err
+	}
+	if len(files) == 0 {
+		config.ClientCAs, err = x509.SystemCertPool()
+		return err
+	}
+	config.ClientCAs = x509.NewCertPool()
+	for _, name := range files {
+		pem, err := os.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		if !config.ClientCAs.AppendCertsFromPEM(pem) {
+			return fmt.Errorf("%s has no certificate in PEM", name)
+		}
+	}
+	return nil
+}
