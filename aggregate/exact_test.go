@@ -70,3 +70,23 @@ func TestCounterHas128Bits(t *testing.T) {
 	require.Equal(t, a.counter(), b.counter())
 	require.Equal(t, words, b.pack(schema))
 }
+
+// TestPackKeepsWhatASumIs: what goes into the archive comes out of it, an infinity
+// and NaN too.
+func TestPackKeepsWhatASumIs(t *testing.T) {
+	for _, schema := range []*metric.Schema{
+		{Name: "c", Type: metric.Counter}, {Name: "s", Type: metric.Summary}, {Name: "h", Type: metric.Histogram, Bounds: []float64{1}},
+		{Name: "g", Type: metric.Gauge, Mode: metric.ModeSum},
+	} {
+		for _, added := range [][]float64{{}, {1.5, 1e300, 1e-300}, {math.Inf(1)}, {1, math.Inf(-1), 2}, {math.Inf(1), math.Inf(-1)}, {3, math.NaN()}} {
+			a := accumulator{present: true, set: true, counts: []uint64{1, 2}}
+			for _, v := range added {
+				a.sum.add(v)
+			}
+			b, err := unpack(schema, a.pack(schema))
+			require.NoError(t, err)
+			want, got := a.sum.round(), b.sum.round()
+			require.True(t, want == got || math.IsNaN(want) && math.IsNaN(got), "%s of %v: %v, not %v", schema.Type, added, got, want)
+		}
+	}
+}

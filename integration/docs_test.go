@@ -3,6 +3,7 @@ package integration
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -21,4 +22,42 @@ func TestDocsOfClientPython(t *testing.T) {
 		require.NoError(t, err)
 		require.Contains(t, string(text), "\n"+string(b)+"```\n", name)
 	}
+}
+
+// TestDocsNameTests: the tests that docs/from_client_python.md names are there.
+func TestDocsNameTests(t *testing.T) {
+	text, err := os.ReadFile("../docs/from_client_python.md")
+	require.NoError(t, err)
+	named := 0
+	for line := range strings.Lines(string(text)) {
+		cells := strings.Split(line, " | ")
+		if len(cells) != 3 || !strings.Contains(cells[2], "Test") {
+			continue
+		}
+		var sources string
+		for word := range strings.FieldsFuncSeq(cells[2], func(r rune) bool { return strings.ContainsRune(" ,|\n", r) }) {
+			if dir, ok := strings.CutPrefix(word, "`"); ok {
+				sources = testSources(t, strings.TrimSuffix(dir, "`"))
+				continue
+			}
+			named++
+			require.True(t, strings.Contains(sources, "func "+word+"(t *testing.T)"), "there is no %s: %s", word, line)
+		}
+	}
+	require.Greater(t, named, 50)
+}
+
+// testSources returns the text of a package's tests.
+func testSources(t *testing.T, dir string) string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join("..", dir, "*_test.go"))
+	require.NoError(t, err)
+	require.NotEmpty(t, files, dir)
+	var all strings.Builder
+	for _, name := range files {
+		b, err := os.ReadFile(name)
+		require.NoError(t, err)
+		all.Write(b)
+	}
+	return all.String()
 }
