@@ -31,6 +31,9 @@ integration: integration-deps ## run the tests against the real servers, none sk
 oracle: ## what Prometheus' own parsers read, in a module of its own
 	cd integration/oracle && $(GO) vet ./... && $(GO) test -count=1 ./...
 
+examples: ## the handler in net/http, chi, gin, echo, fasthttp and Fiber, in a module of its own
+	cd examples && $(GO) vet ./... && $(GO) test -count=1 ./...
+
 lint: ## gofmt, vet on three systems, staticcheck
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$unformatted" ]; then echo "gofmt -w needed:"; echo "$$unformatted"; exit 1; fi
 	$(GO) vet $(PACKAGES)
@@ -57,4 +60,4 @@ soak-recycle: ## 20,000 short-lived workers, 16 at a time
 clean: ## remove what make built
 	rm -rf bin
 
-.PHONY: help demo build test race integration-deps integration oracle lint bench fuzz soak soak-crash soak-recycle clean
+.PHONY: help demo build test race integration-deps integration oracle examples lint bench fuzz soak soak-crash soak-recycle clean

@@ -1,0 +1,28 @@
+// Fasthttp serves metrics beside an application of fasthttp.
+package main
+
+import (
+	"log"
+	"os"
+
+	"github.com/valyala/fasthttp"
+	"github.com/valyala/fasthttp/fasthttpadaptor"
+
+	"github.com/multiprom/multiprom/exposition"
+	"github.com/multiprom/multiprom/multiproc"
+	"github.com/multiprom/multiprom/registry"
+)
+
+var requests = multiproc.NewCounter(multiproc.CounterOpts{Name: "requests", Help: "Requests served."})
+
+func main() {
+	metrics := fasthttpadaptor.NewFastHTTPHandler(exposition.Handler(registry.Default()))
+	log.Fatal(fasthttp.ListenAndServe(os.Args[1], func(ctx *fasthttp.RequestCtx) {
+		if string(ctx.Path()) == "/metrics" {
+			metrics(ctx)
+			return
+		}
+		requests.Inc()
+		ctx.WriteString("hello\n")
+	}))
+}

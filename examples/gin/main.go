@@ -1,0 +1,27 @@
+// Gin serves metrics beside an application of gin.
+package main
+
+import (
+	"log"
+	"net/http"
+	"os"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/multiprom/multiprom/exposition"
+	"github.com/multiprom/multiprom/multiproc"
+	"github.com/multiprom/multiprom/registry"
+)
+
+var requests = multiproc.NewCounter(multiproc.CounterOpts{Name: "requests", Help: "Requests served."})
+
+func main() {
+	gin.SetMode(gin.ReleaseMode)
+	r := gin.New()
+	r.GET("/", func(c *gin.Context) {
+		requests.Inc()
+		c.String(http.StatusOK, "hello\n")
+	})
+	r.GET("/metrics", gin.WrapH(exposition.Handler(registry.Default())))
+	log.Fatal(r.Run(os.Args[1]))
+}
