@@ -44,6 +44,9 @@ lint: ## gofmt, vet on three systems, staticcheck
 bench: ## the update path, the scrape and the floor under them, in one run
 	$(GO) test -run '^$$' -bench '$(BENCHES)' -benchmem ./mmapstore ./multiproc ./aggregate ./exposition
 
+bench-python: ## ours and client_python's collector on the same directories, in memory
+	TMPDIR=/dev/shm $(GO) test -run '^$$' -bench 'Python$$' ./integration
+
 fuzz: ## each fuzz target for FUZZTIME (default 20s)
 	@for pkg in $$($(GO) list ./...); do for f in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz'); do \
 		$(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $${FUZZTIME:-20s} -fuzzminimizetime 20x $$pkg || exit 1; done; done
@@ -57,7 +60,10 @@ soak-crash: ## folders killed at every step: 1,000 random schedules
 soak-recycle: ## 20,000 short-lived workers, 16 at a time
 	MULTIPROM_RECYCLED=20000 $(GO) test -count=1 -timeout 9m -v -run '^TestRecycledWorkers$$' ./integration
 
+soak-python: ## 26,000 files of recycled workers of client_python, folded
+	MULTIPROM_RECYCLED_PYTHON=2364 $(GO) test -count=1 -timeout 9m -v -run '^TestRecycledPythonWorkers$$' ./integration
+
 clean: ## remove what make built
 	rm -rf bin
 
-.PHONY: help demo build test race integration-deps integration oracle examples lint bench fuzz soak soak-crash soak-recycle clean
+.PHONY: help demo build test race integration-deps integration oracle examples lint bench bench-python fuzz soak soak-crash soak-recycle soak-python clean
