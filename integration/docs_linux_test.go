@@ -1,0 +1,256 @@
+package integration
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// shown is where the files are that docs/client_python.md shows.
+const shown = "../docs/client_python/"
+
+// TestShownUnits: systemd takes the unit and the drop-in.
+func TestShownUnits(t *testing.T) {
+	analyze := needCommand(t, "systemd-analyze")
+	dir := t.TempDir()
+	write := func(name, text string) {
+		path := filepath.Join(dir, name)
+		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
+		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+	}
+	write("app.service", "[Service]\nExecStart=/bin/true\n")
+	dropIn, err := os.ReadFile(shown + "app.service.d.conf")
+	require.NoError(t, err)
+	write("app.service.d/metrics.conf", string(dropIn))
+	unit, err := os.ReadFile(shown + "multiprom.service")
+	require.NoError(t, err)
+	write("multiprom.service", strings.Replace(string(unit), "/usr/local/bin/mpctl", mpctl(t), 1))
+	verify := func() string {
+		cmd := exec.Command(analyze, "verify", "--man=no", "multiprom.service", "app.service")
+		cmd.Env = append(os.Environ(), "SYSTEMD_UNIT_PATH="+dir+":")
+		out, _ := cmd.CombinedOutput() // other units of the system may be wrong
+		var ours []string
+		for line := range strings.Lines(string(out)) {
+			if strings.Contains(line, "multiprom.service") || strings.Contains(line, "app.service") {
+				ours = append(ours, line)
+			}
+		}
+		return strings.Join(ours, "")
+	}
+	require.Empty(t, verify())
+	write("app.service.d/metrics.conf", string(dropIn)+"RuntimeDirectoryPreserves=yes\n")
+	require.Contains(t, verify(), "Unknown key", "it would have noticed")
+}
+
+// TestShownUwsgi: uWSGI runs mpctl by the ini file, without a hook, and ends it.
+func TestShownUwsgi(t *testing.T) {
+	ini, err := os.ReadFile(shown + "uwsgi.ini")
+	require.NoError(t, err)
+	metrics := freeAddress(t)
+	text := strings.NewReplacer("127.0.0.1:9108", metrics, "--reap-python", "--reap-python --fold-period 50ms").Replace(string(ini))
+	path := filepath.Join(t.TempDir(), "uwsgi.ini")
+	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+	f := newFleet(t)
+	process := f.start(server{argv: func(address, _ string) []string {
+		return []string{"/usr/bin/uwsgi", "--plugin", "python3", "--ini", path, "--http-socket", address, "--die-on-term", "--disable-logging"}
+	}})
+	f.kill(400, 4)
+	f.foldedBehind(metrics, 4)
+	require.NoError(t, process.Signal(syscall.SIGTERM))
+	eventually(t, "mpctl ends with uWSGI", func() bool {
+		c, err := net.Dial("tcp", metrics)
+		return err != nil || c.Close() != nil
+	})
+}
+
+// foldedBehind waits until `mpctl serve` has folded that many dead workers, all
+// that count as living are the four, and holds its numbers to the clients'.
+func (f *fleet) foldedBehind(address string, dead float64) {
+	f.t.Helper()
+	var text []byte
+	eventually(f.t, fmt.Sprintf("%v dead workers are folded", dead), func() bool {
+		code, body := get(f.t, request(f.t, "http://"+address+"/metrics"))
+		require.Equal(f.t, http.StatusOK, code, body)
+		text = []byte(body)
+		return valueOf(f.t, text, "multiprom_folded_processes_total") >= dead && len(vectorOf(f.t, text, "py_liveall")) == 4
+	})
+	f.log(f.counted(text), "folded")
+}
+
+// container is one of sidecar.yaml.
+type container struct {
+	Command []string
+	Env     []struct{ Name, Value string }
+
+	SecurityContext struct{ RunAsUser, RunAsGroup int }
+}
+
+// pod is what runs as Kubernetes would run sidecar.yaml: each container as its
+// user and in a PID namespace of its own, with a volume that everybody may write.
+type pod struct {
+	t    *testing.T
+	root string // what its users may read
+	Spec struct {
+		SecurityContext            struct{ FSGroup int }
+		InitContainers, Containers []container
+	}
+}
+
+func newPod(t *testing.T) *pod {
+	t.Helper()
+	needRoot(t)
+	needPython(t, "yaml")
+	out, err := exec.Command(python, "-c", "import json, sys, yaml; json.dump(yaml.safe_load(open(sys.argv[1])), sys.stdout)", shown+"sidecar.yaml").Output()
+	require.NoError(t, err)
+	p := &pod{t: t}
+	require.NoError(t, json.Unmarshal(out, p))
+	p.root, err = os.MkdirTemp("", "pod")
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, os.RemoveAll(p.root)) })
+	require.NoError(t, os.Chmod(p.root, 0o755))
+	volume := p.root + "/metrics"
+	require.NoError(t, os.Mkdir(volume, 0o755))
+	require.NoError(t, os.Chown(volume, 0, p.Spec.SecurityContext.FSGroup))
+	require.NoError(t, os.Chmod(volume, 0o777|os.ModeSetgid))
+	for _, file := range []string{mpctl(t), "testdata/python/app.py", "testdata/python/metrics.py"} {
+		b, err := os.ReadFile(file)
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(filepath.Join(p.root, filepath.Base(file)), b, 0o755))
+		require.NoError(t, os.Chmod(filepath.Join(p.root, filepath.Base(file)), 0o755))
+	}
+	return p
+}
+
+// inside returns a path of a container as one of ours.
+func (p *pod) inside(s string) string { return strings.ReplaceAll(s, "/metrics/", p.root+"/metrics/") }
+
+// command is the container's, with more arguments.
+func (p *pod) command(c container, more ...string) *exec.Cmd {
+	args := []string{"--pid", "--fork", "--mount-proc",
+		"setpriv", "--reuid", strconv.Itoa(c.SecurityContext.RunAsUser), "--regid", strconv.Itoa(c.SecurityContext.RunAsGroup),
+		"--groups", strconv.Itoa(p.Spec.SecurityContext.FSGroup), "--inh-caps", "-all", "--no-new-privs"}
+	for _, arg := range c.Command {
+		args = append(args, p.inside(arg))
+	}
+	cmd := exec.Command(needCommand(p.t, "unshare"), append(args, more...)...)
+	cmd.Dir = p.root
+	cmd.Env = []string{"PATH=" + p.root + ":/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE=1"}
+	for _, e := range c.Env {
+		cmd.Env = append(cmd.Env, e.Name+"="+p.inside(e.Value))
+	}
+	return cmd
+}
+
+// start runs a container until the end of the test.
+func (p *pod) start(cmd *exec.Cmd) {
+	p.t.Helper()
+	log, err := os.CreateTemp(p.t.TempDir(), "log")
+	require.NoError(p.t, err)
+	cmd.Stdout, cmd.Stderr = log, log
+	require.NoError(p.t, cmd.Start())
+	p.t.Cleanup(func() {
+		for _, first := range children(p.t, cmd.Process.Pid) {
+			syscall.Kill(first, syscall.SIGKILL) // and with it all of its namespace
+		}
+		cmd.Wait()
+		if p.t.Failed() {
+			text, _ := os.ReadFile(log.Name())
+			p.t.Logf("%s", text)
+		}
+	})
+}
+
+// children returns the pids of a process's children, as we see them.
+func children(t *testing.T, pid int) (out []int) {
+	t.Helper()
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
+	require.NoError(t, err)
+	for _, s := range strings.Fields(string(b)) {
+		child, err := strconv.Atoi(s)
+		require.NoError(t, err)
+		out = append(out, child)
+	}
+	return out
+}
+
+// innerPID returns the pid that a process has in its own namespace.
+func innerPID(t *testing.T, pid int) string {
+	t.Helper()
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	require.NoError(t, err)
+	_, rest, found := strings.Cut(string(b), "NSpid:")
+	require.True(t, found)
+	line, _, _ := strings.Cut(rest, "\n")
+	pids := strings.Fields(line)
+	return pids[len(pids)-1]
+}
+
+// TestShownSidecar: a sidecar with a PID namespace of its own folds dead workers
+// as the application's user; as another user of the group it reads, and folds what
+// was marked.
+func TestShownSidecar(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		mine bool // the sidecar is of the application's user
+	}{{"the same user", true}, {"another user", false}} {
+		t.Run(c.name, func(t *testing.T) {
+			p := newPod(t)
+			require.Len(t, p.Spec.InitContainers, 1)
+			require.Len(t, p.Spec.Containers, 2)
+			out, err := p.command(p.Spec.InitContainers[0]).CombinedOutput()
+			require.NoError(t, err, "%s", out)
+
+			f := newFleet(t)
+			app, sidecar := p.Spec.Containers[0], p.Spec.Containers[1]
+			address, metrics := freeAddress(t), freeAddress(t)
+			running := p.command(app, "-b", address)
+			p.start(running)
+			f.listens(address)
+			f.urls = []string{"http://" + address + "/"}
+			if !c.mine {
+				sidecar.SecurityContext.RunAsUser++
+				sidecar.Command = append(sidecar.Command, "--trust-uid", strconv.Itoa(app.SecurityContext.RunAsUser))
+			}
+			for i := range sidecar.Command {
+				sidecar.Command[i] = strings.Replace(sidecar.Command[i], ":9108", metrics, 1)
+			}
+			p.start(p.command(sidecar, "--fold-period", "50ms"))
+			f.send(200)
+			master := children(t, running.Process.Pid)[0]
+			require.Equal(t, "1", innerPID(t, master))
+
+			var dead []string
+			for _, worker := range children(t, master)[:2] {
+				dead = append(dead, innerPID(t, worker))
+				require.NoError(t, syscall.Kill(worker, syscall.SIGKILL))
+				eventually(t, "the worker is gone", func() bool { return errors.Is(syscall.Kill(worker, 0), syscall.ESRCH) })
+			}
+			if !c.mine {
+				look := sidecar
+				look.Command = []string{"mpctl", "gc", "--python", "--dry-run", "--dir", "/metrics/app"}
+				out, err := p.command(look).CombinedOutput()
+				require.Error(t, err)
+				require.Contains(t, string(out), "CAP_LEASE")
+				for _, id := range dead {
+					mark := app
+					mark.Command = []string{"mpctl", "mark-dead", id}
+					out, err := p.command(mark).CombinedOutput()
+					require.NoError(t, err, "%s", out)
+				}
+			}
+			f.send(100)
+			f.foldedBehind(metrics, 2)
+		})
+	}
+}
