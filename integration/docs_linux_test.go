@@ -15,6 +15,9 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/multiprom/multiprom/internal/pyfiletest"
+	"github.com/multiprom/multiprom/multiproc"
 )
 
 // shown is where the files are that docs/client_python.md shows.
@@ -63,7 +66,8 @@ func TestShownUwsgi(t *testing.T) {
 	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
 	f := newFleet(t)
 	process := f.start(server{argv: func(address, _ string) []string {
-		return []string{"/usr/bin/uwsgi", "--plugin", "python3", "--ini", path, "--http-socket", address, "--die-on-term", "--disable-logging"}
+		return []string{"/usr/bin/uwsgi", "--plugin", "python3", "--ini", path, "--http-socket", address, "--die-on-term",
+			"--worker-reload-mercy", "2", "--disable-logging"} // a worker that is just starting may not hear the signal
 	}})
 	f.kill(400, 4)
 	f.foldedBehind(metrics, 4)
@@ -253,4 +257,71 @@ func TestShownSidecar(t *testing.T) {
 			f.foldedBehind(metrics, 2)
 		})
 	}
+}
+
+// TestMarkDeadTakesNoPattern: client_python's mark_process_dead takes an id as a
+// pattern of file names, mpctl mark-dead does not.
+func TestMarkDeadTakesNoPattern(t *testing.T) {
+	needPython(t)
+	const own, other = "gauge_liveall_web[1].db", "gauge_liveall_web1.db"
+	marked := func(mark *exec.Cmd) (left []string) {
+		dir := t.TempDir()
+		for _, name := range []string{own, other} {
+			b := pyfiletest.Simple.Content(pyfiletest.Sample{Key: `["g", "g", {}, "h"]`, Value: 1})
+			require.NoError(t, os.WriteFile(filepath.Join(dir, name), b, 0o600))
+		}
+		mark.Env = append(os.Environ(), "PROMETHEUS_MULTIPROC_DIR="+dir)
+		out, err := mark.CombinedOutput()
+		require.NoError(t, err, "%s", out)
+		entries, err := os.ReadDir(dir)
+		require.NoError(t, err)
+		for _, e := range entries {
+			left = append(left, e.Name())
+		}
+		return left
+	}
+	require.Equal(t, []string{other}, marked(exec.Command(mpctl(t), "mark-dead", "web[1]")))
+	require.Equal(t, []string{own}, marked(exec.Command(python, "-c",
+		"from prometheus_client.multiprocess import mark_process_dead; mark_process_dead('web[1]')")))
+}
+
+// TestGoAndPythonDisagree: of two definitions of a name Python's is served, and what
+// is left out is counted; buckets that differ are merged. What nobody has set is 0 in
+// Python's files, and nothing in Go's.
+func TestGoAndPythonDisagree(t *testing.T) {
+	dir := t.TempDir()
+	set := multiproc.NewSet(multiproc.SetOptions{Dir: dir})
+	t.Cleanup(func() { require.NoError(t, set.Close()) })
+	jobs, err := set.NewGauge(multiproc.GaugeOpts{Name: "jobs", Help: "Go's.", Mode: multiproc.ModeSum})
+	require.NoError(t, err)
+	jobs.Set(3)
+	seconds, err := set.NewHistogram(multiproc.HistogramOpts{Name: "seconds", Help: "Go's.", Buckets: []float64{1}})
+	require.NoError(t, err)
+	seconds.Observe(0.5)
+	for _, name := range []string{"unset_here", "unset_there"} {
+		g, err := set.NewGauge(multiproc.GaugeOpts{Name: name, Help: "h", Mode: multiproc.ModeMin})
+		require.NoError(t, err)
+		if name == "unset_there" {
+			g.Set(5)
+		}
+	}
+	for name, samples := range map[string][]pyfiletest.Sample{
+		"gauge_min_1.db": {{Key: `["unset_here", "unset_here", {}, "h"]`, Value: 5}, {Key: `["unset_there", "unset_there", {}, "h"]`}},
+		"gauge_max_1.db": {{Key: `["jobs", "jobs", {}, "Python's."]`, Value: 2}},
+		"histogram_1.db": {
+			{Key: `["seconds", "seconds_sum", {}, "Python's."]`, Value: 1.5},
+			{Key: `["seconds", "seconds_bucket", {"le": "2.0"}, "Python's."]`, Value: 1},
+			{Key: `["seconds", "seconds_bucket", {"le": "+Inf"}, "Python's."]`, Value: 0},
+		},
+	} {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), pyfiletest.Timed.Content(samples...), 0o600))
+	}
+	got := samples(t, open(t, dir))
+	require.EqualValues(t, 2, got["jobs"])
+	require.EqualValues(t, 5, got["unset_here"])
+	require.EqualValues(t, 0, got["unset_there"])
+	require.EqualValues(t, 1, got["multiprom_merge_conflicts_total"])
+	require.EqualValues(t, 1, got[`seconds_bucket{le="1"}`])
+	require.EqualValues(t, 2, got[`seconds_bucket{le="2"}`])
+	require.EqualValues(t, 2, got["seconds_sum"])
 }

@@ -10,7 +10,7 @@ import (
 )
 
 // TestDocsOfClientPython: the files that docs/client_python.md shows are those
-// beside it.
+// beside it, and every difference from client_python is in its table.
 func TestDocsOfClientPython(t *testing.T) {
 	text, err := os.ReadFile("../docs/client_python.md")
 	require.NoError(t, err)
@@ -21,6 +21,9 @@ func TestDocsOfClientPython(t *testing.T) {
 		b, err := os.ReadFile(name)
 		require.NoError(t, err)
 		require.Contains(t, string(text), "\n"+string(b)+"```\n", name)
+	}
+	for name := range differences {
+		require.Contains(t, string(text), " | "+name+" |\n")
 	}
 }
 

@@ -95,9 +95,9 @@ func MarkProcessDead(ctx context.Context, dir, id string, opts MarkOptions) ([]s
 }
 
 // markPython removes a file of client_python that holds live gauges of that
-// process, as mark_process_dead does there; but it compares the whole
-// identifier, where a pattern would also match others that end like it. Any
-// other file is set aside, so that a later process of that id begins a new one.
+// process, as mark_process_dead does there; but it compares identifiers, where
+// that one takes them for patterns of file names. Any other file is set aside, so
+// that a later process of that id begins a new one.
 func markPython(ctx context.Context, d *mmapstore.Dir, name, id string, force bool) (marked bool, err error) {
 	n, err := pyfile.ParseName(name)
 	if err != nil || n.ID != id && name != id && !(pyfile.RubyPID(n.ID) == id && isRuby(d, name)) {
