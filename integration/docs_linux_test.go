@@ -114,6 +114,8 @@ type pod struct {
 func newPod(t *testing.T) *pod {
 	t.Helper()
 	needRoot(t)
+	probe, err := exec.Command(needCommand(t, "unshare"), "--pid", "--fork", "--mount-proc", "true").CombinedOutput()
+	need(t, err == nil, "making PID namespaces is not permitted: "+strings.TrimSpace(string(probe)))
 	needPython(t, "yaml")
 	out, err := exec.Command(python, "-c", "import json, sys, yaml; json.dump(yaml.safe_load(open(sys.argv[1])), sys.stdout)", shown+"sidecar.yaml").Output()
 	require.NoError(t, err)
