@@ -81,7 +81,7 @@ func (o *opener) openPython(e mmapstore.Entry) (*file, error) {
 // maxMapped is how many files of client_python stay mapped between scrapes. A
 // process may have 65,530 mappings, so that a file more is mapped for each scrape
 // anew and given back at once.
-var maxMapped = 16_384
+var maxMapped = 32_768
 
 // rename notes the name that a file of client_python has now.
 func (f *file) rename(d *mmapstore.Dir, name string) error {

@@ -49,6 +49,7 @@ func (o *ServerOptions) setDefaults() {
 type Server struct {
 	http     *http.Server
 	listener net.Listener
+	tls      bool // it speaks HTTPS
 
 	accepting chan struct{} // closed when no connection is accepted any more
 
@@ -81,6 +82,7 @@ func Serve(opts ServerOptions) (*Server, error) {
 	metrics := HandlerFor(opts.Gatherer, opts.Handler)
 	s := &Server{
 		listener: listener,
+		tls:      config != nil,
 		http: &http.Server{
 			Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				if r.URL.Path != "/favicon.ico" {
@@ -106,7 +108,7 @@ func Serve(opts ServerOptions) (*Server, error) {
 func (s *Server) serve() {
 	defer close(s.accepting)
 	serve := s.http.Serve
-	if s.http.TLSConfig != nil {
+	if s.tls {
 		serve = func(l net.Listener) error { return s.http.ServeTLS(l, "", "") }
 	}
 	if err := serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
@@ -133,7 +135,7 @@ func (s *Server) URL() string {
 		host = fmt.Sprintf("localhost:%d", a.Port)
 	}
 	scheme := "http://"
-	if s.http.TLSConfig != nil {
+	if s.tls {
 		scheme = "https://"
 	}
 	return scheme + host + "/metrics"

@@ -74,7 +74,7 @@ func addFolderFlags(cmd *cobra.Command, o *aggregate.FolderOptions, off *bool) {
 	addFoldFlags(cmd, &o.FoldOptions)
 	cmd.Flags().BoolVar(off, "no-fold", false, "leave dead processes' files where they are")
 	cmd.Flags().DurationVar(&o.Period, "fold-period", 30*time.Second, "how often to look for dead processes")
-	cmd.Flags().IntVar(&o.Threshold, "fold-threshold", 8, "how many dead processes are folded at once")
+	cmd.Flags().IntVar(&o.Threshold, "fold-threshold", 8, "how many dead processes are folded at once; of client_python, how many files")
 }
 
 func gc(ctx context.Context, dir string, opts aggregate.FoldOptions, asJSON bool, stdout, stderr io.Writer) error {
