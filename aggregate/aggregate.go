@@ -135,12 +135,17 @@ func (a *Aggregator) refreshed() (unlock func(), err error) {
 	if a.finished > arrived && !a.closed {
 		return a.mu.Unlock, nil
 	}
+	done := false
+	defer func() {
+		if !done { // a panic too must not lock out all others
+			a.mu.Unlock()
+		}
+	}()
 	number := a.started.Add(1)
 	if err := a.refresh(); err != nil {
-		a.mu.Unlock()
 		return nil, err
 	}
-	a.finished = number
+	a.finished, done = number, true
 	return a.mu.Unlock, nil
 }
 

@@ -137,6 +137,11 @@ func (a *archiver) add(f *file, now time.Time) error {
 	if err := a.accepts(f.families); err != nil {
 		return err
 	}
+	if f.python != nil {
+		if err := a.acceptsPython(f); err != nil {
+			return err
+		}
+	}
 	for i, n := range f.counters {
 		a.counts[i] += n
 	}

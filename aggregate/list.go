@@ -25,7 +25,7 @@ func (a *Aggregator) list() error {
 	if err != nil {
 		return err
 	}
-	a.dropKeys()
+	a.dropKeys(d)
 	o := newOpener(d, opts, a.files, a.keys)
 	files, arc, damage, err := a.look(o)
 	if err == nil && damage != nil {

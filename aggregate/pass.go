@@ -42,6 +42,7 @@ type candidate struct {
 	inc    mmapstore.Incarnation
 	file   *file  // nil: read it again
 	python string // the process's id in a file of client_python
+	forced bool   // nobody can tell whether its process lives
 }
 
 // maxHeld bounds how many files' values are held in memory at once.
@@ -279,6 +280,10 @@ func (p *pass) add(ctx context.Context) (err error) {
 	for _, c := range p.dead {
 		if err := ctx.Err(); err != nil {
 			return err
+		}
+		if p.isEmpty(c) {
+			p.discount(c)
+			continue
 		}
 		f, err := c.file, error(nil)
 		switch {

@@ -192,8 +192,9 @@ func (f *file) eachPythonSeries(fn func(*metric.Schema, metric.Labels)) {
 const keysKept = 10_000
 
 // dropKeys begins anew with the keys once most are of files that are gone. The
-// files are then parsed again.
-func (a *Aggregator) dropKeys() {
+// files are then parsed again; one that cannot be keeps what was read of it, its
+// keys too.
+func (a *Aggregator) dropKeys(d *mmapstore.Dir) {
 	records := 0
 	for _, f := range a.files {
 		if f.python != nil {
@@ -203,13 +204,20 @@ func (a *Aggregator) dropKeys() {
 	if a.keys.Len() <= 2*records+keysKept {
 		return
 	}
-	a.table.forgetPython(true)
-	clear(a.table.python)
 	a.keys = &pyfile.Keys{}
+	used := map[*pyfile.KeySet]bool{}
 	for _, f := range a.files {
-		if f.python != nil {
-			a.table.forget(f)
-			f.python.Rewind(a.keys)
+		if f.python == nil {
+			continue
 		}
+		mapped := f.python.Mapped()
+		if f.err = f.python.Rewind(d, a.keys); f.err == nil {
+			a.table.forget(f)
+		}
+		if !mapped {
+			f.python.Close()
+		}
+		used[f.python.Keys()] = true
 	}
+	a.table.dropPlans(used)
 }

@@ -1,9 +1,38 @@
 package aggregate
 
 import (
+	"fmt"
+	"slices"
+
 	"github.com/multiprom/multiprom/metric"
+	"github.com/multiprom/multiprom/mmapstore"
 	"github.com/multiprom/multiprom/mmapstore/pyfile"
 )
+
+// acceptsPython returns why the archive cannot take a series of a file of
+// client_python: labels may be of any length there, and a histogram may have a
+// sum before it has a bucket.
+func (a *archiver) acceptsPython(f *file) error {
+	keys, words := f.python.Keys(), f.python.Words()
+	kind := keys.Kind()
+	for i, n := range f.python.Records()[:len(f.values)/words] {
+		k := &keys.Keys()[n]
+		s := &keys.Series()[k.Series]
+		for _, l := range s.Labels {
+			if len(l.Value) > mmapstore.MaxStringLen {
+				return fmt.Errorf("%w: the label %s of a series of %s has %d bytes, the most is %d",
+					ErrNotUnderstood, l.Name, s.Family.Name, len(l.Value), mmapstore.MaxStringLen)
+			}
+		}
+		if kind.Type != metric.Histogram || k.Part != pyfile.Value || f.values[i] == 0 || a.lookup(&metric.Schema{Name: s.Family.Name, Type: kind.Type}) != nil {
+			continue
+		}
+		if !slices.ContainsFunc(f.families, func(schema *metric.Schema) bool { return schema.Name == s.Family.Name }) {
+			return fmt.Errorf("%w: the histogram %s has a sum and no bucket", ErrNotUnderstood, s.Family.Name)
+		}
+	}
+	return nil
+}
 
 // addPython adds the values of a file of client_python, whose definitions are
 // there already. process is the one whose gauges they are, nil where they are of

@@ -3,6 +3,7 @@ package aggregate
 import (
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 
 	"github.com/multiprom/multiprom/metric"
@@ -87,7 +88,11 @@ func (p *pass) setAside() error {
 				continue
 			}
 			failpoint("renamed")
-			if written, err := p.dir.OpenForWriting(e.Name); err != nil || written {
+			written, err := p.dir.OpenForWriting(e.Name)
+			if c.forced && errors.Is(err, mmapstore.ErrNoLease) {
+				written, err = false, nil
+			}
+			if err != nil || written {
 				p.python.living[c.python] = true
 				p.python.revived = append(p.python.revived, e.Name)
 				continue
@@ -109,6 +114,13 @@ func (p *pass) restore() {
 		}
 		failpoint("restored")
 	}
+}
+
+// isEmpty reports whether the file of client_python has no byte: its process was
+// killed between making it and giving it its size.
+func (p *pass) isEmpty(c candidate) bool {
+	info, err := os.Lstat(p.dir.Join(c.name))
+	return c.python != "" && err == nil && info.Size() == 0
 }
 
 // openPython reads a file of client_python whose process is dead.

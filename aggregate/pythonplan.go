@@ -118,6 +118,16 @@ func (t *table) forgetPython(all bool) {
 	}
 }
 
+// dropPlans drops the plans of all keys but those in use.
+func (t *table) dropPlans(used map[*pyfile.KeySet]bool) {
+	t.forgetPython(true)
+	for keys := range t.python {
+		if !used[keys] {
+			delete(t.python, keys)
+		}
+	}
+}
+
 func (t *table) release(slots []*slot) {
 	for _, s := range slots {
 		if s != nil {

@@ -2,11 +2,7 @@ package aggregate
 
 import (
 	"cmp"
-	"crypto/sha256"
-	"encoding/binary"
-	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/multiprom/multiprom/metric"
@@ -23,7 +19,7 @@ type table struct {
 	taken        map[string]*family // sample name -> the family that has it
 	clashed      map[string]bool    // names left out, since they share a sample name with another
 	conflicts    uint64             // series ever left out
-	topology     [sha256.Size]byte  // what the definitions were chosen for
+	topology     topology           // what the definitions were chosen for
 	archive      *archived          // whose series are placed, or nil
 	ended        []*slot            // series that some process has removed
 	unused       bool               // a slot may have lost its last reference
@@ -97,8 +93,7 @@ func compatible(a, b *metric.Schema) bool {
 // listed is when the directory was listed, in nanoseconds since 1970.
 func (t *table) plan(files []*file, arc *archived, listed int64) {
 	nameProcesses(files, arc)
-	if top := topology(files, arc); top != t.topology {
-		t.topology = top
+	if t.topology.update(files, arc) {
 		t.choose(files, arc)
 		t.forgetPython(false)
 	}
@@ -139,22 +134,41 @@ func (t *table) sweep() {
 	}
 }
 
-// topology describes which definitions which processes have. While it is the
-// same, the choice of definitions stands.
-func topology(files []*file, arc *archived) [sha256.Size]byte {
-	h := sha256.New()
-	fmt.Fprintf(h, "%v\n", arc.ArchiveVersion)
-	var b []byte
+// topology is which definitions which processes have. While it is the same,
+// the choice of definitions stands.
+type topology struct {
+	archive mmapstore.ArchiveVersion
+	files   []fileTopology
+}
+
+type fileTopology struct {
+	file            *file
+	name            string
+	live            bool
+	epoch, families int
+}
+
+// update reports whether the topology has changed.
+func (t *topology) update(files []*file, arc *archived) bool {
+	changed := t.archive != arc.ArchiveVersion
+	t.archive = arc.ArchiveVersion
+	n := 0
 	for _, f := range files {
-		if f.known {
-			b = append(append(b[:0], f.name...), 0)
-			b = strconv.AppendBool(b, f.live)
-			b = binary.AppendVarint(b, int64(f.epoch))
-			b = binary.AppendVarint(b, int64(len(f.families)))
-			h.Write(b)
+		if !f.known {
+			continue
 		}
+		now := fileTopology{f, f.name, f.live, f.epoch, len(f.families)}
+		if n == len(t.files) {
+			t.files = append(t.files, fileTopology{})
+		}
+		changed = changed || t.files[n] != now
+		t.files[n] = now
+		n++
 	}
-	return [sha256.Size]byte(h.Sum(nil))
+	changed = changed || n < len(t.files)
+	clear(t.files[n:])
+	t.files = t.files[:n]
+	return changed
 }
 
 // definition is one of the definitions of a name, with the processes that have it.

@@ -142,10 +142,11 @@ func (p *pass) condemn(e mmapstore.Entry, force bool) error {
 func (p *pass) condemnPython(e mmapstore.Entry, force bool) error {
 	setAside := e.Incarnation != (mmapstore.Incarnation{})
 	written, err := p.dir.OpenForWriting(e.Name)
+	untold := errors.Is(err, mmapstore.ErrNoLease)
 	switch {
 	case errors.Is(err, mmapstore.ErrNotTrusted):
 		return nil // not a regular file
-	case errors.Is(err, mmapstore.ErrNoLease):
+	case untold:
 		written = !force && !setAside
 	case err != nil:
 		return err
@@ -155,6 +156,6 @@ func (p *pass) condemnPython(e mmapstore.Entry, force bool) error {
 		return nil
 	}
 	id := pythonOriginal(e.Name) // it is enough that there is one
-	p.dead = append(p.dead, candidate{name: e.Name, inc: e.Incarnation, python: id})
+	p.dead = append(p.dead, candidate{name: e.Name, inc: e.Incarnation, python: id, forced: untold})
 	return nil
 }

@@ -100,6 +100,9 @@ func (e *encoder) archivedFamily(id uint32, f *ArchivedFamily) error {
 			e.u64(w)
 		}
 	}
+	if e.tooLong {
+		return fmt.Errorf("%s: a label has more than %d bytes: %w", f.Schema.Name, MaxStringLen, ErrRecordTooLarge)
+	}
 	return nil
 }
 

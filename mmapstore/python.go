@@ -48,7 +48,7 @@ func SplitDeadName(name string) (original string, inc Incarnation, ok bool) {
 	if !ok || len(digits) != 2*len(inc) || strings.ToLower(digits) != digits || !isPythonName(original) {
 		return "", Incarnation{}, false
 	}
-	if _, err := hex.Decode(inc[:], []byte(digits)); err != nil {
+	if _, err := hex.Decode(inc[:], []byte(digits)); err != nil || inc == (Incarnation{}) {
 		return "", Incarnation{}, false
 	}
 	return original, inc, true

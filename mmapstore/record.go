@@ -8,10 +8,17 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
+// MaxStringLen is how many bytes a string in a file or archive can have.
+const MaxStringLen = math.MaxUint16
+
 // encoder appends to a record; finish pads, seals and returns it.
-type encoder struct{ b []byte }
+type encoder struct {
+	b       []byte
+	tooLong bool // a string does not fit
+}
 
 func (e *encoder) str(s string) {
+	e.tooLong = e.tooLong || len(s) > MaxStringLen
 	e.b = le.AppendUint16(e.b, uint16(len(s)))
 	e.b = append(e.b, s...)
 }
@@ -27,7 +34,7 @@ func (e *encoder) labels(ls metric.Labels) {
 // more, and seals it as live.
 func (e *encoder) finish(kind uint16, size int) ([]byte, error) {
 	size = max(size, align8(len(e.b)))
-	if size > maxRecord {
+	if size > maxRecord || e.tooLong {
 		return nil, ErrRecordTooLarge
 	}
 	e.b = append(e.b, make([]byte, size-len(e.b))...)

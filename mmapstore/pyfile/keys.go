@@ -171,9 +171,11 @@ func (s *KeySet) share(records, offsets []uint32) (_, _ []uint32) {
 
 // expect makes room for the keys of the first file.
 func (s *KeySet) expect(n int) {
+	const most = 1 << 16 // a damaged header may promise any number
 	if len(s.keys) > 0 {
 		return
 	}
+	n = min(n, most)
 	s.keys = slices.Grow(s.keys, n)
 	s.byHash = make(map[uint64]uint32, n)
 	if s.kind.Type == metric.Counter || s.kind.Type == metric.Gauge {
@@ -215,12 +217,21 @@ func (s *KeySet) parse(raw string) (Key, error) {
 	if k.help == "" {
 		k.help = defaultHelp
 	}
+	k.help = shortened(k.help)
 	out.Series, err = s.seriesOf(k)
 	return out, err
 }
 
 // defaultHelp is what client_python says where a key has no help.
 const defaultHelp = "Multiprocess metric"
+
+// shortened cuts a help that is longer than one may be: no value is lost for it.
+func shortened(help string) string {
+	if len(help) <= metric.MaxHelpLen {
+		return help
+	}
+	return strings.ToValidUTF8(help[:metric.MaxHelpLen], "") // a rune may be cut in two
+}
 
 // seriesOf returns the number of a key's series.
 func (s *KeySet) seriesOf(k key) (uint32, error) {

@@ -159,8 +159,7 @@ func TestGrowth(t *testing.T) {
 	require.Equal(t, want, lines(r))
 	require.Empty(t, r.Damaged())
 
-	r.Rewind(&Keys{})
-	require.NoError(t, r.Refresh(f.dir))
+	require.NoError(t, r.Rewind(f.dir, &Keys{}))
 	require.Equal(t, want, lines(r))
 }
 

@@ -46,23 +46,35 @@ func Open(d *mmapstore.Dir, name string, keys *Keys, opts mmapstore.ReadOptions)
 		return nil, err
 	}
 	r := &Reader{name: name, path: d.Join(name), opts: opts, says: n}
-	r.Rewind(keys)
+	r.begin(keys)
 	if err := r.mapFile(d); err != nil {
 		return nil, err
 	}
 	return r, nil
 }
 
-// Rewind has the next Refresh begin at the first record, with other keys.
-func (r *Reader) Rewind(keys *Keys) {
-	kind := Kind{Type: r.says.Type, Mode: r.says.Mode}
-	r.keys, r.damage = keys.Of(kind), nil
-	r.definitions = definitions{kind: kind, epoch: r.epoch}
+func (r *Reader) begin(keys *Keys) {
+	r.kind = Kind{Type: r.says.Type, Mode: r.says.Mode}
+	r.keys, r.damage = keys.Of(r.kind), nil
 	r.reset()
 }
 
+// Rewind parses the file anew, with other keys. Where that fails, all is as it
+// was before, the keys too.
+func (r *Reader) Rewind(d *mmapstore.Dir, keys *Keys) error {
+	again := *r
+	again.begin(keys)
+	err := again.Refresh(d)
+	if err != nil {
+		r.data, r.info = again.data, again.info // it may have been mapped anew
+		return err
+	}
+	*r = again
+	return nil
+}
+
 func (r *Reader) reset() {
-	r.off, r.broken = headerSize, false
+	r.off, r.stride, r.broken = headerSize, 0, false
 	r.series, r.records, r.offsets, r.cumulative = 0, nil, nil, nil
 	r.definitions = definitions{kind: r.kind, epoch: r.epoch + 1}
 }
@@ -138,16 +150,26 @@ func (r *Reader) Close() error {
 // Damaged. A *CorruptionError says that the file can no longer be read,
 // fs.ErrNotExist that it has gone.
 func (r *Reader) Refresh(d *mmapstore.Dir) error {
-	if r.data == nil {
+	remapped := r.data == nil
+	if remapped {
 		if err := r.mapFile(d); err != nil {
 			return err
 		}
 	}
 	return mmapstore.Guard(r.path, func() error {
+		if remapped && !r.known() {
+			r.damage = nil
+			r.reset()
+		}
 		end := used(r.data)
 		if end > len(r.data) {
 			if err := r.mapFile(d); err != nil {
 				return err
+			}
+		}
+		if r.off > len(r.data) {
+			return &mmapstore.CorruptionError{
+				Path: r.path, Offset: int64(len(r.data)), Reason: fmt.Sprintf("the file was cut short: it had %d bytes in use", r.off),
 			}
 		}
 		if end > len(r.data) {
@@ -159,6 +181,25 @@ func (r *Reader) Refresh(d *mmapstore.Dir) error {
 		r.parse(end)
 		return nil
 	})
+}
+
+// known reports whether the records that were read stand in the file. An inode
+// that nobody has mapped is free for another file, of the same name even.
+func (r *Reader) known() bool {
+	if used(r.data) < r.off {
+		return r.off == headerSize
+	}
+	for i, n := range r.records {
+		at := int(r.offsets[i])
+		if at > len(r.data) {
+			break // it was cut short
+		}
+		raw := r.keys.keys[n].raw
+		if at -= recordSize(len(raw)); at < headerSize || string(r.data[at+4:at+4+len(raw)]) != raw {
+			return false
+		}
+	}
+	return true
 }
 
 func (r *Reader) parse(end int) {
@@ -187,7 +228,6 @@ func (r *Reader) parseFirst(end int) {
 	defer func() {
 		if !done { // the file was cut short meanwhile: see mmapstore.Guard
 			r.reset()
-			r.stride = 0
 		}
 	}()
 	r.parseOn(end)

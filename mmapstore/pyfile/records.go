@@ -37,13 +37,17 @@ func recordAt(b []byte, off, end, stride int) (k []byte, value, next int, err er
 	if n <= 0 || n > end-off-4 {
 		return nil, 0, 0, fmt.Errorf("a key of %d bytes, %d are left", n, end-off-4)
 	}
-	value = off + 4 + n + 8 - (n+4)%8 // 1 to 8 spaces
+	value = off + recordSize(n)
 	next = value + stride
 	if next > end {
 		return nil, 0, 0, fmt.Errorf("the record ends at %d, behind the used part's end at %d", next, end)
 	}
 	return b[off+4 : off+4+n], value, next, nil
 }
+
+// recordSize returns how many bytes of a record with a key of n bytes stand
+// before its value: the key's length, the key, and 1 to 8 spaces.
+func recordSize(n int) int { return 4 + n + 8 - (n+4)%8 }
 
 // reach returns how far records of that stride lead, and whether that is
 // exactly the end.
