@@ -236,7 +236,20 @@ func TestShownSidecar(t *testing.T) {
 			master := children(t, running.Process.Pid)[0]
 			require.Equal(t, "1", innerPID(t, master))
 
-			eventually(t, "all workers have started", func() bool { return len(children(t, master)) == 4 })
+			// A worker has files once it has served a request.
+			allServe := func() {
+				eventually(t, "all workers have served", func() bool {
+					f.send(20)
+					workers := children(t, master)
+					for _, worker := range workers {
+						if _, err := os.Stat(p.inside("/metrics/app/gauge_liveall_" + innerPID(t, worker) + ".db")); err != nil {
+							return false
+						}
+					}
+					return len(workers) == 4
+				})
+			}
+			allServe()
 			var dead []string
 			for _, worker := range children(t, master)[:2] {
 				dead = append(dead, innerPID(t, worker))
@@ -258,7 +271,7 @@ func TestShownSidecar(t *testing.T) {
 					require.NoError(t, err, "%s", out)
 				}
 			}
-			f.send(100)
+			allServe()
 			f.foldedBehind(metrics, 2)
 		})
 	}
