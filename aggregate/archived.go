@@ -25,6 +25,8 @@ type archivedSeries struct {
 	process int // index in Processes, or -1
 	acc     accumulator
 
+	exemplars []metric.Exemplar
+
 	slot   *slot // nil where another definition is served
 	bucket []int
 }
@@ -46,7 +48,9 @@ func newArchived(a *mmapstore.Archive) (*archived, error) {
 				}
 			}
 			acc.created = s.Created
-			out.series = append(out.series, archivedSeries{schema: f.Schema, labels: s.Labels, process: s.Process, acc: acc})
+			out.series = append(out.series, archivedSeries{
+				schema: f.Schema, labels: s.Labels, process: s.Process, acc: acc, exemplars: s.Exemplars,
+			})
 		}
 	}
 	return out, nil

@@ -35,6 +35,8 @@ type archiveSeries struct {
 	labels  metric.Labels
 	process *archiveProcess // nil where it is of no single one
 	acc     accumulator
+
+	exemplars []metric.Exemplar // of all processes
 }
 
 type archiveProcess struct {
@@ -74,7 +76,9 @@ func newArchiver(old *mmapstore.Archive, ended map[string]*lives) (*archiver, er
 		if s.process >= 0 {
 			p = processes[s.process]
 		}
-		a.lookup(s.schema).at(s.labels, p).acc.join(s.schema, &s.acc, nil, s.acc.nanos)
+		to := a.lookup(s.schema).at(s.labels, p)
+		to.acc.join(s.schema, &s.acc, nil, s.acc.nanos)
+		to.exemplars = append(to.exemplars, s.exemplars...)
 	}
 	return a, nil
 }
@@ -159,15 +163,21 @@ func (a *archiver) add(f *file, now time.Time) error {
 		return nil
 	}
 	values := f.values
+	added := make([]*archiveSeries, len(f.series))
 	for i := range f.series {
 		s := &f.series[i]
 		words := values[:valueWords(s.Family)]
 		values = values[len(words):]
 		switch {
 		case !perProcess(s.Family):
-			a.addSeries(s, nil, words, from)
+			added[i] = a.addSeries(s, nil, words, from)
 		case process != nil: // else a newer process has the label
-			a.addSeries(s, process, words, from)
+			added[i] = a.addSeries(s, process, words, from)
+		}
+	}
+	for _, e := range f.exemplars {
+		if to := added[e.series]; to != nil && e.x != nil {
+			to.exemplars = append(to.exemplars, *e.x)
 		}
 	}
 	values = f.removedValues
@@ -220,21 +230,25 @@ func seriesKey(s *metric.Schema, labels metric.Labels) string {
 	return fmt.Sprintf("%s\xff%d %d %q %s", s.Name, s.Type, s.Mode, s.States, labels)
 }
 
-func (a *archiver) addSeries(s *mmapstore.SeriesInfo, p *archiveProcess, words []uint64, from source) {
+// addSeries adds a dead process's series and returns what it was added to, nil
+// where it does not count any more.
+func (a *archiver) addSeries(s *mmapstore.SeriesInfo, p *archiveProcess, words []uint64, from source) *archiveSeries {
 	if (s.Family.Type == metric.Gauge || s.Family.Type == metric.StateSet) && s.Family.Mode.Live() {
-		return
+		return nil
 	}
 	labels := s.Labels()
 	since := a.since(s.Family, labels)
 	if s.Created.UnixNano() < since || !s.Removed.IsZero() && s.Removed.UnixNano() <= since {
-		return // its life is over
+		return nil // its life is over
 	}
 	fam := a.lookup(s.Family)
 	var bucket []int
 	if s.Family.Type == metric.Histogram && !slices.Equal(s.Family.Bounds, fam.bounds) {
 		bucket = placeBuckets(s.Family.Bounds, fam.bounds)
 	}
-	fam.at(labels, p).acc.add(s.Family, words, bucket, s.Created.UnixNano(), from)
+	to := fam.at(labels, p)
+	to.acc.add(s.Family, words, bucket, s.Created.UnixNano(), from)
+	return to
 }
 
 // process registers a process under its label. It returns nil where a newer
@@ -316,8 +330,25 @@ func (f *archiveFamily) archived() mmapstore.ArchivedFamily {
 			continue // shown is the newest dead process's
 		}
 		out.Series = append(out.Series, mmapstore.ArchivedSeries{
-			Labels: s.labels, Process: process, Created: s.acc.created, Words: s.acc.pack(f.schema),
+			Labels: s.labels, Process: process, Created: s.acc.created, Words: s.acc.pack(f.schema), Exemplars: s.newest(f),
 		})
+	}
+	return out
+}
+
+// newest returns the exemplars that stay.
+func (s *archiveSeries) newest(f *archiveFamily) (out []metric.Exemplar) {
+	if len(s.exemplars) == 0 {
+		return nil
+	}
+	set := newExemplarSet(f.schema, f.bounds)
+	for i := range s.exemplars {
+		set.offer(f.bounds, &s.exemplars[i])
+	}
+	for _, x := range set {
+		if x != nil {
+			out = append(out, *x)
+		}
 	}
 	return out
 }

@@ -72,12 +72,20 @@ func (s *slot) series(f *family, buckets []metric.Bucket) metric.Series {
 	switch f.schema.Type {
 	case metric.Counter:
 		out.Value, out.Created = a.counter(), a.createdTime()
+		if s.exemplars != nil {
+			out.Exemplar = (*s.exemplars)[0]
+		}
 	case metric.Summary:
 		out.Count, out.Sum, out.Created = a.ints, a.sum.round(), a.createdTime()
 	case metric.Histogram:
 		metric.CumulateInto(buckets, f.bounds, a.counts)
 		out.Buckets, out.Count = buckets, buckets[len(buckets)-1].Count
 		out.Sum, out.Created = a.sum.round(), a.createdTime()
+		if s.exemplars != nil {
+			for i, x := range *s.exemplars {
+				buckets[i].Exemplar = x
+			}
+		}
 	case metric.Info:
 		out.Value = 1
 	case metric.StateSet:

@@ -75,6 +75,7 @@ type file struct {
 	spare    []uint64 // the buffer of the read before
 
 	removedValues []uint64 // likewise, of removed
+	exemplars     []exemplar
 
 	counters [len(mmapstore.HeaderCounters)]uint64
 	damaged  int
@@ -179,6 +180,11 @@ func (f *file) readOnce() (settled bool, err error) {
 		for i, all := 0, r.Removed(); i < len(all); i++ {
 			removed = appendValues(removed, &all[i])
 		}
+		known := f.exemplars
+		if f.epoch != r.Epoch() {
+			known = nil // series have other numbers now
+		}
+		exemplars := takeExemplars(r, known)
 		closed, marked := r.Closed(), r.Marked()
 		var counters [len(mmapstore.HeaderCounters)]uint64
 		for i, c := range mmapstore.HeaderCounters {
@@ -194,7 +200,7 @@ func (f *file) readOnce() (settled bool, err error) {
 		_, f.damaged = r.Damaged()
 		f.unknown = r.Unknown()
 		f.families, f.series, f.removed = r.Families(), series, r.Removed()
-		f.epoch, f.bytes = r.Epoch(), r.Bytes()
+		f.epoch, f.bytes, f.exemplars = r.Epoch(), r.Bytes(), exemplars
 		f.spare, f.values, f.removedValues = f.values, values, removed
 		return nil
 	})

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -48,6 +49,9 @@ func view(t testing.TB, a *Aggregator) (lines []string) {
 		}
 		for s := range f.Samples() {
 			lines = append(lines, fmt.Sprintf("%s%s %x", s.Name, s.Labels, s.Value))
+			if x := s.Exemplar; x != nil {
+				lines = append(lines, fmt.Sprintf("exemplar %s %x %d", x.Labels, x.Value, x.Timestamp.UnixNano()))
+			}
 		}
 	}
 	return lines
@@ -104,6 +108,7 @@ func randomInstruments(t *testing.T, r *rand.Rand, p *process) (kept []*mmapstor
 		counter("c", "l"), gauge("c2", metric.ModeSum, "l"),
 		{Name: "s", Help: fmt.Sprint("S.", r.IntN(3)), Type: metric.Summary, Labels: []string{"l"}},
 		{Name: "h", Help: "H.", Type: metric.Histogram, Labels: []string{"l"}, Bounds: [][]float64{{1, 2, 3}, {2, 4}, {0.5}}[r.IntN(3)]},
+		histogram("hx", 1, 2, 3), // with exemplars
 		{Name: "i", Help: "I.", Type: metric.Info, Labels: []string{"l"}},
 		{Name: "e_all", Help: "E.", Type: metric.StateSet, Mode: metric.ModeAll, Labels: []string{"l"}, States: []string{"a", "b"}},
 		{Name: "e_live", Help: "E.", Type: metric.StateSet, Mode: metric.ModeLiveAll, Labels: []string{"l"}, States: []string{"a", "b"}},
@@ -124,9 +129,10 @@ func randomInstruments(t *testing.T, r *rand.Rand, p *process) (kept []*mmapstor
 			if schema.Type == metric.Info {
 				extra = metric.MakeLabels("version", strconv.Itoa(r.IntN(3)))
 			}
-			s, err := p.AddSeries(f, []string{strconv.Itoa(n)}, extra)
+			s, err := p.AddSeries(f, []string{strconv.Itoa(n)}[:len(schema.Labels)], extra)
 			require.NoError(t, err)
 			randomWords(r, schema, s.Words())
+			randomExemplars(r, s, schema)
 			if r.IntN(6) == 0 {
 				s.Remove()
 			} else {
@@ -135,6 +141,20 @@ func randomInstruments(t *testing.T, r *rand.Rand, p *process) (kept []*mmapstor
 		}
 	}
 	return kept
+}
+
+func randomExemplars(r *rand.Rand, s *mmapstore.Series, schema *metric.Schema) {
+	if schema.Type != metric.Counter && schema.Name != "hx" {
+		return
+	}
+	for range r.IntN(6) {
+		v := float64(r.IntN(5)) // of hx: the upper bound of its bucket, or above all
+		bucket := 0
+		if schema.Type == metric.Histogram {
+			bucket, _ = slices.BinarySearch(schema.Bounds, v)
+		}
+		s.SetExemplar(bucket, metric.MakeLabels("id", strconv.Itoa(r.IntN(3))), v, int64(1+r.IntN(9))) // ties are likely
+	}
 }
 
 func randomWords(r *rand.Rand, schema *metric.Schema, w []uint64) {

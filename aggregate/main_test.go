@@ -32,6 +32,11 @@ func TestMain(m *testing.M) {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
+	case "traced":
+		if err := traced(os.Args[1]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
 	case "folder":
 		os.Exit(dieAtStep(os.Getenv(envStep), func() error {
 			_, err := Fold(context.Background(), os.Args[1], FoldOptions{})
@@ -76,12 +81,14 @@ func worker(dir string) error {
 
 // startWorker starts a worker in dir and waits until it has written. kill ends
 // it by SIGKILL and reaps it.
-func startWorker(t *testing.T, dir string) (kill func()) {
+func startWorker(t *testing.T, dir string) (kill func()) { return startRole(t, "worker", dir) }
+
+func startRole(t *testing.T, role, dir string) (kill func()) {
 	t.Helper()
 	self, err := os.Executable()
 	require.NoError(t, err)
 	cmd := exec.Command(self, dir)
-	cmd.Env = append(os.Environ(), envRole+"=worker")
+	cmd.Env = append(os.Environ(), envRole+"="+role)
 	cmd.Stderr = os.Stderr
 	stdin, err := cmd.StdinPipe()
 	require.NoError(t, err)

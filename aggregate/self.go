@@ -49,7 +49,7 @@ func (a *Aggregator) selfMetrics(started time.Time) []*metric.Family {
 		one("fold_seconds", metric.Counter, a.archive.FoldTime.Seconds(), "Time that folding took."),
 		one("folded_processes", metric.Counter, float64(a.archive.Folded), "Dead processes whose values are in the archive."),
 		one("folds", metric.Counter, float64(a.archive.Folds), "How often dead processes were folded into the archive."),
-		one("invalid_updates", metric.Counter, count(mmapstore.InvalidUpdates), "Updates that were dropped because their value was invalid."),
+		one("invalid_updates", metric.Counter, count(mmapstore.InvalidUpdates), "Updates and exemplars that were dropped because they were invalid."),
 		one("merge_conflicts", metric.Counter, float64(a.table.conflicts),
 			"Series that were left out because another definition of their name is served."),
 		one("overflow_series", metric.Counter, count(mmapstore.OverflowSeries),

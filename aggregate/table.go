@@ -46,6 +46,8 @@ type slot struct {
 	labels metric.Labels
 	refs   int    // steps that lead here
 	lives  *lives // nil where no process has removed it
+
+	exemplars *exemplarSet // nil before the first
 }
 
 // step is one series of one file: where its values lie and go. slot is nil
@@ -327,12 +329,18 @@ func (t *table) merge(files []*file, now int64) {
 	for _, fam := range t.byName {
 		for _, s := range fam.order {
 			s.acc.reset()
+			if s.exemplars != nil {
+				clear(*s.exemplars)
+			}
 		}
 	}
 	for i := range t.archive.series {
 		s := &t.archive.series[i]
 		if s.slot != nil && s.acc.created >= s.slot.since && (s.process < 0 || t.archive.shown[s.process]) {
 			s.slot.acc.join(s.schema, &s.acc, s.bucket, now)
+			for j := range s.exemplars {
+				s.slot.offer(&s.exemplars[j])
+			}
 		}
 	}
 	for _, f := range files {
@@ -344,6 +352,11 @@ func (t *table) merge(files []*file, now int64) {
 		for i := range f.steps {
 			if st := &f.steps[i]; st.slot != nil && st.created >= st.slot.since {
 				st.slot.acc.add(st.schema, f.values[st.at:st.at+st.n], st.bucket, st.created, from)
+			}
+		}
+		for _, e := range f.exemplars {
+			if st := &f.steps[e.series]; e.x != nil && st.slot != nil && st.created >= st.slot.since {
+				st.slot.offer(e.x)
 			}
 		}
 		for i := range f.removedSteps {

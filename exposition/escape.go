@@ -112,10 +112,6 @@ func escapeSeries(series []metric.Series, reserved string, scheme Escaping) (kep
 	return kept, dropped
 }
 
-// mostExemplarRunes is how many characters the names and values of an
-// exemplar's labels may have together (OpenMetrics 1.0, "Exemplars").
-const mostExemplarRunes = 128
-
 // exemplarLabels returns an exemplar's labels as they can be written, or false
 // if they cannot be: they are too long, or a name is there twice.
 func exemplarLabels(labels metric.Labels, scheme Escaping) (metric.Labels, bool) {
@@ -138,5 +134,5 @@ func exemplarLabels(labels metric.Labels, scheme Escaping) (metric.Labels, bool)
 		}
 		runes += utf8.RuneCountInString(l.Name) + utf8.RuneCountInString(l.Value)
 	}
-	return labels, runes <= mostExemplarRunes
+	return labels, runes <= metric.MaxExemplarRunes
 }

@@ -29,6 +29,7 @@ var roles = map[string]func() error{
 	"fill":      fillRole,
 	"recycled":  recycledRole,
 	"server":    serverRole,
+	"traced":    tracedRole,
 }
 
 func TestMain(m *testing.M) {

@@ -66,13 +66,6 @@ type State struct {
 	On   bool
 }
 
-// Exemplar points from a value to something outside, such as a trace.
-type Exemplar struct {
-	Labels    Labels
-	Value     float64
-	Timestamp time.Time // zero when none was given
-}
-
 // Sample is one line of an exposition: a name, labels and a value.
 type Sample struct {
 	Name      string

@@ -69,6 +69,8 @@ type ArchivedSeries struct {
 	// Words are the values as docs/format.md has them for the archive: not
 	// those of a live file.
 	Words []uint64
+	// Exemplars of a counter or of a histogram's buckets.
+	Exemplars []metric.Exemplar
 }
 
 // HasConsumed reports whether the values of that run of a process are in the

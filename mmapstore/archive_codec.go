@@ -80,6 +80,11 @@ func (a *Archive) header(b []byte, size int) {
 func (e *encoder) u32(n int)    { e.b = le.AppendUint32(e.b, uint32(n)) }
 func (e *encoder) u64(n uint64) { e.b = le.AppendUint64(e.b, n) }
 
+func (e *encoder) labelSet(ls metric.Labels) {
+	e.u32(len(ls))
+	e.labels(ls)
+}
+
 func (e *encoder) archivedFamily(id uint32, f *ArchivedFamily) error {
 	rec, err := encodeFamily(id, f.Schema)
 	if err != nil {
@@ -93,11 +98,17 @@ func (e *encoder) archivedFamily(id uint32, f *ArchivedFamily) error {
 		s := &f.Series[i]
 		e.u32(s.Process + 1)
 		e.u64(uint64(s.Created))
-		e.u32(len(s.Labels))
-		e.labels(s.Labels)
+		e.labelSet(s.Labels)
 		e.u32(len(s.Words))
 		for _, w := range s.Words {
 			e.u64(w)
+		}
+		e.u32(len(s.Exemplars))
+		for j := range s.Exemplars {
+			x := &s.Exemplars[j]
+			e.u64(uint64(x.Timestamp.UnixNano()))
+			e.u64(math.Float64bits(x.Value))
+			e.labelSet(x.Labels)
 		}
 	}
 	if e.tooLong {
@@ -244,6 +255,9 @@ func (d *archiveDecoder) family(f *ArchivedFamily, processes int) error {
 		for j := range s.Words {
 			s.Words[j] = d.u64()
 		}
+		if s.Exemplars = d.exemplars(); d.bad {
+			return errShortRecord
+		}
 		if !ascending(s.Labels) {
 			return fmt.Errorf("the labels of a series of %s are not sorted", schema.Name)
 		}
@@ -252,6 +266,21 @@ func (d *archiveDecoder) family(f *ArchivedFamily, processes int) error {
 		}
 	}
 	return nil
+}
+
+func (d *archiveDecoder) exemplars() []metric.Exemplar {
+	n := d.count(20)
+	if n == 0 {
+		return nil
+	}
+	out := make([]metric.Exemplar, n)
+	for i := range out {
+		out[i].Timestamp = time.Unix(0, int64(d.u64()))
+		out[i].Value = math.Float64frombits(d.u64())
+		out[i].Labels = d.labelSet()
+		d.bad = d.bad || metric.CheckExemplar(out[i].Labels) != nil
+	}
+	return out
 }
 
 func (d *archiveDecoder) labelSet() metric.Labels {

@@ -20,7 +20,9 @@ func sampleArchive() *Archive {
 			{
 				Schema: &metric.Schema{Name: "c", Help: "C.", Type: metric.Counter}, First: 1, Newest: 2,
 				Series: []ArchivedSeries{
-					{Labels: metric.MakeLabels("a", "1", "b", ""), Process: -1, Created: 3, Words: []uint64{4, 5, 6}},
+					{Labels: metric.MakeLabels("a", "1", "b", ""), Process: -1, Created: 3, Words: []uint64{4, 5, 6}, Exemplars: []metric.Exemplar{
+						{Labels: metric.MakeLabels("trace_id", "x", "ü", ""), Value: 2.5, Timestamp: time.Unix(7, 8)},
+					}},
 					{Process: -1, Words: []uint64{0, 0}},
 				},
 			},

@@ -87,20 +87,25 @@ const (
 	offFamStates = 28
 	offFamBody   = 32
 
-	offSerCreated   = 16
-	offSerRemoved   = 24
-	offSerExemplars = 32
-	offSerFamily    = 36
-	offSerCells     = 40
-	offSerValues    = 44
-	offSerExtra     = 46
-	offSerBody      = 48
+	offSerCreated = 16
+	offSerRemoved = 24
+	offSerFamily  = 36
+	offSerCells   = 40
+	offSerValues  = 44
+	offSerExtra   = 46
+	offSerBody    = 48
+
+	offExeSeries   = 16
+	offExeBucket   = 20
+	offExeSequence = 24
+	offExeSlots    = 32
 )
 
 // Kinds and states of records.
 const (
-	kindFamily = 1
-	kindSeries = 2
+	kindFamily   = 1
+	kindSeries   = 2
+	kindExemplar = 3
 
 	stateLive    = 1
 	stateRemoved = 2
@@ -126,12 +131,15 @@ func blockStart(n int) (header, start uint64) {
 // recordCRC returns the checksum of a record: the bytes before the checksum
 // and the immutable ones behind. A damaged length may leave none of them.
 func recordCRC(rec []byte) uint32 {
-	immutable := offFamID
-	if le.Uint16(rec[offRecKind:]) == kindSeries {
-		immutable = offSerFamily
+	from, to := offFamID, len(rec)
+	switch le.Uint16(rec[offRecKind:]) {
+	case kindSeries:
+		from = offSerFamily
+	case kindExemplar:
+		to = min(offExeSequence, to)
 	}
 	crc := crc32.Update(0, castagnoli, rec[:offRecCRC])
-	return crc32.Update(crc, castagnoli, rec[min(immutable, len(rec)):])
+	return crc32.Update(crc, castagnoli, rec[min(from, to):to])
 }
 
 func align8(n int) int { return (n + 7) &^ 7 }

@@ -1,8 +1,10 @@
 package mmapstore
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -26,13 +28,14 @@ type parser struct {
 	blocks [][]byte
 	later  bool // a record refers to a block that was published behind these
 
-	families map[uint32]*metric.Schema
-	order    []*metric.Schema
-	series   []SeriesInfo
-	removed  []SeriesInfo
-	damage   []CorruptionError
-	damaged  int
-	unknown  int
+	families  map[uint32]*metric.Schema
+	order     []*metric.Schema
+	series    []SeriesInfo
+	removed   []SeriesInfo
+	exemplars []ExemplarInfo
+	damage    []CorruptionError
+	damaged   int
+	unknown   int
 }
 
 // refresh reads records until the generation holds still. A writer that
@@ -138,6 +141,11 @@ func (p *parser) record(block int, b []byte, off, used uint64) uint64 {
 		return 0
 	}
 	switch kind := le.Uint16(b[off+offRecKind:]); {
+	case kind == kindExemplar:
+		if err := p.exemplar(b[off : off+n]); err != nil {
+			p.damageAt(block, off, "%v", err)
+		}
+		return n
 	case kind != kindFamily && kind != kindSeries:
 		p.unknown++
 		return n
@@ -220,6 +228,30 @@ func (p *parser) oneSeries(rec []byte, live bool, offset int64) error {
 		info.Removed = time.Unix(0, r.removed)
 		p.removed = append(p.removed, info)
 	}
+	return nil
+}
+
+// exemplar reads a record whose length was verified. The exemplars of removed
+// series are left out.
+func (p *parser) exemplar(rec []byte) error {
+	switch {
+	case recordCRC(rec) != le.Uint32(rec[offRecCRC:]):
+		return errors.New("record checksum does not match")
+	case len(rec) < offExeSlots+2*8*slotLabels || (len(rec)-offExeSlots)%16 != 0:
+		return fmt.Errorf("an exemplar record of %d bytes", len(rec))
+	}
+	offset := 8 * int64(le.Uint32(rec[offExeSeries:]))
+	i, found := slices.BinarySearchFunc(p.series, offset, func(s SeriesInfo, offset int64) int { return cmp.Compare(s.Offset, offset) })
+	if !found {
+		return nil
+	}
+	bucket, count := int(le.Uint32(rec[offExeBucket:])), exemplarCount(p.series[i].Family)
+	if bucket >= count {
+		return fmt.Errorf("an exemplar number %d of a series of %s, which has %d", bucket, p.series[i].Family.Name, count)
+	}
+	p.exemplars = append(p.exemplars, ExemplarInfo{
+		Series: i, Bucket: bucket, cells: exemplarCells{words: words(rec, offExeSequence, (len(rec)-offExeSequence)/8)},
+	})
 	return nil
 }
 

@@ -215,6 +215,10 @@ func (r *Reader) Families() []*metric.Schema { return r.parser.order }
 // is valid until the next Refresh.
 func (r *Reader) Series() []SeriesInfo { return r.parser.series }
 
+// Exemplars returns where exemplars of live series are. While Epoch stays the
+// same, the slice only grows.
+func (r *Reader) Exemplars() []ExemplarInfo { return r.parser.exemplars }
+
 // Removed returns the removed series whose words have not been used again, in
 // the order of their records. It changes with Epoch only.
 func (r *Reader) Removed() []SeriesInfo { return r.parser.removed }

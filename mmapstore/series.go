@@ -18,6 +18,8 @@ type Series struct {
 	slot   freeSlot
 	lost   bool
 	gone   atomic.Bool
+
+	exemplars atomic.Pointer[exemplars] // nil before the first; stored under store.mu
 }
 
 // Words returns the cells, laid out as docs/format.md says. Access them
@@ -38,6 +40,7 @@ func (s *Series) Restart(t time.Time, zero func(words []uint64)) {
 		storeWord(s.slot.rec.block, s.slot.rec.off+offSerCreated, created(t))
 	}
 	zero(s.words)
+	s.exemplars.Load().clear()
 	s.store.changed()
 }
 
@@ -53,6 +56,7 @@ func (s *Series) Remove() {
 	storeWord(s.slot.rec.block, s.slot.rec.off+offSerRemoved, created(s.slot.removed))
 	storeState(s.slot.rec.block, s.slot.rec.off+offRecState, stateRemoved)
 	s.store.changed()
+	s.slot.exemplars = s.exemplars.Load() // none is added any more
 	s.store.mu.Unlock()
 	runtime.AddCleanup(s, s.family.release, s.slot)
 }
@@ -63,7 +67,8 @@ type freeSlot struct {
 	cells cells
 	size  int // bytes of the record
 
-	removed time.Time
+	exemplars *exemplars // nil for none
+	removed   time.Time
 }
 
 // maxFreeScan bounds the search for a fitting slot.
@@ -101,8 +106,11 @@ func (s *Store) reuse(f *Family, slot freeSlot, r seriesRecord) (*Series, error)
 		return nil, err
 	}
 	initWords(f.schema, slot.cells.words)
+	slot.exemplars.clear()
 	s.rewrite(slot.rec, rec)
-	return &Series{store: s, family: f, words: slot.cells.words, slot: slot}, nil
+	out := &Series{store: s, family: f, words: slot.cells.words, slot: slot}
+	out.exemplars.Store(slot.exemplars)
+	return out, nil
 }
 
 // rewrite replaces the bytes of a removed record of the same length, word by

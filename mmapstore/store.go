@@ -32,6 +32,8 @@ type Store struct {
 	families []*Family
 	closed   bool
 
+	noExemplars atomic.Bool // there was no room for one
+
 	link linkWatch
 }
 
@@ -74,7 +76,7 @@ type Counter uint64
 
 // The counters of a header (docs/format.md, "File header").
 const (
-	InvalidUpdates Counter = offInvalid   // dropped updates: negative, NaN, wrong mode
+	InvalidUpdates Counter = offInvalid   // dropped updates and exemplars: negative, NaN, wrong mode, too long
 	OverflowSeries Counter = offOverflow  // new series sent to an overflow series
 	FallbackSeries Counter = offFallback  // series on the heap because the file is full
 	DiscardedCalls Counter = offDiscarded // lookups with wrong labels
@@ -211,6 +213,7 @@ func initWords(schema *metric.Schema, w []uint64) {
 type place struct {
 	block []byte
 	off   uint64
+	index uint32 // of its first word in the file
 }
 
 // appendRecord publishes a record behind the others. ErrFull: no block.
@@ -223,7 +226,8 @@ func (s *Store) appendRecord(rec []byte) (place, error) {
 	off := s.meta.take(len(rec))
 	copy(s.meta.block[off:], rec)
 	s.meta.publish()
-	return place{s.meta.block, off}, nil
+	index := (uint64(s.meta.index)<<blockShift + off) / 8
+	return place{s.meta.block, off, uint32(index)}, nil
 }
 
 // cells are the words of one series.

@@ -37,16 +37,19 @@ func (c *Counter) Inc() {
 
 // Add adds v. A negative, infinite or NaN v is dropped and counted as an
 // invalid update, and so is one that would make the counter infinite.
-func (c *Counter) Add(v float64) {
+func (c *Counter) Add(v float64) { c.add(v) }
+
+// add reports whether v was added.
+func (c *Counter) add(v float64) bool {
 	// Whole increments below 2^32 are exact in the integer word.
 	if n := uint64(v); v >= 0 && v < 1<<32 && float64(n) == v {
 		atomic.AddUint64(c.s.word(), n)
 		runtime.KeepAlive(c)
-		return
+		return true
 	}
 	if !(v >= 0) || math.IsInf(v, 0) {
 		c.s.in.set.count(countInvalid)
-		return
+		return false
 	}
 	p := &c.s.load()[mmapstore.CellCounterFloat]
 	for {
@@ -54,13 +57,13 @@ func (c *Counter) Add(v float64) {
 		sum := math.Float64frombits(old) + v
 		if math.IsInf(sum, 0) {
 			c.s.in.set.count(countInvalid)
-			break
+			return false
 		}
 		if atomic.CompareAndSwapUint64(p, old, math.Float64bits(sum)) {
-			break
+			runtime.KeepAlive(c)
+			return true
 		}
 	}
-	runtime.KeepAlive(c)
 }
 
 // Reset sets the counter to 0 with a new created time. Scrapes read it as a

@@ -40,6 +40,9 @@
 // seconds to any [Observer]. The options structs define them; [Must] turns an
 // error into a panic.
 //
+// [Counter.AddWithExemplar] and [Histogram.ObserveWithExemplar] keep an exemplar
+// beside the value.
+//
 // # Concurrency
 //
 // Everything is safe for concurrent use. An update is an atomic operation on

@@ -58,12 +58,16 @@ func (o HistogramOpts) schema(labels []string) (*metric.Schema, error) {
 
 // Observe counts v. NaN is counted in the bucket +Inf only, and makes the sum
 // NaN, as in client_golang.
-func (h *Histogram) Observe(v float64) {
+func (h *Histogram) Observe(v float64) { h.observe(v) }
+
+// observe returns the number of the bucket.
+func (h *Histogram) observe(v float64) int {
 	w := h.s.load()
 	i := h.buckets.find(v)
 	addFloat(&w[mmapstore.CellHistogramSum], v)
 	atomic.AddUint64(&w[mmapstore.CellHistogramBuckets+i], 1)
 	runtime.KeepAlive(h)
+	return i
 }
 
 func (h *Histogram) remove() { h.s.remove() }

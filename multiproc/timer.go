@@ -35,3 +35,15 @@ func (t *Timer) ObserveDuration() time.Duration {
 	}
 	return d
 }
+
+// ObserveDurationWithExemplar is ObserveDuration with an exemplar, where the
+// observer takes one.
+func (t *Timer) ObserveDurationWithExemplar(exemplar Labels) time.Duration {
+	o, ok := t.observer.(ExemplarObserver)
+	if !ok {
+		return t.ObserveDuration()
+	}
+	d := max(0, t.now().Sub(t.begin))
+	o.ObserveWithExemplar(d.Seconds(), exemplar)
+	return d
+}

@@ -59,6 +59,15 @@ type inspectedSeries struct {
 	Offset  int64             `json:"offset"`
 	Words   []string          `json:"words"` // hexadecimal: a float64 may be NaN, which JSON lacks
 	Value   string            `json:"value"`
+
+	Exemplars []inspectedExemplar `json:"exemplars,omitempty"`
+}
+
+type inspectedExemplar struct {
+	Bucket int               `json:"bucket"`
+	Labels map[string]string `json:"labels"`
+	Value  string            `json:"value"`
+	Time   time.Time         `json:"time"`
 }
 
 type inspectedDamage struct {
@@ -133,15 +142,23 @@ func (in *inspection) fill(r *mmapstore.Reader) error {
 	for _, d := range damage {
 		in.Damage = append(in.Damage, inspectedDamage{d.Offset, d.Reason})
 	}
+	exemplars := map[int][]inspectedExemplar{}
+	for _, e := range r.Exemplars() {
+		if x, _ := e.Load(); x != nil {
+			exemplars[e.Series] = append(exemplars[e.Series], inspectedExemplar{
+				e.Bucket, x.Labels.Map(), metric.FormatFloat(x.Value), x.Timestamp.UTC(),
+			})
+		}
+	}
 	byFamily := map[*metric.Schema][]inspectedSeries{}
-	for _, s := range r.Series() {
+	for n, s := range r.Series() {
 		one := inspectedSeries{Labels: s.Labels().Map(), Created: s.Created.UTC(), Offset: s.Offset, Words: []string{}}
 		w := make([]uint64, len(s.Words))
 		for i := range w {
 			w[i] = atomic.LoadUint64(&s.Words[i])
 			one.Words = append(one.Words, fmt.Sprintf("%#x", w[i]))
 		}
-		one.Value = describe(s.Family, w)
+		one.Value, one.Exemplars = describe(s.Family, w), exemplars[n]
 		byFamily[s.Family] = append(byFamily[s.Family], one)
 	}
 	for _, f := range r.Families() {
@@ -217,6 +234,10 @@ func (in *inspection) print(w io.Writer) error {
 		var rows [][]string
 		for _, s := range f.Series {
 			rows = append(rows, []string{strconv.FormatInt(s.Offset, 10), metric.LabelsFromMap(s.Labels).String(), s.Value})
+			for _, x := range s.Exemplars {
+				rows = append(rows, []string{"", "", fmt.Sprintf("exemplar of bucket %d: %s %s at %s",
+					x.Bucket, metric.LabelsFromMap(x.Labels), x.Value, x.Time.Format(time.RFC3339Nano))})
+			}
 		}
 		if err := table(w, []string{"OFFSET", "LABELS", "VALUE"}, rows); err != nil {
 			return err

@@ -93,6 +93,7 @@ func fill(s *mmapstore.Store, n string) error {
 		return err
 	}
 	one.Words()[mmapstore.CellCounterInts] = count
+	one.SetExemplar(0, metric.MakeLabels("trace_id", "1f"), 1, 7)
 	return nil
 }
 
@@ -175,6 +176,10 @@ func TestInspectJSON(t *testing.T) {
 	require.True(t, in.Header.Locked)
 	require.Equal(t, "jobs", in.Families[0].Name)
 	require.Equal(t, "42", in.Families[0].Series[0].Value)
+	require.Equal(t, []inspectedExemplar{{0, map[string]string{"trace_id": "1f"}, "1", time.Unix(0, 7).UTC()}}, in.Families[0].Series[0].Exemplars)
+	stdout.Reset()
+	require.Equal(t, exitOK, run(context.Background(), []string{"inspect", s.Path()}, &stdout, &stderr), stderr.String())
+	require.Contains(t, stdout.String(), `exemplar of bucket 0: {trace_id="1f"} 1 at 1970-01-01T00:00:00.000000007Z`)
 	require.Equal(t, filepath.Base(s.Path()), filepath.Base(in.File))
 }
 

@@ -1,0 +1,131 @@
+package aggregate
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/multiprom/multiprom/metric"
+	"github.com/multiprom/multiprom/mmapstore"
+)
+
+// exemplarsOf returns the exemplars of a view, by sample.
+func exemplarsOf(t testing.TB, a *Aggregator) map[string]string {
+	t.Helper()
+	families, err := a.Gather(context.Background())
+	require.NoError(t, err)
+	out := map[string]string{}
+	for _, f := range families {
+		for s := range f.Samples() {
+			if x := s.Exemplar; x != nil {
+				out[s.Name+s.Labels.String()] = fmt.Sprintf("%s %v @%d", x.Labels, x.Value, x.Timestamp.UnixNano())
+			}
+		}
+	}
+	return out
+}
+
+// TestExemplarsMerge: of each bucket the newest is shown, whichever process has
+// it, and folding keeps it.
+func TestExemplarsMerge(t *testing.T) {
+	dir, elsewhere := t.TempDir(), t.TempDir()
+	id := func(s string) metric.Labels { return metric.MakeLabels("id", s) }
+	old := newProcess(t, elsewhere, "old", 1)
+	c := old.add(counter("c", "l"), "x")
+	h := old.add(histogram("h", 1, 4))
+	c.SetExemplar(0, id("old"), 1, 100)
+	h.SetExemplar(1, id("wide"), 2, 100) // its bucket is up to 4, in the view up to 2
+	h.SetExemplar(2, id("far"), 9, 100)
+	live := newProcess(t, dir, "live", 2)
+	c2 := live.add(counter("c", "l"), "x")
+	h2 := live.add(histogram("h", 1, 2, 4))
+	h2.SetExemplar(2, id("four"), 4, 50)
+	warm := openDir(t, dir, Options{})
+	require.Equal(t, map[string]string{`h_bucket{le="4"}`: `{id="four"} 4 @50`}, exemplarsOf(t, warm))
+
+	die(t, old.Store, dir)
+	want := map[string]string{
+		`c_total{l="x"}`: `{id="old"} 1 @100`, `h_bucket{le="2"}`: `{id="wide"} 2 @100`, `h_bucket{le="4"}`: `{id="four"} 4 @50`,
+		`h_bucket{le="+Inf"}`: `{id="far"} 9 @100`,
+	}
+	check := func() {
+		t.Helper()
+		require.Equal(t, want, exemplarsOf(t, warm))
+		require.Equal(t, want, exemplarsOf(t, openDir(t, dir, Options{})))
+	}
+	check()
+	require.Len(t, fold(t, dir).Folded, 1)
+	check()
+
+	c2.SetExemplar(0, id("older"), 1, 99)
+	check()
+	c2.SetExemplar(0, id("newer"), 1, 101)
+	h2.SetExemplar(3, id("nan"), math.NaN(), 101)
+	want[`c_total{l="x"}`], want[`h_bucket{le="+Inf"}`] = `{id="newer"} 1 @101`, `{id="nan"} NaN @101`
+	check()
+	c2.Remove()
+	delete(want, `c_total{l="x"}`) // the series is over, in all processes
+	check()
+}
+
+// traced counts with exemplars that say what they belong to, until it is killed.
+func traced(dir string) error {
+	s, err := mmapstore.Create(dir, mmapstore.Options{})
+	if err != nil {
+		return err
+	}
+	f, err := s.AddFamily(counter("c"))
+	if err != nil {
+		return err
+	}
+	c, err := s.AddSeries(f, nil, nil)
+	if err != nil {
+		return err
+	}
+	for n := 0; ; n++ {
+		c.SetExemplar(0, metric.MakeLabels("id", tracedID(n)), float64(n), time.Now().UnixNano())
+		if n == 1000 {
+			fmt.Println("ready")
+		}
+	}
+}
+
+func tracedID(n int) string { return strings.Repeat(strconv.Itoa(n%10), 1+n%100) }
+
+// TestExemplarsOfKilledProcesses: a process that is killed while it writes an
+// exemplar leaves a whole one.
+func TestExemplarsOfKilledProcesses(t *testing.T) {
+	dir := t.TempDir()
+	warm := openDir(t, dir, Options{})
+	newest := time.Time{}
+	check := func() {
+		t.Helper()
+		families, err := warm.Gather(context.Background())
+		require.NoError(t, err)
+		for _, f := range families {
+			if f.Name == "c" {
+				x := f.Series[0].Exemplar
+				require.NotNil(t, x)
+				require.Equal(t, metric.MakeLabels("id", tracedID(int(x.Value))), x.Labels)
+				require.False(t, x.Timestamp.Before(newest))
+				newest = x.Timestamp
+			}
+		}
+	}
+	for range 10 {
+		kill := startRole(t, "traced", dir)
+		check()
+		kill()
+		check()
+	}
+	require.Len(t, fold(t, dir).Folded, 10)
+	before := newest
+	check()
+	require.Equal(t, before, newest)
+}

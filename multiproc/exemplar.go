@@ -1,0 +1,59 @@
+package multiproc
+
+import (
+	"runtime"
+
+	"github.com/multiprom/multiprom/metric"
+)
+
+// ExemplarAdder is a Counter that takes an exemplar with a value.
+type ExemplarAdder interface {
+	AddWithExemplar(v float64, exemplar Labels)
+}
+
+// ExemplarObserver is a Histogram that takes an exemplar with an observation.
+type ExemplarObserver interface {
+	ObserveWithExemplar(v float64, exemplar Labels)
+}
+
+// AddWithExemplar adds v as Add does, and makes exemplar the counter's: labels
+// such as a trace id, shown with v and the time of this call until a newer one
+// takes its place, of whatever process. It appears in OpenMetrics and protobuf
+// only.
+//
+// An exemplar has at most 128 characters in its names and values together
+// (OpenMetrics 1.0, "Exemplars"); a longer one, or one with an invalid name, is
+// dropped and counted as an invalid update, while v is added. Without labels
+// there is none. Of two at the same moment, one is kept.
+func (c *Counter) AddWithExemplar(v float64, exemplar Labels) {
+	if c.add(v) {
+		c.s.setExemplar(0, v, exemplar)
+	}
+	runtime.KeepAlive(c)
+}
+
+// ObserveWithExemplar counts v as Observe does, and makes exemplar that of its
+// bucket, by the rules of Counter.AddWithExemplar.
+func (h *Histogram) ObserveWithExemplar(v float64, exemplar Labels) {
+	h.s.setExemplar(h.observe(v), v, exemplar)
+	runtime.KeepAlive(h)
+}
+
+func (s *series) setExemplar(bucket int, v float64, exemplar Labels) {
+	if len(exemplar) == 0 {
+		return
+	}
+	var few [8]metric.Label // on the stack; more labels than these are rare
+	labels := metric.Labels(few[:0])
+	for name, value := range exemplar {
+		labels = append(labels, metric.Label{Name: name, Value: value})
+	}
+	labels.Sort()
+	if metric.CheckExemplar(labels) != nil {
+		s.in.set.count(countInvalid)
+		return
+	}
+	if s.handle != nil {
+		s.handle.SetExemplar(bucket, labels, v, s.in.set.nanos())
+	}
+}
