@@ -2,6 +2,7 @@ package mmapstore
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -82,6 +83,9 @@ func soundFile(f testing.TB) *sound {
 		for j := range one.Words() {
 			next++
 			one.Words()[j] = next
+		}
+		if i%5 == 0 {
+			one.SetExemplar(0, metric.MakeLabels("n", strconv.Itoa(i)), float64(i), 1+int64(i))
 		}
 		if i%7 == 0 {
 			removed = append(removed, one)
@@ -324,6 +328,14 @@ func checkDamage(t *testing.T, s *sound, d *damage, path string) {
 	blocks := le.Uint64(d.bad[offBlocks:])
 	require.True(t, blocks > 0 && blocks <= uint64(len(d.bad)/BlockSize), "%d blocks", blocks)
 	returned, shared := checkSeries(t, s, d, r)
+	require.NoError(t, Guard(path, func() error {
+		for _, e := range r.Exemplars() {
+			if x, _ := e.Load(); x != nil && metric.CheckExemplar(x.Labels) != nil {
+				return fmt.Errorf("an exemplar %v of %s", x, r.Series()[e.Series].Family.Name)
+			}
+		}
+		return nil
+	}))
 	_, damaged := r.Damaged()
 	require.Equal(t, damaged > 0 || shared, len(problems) > 0, "%v", problems)
 	for _, one := range s.series {
