@@ -166,7 +166,7 @@ func (a *archiver) add(f *file, now time.Time) error {
 	added := make([]*archiveSeries, len(f.series))
 	for i := range f.series {
 		s := &f.series[i]
-		words := values[:valueWords(s.Family)]
+		words := values[:mmapstore.ValuesPerSeries(s.Family)]
 		values = values[len(words):]
 		switch {
 		case !perProcess(s.Family):
@@ -183,7 +183,7 @@ func (a *archiver) add(f *file, now time.Time) error {
 	values = f.removedValues
 	for i := range f.removed {
 		s := &f.removed[i]
-		words := values[:valueWords(s.Family)]
+		words := values[:mmapstore.ValuesPerSeries(s.Family)]
 		values = values[len(words):]
 		if cumulative(s.Family) {
 			a.addSeries(s, nil, words, from)

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"sync/atomic"
 	"syscall"
 
 	"github.com/multiprom/multiprom/metric"
@@ -84,7 +83,10 @@ type file struct {
 
 	// The table's plan for this file.
 	label        string // the value of the process label, empty where it is not shown
-	steps        []step
+	planned      int    // series that have a place
+	plannedAt    int    // where the values of the next one begin
+	runs         []run  // of series
+	steps        []step // of those that are in no run
 	removedSteps []step
 	taken        bool    // the values of this scrape are there already: of a file of client_python
 	own          []*slot // of a file of client_python with gauges of its process alone, by record
@@ -172,13 +174,10 @@ func (f *file) readOnce() (settled bool, err error) {
 	}
 	err = mmapstore.Guard(r.Path(), func() error {
 		series := r.Series()
-		values := f.spare[:0]
-		for i := range series {
-			values = appendValues(values, &series[i])
-		}
+		values := r.AppendValues(f.spare[:0])
 		var removed []uint64
 		for i, all := 0, r.Removed(); i < len(all); i++ {
-			removed = appendValues(removed, &all[i])
+			removed = all[i].AppendValues(removed)
 		}
 		known := f.exemplars
 		if f.epoch != r.Epoch() {
@@ -213,21 +212,6 @@ func (f *file) everRemoved() bool {
 	ever := true
 	err := mmapstore.Guard(f.name, func() error { ever = f.reader.Generation() != 0; return nil })
 	return ever || err != nil
-}
-
-// appendValues takes the words of one series.
-func appendValues(values []uint64, s *mmapstore.SeriesInfo) []uint64 {
-	if isRecent(s.Family) {
-		bits, nanos, ok := mmapstore.LoadRecent(s.Words)
-		if !ok {
-			nanos = 0
-		}
-		return append(values, bits, uint64(nanos))
-	}
-	for j := range s.Words {
-		values = append(values, atomic.LoadUint64(&s.Words[j]))
-	}
-	return values
 }
 
 // close gives back the mapping. What was read stays.

@@ -77,6 +77,7 @@ func cumulative(s *metric.Schema) bool {
 func (t *table) endLives(files []*file, listed int64) {
 	for _, s := range t.ended {
 		s.lives, s.since = nil, always
+		s.family.ending = false
 	}
 	t.ended = t.ended[:0]
 	for _, f := range files {
@@ -99,13 +100,21 @@ func (t *table) endLives(files []*file, listed int64) {
 		if f.live && f.python != nil {
 			t.notePython(f)
 		}
-		for i := range f.steps {
-			if st := &f.steps[i]; f.live && st.slot != nil && st.slot.lives != nil {
-				st.slot.lives.living = min(st.slot.lives.living, st.created)
+		if !f.live {
+			continue
+		}
+		note := func(s *slot, created int64) {
+			if s != nil && s.lives != nil {
+				s.lives.living = min(s.lives.living, created)
 			}
 		}
+		for i := range f.steps {
+			note(f.steps[i].slot, f.steps[i].created)
+		}
+		f.eachInRuns(note)
 	}
 	for _, s := range t.ended {
 		s.since = s.lives.since()
+		s.family.ending = s.family.ending || s.since != always
 	}
 }

@@ -24,6 +24,7 @@ type table struct {
 	ended        []*slot            // series that some process has removed
 	unused       bool               // a slot may have lost its last reference
 	python       map[*pyfile.KeySet]*pythonPlan
+	forgotten    bool // a file's runs were forgotten: others' series are the eldest now
 }
 
 // family is one merged family.
@@ -34,6 +35,8 @@ type family struct {
 	series map[string]*slot
 	order  []*slot // all of series, by labels unless stale
 	stale  bool
+	dense  dense
+	ending bool // a part of some series does not count any more
 }
 
 // slot is one merged series with what the files of this scrape add up to.
@@ -43,8 +46,9 @@ type slot struct {
 	acc   accumulator
 
 	family *family
+	number int // in the family's dense, where that has it
 	labels metric.Labels
-	refs   int    // steps that lead here
+	refs   int    // steps and runs that lead here
 	lives  *lives // nil where no process has removed it
 
 	exemplars *exemplarSet // nil before the first
@@ -54,6 +58,7 @@ type slot struct {
 // where the series is left out.
 type step struct {
 	slot    *slot
+	series  int // its number in the file
 	schema  *metric.Schema
 	at, n   int // in the file's values
 	created int64
@@ -71,14 +76,6 @@ func (t *table) init(processLabel string) {
 // isRecent reports whether the series holds a value with its time.
 func isRecent(s *metric.Schema) bool {
 	return (s.Type == metric.Gauge || s.Type == metric.StateSet) && s.Mode.Base() == metric.ModeMostRecent
-}
-
-// valueWords returns how many words of a series a file's values hold.
-func valueWords(s *metric.Schema) int {
-	if isRecent(s) {
-		return 2 // value and time
-	}
-	return mmapstore.WordsPerSeries(s)
 }
 
 // perProcess reports whether each process has a series of its own.
@@ -117,6 +114,7 @@ func (t *table) plan(files []*file, arc *archived, listed int64) {
 		t.forgetArchive()
 		t.placeArchive(arc)
 	}
+	t.findEldest(files)
 	t.endLives(files, listed)
 	if t.unused {
 		t.sweep()
@@ -130,6 +128,9 @@ func (t *table) sweep() {
 		fam.order = slices.DeleteFunc(fam.order, func(s *slot) bool {
 			if s.refs == 0 {
 				delete(fam.series, string(s.labels.AppendKey(nil)))
+				if _, ok := denseWords(fam.schema); ok {
+					fam.dense.drop(s)
+				}
 			}
 			return s.refs == 0
 		})
@@ -333,6 +334,7 @@ func (t *table) merge(files []*file, now int64) {
 				clear(*s.exemplars)
 			}
 		}
+		fam.dense.reset()
 	}
 	for i := range t.archive.series {
 		s := &t.archive.series[i]
@@ -349,14 +351,17 @@ func (t *table) merge(files []*file, now int64) {
 			t.mergePython(f, from)
 			continue
 		}
+		for i := range f.runs {
+			f.runs[i].add(f, from)
+		}
 		for i := range f.steps {
 			if st := &f.steps[i]; st.slot != nil && st.created >= st.slot.since {
 				st.slot.acc.add(st.schema, f.values[st.at:st.at+st.n], st.bucket, st.created, from)
 			}
 		}
 		for _, e := range f.exemplars {
-			if st := &f.steps[e.series]; e.x != nil && st.slot != nil && st.created >= st.slot.since {
-				st.slot.offer(e.x)
+			if s := f.slotOf(e.series); e.x != nil && s != nil && f.series[e.series].Created.UnixNano() >= s.since {
+				s.offer(e.x)
 			}
 		}
 		for i := range f.removedSteps {
@@ -367,6 +372,9 @@ func (t *table) merge(files []*file, now int64) {
 	}
 	for _, p := range t.python {
 		p.settle(source{now: now})
+	}
+	for _, fam := range t.byName {
+		fam.settle()
 	}
 }
 
@@ -380,14 +388,38 @@ func (t *table) forget(f *file) {
 			}
 		}
 	}
+	for _, r := range f.runs {
+		t.release(r.family.dense.slots[r.slot:][:r.n])
+		t.forgotten = true
+	}
 	t.release(f.own)
-	f.steps, f.removedSteps, f.own = f.steps[:0], f.removedSteps[:0], f.own[:0]
+	f.planned, f.plannedAt = 0, 0
+	f.runs, f.steps, f.removedSteps, f.own = f.runs[:0], f.steps[:0], f.removedSteps[:0], f.own[:0]
+}
+
+// findEldest finds anew when the series in runs began, where a file is gone whose
+// were the first.
+func (t *table) findEldest(files []*file) {
+	if !t.forgotten {
+		return
+	}
+	t.forgotten = false
+	for _, fam := range t.byName {
+		for i := range fam.dense.created {
+			fam.dense.created[i] = never
+		}
+	}
+	for _, f := range files {
+		f.eachInRuns(func(s *slot, created int64) { s.family.dense.begin(s, created) })
+	}
 }
 
 // extend plans the series of a file that have no step yet.
 func (t *table) extend(f *file) {
-	for i := len(f.steps); i < len(f.series); i++ {
-		st := nextStep(f.steps, &f.series[i])
+	for i := f.planned; i < len(f.series); i++ {
+		s := &f.series[i]
+		st := step{series: i, schema: s.Family, at: f.plannedAt, n: mmapstore.ValuesPerSeries(s.Family)}
+		f.planned, f.plannedAt = i+1, st.at+st.n
 		fam := t.byName[st.schema.Name]
 		switch {
 		case fam == nil || !compatible(fam.schema, st.schema):
@@ -397,15 +429,21 @@ func (t *table) extend(f *file) {
 			}
 		case perProcess(st.schema) && f.planLabel == "":
 			// A newer process has taken the label: only its series is shown.
+		case perProcess(st.schema):
+			st.place(fam, t.withProcess(s.Labels(), f.planLabel), s)
+			f.steps = append(f.steps, st)
 		default:
-			st.place(t, f, fam, &f.series[i])
+			labels := s.Labels()
+			if !f.addRun(fam, fam.slot(labels), i, st.at) {
+				st.place(fam, labels, s)
+				f.steps = append(f.steps, st)
+			}
 		}
-		f.steps = append(f.steps, st)
 	}
 	for i := len(f.removedSteps); i < len(f.removed); i++ {
 		st := nextStep(f.removedSteps, &f.removed[i])
 		if fam := t.byName[st.schema.Name]; fam != nil && compatible(fam.schema, st.schema) && shared(st.schema) {
-			st.place(t, f, fam, &f.removed[i])
+			st.place(fam, f.removed[i].Labels(), &f.removed[i])
 			st.removed = f.removed[i].Removed.UnixNano()
 		}
 		f.removedSteps = append(f.removedSteps, st)
@@ -414,7 +452,7 @@ func (t *table) extend(f *file) {
 
 // nextStep returns a step without a slot, whose values lie behind the last one's.
 func nextStep(steps []step, s *mmapstore.SeriesInfo) step {
-	st := step{schema: s.Family, n: valueWords(s.Family)}
+	st := step{schema: s.Family, n: mmapstore.ValuesPerSeries(s.Family)}
 	if n := len(steps); n > 0 {
 		st.at = steps[n-1].at + steps[n-1].n
 	}
@@ -422,11 +460,7 @@ func nextStep(steps []step, s *mmapstore.SeriesInfo) step {
 }
 
 // place leads the step to its slot.
-func (st *step) place(t *table, f *file, fam *family, info *mmapstore.SeriesInfo) {
-	labels := info.Labels()
-	if perProcess(st.schema) {
-		labels = t.withProcess(labels, f.planLabel)
-	}
+func (st *step) place(fam *family, labels metric.Labels, info *mmapstore.SeriesInfo) {
 	st.slot = fam.slot(labels)
 	st.slot.refs++
 	st.created = info.Created.UnixNano()
@@ -463,6 +497,12 @@ func (f *family) slot(labels metric.Labels) *slot {
 		s = &slot{family: f, labels: labels, since: always}
 		if f.schema.Type == metric.Histogram {
 			s.acc.counts = make([]uint64, len(f.bounds)+1)
+		}
+		if stride, ok := denseWords(f.schema); ok {
+			if f.schema.Type == metric.Histogram {
+				stride = len(f.bounds) + 1
+			}
+			f.dense.number(s, stride)
 		}
 		f.series[string(key)] = s
 		f.order = append(f.order, s)

@@ -33,9 +33,12 @@ type parser struct {
 	series    []SeriesInfo
 	removed   []SeriesInfo
 	exemplars []ExemplarInfo
-	damage    []CorruptionError
-	damaged   int
-	unknown   int
+
+	spans   []span // of the words of series
+	values  int    // that they make up
+	damage  []CorruptionError
+	damaged int
+	unknown int
 }
 
 // refresh reads records until the generation holds still. A writer that
@@ -224,6 +227,7 @@ func (p *parser) oneSeries(rec []byte, live bool, offset int64) error {
 	}
 	if live {
 		p.series = append(p.series, info)
+		p.addSpan(schema, w)
 	} else {
 		info.Removed = time.Unix(0, r.removed)
 		p.removed = append(p.removed, info)
