@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -108,8 +110,10 @@ func (a *Aggregator) Gather(ctx context.Context) ([]*metric.Family, error) {
 	a.table.merge(a.files, a.opts.Now().UnixNano())
 	families := a.table.families()
 	if !a.opts.NoSelfMetrics {
-		families = append(families, a.selfMetrics(started)...)
-		metric.SortFamilies(families)
+		self := a.selfMetrics(started)
+		metric.SortFamilies(self)
+		families = append(families, self...)
+		slices.SortFunc(families, func(f, g *metric.Family) int { return strings.Compare(f.Name, g.Name) })
 	}
 	return families, nil
 }

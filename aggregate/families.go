@@ -29,17 +29,19 @@ func (t *table) families() []*metric.Family {
 func (f *family) family() *metric.Family {
 	if f.stale {
 		slices.SortFunc(f.order, func(a, b *slot) int { return a.labels.Compare(b.labels) })
-		f.stale = false
+		f.stale, f.layout = false, 0
 	}
 	out := &metric.Family{Name: f.name, Help: f.schema.Help, Unit: f.schema.Unit, Type: f.schema.Type}
 	out.Series = make([]metric.Series, 0, len(f.order))
+	hidden := make([]int, 0, len(f.hidden))
 	var buckets []metric.Bucket // of all series of a histogram
 	if f.schema.Type == metric.Histogram {
 		buckets = make([]metric.Bucket, len(f.order)*(len(f.bounds)+1))
 	}
 	shown := f.infoFilter()
-	for _, s := range f.order {
+	for i, s := range f.order {
 		if !s.acc.present || !shown(&s.acc) {
+			hidden = append(hidden, i)
 			continue
 		}
 		var own []metric.Bucket
@@ -49,6 +51,10 @@ func (f *family) family() *metric.Family {
 		}
 		out.Series = append(out.Series, s.series(f, own))
 	}
+	if f.layout == 0 || f.laidOut != f.schema || !slices.Equal(hidden, f.hidden) {
+		f.layout, f.laidOut, f.hidden = metric.NewLayout(), f.schema, hidden
+	}
+	out.Layout = f.layout
 	return out
 }
 

@@ -36,6 +36,12 @@ type family struct {
 	order  []*slot // all of series, by labels unless stale
 	stale  bool
 	dense  dense
+
+	// Of the last scrape.
+	layout  uint64 // 0 once series have come or gone
+	laidOut *metric.Schema
+	hidden  []int // in order: series that are not shown
+
 	ending bool // a part of some series does not count any more
 }
 
@@ -127,6 +133,7 @@ func (t *table) sweep() {
 	for _, fam := range t.byName {
 		fam.order = slices.DeleteFunc(fam.order, func(s *slot) bool {
 			if s.refs == 0 {
+				fam.layout = 0
 				delete(fam.series, string(s.labels.AppendKey(nil)))
 				if _, ok := denseWords(fam.schema); ok {
 					fam.dense.drop(s)

@@ -77,6 +77,7 @@ func (m *merging) add(f *metric.Family) error {
 // extend adds to old the series of f whose labels it has not.
 func (m *merging) extend(old, f *metric.Family) error {
 	joined := *old
+	joined.Layout = 0
 	joined.Series = make([]metric.Series, 0, len(old.Series)+len(f.Series))
 	if joined.Help == "" {
 		joined.Help = f.Help
