@@ -86,6 +86,7 @@ type Set struct {
 	fallback    error    // why nobody else sees the values although there is a Dir
 	untold      []notice // what the log is to be told once the store is open
 	names       map[string]*instrument
+	claims      map[string]any         // owners of names that are no instrument's, see Claim
 	instruments map[string]*instrument // by name and constant labels
 	declared    []*instrument          // in order
 	unbound     []binder               // series that wait for the store

@@ -24,7 +24,7 @@ const (
 // multiproc and aggregate know each other through the file alone.
 var order = []string{
 	"metric", "mmapstore", "mmapstore/pyfile", "multiproc", "aggregate",
-	"registry/collectors", "registry", "exposition", "exposition/textparse",
+	"registry/collectors", "registry", "registry/publish", "exposition", "exposition/textparse",
 	"bridge/pushgateway", "bridge/graphite", "bridge/textfile",
 	"supervisor", "cmd/mpctl", "integration",
 }

@@ -1,0 +1,139 @@
+package publish
+
+import (
+	"context"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/multiprom/multiprom/aggregate"
+	"github.com/multiprom/multiprom/metric"
+	"github.com/multiprom/multiprom/registry"
+)
+
+// view is what the server of /metrics has: the merged directory with the
+// process metrics of the workers.
+func view(t *testing.T, dir string) registry.Gatherer {
+	t.Helper()
+	a, err := aggregate.Open(dir, aggregate.Options{})
+	require.NoError(t, err)
+	t.Cleanup(func() { a.Close() })
+	return registry.Directory(a)
+}
+
+// gather returns the families by name; the gathering must have no error.
+func gather(t *testing.T, g registry.Gatherer) map[string]*metric.Family {
+	t.Helper()
+	families, err := g.Gather(t.Context())
+	require.NoError(t, err)
+	out := map[string]*metric.Family{}
+	for _, f := range families {
+		out[f.Name] = f
+	}
+	return out
+}
+
+// pids returns the values of the label pid, sorted.
+func pids(f *metric.Family) []string {
+	var out []string
+	if f != nil {
+		for _, s := range f.Series {
+			pid, _ := s.Labels.Get("pid")
+			out = append(out, pid)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// TestRuntimePerProcess: workers that make the one call of the doc comment. Each
+// has its gauges in the merged view until it dies; what was counted stays, also
+// when it is folded.
+func TestRuntimePerProcess(t *testing.T) {
+	dir := t.TempDir()
+	g := view(t, dir)
+	var workers []*worker
+	var want []string
+	for range 3 {
+		w := startWorker(t, dir, "runtime")
+		workers, want = append(workers, w), append(want, w.pid())
+	}
+	slices.Sort(want)
+	before := gather(t, g)
+	for _, name := range []string{"go_goroutines", "go_memstats_alloc_bytes", "go_memstats_alloc_bytes_total", "multiprom_publish_timestamp_seconds"} {
+		require.Equal(t, metric.Gauge, before[name].Type)
+		require.Equal(t, want, pids(before[name]), name)
+		for _, s := range before[name].Series {
+			require.Positive(t, s.Value, name)
+		}
+	}
+	require.Equal(t, want, pids(before["process_open_fds"]), "read from /proc, and not published beside it")
+	require.Len(t, before["go"].Series, 1)
+	require.InDelta(t, time.Now().Unix(), before["multiprom_publish_timestamp_seconds"].Series[0].Value, 60)
+
+	mallocs := before["go_memstats_mallocs"]
+	require.Equal(t, metric.Counter, mallocs.Type)
+	require.Len(t, mallocs.Series, 1)
+	require.Positive(t, mallocs.Series[0].Value)
+	require.Equal(t, "done <nil>", workers[0].do("publish"))
+	published := gather(t, g)["go_memstats_mallocs"].Series[0].Value
+	require.Greater(t, published, mallocs.Series[0].Value)
+	require.Less(t, published, 2*mallocs.Series[0].Value, "not counted twice")
+
+	dead := workers[0].pid()
+	workers[0].kill()
+	want = slices.DeleteFunc(want, func(pid string) bool { return pid == dead })
+	counters := func() []metric.Series {
+		now := gather(t, g)
+		require.Equal(t, want, pids(now["go_goroutines"]))
+		return append(slices.Clone(now["go_memstats_mallocs"].Series), now["go_gc_duration_seconds"].Series...)
+	}
+	killed := counters()
+	require.Equal(t, published, killed[0].Value, "a killed worker loses nothing that it had published")
+	result, err := aggregate.Fold(context.Background(), dir, aggregate.FoldOptions{})
+	require.NoError(t, err)
+	require.Len(t, result.Folded, 1)
+	require.Equal(t, killed, counters())
+}
+
+// TestCollectorsOfWorkers: a collector that panics and one that hangs cost
+// nobody else's families, and Close publishes once more.
+func TestCollectorsOfWorkers(t *testing.T) {
+	dir := t.TempDir()
+	g := view(t, dir)
+	a, b := startWorker(t, dir, "collectors"), startWorker(t, dir, "collectors")
+	families := gather(t, g)
+	require.Equal(t, 40.0, families["jobs"].Series[0].Value, "two publications of each")
+	require.Len(t, families["go_goroutines"].Series, 2)
+	require.Equal(t, 4.0, families["multiprom_publish_failures"].Series[0].Value)
+
+	answer := a.do("publish")
+	require.Contains(t, answer, "a bug")
+	require.Contains(t, answer, registry.ErrStillRunning.Error(), "it is not started again")
+	require.Equal(t, 50.0, gather(t, g)["jobs"].Series[0].Value)
+	require.Contains(t, b.do("close"), "done")
+	families = gather(t, g)
+	require.Equal(t, 60.0, families["jobs"].Series[0].Value)
+	require.Equal(t, []string{a.pid()}, pids(families["go_goroutines"]), "closed is dead")
+}
+
+// TestPeriod: a worker publishes by itself while readers merge; the counter
+// never falls, whatever dies.
+func TestPeriod(t *testing.T) {
+	dir := t.TempDir()
+	g := view(t, dir)
+	workers := []*worker{startWorker(t, dir, "period"), startWorker(t, dir, "period")}
+	last, killed := 0.0, false
+	require.Eventually(t, func() bool {
+		v := gather(t, g)["jobs"].Series[0].Value
+		require.GreaterOrEqual(t, v, last)
+		last = v
+		if v > 200 && !killed {
+			killed = true
+			workers[0].kill()
+		}
+		return v > 600
+	}, time.Minute, time.Millisecond)
+}

@@ -1,0 +1,186 @@
+package publish
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"sync/atomic"
+	"time"
+
+	"github.com/multiprom/multiprom/metric"
+	"github.com/multiprom/multiprom/mmapstore"
+)
+
+// series is one label set of the source and its place in the store. The
+// publisher is its only writer, and each word is one atomic store: a reader
+// sees every value as it was before or after.
+type series struct {
+	handle *mmapstore.Series // nil while the source does not give it
+	round  uint64            // of the publication that saw it last
+
+	// Of a counter, histogram or summary.
+	created time.Time         // as the source says it
+	value   running[float64]  // the counter; else the sum
+	count   running[uint64]   // of a summary
+	buckets []running[uint64] // of a histogram, not cumulative
+}
+
+// write stores what the source says now, which check has let through. now is
+// the time of the publication.
+func (e *series) write(schema *metric.Schema, s *metric.Series, now time.Time) {
+	w := e.handle.Words()
+	switch schema.Type {
+	case metric.Counter:
+		e.counter(w, s)
+	case metric.Histogram:
+		e.histogram(w, s)
+	case metric.Summary:
+		e.summary(w, s)
+	case metric.Gauge:
+		bits := math.Float64bits(s.Value)
+		if math.IsNaN(s.Value) {
+			bits = math.Float64bits(math.NaN()) // not the bits that say "unset"
+		}
+		if isRecent(schema) {
+			storeRecent(w, bits, s.Timestamp, now)
+		} else {
+			atomic.StoreUint64(&w[mmapstore.CellGauge], bits)
+		}
+	case metric.StateSet:
+		on := stateOn(s)
+		if isRecent(schema) {
+			storeRecent(w, math.Float64bits(float64(on)), s.Timestamp, now)
+		} else {
+			atomic.StoreUint64(&w[mmapstore.CellState], uint64(on))
+		}
+	}
+}
+
+// revive prepares a series that had vanished for a new place in the store.
+func (e *series) revive() {
+	e.value.revive()
+	e.count.revive()
+	for i := range e.buckets {
+		e.buckets[i].revive()
+	}
+}
+
+// counter stores the value as a whole in the word of fractions: the other one
+// stays 0, so that there is no moment between two words.
+func (e *series) counter(w []uint64, s *metric.Series) {
+	if e.begins(s) || s.Value < e.value.last {
+		e.value.restart()
+	}
+	storeFloat(w, mmapstore.CellCounterFloat, e.value.next(s.Value))
+}
+
+func (e *series) summary(w []uint64, s *metric.Series) {
+	if e.begins(s) || s.Count < e.count.last {
+		e.count.restart()
+		e.value.restart()
+	}
+	storeFloat(w, mmapstore.CellSummarySum, e.value.next(sum(s)))
+	atomic.StoreUint64(&w[mmapstore.CellSummaryCount], e.count.next(s.Count))
+}
+
+func (e *series) histogram(w []uint64, s *metric.Series) {
+	if e.buckets == nil {
+		e.buckets = make([]running[uint64], len(s.Buckets))
+	}
+	restarted, below := e.begins(s), uint64(0)
+	for i, b := range s.Buckets {
+		restarted = restarted || b.Count-below < e.buckets[i].last
+		below = b.Count
+	}
+	if restarted {
+		e.value.restart()
+		for i := range e.buckets {
+			e.buckets[i].restart()
+		}
+	}
+	storeFloat(w, mmapstore.CellHistogramSum, e.value.next(sum(s)))
+	below = 0
+	for i, b := range s.Buckets {
+		atomic.StoreUint64(&w[mmapstore.CellHistogramBuckets+i], e.buckets[i].next(b.Count-below))
+		below = b.Count
+	}
+}
+
+// begins reports whether the source has begun the series anew, by its created
+// time; without one, a value that has fallen says so.
+func (e *series) begins(s *metric.Series) bool {
+	anew := !e.created.IsZero() && !s.Created.IsZero() && !s.Created.Equal(e.created)
+	e.created = s.Created
+	return anew
+}
+
+// sum is NaN where it is not known: the store has no other way to say so, and
+// 0 would be a lie.
+func sum(s *metric.Series) float64 {
+	if s.NoSum {
+		return math.NaN()
+	}
+	return s.Sum
+}
+
+func storeFloat(w []uint64, i int, v float64) { atomic.StoreUint64(&w[i], math.Float64bits(v)) }
+
+// storeRecent stores a value of a mostrecent mode with its time: that of the
+// source, or else that of the publication that has seen it change. A value that
+// is the same as before keeps its time, so that the most recent process is not
+// just the one that publishes last.
+func storeRecent(w []uint64, bits uint64, of, now time.Time) {
+	if of.IsZero() {
+		if old, nanos, ok := mmapstore.LoadRecent(w); ok && nanos != 0 && old == bits {
+			return
+		}
+		of = now
+	}
+	mmapstore.StoreRecent(w, bits, of.UnixNano())
+}
+
+// isRecent reports whether the definition's values carry their time.
+func isRecent(schema *metric.Schema) bool { return schema.Mode.Base() == metric.ModeMostRecent }
+
+// stateOn returns which state is on, or -1 where it is not exactly one.
+func stateOn(s *metric.Series) int {
+	on := -1
+	for i, st := range s.States {
+		switch {
+		case !st.On:
+		case on >= 0:
+			return -1
+		default:
+			on = i
+		}
+	}
+	return on
+}
+
+// check returns why the store cannot hold s, or nil.
+func check(t metric.Type, s *metric.Series) error {
+	if n := len(s.Labels); n > metric.MaxLabels {
+		return fmt.Errorf("%w: %d labels, the most is %d", metric.ErrInvalidLabel, n, metric.MaxLabels)
+	}
+	for _, l := range s.Labels {
+		if n := len(l.Value); n > metric.MaxLabelValueLen {
+			return fmt.Errorf("%w: the value of %q has %d bytes, the most is %d", metric.ErrInvalidLabel, l.Name, n, metric.MaxLabelValueLen)
+		}
+	}
+	switch t {
+	case metric.Counter:
+		if !(s.Value >= 0) || math.IsInf(s.Value, 0) {
+			return errNotCounter
+		}
+	case metric.StateSet:
+		if stateOn(s) < 0 {
+			return errNotOneOn
+		}
+	}
+	return nil
+}
+
+var (
+	errNotCounter = errors.New("the value of a counter is negative, infinite or NaN")
+	errNotOneOn   = errors.New("not exactly one of its states is on")
+)
