@@ -16,20 +16,20 @@ type family struct {
 	typ   metric.Type // as the source has it
 	names []string    // of its samples, to be claimed
 	mode  metric.Mode
-	skip  bool     // Options.Mode does not want it
-	fault error    // why nothing of it can be published
-	shape []*shape // definitions, of which the store needs one for each set of label names
+	skip  bool  // Options.Mode does not want it
+	fault error // why nothing of it can be published
 
-	live     int // series in the store
-	vanished int // series that keep their last value, in case they come again
+	shapes   []*shape
+	series   map[string]*series // by metric.Labels.AppendKey
+	live     int                // of them in the store
+	vanished int                // the others, which keep their last value in case they come again
 }
 
-// shape is one definition of a family: its series have the same label names
-// and the same bucket bounds or states.
+// shape is one definition of a family, of which the store needs one for each
+// set of label names and of bucket bounds or states.
 type shape struct {
 	schema *metric.Schema
 	in     *mmapstore.Family
-	series map[string]*series // by metric.Labels.AppendKey
 }
 
 // maxShapes bounds the definitions of a family, which never leave a store.
@@ -91,7 +91,7 @@ func (b *book) family(f *metric.Family, now time.Time) error {
 
 // define decides what becomes of a family that is new.
 func (b *book) define(f *metric.Family) *family {
-	fam := &family{name: f.Name, typ: f.Type, names: metric.SampleNames(f.Name, storedType(f.Type))}
+	fam := &family{name: f.Name, typ: f.Type, names: metric.SampleNames(f.Name, storedType(f.Type)), series: map[string]*series{}}
 	if f.Type == metric.GaugeHistogram {
 		fam.fault = errors.New("the store has no gauge histograms")
 		return fam
@@ -136,30 +136,37 @@ func (b *book) write(fam *family, f *metric.Family, s *metric.Series, now time.T
 	if err := check(f.Type, s); err != nil {
 		return err
 	}
-	sh, err := b.shapeOf(fam, f, s)
-	if err != nil {
-		return err
-	}
 	b.key = s.Labels.AppendKey(b.key[:0])
-	e := sh.series[string(b.key)]
+	e := fam.series[string(b.key)]
+	if e != nil && !e.shape.fits(s) {
+		if f.Type == metric.Histogram {
+			// What it has counted is in buckets that there are no more: neither
+			// going on nor beginning again would count everything once.
+			e.round = b.round
+			return errBounds
+		}
+		b.remove(fam, string(b.key), e)
+		e = nil
+	}
 	if e == nil || e.handle == nil {
-		if e, err = b.place(fam, sh, e, s); err != nil {
+		var err error
+		if e, err = b.place(fam, f, e, s); err != nil {
 			return err
 		}
 	}
 	e.round = b.round
-	e.write(sh.schema, s, now)
+	e.write(s, now)
 	return nil
 }
 
 // shapeOf returns the definition that s falls under.
 func (b *book) shapeOf(fam *family, f *metric.Family, s *metric.Series) (*shape, error) {
-	for _, sh := range fam.shape {
+	for _, sh := range fam.shapes {
 		if sh.fits(s) {
 			return sh, nil
 		}
 	}
-	if len(fam.shape) == maxShapes {
+	if len(fam.shapes) == maxShapes {
 		return nil, fmt.Errorf("more than %d sets of label names, bucket bounds or states", maxShapes)
 	}
 	schema := &metric.Schema{Name: f.Name, Help: f.Help, Unit: f.Unit, Type: storedType(f.Type), Mode: fam.mode}
@@ -182,8 +189,8 @@ func (b *book) shapeOf(fam *family, f *metric.Family, s *metric.Series) (*shape,
 	if err != nil {
 		return nil, err
 	}
-	sh := &shape{schema: schema, in: in, series: map[string]*series{}}
-	fam.shape = append(fam.shape, sh)
+	sh := &shape{schema, in}
+	fam.shapes = append(fam.shapes, sh)
 	return sh, nil
 }
 
@@ -205,9 +212,13 @@ func (sh *shape) fits(s *metric.Series) bool {
 
 // place gives a series its place in the store. e is what is left of it where it
 // has vanished before, nil where it is new.
-func (b *book) place(fam *family, sh *shape, e *series, s *metric.Series) (*series, error) {
+func (b *book) place(fam *family, f *metric.Family, e *series, s *metric.Series) (*series, error) {
 	if fam.live >= b.maxSeries {
 		return nil, fmt.Errorf("the family has %d series, the most that Options.MaxSeries permits", fam.live)
+	}
+	sh, err := b.shapeOf(fam, f, s)
+	if err != nil {
+		return nil, err
 	}
 	var values []string
 	var content metric.Labels
@@ -223,8 +234,8 @@ func (b *book) place(fam *family, sh *shape, e *series, s *metric.Series) (*seri
 		return nil, err
 	}
 	if e == nil {
-		e = &series{}
-		sh.series[string(b.key)] = e
+		e = &series{shape: sh}
+		fam.series[string(b.key)] = e
 	} else {
 		e.revive()
 		fam.vanished--
@@ -240,14 +251,12 @@ func (b *book) place(fam *family, sh *shape, e *series, s *metric.Series) (*seri
 // since nobody says that it still holds.
 func (b *book) sweep(complete bool) {
 	for _, fam := range b.families {
-		for _, sh := range fam.shape {
-			if !complete && cumulative(sh.schema.Type) {
-				continue
-			}
-			for key, e := range sh.series {
-				if e.handle != nil && e.round != b.round {
-					b.remove(fam, sh, key, e)
-				}
+		if !complete && cumulative(fam.typ) {
+			continue
+		}
+		for key, e := range fam.series {
+			if e.handle != nil && e.round != b.round {
+				b.remove(fam, key, e)
 			}
 		}
 		if fam.vanished > b.maxSeries {
@@ -261,11 +270,9 @@ func (b *book) withdraw(fam *family) {
 	if fam == nil {
 		return
 	}
-	for _, sh := range fam.shape {
-		for key, e := range sh.series {
-			if e.handle != nil {
-				b.remove(fam, sh, key, e)
-			}
+	for key, e := range fam.series {
+		if e.handle != nil {
+			b.remove(fam, key, e)
 		}
 	}
 }
@@ -274,25 +281,23 @@ func (b *book) withdraw(fam *family) {
 // value: should it come again, only what it grows from there is counted, for a
 // reader goes on counting what a removed series had while another process has
 // the same one.
-func (b *book) remove(fam *family, sh *shape, key string, e *series) {
+func (b *book) remove(fam *family, key string, e *series) {
 	e.handle.Remove()
 	e.handle, e.round = nil, b.round
 	fam.live--
-	if cumulative(sh.schema.Type) {
+	if cumulative(fam.typ) {
 		fam.vanished++
 	} else {
-		delete(sh.series, key)
+		delete(fam.series, key)
 	}
 }
 
 // forget drops the last values of series that vanished before this round.
 func (fam *family) forget(round uint64) {
-	for _, sh := range fam.shape {
-		for key, e := range sh.series {
-			if e.handle == nil && e.round != round {
-				delete(sh.series, key)
-				fam.vanished--
-			}
+	for key, e := range fam.series {
+		if e.handle == nil && e.round != round {
+			delete(fam.series, key)
+			fam.vanished--
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -59,8 +60,7 @@ func jobs() registry.Gatherer {
 func serve(opts Options) {
 	p, err := Start(opts)
 	if err == nil {
-		// Behind the first publication: there is one turn.
-		p.Publish(context.Background())
+		waitFirst(p)
 	}
 	fmt.Println("started", err)
 	in := bufio.NewScanner(os.Stdin)
@@ -73,6 +73,15 @@ func serve(opts Options) {
 			err = multiproc.Default().Close()
 		}
 		fmt.Println("done", strings.ReplaceAll(fmt.Sprint(err), "\n", "; "))
+	}
+}
+
+// waitFirst waits for the end of the publication that Start begins.
+func waitFirst(p *Publisher) {
+	for over := p.idle; !over; runtime.Gosched() {
+		<-p.turn
+		over = p.book.round > 0
+		p.turn <- struct{}{}
 	}
 }
 

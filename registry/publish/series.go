@@ -15,6 +15,7 @@ import (
 // publisher is its only writer, and each word is one atomic store: a reader
 // sees every value as it was before or after.
 type series struct {
+	shape  *shape
 	handle *mmapstore.Series // nil while the source does not give it
 	round  uint64            // of the publication that saw it last
 
@@ -27,8 +28,8 @@ type series struct {
 
 // write stores what the source says now, which check has let through. now is
 // the time of the publication.
-func (e *series) write(schema *metric.Schema, s *metric.Series, now time.Time) {
-	w := e.handle.Words()
+func (e *series) write(s *metric.Series, now time.Time) {
+	schema, w := e.shape.schema, e.handle.Words()
 	switch schema.Type {
 	case metric.Counter:
 		e.counter(w, s)
@@ -182,5 +183,6 @@ func check(t metric.Type, s *metric.Series) error {
 
 var (
 	errNotCounter = errors.New("the value of a counter is negative, infinite or NaN")
+	errBounds     = errors.New("its bucket bounds have changed, which the store cannot follow until the process restarts")
 	errNotOneOn   = errors.New("not exactly one of its states is on")
 )
