@@ -31,7 +31,8 @@ type DefaultRegistry struct {
 // metrics of every live worker, labelled by process; without, the
 // instruments, process and Go runtime metrics of this process. In a
 // directory, Go runtime metrics of the one process that happens to answer
-// would say nothing about the fleet: they are left out.
+// would say nothing about the fleet: they are left out, and are there of every
+// worker that publishes its own (registry/publish).
 //
 // It is made at the first call and does no I/O before the first Gather.
 var Default = sync.OnceValue(func() *DefaultRegistry {

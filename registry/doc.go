@@ -22,6 +22,9 @@
 //	)
 //	families, err := reg.Gather(ctx)
 //
+// A worker's own collectors get into the merged directory by package
+// registry/publish.
+//
 // # Names
 //
 // All names under which a family can appear belong to it: counter x and gauge

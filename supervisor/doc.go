@@ -29,6 +29,11 @@
 //		if err != nil {
 //			log.Fatal(err)
 //		}
+//		own, err := publish.Start(publish.Options{}) // its Go runtime metrics
+//		if err != nil {
+//			log.Fatal(err)
+//		}
+//		defer own.Close()
 //		ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 //		defer stop()
 //		srv := &http.Server{Handler: app}

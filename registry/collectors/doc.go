@@ -16,6 +16,9 @@
 // Where there is no such /proc they yield nothing, which is no error.
 // [GoRuntime] and [BuildInfo] work everywhere. None of them keeps state.
 //
+// In a program of many processes each worker publishes its own GoRuntime, by
+// package registry/publish.
+//
 // # Concurrency
 //
 // All collectors are safe for concurrent use if the functions in their

@@ -62,6 +62,11 @@ func TestRestarts(t *testing.T) {
 	requireTotal(t, g, 27, 30)
 	publish(21, 20, time.Time{})
 	requireTotal(t, g, 28, 30)
+	all := cumulatives(21, 20, time.Time{})
+	all[0].Series[0].Value = math.NaN()
+	src.say(nil, all...)
+	require.ErrorIs(t, p.Publish(t.Context()), errNotCounter)
+	requireTotal(t, g, 28, 30) // it stays as it was
 }
 
 // TestBuckets: one bucket that has fallen is a restart, though the count has

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/multiprom/multiprom/metric"
 	"github.com/multiprom/multiprom/mmapstore"
@@ -34,60 +33,6 @@ type shape struct {
 
 // maxShapes bounds the definitions of a family, which never leave a store.
 const maxShapes = 64
-
-// book is what the publisher has in the store.
-type book struct {
-	owner     *Publisher // of the names
-	store     *mmapstore.Store
-	claim     func(owner any, names []string) error
-	mode      func(*metric.Family) (metric.Mode, bool)
-	maxSeries int
-
-	families map[string]*family
-	round    uint64
-	key      []byte // scratch
-}
-
-// enter writes the families of one publication and returns what was left out.
-func (b *book) enter(families []*metric.Family, now time.Time) error {
-	b.round++
-	var errs []error
-	for _, f := range families {
-		if err := b.family(f, now); err != nil {
-			errs = append(errs, fmt.Errorf("%s %q: %w", f.Type, f.Name, err))
-		}
-	}
-	return errors.Join(errs...)
-}
-
-func (b *book) family(f *metric.Family, now time.Time) error {
-	fam := b.families[f.Name]
-	if fam == nil || fam.typ != f.Type {
-		b.withdraw(fam)
-		fam = b.define(f)
-		b.families[f.Name] = fam
-	}
-	if fam.skip || fam.fault != nil {
-		return fam.fault
-	}
-	if err := b.claim(b.owner, fam.names); err != nil {
-		b.withdraw(fam)
-		return err
-	}
-	leftOut := 0
-	var first error
-	for i := range f.Series {
-		if err := b.write(fam, f, &f.Series[i], now); err != nil {
-			if leftOut++; first == nil {
-				first = fmt.Errorf("%s: %w", f.Series[i].Labels, err)
-			}
-		}
-	}
-	if leftOut == 0 {
-		return nil
-	}
-	return fmt.Errorf("%d series left out, first %w", leftOut, first)
-}
 
 // define decides what becomes of a family that is new.
 func (b *book) define(f *metric.Family) *family {
@@ -129,34 +74,6 @@ func storedType(t metric.Type) metric.Type {
 		return metric.Gauge // which says no more of its values
 	}
 	return t
-}
-
-// write brings one series of the source into the store.
-func (b *book) write(fam *family, f *metric.Family, s *metric.Series, now time.Time) error {
-	if err := check(f.Type, s); err != nil {
-		return err
-	}
-	b.key = s.Labels.AppendKey(b.key[:0])
-	e := fam.series[string(b.key)]
-	if e != nil && !e.shape.fits(s) {
-		if f.Type == metric.Histogram {
-			// What it has counted is in buckets that there are no more: neither
-			// going on nor beginning again would count everything once.
-			e.round = b.round
-			return errBounds
-		}
-		b.remove(fam, string(b.key), e)
-		e = nil
-	}
-	if e == nil || e.handle == nil {
-		var err error
-		if e, err = b.place(fam, f, e, s); err != nil {
-			return err
-		}
-	}
-	e.round = b.round
-	e.write(s, now)
-	return nil
 }
 
 // shapeOf returns the definition that s falls under.
@@ -207,88 +124,6 @@ func (sh *shape) fits(s *metric.Series) bool {
 			slices.EqualFunc(d.States, s.States, func(name string, st metric.State) bool { return name == st.Name })
 	default:
 		return slices.EqualFunc(d.Labels, s.Labels, sameLabel)
-	}
-}
-
-// place gives a series its place in the store. e is what is left of it where it
-// has vanished before, nil where it is new.
-func (b *book) place(fam *family, f *metric.Family, e *series, s *metric.Series) (*series, error) {
-	if fam.live >= b.maxSeries {
-		return nil, fmt.Errorf("the family has %d series, the most that Options.MaxSeries permits", fam.live)
-	}
-	sh, err := b.shapeOf(fam, f, s)
-	if err != nil {
-		return nil, err
-	}
-	var values []string
-	var content metric.Labels
-	if sh.schema.Type == metric.Info {
-		content = s.Labels
-	} else {
-		for _, l := range s.Labels {
-			values = append(values, l.Value)
-		}
-	}
-	handle, err := b.store.AddSeries(sh.in, values, content)
-	if err != nil {
-		return nil, err
-	}
-	if e == nil {
-		e = &series{shape: sh}
-		fam.series[string(b.key)] = e
-	} else {
-		e.revive()
-		fam.vanished--
-	}
-	e.handle = handle
-	fam.live++
-	return e, nil
-}
-
-// sweep removes the series that the publication did not write. One that is not
-// complete misses what its failures would have given: there, cumulative values
-// stay as they are, since the merged counter would fall, while a gauge goes,
-// since nobody says that it still holds.
-func (b *book) sweep(complete bool) {
-	for _, fam := range b.families {
-		if !complete && cumulative(fam.typ) {
-			continue
-		}
-		for key, e := range fam.series {
-			if e.handle != nil && e.round != b.round {
-				b.remove(fam, key, e)
-			}
-		}
-		if fam.vanished > b.maxSeries {
-			fam.forget(b.round)
-		}
-	}
-}
-
-// withdraw removes all series of a family.
-func (b *book) withdraw(fam *family) {
-	if fam == nil {
-		return
-	}
-	for key, e := range fam.series {
-		if e.handle != nil {
-			b.remove(fam, key, e)
-		}
-	}
-}
-
-// remove takes a series out of the store. A cumulative one leaves its last
-// value: should it come again, only what it grows from there is counted, for a
-// reader goes on counting what a removed series had while another process has
-// the same one.
-func (b *book) remove(fam *family, key string, e *series) {
-	e.handle.Remove()
-	e.handle, e.round = nil, b.round
-	fam.live--
-	if cumulative(fam.typ) {
-		fam.vanished++
-	} else {
-		delete(fam.series, key)
 	}
 }
 

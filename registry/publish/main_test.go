@@ -45,7 +45,7 @@ func jobs() registry.Gatherer {
 	reg := registry.New(registry.Options{CollectTimeout: 50 * time.Millisecond})
 	n := 0.0
 	reg.MustRegister(
-		collectors.NewGoRuntime(),
+		collectors.NewGoRuntime(), collectors.NewProcess(collectors.ProcessOptions{}),
 		registry.CollectorFunc(func(context.Context) ([]*metric.Family, error) {
 			n += 10
 			return []*metric.Family{fam("jobs", metric.Counter, metric.Series{Value: n})}, nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/multiprom/multiprom/aggregate"
 	"github.com/multiprom/multiprom/metric"
 	"github.com/multiprom/multiprom/multiproc"
 	"github.com/multiprom/multiprom/registry"
@@ -47,6 +49,41 @@ func start(t *testing.T, opts Options) *Publisher {
 	t.Cleanup(func() { p.Close() })
 	waitFirst(p)
 	return p
+}
+
+// view is what the server of /metrics has: the merged directory with the
+// process metrics of the workers.
+func view(t *testing.T, dir string) registry.Gatherer {
+	t.Helper()
+	a, err := aggregate.Open(dir, aggregate.Options{})
+	require.NoError(t, err)
+	t.Cleanup(func() { a.Close() })
+	return registry.Directory(a)
+}
+
+// gather returns the families by name; the gathering must have no error.
+func gather(t *testing.T, g registry.Gatherer) map[string]*metric.Family {
+	t.Helper()
+	families, err := g.Gather(t.Context())
+	require.NoError(t, err)
+	out := map[string]*metric.Family{}
+	for _, f := range families {
+		out[f.Name] = f
+	}
+	return out
+}
+
+// pids returns the values of the label pid, sorted.
+func pids(f *metric.Family) []string {
+	var out []string
+	if f != nil {
+		for _, s := range f.Series {
+			pid, _ := s.Labels.Get("pid")
+			out = append(out, pid)
+		}
+	}
+	slices.Sort(out)
+	return out
 }
 
 // backings runs a test on a Set of each backing.

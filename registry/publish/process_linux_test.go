@@ -13,41 +13,6 @@ import (
 	"github.com/multiprom/multiprom/registry"
 )
 
-// view is what the server of /metrics has: the merged directory with the
-// process metrics of the workers.
-func view(t *testing.T, dir string) registry.Gatherer {
-	t.Helper()
-	a, err := aggregate.Open(dir, aggregate.Options{})
-	require.NoError(t, err)
-	t.Cleanup(func() { a.Close() })
-	return registry.Directory(a)
-}
-
-// gather returns the families by name; the gathering must have no error.
-func gather(t *testing.T, g registry.Gatherer) map[string]*metric.Family {
-	t.Helper()
-	families, err := g.Gather(t.Context())
-	require.NoError(t, err)
-	out := map[string]*metric.Family{}
-	for _, f := range families {
-		out[f.Name] = f
-	}
-	return out
-}
-
-// pids returns the values of the label pid, sorted.
-func pids(f *metric.Family) []string {
-	var out []string
-	if f != nil {
-		for _, s := range f.Series {
-			pid, _ := s.Labels.Get("pid")
-			out = append(out, pid)
-		}
-	}
-	slices.Sort(out)
-	return out
-}
-
 // TestRuntimePerProcess: workers that make the one call of the doc comment. Each
 // has its gauges in the merged view until it dies; what was counted stays, also
 // when it is folded.
@@ -107,6 +72,7 @@ func TestCollectorsOfWorkers(t *testing.T) {
 	families := gather(t, g)
 	require.Equal(t, 20.0, families["jobs"].Series[0].Value, "one publication of each")
 	require.Len(t, families["go_goroutines"].Series, 2)
+	require.Len(t, families["process_open_fds"].Series, 2, "of the view alone, by PerProcess")
 	require.Equal(t, 2.0, families["multiprom_publish_failures"].Series[0].Value)
 
 	answer := a.do("publish")
