@@ -174,28 +174,34 @@ func TestFailures(t *testing.T) {
 	require.NotContains(t, gather(t, g), "c")
 }
 
-// TestSourceThatHangs: one that ignores its context is left behind and not asked
-// again before it returns; one that listens gives what it has.
+// TestSourceThatIsSlow: one that listens to its context gives what it has.
+func TestSourceThatIsSlow(t *testing.T) {
+	set := multiproc.NewSet(multiproc.SetOptions{})
+	slow := registry.GathererFunc(func(ctx context.Context) ([]*metric.Family, error) {
+		<-ctx.Done()
+		return cumulatives(1, 1, time.Time{}), ctx.Err()
+	})
+	errs := make(chan error, 1)
+	p, err := Start(Options{Set: set, Source: slow, Timeout: 300 * time.Millisecond, OnError: func(err error) { errs <- err }})
+	require.NoError(t, err)
+	require.ErrorIs(t, <-errs, context.DeadlineExceeded)
+	requireTotal(t, registry.Instruments(set), 1, 1)
+	require.ErrorIs(t, p.Close(), context.DeadlineExceeded)
+}
+
+// TestSourceThatHangs: one that ignores its context is left behind, and not
+// asked again before it returns.
 func TestSourceThatHangs(t *testing.T) {
 	set := multiproc.NewSet(multiproc.SetOptions{})
 	release := make(chan struct{})
-	listens := true
-	p := start(t, Options{Set: set, Timeout: 10 * time.Millisecond, Source: registry.GathererFunc(func(ctx context.Context) ([]*metric.Family, error) {
-		if listens {
-			<-ctx.Done()
-			return cumulatives(1, 1, time.Time{}), ctx.Err()
-		}
+	p := start(t, Options{Set: set, Timeout: time.Millisecond, Source: registry.GathererFunc(func(context.Context) ([]*metric.Family, error) {
 		<-release
 		return cumulatives(2, 2, time.Time{}), nil
 	})})
-	require.ErrorIs(t, p.Publish(t.Context()), context.DeadlineExceeded)
-	requireTotal(t, registry.Instruments(set), 1, 1)
-	listens = false
-	require.ErrorIs(t, p.Publish(t.Context()), registry.ErrTimeout)
-	require.ErrorIs(t, p.Publish(t.Context()), registry.ErrStillRunning)
-	requireTotal(t, registry.Instruments(set), 1, 1)
+	require.ErrorIs(t, p.Publish(t.Context()), registry.ErrStillRunning, "the first one hangs")
+	require.Zero(t, only(t, gather(t, registry.Instruments(set))["multiprom_publish_timestamp_seconds"]).Value)
 	close(release)
-	require.Eventually(t, func() bool { return p.Publish(t.Context()) == nil }, time.Minute, time.Millisecond)
+	require.Eventually(t, func() bool { return p.Publish(context.Background()) == nil }, time.Minute, time.Millisecond)
 	requireTotal(t, registry.Instruments(set), 2, 2)
 
 	ended, cancel := context.WithCancel(context.Background())

@@ -30,7 +30,7 @@ func TestMain(m *testing.M) {
 	case "runtime": // what the doc comment shows, in $PROMETHEUS_MULTIPROC_DIR
 		serve(Options{Period: time.Hour})
 	case "collectors":
-		serve(Options{Source: jobs(), Period: time.Hour})
+		serve(Options{Source: faulty(jobs()), Period: time.Hour})
 	case "period":
 		serve(Options{Source: jobs(), Period: 5 * time.Millisecond})
 	default:
@@ -39,10 +39,9 @@ func TestMain(m *testing.M) {
 	}
 }
 
-// jobs is a registry whose counter grows by 10 at every gathering, beside a
-// collector that panics and one that hangs for ever.
-func jobs() registry.Gatherer {
-	reg := registry.New(registry.Options{CollectTimeout: 50 * time.Millisecond})
+// jobs is a registry whose counter grows by 10 at every gathering.
+func jobs() *registry.Registry {
+	reg := registry.New(registry.Options{CollectTimeout: 300 * time.Millisecond})
 	n := 0.0
 	reg.MustRegister(
 		collectors.NewGoRuntime(), collectors.NewProcess(collectors.ProcessOptions{}),
@@ -50,6 +49,13 @@ func jobs() registry.Gatherer {
 			n += 10
 			return []*metric.Family{fam("jobs", metric.Counter, metric.Series{Value: n})}, nil
 		}),
+	)
+	return reg
+}
+
+// faulty adds a collector that panics and one that hangs for ever.
+func faulty(reg *registry.Registry) *registry.Registry {
+	reg.MustRegister(
 		registry.CollectorFunc(func(context.Context) ([]*metric.Family, error) { panic("a bug") }),
 		registry.CollectorFunc(func(context.Context) ([]*metric.Family, error) { select {} }),
 	)
