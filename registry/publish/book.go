@@ -91,6 +91,7 @@ func (b *book) write(fam *family, f *metric.Family, s *metric.Series, now time.T
 	}
 	e.round = b.round
 	e.write(s, now)
+	b.exemplars(e, s, now)
 	return nil
 }
 

@@ -33,7 +33,10 @@
 //	info             the label sets of the living processes
 //	state set        per process, or the most recent
 //
-// The store has no place for quantiles, exemplars, created times (a series
+// Exemplars of counters and buckets are published too, with the time that they
+// have or else that of the publication that saw them first.
+//
+// The store has no place for quantiles, created times (a series
 // begins with its first publication), timestamps (but as the time of a
 // mostrecent value), native histograms, gauge histograms, histograms without a
 // finite bound, and state sets with more or less than one state on. A histogram

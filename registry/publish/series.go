@@ -24,6 +24,7 @@ type series struct {
 	value   running[float64]  // the counter; else the sum
 	count   running[uint64]   // of a summary
 	buckets []running[uint64] // of a histogram, not cumulative
+	shown   []metric.Exemplar // the last ones, of each bucket, once there are any
 }
 
 // write stores what the source says now, which check has let through. now is
@@ -59,6 +60,7 @@ func (e *series) write(s *metric.Series, now time.Time) {
 
 // revive prepares a series that had vanished for a new place in the store.
 func (e *series) revive() {
+	e.shown = nil
 	e.value.revive()
 	e.count.revive()
 	for i := range e.buckets {

@@ -1,0 +1,55 @@
+package publish
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/multiprom/multiprom/metric"
+	"github.com/multiprom/multiprom/mmapstore"
+)
+
+// exemplars stores those of a counter or histogram that are new since the last
+// publication: of all processes' the newest is shown, so that an old one must
+// not become new by being published again. One that is not valid is dropped and
+// counted as an invalid update.
+func (b *book) exemplars(e *series, s *metric.Series, now time.Time) {
+	switch e.shape.schema.Type {
+	case metric.Counter:
+		b.exemplar(e, 0, 1, s.Exemplar, now)
+	case metric.Histogram:
+		for i := range s.Buckets {
+			b.exemplar(e, i, len(s.Buckets), s.Buckets[i].Exemplar, now)
+		}
+	}
+}
+
+func (b *book) exemplar(e *series, bucket, buckets int, x *metric.Exemplar, now time.Time) {
+	if x == nil || len(x.Labels) == 0 {
+		return
+	}
+	if e.shown == nil {
+		e.shown = make([]metric.Exemplar, buckets)
+	}
+	last := &e.shown[bucket]
+	if last.Value == x.Value && last.Timestamp.Equal(x.Timestamp) && last.Labels.Equal(x.Labels) {
+		return
+	}
+	*last = *x
+	labels := x.Labels
+	if !slices.IsSortedFunc(labels, byName) {
+		labels = slices.Clone(labels)
+		labels.Sort()
+	}
+	if metric.CheckExemplar(labels) != nil {
+		b.store.Count(mmapstore.InvalidUpdates, 1)
+		return
+	}
+	at := x.Timestamp
+	if at.IsZero() {
+		at = now
+	}
+	e.handle.SetExemplar(bucket, labels, x.Value, at.UnixNano())
+}
+
+func byName(a, b metric.Label) int { return strings.Compare(a.Name, b.Name) }
