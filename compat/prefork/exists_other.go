@@ -1,0 +1,6 @@
+//go:build !unix
+
+package prefork
+
+// exists leaves it to the locks.
+func exists(int) bool { return true }

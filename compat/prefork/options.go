@@ -1,0 +1,61 @@
+package prefork
+
+import (
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"github.com/multiprom/multiprom/aggregate"
+	"github.com/multiprom/multiprom/multiproc"
+	"github.com/multiprom/multiprom/registry"
+)
+
+// ErrNoDir says that there is no directory: each child would count for itself, and
+// a scrape would show one of them at random.
+var ErrNoDir = errors.New("prefork: set " + multiproc.EnvDir + " or Options.Dir: without a directory a scrape shows one child only")
+
+// Options of Master and Child. The zero value takes the directory from the
+// environment, folds it, and serves no metrics on a port of the master's.
+type Options struct {
+	// Dir is the directory of the children's files. The master creates it with
+	// mode 0700 where it is missing, and puts it into its environment, from which
+	// children have it. Default: PROMETHEUS_MULTIPROC_DIR.
+	Dir string
+	// MetricsAddress is host:port where the master serves the merged metrics, on
+	// every path. Port 0 takes a free one. Default: none; any child can serve them
+	// too.
+	MetricsAddress string
+	// Gatherer is what the master serves. Default: registry.Default(); where Dir
+	// is not that of the environment at the start, the directory alone.
+	Gatherer registry.Gatherer
+	// Fold says when and how dead children's files are folded into the archive.
+	// Its Logger is this one's.
+	Fold aggregate.FolderOptions
+	// NoFold leaves dead children's files alone, at the start too: something else
+	// folds the directory.
+	NoFold bool
+	// Logger gets failures and what was folded; nil logs nothing.
+	Logger *slog.Logger
+}
+
+func (o Options) withDefaults() (Options, error) {
+	if o.Dir == "" {
+		o.Dir = multiproc.Default().Dir()
+	}
+	if o.Dir == "" {
+		o.Dir = os.Getenv(multiproc.EnvDir)
+	}
+	if o.Dir == "" {
+		return o, ErrNoDir
+	}
+	var err error
+	if o.Dir, err = filepath.Abs(o.Dir); err != nil {
+		return o, err
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	o.Fold.Logger = o.Logger
+	return o, nil
+}
