@@ -34,6 +34,9 @@ oracle: ## what Prometheus' own parsers read, in a module of its own
 examples: ## the handler in net/http, chi, gin, echo, fasthttp and Fiber, in a module of its own
 	cd examples && $(GO) vet ./... && $(GO) test -count=1 ./...
 
+compat: ## client_golang, fasthttp and Fiber, in a module of its own
+	cd compat && $(GO) vet ./... && $(GO) test -count=1 ./...
+
 lint: ## gofmt, vet on three systems, staticcheck
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$unformatted" ]; then echo "gofmt -w needed:"; echo "$$unformatted"; exit 1; fi
 	$(GO) vet $(PACKAGES)
@@ -66,4 +69,4 @@ soak-python: ## 26,000 files of recycled workers of client_python, folded
 clean: ## remove what make built
 	rm -rf bin
 
-.PHONY: help demo build test race integration-deps integration oracle examples lint bench bench-python fuzz soak soak-crash soak-recycle soak-python clean
+.PHONY: help demo build test race integration-deps integration oracle examples compat lint bench bench-python fuzz soak soak-crash soak-recycle soak-python clean
