@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fasthttp/router"
 	"github.com/stretchr/testify/require"
 	"github.com/valyala/fasthttp"
 
@@ -58,6 +59,23 @@ func TestRequests(t *testing.T) {
 	inFlight, err := registry.SampleValue(t.Context(), registry.Instruments(set), "http_requests_in_flight", nil)
 	require.NoError(t, err)
 	require.Zero(t, inFlight)
+}
+
+// TestRequestsOfRouter takes the patterns of a router that tells what it has matched.
+func TestRequestsOfRouter(t *testing.T) {
+	set := multiproc.NewSet(multiproc.SetOptions{})
+	r := router.New()
+	r.SaveMatchedRoutePath = true
+	r.GET("/users/{id}", func(*fasthttp.RequestCtx) {})
+	h := mpfasthttp.Requests(r.Handler, func(ctx *fasthttp.RequestCtx) string {
+		pattern, _ := ctx.UserValue(router.MatchedRoutePathParam).(string)
+		return pattern
+	}, requests.Options{Set: set})
+	h(request("GET", "/users/1"))
+	h(request("GET", "/users/2"))
+	h(request("GET", "/nobody"))
+	require.EqualValues(t, 2, total(t, set, "GET", "/users/{id}", "200"))
+	require.EqualValues(t, 1, total(t, set, "GET", requests.Unmatched, "404"))
 }
 
 // TestRequestsOfTimeoutHandler: what the client gets is counted, once.

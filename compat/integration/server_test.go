@@ -1,7 +1,6 @@
 package integration
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 	"net"
@@ -12,7 +11,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -58,32 +56,17 @@ type server struct {
 	view               *aggregate.Aggregator
 	cmd                *exec.Cmd
 	exited             chan struct{}
-	log                *lockedBuffer
-}
-
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
+	log                *os.File
 }
 
 func newServer(t *testing.T, name string) *server {
 	s := &server{
 		t: t, name: name, dir: filepath.Join(t.TempDir(), "metrics"),
-		address: freeAddress(t), metricsAt: freeAddress(t), log: &lockedBuffer{},
+		address: freeAddress(t), metricsAt: freeAddress(t),
 	}
 	var err error
+	s.log, err = os.Create(filepath.Join(t.TempDir(), "log"))
+	require.NoError(t, err)
 	s.view, err = aggregate.Open(s.dir, aggregate.Options{NoSelfMetrics: true})
 	require.NoError(t, err)
 	t.Cleanup(func() {
@@ -93,8 +76,9 @@ func newServer(t *testing.T, name string) *server {
 		}
 		s.waitLive(0)
 		s.view.Close()
-		if t.Failed() {
-			t.Log(s.log)
+		s.log.Close()
+		if text, _ := os.ReadFile(s.log.Name()); t.Failed() {
+			t.Logf("%s", text)
 		}
 	})
 	return s
@@ -105,8 +89,6 @@ func (s *server) start() {
 	s.cmd = exec.Command(filepath.Join(bin, s.name), s.address, s.metricsAt)
 	s.cmd.Env = append(os.Environ(), "PROMETHEUS_MULTIPROC_DIR="+s.dir, "GOMAXPROCS="+strconv.Itoa(children))
 	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
-	// A killed master's children keep its pipes: do not wait for them.
-	s.cmd.WaitDelay = time.Second
 	require.NoError(s.t, s.cmd.Start())
 	exited := make(chan struct{})
 	s.exited = exited

@@ -20,6 +20,8 @@
 // has sent; requests that no route takes have the one path Unmatched. Methods that
 // HTTP does not have, and codes outside 100 to 599, are "other".
 //
+// A duration ends with the handler: a body that is streamed behind it is not in it.
+//
 // # Concurrency
 //
 // All is safe for concurrent use. Begin and End neither lock nor allocate, but for
