@@ -82,6 +82,8 @@ type encoder struct {
 	output
 	names
 	lines
+	recorder
+	page    *page // nil: the text goes to w, or stays in buf
 	created bool
 }
 
@@ -131,7 +133,8 @@ func (e *encoder) encode(families []*metric.Family, opts Options) error {
 			return e.err
 		}
 		series := f.Series
-		if reserved := e.reservedLabel(f); !writable(series, reserved, e.escaping) {
+		reserved := e.reservedLabel(f)
+		if e.writable = e.knows(f) || writable(series, reserved, e.escaping); !e.writable {
 			var n int
 			series, n = escapeSeries(series, reserved, e.escaping)
 			e.omitted.Series += n

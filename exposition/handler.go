@@ -77,6 +77,7 @@ type handler struct {
 	opts     HandlerOptions
 	created  func() bool
 	slots    chan struct{} // one element per running scrape; nil: no limit
+	caches   caches
 }
 
 const allowedMethods = "GET, HEAD, OPTIONS"
@@ -197,20 +198,37 @@ func (h *handler) reply(w http.ResponseWriter, r *http.Request, got gathering) {
 		return
 	}
 
+	opts := Options{Format: format, Created: h.created()}
+	if r.URL.RawQuery == "" && lasting(got.families) {
+		if kept := h.caches.of(opts); kept != nil {
+			page, err := kept.page(got.families, opts)
+			h.logOmission(r.Context(), err)
+			_ = page.write(w, c) // an error of the connection can reach nobody: the client went away
+			return
+		}
+	}
 	encode := func(w io.Writer) error {
-		err := Encode(w, got.families, Options{Format: format, Created: h.created()})
-		if omission := (*OmissionError)(nil); errors.As(err, &omission) {
-			h.log(r.Context(), "encoding metrics", err)
+		err := Encode(w, got.families, opts)
+		if h.logOmission(r.Context(), err) {
 			return nil
 		}
 		return err
 	}
-	// An error of the connection can reach nobody: the client went away.
 	if c != nil {
 		_ = c.compress(w, encode)
 	} else {
 		_ = encode(w)
 	}
+}
+
+// logOmission logs what an encoder left out, and reports whether err is that.
+func (h *handler) logOmission(ctx context.Context, err error) bool {
+	omission := (*OmissionError)(nil)
+	if !errors.As(err, &omission) {
+		return false
+	}
+	h.log(ctx, "encoding metrics", err)
+	return true
 }
 
 func (h *handler) log(ctx context.Context, msg string, err error) {

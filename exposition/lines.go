@@ -2,7 +2,6 @@ package exposition
 
 import (
 	"math"
-	"strconv"
 	"time"
 
 	"github.com/multiprom/multiprom/metric"
@@ -61,31 +60,39 @@ func (e *encoder) keyword(keyword, suffix string) {
 }
 
 func (e *encoder) sample(suffix string, s *metric.Series, v float64) {
-	e.beginSample(suffix, s)
-	e.buf = metric.AppendFloat(e.buf, v)
-	e.endLine(s.Timestamp, nil)
+	e.sampleWith(suffix, s, floatNumber, math.Float64bits(v), nil)
 }
 
 func (e *encoder) count(suffix string, s *metric.Series) {
-	e.beginSample(suffix, s)
-	e.buf = strconv.AppendUint(e.buf, s.Count, 10)
-	e.endLine(s.Timestamp, nil)
+	e.sampleWith(suffix, s, countNumber, s.Count, nil)
+}
+
+func (e *encoder) sampleWith(suffix string, s *metric.Series, kind numberKind, bits uint64, x *metric.Exemplar) {
+	if !e.reading {
+		e.beginSample(suffix, s)
+	}
+	e.number(kind, bits)
+	e.endLine(s.Timestamp, x)
 }
 
 // buckets writes all buckets, and adds the one of +Inf if it is not there.
 func (e *encoder) buckets(s *metric.Series) {
 	start := len(e.buf)
-	e.nextLabel(e.openLabels("_bucket", s.Labels))
-	e.buf = append(e.buf, `le="`...)
+	if !e.reading {
+		e.nextLabel(e.openLabels("_bucket", s.Labels))
+		e.buf = append(e.buf, `le="`...)
+	}
 	end := len(e.buf) // all up to here is the same for each bucket
 
 	bucket := func(i int, b *metric.Bucket) {
-		if i > 0 {
-			e.buf = append(e.buf, e.buf[start:end]...)
+		if !e.reading {
+			if i > 0 {
+				e.buf = append(e.buf, e.buf[start:end]...)
+			}
+			e.bound(i, b.UpperBound)
+			e.buf = append(e.buf, `"} `...)
 		}
-		e.bound(i, b.UpperBound)
-		e.buf = append(e.buf, `"} `...)
-		e.buf = strconv.AppendUint(e.buf, b.Count, 10)
+		e.number(countNumber, b.Count)
 		x := b.Exemplar
 		if x != nil && !(x.Value <= b.UpperBound) { // not Value > bound: NaN is in no bucket
 			x = nil
@@ -113,6 +120,10 @@ func (e *encoder) bound(i int, bound float64) {
 }
 
 func (e *encoder) quantile(s *metric.Series, q metric.Quantile) {
+	if e.reading {
+		e.odd = true // of collectors only
+		return
+	}
 	e.nextLabel(e.openLabels("", s.Labels))
 	e.buf = append(e.buf, `quantile="`...)
 	e.buf = e.appendBound(e.buf, q.Q)
@@ -193,6 +204,10 @@ func (e *encoder) writeLabel(l metric.Label) {
 }
 
 func (e *encoder) endLine(timestamp time.Time, x *metric.Exemplar) {
+	if e.reading {
+		e.odd = e.odd || !timestamp.IsZero() || x != nil && e.exemplars
+		return
+	}
 	if !timestamp.IsZero() {
 		e.buf = append(e.buf, ' ')
 		e.buf = e.appendTime(e.buf, timestamp)

@@ -2,6 +2,7 @@ package exposition
 
 import (
 	"bytes"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -48,17 +49,14 @@ func (e *encoder) openMetricsFamily(f *metric.Family, series []metric.Series) {
 		e.keyword("# UNIT ", "")
 		e.buf = append(append(e.buf, unit...), '\n')
 	}
-	for i := range series {
-		s := &series[i]
+	e.each(f, mainSection, series, func(s *metric.Series) {
 		switch f.Type {
 		case metric.Counter:
 			if !(s.Value >= 0) {
 				e.omitted.Counters++
-				continue
+				return
 			}
-			e.beginSample("_total", s)
-			e.buf = metric.AppendFloat(e.buf, s.Value)
-			e.endLine(s.Timestamp, s.Exemplar)
+			e.sampleWith("_total", s, floatNumber, math.Float64bits(s.Value), s.Exemplar)
 			e.createdSample(s)
 		case metric.Info:
 			e.sample("_info", s, 1)
@@ -91,17 +89,21 @@ func (e *encoder) openMetricsFamily(f *metric.Family, series []metric.Series) {
 		default:
 			e.sample("", s, s.Value)
 		}
-		e.endSeries()
-	}
+	})
 }
 
 // createdSample writes when the series began.
 func (e *encoder) createdSample(s *metric.Series) {
-	if e.created && !s.Created.IsZero() {
-		e.beginSample("_created", s)
-		e.buf = e.appendTime(e.buf, s.Created)
-		e.endLine(s.Timestamp, nil)
+	if !e.created || s.Created.IsZero() {
+		return
 	}
+	if e.reading || e.recording {
+		e.sampleWith("_created", s, timeNumber, uint64(s.Created.UnixNano()), nil)
+		return
+	}
+	e.beginSample("_created", s)
+	e.buf = e.appendTime(e.buf, s.Created) // of a collector it may lie beyond what nanoseconds reach
+	e.endLine(s.Timestamp, nil)
 }
 
 // unit returns the unit of f, or "" if it has none that can be written: the

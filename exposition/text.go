@@ -46,8 +46,7 @@ func (e *encoder) textFamily(f *metric.Family, series []metric.Series) {
 	own := ownSuffix(f.Type)
 	state := e.reservedLabel(f)
 	e.head(own, f.Help, textTypes[f.Type])
-	for i := range series {
-		s := &series[i]
+	e.each(f, mainSection, series, func(s *metric.Series) {
 		switch f.Type {
 		case metric.Info:
 			e.sample(own, s, 1)
@@ -72,8 +71,7 @@ func (e *encoder) textFamily(f *metric.Family, series []metric.Series) {
 		default:
 			e.sample(own, s, s.Value)
 		}
-		e.endSeries()
-	}
+	})
 
 	switch f.Type {
 	case metric.GaugeHistogram:
@@ -93,24 +91,24 @@ func (e *encoder) textFamily(f *metric.Family, series []metric.Series) {
 // gauge writes one value of each series that has it as a gauge of its own,
 // which text has no place for within the family.
 func (e *encoder) gauge(suffix string, f *metric.Family, series []metric.Series, has func(*metric.Series) bool, write func(string, *metric.Series)) {
-	begun := false
-	for i := range series {
-		s := &series[i]
-		if !has(s) {
-			continue
-		}
-		if !begun {
-			e.setName(e.base(f.Name, suffix))
-			if suffix == "_created" && !e.claimApart(e.name, suffix) { // others were claimed with the family
-				e.omitted.Names = append(e.omitted.Names, e.name+suffix)
-				return
-			}
-			e.head(suffix, f.Help, "gauge")
-			begun = true
-		}
-		write(suffix, s)
-		e.endSeries()
+	first := 0
+	for first < len(series) && !has(&series[first]) {
+		first++
 	}
+	if first == len(series) {
+		return
+	}
+	e.setName(e.base(f.Name, suffix))
+	if suffix == "_created" && !e.claimApart(e.name, suffix) { // others were claimed with the family
+		e.omitted.Names = append(e.omitted.Names, e.name+suffix)
+		return
+	}
+	e.head(suffix, f.Help, "gauge")
+	e.each(f, createdSection, series, func(s *metric.Series) {
+		if has(s) {
+			write(suffix, s)
+		}
+	})
 }
 
 // appendTextHelp escapes as a HELP line of text wants it: quotes stay as they

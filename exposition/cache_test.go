@@ -1,0 +1,267 @@
+package exposition
+
+import (
+	"bytes"
+	"compress/gzip"
+	"fmt"
+	"io"
+	"math"
+	"math/rand/v2"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/klauspost/compress/zstd"
+	"github.com/stretchr/testify/require"
+
+	"github.com/multiprom/multiprom/metric"
+)
+
+// textOf returns a page as text, and checks that it is the same in every coding.
+func textOf(t testing.TB, p *page) string {
+	t.Helper()
+	var plain, gz, zst bytes.Buffer
+	require.NoError(t, p.write(&plain, nil))
+	require.NoError(t, p.write(&gz, gzipCoding))
+	require.NoError(t, p.write(&zst, zstdCoding))
+	z, err := gzip.NewReader(&gz)
+	require.NoError(t, err)
+	z.Multistream(false) // it is one member: some clients read no second one
+	b, err := io.ReadAll(z)
+	require.NoError(t, err)
+	require.Zero(t, gz.Len())
+	requireText(t, plain.String(), string(b))
+	d, err := zstd.NewReader(&zst)
+	require.NoError(t, err)
+	defer d.Close()
+	b, err = io.ReadAll(d)
+	require.NoError(t, err)
+	requireText(t, plain.String(), string(b))
+	return plain.String()
+}
+
+// requireText says in which line two long texts differ.
+func requireText(t testing.TB, want, got string) {
+	t.Helper()
+	if want == got {
+		return
+	}
+	w, g := strings.Split(want, "\n"), strings.Split(got, "\n")
+	for i := range min(len(w), len(g)) {
+		require.Equal(t, w[i], g[i], "line %d", i+1)
+	}
+	require.Equal(t, len(w), len(g), "lines")
+}
+
+// laidOut gives each family a layout.
+func laidOut(families []*metric.Family) []*metric.Family {
+	for _, f := range families {
+		f.Layout = metric.NewLayout()
+	}
+	return families
+}
+
+// change gives some series other numbers, as a scrape would find them: of any
+// length, and such that lines come and go.
+func change(r *rand.Rand, families []*metric.Family) []*metric.Family {
+	values := []float64{0, 1, 12.5, 1e300, -1, math.NaN(), math.Inf(1), 123456789}
+	var out []*metric.Family
+	for _, f := range families {
+		now := *f
+		now.Series = append([]metric.Series(nil), f.Series...)
+		for i := range now.Series {
+			if r.IntN(4) > 0 {
+				continue
+			}
+			s := &now.Series[i]
+			s.Value, s.Sum = values[r.IntN(len(values))], values[r.IntN(len(values))]
+			s.NoSum = r.IntN(8) == 0
+			if s.Created = time.Unix(0, r.Int64N(2e18)); r.IntN(4) == 0 {
+				s.Created = time.Time{}
+			}
+			counts := make([]uint64, len(s.Buckets))
+			for j := range counts {
+				counts[j] = r.Uint64N(1 << r.IntN(40))
+			}
+			if len(s.Buckets) > 0 {
+				bounds := make([]float64, len(s.Buckets)-1)
+				for j := range bounds {
+					bounds[j] = s.Buckets[j].UpperBound
+				}
+				s.Buckets = metric.Cumulate(bounds, counts)
+				s.Count = s.Buckets[len(bounds)].Count
+				if r.IntN(8) == 0 {
+					s.Buckets[0].Exemplar = &metric.Exemplar{Labels: metric.MakeLabels("id", strconv.Itoa(r.IntN(100))), Value: s.Buckets[0].UpperBound}
+				}
+			}
+			if s.Exemplar = nil; r.IntN(8) == 0 {
+				s.Exemplar = &metric.Exemplar{Labels: metric.MakeLabels("id", strconv.Itoa(r.IntN(100))), Value: 1}
+			}
+		}
+		out = append(out, &now)
+	}
+	return out
+}
+
+var everyWay = func() (ways []Options) {
+	for _, v := range []Version{Text004, Text100, OpenMetrics001, OpenMetrics100} {
+		for _, created := range []bool{false, true} {
+			for _, escaping := range []Escaping{EscapingUnstated, AllowUTF8, Dots, Values} {
+				ways = append(ways, Options{Format: Format{v, escaping}, Created: created})
+			}
+		}
+	}
+	return ways
+}()
+
+// TestPageIsWhatIsEncoded: whatever changes from one scrape to the next, the cache
+// makes no difference.
+func TestPageIsWhatIsEncoded(t *testing.T) {
+	for n, way := range everyWay {
+		t.Run(fmt.Sprint(way), func(t *testing.T) {
+			r := rand.New(rand.NewPCG(uint64(n), 1))
+			families := manySeries(600)
+			utf8 := one("http.latency", metric.Gauge)
+			utf8.Series = []metric.Series{{Labels: metric.MakeLabels("a.b", "1"), Value: 1}, {Labels: metric.MakeLabels("a_b", "1"), Value: 2}}
+			summary := one("summary", metric.Summary)
+			summary.Series = []metric.Series{{Count: 3, Sum: 1.5, Created: time.Unix(1, 0)}}
+			clash := one("family_0_created", metric.Gauge) // takes the created times their name
+			clash.Series = []metric.Series{{Value: 7}}
+			families = append(families, utf8, summary, clash)
+			metric.SortFamilies(families)
+			laidOut(families)
+			kept := newCache()
+			for range 12 {
+				switch r.IntN(6) {
+				case 0: // a series comes
+					i := r.IntN(len(families))
+					grown := *families[i]
+					s := grown.Series[len(grown.Series)-1]
+					s.Labels = s.Labels.With("path", "/zzz"+strconv.Itoa(r.IntN(1e9)))
+					grown.Series = append(append([]metric.Series(nil), grown.Series...), s)
+					grown.Layout = metric.NewLayout()
+					families[i] = &grown
+				case 1: // families go, and come again later
+					page, _ := kept.page(families[:2], way)
+					want, _ := Append(nil, families[:2], way)
+					requireText(t, string(want), textOf(t, page))
+				}
+				families = change(r, families)
+				page, err := kept.page(families, way)
+				want, wantErr := Append(nil, families, way)
+				requireText(t, string(want), textOf(t, page))
+				require.Equal(t, wantErr, err)
+			}
+		})
+	}
+}
+
+// TestPageKeepsWhatHasNotChanged: of one series only its chunk is new, and what a
+// page has does not change any more.
+func TestPageKeepsWhatHasNotChanged(t *testing.T) {
+	families := laidOut(manySeries(6000))
+	kept := newCache()
+	way := Options{Format: Format{Version: OpenMetrics100}}
+	first, err := kept.page(families, way)
+	require.NoError(t, err)
+	text := textOf(t, first)
+	again, err := kept.page(families, way)
+	require.NoError(t, err)
+	require.Equal(t, len(first.pieces), len(again.pieces))
+
+	gauges := *families[1]
+	gauges.Series = append([]metric.Series(nil), gauges.Series...)
+	gauges.Series[700].Value = 1e9
+	changed, err := kept.page([]*metric.Family{families[0], &gauges, families[2]}, way)
+	require.NoError(t, err)
+	same, other := 0, 0
+	for i := range first.pieces {
+		require.Equal(t, first.pieces[i].text, again.pieces[i].text)
+		switch {
+		case first.pieces[i] == changed.pieces[i]:
+			same++
+		case !bytes.Equal(first.pieces[i].text, changed.pieces[i].text):
+			other++
+		}
+	}
+	require.Equal(t, 1, other)
+	require.Greater(t, same, 100)
+	require.Equal(t, text, textOf(t, first))
+}
+
+// TestCacheForgets: what is not scraped any more takes no memory.
+func TestCacheForgets(t *testing.T) {
+	families := laidOut(manySeries(30))
+	kept := newCache()
+	_, err := kept.page(families, Options{Created: true})
+	require.NoError(t, err)
+	require.Len(t, kept.sections, 5, "created times stand apart in text")
+	_, err = kept.page(families[:1], Options{})
+	require.NoError(t, err)
+	require.Len(t, kept.sections, 1)
+
+	var all caches
+	old := all.of(Options{Created: true})
+	for range keptScrapes + 1 {
+		all.of(Options{})
+	}
+	require.Len(t, all.byWay, 1)
+	require.NotSame(t, old, all.of(Options{Created: true}))
+	require.Nil(t, all.of(Options{Format: Format{Version: Protobuf}}))
+}
+
+func TestPagesConcurrently(t *testing.T) {
+	families := laidOut(manySeries(900))
+	kept := newCache()
+	var scrapes sync.WaitGroup
+	for n := range uint64(4) {
+		scrapes.Go(func() {
+			r := rand.New(rand.NewPCG(n, 2))
+			for range 10 {
+				now := change(r, families)
+				page, _ := kept.page(now, Options{})
+				want, _ := Append(nil, now, Options{})
+				if text := textOf(t, page); text != string(want) {
+					t.Errorf("a page differs from what is encoded")
+				}
+			}
+		})
+	}
+	scrapes.Wait()
+}
+
+// BenchmarkPage shows a scrape in which so many of a hundred values have changed.
+func BenchmarkPage(b *testing.B) {
+	for _, percent := range []int{0, 5, 100} {
+		for _, c := range []*coding{nil, gzipCoding} {
+			name := fmt.Sprint(percent, " identity")
+			if c != nil {
+				name = fmt.Sprint(percent, " ", c.name)
+			}
+			b.Run(name, func(b *testing.B) {
+				families := laidOut(manySeries(10_000))
+				kept := newCache()
+				r := rand.New(rand.NewPCG(1, 3))
+				lines := bytes.Count(mustAppend(b, families), []byte("\n"))
+				for b.Loop() {
+					b.StopTimer()
+					for _, f := range families {
+						for i := range f.Series {
+							if s := &f.Series[i]; r.IntN(100) < percent {
+								s.Value, s.Sum = s.Value+1, s.Sum+1.5
+							}
+						}
+					}
+					b.StartTimer()
+					page, err := kept.page(families, Options{})
+					if err != nil || page.write(io.Discard, c) != nil {
+						b.Fatal(err)
+					}
+				}
+				b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(lines), "ns/line")
+			})
+		}
+	}
+}

@@ -1,0 +1,136 @@
+package exposition
+
+import (
+	"bytes"
+	"hash/crc32"
+	"io"
+	"sync"
+
+	"github.com/klauspost/compress/flate"
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/multiprom/multiprom/metric"
+)
+
+// page is a whole exposition in pieces, of which some are kept for the next one.
+type page struct {
+	pieces []*chunk
+	done   int // bytes of the encoder's buffer that are in pieces
+}
+
+func (p *page) add(c *chunk) { p.pieces = append(p.pieces, c) }
+
+// cut makes what was written since the last chunk a piece.
+func (e *encoder) cut() {
+	if text := e.buf[e.page.done:len(e.buf):len(e.buf)]; len(text) > 0 {
+		e.page.add(&chunk{text: text})
+	}
+	e.page.done = len(e.buf)
+}
+
+// page encodes families with what the cache has. Its error is an [OmissionError].
+func (c *cache) page(families []*metric.Family, opts Options) (*page, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.round++
+	p := &page{}
+	e := encoders.Get().(*encoder)
+	e.cache, e.page, e.buf = c, p, nil // the page's own
+	err := e.encode(families, opts)
+	e.cut()
+	e.cache, e.page = nil, nil
+	e.release()
+	encoders.Put(e)
+	c.sweep()
+	return p, err
+}
+
+// write writes the page in that coding, nil for none.
+func (p *page) write(w io.Writer, c *coding) error {
+	switch c {
+	case gzipCoding:
+		return p.writeGzip(w)
+	case zstdCoding:
+		return p.writeZstd(w)
+	}
+	return p.writeTo(w)
+}
+
+// writeTo writes the page as it is.
+func (p *page) writeTo(w io.Writer) error {
+	for _, c := range p.pieces {
+		if _, err := w.Write(c.text); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// compressed is a chunk's text in some coding, made when it is first asked for.
+type compressed struct {
+	once sync.Once
+	b    []byte
+}
+
+// writeGzip writes the page as one gzip member (RFC 1952): of each piece the
+// blocks that it compresses to, which refer to nothing before it and end at a whole
+// byte, and in the end an empty last block.
+func (p *page) writeGzip(w io.Writer) error {
+	const (
+		header    = "\x1f\x8b\x08\x00\x00\x00\x00\x00\x04\xff" // deflate, no time, the fastest level, some system
+		lastBlock = "\x03\x00"
+	)
+	if _, err := io.WriteString(w, header); err != nil {
+		return err
+	}
+	sum, size := uint32(0), uint32(0)
+	for _, c := range p.pieces {
+		sum, size = crc32.Update(sum, crc32.IEEETable, c.text), size+uint32(len(c.text))
+		c.gzip.once.Do(func() { c.gzip.b = deflate(c.text) })
+		if _, err := w.Write(c.gzip.b); err != nil {
+			return err
+		}
+	}
+	end := appendUint32([]byte(lastBlock), sum)
+	_, err := w.Write(appendUint32(end, size))
+	return err
+}
+
+func appendUint32(dst []byte, v uint32) []byte {
+	return append(dst, byte(v), byte(v>>8), byte(v>>16), byte(v>>24))
+}
+
+var flateWriters = sync.Pool{New: func() any {
+	z, _ := flate.NewWriter(io.Discard, flate.BestSpeed) // fails on an unknown level only
+	return z
+}}
+
+// deflate returns text in deflate blocks (RFC 1951), none of them the last.
+func deflate(text []byte) []byte {
+	z := flateWriters.Get().(*flate.Writer)
+	var buf bytes.Buffer
+	z.Reset(&buf)
+	_, _ = z.Write(text) // a buffer takes all
+	_ = z.Flush()
+	z.Reset(io.Discard) // lets go of buf
+	flateWriters.Put(z)
+	return bytes.Clone(buf.Bytes())
+}
+
+// zstdFrames compresses pieces, several at a time.
+var zstdFrames = sync.OnceValue(func() *zstd.Encoder {
+	z, _ := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithWindowSize(256<<10)) // fails on bad options only
+	return z
+})
+
+// writeZstd writes the page as zstd frames, one behind the other (RFC 8878,
+// section 3).
+func (p *page) writeZstd(w io.Writer) error {
+	for _, c := range p.pieces {
+		c.zstd.once.Do(func() { c.zstd.b = zstdFrames().EncodeAll(c.text, nil) })
+		if _, err := w.Write(c.zstd.b); err != nil {
+			return err
+		}
+	}
+	return nil
+}
