@@ -1,0 +1,73 @@
+package multiproc
+
+import (
+	"math"
+	"runtime"
+	"sync/atomic"
+
+	"github.com/multiprom/multiprom/metric"
+	"github.com/multiprom/multiprom/mmapstore"
+)
+
+// What this process has counted, for tests and for adapters that have to show
+// it. The merged view is a Gatherer's (package registry). Reading opens no store
+// and makes no series; before the first update, all is 0.
+
+// Value returns what this process has counted.
+func (c *Counter) Value() float64 {
+	if c.s.first.Load() == nil {
+		return 0
+	}
+	frac := atomic.LoadUint64(&c.s.words[mmapstore.CellCounterFloat])
+	v := mmapstore.CounterValue(atomic.LoadUint64(&c.s.words[mmapstore.CellCounterInts]), frac)
+	runtime.KeepAlive(c)
+	return v
+}
+
+// Value returns what this process has set the gauge to, 0 if it never did.
+func (g *Gauge) Value() float64 {
+	if g.s.first.Load() == nil {
+		return 0
+	}
+	var bits uint64
+	if g.recent.on {
+		g.recent.turn.Lock() // so that no writer comes between
+		bits, _, _ = mmapstore.LoadRecent(g.s.words)
+		g.recent.turn.Unlock()
+	} else {
+		bits = atomic.LoadUint64(&g.s.words[mmapstore.CellGauge])
+	}
+	runtime.KeepAlive(g)
+	if bits == mmapstore.UnsetBits {
+		return 0
+	}
+	return math.Float64frombits(bits)
+}
+
+// Values returns what this process has observed: cumulative buckets, of which
+// the last is that of +Inf and holds the count, and the sum. An observation that
+// is under way may be in the sum and not yet in a bucket.
+func (h *Histogram) Values() (buckets []metric.Bucket, sum float64) {
+	bounds := h.s.in.schema.Bounds
+	counts := make([]uint64, len(bounds)+1)
+	if h.s.first.Load() != nil {
+		for i := range counts {
+			counts[i] = atomic.LoadUint64(&h.s.words[mmapstore.CellHistogramBuckets+i])
+		}
+		sum = math.Float64frombits(atomic.LoadUint64(&h.s.words[mmapstore.CellHistogramSum]))
+		runtime.KeepAlive(h)
+	}
+	return metric.Cumulate(bounds, counts), sum
+}
+
+// Values returns how many observations this process has made, and their sum. An
+// observation that is under way may be in the sum and not yet counted.
+func (m *Summary) Values() (count uint64, sum float64) {
+	if m.s.first.Load() == nil {
+		return 0, 0
+	}
+	count = atomic.LoadUint64(&m.s.words[mmapstore.CellSummaryCount])
+	sum = math.Float64frombits(atomic.LoadUint64(&m.s.words[mmapstore.CellSummarySum]))
+	runtime.KeepAlive(m)
+	return count, sum
+}

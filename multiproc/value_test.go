@@ -1,0 +1,63 @@
+package multiproc_test
+
+import (
+	"math"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/multiprom/multiprom/metric"
+	"github.com/multiprom/multiprom/multiproc"
+)
+
+func TestValues(t *testing.T) {
+	set := multiproc.NewSet(multiproc.SetOptions{Dir: t.TempDir()})
+	defer set.Close()
+	c := multiproc.Must(set.NewCounter(multiproc.CounterOpts{Name: "c", Help: "h"}))
+	g := multiproc.Must(set.NewGauge(multiproc.GaugeOpts{Name: "g", Help: "h"}))
+	r := multiproc.Must(set.NewGauge(multiproc.GaugeOpts{Name: "r", Help: "h", Mode: multiproc.ModeMostRecent}))
+	h := multiproc.Must(set.NewHistogram(multiproc.HistogramOpts{Name: "h", Help: "h", Buckets: []float64{1, 2}}))
+	s := multiproc.Must(set.NewSummary(multiproc.SummaryOpts{Name: "s", Help: "h"}))
+
+	want := func(counter, gauge, recent, sum float64, counts ...uint64) {
+		t.Helper()
+		require.Equal(t, counter, c.Value())
+		require.Equal(t, gauge, g.Value())
+		require.Equal(t, recent, r.Value())
+		buckets, hsum := h.Values()
+		require.Equal(t, sum, hsum)
+		require.Equal(t, metric.Cumulate([]float64{1, 2}, counts), buckets)
+		n, ssum := s.Values()
+		require.Equal(t, buckets[2].Count, n)
+		require.Equal(t, sum, ssum)
+	}
+	want(0, 0, 0, 0, 0, 0, 0)
+	require.False(t, set.Opened(), "reading opens no store")
+	require.NoError(t, set.Open())
+	want(0, 0, 0, 0, 0, 0, 0) // a gauge that nobody has set
+
+	c.Inc()
+	c.Add(2.5)
+	g.Set(-3)
+	r.Set(7)
+	for _, v := range []float64{1, 1.5, 40} {
+		h.Observe(v)
+		s.Observe(v)
+	}
+	want(3.5, -3, 7, 42.5, 1, 1, 1)
+	g.Set(math.NaN())
+	require.True(t, math.IsNaN(g.Value()))
+}
+
+// TestValueOfARemovedSeries reads a handle that somebody still holds: its
+// words are its own until it is unreachable.
+func TestValueOfARemovedSeries(t *testing.T) {
+	set := multiproc.NewSet(multiproc.SetOptions{})
+	v := multiproc.Must(set.NewCounterVec(multiproc.CounterOpts{Name: "c", Help: "h"}, []string{"l"}))
+	held := v.WithLabelValues("x")
+	held.Add(5)
+	require.True(t, v.DeleteLabelValues("x"))
+	v.WithLabelValues("x").Inc()
+	require.Equal(t, 5.0, held.Value())
+	require.Equal(t, 1.0, v.WithLabelValues("x").Value())
+}
