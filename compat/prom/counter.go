@@ -10,24 +10,22 @@ import (
 	"github.com/multiprom/multiprom/multiproc"
 )
 
-// counter is a prometheus.Counter over cells of the store.
+// counter is a prometheus.Counter over cells of the store. Inc is that of
+// multiproc, embedded: the compiler jumps to it.
 type counter struct {
-	cells *multiproc.Counter
+	*multiproc.Counter
 	base
 	exemplar atomic.Pointer[dto.Exemplar]
 }
 
 var _ prometheus.ExemplarAdder = (*counter)(nil)
 
-// Inc adds 1.
-func (c *counter) Inc() { c.cells.Inc() }
-
 // Add adds v, and panics where it is negative, as client_golang does.
 func (c *counter) Add(v float64) {
 	if v < 0 {
 		panic(errors.New("counter cannot decrease in value"))
 	}
-	c.cells.Add(v)
+	c.Counter.Add(v)
 }
 
 // AddWithExemplar is Add with an exemplar, unless labels is nil. Where they are
@@ -42,7 +40,7 @@ func (c *counter) AddWithExemplar(v float64, labels prometheus.Labels) {
 		c.Add(v)
 		panic(err)
 	}
-	addWithExemplar(c.cells, v, labels)
+	addWithExemplar(c.Counter, v, labels)
 	c.exemplar.Store(x)
 }
 
@@ -50,7 +48,7 @@ func (c *counter) AddWithExemplar(v float64, labels prometheus.Labels) {
 func (c *counter) Write(out *dto.Metric) error {
 	exemplar := c.exemplar.Load() // before the value: no exemplar of what is not counted yet
 	out.Label = c.labels
-	out.Counter = &dto.Counter{Value: new(c.cells.Value()), Exemplar: exemplar, CreatedTimestamp: c.created}
+	out.Counter = &dto.Counter{Value: new(c.Value()), Exemplar: exemplar, CreatedTimestamp: c.created}
 	return nil
 }
 
@@ -58,7 +56,7 @@ func (c *counter) Write(out *dto.Metric) error {
 func (c *counter) Collect(ch chan<- prometheus.Metric) { ch <- c }
 
 func newCounter(desc *prometheus.Desc, cells *multiproc.Counter, values []string) *counter {
-	return &counter{cells: cells, base: newBase(desc, values)}
+	return &counter{Counter: cells, base: newBase(desc, values)}
 }
 
 // NewCounter returns a counter, which is a prometheus.ExemplarAdder too.

@@ -11,21 +11,14 @@ import (
 // no differences: there, Inc, Dec, Add and Sub are dropped and counted as
 // invalid updates.
 type gauge struct {
-	cells *multiproc.Gauge
+	*multiproc.Gauge
 	base
 }
-
-func (g *gauge) Set(v float64)     { g.cells.Set(v) }
-func (g *gauge) Inc()              { g.cells.Inc() }
-func (g *gauge) Dec()              { g.cells.Dec() }
-func (g *gauge) Add(v float64)     { g.cells.Add(v) }
-func (g *gauge) Sub(v float64)     { g.cells.Sub(v) }
-func (g *gauge) SetToCurrentTime() { g.cells.SetToCurrentTime() }
 
 // Write gives what this process has set.
 func (g *gauge) Write(out *dto.Metric) error {
 	out.Label = g.labels
-	out.Gauge = &dto.Gauge{Value: new(g.cells.Value())}
+	out.Gauge = &dto.Gauge{Value: new(g.Value())}
 	return nil
 }
 

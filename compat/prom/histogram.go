@@ -12,16 +12,13 @@ import (
 
 // histogram is a prometheus.Histogram over cells of the store.
 type histogram struct {
-	cells *multiproc.Histogram
+	*multiproc.Histogram
 	base
 	bounds    []float64 // without +Inf
 	exemplars []atomic.Pointer[dto.Exemplar]
 }
 
 var _ prometheus.ExemplarObserver = (*histogram)(nil)
-
-// Observe counts v.
-func (h *histogram) Observe(v float64) { h.cells.Observe(v) }
 
 // ObserveWithExemplar is Observe with an exemplar, unless labels is nil. Where
 // they are no labels of an exemplar, it counts v and panics.
@@ -35,7 +32,7 @@ func (h *histogram) ObserveWithExemplar(v float64, labels prometheus.Labels) {
 		h.Observe(v)
 		panic(err)
 	}
-	observeWithExemplar(h.cells, v, labels)
+	observeWithExemplar(h.Histogram, v, labels)
 	h.exemplars[sort.SearchFloat64s(h.bounds, v)].Store(x) // NaN goes to +Inf
 }
 
@@ -46,7 +43,7 @@ func (h *histogram) Write(out *dto.Metric) error {
 	for i := range exemplars {
 		exemplars[i] = h.exemplars[i].Load()
 	}
-	buckets, sum := h.cells.Values()
+	buckets, sum := h.Values()
 	last := len(buckets) - 1
 	his := &dto.Histogram{
 		SampleCount: new(buckets[last].Count), SampleSum: new(sum), CreatedTimestamp: h.created,
@@ -67,7 +64,7 @@ func (h *histogram) Collect(ch chan<- prometheus.Metric) { ch <- h }
 
 func newHistogram(desc *prometheus.Desc, cells *multiproc.Histogram, values []string) *histogram {
 	buckets, _ := cells.Values()
-	h := &histogram{cells: cells, base: newBase(desc, values), exemplars: make([]atomic.Pointer[dto.Exemplar], len(buckets))}
+	h := &histogram{Histogram: cells, base: newBase(desc, values), exemplars: make([]atomic.Pointer[dto.Exemplar], len(buckets))}
 	for _, b := range buckets[:len(buckets)-1] {
 		h.bounds = append(h.bounds, b.UpperBound)
 	}

@@ -9,16 +9,13 @@ import (
 
 // summary is a prometheus.Summary over cells of the store: count and sum.
 type summary struct {
-	cells *multiproc.Summary
+	*multiproc.Summary
 	base
 }
 
-// Observe counts v and adds it to the sum.
-func (s *summary) Observe(v float64) { s.cells.Observe(v) }
-
 // Write gives what this process has observed.
 func (s *summary) Write(out *dto.Metric) error {
-	count, sum := s.cells.Values()
+	count, sum := s.Values()
 	out.Label = s.labels
 	out.Summary = &dto.Summary{SampleCount: new(count), SampleSum: new(sum), CreatedTimestamp: s.created}
 	return nil

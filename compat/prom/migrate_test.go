@@ -1,0 +1,159 @@
+package prom_test
+
+import (
+	"encoding/json"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
+	"github.com/stretchr/testify/require"
+)
+
+// TestMigratedFile compiles a program that is instrumented with client_golang,
+// promauto and promhttp's own instrumentation twice: as it is, and with nothing
+// but its imports replaced. One process of the first and four of the second get
+// the same requests: what any of the four shows is what the one shows.
+func TestMigratedFile(t *testing.T) {
+	const source = "testdata/server/main.go"
+	original, err := os.ReadFile(source)
+	require.NoError(t, err)
+	swapped := string(original)
+	for theirs, ours := range map[string]string{
+		`"github.com/prometheus/client_golang/prometheus"`:          `prometheus "github.com/multiprom/multiprom/compat/prom"`,
+		`"github.com/prometheus/client_golang/prometheus/promauto"`: `"github.com/multiprom/multiprom/compat/prom/promauto"`,
+		`"github.com/prometheus/client_golang/prometheus/promhttp"`: `"github.com/multiprom/multiprom/compat/prom/promhttp"`,
+	} {
+		require.Equal(t, 1, strings.Count(swapped, theirs))
+		swapped = strings.Replace(swapped, theirs, ours, 1)
+	}
+	require.NotContains(t, swapped, "client_golang/")
+
+	one := start(t, build(t, source, string(original)), "")
+	dir, program := t.TempDir(), build(t, source, swapped)
+	var four []string
+	for range 4 {
+		four = append(four, start(t, program, dir))
+	}
+	for i := range 100 {
+		query, post := strings.Repeat("x", i%5), i%7 == 0
+		request(t, one, query, post)
+		request(t, four[i%4], query, post)
+	}
+
+	want := scrape(t, one)
+	for _, address := range four {
+		got := scrape(t, address)
+		for _, name := range []string{
+			"app_requests_total", "app_request_duration_seconds", "app_response_size_bytes", "app_requests_in_flight", "app_work",
+		} {
+			require.NotNil(t, want[name], name)
+			require.Equal(t, values(want[name]), values(got[name]), name)
+			require.Equal(t, want[name].GetHelp(), got[name].GetHelp())
+			require.Equal(t, want[name].GetType(), got[name].GetType())
+		}
+		require.Equal(t, 4.0, got["app_workers"].Metric[0].Gauge.GetValue(), "the sum over processes")
+		last := got["app_last_timestamp_seconds"].Metric
+		require.Len(t, last, 1, "one series, of whichever process was last")
+		require.InDelta(t, want["app_last_timestamp_seconds"].Metric[0].Gauge.GetValue(), last[0].Gauge.GetValue(), 60)
+	}
+}
+
+// values returns what must be equal by labels: all but durations.
+func values(f *dto.MetricFamily) map[string][]float64 {
+	out := map[string][]float64{}
+	for _, m := range f.GetMetric() {
+		var labels []string
+		for _, l := range m.Label {
+			labels = append(labels, l.String())
+		}
+		v := []float64{m.Counter.GetValue(), m.Gauge.GetValue(), float64(m.Summary.GetSampleCount()), m.Summary.GetSampleSum(), float64(m.Histogram.GetSampleCount())}
+		if !strings.HasSuffix(f.GetName(), "_seconds") {
+			v = append(v, m.Histogram.GetSampleSum())
+			for _, b := range m.Histogram.GetBucket() {
+				v = append(v, b.GetUpperBound(), float64(b.GetCumulativeCount()))
+			}
+		}
+		out[strings.Join(labels, ",")] = v
+	}
+	return out
+}
+
+// build compiles the file with that content in its place.
+func build(t *testing.T, file, content string) string {
+	t.Helper()
+	path, err := filepath.Abs(file)
+	require.NoError(t, err)
+	dir := t.TempDir()
+	replaced := filepath.Join(dir, "main.go")
+	require.NoError(t, os.WriteFile(replaced, []byte(content), 0o600))
+	overlay, err := json.Marshal(map[string]any{"Replace": map[string]string{path: replaced}})
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "overlay.json"), overlay, 0o600))
+	program := filepath.Join(dir, "server.exe")
+	out, err := exec.Command("go", "build", "-overlay", filepath.Join(dir, "overlay.json"), "-o", program, "./"+filepath.ToSlash(filepath.Dir(file))).CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	return program
+}
+
+// start runs the program, in a directory where one is given, and returns its
+// address.
+func start(t *testing.T, program, dir string) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	address := l.Addr().String()
+	require.NoError(t, l.Close())
+	cmd := exec.Command(program, address)
+	cmd.Env = append(os.Environ(), "PROMETHEUS_MULTIPROC_DIR="+dir)
+	cmd.Stderr = os.Stderr
+	require.NoError(t, cmd.Start())
+	t.Cleanup(func() {
+		cmd.Process.Kill()
+		cmd.Wait()
+	})
+	require.Eventually(t, func() bool {
+		c, err := net.Dial("tcp", address)
+		if err == nil {
+			c.Close()
+		}
+		return err == nil
+	}, 30*time.Second, 10*time.Millisecond)
+	return address
+}
+
+func request(t *testing.T, address, query string, post bool) {
+	t.Helper()
+	method, want := http.MethodGet, http.StatusOK
+	if post {
+		method, want = http.MethodPost, http.StatusServiceUnavailable
+	}
+	r, err := http.NewRequest(method, "http://"+address+"/work?"+query, nil)
+	require.NoError(t, err)
+	resp, err := http.DefaultClient.Do(r)
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	_, err = io.Copy(io.Discard, resp.Body)
+	require.NoError(t, err)
+	require.Equal(t, want, resp.StatusCode)
+}
+
+func scrape(t *testing.T, address string) map[string]*dto.MetricFamily {
+	t.Helper()
+	resp, err := http.Get("http://" + address + "/metrics")
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	require.Equal(t, http.StatusOK, resp.StatusCode)
+	parser := expfmt.NewTextParser(model.UTF8Validation)
+	families, err := parser.TextToMetricFamilies(resp.Body)
+	require.NoError(t, err)
+	return families
+}
