@@ -55,12 +55,18 @@ func (s *Source) Gather(context.Context) ([]*metric.Family, error) {
 
 // Families returns families of client_golang as ours, sorted. Those that cannot
 // be converted are left out, and the error, which matches ErrUnsupported, names
-// them. It checks nothing else: a Registry does.
+// them. A counter x_total that stands beside another family x, as OpenMetrics
+// does not have it, becomes one of type unknown. It checks nothing else: a Registry
+// does.
 func Families(families []*dto.MetricFamily) ([]*metric.Family, error) {
 	out := make([]*metric.Family, 0, len(families))
+	names := make(map[string]bool, len(families))
+	for _, from := range families {
+		names[from.GetName()] = true
+	}
 	var errs []error
 	for _, from := range families {
-		if f, err := family(from); err != nil {
+		if f, err := family(from, names); err != nil {
 			errs = append(errs, fmt.Errorf("convert: %q: %w", from.GetName(), err))
 		} else {
 			out = append(out, f)
@@ -79,17 +85,23 @@ var types = map[dto.MetricType]metric.Type{
 	dto.MetricType_GAUGE_HISTOGRAM: metric.GaugeHistogram,
 }
 
-func family(from *dto.MetricFamily) (*metric.Family, error) {
+// family converts one of several families that have these names.
+func family(from *dto.MetricFamily, names map[string]bool) (*metric.Family, error) {
 	t, ok := types[from.GetType()]
 	if !ok {
 		return nil, fmt.Errorf("%w: its type is %s", ErrUnsupported, from.GetType())
 	}
-	f := &metric.Family{
-		Name: from.GetName(), Help: from.GetHelp(), Type: t,
-		Series: make([]metric.Series, len(from.Metric)),
+	name := from.GetName()
+	if base, found := strings.CutSuffix(name, "_total"); t == metric.Counter && found {
+		if names[base] {
+			t = metric.Unknown
+		} else {
+			name = base
+		}
 	}
-	if t == metric.Counter {
-		f.Name = strings.TrimSuffix(f.Name, "_total")
+	f := &metric.Family{
+		Name: name, Help: from.GetHelp(), Type: t,
+		Series: make([]metric.Series, len(from.Metric)),
 	}
 	// client_golang lets a unit stand beside any name.
 	if unit := from.GetUnit(); unit != "" && strings.HasSuffix(f.Name, "_"+unit) {
@@ -118,6 +130,9 @@ func fill(s *metric.Series, t metric.Type, m *dto.Metric) error {
 		s.Value = m.Gauge.GetValue()
 	case metric.Unknown:
 		s.Value = m.Untyped.GetValue()
+		if m.Counter != nil { // beside another family
+			s.Value = m.Counter.GetValue()
+		}
 	case metric.Summary:
 		from := m.Summary
 		s.Count, s.Sum, s.NoSum = from.GetSampleCount(), from.GetSampleSum(), from.SampleSum == nil
