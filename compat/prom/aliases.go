@@ -90,7 +90,6 @@ var (
 	MustNewConstSummary                       = prometheus.MustNewConstSummary
 	MustNewConstSummaryWithCreatedTimestamp   = prometheus.MustNewConstSummaryWithCreatedTimestamp
 	MustNewMetricWithExemplars                = prometheus.MustNewMetricWithExemplars
-	NewBuildInfoCollector                     = prometheus.NewBuildInfoCollector
 	NewConstHistogram                         = prometheus.NewConstHistogram
 	NewConstHistogramWithCreatedTimestamp     = prometheus.NewConstHistogramWithCreatedTimestamp
 	NewConstMetric                            = prometheus.NewConstMetric
@@ -99,8 +98,6 @@ var (
 	NewConstSummary                           = prometheus.NewConstSummary
 	NewConstSummaryWithCreatedTimestamp       = prometheus.NewConstSummaryWithCreatedTimestamp
 	NewDesc                                   = prometheus.NewDesc
-	NewExpvarCollector                        = prometheus.NewExpvarCollector
-	NewGoCollector                            = prometheus.NewGoCollector
 	NewInvalidDesc                            = prometheus.NewInvalidDesc
 	NewInvalidMetric                          = prometheus.NewInvalidMetric
 	NewMetricVec                              = prometheus.NewMetricVec
@@ -109,15 +106,12 @@ var (
 	NewMultiTRegistry                         = prometheus.NewMultiTRegistry
 	NewPedanticRegistry                       = prometheus.NewPedanticRegistry
 	NewPidFileFn                              = prometheus.NewPidFileFn
-	NewProcessCollector                       = prometheus.NewProcessCollector
 	NewRegistry                               = prometheus.NewRegistry
 	NewTimer                                  = prometheus.NewTimer
 	ToTransactionalGatherer                   = prometheus.ToTransactionalGatherer
 	WithUnit                                  = prometheus.WithUnit
 	WrapCollectorWith                         = prometheus.WrapCollectorWith
 	WrapCollectorWithPrefix                   = prometheus.WrapCollectorWithPrefix
-	WrapRegistererWith                        = prometheus.WrapRegistererWith
-	WrapRegistererWithPrefix                  = prometheus.WrapRegistererWithPrefix
 	WriteToTextfile                           = prometheus.WriteToTextfile
 )
 

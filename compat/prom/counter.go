@@ -61,6 +61,7 @@ func newCounter(desc *prometheus.Desc, cells *multiproc.Counter, values []string
 
 // NewCounter returns a counter, which is a prometheus.ExemplarAdder too.
 func (f *Factory) NewCounter(opts prometheus.CounterOpts) prometheus.Counter {
+	f.qualify(&opts.Namespace, &opts.Subsystem, &opts.Name, &opts.ConstLabels)
 	theirs := prometheus.NewCounter(opts)
 	desc := theirs.Desc()
 	if desc.Err() != nil {
@@ -76,6 +77,7 @@ func (f *Factory) NewCounterVec(opts prometheus.CounterOpts, labelNames []string
 }
 
 func (f *Factory) counterVec(opts prometheus.CounterVecOpts) *prometheus.CounterVec {
+	f.qualify(&opts.Namespace, &opts.Subsystem, &opts.Name, &opts.ConstLabels)
 	theirs := prometheus.V2.NewCounterVec(opts)
 	desc := description(theirs)
 	if desc.Err() != nil {
@@ -92,5 +94,6 @@ func (f *Factory) counterVec(opts prometheus.CounterVecOpts) *prometheus.Counter
 // NewCounterFunc returns client_golang's own: a store holds no functions of
 // counters, so the merged view has it not.
 func (f *Factory) NewCounterFunc(opts prometheus.CounterOpts, function func() float64) prometheus.CounterFunc {
+	f.qualify(&opts.Namespace, &opts.Subsystem, &opts.Name, &opts.ConstLabels)
 	return prometheus.NewCounterFunc(opts, function)
 }

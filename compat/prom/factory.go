@@ -31,7 +31,9 @@ type Options struct {
 // view has a metric from its declaration on, registered or not. An equal
 // definition gives the same object again, since its values are the same.
 type Factory struct {
-	opts Options
+	opts   Options
+	prefix string            // of names; see Within
+	labels prometheus.Labels // on all metrics
 	*made
 }
 
@@ -61,7 +63,7 @@ func New(set *multiproc.Set, opts Options) *Factory {
 	if opts.Period <= 0 {
 		opts.Period = 5 * time.Second
 	}
-	return &Factory{opts, &made{set: set, objects: map[any]object{}}}
+	return &Factory{opts: opts, made: &made{set: set, objects: map[any]object{}}}
 }
 
 // Default returns the Factory of the package-level constructors, over
@@ -110,6 +112,7 @@ func once[T any](m *made, cells any, desc *prometheus.Desc, make func() T) T {
 	}
 	public := make()
 	m.objects[cells] = object{desc.String(), public}
+	ours.Store(desc, nil)
 	return public
 }
 

@@ -40,6 +40,7 @@ func (f *Factory) gaugeOpts(opts prometheus.Opts) multiproc.GaugeOpts {
 // NewGauge returns a gauge. How the values of several processes merge says
 // Options.Mode or WithMode.
 func (f *Factory) NewGauge(opts prometheus.GaugeOpts) prometheus.Gauge {
+	f.qualify(&opts.Namespace, &opts.Subsystem, &opts.Name, &opts.ConstLabels)
 	theirs := prometheus.NewGauge(opts)
 	desc := theirs.Desc()
 	if desc.Err() != nil {
@@ -55,6 +56,7 @@ func (f *Factory) NewGaugeVec(opts prometheus.GaugeOpts, labelNames []string) *p
 }
 
 func (f *Factory) gaugeVec(opts prometheus.GaugeVecOpts) *prometheus.GaugeVec {
+	f.qualify(&opts.Namespace, &opts.Subsystem, &opts.Name, &opts.ConstLabels)
 	theirs := prometheus.V2.NewGaugeVec(opts)
 	desc := description(theirs)
 	if desc.Err() != nil {
@@ -72,6 +74,7 @@ func (f *Factory) gaugeVec(opts prometheus.GaugeVecOpts) *prometheus.GaugeVec {
 // and for the merged view when this process serves it, and else every 5 s
 // (multiproc.SetOptions.PublishPeriod). Its mode is as with NewGauge.
 func (f *Factory) NewGaugeFunc(opts prometheus.GaugeOpts, function func() float64) prometheus.GaugeFunc {
+	f.qualify(&opts.Namespace, &opts.Subsystem, &opts.Name, &opts.ConstLabels)
 	theirs := prometheus.NewGaugeFunc(opts, function)
 	desc := theirs.Desc()
 	if desc.Err() != nil {
@@ -83,5 +86,6 @@ func (f *Factory) NewGaugeFunc(opts prometheus.GaugeOpts, function func() float6
 
 // NewUntypedFunc returns client_golang's own: it is not in the merged view.
 func (f *Factory) NewUntypedFunc(opts prometheus.UntypedOpts, function func() float64) prometheus.UntypedFunc {
+	f.qualify(&opts.Namespace, &opts.Subsystem, &opts.Name, &opts.ConstLabels)
 	return prometheus.NewUntypedFunc(opts, function)
 }

@@ -90,6 +90,7 @@ func (f *Factory) histogramOpts(opts prometheus.HistogramOpts) multiproc.Histogr
 // It has classic buckets only, DefBuckets where opts names none: a store has no
 // native ones, and NativeHistogramBucketFactor is left out of account.
 func (f *Factory) NewHistogram(opts prometheus.HistogramOpts) prometheus.Histogram {
+	f.qualify(&opts.Namespace, &opts.Subsystem, &opts.Name, &opts.ConstLabels)
 	theirs := prometheus.NewHistogram(opts)
 	desc := theirs.Desc()
 	if desc.Err() != nil {
@@ -105,6 +106,7 @@ func (f *Factory) NewHistogramVec(opts prometheus.HistogramOpts, labelNames []st
 }
 
 func (f *Factory) histogramVec(opts prometheus.HistogramVecOpts) *prometheus.HistogramVec {
+	f.qualify(&opts.Namespace, &opts.Subsystem, &opts.Name, &opts.ConstLabels)
 	theirs := prometheus.V2.NewHistogramVec(opts)
 	desc, labels := description(theirs), names(opts.VariableLabels)
 	if desc.Err() != nil || panics(func() {

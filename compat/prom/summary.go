@@ -39,6 +39,7 @@ func (f *Factory) summaryOpts(opts prometheus.SummaryOpts) multiproc.SummaryOpts
 // objectives: those of several processes cannot be merged. Where quantiles are
 // wanted, use a histogram.
 func (f *Factory) NewSummary(opts prometheus.SummaryOpts) prometheus.Summary {
+	f.qualify(&opts.Namespace, &opts.Subsystem, &opts.Name, &opts.ConstLabels)
 	theirs := prometheus.NewSummary(opts)
 	desc := theirs.Desc()
 	if desc.Err() != nil {
@@ -54,6 +55,7 @@ func (f *Factory) NewSummaryVec(opts prometheus.SummaryOpts, labelNames []string
 }
 
 func (f *Factory) summaryVec(opts prometheus.SummaryVecOpts) *prometheus.SummaryVec {
+	f.qualify(&opts.Namespace, &opts.Subsystem, &opts.Name, &opts.ConstLabels)
 	theirs := prometheus.V2.NewSummaryVec(opts)
 	desc, labels := description(theirs), names(opts.VariableLabels)
 	if desc.Err() != nil || panics(func() {

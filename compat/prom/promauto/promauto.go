@@ -12,8 +12,12 @@ type Factory struct {
 func With(r prom.Registerer) Factory { return From(prom.Default(), r) }
 
 // From returns a Factory that makes metrics by f and registers them with r, or
-// nowhere if r is nil.
-func From(f *prom.Factory, r prom.Registerer) Factory { return Factory{f, r} }
+// nowhere if r is nil. They have the labels and the prefix that
+// prom.WrapRegistererWith and prom.WrapRegistererWithPrefix gave r.
+func From(f *prom.Factory, r prom.Registerer) Factory {
+	f, r = f.Within(r)
+	return Factory{f, r}
+}
 
 func registered[C prom.Collector](f Factory, c C) C {
 	if f.r != nil {
