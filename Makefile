@@ -34,8 +34,10 @@ oracle: ## what Prometheus' own parsers read, in a module of its own
 examples: ## the handler in net/http, chi, gin, echo, fasthttp and Fiber, in a module of its own
 	cd examples && $(GO) vet ./... && $(GO) test -count=1 ./...
 
-compat: ## client_golang, fasthttp and Fiber, in a module of its own
-	cd compat && $(GO) vet ./... && $(GO) test -count=1 ./...
+compat: ## client_golang, fasthttp and Fiber, linted and tested, in a module of its own
+	cd compat && $(GO) vet ./... && GOOS=darwin $(GO) vet ./... && GOOS=windows $(GO) vet ./...
+	cd compat && $(GO) tool -modfile=../tools/go.mod staticcheck ./...
+	cd compat && $(GO) test -count=1 ./...
 
 lint: ## gofmt, vet on three systems, staticcheck
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$unformatted" ]; then echo "gofmt -w needed:"; echo "$$unformatted"; exit 1; fi
@@ -49,6 +51,9 @@ bench: ## the update path, the scrape and the floor under them, in one run
 
 bench-python: ## ours and client_python's collector on the same directories, in memory
 	TMPDIR=/dev/shm $(GO) test -run '^$$' -bench 'Python$$' ./integration
+
+bench-compat: ## client_golang's metrics and compat/prom's, side by side
+	cd compat && $(GO) test -run '^$$' -bench '$(BENCHES)' -benchmem ./prom
 
 fuzz: ## each fuzz target for FUZZTIME (default 20s)
 	@for pkg in $$($(GO) list ./...); do for f in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz'); do \
@@ -69,4 +74,4 @@ soak-python: ## 26,000 files of recycled workers of client_python, folded
 clean: ## remove what make built
 	rm -rf bin
 
-.PHONY: help demo build test race integration-deps integration oracle examples compat lint bench bench-python fuzz soak soak-crash soak-recycle soak-python clean
+.PHONY: help demo build test race integration-deps integration oracle examples compat lint bench bench-python bench-compat fuzz soak soak-crash soak-recycle soak-python clean

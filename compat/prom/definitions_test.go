@@ -147,6 +147,43 @@ func TestConflicts(t *testing.T) {
 	}
 }
 
+// TestBeyondTheBounds are definitions that client_golang takes and a file has no
+// place for: a panic, not a metric of one process.
+func TestBeyondTheBounds(t *testing.T) {
+	f, _ := newFactory(t, prom.Options{})
+	var labels []string
+	for i := range metric.MaxLabels + 1 {
+		labels = append(labels, fmt.Sprint("l", i))
+	}
+	long := strings.Repeat("x", metric.MaxHelpLen+1)
+	for what, define := range map[string]func(m maker){
+		"only +Inf": func(m maker) { m.histogram(prometheus.HistogramOpts{Name: "i", Buckets: []float64{math.Inf(1)}}) },
+		"too many buckets": func(m maker) {
+			m.histogram(prometheus.HistogramOpts{Name: "b", Buckets: prometheus.LinearBuckets(0, 1, metric.MaxBounds+1)})
+		},
+		"too many labels": func(m maker) { m.gaugeVec(prometheus.GaugeOpts{Name: "l"}, labels) },
+		"long help":       func(m maker) { m.summary(prometheus.SummaryOpts{Name: "h", Help: long}) },
+		"long name": func(m maker) {
+			m.counterVec(prometheus.CounterOpts{Name: strings.Repeat("n", metric.MaxNameLen+1)}, nil)
+		},
+	} {
+		require.NotPanics(t, func() { define(genuine) }, what)
+		require.Panics(t, func() { define(over(f)) }, what)
+	}
+}
+
+// TestUnregister takes a metric out of a registry and not out of the merged
+// view, where it is from its declaration on.
+func TestUnregister(t *testing.T) {
+	f, set := newFactory(t, prom.Options{})
+	require.NoError(t, set.Open())
+	r := prometheus.NewRegistry()
+	c := promauto.From(f, r).NewCounter(prometheus.CounterOpts{Name: "c_total", Help: "h"})
+	require.True(t, r.Unregister(c))
+	require.Zero(t, count(t, r, "c_total"))
+	require.Equal(t, 1, count(t, directory(t, set), "c_total"))
+}
+
 // TestEqualDefinitions are one metric, as their values are.
 func TestEqualDefinitions(t *testing.T) {
 	f, _ := newFactory(t, prom.Options{})
