@@ -15,7 +15,7 @@ import (
 type counter struct {
 	*multiproc.Counter
 	base
-	exemplar atomic.Pointer[dto.Exemplar]
+	exemplar atomic.Pointer[dto.Exemplar] // for Write; that of the store is beside the cells
 }
 
 var _ prometheus.ExemplarAdder = (*counter)(nil)
@@ -40,7 +40,7 @@ func (c *counter) AddWithExemplar(v float64, labels prometheus.Labels) {
 		c.Add(v)
 		panic(err)
 	}
-	addWithExemplar(c.Counter, v, labels)
+	c.Counter.AddWithExemplar(v, labels)
 	c.exemplar.Store(x)
 }
 

@@ -3,8 +3,6 @@ package prom
 import (
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
-
-	"github.com/multiprom/multiprom/multiproc"
 )
 
 // newExemplar returns client_golang's exemplar of v at this time, or its error
@@ -23,13 +21,3 @@ func newExemplar(v float64, labels prometheus.Labels) (*dto.Exemplar, error) {
 
 // carrier is a counter that an exemplar is attached to.
 var carrier = prometheus.MustNewConstMetric(prometheus.NewDesc("carrier", "", nil, nil), prometheus.CounterValue, 0)
-
-// The two functions that follow are where an exemplar gets into the store. As
-// long as instruments of multiproc take none, it is in this process's own view
-// only, as in client_golang.
-
-func addWithExemplar(cells *multiproc.Counter, v float64, _ prometheus.Labels) { cells.Add(v) }
-
-func observeWithExemplar(cells *multiproc.Histogram, v float64, _ prometheus.Labels) {
-	cells.Observe(v)
-}

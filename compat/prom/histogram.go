@@ -1,6 +1,8 @@
 package prom
 
 import (
+	"math"
+	"slices"
 	"sort"
 	"sync/atomic"
 
@@ -14,8 +16,8 @@ import (
 type histogram struct {
 	*multiproc.Histogram
 	base
-	bounds    []float64 // without +Inf
-	exemplars []atomic.Pointer[dto.Exemplar]
+	bounds    []float64                      // without +Inf
+	exemplars []atomic.Pointer[dto.Exemplar] // for Write, by bucket
 }
 
 var _ prometheus.ExemplarObserver = (*histogram)(nil)
@@ -32,7 +34,7 @@ func (h *histogram) ObserveWithExemplar(v float64, labels prometheus.Labels) {
 		h.Observe(v)
 		panic(err)
 	}
-	observeWithExemplar(h.Histogram, v, labels)
+	h.Histogram.ObserveWithExemplar(v, labels)
 	h.exemplars[sort.SearchFloat64s(h.bounds, v)].Store(x) // NaN goes to +Inf
 }
 
@@ -62,13 +64,11 @@ func (h *histogram) Write(out *dto.Metric) error {
 // Collect sends the histogram.
 func (h *histogram) Collect(ch chan<- prometheus.Metric) { ch <- h }
 
-func newHistogram(desc *prometheus.Desc, cells *multiproc.Histogram, values []string) *histogram {
-	buckets, _ := cells.Values()
-	h := &histogram{Histogram: cells, base: newBase(desc, values), exemplars: make([]atomic.Pointer[dto.Exemplar], len(buckets))}
-	for _, b := range buckets[:len(buckets)-1] {
-		h.bounds = append(h.bounds, b.UpperBound)
+func newHistogram(desc *prometheus.Desc, cells *multiproc.Histogram, bounds []float64, values []string) *histogram {
+	return &histogram{
+		Histogram: cells, base: newBase(desc, values),
+		bounds: bounds, exemplars: make([]atomic.Pointer[dto.Exemplar], len(bounds)+1),
 	}
-	return h
 }
 
 func (f *Factory) histogramOpts(opts prometheus.HistogramOpts) multiproc.HistogramOpts {
@@ -76,9 +76,12 @@ func (f *Factory) histogramOpts(opts prometheus.HistogramOpts) multiproc.Histogr
 		Namespace: opts.Namespace, Subsystem: opts.Subsystem, Name: opts.Name,
 		Help: opts.Help, Unit: opts.Unit, ConstLabels: opts.ConstLabels,
 	})
-	buckets := opts.Buckets
+	buckets := slices.Clone(opts.Buckets)
 	if len(buckets) == 0 {
 		buckets = prometheus.DefBuckets
+	}
+	if last := len(buckets) - 1; last > 0 && math.IsInf(buckets[last], 1) {
+		buckets = buckets[:last] // it is there anyway
 	}
 	return multiproc.HistogramOpts{
 		Name: o.Name, Help: o.Help, Unit: o.Unit, ConstLabels: o.ConstLabels, MaxSeries: o.MaxSeries,
@@ -96,8 +99,9 @@ func (f *Factory) NewHistogram(opts prometheus.HistogramOpts) prometheus.Histogr
 	if desc.Err() != nil {
 		return theirs // which no registry takes
 	}
-	cells := multiproc.Must(f.set.NewHistogram(f.histogramOpts(opts)))
-	return once(f.made, cells, desc, func() prometheus.Histogram { return newHistogram(desc, cells, nil) })
+	o := f.histogramOpts(opts)
+	cells := multiproc.Must(f.set.NewHistogram(o))
+	return once(f.made, cells, desc, func() prometheus.Histogram { return newHistogram(desc, cells, o.Buckets, nil) })
 }
 
 // NewHistogramVec returns a family of histograms, as NewHistogram.
@@ -114,10 +118,11 @@ func (f *Factory) histogramVec(opts prometheus.HistogramVecOpts) *prometheus.His
 	}) {
 		return theirs // which panics at its first lookup, as it does there
 	}
-	cells := multiproc.Must(f.set.NewHistogramVec(f.histogramOpts(opts.HistogramOpts), labels))
+	o := f.histogramOpts(opts.HistogramOpts)
+	cells := multiproc.Must(f.set.NewHistogramVec(o, labels))
 	return once(f.made, cells, desc, func() *prometheus.HistogramVec {
 		return &prometheus.HistogramVec{MetricVec: newMetricVec(f, desc, cells.DeleteLabelValues, func(values []string) child {
-			return newHistogram(desc, cells.WithLabelValues(values...), values)
+			return newHistogram(desc, cells.WithLabelValues(values...), o.Buckets, values)
 		})}
 	})
 }

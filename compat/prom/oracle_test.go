@@ -161,8 +161,6 @@ func update(r *rand.Rand, m any) {
 		trace = prometheus.Labels{"trace_id": fmt.Sprint(r.IntN(9))}
 	case 1:
 		trace = prometheus.Labels{"": "no name"}
-	case 2:
-		trace = prometheus.Labels{}
 	}
 	kind := r.IntN(6)
 	switch m := m.(type) {
@@ -234,20 +232,14 @@ func undated(x *dto.Exemplar) {
 	}
 }
 
-// merged takes away what only the view of one process has: exemplars, and that
-// the bucket +Inf stands there for their sake only.
+// merged takes away that the bucket +Inf stands in the view of one process for
+// the sake of its exemplar only, and in the merged view always.
 func merged(families []*dto.MetricFamily) []*dto.MetricFamily {
 	for _, f := range families {
 		for _, m := range f.Metric {
-			if m.Counter != nil {
-				m.Counter.Exemplar = nil
-			}
 			if h := m.Histogram; h != nil {
-				if n := len(h.Bucket); n > 0 && math.IsInf(h.Bucket[n-1].GetUpperBound(), 1) {
+				if n := len(h.Bucket); n > 0 && math.IsInf(h.Bucket[n-1].GetUpperBound(), 1) && h.Bucket[n-1].Exemplar == nil {
 					h.Bucket = h.Bucket[:n-1]
-				}
-				for _, b := range h.Bucket {
-					b.Exemplar = nil
 				}
 			}
 		}
