@@ -90,6 +90,32 @@ func TestCloseReconciles(t *testing.T) {
 	require.Equal(t, 1, count(t, directory(t, set), "s"))
 }
 
+// TestReconcilingWhileSeriesAreMade takes none of them for deleted.
+func TestReconcilingWhileSeriesAreMade(t *testing.T) {
+	f, set := newFactory(t, prom.Options{Period: time.Hour})
+	v := f.NewGaugeVec(prometheus.GaugeOpts{Name: "g", Help: "h"}, []string{"l"})
+	made := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		defer close(made)
+		for i := range 3000 {
+			v.WithLabelValues(fmt.Sprint(i)).Set(1)
+		}
+	})
+	wg.Go(func() {
+		for {
+			select {
+			case <-made:
+				return
+			default:
+				f.Reconcile()
+			}
+		}
+	})
+	wg.Wait()
+	require.Equal(t, 3000, count(t, directory(t, set), "g"))
+}
+
 // TestConcurrentDeletion looks up, updates, deletes and reconciles at once. In
 // the end the store has what the Vec has, with the same values.
 func TestConcurrentDeletion(t *testing.T) {
