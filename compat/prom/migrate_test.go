@@ -23,6 +23,7 @@ import (
 // but its imports replaced. One process of the first and four of the second get
 // the same requests: what any of the four shows is what the one shows.
 func TestMigratedFile(t *testing.T) {
+	t.Parallel()
 	const source = "testdata/server/main.go"
 	original, err := os.ReadFile(source)
 	require.NoError(t, err)
@@ -64,6 +65,49 @@ func TestMigratedFile(t *testing.T) {
 		last := got["app_last_timestamp_seconds"].Metric
 		require.Len(t, last, 1, "one series, of whichever process was last")
 		require.InDelta(t, want["app_last_timestamp_seconds"].Metric[0].Gauge.GetValue(), last[0].Gauge.GetValue(), 60)
+	}
+}
+
+// TestUnchangedLibrary runs code that makes its own metrics with client_golang in
+// four processes, each of which publishes the library's registry. Each shows the
+// exact sum of all.
+func TestUnchangedLibrary(t *testing.T) {
+	t.Parallel()
+	const source = "testdata/library/main.go"
+	content, err := os.ReadFile(source)
+	require.NoError(t, err)
+	dir, program := t.TempDir(), build(t, source, string(content))
+	var four []string
+	for range 4 {
+		four = append(four, start(t, program, dir))
+	}
+	want := map[string]float64{"200": 0, "500": 0, "503": 0}
+	for i := range 60 {
+		post := i%7 == 0
+		request(t, four[i%4], "", post)
+		if post {
+			want["503"]++
+		} else {
+			want["200"]++
+		}
+	}
+	for _, address := range four {
+		resp, err := http.Get("http://" + address + "/publish")
+		require.NoError(t, err)
+		body, err := io.ReadAll(resp.Body)
+		require.NoError(t, err)
+		resp.Body.Close()
+		require.Equal(t, http.StatusOK, resp.StatusCode, "%s", body)
+	}
+	for _, address := range four {
+		families := scrape(t, address)
+		got := map[string]float64{}
+		for _, m := range families["promhttp_metric_handler_requests_total"].GetMetric() {
+			require.Len(t, m.Label, 1)
+			got[m.Label[0].GetValue()] = m.Counter.GetValue()
+		}
+		require.Equal(t, want, got)
+		require.Len(t, families["go_goroutines"].GetMetric(), 4, "a series of each process")
 	}
 }
 
