@@ -42,7 +42,9 @@
 // # Concurrency
 //
 // Everything is safe for concurrent use. An update is multiproc's: an atomic
-// operation on mapped memory. A lookup is client_golang's.
+// operation on mapped memory. A lookup is client_golang's. A Write beside an
+// Observe may have its value in the sum and not yet in a bucket; client_golang
+// waits for it.
 //
 // # Caveats
 //
