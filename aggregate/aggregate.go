@@ -96,26 +96,40 @@ var ErrClosed = errors.New("aggregate: closed")
 // that the directory could not be read, or that the system lacks what it takes
 // to open its files; nothing is returned beside it, since counters without some
 // of the files would fall.
-func (a *Aggregator) Gather(ctx context.Context) ([]*metric.Family, error) {
+func (a *Aggregator) Gather(ctx context.Context) (families []*metric.Family, err error) {
+	a.scrape(ctx, false, func(f []*metric.Family, e error) { families, err = f, e })
+	return families, err
+}
+
+// View calls fn, once, with what Gather would return, without making it anew: the
+// families are fn's to read until it returns. All others wait meanwhile, so fn must
+// not call the Aggregator.
+func (a *Aggregator) View(ctx context.Context, fn func([]*metric.Family, error)) {
+	a.scrape(ctx, true, fn)
+}
+
+func (a *Aggregator) scrape(ctx context.Context, again bool, fn func([]*metric.Family, error)) {
 	if err := ctx.Err(); err != nil {
-		return nil, err
+		fn(nil, err)
+		return
 	}
 	started := time.Now()
 	unlock, err := a.refreshed()
 	if err != nil {
-		return nil, err
+		fn(nil, err)
+		return
 	}
 	defer unlock()
 	a.table.plan(a.files, a.archive, a.listed.UnixNano())
 	a.table.merge(a.files, a.opts.Now().UnixNano())
-	families := a.table.families()
+	families := a.table.families(again)
 	if !a.opts.NoSelfMetrics {
 		self := a.selfMetrics(started)
 		metric.SortFamilies(self)
 		families = append(families, self...)
 		slices.SortFunc(families, func(f, g *metric.Family) int { return strings.Compare(f.Name, g.Name) })
 	}
-	return families, nil
+	fn(families, nil)
 }
 
 // Close gives back mappings and descriptors.

@@ -42,6 +42,18 @@ func view(t testing.TB, a *Aggregator) (lines []string) {
 	t.Helper()
 	families, err := a.Gather(context.Background())
 	require.NoError(t, err)
+	lines = linesOf(families)
+	a.View(context.Background(), func(again []*metric.Family, err error) {
+		require.NoError(t, err)
+		require.Equal(t, lines, linesOf(again))
+		for i := range again { // whoever keeps text by it relies on that
+			require.Equal(t, families[i].Layout, again[i].Layout)
+		}
+	})
+	return lines
+}
+
+func linesOf(families []*metric.Family) (lines []string) {
 	for _, f := range families {
 		lines = append(lines, fmt.Sprintf("# %s %s %q %q", f.Name, f.Type, f.Help, f.Unit))
 		for i := range f.Series {

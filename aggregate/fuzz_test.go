@@ -51,7 +51,7 @@ func FuzzMerge(f *testing.F) {
 		check := func() {
 			view.plan(files, arc, math.MaxInt64)
 			view.merge(files, math.MaxInt64)
-			require.Equal(t, reference(all), flatten(view.families()))
+			require.Equal(t, reference(all), flatten(view.families(false)))
 		}
 		for p := range 1 + r.IntN(5) {
 			live, name := r.IntN(3) > 0, fmt.Sprintf("p%d", p)

@@ -41,6 +41,8 @@ type family struct {
 	layout  uint64 // 0 once series have come or gone
 	laidOut *metric.Schema
 	hidden  []int // in order: series that are not shown
+	spare   []int // for the next hidden
+	view    *metric.Family
 
 	ending bool // a part of some series does not count any more
 }

@@ -249,11 +249,6 @@ func (e *encoder) knows(f *metric.Family) bool {
 	return s != nil && s.writable
 }
 
-// lasting reports whether the text of any family can be kept.
-func lasting(families []*metric.Family) bool {
-	return slices.ContainsFunc(families, func(f *metric.Family) bool { return f.Layout != 0 && textIsKept(f.Type) })
-}
-
 // caches are those of a handler, one for each way in which it is asked.
 type caches struct {
 	mu      sync.Mutex

@@ -145,6 +145,9 @@ func (h *handler) release() {
 type gathering struct {
 	families []*metric.Family
 	err      error
+
+	page    *page // of families that belong to the gatherer, nil where there are none
+	omitted error // what the page lacks
 }
 
 // gather starts the gatherer that the request asks for and returns where its
@@ -153,6 +156,11 @@ func (h *handler) gather(ctx context.Context, r *http.Request) <-chan gathering 
 	g := h.gatherer
 	if names := r.URL.Query()["name[]"]; len(names) > 0 {
 		g = registry.Restrict(g, names...)
+	}
+	opts := Options{Format: Negotiate(r.Header), Created: h.created()}
+	var kept *cache
+	if r.URL.RawQuery == "" && r.Method == http.MethodGet {
+		kept = h.caches.of(opts)
 	}
 	result := make(chan gathering, 1) // the goroutine ends whether or not someone waits
 	go func() {
@@ -169,7 +177,16 @@ func (h *handler) gather(ctx context.Context, r *http.Request) <-chan gathering 
 			ctx, cancel = context.WithTimeout(ctx, t-t/10)
 			defer cancel()
 		}
-		got.families, got.err = g.Gather(ctx)
+		v, ok := g.(registry.Viewer)
+		if !ok || kept == nil {
+			got.families, got.err = g.Gather(ctx)
+			return
+		}
+		v.View(ctx, func(families []*metric.Family, err error) {
+			if got.err = err; len(families) > 0 {
+				got.page, got.omitted = kept.page(families, opts)
+			}
+		})
 	}()
 	return result
 }
@@ -177,7 +194,7 @@ func (h *handler) gather(ctx context.Context, r *http.Request) <-chan gathering 
 func (h *handler) reply(w http.ResponseWriter, r *http.Request, got gathering) {
 	if got.err != nil {
 		h.log(r.Context(), "gathering metrics", got.err)
-		if len(got.families) == 0 || h.opts.ErrorPolicy == FailScrape {
+		if len(got.families) == 0 && got.page == nil || h.opts.ErrorPolicy == FailScrape {
 			http.Error(w, "gathering metrics: "+got.err.Error(), http.StatusInternalServerError)
 			return
 		}
@@ -198,17 +215,13 @@ func (h *handler) reply(w http.ResponseWriter, r *http.Request, got gathering) {
 		return
 	}
 
-	opts := Options{Format: format, Created: h.created()}
-	if r.URL.RawQuery == "" && lasting(got.families) {
-		if kept := h.caches.of(opts); kept != nil {
-			page, err := kept.page(got.families, opts)
-			h.logOmission(r.Context(), err)
-			_ = page.write(w, c) // an error of the connection can reach nobody: the client went away
-			return
-		}
+	if got.page != nil {
+		h.logOmission(r.Context(), got.omitted)
+		_ = got.page.write(w, c) // an error of the connection can reach nobody: the client went away
+		return
 	}
 	encode := func(w io.Writer) error {
-		err := Encode(w, got.families, opts)
+		err := Encode(w, got.families, Options{Format: format, Created: h.created()})
 		if h.logOmission(r.Context(), err) {
 			return nil
 		}

@@ -71,21 +71,33 @@ func (r *DefaultRegistry) gatherNamed(ctx context.Context, asked map[string]bool
 func Instruments(set *multiproc.Set) Gatherer { return instruments(set, aggregate.Options{}) }
 
 func instruments(set *multiproc.Set, opts aggregate.Options) Gatherer {
-	var mu sync.Mutex
-	var view *aggregate.Aggregator
-	var of *mmapstore.Store
-	return GathererFunc(func(ctx context.Context) ([]*metric.Family, error) {
-		store := set.Store()
-		set.Publish()
-		mu.Lock()
-		if of != store {
-			view, of = aggregate.FromStore(store, opts), store
-		}
-		a := view
-		mu.Unlock()
-		return a.Gather(ctx)
-	})
+	return &ofSet{set: set, opts: opts}
 }
+
+// ofSet is the view of a Set's store, which may become another one.
+type ofSet struct {
+	set  *multiproc.Set
+	opts aggregate.Options
+
+	mu   sync.Mutex
+	view *aggregate.Aggregator
+	of   *mmapstore.Store
+}
+
+func (o *ofSet) now() *aggregate.Aggregator {
+	store := o.set.Store()
+	o.set.Publish()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.of != store {
+		o.view, o.of = aggregate.FromStore(store, o.opts), store
+	}
+	return o.view
+}
+
+func (o *ofSet) Gather(ctx context.Context) ([]*metric.Family, error) { return o.now().Gather(ctx) }
+
+func (o *ofSet) View(ctx context.Context, fn func([]*metric.Family, error)) { o.now().View(ctx, fn) }
 
 // Directory returns the merged view of a directory with the process metrics
 // of its live workers: what `mpctl serve` and a supervisor serve.
@@ -101,13 +113,7 @@ func Directory(a *aggregate.Aggregator) Gatherer {
 // directory cannot be read at all, it yields the error alone: a scrape of the
 // rest would look as if every instrument had vanished.
 func withRest(view, rest Gatherer) Gatherer {
-	return whole{Merge(GathererFunc(func(ctx context.Context) ([]*metric.Family, error) {
-		families, err := view.Gather(ctx)
-		if err != nil && len(families) == 0 {
-			err = &viewError{err}
-		}
-		return families, err
-	}), rest)}
+	return whole{Merge(essential{view}, rest)}
 }
 
 type whole struct{ Gatherer }
@@ -157,17 +163,32 @@ func (d *directory) open() (*aggregate.Aggregator, error) {
 // it could make none or somebody deleted it, adds its own values, which nobody
 // else sees, and says so.
 func (d *directory) Gather(ctx context.Context) ([]*metric.Family, error) {
+	g, err := d.now()
+	if err != nil {
+		return nil, err
+	}
+	return g.Gather(ctx)
+}
+
+func (d *directory) View(ctx context.Context, fn func([]*metric.Family, error)) {
+	g, err := d.now()
+	if err != nil {
+		fn(nil, err)
+		return
+	}
+	View(ctx, g, fn)
+}
+
+// now returns what this process sees at the moment.
+func (d *directory) now() (Gatherer, error) {
 	if d.set.Opened() {
 		d.set.Publish() // this process is being read: its functions are asked now
 	}
 	a, err := d.open()
-	if err != nil {
-		return nil, err
+	if err != nil || d.set.Fallback() == nil {
+		return a, err
 	}
-	if d.set.Fallback() == nil {
-		return a.Gather(ctx)
-	}
-	return Merge(a, d.heap, fallback).Gather(ctx)
+	return Merge(a, d.heap, fallback), nil
 }
 
 // fallback tells that the process that answers has no file.

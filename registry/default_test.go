@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/multiprom/multiprom/aggregate"
+	"github.com/multiprom/multiprom/metric"
 	"github.com/multiprom/multiprom/multiproc"
 )
 
@@ -28,6 +29,10 @@ func names(t *testing.T, g Gatherer) map[string]float64 {
 			out[s.Name+s.Labels.String()] = s.Value
 		}
 	}
+	View(context.Background(), g, func(shown []*metric.Family, err error) {
+		require.NoError(t, err)
+		require.Len(t, shown, len(families))
+	})
 	return out
 }
 

@@ -175,11 +175,13 @@ func (e *entry) run(ctx context.Context, timeout time.Duration) ([]*metric.Famil
 func protect(ctx context.Context, collect func(context.Context) ([]*metric.Family, error)) (families []*metric.Family, err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			families, err = nil, &PanicError{Value: v, Stack: debug.Stack()}
+			families, err = nil, panicked(v)
 		}
 	}()
 	return collect(ctx)
 }
+
+func panicked(v any) error { return &PanicError{Value: v, Stack: debug.Stack()} }
 
 // sortFamilies sorts by name; the series are in order already, and may be
 // shared.

@@ -39,6 +39,11 @@ func (m merged) gatherNamed(ctx context.Context, asked map[string]bool) ([]*metr
 	}
 	wg.Wait()
 
+	return join(results)
+}
+
+// join merges what gatherers returned.
+func join(results []result) ([]*metric.Family, error) {
 	merge := merging{byName: make(map[string]*metric.Family), bySample: make(map[string]*metric.Family)}
 	var errs []error
 	for _, res := range results {
