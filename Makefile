@@ -46,7 +46,16 @@ lint: ## gofmt, vet on three systems, staticcheck
 	GOOS=windows $(GO) vet $(PACKAGES)
 	$(TOOL) staticcheck $(PACKAGES)
 
-bench: ## the update path, the scrape and the floor under them, in one run
+bench: ## ours beside client_golang and the machine's floor: every row with a goal, one table (ARGS="--run update")
+	cd bench && $(GO) run . $(ARGS)
+
+bench-full: ## all rows, OpenTelemetry and VictoriaMetrics/metrics too; writes docs/performance/bench.md
+	cd bench && $(GO) run . --full --report ../docs/performance/bench.md $(ARGS)
+
+bench-test: ## that each row of the benchmarks runs, in a module of its own
+	cd bench && $(GO) vet ./... && $(GO) test -count=1 ./...
+
+bench-packages: ## Go's benchmarks inside the packages
 	$(GO) test -run '^$$' -bench '$(BENCHES)' -benchmem ./mmapstore ./multiproc ./aggregate ./exposition
 
 bench-python: ## ours and client_python's collector on the same directories, in memory
@@ -74,4 +83,4 @@ soak-python: ## 26,000 files of recycled workers of client_python, folded
 clean: ## remove what make built
 	rm -rf bin
 
-.PHONY: help demo build test race integration-deps integration oracle examples compat lint bench bench-python bench-compat fuzz soak soak-crash soak-recycle soak-python clean
+.PHONY: help demo build test race integration-deps integration oracle examples compat lint bench bench-full bench-test bench-packages bench-python bench-compat fuzz soak soak-crash soak-recycle soak-python clean

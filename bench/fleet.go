@@ -1,0 +1,129 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strconv"
+
+	"github.com/multiprom/multiprom/multiproc"
+)
+
+// fleetEnv tells a process that it is to be the workers of a directory.
+const fleetEnv = "MULTIPROM_BENCH_FLEET"
+
+// shape is what the workers of a directory write: each of them the same
+// series, or with Distinct its own.
+type shape struct {
+	Dir                  string
+	Workers              int
+	Counters, Histograms int // series of a worker
+	Distinct             bool
+	name                 string
+}
+
+// values that a merge reads: a histogram has a sum and 12 buckets.
+func (s shape) values() int { return s.Workers * (s.Counters + 13*s.Histograms) }
+
+// sharedShape has the given values a worker, half of them in histograms.
+func (b *bench) sharedShape(workers, values int) shape {
+	s := shape{name: thousands(workers) + " x " + thousands(values), Workers: b.scaled(workers), Counters: b.scaled(values)}
+	s.Histograms = s.Counters / 25
+	s.Counters -= 13 * s.Histograms
+	return s
+}
+
+// fleet are the workers of a directory, in a process of their own.
+type fleet struct {
+	shape
+	in  io.Writer
+	out *bufio.Reader
+}
+
+// newFleet starts workers and waits until they have written all series once.
+func (b *bench) newFleet(s shape) *fleet {
+	s.Dir = b.newDir()
+	cmd := exec.Command(must(os.Executable()))
+	cmd.Env = append(os.Environ(), fleetEnv+"="+string(must(json.Marshal(s))))
+	cmd.Stderr = os.Stderr
+	in := must(cmd.StdinPipe())
+	f := &fleet{shape: s, in: in, out: bufio.NewReader(must(cmd.StdoutPipe()))}
+	check(cmd.Start())
+	b.onClose(func() {
+		check(in.Close())
+		check(cmd.Wait())
+	})
+	f.answer()
+	return f
+}
+
+func (f *fleet) answer() { must(f.out.ReadString('\n')) }
+
+// change has one worker update each of a share of the series: scattered over
+// all, or as many that are next to each other.
+func (f *fleet) change(share float64, scattered bool) {
+	if share == 0 {
+		return
+	}
+	must(fmt.Fprintln(f.in, share, scattered))
+	f.answer()
+}
+
+// runFleet is the other end: it makes the workers and obeys until its input ends.
+func runFleet(spec string) {
+	var s shape
+	check(json.Unmarshal([]byte(spec), &s))
+	updates := make([][]func(), s.Workers) // of one series each, in order of their labels
+	for w := range s.Workers {
+		set := multiproc.NewSet(multiproc.SetOptions{Dir: s.Dir, Label: strconv.Itoa(w), MaxSeries: 1 << 30})
+		labels := []string{"path", "code"}
+		counters := multiproc.Must(set.NewCounterVec(multiproc.CounterOpts{Name: "requests_total", Help: "Requests served."}, labels))
+		histograms := multiproc.Must(set.NewHistogramVec(multiproc.HistogramOpts{
+			Name: "latency_seconds", Help: "Time to serve a request.", Buckets: bounds,
+		}, labels))
+		first := 0
+		if s.Distinct {
+			first = w
+		}
+		for i := range s.Counters {
+			c := counters.WithLabelValues(fmt.Sprintf("/some/path/%07d", first*s.Counters+i), "200")
+			c.Add(float64(i))
+			updates[w] = append(updates[w], c.Inc)
+		}
+		for i := range s.Histograms {
+			h := histograms.WithLabelValues(fmt.Sprintf("/some/path/%07d", first*s.Histograms+i), "200")
+			for v := range bounds {
+				h.Observe(bounds[v] * 1.01)
+			}
+			updates[w] = append(updates[w], func() { h.Observe(0.3) })
+		}
+	}
+	fmt.Println("ready")
+	for {
+		var share float64
+		var scattered bool
+		if _, err := fmt.Scanln(&share, &scattered); err != nil {
+			return // the files stay, and count as of the dead
+		}
+		change(updates, share, scattered, s.Distinct)
+		fmt.Println("changed")
+	}
+}
+
+func change(updates [][]func(), share float64, scattered, distinct bool) {
+	n := len(updates[0])
+	step, end := 1, int(share*float64(n))
+	if scattered {
+		step, end = max(1, int(1/share)), n
+	}
+	for i := 0; i < end; i += step {
+		for w := range updates {
+			if distinct || w == i%len(updates) {
+				updates[w][i]()
+			}
+		}
+	}
+}

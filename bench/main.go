@@ -1,0 +1,193 @@
+package main
+
+import (
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"regexp"
+	"runtime/debug"
+	"runtime/pprof"
+	"slices"
+	"time"
+)
+
+func main() {
+	if spec := os.Getenv(fleetEnv); spec != "" {
+		runFleet(spec)
+		return
+	}
+	full := flag.Bool("full", false, "all rows, not only those with a goal")
+	match := flag.String("run", "", "only rows whose group/name matches the `regexp`")
+	asJSON := flag.Bool("json", false, "print JSON")
+	report := flag.String("report", "", "write the tables with machine, versions and command into this `file` too")
+	dir := flag.String("dir", defaultDir(), "`directory` in which directories are made; best on a tmpfs")
+	profile := flag.String("cpuprofile", "", "write a CPU profile of all samples to this `file`")
+	flag.Parse()
+	if flag.NArg() > 0 {
+		fmt.Fprintf(os.Stderr, "bench: %q: there are no arguments but flags\n", flag.Arg(0))
+		os.Exit(2)
+	}
+	o := options{full: *full, match: regexp.MustCompile(*match), dir: *dir, effort: effort{rounds: 51, sample: 4 * time.Millisecond, row: 10 * time.Second}, notes: os.Stderr}
+	if !*asJSON {
+		o.progress = os.Stderr
+	}
+	if *profile != "" {
+		f := must(os.Create(*profile))
+		defer f.Close()
+		check(pprof.StartCPUProfile(f))
+		defer pprof.StopCPUProfile()
+	}
+	began := time.Now()
+	results := o.run()
+	if *asJSON {
+		enc := json.NewEncoder(os.Stdout)
+		enc.SetIndent("", " ")
+		check(enc.Encode(results))
+	} else {
+		check(printTable(os.Stdout, results))
+		fmt.Printf("\n%d rows, %d missed, %s\n", len(results), missed(results), time.Since(began).Round(time.Second))
+	}
+	if *report != "" {
+		check(os.WriteFile(*report, []byte(markdown(results, time.Since(began))), 0o644))
+	}
+}
+
+// defaultDir is a tmpfs where there is one: writing back a disk's pages would
+// stall the workers.
+func defaultDir() string {
+	if info, err := os.Stat("/dev/shm"); err == nil && info.IsDir() {
+		return "/dev/shm"
+	}
+	return os.TempDir()
+}
+
+// options of a run.
+type options struct {
+	full     bool
+	match    *regexp.Regexp
+	dir      string
+	effort   effort
+	progress io.Writer // told which group runs; nil: nobody
+	notes    io.Writer // told what cannot be measured; nil: nobody
+	tiny     bool      // directories and lists as small as can be, for a test that all rows run
+}
+
+// bench collects the rows of a group.
+type bench struct {
+	options
+	group   string
+	dir     string // of the group, new and empty
+	rows    []row
+	figures []figure
+	closers []func()
+}
+
+// note says what could not be measured, behind the table.
+func (b *bench) note(format string, args ...any) {
+	if b.notes != nil {
+		fmt.Fprintf(b.notes, "bench: "+format+"\n", args...)
+	}
+}
+
+// group declares rows that run together. What they need is built only once one
+// of them is wanted.
+type group struct {
+	name    string
+	declare func(b *bench)
+}
+
+var groups = []group{
+	{"update", updateRows},
+	{"2 goroutines", contendedRows},
+	{"lookup", lookupRows},
+	{"new series", newSeriesRows},
+	{"merge, scrape", scrapeRows},
+	{"peers' scrape", peerScrapeRows},
+	{"client_python", pythonRows},
+	{"size", sizeRows},
+}
+
+func (o options) run() (out []result) {
+	for _, g := range groups {
+		out = append(out, o.runGroup(g)...)
+	}
+	return out
+}
+
+func (o options) runGroup(g group) (out []result) {
+	b := &bench{options: o, group: g.name, dir: must(os.MkdirTemp(o.dir, "multiprom-bench-"))}
+	defer func() {
+		for i := len(b.closers) - 1; i >= 0; i-- {
+			b.closers[i]()
+		}
+		check(os.RemoveAll(b.dir))
+		debug.FreeOSMemory() // what a group leaves behind is not the next one's
+	}()
+	if o.progress != nil {
+		fmt.Fprintln(o.progress, g.name)
+	}
+	g.declare(b)
+	out = measure(g.name, b.rows, o.effort)
+	for _, f := range b.figures {
+		out = append(out, f.result(g.name))
+	}
+	return out
+}
+
+// goal declares a row of the design's table: with its peers that bound it
+// only, unless all are wanted.
+func (b *bench) goal(name string, build func() row) {
+	if b.wants(name) {
+		r := build()
+		r.name = name
+		if !b.full {
+			r.others = slices.DeleteFunc(r.others, func(o other) bool { return o.goal == 0 })
+		}
+		b.rows = append(b.rows, r)
+	}
+}
+
+// extra declares a row that a full run has.
+func (b *bench) extra(name string, build func() row) {
+	if b.full {
+		b.goal(name, build)
+	}
+}
+
+// figure declares what is counted, not timed.
+func (b *bench) figure(name string, count func() figure) {
+	if b.wants(name) {
+		f := count()
+		f.name = name
+		b.figures = append(b.figures, f)
+	}
+}
+
+func (b *bench) wants(name string) bool { return b.match.MatchString(b.group + "/" + name) }
+
+// scaled is n, or very few in a test.
+func (b *bench) scaled(n int) int {
+	if b.tiny {
+		return min(n, 50)
+	}
+	return n
+}
+
+// newDir makes an empty directory that goes with the group.
+func (b *bench) newDir() string { return must(os.MkdirTemp(b.dir, "")) }
+
+func (b *bench) onClose(f func()) { b.closers = append(b.closers, f) }
+
+func must[T any](v T, err error) T {
+	check(err)
+	return v
+}
+
+// check ends the run: a row that cannot be measured would make the table lie.
+func check(err error) {
+	if err != nil {
+		panic(fmt.Sprintf("bench: %v", err))
+	}
+}

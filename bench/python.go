@@ -1,0 +1,126 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/multiprom/multiprom/aggregate"
+	"github.com/multiprom/multiprom/internal/pyfiletest"
+)
+
+const (
+	python        = "/usr/bin/python3" // another one in PATH does not see Debian's packages
+	collectScript = "../integration/testdata/python/collect.py"
+)
+
+// pythonRows scrape a directory of client_python's files, and one of ours with
+// the same values, beside client_python's own collector: the time of collecting
+// and of text, not the start of Python.
+func pythonRows(b *bench) {
+	workers, series := b.scaled(64), b.scaled(10_000)
+	native := sync.OnceValue(func() string {
+		return b.newFleet(shape{Workers: workers, Counters: series}).Dir
+	})
+	db := sync.OnceValue(func() string { return b.pythonDir(workers, series) })
+	name := fmt.Sprintf("%d x %s counters", workers, thousands(series))
+	records := workers * series
+
+	if err := exec.Command(python, "-c", "import prometheus_client").Run(); err != nil {
+		b.note("client_python is not installed (%s), so that nothing was compared with it; see integration/install.sh", python)
+	} else {
+		peer := func(goal float64) []other {
+			return []other{{goal: goal, side: b.clientPython(db())}}
+		}
+		b.goal("native files, warm scrape, "+name, func() row {
+			s := b.scraper(native(), acceptText, "")
+			return row{ours: scrapes(s), others: peer(1. / 300)}
+		})
+		b.goal(".db, warm scrape, "+name, func() row {
+			s := b.scraper(db(), acceptText, "")
+			return row{ours: scrapes(s), others: peer(1. / 150)}
+		})
+		b.goal(".db, cold scrape, "+name, func() row {
+			return row{ours: coldScrape(db()), others: peer(1. / 20)}
+		})
+	}
+	b.goal(".db, cold merge, "+name, func() row {
+		allowed := 120*float64(records-series) + 600*float64(series) + 30e3*float64(workers)
+		return row{parts: records, part: "record", ours: cold(db()), others: []other{{goal: 1, allowed: allowed, side: side{name: "at most"}}}}
+	})
+	b.goal(".db, warm merge, "+name, func() row {
+		a := b.aggregator(db())
+		return row{parts: records, part: "record", ours: loop("", func(n int) {
+			for range n {
+				gather(a)
+			}
+		}), others: []other{{goal: 1, allowed: 12 * float64(records), side: side{name: "at most"}}}}
+	})
+}
+
+// pythonDir has the files that workers of client_python write which count what
+// those of newFleet do. The installed version says which of its forms it reads.
+func (b *bench) pythonDir(workers, series int) string {
+	stride := pyfiletest.Simple
+	if exec.Command(python, "-c", `from prometheus_client import Gauge; Gauge("g", "g", multiprocess_mode="mostrecent")`).Run() == nil {
+		stride = pyfiletest.Timed
+	}
+	samples := make([]pyfiletest.Sample, series)
+	for i := range samples {
+		samples[i] = pyfiletest.Sample{Value: float64(i), Key: fmt.Sprintf(
+			`["requests", "requests_total", {"code": "200", "path": "/some/path/%07d"}, "Requests served."]`, i)}
+	}
+	content, dir := stride.Content(samples...), b.newDir()
+	for w := range workers {
+		check(os.WriteFile(filepath.Join(dir, fmt.Sprintf("counter_%d.db", w)), content, 0o600))
+	}
+	return dir
+}
+
+// clientPython is a process that collects once for each line of its input.
+func (b *bench) clientPython(dir string) side {
+	cmd := exec.Command(python, collectScript, "--each-line")
+	cmd.Env = append(os.Environ(), "PROMETHEUS_MULTIPROC_DIR="+dir)
+	cmd.Stderr = os.Stderr
+	in := must(cmd.StdinPipe())
+	out := bufio.NewReader(must(cmd.StdoutPipe()))
+	check(cmd.Start())
+	b.onClose(func() {
+		check(in.Close())
+		check(cmd.Wait())
+	})
+	return loop("client_python", func(n int) {
+		for range n {
+			must(io.WriteString(in, "collect\n"))
+			length := must(strconv.Atoi(strings.TrimSpace(must(out.ReadString('\n')))))
+			if length == 0 {
+				panic("bench: client_python collected nothing")
+			}
+		}
+	})
+}
+
+func scrapes(s *scraper) side {
+	return loop("", func(n int) {
+		for range n {
+			s.scrape()
+		}
+	})
+}
+
+// coldScrape scrapes with a new aggregator each time.
+func coldScrape(dir string) side {
+	return loop("", func(n int) {
+		for range n {
+			a := must(aggregate.Open(dir, aggregate.Options{}))
+			newScraper(handler(a), acceptText, "").scrape()
+			check(a.Close())
+		}
+	})
+}
