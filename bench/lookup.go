@@ -19,8 +19,8 @@ import (
 var labelNames = []string{"method", "path", "code", "zone", "tenant"}
 
 // lookups are the same series at each side, and the label values to look them
-// up by, in random order. All values are clones: comparing strings with
-// themselves would cost nothing.
+// up by, in random order. Those are clones: comparing strings with themselves would
+// cost nothing.
 type lookups struct {
 	series                       int
 	ours, golang, victoria, otel func(from, to int)
@@ -33,18 +33,23 @@ func newLookups(b *bench, set *multiproc.Set, labels, series int) *lookups {
 	golangVec := prometheus.NewCounterVec(prometheus.CounterOpts{Name: name}, names)
 	victoriaSet := vm.NewSet()
 	otelCounter := must(meter().Int64Counter(name))
-	all := make([][]string, series)
+	all := make([][5]string, series)
 	for i := range all {
-		values := make([]string, labels)
-		for l := range values {
-			values[l] = strings.Clone([]string{"GET", "", "200", "eu-west-1a", "customer-17"}[l])
+		all[i] = [5]string{"GET", "/path/" + strconv.Itoa(i), "200", "eu-west-1a", "customer-17"}
+		if labels == 1 {
+			all[i][0] = all[i][1]
 		}
-		values[min(1, labels-1)] = "/path/" + strconv.Itoa(i)
-		vec.WithLabelValues(values...)
-		golangVec.WithLabelValues(values...)
-		all[i] = clones(values)
+		vec.WithLabelValues(all[i][:labels]...)
+		golangVec.WithLabelValues(all[i][:labels]...)
 	}
 	rand.Shuffle(series, func(i, j int) { all[i], all[j] = all[j], all[i] })
+	// Label values that a program has just read lie in the cache: these are next
+	// to each other, in the order of their use.
+	for i := range all {
+		for l := range labels {
+			all[i][l] = strings.Clone(all[i][l])
+		}
+	}
 
 	l := &lookups{series: series}
 	// The values are spelled out where the number of labels is known, as a
@@ -52,41 +57,48 @@ func newLookups(b *bench, set *multiproc.Set, labels, series int) *lookups {
 	switch labels {
 	case 1:
 		l.ours = func(from, to int) {
-			for _, v := range all[from:to] {
+			for i := range all[from:to] {
+				v := &all[from+i]
 				vec.WithLabelValues(v[0]).Inc()
 			}
 		}
 		l.golang = func(from, to int) {
-			for _, v := range all[from:to] {
+			for i := range all[from:to] {
+				v := &all[from+i]
 				golangVec.WithLabelValues(v[0]).Inc()
 			}
 		}
 	case 2:
 		l.ours = func(from, to int) {
-			for _, v := range all[from:to] {
+			for i := range all[from:to] {
+				v := &all[from+i]
 				vec.WithLabelValues(v[0], v[1]).Inc()
 			}
 		}
 		l.golang = func(from, to int) {
-			for _, v := range all[from:to] {
+			for i := range all[from:to] {
+				v := &all[from+i]
 				golangVec.WithLabelValues(v[0], v[1]).Inc()
 			}
 		}
 	case 5:
 		l.ours = func(from, to int) {
-			for _, v := range all[from:to] {
+			for i := range all[from:to] {
+				v := &all[from+i]
 				vec.WithLabelValues(v[0], v[1], v[2], v[3], v[4]).Inc()
 			}
 		}
 		l.golang = func(from, to int) {
-			for _, v := range all[from:to] {
+			for i := range all[from:to] {
+				v := &all[from+i]
 				golangVec.WithLabelValues(v[0], v[1], v[2], v[3], v[4]).Inc()
 			}
 		}
 	}
 	// VictoriaMetrics/metrics has no label values: a program formats the name.
 	l.victoria = func(from, to int) {
-		for _, v := range all[from:to] {
+		for i := range all[from:to] {
+			v := &all[from+i]
 			full := name + "{" + names[0] + `="` + v[0] + `"`
 			for i := 1; i < labels; i++ {
 				full += "," + names[i] + `="` + v[i] + `"`
@@ -95,8 +107,9 @@ func newLookups(b *bench, set *multiproc.Set, labels, series int) *lookups {
 		}
 	}
 	l.otel = func(from, to int) {
-		for _, v := range all[from:to] {
-			otelCounter.Add(background, 1, attributes(names, v))
+		for i := range all[from:to] {
+			v := &all[from+i]
+			otelCounter.Add(background, 1, attributes(names, v[:labels]))
 		}
 	}
 	return l
@@ -110,14 +123,6 @@ func (l *lookups) cycle(name string, run func(from, to int)) side {
 func (l *lookups) both(name string, run func(from, to int)) side {
 	each := [2]side{l.cycle("", run), l.cycle("", run)}
 	return bothOf(name, func(g, n int) { each[g].run(n) })
-}
-
-func clones(values []string) []string {
-	out := make([]string, len(values))
-	for i, v := range values {
-		out[i] = strings.Clone(v)
-	}
-	return out
 }
 
 func lookupRows(b *bench) {

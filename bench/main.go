@@ -23,13 +23,18 @@ func main() {
 	asJSON := flag.Bool("json", false, "print JSON")
 	report := flag.String("report", "", "write the tables with machine, versions and command into this `file` too")
 	dir := flag.String("dir", defaultDir(), "`directory` in which directories are made; best on a tmpfs")
-	profile := flag.String("cpuprofile", "", "write a CPU profile of all samples to this `file`")
+	rounds := flag.Int("rounds", 51, "how many `samples` each side gets, fewer where a row would take over 10 s")
+	profile := flag.String("cpuprofile", "", "write a CPU profile to this `file`; its samples have the labels row and side (ours, or the peer)")
 	flag.Parse()
+	if *rounds < 1 {
+		fmt.Fprintln(os.Stderr, "bench: --rounds must be at least 1")
+		os.Exit(2)
+	}
 	if flag.NArg() > 0 {
 		fmt.Fprintf(os.Stderr, "bench: %q: there are no arguments but flags\n", flag.Arg(0))
 		os.Exit(2)
 	}
-	o := options{full: *full, match: regexp.MustCompile(*match), dir: *dir, effort: effort{rounds: 51, sample: 4 * time.Millisecond, row: 10 * time.Second}, notes: os.Stderr}
+	o := options{full: *full, match: regexp.MustCompile(*match), dir: *dir, effort: effort{rounds: *rounds, sample: 4 * time.Millisecond, row: 10 * time.Second}, notes: os.Stderr}
 	if !*asJSON {
 		o.progress = os.Stderr
 	}

@@ -51,7 +51,7 @@ func sizeRows(b *bench) {
 	b.figure("aggregator's heap, a merged histogram of 12 buckets", func() figure {
 		return figure{unit: "B", ours: aggregatorHeap(b.newFleet(histograms).Dir) / float64(histograms.Histograms), other: "at most", value: 200, goal: 1}
 	})
-	b.figure("aggregator's heap, a value that a further worker has", func() figure {
+	b.figure("aggregator's heap, a series of a further worker with the same ones", func() figure {
 		eight := counters
 		eight.Workers = 8
 		more := aggregatorHeap(b.newFleet(eight).Dir) - aggregatorHeap(b.newFleet(counters).Dir)

@@ -80,7 +80,10 @@ func updateRows(b *bench) {
 		vec := multiproc.Must(set().NewCounterVec(multiproc.CounterOpts{Name: "many", Help: "C."}, []string{"l"}))
 		golangVec := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "many"}, []string{"l"})
 		ours, golang := make([]*multiproc.Counter, n), make([]prometheus.Counter, n)
+		cells := mappedWords(b.newDir(), 2*n) // as dense as two words a counter allow
+		floor := make([]*uint64, n)
 		for i, at := range rand.Perm(n) {
+			floor[at] = &cells[2*i]
 			ours[at] = vec.WithLabelValues(strconv.Itoa(i))
 			golang[at] = golangVec.WithLabelValues(strconv.Itoa(i))
 		}
@@ -91,6 +94,10 @@ func updateRows(b *bench) {
 		}), others: []other{{goal: 0.8, side: cycle(clientGolang, n, func(from, to int) {
 			for _, c := range golang[from:to] {
 				c.Inc()
+			}
+		})}, {side: cycle("atomic add, dense cells", n, func(from, to int) {
+			for _, w := range floor[from:to] {
+				atomic.AddUint64(w, 1)
 			}
 		})}}}
 	})
