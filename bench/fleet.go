@@ -22,15 +22,16 @@ type shape struct {
 	Workers              int
 	Counters, Histograms int // series of a worker
 	Distinct             bool
-	name                 string
 }
 
 // values that a merge reads: a histogram has a sum and 12 buckets.
 func (s shape) values() int { return s.Workers * (s.Counters + 13*s.Histograms) }
 
+func sharedName(workers, values int) string { return thousands(workers) + " x " + thousands(values) }
+
 // sharedShape has the given values a worker, half of them in histograms.
 func (b *bench) sharedShape(workers, values int) shape {
-	s := shape{name: thousands(workers) + " x " + thousands(values), Workers: b.scaled(workers), Counters: b.scaled(values)}
+	s := shape{Workers: b.scaled(workers), Counters: b.scaled(values)}
 	s.Histograms = s.Counters / 25
 	s.Counters -= 13 * s.Histograms
 	return s
@@ -62,8 +63,8 @@ func (b *bench) newFleet(s shape) *fleet {
 
 func (f *fleet) answer() { must(f.out.ReadString('\n')) }
 
-// change has one worker update each of a share of the series: scattered over
-// all, or as many that are next to each other.
+// change has one worker update each of a share of every family's series:
+// scattered over all, or those that come first.
 func (f *fleet) change(share float64, scattered bool) {
 	if share == 0 {
 		return
@@ -76,7 +77,8 @@ func (f *fleet) change(share float64, scattered bool) {
 func runFleet(spec string) {
 	var s shape
 	check(json.Unmarshal([]byte(spec), &s))
-	updates := make([][]func(), s.Workers) // of one series each, in order of their labels
+	// Of a series each, by worker, in the order of their labels.
+	incs, observations := make([][]func(), s.Workers), make([][]func(), s.Workers)
 	for w := range s.Workers {
 		set := multiproc.NewSet(multiproc.SetOptions{Dir: s.Dir, Label: strconv.Itoa(w), MaxSeries: 1 << 30})
 		labels := []string{"path", "code"}
@@ -91,14 +93,14 @@ func runFleet(spec string) {
 		for i := range s.Counters {
 			c := counters.WithLabelValues(fmt.Sprintf("/some/path/%07d", first*s.Counters+i), "200")
 			c.Add(float64(i))
-			updates[w] = append(updates[w], c.Inc)
+			incs[w] = append(incs[w], c.Inc)
 		}
 		for i := range s.Histograms {
 			h := histograms.WithLabelValues(fmt.Sprintf("/some/path/%07d", first*s.Histograms+i), "200")
 			for v := range bounds {
 				h.Observe(bounds[v] * 1.01)
 			}
-			updates[w] = append(updates[w], func() { h.Observe(0.3) })
+			observations[w] = append(observations[w], func() { h.Observe(0.3) })
 		}
 	}
 	fmt.Println("ready")
@@ -108,7 +110,8 @@ func runFleet(spec string) {
 		if _, err := fmt.Scanln(&share, &scattered); err != nil {
 			return // the files stay, and count as of the dead
 		}
-		change(updates, share, scattered, s.Distinct)
+		change(incs, share, scattered, s.Distinct)
+		change(observations, share, scattered, s.Distinct)
 		fmt.Println("changed")
 	}
 }

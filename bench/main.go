@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"regexp"
 	"runtime/debug"
 	"runtime/pprof"
 	"slices"
+	"syscall"
 	"time"
 )
 
@@ -34,7 +36,16 @@ func main() {
 		fmt.Fprintf(os.Stderr, "bench: %q: there are no arguments but flags\n", flag.Arg(0))
 		os.Exit(2)
 	}
-	o := options{full: *full, match: regexp.MustCompile(*match), dir: *dir, effort: effort{rounds: *rounds, sample: 4 * time.Millisecond, row: 10 * time.Second}, notes: os.Stderr}
+	base := must(os.MkdirTemp(*dir, "multiprom-bench-"))
+	defer os.RemoveAll(base)
+	interrupted := make(chan os.Signal, 1)
+	signal.Notify(interrupted, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-interrupted
+		_ = os.RemoveAll(base) // a tmpfs would keep its gigabytes
+		os.Exit(130)
+	}()
+	o := options{full: *full, match: regexp.MustCompile(*match), dir: base, effort: effort{rounds: *rounds, sample: 4 * time.Millisecond, row: 10 * time.Second}, notes: os.Stderr}
 	if !*asJSON {
 		o.progress = os.Stderr
 	}
@@ -108,7 +119,10 @@ var groups = []group{
 	{"2 goroutines", contendedRows},
 	{"lookup", lookupRows},
 	{"new series", newSeriesRows},
-	{"merge, scrape", scrapeRows},
+	sharedGroup(8, 5_000, 1.5),
+	sharedGroup(64, 10_000, 2.5),
+	sharedGroup(8, 100_000, 2.5),
+	distinctGroup(64, 16_000),
 	{"peers' scrape", peerScrapeRows},
 	{"client_python", pythonRows},
 	{"size", sizeRows},
@@ -122,7 +136,7 @@ func (o options) run() (out []result) {
 }
 
 func (o options) runGroup(g group) (out []result) {
-	b := &bench{options: o, group: g.name, dir: must(os.MkdirTemp(o.dir, "multiprom-bench-"))}
+	b := &bench{options: o, group: g.name, dir: must(os.MkdirTemp(o.dir, ""))}
 	defer func() {
 		for i := len(b.closers) - 1; i >= 0; i-- {
 			b.closers[i]()

@@ -11,7 +11,6 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/multiprom/multiprom/aggregate"
 	"github.com/multiprom/multiprom/internal/pyfiletest"
 )
 
@@ -39,11 +38,11 @@ func pythonRows(b *bench) {
 			return []other{{goal: goal, side: b.clientPython(db())}}
 		}
 		b.goal("native files, warm scrape, "+name, func() row {
-			s := b.scraper(native(), acceptText, "")
+			s := newScraper(handler(b.aggregator(native())), acceptText, "")
 			return row{ours: scrapes(s), others: peer(1. / 300)}
 		})
 		b.goal(".db, warm scrape, "+name, func() row {
-			s := b.scraper(db(), acceptText, "")
+			s := newScraper(handler(b.aggregator(db())), acceptText, "")
 			return row{ours: scrapes(s), others: peer(1. / 150)}
 		})
 		b.goal(".db, cold scrape, "+name, func() row {
@@ -102,25 +101,6 @@ func (b *bench) clientPython(dir string) side {
 			if length == 0 {
 				panic("bench: client_python collected nothing")
 			}
-		}
-	})
-}
-
-func scrapes(s *scraper) side {
-	return loop("", func(n int) {
-		for range n {
-			s.scrape()
-		}
-	})
-}
-
-// coldScrape scrapes with a new aggregator each time.
-func coldScrape(dir string) side {
-	return loop("", func(n int) {
-		for range n {
-			a := must(aggregate.Open(dir, aggregate.Options{}))
-			newScraper(handler(a), acceptText, "").scrape()
-			check(a.Close())
 		}
 	})
 }

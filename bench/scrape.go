@@ -3,21 +3,9 @@ package main
 import (
 	"bytes"
 	"fmt"
-	"io"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
-	"runtime"
-	"strconv"
 	"sync"
-
-	vm "github.com/VictoriaMetrics/metrics"
-	"github.com/klauspost/compress/gzip"
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
-	"go.opentelemetry.io/otel/sdk/metric"
-	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 
 	"github.com/multiprom/multiprom/aggregate"
 	"github.com/multiprom/multiprom/exposition"
@@ -73,10 +61,6 @@ func (b *bench) aggregator(dir string) *aggregate.Aggregator {
 	return a
 }
 
-func (b *bench) scraper(dir, accept, encoding string) *scraper {
-	return newScraper(handler(b.aggregator(dir)), accept, encoding)
-}
-
 func handler(a *aggregate.Aggregator) http.Handler {
 	return exposition.HandlerFor(a, exposition.HandlerOptions{Created: exposition.CreatedOff})
 }
@@ -87,101 +71,101 @@ func gather(a *aggregate.Aggregator) {
 	}
 }
 
-// scrapeRows merge and scrape directories of several shapes.
-func scrapeRows(b *bench) {
-	shared := []shape{b.sharedShape(8, 5_000), b.sharedShape(64, 10_000), b.sharedShape(8, 100_000)}
-	for i, s := range shared {
-		f := sync.OnceValue(func() *fleet { return b.newFleet(s) })
-		shapeRows(b, s, f, true, []float64{1.5, 2.5, 2.5}[i])
-	}
-	s := shape{name: "64 x 16,000 distinct", Workers: b.scaled(64), Counters: b.scaled(16_000), Distinct: true}
-	shapeRows(b, s, sync.OnceValue(func() *fleet { return b.newFleet(s) }), false, 2.5)
+// scraped is a directory with what scrapes it: an aggregator of ours behind a
+// handler, and one whose merge is part of the floor.
+type scraped struct {
+	*fleet
+	ours, floor *aggregate.Aggregator
+	handler     http.Handler
+	lines       *lines
 }
 
-func shapeRows(b *bench, s shape, f func() *fleet, goals bool, nsPerValue float64) {
-	declare := b.extra
-	if goals {
-		declare = b.goal
+func (b *bench) newScraped(s shape) *scraped {
+	f := b.newFleet(s)
+	d := &scraped{fleet: f, ours: b.aggregator(f.Dir), floor: b.aggregator(f.Dir)}
+	d.handler = handler(d.ours)
+	d.lines = cutLines(newScraper(d.handler, acceptText, "").scrape())
+	return d
+}
+
+// row scrapes after a share of the series has changed. Before that it looks
+// once, untimed: what other rows have changed is not this one's.
+func (d *scraped) row(accept, encoding string, share float64, scattered bool, goal float64) row {
+	s := newScraper(d.handler, accept, encoding)
+	return row{
+		once: true, parts: d.lines.count(), part: "line",
+		ours: side{
+			prepare: func() { s.scrape(); d.change(share, scattered) },
+			run:     func(int) { s.scrape() },
+		},
+		others: []other{{goal: goal, side: side{
+			name:    "merge, copy, AppendFloat",
+			prepare: func() { gather(d.floor); d.change(share, scattered) },
+			run:     func(int) { gather(d.floor); d.lines.write() },
+		}}},
 	}
-	declare("warm merge, "+s.name, func() row {
-		a := b.aggregator(f().Dir)
-		words := mappedWords(b.newDir(), s.values())
-		return row{parts: s.values(), part: "value", ours: loop("", func(n int) {
-			for range n {
-				gather(a)
-			}
-		}), others: []other{
-			{goal: 1, allowed: nsPerValue * float64(s.values()), side: side{name: "at most"}},
-			{side: loop("adding words", func(n int) { addWords(words, n) })},
-		}}
-	})
-	b.extra("cold merge, "+s.name, func() row {
-		dir := f().Dir
-		return row{parts: s.values(), part: "value", ours: cold(dir), others: []other{{side: copyFiles(dir)}}}
-	})
-	lines := sync.OnceValue(func() *lines { return cutLines(b.scraper(f().Dir, acceptText, "").scrape()) })
-	for _, changed := range []struct{ share, goal float64 }{{0, 0}, {0.05, 0.5}, {1, 2}} {
-		declare := declare
-		if changed.goal == 0 {
-			declare = b.extra
+}
+
+// scrapeGroup merges and scrapes a directory of one shape. With goals, they are
+// those of the design.
+func scrapeGroup(name string, shapeOf func(b *bench) shape, goals bool, nsPerValue float64) group {
+	return group{"scrape " + name, func(b *bench) {
+		s := shapeOf(b)
+		d := sync.OnceValue(func() *scraped { return b.newScraped(s) })
+		declare := b.extra
+		if goals {
+			declare = b.goal
 		}
-		declare(fmt.Sprintf("warm scrape, %s, %g%% changed", s.name, 100*changed.share), func() row {
-			ours, a, l := b.scraper(f().Dir, acceptText, ""), b.aggregator(f().Dir), lines()
-			prepare := func() { f().change(changed.share, true) }
-			return row{
-				once: changed.share > 0, parts: l.count(), part: "line",
-				ours: side{prepare: prepare, run: func(n int) {
-					for range n {
-						ours.scrape()
-					}
-				}},
-				others: []other{{goal: changed.goal, side: side{name: "merge, copy, AppendFloat", prepare: prepare, run: func(n int) {
-					for range n {
-						gather(a)
-						l.write()
-					}
-				}}}},
-			}
-		})
-	}
-	declare("gzip, "+s.name+", 20% changed", func() row {
-		ours, l := b.scraper(f().Dir, acceptText, "gzip"), lines()
-		prepare := func() { f().change(0.2, false) }
-		return row{
-			once: true, parts: l.count(), part: "line",
-			ours: side{prepare: prepare, run: func(n int) { ours.scrape() }},
-			others: []other{
-				{goal: 1, allowed: 60 * float64(l.count()), side: side{name: "at most"}},
-				{side: l.gzip()},
-			},
-		}
-	})
-	for _, format := range []struct{ name, accept, encoding string }{
-		{"OpenMetrics", acceptOpenMetrics, ""}, {"text, gzip", acceptText, "gzip"}, {"text, zstd", acceptText, "zstd"},
-	} {
-		b.extra(fmt.Sprintf("warm scrape, %s, 5%% changed, %s", s.name, format.name), func() row {
-			ours, a, l := b.scraper(f().Dir, format.accept, format.encoding), b.aggregator(f().Dir), lines()
-			prepare := func() { f().change(0.05, true) }
-			return row{
-				once: true, parts: l.count(), part: "line",
-				ours: side{prepare: prepare, run: func(n int) { ours.scrape() }},
-				others: []other{{side: side{name: "merge, copy, AppendFloat", prepare: prepare, run: func(int) {
+		declare("warm merge", func() row {
+			a, words := d().ours, mappedWords(b.newDir(), s.values())
+			return row{parts: s.values(), part: "value", ours: loop("", func(n int) {
+				for range n {
 					gather(a)
-					l.write()
-				}}}},
-			}
+				}
+			}), others: []other{
+				{goal: 1, allowed: nsPerValue * float64(s.values()), side: side{name: "at most"}},
+				{side: loop("adding words", func(n int) { addWords(words, n) })},
+			}}
 		})
-	}
-	b.extra("cold scrape, "+s.name, func() row {
-		dir, l := f().Dir, lines()
-		return row{parts: l.count(), part: "line", ours: loop("", func(n int) {
-			for range n {
-				a := must(aggregate.Open(dir, aggregate.Options{}))
-				newScraper(handler(a), acceptText, "").scrape()
-				check(a.Close())
+		declare("warm scrape, 5% changed", func() row { return d().row(acceptText, "", 0.05, true, 0.5) })
+		declare("warm scrape, all changed", func() row { return d().row(acceptText, "", 1, true, 2) })
+		declare("gzip, 20% changed, side by side", func() row {
+			r := d().row(acceptText, "gzip", 0.2, false, 0)
+			r.others = []other{
+				{goal: 1, allowed: 60 * float64(r.parts), side: side{name: "at most"}},
+				{side: d().lines.gzip()},
 			}
-		}), others: []other{{side: copyFiles(dir)}}}
-	})
+			return r
+		})
+		for _, share := range []float64{0, 0.05, 1} {
+			for _, format := range []struct{ name, accept, encoding string }{
+				{"", acceptText, ""}, {", OpenMetrics", acceptOpenMetrics, ""}, {", gzip", acceptText, "gzip"}, {", zstd", acceptText, "zstd"},
+			} {
+				if format.name != "" || share == 0 {
+					changed := map[float64]string{0: "nothing", 0.05: "5%", 1: "all"}[share]
+					b.extra("warm scrape, "+changed+" changed"+format.name, func() row {
+						return d().row(format.accept, format.encoding, share, true, 0)
+					})
+				}
+			}
+		}
+		b.extra("cold merge", func() row {
+			return row{parts: s.values(), part: "value", ours: cold(d().Dir), others: []other{{side: copyFiles(d().Dir)}}}
+		})
+		b.extra("cold scrape", func() row {
+			return row{parts: d().lines.count(), part: "line", ours: coldScrape(d().Dir), others: []other{{side: copyFiles(d().Dir)}}}
+		})
+	}}
+}
+
+func sharedGroup(workers, values int, nsPerValue float64) group {
+	return scrapeGroup(sharedName(workers, values), func(b *bench) shape { return b.sharedShape(workers, values) }, true, nsPerValue)
+}
+
+func distinctGroup(workers, counters int) group {
+	return scrapeGroup(sharedName(workers, counters)+" distinct", func(b *bench) shape {
+		return shape{Workers: b.scaled(workers), Counters: b.scaled(counters), Distinct: true}
+	}, false, 2.5)
 }
 
 // cold merges with a new aggregator each time.
@@ -195,132 +179,21 @@ func cold(dir string) side {
 	})
 }
 
-func addWords(words []uint64, n int) {
-	total := uint64(0)
-	for range n {
-		for _, w := range words {
-			total += w
-		}
-	}
-	runtime.KeepAlive(total) // so that it is computed
-}
-
-// copyFiles opens and reads all files of a directory into memory.
-func copyFiles(dir string) side {
-	paths := must(filepath.Glob(filepath.Join(dir, "*")))
-	buf := make([]byte, 1<<20)
-	return loop("open, copy, close", func(n int) {
+func scrapes(s *scraper) side {
+	return loop("", func(n int) {
 		for range n {
-			for _, path := range paths {
-				f := must(os.Open(path))
-				for {
-					if _, err := f.Read(buf); err == io.EOF {
-						break
-					} else {
-						check(err)
-					}
-				}
-				check(f.Close())
-			}
+			s.scrape()
 		}
 	})
 }
 
-// lines are an exposition's lines without their values, and the values: what
-// is left to do when all else is known.
-type lines struct {
-	text   []byte // before the values, one behind the other
-	ends   []int32
-	values []float64
-	buf    []byte
-}
-
-func cutLines(exposed []byte) *lines {
-	l := &lines{}
-	for line := range bytes.Lines(exposed) {
-		value := 0
-		if line[0] != '#' {
-			value = bytes.LastIndexByte(line, ' ') + 1
-			l.values = append(l.values, must(strconv.ParseFloat(string(line[value:len(line)-1]), 64)))
-			l.text = append(l.text, line[:value]...)
-			l.ends = append(l.ends, int32(len(l.text)))
-		} else {
-			l.text = append(l.text, line...) // goes with the next line's prefix
-		}
-	}
-	return l
-}
-
-func (l *lines) count() int { return len(l.ends) }
-
-// write writes the exposition.
-func (l *lines) write() {
-	buf, from := l.buf[:0], int32(0)
-	for i, to := range l.ends {
-		buf = append(buf, l.text[from:to]...)
-		buf = strconv.AppendFloat(buf, l.values[i], 'g', -1, 64)
-		buf = append(buf, '\n')
-		from = to
-	}
-	l.buf = buf
-}
-
-// gzip compresses the whole, at the level that ours has.
-func (l *lines) gzip() side {
-	l.write()
-	z := must(gzip.NewWriterLevel(io.Discard, gzip.BestSpeed))
-	return loop("gzip -1 of the text", func(n int) {
+// coldScrape scrapes with a new aggregator each time.
+func coldScrape(dir string) side {
+	return loop("", func(n int) {
 		for range n {
-			z.Reset(io.Discard)
-			must(z.Write(l.buf))
-			check(z.Close())
+			a := must(aggregate.Open(dir, aggregate.Options{}))
+			newScraper(handler(a), acceptText, "").scrape()
+			check(a.Close())
 		}
-	})
-}
-
-// peerScrapeRows are scrapes of one process with 100,000 counters: ours by its
-// file, the peers' on their heaps.
-func peerScrapeRows(b *bench) {
-	b.extra("warm scrape, 100,000 counters, 1 process", func() row {
-		n := b.scaled(100_000)
-		ours := b.scraper(b.newFleet(shape{Workers: 1, Counters: n}).Dir, acceptText, "")
-		names := []string{"path", "code"}
-		registry := prometheus.NewRegistry()
-		golang := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "requests_total", Help: "Requests served."}, names)
-		registry.MustRegister(golang)
-		golangScraper := newScraper(promhttp.HandlerFor(registry, promhttp.HandlerOpts{}), acceptText, "")
-		victoria := vm.NewSet()
-		reader := metric.NewManualReader()
-		otelCounter := must(metric.NewMeterProvider(metric.WithCardinalityLimit(-1), metric.WithReader(reader)).Meter("bench").Int64Counter("requests"))
-		for i := range n {
-			path := fmt.Sprintf("/some/path/%07d", i)
-			golang.WithLabelValues(path, "200").Add(float64(i))
-			victoria.NewCounter(`requests_total{path="` + path + `",code="200"}`).Set(uint64(i))
-			otelCounter.Add(background, int64(i), attributes(names, []string{path, "200"}))
-		}
-		var collected metricdata.ResourceMetrics
-		return row{parts: n, part: "line", ours: loop("", func(n int) {
-			for range n {
-				ours.scrape()
-			}
-		}), others: []other{
-			{side: loop(clientGolang, func(n int) {
-				for range n {
-					golangScraper.scrape()
-				}
-			})},
-			{side: loop(victoriaMetrics, func(n int) {
-				var sent bytes.Buffer
-				for range n {
-					sent.Reset()
-					victoria.WritePrometheus(&sent)
-				}
-			})},
-			{side: loop(openTelemetry+", no text", func(n int) {
-				for range n {
-					check(reader.Collect(background, &collected))
-				}
-			})},
-		}}
 	})
 }

@@ -93,8 +93,9 @@ func sizeRows(b *bench) {
 		})
 		return figure{unit: "B", ours: ours / float64(many), other: clientGolang, value: golang / float64(many)}
 	})
-	for _, s := range []shape{b.sharedShape(8, 5_000), b.sharedShape(64, 10_000), b.sharedShape(8, 100_000)} {
-		b.figure("aggregator's heap behind a scrape, "+s.name, func() figure {
+	for _, size := range [][2]int{{8, 5_000}, {64, 10_000}, {8, 100_000}} {
+		b.figure("aggregator's heap behind a scrape, "+sharedName(size[0], size[1]), func() figure {
+			s := b.sharedShape(size[0], size[1])
 			return figure{unit: "B/value", ours: aggregatorHeap(b.newFleet(s).Dir) / float64(s.values())}
 		})
 	}
