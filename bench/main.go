@@ -11,6 +11,7 @@ import (
 	"runtime/debug"
 	"runtime/pprof"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -66,8 +67,19 @@ func main() {
 		fmt.Printf("\n%d rows, %d missed, %s\n", len(results), missed(results), time.Since(began).Round(time.Second))
 	}
 	if *report != "" {
-		check(os.WriteFile(*report, []byte(markdown(results, time.Since(began))), 0o644))
+		check(os.WriteFile(*report, []byte(markdown(results, command(), time.Since(began))), 0o644))
 	}
+}
+
+// command is what was asked for, but for the places of files.
+func command() string {
+	words := []string{"go run ."}
+	flag.Visit(func(f *flag.Flag) {
+		if f.Name != "report" && f.Name != "dir" && f.Name != "cpuprofile" {
+			words = append(words, fmt.Sprintf("--%s=%s", f.Name, f.Value))
+		}
+	})
+	return strings.Join(words, " ")
 }
 
 // defaultDir is a tmpfs where there is one: writing back a disk's pages would
@@ -138,9 +150,7 @@ func (o options) run() (out []result) {
 func (o options) runGroup(g group) (out []result) {
 	b := &bench{options: o, group: g.name, dir: must(os.MkdirTemp(o.dir, ""))}
 	defer func() {
-		for i := len(b.closers) - 1; i >= 0; i-- {
-			b.closers[i]()
-		}
+		b.close()
 		check(os.RemoveAll(b.dir))
 		debug.FreeOSMemory() // what a group leaves behind is not the next one's
 	}()
@@ -196,6 +206,13 @@ func (b *bench) scaled(n int) int {
 
 // newDir makes an empty directory that goes with the group.
 func (b *bench) newDir() string { return must(os.MkdirTemp(b.dir, "")) }
+
+// close ends what the group has started, the last first.
+func (b *bench) close() {
+	for _, end := range slices.Backward(b.closers) {
+		end()
+	}
+}
 
 func (b *bench) onClose(f func()) { b.closers = append(b.closers, f) }
 

@@ -33,6 +33,8 @@ func pythonRows(b *bench) {
 
 	if err := exec.Command(python, "-c", "import prometheus_client").Run(); err != nil {
 		b.note("client_python is not installed (%s), so that nothing was compared with it; see integration/install.sh", python)
+	} else if _, err := os.Stat(collectScript); err != nil {
+		b.note("%v, so that nothing was compared with client_python; run in bench/", err)
 	} else {
 		peer := func(goal float64) []other {
 			return []other{{goal: goal, side: b.clientPython(db())}}

@@ -88,7 +88,7 @@ func ratio(v float64) string {
 }
 
 // markdown is the table as a page, with all that it depends on.
-func markdown(results []result, took time.Duration) string {
+func markdown(results []result, command string, took time.Duration) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "<!-- Written by `make bench-full`; do not edit. -->\n\n# Measurements\n\n")
 	fmt.Fprintf(&b, "%s, %s. %s/%s, %d CPUs%s. %s.\n\n", time.Now().UTC().Format(time.DateOnly),
@@ -100,7 +100,7 @@ func markdown(results []result, took time.Duration) string {
 			}
 		}
 	}
-	fmt.Fprintf(&b, "\nCommand, in bench/: `go run . %s`. Times are medians, a ratio is the median of the rounds' ratios.\n", strings.Join(os.Args[1:], " "))
+	fmt.Fprintf(&b, "\nCommand, in bench/: `%s`. Times are medians, a ratio is the median of the rounds' ratios.\n", command)
 	group := ""
 	for _, r := range results {
 		if r.Group != group {
