@@ -78,6 +78,7 @@ type measured struct {
 	runs    []int       // a sample of each side: ours first, then others
 	times   [][]float64 // ns a run, by side and round
 	rounds  int
+	done    int     // rounds so far
 	spacing float64 // rounds of all, between two of this row
 }
 
@@ -144,10 +145,15 @@ func (s side) sample(n int) time.Duration {
 	return time.Since(began)
 }
 
-// round takes a sample of each side. A CPU profile knows them by labels:
+// round takes a sample of each side, another one first each time: the first
+// finds the caches as another row has left them. A CPU profile knows them by labels:
 // go tool pprof -tagfocus=side=ours.
 func (m *measured) round() {
-	for i, s := range m.sides() {
+	sides, first := m.sides(), m.done
+	m.done++
+	for k := range sides {
+		i := (first + k) % len(sides)
+		s := sides[i]
 		n, name := m.runs[i], s.name
 		if i == 0 {
 			name = "ours"
