@@ -54,15 +54,23 @@ func ExponentialBucketsRange(min, max float64, count int) []float64 {
 }
 
 // bucketTable finds the bucket of a value: the top bits of a double, exponent
-// and three bits of the mantissa, lead to the first bound that can hold it, and
-// comparisons from there on to the one that does.
+// and three bits of the mantissa, lead to the first bound that can hold it. Mostly
+// at most one bound has these bits, and one comparison of whole numbers decides
+// between two buckets; else comparisons of floats follow up to the one that does.
 type bucketTable struct {
 	bounds []float64
 	base   uint64 // top bits of the lowest positive bound
-	first  [tableSize]uint16
+	slots  [tableSize]bucketSlot
+	single bool // no slot has two bounds, nor a value that is no number
 	// search: the table would be wrong or slow. Negative bounds do not have the
 	// order of their bits; of crowded ones many share their top bits.
 	search bool
+}
+
+// bucketSlot is where values of some top bits go.
+type bucketSlot struct {
+	first int    // the first bound that is at least the lowest of them
+	bits  uint64 // of that bound: values up to it are in its bucket
 }
 
 const (
@@ -79,22 +87,43 @@ func newBucketTable(bounds []float64) *bucketTable {
 		lowest = bounds[1]
 	}
 	t.base = math.Float64bits(lowest) >> tableShift
-	for i := range t.first {
-		edge := math.Float64frombits((t.base + uint64(i)) << tableShift)
-		n, _ := slices.BinarySearch(bounds, edge)
-		t.first[i] = uint16(n)
+	firstFrom := func(slot int) int {
+		n, _ := slices.BinarySearch(bounds, math.Float64frombits((t.base+uint64(slot))<<tableShift))
+		return n
 	}
-	most := len(bounds) - int(t.first[tableSize-1]) // beyond the table's range
-	for i := 1; i < tableSize; i++ {
-		most = max(most, int(t.first[i])-int(t.first[i-1]))
+	most := 0 // bounds in one slot
+	for i := range t.slots {
+		n, next := firstFrom(i), firstFrom(i+1)
+		t.slots[i] = bucketSlot{first: n, bits: math.MaxUint64}
+		if n < len(bounds) {
+			t.slots[i].bits = math.Float64bits(bounds[n])
+		}
+		most = max(most, next-n)
 	}
-	t.search = bounds[0] < 0 || most > maxCompares
+	finite := t.base+tableSize <= math.Float64bits(math.Inf(1))>>tableShift
+	t.single = finite && bounds[0] >= 0 && most <= 1
+	beyond := len(bounds) - firstFrom(tableSize-1) // from the last slot on
+	t.search = bounds[0] < 0 || max(most, beyond) > maxCompares
 	return t
 }
 
 // find returns the place of the first bound that is at least v, or that of
 // +Inf, where NaN goes too.
 func (t *bucketTable) find(v float64) int {
+	bits := math.Float64bits(v)
+	slot := bits>>tableShift - t.base // of a negative v, or one below all bounds, beyond the table
+	if slot >= tableSize || !t.single {
+		return t.findByComparing(v)
+	}
+	i := t.slots[slot].first
+	next := i + 1
+	if bits > t.slots[slot].bits { // no jump: which it is cannot be foreseen
+		i = next
+	}
+	return i
+}
+
+func (t *bucketTable) findByComparing(v float64) int {
 	i := 0
 	switch {
 	case v != v:
@@ -104,7 +133,7 @@ func (t *bucketTable) find(v float64) int {
 		return i
 	case v > 0:
 		if key := math.Float64bits(v) >> tableShift; key >= t.base {
-			i = int(t.first[min(key-t.base, tableSize-1)])
+			i = t.slots[min(key-t.base, tableSize-1)].first
 		}
 	}
 	for i < len(t.bounds) && t.bounds[i] < v {

@@ -11,7 +11,11 @@ import (
 
 // Counter is a value that only grows. Its methods never block, allocate or
 // panic, but for the first update of a process, which opens the store.
-type Counter struct{ s series }
+type Counter series
+
+// of returns what every instrument has. A Counter is nothing else, so that Inc
+// reaches its word in one step.
+func (c *Counter) of() *series { return (*series)(c) }
 
 // NewCounter declares a counter in the default Set, and panics where the
 // definition is invalid.
@@ -27,13 +31,22 @@ func (s *Set) NewCounter(opts CounterOpts) (*Counter, error) {
 	return declare(s, schema, 0, single[Counter])
 }
 
-func (c *Counter) init(in *instrument, values []string) { c.s.init(in, values) }
+func (c *Counter) init(in *instrument, values []string) { c.of().init(in, values) }
 
 // Inc adds 1.
 func (c *Counter) Inc() {
-	atomic.AddUint64(c.s.word(), 1)
+	// Written so that the compiler inlines it: a call costs as much as the add, and
+	// far more where the counter is not in the processor's cache.
+	if w := atomic.LoadPointer(&c.first); w != nil {
+		atomic.AddUint64((*uint64)(w), 1)
+	} else {
+		c.inc()
+	}
 	runtime.KeepAlive(c)
 }
+
+//go:noinline
+func (c *Counter) inc() { atomic.AddUint64(c.of().bind(), 1) }
 
 // Add adds v. A negative, infinite or NaN v is dropped and counted as an
 // invalid update, and so is one that would make the counter infinite.
@@ -43,20 +56,20 @@ func (c *Counter) Add(v float64) { c.add(v) }
 func (c *Counter) add(v float64) bool {
 	// Whole increments below 2^32 are exact in the integer word.
 	if n := uint64(v); v >= 0 && v < 1<<32 && float64(n) == v {
-		atomic.AddUint64(c.s.word(), n)
+		atomic.AddUint64(c.of().word(), n)
 		runtime.KeepAlive(c)
 		return true
 	}
 	if !(v >= 0) || math.IsInf(v, 0) {
-		c.s.in.set.count(countInvalid)
+		c.of().in.set.count(countInvalid)
 		return false
 	}
-	p := &c.s.load()[mmapstore.CellCounterFloat]
+	p := &c.of().load()[mmapstore.CellCounterFloat]
 	for {
 		old := atomic.LoadUint64(p)
 		sum := math.Float64frombits(old) + v
 		if math.IsInf(sum, 0) {
-			c.s.in.set.count(countInvalid)
+			c.of().in.set.count(countInvalid)
 			return false
 		}
 		if atomic.CompareAndSwapUint64(p, old, math.Float64bits(sum)) {
@@ -68,9 +81,9 @@ func (c *Counter) add(v float64) bool {
 
 // Reset sets the counter to 0 with a new created time. Scrapes read it as a
 // restart.
-func (c *Counter) Reset() { c.s.restart() }
+func (c *Counter) Reset() { c.of().restart() }
 
-func (c *Counter) remove() { c.s.remove() }
+func (c *Counter) remove() { c.of().remove() }
 
 // CounterVec is a family of counters, one per set of label values. In the
 // methods that all Vecs share, T is Counter.

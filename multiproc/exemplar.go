@@ -27,7 +27,7 @@ type ExemplarObserver interface {
 // there is none. Of two at the same moment, one is kept.
 func (c *Counter) AddWithExemplar(v float64, exemplar Labels) {
 	if c.add(v) {
-		c.s.setExemplar(0, v, exemplar)
+		c.of().setExemplar(0, v, exemplar)
 	}
 	runtime.KeepAlive(c)
 }

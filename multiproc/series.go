@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"unsafe"
 
 	"github.com/multiprom/multiprom/metric"
 	"github.com/multiprom/multiprom/mmapstore"
@@ -20,7 +21,7 @@ import (
 //     updates words keeps the series, and so the handle, reachable until it is
 //     done (runtime.KeepAlive).
 type series struct {
-	first  atomic.Pointer[uint64] // &words[0], nil until bound
+	first  unsafe.Pointer // &words[0], a *uint64, nil until bound; no atomic.Pointer, with which Inc would not be inlined
 	words  []uint64
 	handle *mmapstore.Series // nil where updates go nowhere
 	in     *instrument
@@ -40,9 +41,12 @@ func (s *series) init(in *instrument, values []string) {
 	in.set.unbound = append(in.set.unbound, s)
 }
 
+// bound reports whether s has its words.
+func (s *series) bound() bool { return atomic.LoadPointer(&s.first) != nil }
+
 // load returns the words, and opens the store at the first update.
 func (s *series) load() []uint64 {
-	if s.first.Load() == nil {
+	if !s.bound() {
 		s.bind()
 	}
 	return s.words
@@ -51,8 +55,8 @@ func (s *series) load() []uint64 {
 // word returns the first word, for the updates that touch no other: cheaper
 // than load, which reads a slice and checks its length.
 func (s *series) word() *uint64 {
-	if w := s.first.Load(); w != nil {
-		return w
+	if w := atomic.LoadPointer(&s.first); w != nil {
+		return (*uint64)(w)
 	}
 	return s.bind()
 }
@@ -66,13 +70,13 @@ func (s *series) bind() *uint64 {
 	defer s.in.set.unlock()
 	s.in.set.open() // binds every series that waits, so nearly always this one
 	s.bindLocked()
-	return s.first.Load()
+	return (*uint64)(atomic.LoadPointer(&s.first))
 }
 
 // bindLocked gives s its words: in the store, or, where it is removed,
 // discarded or too late, words of its own that nobody reads.
 func (s *series) bindLocked() {
-	if s.first.Load() != nil {
+	if s.bound() {
 		return
 	}
 	if !s.gone && s.in.family != nil {
@@ -85,7 +89,7 @@ func (s *series) bindLocked() {
 		s.words = make([]uint64, mmapstore.WordsPerSeries(s.in.schema))
 	}
 	s.values = nil
-	s.first.Store(&s.words[0])
+	atomic.StorePointer(&s.first, unsafe.Pointer(&s.words[0]))
 }
 
 // remove takes the series out of the merged view.

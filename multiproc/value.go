@@ -15,18 +15,18 @@ import (
 
 // Value returns what this process has counted.
 func (c *Counter) Value() float64 {
-	if c.s.first.Load() == nil {
+	if !c.of().bound() {
 		return 0
 	}
-	frac := atomic.LoadUint64(&c.s.words[mmapstore.CellCounterFloat])
-	v := mmapstore.CounterValue(atomic.LoadUint64(&c.s.words[mmapstore.CellCounterInts]), frac)
+	frac := atomic.LoadUint64(&c.of().words[mmapstore.CellCounterFloat])
+	v := mmapstore.CounterValue(atomic.LoadUint64(&c.of().words[mmapstore.CellCounterInts]), frac)
 	runtime.KeepAlive(c)
 	return v
 }
 
 // Value returns what this process has set the gauge to, 0 if it never did.
 func (g *Gauge) Value() float64 {
-	if g.s.first.Load() == nil {
+	if !g.s.bound() {
 		return 0
 	}
 	var bits uint64
@@ -50,7 +50,7 @@ func (g *Gauge) Value() float64 {
 func (h *Histogram) Values() (buckets []metric.Bucket, sum float64) {
 	bounds := h.s.in.schema.Bounds
 	counts := make([]uint64, len(bounds)+1)
-	if h.s.first.Load() != nil {
+	if h.s.bound() {
 		for i := range counts {
 			counts[i] = atomic.LoadUint64(&h.s.words[mmapstore.CellHistogramBuckets+i])
 		}
@@ -63,7 +63,7 @@ func (h *Histogram) Values() (buckets []metric.Bucket, sum float64) {
 // Values returns how many observations this process has made, and their sum. An
 // observation that is under way may be in the sum and not yet counted.
 func (m *Summary) Values() (count uint64, sum float64) {
-	if m.s.first.Load() == nil {
+	if !m.s.bound() {
 		return 0, 0
 	}
 	count = atomic.LoadUint64(&m.s.words[mmapstore.CellSummaryCount])
