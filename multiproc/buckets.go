@@ -110,17 +110,26 @@ func newBucketTable(bounds []float64) *bucketTable {
 // find returns the place of the first bound that is at least v, or that of
 // +Inf, where NaN goes too.
 func (t *bucketTable) find(v float64) int {
+	i, ok := t.look(v)
+	if !ok {
+		i = t.findByComparing(v)
+	}
+	return i
+}
+
+// look is find for the values that are in the table. It is inlined.
+func (t *bucketTable) look(v float64) (i int, ok bool) {
 	bits := math.Float64bits(v)
 	slot := bits>>tableShift - t.base // of a negative v, or one below all bounds, beyond the table
 	if slot >= tableSize || !t.single {
-		return t.findByComparing(v)
+		return 0, false
 	}
-	i := t.slots[slot].first
+	i = t.slots[slot].first
 	next := i + 1
 	if bits > t.slots[slot].bits { // no jump: which it is cannot be foreseen
 		i = next
 	}
-	return i
+	return i, true
 }
 
 func (t *bucketTable) findByComparing(v float64) int {
