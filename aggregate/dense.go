@@ -130,6 +130,7 @@ func (r *run) counters(values []uint64) {
 		ints, frac := values[2*i+mmapstore.CellCounterInts], values[2*i+mmapstore.CellCounterFloat]
 		if words[i] += ints; words[i] < ints {
 			d.slots[r.slot+i].acc.hi++ // one more than a word holds
+			r.family.settled = true
 		}
 		if v := math.Float64frombits(frac); frac != 0 && v-v == 0 { // see accumulator.add
 			d.addSum(r.slot+i, v)
@@ -177,6 +178,7 @@ func (d *dense) addSum(n int, v float64) {
 	hi, err := twoSum(d.hi[n], v)
 	lo, rest := twoSum(d.lo[n], err)
 	if rest != 0 { // NaN too
+		d.slots[n].family.settled = true
 		d.slots[n].acc.sum.add(v)
 		return
 	}
@@ -195,11 +197,11 @@ func (r *run) addEach(f *file, from source) {
 	}
 }
 
-// settle gives the slots what the runs have added up to.
+// settle gives the slots what the runs have added up to, where they have more.
 func (f *family) settle() {
 	d := &f.dense
-	if f.ending {
-		return // all of it went to them at once
+	if f.ending || !f.settled {
+		return // all of it is there already, or nothing
 	}
 	for n, s := range d.slots {
 		if s == nil || d.created[n] == never {
@@ -223,6 +225,39 @@ func (f *family) settle() {
 		a.sum.add(d.lo[n])
 		a.sum.add(d.hi[n])
 	}
+}
+
+// has reports whether some process has the series of slot n.
+func (d *dense) has(f *family, n int) bool {
+	if f.schema.Type == metric.Gauge && d.words[2*n] == 0 {
+		return false // of live ones, none is of a living process
+	}
+	return d.created[n] != never
+}
+
+// fill writes the values of slot n, of a family that is not settled.
+func (d *dense) fill(f *family, n int, out *metric.Series) {
+	words := d.words[n*d.stride:][:d.stride]
+	sum := d.hi[n] + d.lo[n] // rounded once
+	switch f.schema.Type {
+	case metric.Counter:
+		const exact = 1 << 53
+		if out.Value = float64(words[0]) + sum; words[0] > exact || d.lo[n] != 0 {
+			a := accumulator{ints: words[0]}
+			a.sum.add(d.lo[n])
+			a.sum.add(d.hi[n])
+			out.Value = a.counter()
+		}
+	case metric.Summary:
+		out.Count, out.Sum = words[0], sum
+	case metric.Histogram:
+		metric.CumulateInto(out.Buckets, f.bounds, words)
+		out.Count, out.Sum = out.Buckets[len(f.bounds)].Count, sum
+	case metric.Gauge:
+		out.Value = sum
+		return
+	}
+	out.Created = createdTime(d.created[n])
 }
 
 // slotOf returns where the series of that number goes, nil for nowhere.

@@ -65,5 +65,6 @@ func (s *slot) offer(x *metric.Exemplar) {
 		set := newExemplarSet(s.family.schema, s.family.bounds)
 		s.exemplars = &set
 	}
+	s.family.traced = true
 	s.exemplars.offer(s.family.bounds, x)
 }

@@ -20,6 +20,15 @@ func exemplarsOf(t testing.TB, a *Aggregator) map[string]string {
 	t.Helper()
 	families, err := a.Gather(context.Background())
 	require.NoError(t, err)
+	out := exemplarsIn(families)
+	a.View(context.Background(), func(families []*metric.Family, err error) {
+		require.NoError(t, err)
+		require.Equal(t, out, exemplarsIn(families))
+	})
+	return out
+}
+
+func exemplarsIn(families []*metric.Family) map[string]string {
 	out := map[string]string{}
 	for _, f := range families {
 		for s := range f.Samples() {
@@ -71,6 +80,14 @@ func TestExemplarsMerge(t *testing.T) {
 	check()
 	c2.Remove()
 	delete(want, `c_total{l="x"}`) // the series is over, in all processes
+	check()
+
+	c3 := live.add(counter("d"))
+	c3.SetExemplar(0, id("gone"), 1, 102)
+	want["d_total"] = `{id="gone"} 1 @102`
+	check()
+	c3.Restart(time.Unix(3, 0), func([]uint64) {})
+	delete(want, "d_total")
 	check()
 }
 

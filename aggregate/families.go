@@ -38,16 +38,24 @@ func (f *family) family(again bool) *metric.Family {
 		out = f.blank()
 	}
 	next, hidden := 0, f.hidden
-	for i, s := range f.order {
+	for i, n := range f.numbers {
 		if len(hidden) > 0 && hidden[0] == i {
 			hidden = hidden[1:]
 			continue
 		}
-		s.fill(f, &out.Series[next])
+		to := &out.Series[next]
 		next++
+		if f.settled {
+			f.order[i].fill(f, to)
+		} else {
+			f.dense.fill(f, n, to)
+		}
+		if f.traced || again && f.viewTraced {
+			f.order[i].fillExemplars(to)
+		}
 	}
 	if again {
-		f.view = out
+		f.view, f.viewTraced = out, f.traced
 	}
 	return out
 }
@@ -55,15 +63,21 @@ func (f *family) family(again bool) *metric.Family {
 // layOut gives the family another layout where it is shown in another way than in
 // the scrape before.
 func (f *family) layOut() {
+	if f.layout == 0 {
+		f.numbers = f.numbers[:0]
+		for _, s := range f.order {
+			f.numbers = append(f.numbers, s.number)
+		}
+	}
 	shown := f.infoFilter()
 	hidden := f.spare[:0]
-	for i, s := range f.order {
-		if !s.acc.present || !shown(&s.acc) {
+	for i, n := range f.numbers {
+		if there := f.settled && f.order[i].acc.present && shown(&f.order[i].acc) || !f.settled && f.dense.has(f, n); !there {
 			hidden = append(hidden, i)
 		}
 	}
-	if f.layout == 0 || f.laidOut != f.schema || !slices.Equal(hidden, f.hidden) {
-		f.layout, f.laidOut = metric.NewLayout(), f.schema
+	if f.layout == 0 || f.help != f.schema.Help || f.unit != f.schema.Unit || !slices.Equal(hidden, f.hidden) {
+		f.layout, f.help, f.unit = metric.NewLayout(), f.schema.Help, f.schema.Unit
 		f.hidden, f.spare = hidden, f.hidden
 	} else {
 		f.spare = hidden
@@ -116,21 +130,13 @@ func (s *slot) fill(f *family, out *metric.Series) {
 	a := &s.acc
 	switch f.schema.Type {
 	case metric.Counter:
-		out.Value, out.Created = a.counter(), a.createdTime()
-		if s.exemplars != nil {
-			out.Exemplar = (*s.exemplars)[0]
-		}
+		out.Value, out.Created = a.counter(), createdTime(a.created)
 	case metric.Summary:
-		out.Count, out.Sum, out.Created = a.ints, a.sum.round(), a.createdTime()
+		out.Count, out.Sum, out.Created = a.ints, a.sum.round(), createdTime(a.created)
 	case metric.Histogram:
 		metric.CumulateInto(out.Buckets, f.bounds, a.counts)
 		out.Count = out.Buckets[len(f.bounds)].Count
-		out.Sum, out.Created = a.sum.round(), a.createdTime()
-		if s.exemplars != nil {
-			for i, x := range *s.exemplars {
-				out.Buckets[i].Exemplar = x
-			}
-		}
+		out.Sum, out.Created = a.sum.round(), createdTime(a.created)
 	case metric.Info:
 		out.Value = 1
 	case metric.StateSet:
@@ -143,11 +149,24 @@ func (s *slot) fill(f *family, out *metric.Series) {
 	}
 }
 
+func (s *slot) fillExemplars(out *metric.Series) {
+	out.Exemplar = nil
+	switch {
+	case s.exemplars == nil:
+	case len(out.Buckets) == 0:
+		out.Exemplar = (*s.exemplars)[0]
+	default:
+		for i, x := range *s.exemplars {
+			out.Buckets[i].Exemplar = x
+		}
+	}
+}
+
 // createdTime returns when the series began: the zero time where a process of
 // client_python has it, which does not say.
-func (a *accumulator) createdTime() time.Time {
-	if a.created == 0 {
+func createdTime(nanos int64) time.Time {
+	if nanos == 0 {
 		return time.Time{}
 	}
-	return time.Unix(0, a.created)
+	return time.Unix(0, nanos)
 }

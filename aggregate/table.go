@@ -37,12 +37,17 @@ type family struct {
 	stale  bool
 	dense  dense
 
+	settled bool // the values are in the slots; else all of them are in dense
+	traced  bool // some slot has an exemplar
+
 	// Of the last scrape.
-	layout  uint64 // 0 once series have come or gone
-	laidOut *metric.Schema
-	hidden  []int // in order: series that are not shown
-	spare   []int // for the next hidden
-	view    *metric.Family
+	layout     uint64 // 0 once series have come or gone
+	help, unit string
+	numbers    []int // of the slots, in order
+	hidden     []int // in order: series that are not shown
+	spare      []int // for the next hidden
+	view       *metric.Family
+	viewTraced bool // view may have exemplars
 
 	ending bool // a part of some series does not count any more
 }
@@ -337,17 +342,12 @@ func (t *table) placeArchive(arc *archived) {
 // merge adds up the values of the archive and of all files.
 func (t *table) merge(files []*file, now int64) {
 	for _, fam := range t.byName {
-		for _, s := range fam.order {
-			s.acc.reset()
-			if s.exemplars != nil {
-				clear(*s.exemplars)
-			}
-		}
-		fam.dense.reset()
+		fam.reset()
 	}
 	for i := range t.archive.series {
 		s := &t.archive.series[i]
 		if s.slot != nil && s.acc.created >= s.slot.since && (s.process < 0 || t.archive.shown[s.process]) {
+			s.slot.family.settled = true
 			s.slot.acc.join(s.schema, &s.acc, s.bucket, now)
 			for j := range s.exemplars {
 				s.slot.offer(&s.exemplars[j])
@@ -365,6 +365,7 @@ func (t *table) merge(files []*file, now int64) {
 		}
 		for i := range f.steps {
 			if st := &f.steps[i]; st.slot != nil && st.created >= st.slot.since {
+				st.slot.family.settled = true
 				st.slot.acc.add(st.schema, f.values[st.at:st.at+st.n], st.bucket, st.created, from)
 			}
 		}
@@ -375,6 +376,7 @@ func (t *table) merge(files []*file, now int64) {
 		}
 		for i := range f.removedSteps {
 			if st := &f.removedSteps[i]; st.slot != nil && st.created >= st.slot.since && st.removed > st.slot.since && cumulative(st.schema) {
+				st.slot.family.settled = true
 				st.slot.acc.add(st.schema, f.removedValues[st.at:st.at+st.n], st.bucket, st.created, from)
 			}
 		}
@@ -385,6 +387,25 @@ func (t *table) merge(files []*file, now int64) {
 	for _, fam := range t.byName {
 		fam.settle()
 	}
+}
+
+// reset takes out the values of the scrape before.
+func (f *family) reset() {
+	if f.settled {
+		for _, s := range f.order {
+			s.acc.reset()
+		}
+	}
+	if f.traced {
+		for _, s := range f.order {
+			if s.exemplars != nil {
+				clear(*s.exemplars)
+			}
+		}
+	}
+	f.dense.reset()
+	_, ok := denseWords(f.schema)
+	f.settled, f.traced = f.ending || !ok, false
 }
 
 // forget takes a file's steps out of the table.
