@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -29,7 +30,7 @@ func TestDeletedFile(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			now := time.Now()
-			var log strings.Builder
+			var log lockedBuilder
 			s := multiproc.NewSet(multiproc.SetOptions{
 				Dir: t.TempDir(), Logger: slog.New(slog.NewTextHandler(&log, nil)), Now: func() time.Time { return now },
 			})
@@ -43,7 +44,9 @@ func TestDeletedFile(t *testing.T) {
 			vec.WithLabelValues("a").Inc()
 			require.Empty(t, log.String(), "an update asks nothing")
 			grow(s, vec, "late")
-			require.Contains(t, log.String(), "somebody deleted the metrics file")
+			require.Eventually(t, func() bool {
+				return strings.Contains(log.String(), "somebody deleted the metrics file")
+			}, 30*time.Second, time.Millisecond, "new series leave it to a goroutine")
 			require.Contains(t, log.String(), s.Store().Path())
 			require.ErrorIs(t, s.Fallback(), mmapstore.ErrDeleted)
 
@@ -53,6 +56,24 @@ func TestDeletedFile(t *testing.T) {
 			require.EqualValues(t, 3, samples(t, registry.Instruments(s))[`c_total{l="a"}`])
 		})
 	}
+}
+
+// lockedBuilder is a log that several goroutines may write.
+type lockedBuilder struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (b *lockedBuilder) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *lockedBuilder) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
 }
 
 // vecHandler looks up a series for every record.
@@ -66,9 +87,24 @@ func (h *vecHandler) Handle(_ context.Context, r slog.Record) error {
 	return nil
 }
 
+// lockedHandler looks up a series for every record, under a lock.
+type lockedHandler struct {
+	vecHandler
+	mu *sync.Mutex
+}
+
+func (h *lockedHandler) Handle(ctx context.Context, r slog.Record) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.vecHandler.Handle(ctx, r)
+}
+
+// TestDeletedFileWithALoggerThatCounts: the log's handler may take the locks of
+// who looks a series up.
 func TestDeletedFileWithALoggerThatCounts(t *testing.T) {
 	now := time.Now()
-	h := &vecHandler{Handler: slog.NewTextHandler(os.Stderr, nil)}
+	var mu sync.Mutex
+	h := &lockedHandler{vecHandler{Handler: slog.NewTextHandler(os.Stderr, nil)}, &mu}
 	s := multiproc.NewSet(multiproc.SetOptions{Dir: t.TempDir(), Logger: slog.New(h), Now: func() time.Time { return now }})
 	h.lines = multiproc.Must(s.NewCounterVec(multiproc.CounterOpts{Name: "log_lines", Help: "Lines."}, []string{"level"}))
 	require.NoError(t, os.Remove(s.Store().Path()))
@@ -76,12 +112,16 @@ func TestDeletedFileWithALoggerThatCounts(t *testing.T) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
+		mu.Lock()
+		defer mu.Unlock()
 		h.lines.WithLabelValues("INFO").Inc()
 	}()
 	select {
 	case <-done:
-	case <-time.After(10 * time.Second):
+	case <-time.After(30 * time.Second):
 		t.Fatal("the lookup waits for itself")
 	}
-	require.EqualValues(t, 1, samples(t, registry.Instruments(s))[`log_lines_total{level="ERROR"}`])
+	require.Eventually(t, func() bool {
+		return samples(t, registry.Instruments(s))[`log_lines_total{level="ERROR"}`] == 1
+	}, 30*time.Second, time.Millisecond)
 }

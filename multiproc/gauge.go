@@ -66,10 +66,11 @@ func (g *Gauge) Add(v float64) {
 	p := g.s.word()
 	for {
 		old := atomic.LoadUint64(p)
-		sum := v
+		sum := 0.0 // and not v, which may be -0
 		if old != mmapstore.UnsetBits {
-			sum += math.Float64frombits(old)
+			sum = math.Float64frombits(old)
 		}
+		sum += v
 		bits := math.Float64bits(sum)
 		if sum != sum {
 			bits = math.Float64bits(math.NaN())

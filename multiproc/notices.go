@@ -53,12 +53,18 @@ func (s *Set) unlock() {
 	}
 }
 
-// say tells the log that the file is gone, for those who added to the store
-// under a vec's lock. As long as it is there, that costs one load.
+// say tells the log that the file is gone, for those who added a series to the
+// store. As long as it is there, that costs one load. The log is told by a
+// goroutine of its own: who looks a series up may hold a lock that the log's
+// handler waits for, as client_golang's MetricVec does while it makes a metric.
 func (s *Set) say() {
 	if store := s.store.Load(); store != nil && store.Deleted() != nil {
-		s.mu.Lock()
-		s.unlock()
+		s.saying.Do(func() {
+			go func() {
+				s.mu.Lock()
+				s.unlock()
+			}()
+		})
 	}
 }
 

@@ -81,6 +81,8 @@ type Set struct {
 	store   atomic.Pointer[mmapstore.Store] // nil until opened
 	waiting [3]atomic.Uint64                // header counts from before the store opened
 
+	saying sync.Once // that the file is gone
+
 	mu          sync.Mutex // taken after a vec's, before the store's
 	closed      bool
 	fallback    error    // why nobody else sees the values although there is a Dir

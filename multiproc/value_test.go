@@ -49,6 +49,22 @@ func TestValues(t *testing.T) {
 	require.True(t, math.IsNaN(g.Value()))
 }
 
+// TestNoNegativeZero: what was never set counts as 0, to which -0 adds nothing.
+func TestNoNegativeZero(t *testing.T) {
+	set := multiproc.NewSet(multiproc.SetOptions{})
+	v := multiproc.Must(set.NewGaugeVec(multiproc.GaugeOpts{Name: "g", Help: "h"}, []string{"by"}))
+	for by, update := range map[string]func(*multiproc.Gauge){
+		"Sub": func(g *multiproc.Gauge) { g.Sub(0) },
+		"Add": func(g *multiproc.Gauge) { g.Add(math.Copysign(0, -1)) },
+	} {
+		g := v.WithLabelValues(by)
+		update(g)
+		require.False(t, math.Signbit(g.Value()), by)
+		g.Set(math.Copysign(0, -1))
+		require.True(t, math.Signbit(g.Value()), "as client_golang has it")
+	}
+}
+
 // TestValueOfARemovedSeries reads a handle that somebody still holds: its
 // words are its own until it is unreachable.
 func TestValueOfARemovedSeries(t *testing.T) {
