@@ -1,6 +1,10 @@
 package multiproc
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/multiprom/multiprom/metric"
+)
 
 // Claim gives sample names (metric.SampleNames) to owner, who writes series of
 // them into the Set's Store itself, beside the instruments: to two writers of
@@ -29,4 +33,14 @@ func (s *Set) Claim(owner any, names []string) error {
 		s.claims[n] = owner
 	}
 	return nil
+}
+
+// Declares reports whether an instrument of the Set is a family of that name, as
+// metric.Schema has it, and type. An adapter that publishes what others have
+// gathered leaves such a family to its instrument.
+func (s *Set) Declares(name string, t metric.Type) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	in := s.names[name]
+	return in != nil && in.schema.Name == name && in.schema.Type == t
 }

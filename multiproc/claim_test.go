@@ -5,6 +5,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/multiprom/multiprom/metric"
 	"github.com/multiprom/multiprom/multiproc"
 )
 
@@ -17,5 +18,16 @@ func TestClaim(t *testing.T) {
 	require.ErrorContains(t, s.Claim("a", []string{"x"}), "b has claimed it")
 	multiproc.Must(s.NewGauge(multiproc.GaugeOpts{Name: "x", Help: "X."}))
 	require.ErrorIs(t, s.Claim("b", []string{"x"}), multiproc.ErrConflict, "the instrument takes it")
+	require.False(t, s.Opened())
+}
+
+func TestDeclares(t *testing.T) {
+	s := multiproc.NewSet(multiproc.SetOptions{})
+	multiproc.Must(s.NewCounterVec(multiproc.CounterOpts{Name: "c_total", Help: "C."}, []string{"l"}))
+	require.NoError(t, s.Claim("a", []string{"x"}))
+	require.True(t, s.Declares("c", metric.Counter))
+	require.False(t, s.Declares("c", metric.Gauge), "of another type")
+	require.False(t, s.Declares("c_total", metric.Counter), "the name of a sample")
+	require.False(t, s.Declares("x", metric.Gauge), "no instrument's")
 	require.False(t, s.Opened())
 }

@@ -20,8 +20,8 @@
 //
 // A collector runs in the process that answers the scrape. That is right for
 // what is the same in all of them, such as the size of a database. What belongs
-// to one process, such as its connections, needs instruments, or something that
-// writes to the store.
+// to one process, such as its connections, needs instruments, or a publisher
+// that writes it to the store: package compat/publish.
 //
 // # Caveats
 //

@@ -16,7 +16,7 @@ func TestDocsAreExamples(t *testing.T) {
 	require.NoError(t, err)
 	paths, err := filepath.Glob("../examples/*/main.go")
 	require.NoError(t, err)
-	require.Len(t, paths, 5)
+	require.Len(t, paths, 7)
 	blocks := strings.Split(string(text), "```go\n")[1:]
 	require.Len(t, blocks, 2)
 	for i, example := range []string{"fasthttp", "fiberv2"} {

@@ -18,7 +18,7 @@ func TestDocsNameTests(t *testing.T) {
 	text, err := os.ReadFile("../../docs/client_golang.md")
 	require.NoError(t, err)
 	var sources strings.Builder
-	for _, pattern := range []string{"*_test.go", "../convert/*_test.go"} {
+	for _, pattern := range []string{"*_test.go", "../convert/*_test.go", "../publish/*_test.go", "../integration/*_test.go"} {
 		files, err := filepath.Glob(pattern)
 		require.NoError(t, err)
 		require.NotEmpty(t, files)

@@ -13,8 +13,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/multiprom/multiprom/compat/convert"
+	"github.com/multiprom/multiprom/compat/publish"
 	"github.com/multiprom/multiprom/registry"
-	"github.com/multiprom/multiprom/registry/publish"
 )
 
 func main() {
@@ -28,7 +28,7 @@ func main() {
 		fmt.Fprintln(w, "hello")
 	})))
 
-	publisher, err := publish.Start(publish.Options{Source: convert.FromGatherer(library), Name: "library"})
+	publisher, err := publish.Start(library, publish.Options{})
 	if err != nil {
 		panic(err)
 	}
