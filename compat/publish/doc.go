@@ -33,11 +33,10 @@
 // # What a kill loses
 //
 // The store has what the last publication wrote, and keeps it whatever happens
-// to the process. What was counted since then is lost by SIGKILL, by os.Exit
-// without Close, by a panic, by a power failure also of the directory: at most
-// Options.Period and the time that gathering took. Close publishes once more.
-// Where that is too much, replace the import: an update of compat/prom is in the
-// file when it returns.
+// to the process. SIGKILL, a panic or os.Exit without Close lose what was counted
+// since then: at most Options.Period and the time that gathering took. Close
+// publishes once more. Where that is too much, replace the import: an update of
+// compat/prom is in the file when it returns.
 //
 // # How old the values are
 //

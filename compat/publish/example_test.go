@@ -4,11 +4,13 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/multiprom/multiprom/aggregate"
 	"github.com/multiprom/multiprom/compat/publish"
+	"github.com/multiprom/multiprom/metric"
 	"github.com/multiprom/multiprom/multiproc"
 	"github.com/multiprom/multiprom/registry"
 )
@@ -40,4 +42,20 @@ func ExampleStart() {
 	defer view.Close()
 	fmt.Println(registry.SampleValue(context.Background(), view, "db_queries_total", nil))
 	// Output: 3 <nil>
+}
+
+// Where who serves /metrics cannot see the workers' /proc, they publish that too.
+func ExampleByName() {
+	publisher, err := publish.Start(prometheus.DefaultGatherer, publish.Options{
+		Mode: func(f *metric.Family) (metric.Mode, bool) {
+			mode, wanted := publish.ByName(f)
+			return mode, wanted || strings.HasPrefix(f.Name, "process_")
+		},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer publisher.Close()
+	// … the worker's work …
 }

@@ -28,8 +28,8 @@ import (
 // workers' /proc cannot be seen by who answers says:
 //
 //	Mode: func(f *metric.Family) (metric.Mode, bool) {
-//		mode, _ := publish.ByName(f)
-//		return mode, true
+//		mode, wanted := publish.ByName(f)
+//		return mode, wanted || strings.HasPrefix(f.Name, "process_")
 //	},
 func ByName(f *metric.Family) (mode metric.Mode, publish bool) {
 	return modeByName(f), !elsewhere(f)

@@ -5,11 +5,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 	"github.com/stretchr/testify/require"
 
 	"github.com/multiprom/multiprom/aggregate"
 	"github.com/multiprom/multiprom/compat/convert"
+	"github.com/multiprom/multiprom/compat/publish"
+	"github.com/multiprom/multiprom/multiproc"
 	"github.com/multiprom/multiprom/registry"
 )
 
@@ -95,6 +98,21 @@ func TestFourProcesses(t *testing.T) {
 	require.Equal(t, 11.0, one(t, now["library_sizes"]))
 	require.Equal(t, 1.0, one(t, now["library_queued"]))
 	require.Len(t, now["multiprom_publish_timestamp_seconds"], 1)
+}
+
+// TestProcessFamilies: published where the program wants them.
+func TestProcessFamilies(t *testing.T) {
+	set := multiproc.NewSet(multiproc.SetOptions{Dir: t.TempDir()})
+	p, err := publish.Start(prometheus.DefaultGatherer, publish.Options{Set: set, Mode: processToo})
+	require.NoError(t, err)
+	defer p.Close()
+	require.NoError(t, p.Publish(t.Context()))
+	families := gather(t, set)
+	for _, name := range []string{"process_open_fds", "process_cpu_seconds", "process_start_time_seconds", "go_goroutines"} {
+		require.Len(t, families[name].Series, 1, name)
+		require.Empty(t, families[name].Series[0].Labels, name)
+		require.Positive(t, families[name].Series[0].Value, name)
+	}
 }
 
 // TestPeriod: nobody asks the worker.
