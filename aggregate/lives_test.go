@@ -223,3 +223,27 @@ func TestFilesThatAreLeftAreEvidence(t *testing.T) {
 	fold(t, dir)
 	require.EqualValues(t, 111, gather(t, a)[`c_total{l="x"}`])
 }
+
+// TestRemovalKeepsItsEvidence: the part of a process that has closed its store and
+// runs on stays away, although who removed the series later is dead and folded.
+func TestRemovalKeepsItsEvidence(t *testing.T) {
+	dir, elsewhere := t.TempDir(), t.TempDir()
+	now := time.Unix(1000, 0)
+	closed := startAt(t, dir, &now)
+	closed.series(100)
+	require.NoError(t, closed.Close())
+	now = now.Add(time.Second)
+	last := startAt(t, elsewhere, &now)
+	s := last.series(10)
+	now = now.Add(time.Second)
+	s.Remove()
+	die(t, last.Store, dir)
+	a := openDir(t, dir, Options{NoSelfMetrics: true})
+	require.Empty(t, gather(t, a))
+	require.Empty(t, fold(t, dir).Folded)
+	require.Empty(t, gather(t, a))
+
+	die(t, closed.Store, dir)
+	require.Len(t, fold(t, dir).Folded, 2)
+	require.Empty(t, gather(t, a))
+}

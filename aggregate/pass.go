@@ -40,9 +40,10 @@ type pass struct {
 type candidate struct {
 	name   string
 	inc    mmapstore.Incarnation
-	file   *file  // nil: read it again
-	python string // the process's id in a file of client_python
-	forced bool   // nobody can tell whether its process lives
+	file   *file    // nil: read it again
+	python string   // the process's id in a file of client_python
+	forced bool     // nobody can tell whether its process lives
+	ends   []string // by seriesKey: what it has removed
 }
 
 // maxHeld bounds how many files' values are held in memory at once.
@@ -172,7 +173,7 @@ func (p *pass) look(e mmapstore.Entry) error {
 		p.living = append(p.living, f)
 		return nil
 	}
-	p.noteRemovals(f)
+	ends := p.noteRemovals(f)
 	if !f.dead && !(p.opts.Marked && (f.marked || f.closed)) {
 		p.others = append(p.others, f)
 		return ErrNoLiveness
@@ -184,7 +185,7 @@ func (p *pass) look(e mmapstore.Entry) error {
 	case f.unknown > 0:
 		return fmt.Errorf("%w: %d records of unknown kinds", ErrNotUnderstood, f.unknown)
 	}
-	c := candidate{name: e.Name, inc: e.Incarnation}
+	c := candidate{name: e.Name, inc: e.Incarnation, ends: ends}
 	if len(p.dead) < maxHeld {
 		c.file = f
 	}
@@ -209,8 +210,9 @@ func (p *pass) open(name string) (*file, error) {
 	return f, nil
 }
 
-// noteRemovals takes down which series the file's process has removed.
-func (p *pass) noteRemovals(f *file) {
+// noteRemovals takes down which series the file's process has removed, and
+// returns them by seriesKey.
+func (p *pass) noteRemovals(f *file) (ends []string) {
 	for i := range f.removed {
 		s := &f.removed[i]
 		if !shared(s.Family) {
@@ -221,7 +223,9 @@ func (p *pass) noteRemovals(f *file) {
 			p.ended[key] = newLives()
 		}
 		p.ended[key].add(s.Created.UnixNano(), s.Removed.UnixNano(), p.listed.UnixNano())
+		ends = append(ends, key)
 	}
+	return ends
 }
 
 // lookAtRemovals finds out which series are removed, and which of them a living
@@ -252,7 +256,30 @@ func (p *pass) lookAtRemovals() error {
 		}
 		p.noteLiving(f)
 	}
-	return p.eachLivingPython(p.noteLiving)
+	if err := p.eachLivingPython(p.noteLiving); err != nil {
+		return err
+	}
+	p.keepEvidence(mayLive)
+	return nil
+}
+
+// keepEvidence leaves those of the dead for another time that removed a series of
+// which a file that stays has an older part: of a process that runs on although it
+// has closed its store, or was marked. Without them that part would count again.
+func (p *pass) keepEvidence(stay []*file) {
+	needed := map[string]bool{}
+	for _, f := range stay {
+		for i := range f.series {
+			s := &f.series[i]
+			key := seriesKey(s.Family, s.Labels())
+			if l := p.ended[key]; l != nil && s.Created.UnixNano() < l.since() {
+				needed[key] = true
+			}
+		}
+	}
+	p.dead = slices.DeleteFunc(p.dead, func(c candidate) bool {
+		return slices.ContainsFunc(c.ends, func(key string) bool { return needed[key] })
+	})
 }
 
 // noteLiving takes down which of the removed series a living process has.

@@ -63,7 +63,9 @@ func (o *opener) openPython(e mmapstore.Entry) (*file, error) {
 	if err := f.rename(o.dir, e.Name); err != nil {
 		return nil, err
 	}
-	f.err = f.python.Refresh(o.dir)
+	if f.err = f.python.CutAt(info.Size()); f.err == nil {
+		f.err = f.python.Refresh(o.dir)
+	}
 	if isTransient(f.err) || errors.Is(f.err, fs.ErrNotExist) {
 		return nil, f.err
 	}

@@ -225,3 +225,20 @@ func TestWipePythonWithoutLeases(t *testing.T) {
 	require.Equal(t, []string{"counter_7.db"}, removed)
 	require.Empty(t, gather(t, openDir(t, dir, Options{NoSelfMetrics: true})))
 }
+
+// TestPythonFileCutWithinItsPage: the rest of the page reads as zeros, which must
+// not be taken for values.
+func TestPythonFileCutWithinItsPage(t *testing.T) {
+	dir := t.TempDir()
+	var samples []pyfiletest.Sample
+	for i := range 20 {
+		samples = append(samples, pySample("c", "c", fmt.Sprintf(`"l": "%d"`, i), 5, 0))
+	}
+	writePython(t, dir, "counter_7.db", samples...)
+	a := openDir(t, dir, Options{})
+	gather(t, a)
+	require.NoError(t, os.Truncate(filepath.Join(dir, "counter_7.db"), 500))
+	got := gather(t, a)
+	require.EqualValues(t, 5, got[`c_total{l="19"}`])
+	require.EqualValues(t, 1, got[`multiprom_files{state="corrupt"}`])
+}

@@ -114,7 +114,8 @@ func (s *Series) SetExemplar(bucket int, labels metric.Labels, value float64, na
 	text := appendExemplarLabels(buf[:0], labels)
 	n := len(text)
 	text = buf[:align8(n)]
-	c := s.cellsOf(bucket)
+	old := s.cellsOf(bucket)
+	c := old
 	if c == nil || c.room() < n {
 		if s.lost || s.store.noExemplars.Load() {
 			return
@@ -124,10 +125,13 @@ func (s *Series) SetExemplar(bucket int, labels metric.Labels, value float64, na
 		}
 	}
 	c.store(nanos, value, text, n)
+	if old != nil && old != c {
+		old.store(0, 0, nil, 0) // it would win where the clock was set back
+	}
 }
 
 func (s *Series) cellsOf(bucket int) *exemplarCells {
-	if all := s.exemplars.Load(); all != nil {
+	if all := s.exemplars.Load(); all != nil && bucket < len(*all) {
 		return (*all)[bucket].Load()
 	}
 	return nil

@@ -83,6 +83,20 @@ func TestExemplars(t *testing.T) {
 
 // TestExemplarsOfRemovedSeries: what takes the place of a removed series has none
 // of its exemplars.
+// TestExemplarsOfAClockSetBack: the last exemplar counts, also where it needed a
+// larger slot than those before, with later times.
+func TestExemplarsOfAClockSetBack(t *testing.T) {
+	backings(t, Options{}, func(t *testing.T, s *Store, open func() *Reader) {
+		c := addSeries(t, s, counterSchema("c"))
+		r := open()
+		for i, value := range []string{"a", "b", strings.Repeat("c", 70), "d"} {
+			labels := metric.MakeLabels("id", value)
+			c.SetExemplar(0, labels, 1, int64(100-i))
+			require.Equal(t, fmt.Sprintf("%v 1 %d", labels, 100-i), exemplarsOf(t, r)[fmt.Sprint("c", metric.Labels(nil), " ", 0)])
+		}
+	})
+}
+
 func TestExemplarsOfRemovedSeries(t *testing.T) {
 	now := time.Unix(1000, 0)
 	backings(t, Options{Now: func() time.Time { return now }}, func(t *testing.T, s *Store, open func() *Reader) {

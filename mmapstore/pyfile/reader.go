@@ -114,6 +114,17 @@ func (r *Reader) mapFile(d *mmapstore.Dir) error {
 // that has taken its name.
 func (r *Reader) Same(info os.FileInfo) bool { return os.SameFile(r.info, info) }
 
+// CutAt returns why a file of that many bytes can no longer be read: it had more
+// in use. What is missing from its last page reads as zeros, without a fault.
+func (r *Reader) CutAt(size int64) error {
+	if size >= int64(r.off) {
+		return nil
+	}
+	return &mmapstore.CorruptionError{
+		Path: r.path, Offset: size, Reason: fmt.Sprintf("the file was cut short: it had %d bytes in use", r.off),
+	}
+}
+
 // Renamed tells the reader the file's new name: one that differs in whether it
 // was set aside.
 func (r *Reader) Renamed(d *mmapstore.Dir, name string) error {
@@ -167,10 +178,8 @@ func (r *Reader) Refresh(d *mmapstore.Dir) error {
 				return err
 			}
 		}
-		if r.off > len(r.data) {
-			return &mmapstore.CorruptionError{
-				Path: r.path, Offset: int64(len(r.data)), Reason: fmt.Sprintf("the file was cut short: it had %d bytes in use", r.off),
-			}
+		if err := r.CutAt(int64(len(r.data))); err != nil {
+			return err
 		}
 		if end > len(r.data) {
 			if !r.broken {
