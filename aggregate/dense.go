@@ -20,6 +20,8 @@ type dense struct {
 	stride  int     // words of each
 	words   []uint64
 	hi, lo  []float64 // the sum of a series is that of both
+
+	dated bool // the view has what created says
 }
 
 // never is the time at which a series begins that nobody has.
@@ -97,7 +99,9 @@ func (f *file) addRun(fam *family, s *slot, i, at int) bool {
 }
 
 func (d *dense) begin(s *slot, created int64) {
-	d.created[s.number] = min(d.created[s.number], created)
+	if created < d.created[s.number] {
+		d.created[s.number], d.dated = created, false
+	}
 }
 
 // add adds a run's values.
@@ -126,15 +130,46 @@ func (r *run) add(f *file, from source) {
 func (r *run) counters(values []uint64) {
 	d := &r.family.dense
 	words := d.words[r.slot:][:r.n]
-	for i := range words {
-		ints, frac := values[2*i+mmapstore.CellCounterInts], values[2*i+mmapstore.CellCounterFloat]
-		if words[i] += ints; words[i] < ints {
-			d.slots[r.slot+i].acc.hi++ // one more than a word holds
-			r.family.settled = true
+	for i := 0; i < len(words); {
+		n := addWhole(words[i:], values[2*i:])
+		i += n
+		if n == 0 {
+			r.counter(i, values[2*i:])
+			i++
 		}
-		if v := math.Float64frombits(frac); frac != 0 && v-v == 0 { // see accumulator.add
-			d.addSum(r.slot+i, v)
+	}
+}
+
+// addWhole adds counters whose increments were whole, four at a time, and returns
+// how many it has added: up to the first four that are more than that.
+func addWhole(words, values []uint64) (n int) {
+	const ints, frac = mmapstore.CellCounterInts, mmapstore.CellCounterFloat
+	for len(words) >= 4 && len(values) >= 8 {
+		w, v := (*[4]uint64)(words), (*[8]uint64)(values)
+		a, b, c, d := w[0]+v[ints], w[1]+v[2+ints], w[2]+v[4+ints], w[3]+v[6+ints]
+		carry := (w[0]&v[ints] | (w[0]|v[ints])&^a) | (w[1]&v[2+ints] | (w[1]|v[2+ints])&^b) |
+			(w[2]&v[4+ints] | (w[2]|v[4+ints])&^c) | (w[3]&v[6+ints] | (w[3]|v[6+ints])&^d)
+		if v[frac]|v[2+frac]|v[4+frac]|v[6+frac]|carry>>63 != 0 {
+			return n
 		}
+		w[0], w[1], w[2], w[3] = a, b, c, d
+		words, values = words[4:], values[8:]
+		n += 4
+	}
+	return n
+}
+
+// counter adds counter number i of the run.
+func (r *run) counter(i int, values []uint64) {
+	d := &r.family.dense
+	ints, frac := values[mmapstore.CellCounterInts], values[mmapstore.CellCounterFloat]
+	word := &d.words[r.slot+i]
+	if *word += ints; *word < ints {
+		d.slots[r.slot+i].acc.hi++ // one more than a word holds
+		r.family.settled = true
+	}
+	if v := math.Float64frombits(frac); frac != 0 && v-v == 0 { // see accumulator.add
+		d.addSum(r.slot+i, v)
 	}
 }
 
@@ -153,10 +188,23 @@ func (r *run) histograms(values []uint64, size int) {
 		one := values[i*size:][:size]
 		counts := one[mmapstore.CellHistogramBuckets:]
 		words := d.words[(r.slot+i)*d.stride:][:len(counts)]
-		for j, n := range counts {
-			words[j] += n
-		}
+		addWords(words, counts)
 		d.addSum(r.slot+i, math.Float64frombits(one[mmapstore.CellHistogramSum]))
+	}
+}
+
+// addWords adds words of the same number.
+func addWords(to, from []uint64) {
+	for len(to) >= 4 && len(from) >= 4 {
+		a, b := (*[4]uint64)(to), (*[4]uint64)(from)
+		a[0] += b[0]
+		a[1] += b[1]
+		a[2] += b[2]
+		a[3] += b[3]
+		to, from = to[4:], from[4:]
+	}
+	for i := range from {
+		to[i] += from[i]
 	}
 }
 
@@ -176,6 +224,10 @@ func (r *run) gauges(values []uint64) {
 // do to the slot itself.
 func (d *dense) addSum(n int, v float64) {
 	hi, err := twoSum(d.hi[n], v)
+	if err == 0 {
+		d.hi[n] = hi
+		return
+	}
 	lo, rest := twoSum(d.lo[n], err)
 	if rest != 0 { // NaN too
 		d.slots[n].family.settled = true
@@ -235,8 +287,9 @@ func (d *dense) has(f *family, n int) bool {
 	return d.created[n] != never
 }
 
-// fill writes the values of slot n, of a family that is not settled.
-func (d *dense) fill(f *family, n int, out *metric.Series) {
+// fill writes the values of slot n, of a family that is not settled. dated says
+// that out has its created time and its bounds already.
+func (d *dense) fill(f *family, n int, out *metric.Series, dated bool) {
 	words := d.words[n*d.stride:][:d.stride]
 	sum := d.hi[n] + d.lo[n] // rounded once
 	switch f.schema.Type {
@@ -251,13 +304,22 @@ func (d *dense) fill(f *family, n int, out *metric.Series) {
 	case metric.Summary:
 		out.Count, out.Sum = words[0], sum
 	case metric.Histogram:
-		metric.CumulateInto(out.Buckets, f.bounds, words)
-		out.Count, out.Sum = out.Buckets[len(f.bounds)].Count, sum
+		if !dated {
+			metric.CumulateInto(out.Buckets, f.bounds, words)
+		}
+		var count uint64
+		for i, n := range words {
+			count += n
+			out.Buckets[i].Count = count
+		}
+		out.Count, out.Sum = count, sum
 	case metric.Gauge:
 		out.Value = sum
 		return
 	}
-	out.Created = createdTime(d.created[n])
+	if !dated {
+		out.Created = createdTime(d.created[n])
+	}
 }
 
 // slotOf returns where the series of that number goes, nil for nowhere.

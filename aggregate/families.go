@@ -34,8 +34,9 @@ func (f *family) family(again bool) *metric.Family {
 	}
 	f.layOut()
 	out := f.view
+	dated := f.dense.dated
 	if !again || out == nil || out.Layout != f.layout {
-		out = f.blank()
+		out, dated = f.blank(), false
 	}
 	next, hidden := 0, f.hidden
 	for i, n := range f.numbers {
@@ -48,14 +49,14 @@ func (f *family) family(again bool) *metric.Family {
 		if f.settled {
 			f.order[i].fill(f, to)
 		} else {
-			f.dense.fill(f, n, to)
+			f.dense.fill(f, n, to, dated)
 		}
 		if f.traced || again && f.viewTraced {
 			f.order[i].fillExemplars(to)
 		}
 	}
 	if again {
-		f.view, f.viewTraced = out, f.traced
+		f.view, f.viewTraced, f.dense.dated = out, f.traced, !f.settled
 	}
 	return out
 }

@@ -438,6 +438,7 @@ func (t *table) findEldest(files []*file) {
 		for i := range fam.dense.created {
 			fam.dense.created[i] = never
 		}
+		fam.dense.dated = false
 	}
 	for _, f := range files {
 		f.eachInRuns(func(s *slot, created int64) { s.family.dense.begin(s, created) })

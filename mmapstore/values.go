@@ -55,12 +55,29 @@ func (r *Reader) AppendValues(dst []uint64) []uint64 {
 		}
 		n := len(dst)
 		dst = dst[:n+len(s.words)]
-		to := dst[n:][:len(s.words)]
-		for i := range s.words {
-			to[i] = atomic.LoadUint64(&s.words[i])
-		}
+		loadAll(dst[n:], s.words)
 	}
 	return dst
+}
+
+// loadAll loads all words of from, eight in a row: the loop would cost as much as
+// they do.
+func loadAll(to, from []uint64) {
+	for len(from) >= 8 && len(to) >= 8 {
+		a, b := (*[8]uint64)(to), (*[8]uint64)(from)
+		a[0] = atomic.LoadUint64(&b[0])
+		a[1] = atomic.LoadUint64(&b[1])
+		a[2] = atomic.LoadUint64(&b[2])
+		a[3] = atomic.LoadUint64(&b[3])
+		a[4] = atomic.LoadUint64(&b[4])
+		a[5] = atomic.LoadUint64(&b[5])
+		a[6] = atomic.LoadUint64(&b[6])
+		a[7] = atomic.LoadUint64(&b[7])
+		to, from = to[8:], from[8:]
+	}
+	for i := range from {
+		to[i] = atomic.LoadUint64(&from[i])
+	}
 }
 
 // AppendValues is Reader.AppendValues for one series.
