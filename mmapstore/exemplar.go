@@ -117,7 +117,7 @@ func (s *Series) SetExemplar(bucket int, labels metric.Labels, value float64, na
 	old := s.cellsOf(bucket)
 	c := old
 	if c == nil || c.room() < n {
-		if s.lost || s.store.noExemplars.Load() {
+		if s.lost || s.family.store.noExemplars.Load() {
 			return
 		}
 		if c = s.addExemplar(bucket, n); c == nil {
@@ -140,14 +140,14 @@ func (s *Series) cellsOf(bucket int) *exemplarCells {
 // addExemplar appends a record for an exemplar whose labels take n bytes. It
 // returns nil where there can be none.
 func (s *Series) addExemplar(bucket, n int) *exemplarCells {
-	s.store.mu.Lock()
-	defer s.store.mu.Unlock()
+	s.family.store.mu.Lock()
+	defer s.family.store.mu.Unlock()
 	count := exemplarCount(s.family.schema)
 	old := s.cellsOf(bucket)
 	switch {
 	case old != nil && old.room() >= n:
 		return old // somebody was faster
-	case bucket >= count, s.gone.Load(), s.store.closed:
+	case bucket >= count, s.gone.Load(), s.family.store.closed:
 		return nil
 	}
 	room := minExemplarText
@@ -156,15 +156,15 @@ func (s *Series) addExemplar(bucket, n int) *exemplarCells {
 	}
 	size := offExeSlots + 2*(8*slotLabels+room)
 	e := encoder{b: make([]byte, offExeSlots, size)}
-	le.PutUint32(e.b[offExeSeries:], s.slot.rec.index)
+	le.PutUint32(e.b[offExeSeries:], uint32(s.slot.record))
 	le.PutUint32(e.b[offExeBucket:], uint32(bucket))
 	rec, err := e.finish(kindExemplar, size)
 	if err != nil {
 		return nil
 	}
-	at, err := s.store.appendRecord(rec)
+	at, err := s.family.store.appendRecord(rec)
 	if err != nil {
-		s.store.noExemplars.Store(true) // no update waits for that again
+		s.family.store.noExemplars.Store(true) // no update waits for that again
 		return nil
 	}
 	all := s.exemplars.Load()
@@ -173,7 +173,7 @@ func (s *Series) addExemplar(bucket, n int) *exemplarCells {
 		all = &made
 		s.exemplars.Store(all)
 	}
-	c := &exemplarCells{words: words(at.block, at.off+offExeSequence, (size-offExeSequence)/8), older: old}
+	c := &exemplarCells{words: words(s.family.store.bytes(at, size), offExeSequence, (size-offExeSequence)/8), older: old}
 	(*all)[bucket].Store(c)
 	return c
 }

@@ -118,7 +118,7 @@ func TestExemplarsOfRemovedSeries(t *testing.T) {
 		late.SetExemplar(0, metric.MakeLabels("id", "late"), 1, 300)
 		require.Nil(t, late.exemplars.Load(), "a removed series gets no place for exemplars")
 
-		offset := old.slot.rec.index
+		offset := old.slot.record
 		old = nil
 		now = now.Add(time.Hour)
 		var reused *Series
@@ -126,7 +126,7 @@ func TestExemplarsOfRemovedSeries(t *testing.T) {
 			runtime.GC()
 			one, err := s.AddSeries(f, []string{"new"}, nil)
 			require.NoError(t, err)
-			if one.slot.rec.index == offset {
+			if one.slot.record == offset {
 				reused = one
 			}
 			return reused != nil

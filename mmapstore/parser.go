@@ -264,7 +264,7 @@ func (p *parser) exemplar(rec []byte) error {
 var errLater = errors.New("its words lie behind the last block")
 
 // cells finds the n words at that index of the file.
-func (p *parser) cells(index uint32, n int) ([]uint64, error) {
+func (p *parser) cells(index place, n int) ([]uint64, error) {
 	if n == 0 {
 		return nil, nil
 	}

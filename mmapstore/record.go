@@ -38,11 +38,15 @@ func (e *encoder) finish(kind uint16, size int) ([]byte, error) {
 		return nil, ErrRecordTooLarge
 	}
 	e.b = append(e.b, make([]byte, size-len(e.b))...)
-	le.PutUint32(e.b[offRecLen:], uint32(size))
+	e.seal(kind)
+	return e.b, nil
+}
+
+func (e *encoder) seal(kind uint16) {
+	le.PutUint32(e.b[offRecLen:], uint32(len(e.b)))
 	le.PutUint16(e.b[offRecKind:], kind)
 	le.PutUint32(e.b[offRecCRC:], recordCRC(e.b))
 	le.PutUint32(e.b[offRecState:], stateLive)
-	return e.b, nil
 }
 
 func encodeFamily(id uint32, s *metric.Schema) ([]byte, error) {
@@ -73,27 +77,46 @@ func encodeFamily(id uint32, s *metric.Schema) ([]byte, error) {
 // seriesRecord is what a series record says beside its state.
 type seriesRecord struct {
 	family  uint32
-	cells   uint32 // in words from the start of the file, 0 for none
+	cells   place // of its words, 0 for none
 	created int64
 	removed int64 // 0 while it lives
 	values  []string
 	extra   metric.Labels
 }
 
-// encode returns the record, at least size bytes long.
-func (s *seriesRecord) encode(size int) ([]byte, error) {
-	e := encoder{b: make([]byte, offSerBody, 128)}
+// size returns how many bytes the record needs.
+func (s *seriesRecord) size() (int, error) {
+	n, longest := offSerBody, 0
+	for _, v := range s.values {
+		n, longest = n+2+len(v), max(longest, len(v))
+	}
+	for _, l := range s.extra {
+		n, longest = n+4+len(l.Name)+len(l.Value), max(longest, len(l.Name), len(l.Value))
+	}
+	if n = align8(n); n > maxRecord || longest > MaxStringLen {
+		return 0, ErrRecordTooLarge
+	}
+	return n, nil
+}
+
+// encode writes the record to b, which is as long as it is to be: its size or
+// more.
+func (s *seriesRecord) encode(b []byte) {
+	e := encoder{b: b[:offSerBody]}
+	clear(e.b)
 	le.PutUint64(e.b[offSerCreated:], uint64(s.created))
 	le.PutUint64(e.b[offSerRemoved:], uint64(s.removed))
 	le.PutUint32(e.b[offSerFamily:], s.family)
-	le.PutUint32(e.b[offSerCells:], s.cells)
+	le.PutUint32(e.b[offSerCells:], uint32(s.cells))
 	le.PutUint16(e.b[offSerValues:], uint16(len(s.values)))
 	le.PutUint16(e.b[offSerExtra:], uint16(len(s.extra)))
 	for _, v := range s.values {
 		e.str(v)
 	}
 	e.labels(s.extra)
-	return e.finish(kindSeries, size)
+	clear(b[len(e.b):])
+	e.b = b
+	e.seal(kindSeries)
 }
 
 var errShortRecord = errors.New("its strings run past its end")
@@ -172,7 +195,7 @@ func decodeSeries(rec []byte) (s seriesRecord, err error) {
 		return s, errShortRecord
 	}
 	s.family = le.Uint32(rec[offSerFamily:])
-	s.cells = le.Uint32(rec[offSerCells:])
+	s.cells = place(le.Uint32(rec[offSerCells:]))
 	s.created = int64(loadWord(rec, offSerCreated))
 	s.removed = int64(loadWord(rec, offSerRemoved))
 	d := decoder{b: rec[offSerBody:]}

@@ -12,10 +12,9 @@ import (
 // A caller that keeps only the words must keep the Series reachable while it
 // uses them (runtime.KeepAlive behind the last access).
 type Series struct {
-	store  *Store
 	family *Family
 	words  []uint64
-	slot   freeSlot
+	slot   slot
 	lost   bool
 	gone   atomic.Bool
 
@@ -34,14 +33,15 @@ func (s *Series) Lost() bool { return s.lost }
 // words back, then tells readers. Updates that run meanwhile are counted
 // before or after it.
 func (s *Series) Restart(t time.Time, zero func(words []uint64)) {
-	s.store.mu.Lock()
-	defer s.store.mu.Unlock()
+	store := s.family.store
+	store.mu.Lock()
+	defer store.mu.Unlock()
 	if !s.lost && !s.gone.Load() {
-		storeWord(s.slot.rec.block, s.slot.rec.off+offSerCreated, created(t))
+		storeWord(store.record(s.slot), offSerCreated, created(t))
 	}
 	zero(s.words)
 	s.exemplars.Load().clear()
-	s.store.changed()
+	store.changed()
 }
 
 // Remove takes the series out of Reader.Series. Its words stay readable as
@@ -51,22 +51,30 @@ func (s *Series) Remove() {
 	if s.gone.Swap(true) || s.lost {
 		return
 	}
-	s.slot.removed = s.store.opts.Now()
-	s.store.mu.Lock()
-	storeWord(s.slot.rec.block, s.slot.rec.off+offSerRemoved, created(s.slot.removed))
-	storeState(s.slot.rec.block, s.slot.rec.off+offRecState, stateRemoved)
-	s.store.changed()
-	s.slot.exemplars = s.exemplars.Load() // none is added any more
-	s.store.mu.Unlock()
-	runtime.AddCleanup(s, s.family.release, s.slot)
+	store := s.family.store
+	free := freeSlot{slot: s.slot, removed: store.opts.Now()}
+	store.mu.Lock()
+	rec := store.record(s.slot)
+	storeWord(rec, offSerRemoved, created(free.removed))
+	storeState(rec, offRecState, stateRemoved)
+	store.changed()
+	free.exemplars = s.exemplars.Load() // none is added any more
+	store.mu.Unlock()
+	runtime.AddCleanup(s, s.family.release, free)
 }
+
+// slot is where the record of a series and its words stand.
+type slot struct {
+	record, cells place  // 0 for no words
+	size          uint32 // bytes of the record
+}
+
+// record returns the record of a series.
+func (s *Store) record(at slot) []byte { return s.bytes(at.record, int(at.size)) }
 
 // freeSlot is a removed record with its words.
 type freeSlot struct {
-	rec   place
-	cells cells
-	size  int // bytes of the record
-
+	slot
 	exemplars *exemplars // nil for none
 	removed   time.Time
 }
@@ -88,7 +96,7 @@ func (f *Family) takeFree(size int) (freeSlot, bool) {
 	}
 	until := f.store.opts.Now().Add(-f.store.opts.KeepRemoved)
 	for i := range min(len(f.free), maxFreeScan) {
-		if slot := f.free[i]; slot.size >= size && slot.removed.Before(until) {
+		if slot := f.free[i]; int(slot.size) >= size && slot.removed.Before(until) {
 			copy(f.free[1:i+1], f.free[:i]) // the order stays
 			f.free = f.free[1:]
 			return slot, true
@@ -99,24 +107,24 @@ func (f *Family) takeFree(size int) (freeSlot, bool) {
 
 // reuse publishes r in the place of a removed series. Readers that knew the
 // old one see the generation move, and begin again.
-func (s *Store) reuse(f *Family, slot freeSlot, r seriesRecord) (*Series, error) {
-	r.cells = slot.cells.index
-	rec, err := r.encode(slot.size)
-	if err != nil {
-		return nil, err
-	}
-	initWords(f.schema, slot.cells.words)
-	slot.exemplars.clear()
-	s.rewrite(slot.rec, rec)
-	out := &Series{store: s, family: f, words: slot.cells.words, slot: slot}
-	out.exemplars.Store(slot.exemplars)
-	return out, nil
+func (s *Store) reuse(f *Family, free freeSlot, r seriesRecord) *Series {
+	r.cells = free.cells
+	rec := make([]byte, free.size)
+	r.encode(rec)
+	n := WordsPerSeries(f.schema)
+	w := words(s.bytes(free.cells, 8*n), 0, n)
+	initWords(f.schema, w)
+	free.exemplars.clear()
+	s.rewrite(s.record(free.slot), rec)
+	out := &Series{family: f, words: w, slot: free.slot}
+	out.exemplars.Store(free.exemplars)
+	return out
 }
 
 // rewrite replaces the bytes of a removed record of the same length, word by
 // word, and publishes it. Its length and kind stay; the state goes live last.
-func (s *Store) rewrite(at place, rec []byte) {
-	dst := words(at.block, at.off, len(rec)/8)
+func (s *Store) rewrite(old, rec []byte) {
+	dst := words(old, 0, len(rec)/8)
 	// Word 0, length and kind, is the same; word 1 is checksum and state.
 	for i := 2; i < len(dst); i++ {
 		atomic.StoreUint64(&dst[i], le.Uint64(rec[8*i:]))

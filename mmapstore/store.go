@@ -47,10 +47,10 @@ type cursor struct {
 func (c *cursor) room() uint64 { return uint64(len(c.block)) - c.used }
 
 // take moves the cursor over n bytes and returns where they begin.
-func (c *cursor) take(n int) (off uint64) {
-	off = c.used
+func (c *cursor) take(n int) place {
+	off := uint64(c.index)<<blockShift + c.used
 	c.used += uint64(n)
-	return off
+	return place(off / 8)
 }
 
 // publish makes everything before the cursor visible to readers.
@@ -162,7 +162,7 @@ func (s *Store) AddSeries(f *Family, values []string, extra metric.Labels) (*Ser
 	now := s.opts.Now()
 	s.askLink(now)
 	r := seriesRecord{family: f.id, created: now.UnixNano(), values: values, extra: extra}
-	rec, err := r.encode(0)
+	size, err := r.size()
 	if err != nil {
 		return nil, err
 	}
@@ -170,32 +170,29 @@ func (s *Store) AddSeries(f *Family, values []string, extra metric.Labels) (*Ser
 	if f.lost {
 		return s.lostSeries(f, n), nil
 	}
-	if slot, ok := f.takeFree(len(rec)); ok {
-		return s.reuse(f, slot, r)
+	if slot, ok := f.takeFree(size); ok {
+		return s.reuse(f, slot, r), nil
 	}
-	cell, err := s.allocCells(n)
+	w, index, err := s.allocCells(n)
 	if err != nil {
 		return s.lostSeries(f, n), nil
 	}
-	initWords(f.schema, cell.words)
-	r.cells = cell.index
-	// The offset of the cells has a fixed width, so that the length checked
-	// above holds.
-	if rec, err = r.encode(0); err != nil {
-		return nil, err
-	}
-	at, err := s.appendRecord(rec)
+	initWords(f.schema, w)
+	r.cells = index
+	rec, at, err := s.reserve(size)
 	if err != nil {
 		return s.lostSeries(f, n), nil
 	}
-	return &Series{store: s, family: f, words: cell.words, slot: freeSlot{rec: at, cells: cell, size: len(rec)}}, nil
+	r.encode(rec)
+	s.meta.publish()
+	return &Series{family: f, words: w, slot: slot{record: at, cells: index, size: uint32(size)}}, nil
 }
 
 func (s *Store) lostSeries(f *Family, n int) *Series {
 	s.Count(FallbackSeries, 1)
 	w := make([]uint64, n)
 	initWords(f.schema, w)
-	return &Series{store: s, family: f, words: w, lost: true}
+	return &Series{family: f, words: w, lost: true}
 }
 
 // initWords gives the words their first values, atomically: readers that have
@@ -209,46 +206,50 @@ func initWords(schema *metric.Schema, w []uint64) {
 	}
 }
 
-// place is where a record stands.
-type place struct {
-	block []byte
-	off   uint64
-	index uint32 // of its first word in the file
+// place is where something stands in the file: the number of its first word.
+type place uint32
+
+// bytes returns the n bytes of the store at that place.
+func (s *Store) bytes(at place, n int) []byte {
+	off := 8 * uint64(at)
+	return s.blocks[off>>blockShift][off&(BlockSize-1):][:n:n]
 }
 
 // appendRecord publishes a record behind the others. ErrFull: no block.
 func (s *Store) appendRecord(rec []byte) (place, error) {
-	if s.meta.room() < uint64(len(rec)) {
+	b, at, err := s.reserve(len(rec))
+	if err != nil {
+		return 0, err
+	}
+	copy(b, rec)
+	s.meta.publish()
+	return at, nil
+}
+
+// reserve returns where the next record goes. meta.publish shows it to readers.
+func (s *Store) reserve(size int) ([]byte, place, error) {
+	if s.meta.room() < uint64(size) {
 		if err := s.newBlock(&s.meta, blockMeta); err != nil {
-			return place{}, err
+			return nil, 0, err
 		}
 	}
-	off := s.meta.take(len(rec))
-	copy(s.meta.block[off:], rec)
-	s.meta.publish()
-	index := (uint64(s.meta.index)<<blockShift + off) / 8
-	return place{s.meta.block, off, uint32(index)}, nil
+	at := s.meta.take(size)
+	return s.bytes(at, size), at, nil
 }
 
-// cells are the words of one series.
-type cells struct {
-	words []uint64
-	index uint32 // of the first word in the file, 0 for none
-}
-
-func (s *Store) allocCells(n int) (cells, error) {
+// allocCells returns n words and where they are, 0 for none.
+func (s *Store) allocCells(n int) ([]uint64, place, error) {
 	if n == 0 {
-		return cells{}, nil
+		return nil, 0, nil
 	}
 	if s.cells.room() < uint64(8*n) {
 		if err := s.newBlock(&s.cells, blockCells); err != nil {
-			return cells{}, err
+			return nil, 0, err
 		}
 	}
-	off := s.cells.take(8 * n)
+	at := s.cells.take(8 * n)
 	s.cells.publish()
-	index := (uint64(s.cells.index)<<blockShift + off) / 8
-	return cells{words(s.cells.block, off, n), uint32(index)}, nil
+	return words(s.bytes(at, 8*n), 0, n), at, nil
 }
 
 func (s *Store) newBlock(c *cursor, kind uint32) error {

@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"slices"
 	"sync/atomic"
+	"unsafe"
 
 	"github.com/multiprom/multiprom/metric"
 	"github.com/multiprom/multiprom/mmapstore"
@@ -62,10 +63,10 @@ func (h *Histogram) Observe(v float64) { h.observe(v) }
 
 // observe returns the number of the bucket.
 func (h *Histogram) observe(v float64) int {
-	w := h.s.load()
-	i := h.buckets.find(v)
-	addFloat(&w[mmapstore.CellHistogramSum], v)
-	atomic.AddUint64(&w[mmapstore.CellHistogramBuckets+i], 1)
+	w := unsafe.Pointer(h.s.word())
+	i := h.buckets.find(v) // at most as many as there are bounds, so within the words
+	addFloat((*uint64)(w), v)
+	atomic.AddUint64((*uint64)(unsafe.Add(w, 8*(mmapstore.CellHistogramBuckets+i))), 1)
 	runtime.KeepAlive(h)
 	return i
 }

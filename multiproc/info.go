@@ -38,18 +38,18 @@ func (s *Set) NewInfo(opts InfoOpts) (*Info, error) {
 }
 
 func (i *Info) init(in *instrument, values []string) {
-	i.in, i.values = in, values
+	i.in, i.values = in, cloned(values)
 	switch {
 	case in.nowhere:
 		i.gone = true
 	case in.set.Opened():
-		i.bindLocked()
+		i.bindLocked(i.values)
 	default:
-		in.set.unbound = append(in.set.unbound, i)
+		in.set.await(i, nil)
 	}
 }
 
-func (i *Info) bindLocked() {
+func (i *Info) bindLocked([]string) {
 	if i.gone || i.handle != nil || i.in.family == nil {
 		return
 	}

@@ -55,18 +55,21 @@ func FuzzKeys(f *testing.F) {
 	f.Add("GET", "/", "GE", "T/")
 	f.Add("", "", "\x00", "")
 	f.Add(strings.Repeat("x", 300), "y", strings.Repeat("x", 300), "z")
+	for n := shortKey - 5; n <= shortKey-3; n++ { // up to the longest key in place, and beyond
+		f.Add(strings.Repeat("x", n), "y", strings.Repeat("x", n), "z")
+	}
 	f.Fuzz(func(t *testing.T, a, b, c, d string) {
 		if max(len(a), len(b), len(c), len(d)) > 4096 {
 			return
 		}
 		one, two := []string{a, b}, []string{c, d}
 		key := makeKey(one)
-		require.Len(t, key, keyLen(one))
-		require.True(t, keyMatches(key, one))
-		require.Equal(t, one, keyValues(key, 2))
-		require.Equal(t, a == c && b == d, keyMatches(key, two))
-		require.False(t, keyMatches(key, one[:1]))
-		require.False(t, keyMatches(key, append(one, "")))
+		require.Len(t, key.text(), keyLen(one))
+		require.True(t, key.matches(one))
+		require.Equal(t, one, key.values(2))
+		require.Equal(t, a == c && b == d, key.matches(two))
+		require.False(t, key.matches(one[:1]))
+		require.False(t, key.matches(append(one, "")))
 		require.NotZero(t, hashValues(one))
 		require.Equal(t, hashValues(one), hashValues([]string{strings.Clone(a), strings.Clone(b)}))
 	})

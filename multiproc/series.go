@@ -15,45 +15,35 @@ import (
 // store is open.
 //
 // Invariants:
-//  1. words and handle are written under in.set.mu before first is stored, and
-//     never again: whoever has seen first reads them without a lock.
+//  1. handle is written under in.set.mu before first is stored, and never again:
+//     whoever has seen first reads it without a lock.
 //  2. handle keeps the words from being used for another series. Whoever
 //     updates words keeps the series, and so the handle, reachable until it is
 //     done (runtime.KeepAlive).
 type series struct {
-	first  unsafe.Pointer // &words[0], a *uint64, nil until bound; no atomic.Pointer, with which Inc would not be inlined
-	words  []uint64
+	first  unsafe.Pointer    // *uint64, the first of in.words words, nil until bound; no atomic.Pointer, with which Inc would not be inlined
 	handle *mmapstore.Series // nil where updates go nowhere
 	in     *instrument
-
-	// Guarded by in.set.mu.
-	values []string // of the variable labels, until bound
-	gone   bool     // removed
+	gone   bool // removed; guarded by in.set.mu
 }
 
-// init makes s a series of in. The Set's lock is held.
+// init makes s a series of in. The Set's lock is held; values are the caller's.
 func (s *series) init(in *instrument, values []string) {
-	s.in, s.values = in, values
+	s.in = in
 	if in.nowhere || in.set.Opened() {
-		s.bindLocked()
+		s.bindLocked(values)
 		return
 	}
-	in.set.unbound = append(in.set.unbound, s)
+	in.set.await(s, values)
 }
 
 // bound reports whether s has its words.
 func (s *series) bound() bool { return atomic.LoadPointer(&s.first) != nil }
 
 // load returns the words, and opens the store at the first update.
-func (s *series) load() []uint64 {
-	if !s.bound() {
-		s.bind()
-	}
-	return s.words
-}
+func (s *series) load() []uint64 { return unsafe.Slice(s.word(), s.in.words) }
 
-// word returns the first word, for the updates that touch no other: cheaper
-// than load, which reads a slice and checks its length.
+// word returns the first word, for the updates that touch no other.
 func (s *series) word() *uint64 {
 	if w := atomic.LoadPointer(&s.first); w != nil {
 		return (*uint64)(w)
@@ -62,34 +52,34 @@ func (s *series) word() *uint64 {
 }
 
 // These are the first words, as the callers of word take for granted.
-const _ = -uint(mmapstore.CellCounterInts | mmapstore.CellGauge | mmapstore.CellState)
+const _ = -uint(mmapstore.CellCounterInts | mmapstore.CellGauge | mmapstore.CellState | mmapstore.CellHistogramSum)
 
 //go:noinline
 func (s *series) bind() *uint64 {
 	s.in.set.mu.Lock()
 	defer s.in.set.unlock()
-	s.in.set.open() // binds every series that waits, so nearly always this one
-	s.bindLocked()
+	s.in.set.open()   // binds every series that waits
+	s.bindLocked(nil) // one that does not was removed
 	return (*uint64)(atomic.LoadPointer(&s.first))
 }
 
 // bindLocked gives s its words: in the store, or, where it is removed,
 // discarded or too late, words of its own that nobody reads.
-func (s *series) bindLocked() {
+func (s *series) bindLocked(values []string) {
 	if s.bound() {
 		return
 	}
+	var words []uint64
 	if !s.gone && s.in.family != nil {
 		// Lookups bound the labels, so that the one error left is a closed store.
-		if h, err := s.in.set.store.Load().AddSeries(s.in.family, s.values, nil); err == nil {
-			s.handle, s.words = h, h.Words()
+		if h, err := s.in.set.store.Load().AddSeries(s.in.family, values, nil); err == nil {
+			s.handle, words = h, h.Words()
 		}
 	}
 	if s.handle == nil {
-		s.words = make([]uint64, mmapstore.WordsPerSeries(s.in.schema))
+		words = make([]uint64, s.in.words)
 	}
-	s.values = nil
-	atomic.StorePointer(&s.first, unsafe.Pointer(&s.words[0]))
+	atomic.StorePointer(&s.first, unsafe.Pointer(&words[0]))
 }
 
 // remove takes the series out of the merged view.

@@ -91,12 +91,20 @@ type Set struct {
 	claims      map[string]any         // owners of names that are no instrument's, see Claim
 	instruments map[string]*instrument // by name and constant labels
 	declared    []*instrument          // in order
-	unbound     []binder               // series that wait for the store
+	unbound     []waiting              // for the store
+	scratch     []string               // label values of a series that is being made
 	functions   []*GaugeFunc
 }
 
-// binder is a series that can be given its words. The Set's lock is held.
-type binder interface{ bindLocked() }
+// binder is a series that can be given its words. The Set's lock is held; values
+// are those of the variable labels.
+type binder interface{ bindLocked(values []string) }
+
+// waiting is a series that waits for the store.
+type waiting struct {
+	binder
+	values []string
+}
 
 // NewSet returns a Set without instruments.
 func NewSet(opts SetOptions) *Set {
@@ -261,8 +269,8 @@ func (s *Set) adopt(store *mmapstore.Store) {
 	for which := range headerCounters {
 		s.flush(which, store)
 	}
-	for _, b := range s.unbound {
-		b.bindLocked()
+	for _, w := range s.unbound {
+		w.bindLocked(w.values)
 	}
 	if store.Path() != "" {
 		s.warnOfDir()
@@ -273,10 +281,16 @@ func (s *Set) adopt(store *mmapstore.Store) {
 	}
 }
 
+// await has a series bound once the store opens. The values' bytes are the
+// caller's.
+func (s *Set) await(b binder, values []string) {
+	s.unbound = append(s.unbound, waiting{b, cloned(values)})
+}
+
 // forget takes a series that was removed before the store opened out of those
 // that wait for it.
 func (s *Set) forget(b binder) {
-	if i := slices.Index(s.unbound, b); i >= 0 {
+	if i := slices.IndexFunc(s.unbound, func(w waiting) bool { return w.binder == b }); i >= 0 {
 		s.unbound = slices.Delete(s.unbound, i, i+1)
 	}
 }
@@ -343,6 +357,7 @@ type instrument struct {
 	// Immutable.
 	set       *Set
 	schema    *metric.Schema
+	words     int          // of a series
 	buckets   *bucketTable // of a histogram
 	maxSeries int
 	nowhere   bool // its series are in no store
@@ -354,7 +369,8 @@ type instrument struct {
 // object is an instrument of one label set: a Counter, a Gauge, …
 type object[T any] interface {
 	*T
-	// init makes it a series of in, with the Set's lock held.
+	// init makes it a series of in, with the Set's lock held. The values and
+	// their bytes are the caller's, who may use them again.
 	init(in *instrument, values []string)
 	// remove takes it out of the merged view.
 	remove()
@@ -400,7 +416,7 @@ func declare[T any](s *Set, schema *metric.Schema, maxSeries int, make func(*ins
 	if maxSeries <= 0 {
 		maxSeries = s.opts.MaxSeries
 	}
-	in := &instrument{set: s, schema: schema, maxSeries: maxSeries}
+	in := &instrument{set: s, schema: schema, words: mmapstore.WordsPerSeries(schema), maxSeries: maxSeries}
 	if schema.Type == metric.Histogram {
 		in.buckets = newBucketTable(schema.Bounds)
 	}

@@ -2,8 +2,6 @@ package multiproc
 
 import (
 	"math/bits"
-	"math/rand/v2"
-	"strings"
 	"sync/atomic"
 )
 
@@ -34,7 +32,7 @@ type slot[T any] struct {
 // entry is one instrument together with its key: one allocation, and next to
 // each other in memory.
 type entry[T any] struct {
-	key   string
+	key   key
 	child T
 }
 
@@ -59,7 +57,7 @@ func (t *table[T]) probe(hash uint64, values []string) (*slot[T], *entry[T]) {
 		case 0:
 			return nil, nil
 		case hash:
-			if e := s.entry.Load(); e != nil && keyMatches(e.key, values) {
+			if e := s.entry.Load(); e != nil && e.key.matches(values) {
 				return s, e
 			}
 		}
@@ -105,97 +103,4 @@ func (t *table[T]) each(f func(*slot[T], *entry[T])) {
 			f(&t.slots[i], e)
 		}
 	}
-}
-
-// A key is all values behind each other, each after its length in two bytes
-// (metric.MaxLabelValueLen fits).
-
-// keyLen returns the length of the key of these values.
-func keyLen(values []string) int {
-	n := 0
-	for _, v := range values {
-		n += 2 + len(v)
-	}
-	return n
-}
-
-// makeKey returns the key, which shares no memory with the values: a caller
-// such as fasthttp may reuse the bytes behind its strings.
-func makeKey(values []string) string {
-	var b strings.Builder
-	b.Grow(keyLen(values))
-	for _, v := range values {
-		b.WriteByte(byte(len(v)))
-		b.WriteByte(byte(len(v) >> 8))
-		b.WriteString(v)
-	}
-	return b.String()
-}
-
-// keyMatches reports whether key is that of these values.
-func keyMatches(key string, values []string) bool {
-	for _, v := range values {
-		n := 2 + len(v)
-		if len(key) < n || int(key[0])|int(key[1])<<8 != len(v) || key[2:n] != v {
-			return false
-		}
-		key = key[n:]
-	}
-	return key == ""
-}
-
-// keyValues returns the n values of a key, whose memory they share.
-func keyValues(key string, n int) []string {
-	out := make([]string, n)
-	for i := range out {
-		end := 2 + (int(key[0]) | int(key[1])<<8)
-		out[i], key = key[2:end], key[end:]
-	}
-	return out
-}
-
-// Secret numbers of this process: who chooses label values cannot choose their
-// places in a table.
-var hashSeed, hashKey = rand.Uint64(), rand.Uint64()
-
-// hashValues is wyhash's way with short strings, written out because two calls
-// into hash/maphash cost as much as all the rest of a lookup. It is never 0.
-func hashValues(values []string) uint64 {
-	h := hashSeed
-	for _, v := range values {
-		n := len(v)
-		var a, b uint64
-		switch {
-		case n > 16:
-			for s := v; len(s) > 16; s = s[16:] {
-				h = mix(load64(s)^hashKey, load64(s[8:])^h)
-			}
-			a, b = load64(v[n-16:]), load64(v[n-8:])
-		case n >= 8:
-			a, b = load64(v), load64(v[n-8:])
-		case n >= 4:
-			a, b = load32(v), load32(v[n-4:])
-		case n > 0:
-			a = uint64(v[0])<<16 | uint64(v[n>>1])<<8 | uint64(v[n-1])
-		}
-		// The length tells a from aaa, and {ab, c} from {a, bc}.
-		h = mix(a^hashKey, b^h) + uint64(n)
-	}
-	return mix(h, hashKey|1) | 1
-}
-
-func mix(a, b uint64) uint64 {
-	hi, lo := bits.Mul64(a, b)
-	return hi ^ lo
-}
-
-// load64 and load32 are single loads: the compiler joins the bytes.
-
-func load64(s string) uint64 {
-	return load32(s) | load32(s[4:8])<<32
-}
-
-func load32(s string) uint64 {
-	_ = s[3]
-	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24
 }

@@ -18,8 +18,8 @@ func (c *Counter) Value() float64 {
 	if !c.of().bound() {
 		return 0
 	}
-	frac := atomic.LoadUint64(&c.of().words[mmapstore.CellCounterFloat])
-	v := mmapstore.CounterValue(atomic.LoadUint64(&c.of().words[mmapstore.CellCounterInts]), frac)
+	frac := atomic.LoadUint64(&c.of().load()[mmapstore.CellCounterFloat])
+	v := mmapstore.CounterValue(atomic.LoadUint64(&c.of().load()[mmapstore.CellCounterInts]), frac)
 	runtime.KeepAlive(c)
 	return v
 }
@@ -32,10 +32,10 @@ func (g *Gauge) Value() float64 {
 	var bits uint64
 	if g.recent.on {
 		g.recent.turn.Lock() // so that no writer comes between
-		bits, _, _ = mmapstore.LoadRecent(g.s.words)
+		bits, _, _ = mmapstore.LoadRecent(g.s.load())
 		g.recent.turn.Unlock()
 	} else {
-		bits = atomic.LoadUint64(&g.s.words[mmapstore.CellGauge])
+		bits = atomic.LoadUint64(&g.s.load()[mmapstore.CellGauge])
 	}
 	runtime.KeepAlive(g)
 	if bits == mmapstore.UnsetBits {
@@ -52,9 +52,9 @@ func (h *Histogram) Values() (buckets []metric.Bucket, sum float64) {
 	counts := make([]uint64, len(bounds)+1)
 	if h.s.bound() {
 		for i := range counts {
-			counts[i] = atomic.LoadUint64(&h.s.words[mmapstore.CellHistogramBuckets+i])
+			counts[i] = atomic.LoadUint64(&h.s.load()[mmapstore.CellHistogramBuckets+i])
 		}
-		sum = math.Float64frombits(atomic.LoadUint64(&h.s.words[mmapstore.CellHistogramSum]))
+		sum = math.Float64frombits(atomic.LoadUint64(&h.s.load()[mmapstore.CellHistogramSum]))
 		runtime.KeepAlive(h)
 	}
 	return metric.Cumulate(bounds, counts), sum
@@ -66,8 +66,8 @@ func (m *Summary) Values() (count uint64, sum float64) {
 	if !m.s.bound() {
 		return 0, 0
 	}
-	count = atomic.LoadUint64(&m.s.words[mmapstore.CellSummaryCount])
-	sum = math.Float64frombits(atomic.LoadUint64(&m.s.words[mmapstore.CellSummarySum]))
+	count = atomic.LoadUint64(&m.s.load()[mmapstore.CellSummaryCount])
+	sum = math.Float64frombits(atomic.LoadUint64(&m.s.load()[mmapstore.CellSummarySum]))
 	runtime.KeepAlive(m)
 	return count, sum
 }

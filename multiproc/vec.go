@@ -40,7 +40,7 @@ func newVec[T any, P object[T]](in *instrument) *vec[T] {
 		init:   func(c *T, values []string) { P(c).init(in, values) },
 		remove: func(c *T) { P(c).remove() },
 	}
-	P(v.nowhere).init(&instrument{set: in.set, schema: in.schema, buckets: in.buckets, nowhere: true}, nil)
+	P(v.nowhere).init(&instrument{set: in.set, schema: in.schema, words: in.words, buckets: in.buckets, nowhere: true}, nil)
 	v.table.Store(newTable[T](minTableBits))
 	return v
 }
@@ -112,9 +112,13 @@ func (v *vec[T]) full() bool {
 // insert makes the instrument of values that are not there.
 func (v *vec[T]) insert(hash uint64, values []string) *T {
 	e := &entry[T]{key: makeKey(values)}
-	v.in.set.mu.Lock()
-	v.init(&e.child, keyValues(e.key, v.labels))
-	v.in.set.mu.Unlock()
+	set := v.in.set
+	set.mu.Lock()
+	// A copy, so that the slice of who looks a series up needs no heap.
+	set.scratch = append(set.scratch[:0], values...)
+	v.init(&e.child, set.scratch)
+	clear(set.scratch)
+	set.mu.Unlock()
 	v.table.Store(v.table.Load().insert(hash, e))
 	v.size.Add(1)
 	return &e.child
@@ -160,7 +164,7 @@ func (v *vec[T]) deleteIf(match func(values []string) bool) int {
 	defer v.mu.Unlock()
 	n := 0
 	v.table.Load().each(func(s *slot[T], e *entry[T]) {
-		if match(keyValues(e.key, v.labels)) {
+		if match(e.key.values(v.labels)) {
 			v.drop(s, e)
 			n++
 		}
@@ -194,6 +198,15 @@ func validValues(values []string) []string {
 	out := make([]string, len(values))
 	for i, s := range values {
 		out[i] = valid(s)
+	}
+	return out
+}
+
+// cloned returns the values with bytes of their own.
+func cloned(values []string) []string {
+	out := make([]string, len(values))
+	for i, s := range values {
+		out[i] = strings.Clone(s)
 	}
 	return out
 }
