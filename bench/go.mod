@@ -4,13 +4,17 @@ module github.com/multiprom/multiprom/bench
 
 go 1.26.0
 
-replace github.com/multiprom/multiprom => ../
+replace (
+	github.com/multiprom/multiprom => ../
+	github.com/multiprom/multiprom/compat => ../compat
+)
 
 require (
 	github.com/VictoriaMetrics/metrics v1.44.0
 	github.com/edsrzf/mmap-go v1.2.0
 	github.com/klauspost/compress v1.20.3
 	github.com/multiprom/multiprom v0.0.0
+	github.com/multiprom/multiprom/compat v0.0.0
 	github.com/prometheus/client_golang v1.25.0
 	github.com/stretchr/testify v1.12.1
 	go.opentelemetry.io/otel v1.47.0

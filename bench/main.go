@@ -131,6 +131,8 @@ var groups = []group{
 	{"2 goroutines", contendedRows},
 	{"lookup", lookupRows},
 	{"new series", newSeriesRows},
+	{"exemplars", exemplarRows},
+	{"compat/prom", compatRows},
 	sharedGroup(8, 5_000, 1.5),
 	sharedGroup(64, 10_000, 2.5),
 	sharedGroup(8, 100_000, 2.5),

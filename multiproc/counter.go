@@ -39,14 +39,17 @@ func (c *Counter) Inc() {
 	// far more where the counter is not in the processor's cache.
 	if w := atomic.LoadPointer(&c.first); w != nil {
 		atomic.AddUint64((*uint64)(w), 1)
+		atomic.LoadPointer(&c.first) // keeps c alive; runtime.KeepAlive would have it stored, for which the add waits
 	} else {
 		c.inc()
 	}
-	runtime.KeepAlive(c)
 }
 
 //go:noinline
-func (c *Counter) inc() { atomic.AddUint64(c.of().bind(), 1) }
+func (c *Counter) inc() {
+	atomic.AddUint64(c.of().bind(), 1)
+	runtime.KeepAlive(c)
+}
 
 // Add adds v. A negative, infinite or NaN v is dropped and counted as an
 // invalid update, and so is one that would make the counter infinite.

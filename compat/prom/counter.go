@@ -11,7 +11,7 @@ import (
 )
 
 // counter is a prometheus.Counter over cells of the store. Inc is that of
-// multiproc, embedded: the compiler jumps to it.
+// multiproc, embedded: the compiler writes it out in its place.
 type counter struct {
 	*multiproc.Counter
 	base

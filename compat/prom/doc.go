@@ -42,9 +42,10 @@
 // # Concurrency
 //
 // Everything is safe for concurrent use. An update is multiproc's: an atomic
-// operation on mapped memory. A lookup is client_golang's. A Write beside an
-// Observe may have its value in the sum and not yet in a bucket; client_golang
-// waits for it.
+// operation on mapped memory. Behind client_golang's interface, Inc has two loads
+// more than client_golang's own; Observe takes a third of its time. A lookup is
+// client_golang's. A Write beside an Observe may have its value in the sum and not
+// yet in a bucket; client_golang waits for it.
 //
 // # Caveats
 //
