@@ -238,7 +238,7 @@ func (a *archiver) addSeries(s *mmapstore.SeriesInfo, p *archiveProcess, words [
 	}
 	labels := s.Labels()
 	since := a.since(s.Family, labels)
-	if s.Created.UnixNano() < since || !s.Removed.IsZero() && s.Removed.UnixNano() <= since {
+	if s.CreatedNanos() < since || s.RemovedNanos() != 0 && s.RemovedNanos() <= since {
 		return nil // its life is over
 	}
 	fam := a.lookup(s.Family)
@@ -247,7 +247,7 @@ func (a *archiver) addSeries(s *mmapstore.SeriesInfo, p *archiveProcess, words [
 		bucket = placeBuckets(s.Family.Bounds, fam.bounds)
 	}
 	to := fam.at(labels, p)
-	to.acc.add(s.Family, words, bucket, s.Created.UnixNano(), from)
+	to.acc.add(s.Family, words, bucket, s.CreatedNanos(), from)
 	return to
 }
 

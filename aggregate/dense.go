@@ -86,7 +86,7 @@ func (f *file) addRun(fam *family, s *slot, i, at int) bool {
 		return false
 	}
 	s.refs++
-	fam.dense.begin(s, f.series[i].Created.UnixNano())
+	fam.dense.begin(s, f.series[i].CreatedNanos())
 	if n := len(f.runs); n > 0 {
 		r := &f.runs[n-1]
 		if r.family == fam && r.series+r.n == i && r.slot+r.n == s.number {
@@ -165,7 +165,7 @@ func (r *run) counter(i int, values []uint64) {
 	ints, frac := values[mmapstore.CellCounterInts], values[mmapstore.CellCounterFloat]
 	word := &d.words[r.slot+i]
 	if *word += ints; *word < ints {
-		d.slots[r.slot+i].acc.hi++ // one more than a word holds
+		d.slots[r.slot+i].sums().hi++ // one more than a word holds
 		r.family.settled = true
 	}
 	if v := math.Float64frombits(frac); frac != 0 && v-v == 0 { // see accumulator.add
@@ -231,7 +231,7 @@ func (d *dense) addSum(n int, v float64) {
 	lo, rest := twoSum(d.lo[n], err)
 	if rest != 0 { // NaN too
 		d.slots[n].family.settled = true
-		d.slots[n].acc.sum.add(v)
+		d.slots[n].sums().sum.add(v)
 		return
 	}
 	d.hi[n], d.lo[n] = hi, lo
@@ -242,9 +242,9 @@ func (r *run) addEach(f *file, from source) {
 	schema := f.series[r.series].Family
 	size := mmapstore.ValuesPerSeries(schema)
 	for i := range r.n {
-		s, created := r.family.dense.slots[r.slot+i], f.series[r.series+i].Created.UnixNano()
+		s, created := r.family.dense.slots[r.slot+i], f.series[r.series+i].CreatedNanos()
 		if created >= s.since {
-			s.acc.add(schema, f.values[r.at+i*size:][:size], nil, created, from)
+			s.sums().add(schema, f.values[r.at+i*size:][:size], nil, created, from)
 		}
 	}
 }
@@ -259,7 +259,7 @@ func (f *family) settle() {
 		if s == nil || d.created[n] == never {
 			continue
 		}
-		a, words := &s.acc, d.words[n*d.stride:][:d.stride]
+		a, words := s.sums(), d.words[n*d.stride:][:d.stride]
 		switch f.schema.Type {
 		case metric.Counter:
 			a.addInts(0, words[0])
@@ -350,7 +350,7 @@ func (f *file) eachInRuns(fn func(s *slot, created int64)) {
 	for i := range f.runs {
 		r := &f.runs[i]
 		for j := range r.n {
-			fn(r.family.dense.slots[r.slot+j], f.series[r.series+j].Created.UnixNano())
+			fn(r.family.dense.slots[r.slot+j], f.series[r.series+j].CreatedNanos())
 		}
 	}
 }

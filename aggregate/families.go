@@ -73,7 +73,7 @@ func (f *family) layOut() {
 	shown := f.infoFilter()
 	hidden := f.spare[:0]
 	for i, n := range f.numbers {
-		if there := f.settled && f.order[i].acc.present && shown(&f.order[i].acc) || !f.settled && f.dense.has(f, n); !there {
+		if there := f.settled && f.order[i].sums().present && shown(f.order[i].acc) || !f.settled && f.dense.has(f, n); !there {
 			hidden = append(hidden, i)
 		}
 	}
@@ -120,15 +120,16 @@ func (f *family) infoFilter() func(*accumulator) bool {
 	}
 	anyLive, newest := false, int64(0)
 	for _, s := range f.order {
-		anyLive = anyLive || s.acc.live
-		newest = max(newest, s.acc.newest)
+		a := s.sums()
+		anyLive = anyLive || a.live
+		newest = max(newest, a.newest)
 	}
 	return func(a *accumulator) bool { return a.live || !anyLive && a.newest == newest }
 }
 
 // fill writes the values of the slot.
 func (s *slot) fill(f *family, out *metric.Series) {
-	a := &s.acc
+	a := s.sums()
 	switch f.schema.Type {
 	case metric.Counter:
 		out.Value, out.Created = a.counter(), createdTime(a.created)

@@ -222,11 +222,6 @@ func (f *file) close() error {
 	if f.reader == nil {
 		return nil
 	}
-	for _, all := range [][]mmapstore.SeriesInfo{f.series, f.removed} {
-		for i := range all {
-			all[i].Words = nil // they are not mapped any more
-		}
-	}
 	f.spare = nil
 	r := f.reader
 	f.reader = nil

@@ -222,7 +222,7 @@ func (p *pass) noteRemovals(f *file) (ends []string) {
 		if p.ended[key] == nil {
 			p.ended[key] = newLives()
 		}
-		p.ended[key].add(s.Created.UnixNano(), s.Removed.UnixNano(), p.listed.UnixNano())
+		p.ended[key].add(s.CreatedNanos(), s.RemovedNanos(), p.listed.UnixNano())
 		ends = append(ends, key)
 	}
 	return ends
@@ -272,7 +272,7 @@ func (p *pass) keepEvidence(stay []*file) {
 		for i := range f.series {
 			s := &f.series[i]
 			key := seriesKey(s.Family, s.Labels())
-			if l := p.ended[key]; l != nil && s.Created.UnixNano() < l.since() {
+			if l := p.ended[key]; l != nil && s.CreatedNanos() < l.since() {
 				needed[key] = true
 			}
 		}
@@ -294,7 +294,7 @@ func (p *pass) noteLiving(f *file) {
 	for i := range f.series {
 		s := &f.series[i]
 		if l := p.ended[seriesKey(s.Family, s.Labels())]; l != nil && f.live {
-			l.living = min(l.living, s.Created.UnixNano())
+			l.living = min(l.living, s.CreatedNanos())
 		}
 	}
 }

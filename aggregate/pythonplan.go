@@ -198,7 +198,7 @@ func (p *pythonPlan) settle(from source) {
 func (to *target) add(kind pyfile.Kind, w []uint64, from source) {
 	if to.slot != nil && to.slot.since <= 0 {
 		to.slot.family.settled = true
-		to.slot.acc.addPython(kind, *to, w, from)
+		to.slot.sums().addPython(kind, *to, w, from)
 	}
 }
 

@@ -32,8 +32,8 @@ type family struct {
 	name   string
 	schema *metric.Schema // the definition that is served; its labels differ by instrument
 	bounds []float64      // of a histogram: the union over all files
-	series map[string]*slot
-	order  []*slot // all of series, by labels unless stale
+	index  index
+	order  []*slot // all of index, by labels unless stale
 	stale  bool
 	dense  dense
 
@@ -54,17 +54,28 @@ type family struct {
 
 // slot is one merged series with what the files of this scrape add up to.
 type slot struct {
-	// What adding a counter touches comes first: one cache line.
-	since int64 // parts that were made before do not count
-	acc   accumulator
+	since int64        // parts that were made before do not count
+	acc   *accumulator // see sums
 
 	family *family
 	number int // in the family's dense, where that has it
+	key    string
 	labels metric.Labels
 	refs   int    // steps and runs that lead here
 	lives  *lives // nil where no process has removed it
 
 	exemplars *exemplarSet // nil before the first
+}
+
+// sums returns the accumulator. Of most series, dense has all that there is.
+func (s *slot) sums() *accumulator {
+	if s.acc == nil {
+		s.acc = &accumulator{}
+		if s.family.schema.Type == metric.Histogram {
+			s.acc.counts = make([]uint64, len(s.family.bounds)+1)
+		}
+	}
+	return s.acc
 }
 
 // step is one series of one file: where its values lie and go. slot is nil
@@ -141,7 +152,7 @@ func (t *table) sweep() {
 		fam.order = slices.DeleteFunc(fam.order, func(s *slot) bool {
 			if s.refs == 0 {
 				fam.layout = 0
-				delete(fam.series, string(s.labels.AppendKey(nil)))
+				fam.index.drop(s)
 				if _, ok := denseWords(fam.schema); ok {
 					fam.dense.drop(s)
 				}
@@ -281,7 +292,7 @@ func (t *table) install(files []*file, chosen []*definition) {
 		fam := old[d.schema.Name]
 		if fam == nil || !compatible(fam.schema, d.schema) || !slices.Equal(fam.bounds, d.bounds) {
 			changed = changed || fam != nil || clashed[d.schema.Name]
-			fam = &family{name: d.schema.Name, series: map[string]*slot{}, bounds: d.bounds}
+			fam = &family{name: d.schema.Name, bounds: d.bounds}
 		}
 		fam.schema = d.schema
 		t.byName[fam.name] = fam
@@ -348,7 +359,7 @@ func (t *table) merge(files []*file, now int64) {
 		s := &t.archive.series[i]
 		if s.slot != nil && s.acc.created >= s.slot.since && (s.process < 0 || t.archive.shown[s.process]) {
 			s.slot.family.settled = true
-			s.slot.acc.join(s.schema, &s.acc, s.bucket, now)
+			s.slot.sums().join(s.schema, &s.acc, s.bucket, now)
 			for j := range s.exemplars {
 				s.slot.offer(&s.exemplars[j])
 			}
@@ -366,18 +377,18 @@ func (t *table) merge(files []*file, now int64) {
 		for i := range f.steps {
 			if st := &f.steps[i]; st.slot != nil && st.created >= st.slot.since {
 				st.slot.family.settled = true
-				st.slot.acc.add(st.schema, f.values[st.at:st.at+st.n], st.bucket, st.created, from)
+				st.slot.sums().add(st.schema, f.values[st.at:st.at+st.n], st.bucket, st.created, from)
 			}
 		}
 		for _, e := range f.exemplars {
-			if s := f.slotOf(e.series); e.x != nil && s != nil && f.series[e.series].Created.UnixNano() >= s.since {
+			if s := f.slotOf(e.series); e.x != nil && s != nil && f.series[e.series].CreatedNanos() >= s.since {
 				s.offer(e.x)
 			}
 		}
 		for i := range f.removedSteps {
 			if st := &f.removedSteps[i]; st.slot != nil && st.created >= st.slot.since && st.removed > st.slot.since && cumulative(st.schema) {
 				st.slot.family.settled = true
-				st.slot.acc.add(st.schema, f.removedValues[st.at:st.at+st.n], st.bucket, st.created, from)
+				st.slot.sums().add(st.schema, f.removedValues[st.at:st.at+st.n], st.bucket, st.created, from)
 			}
 		}
 	}
@@ -393,7 +404,9 @@ func (t *table) merge(files []*file, now int64) {
 func (f *family) reset() {
 	if f.settled {
 		for _, s := range f.order {
-			s.acc.reset()
+			if s.acc != nil {
+				s.acc.reset()
+			}
 		}
 	}
 	if f.traced {
@@ -461,12 +474,13 @@ func (t *table) extend(f *file) {
 		case perProcess(st.schema) && f.planLabel == "":
 			// A newer process has taken the label: only its series is shown.
 		case perProcess(st.schema):
-			st.place(fam, t.withProcess(s.Labels(), f.planLabel), s)
+			st.slot = fam.slot(t.withProcess(s.Labels(), f.planLabel))
+			st.begin(fam, s)
 			f.steps = append(f.steps, st)
 		default:
-			labels := s.Labels()
-			if !f.addRun(fam, fam.slot(labels), i, st.at) {
-				st.place(fam, labels, s)
+			st.slot = fam.slotOf(s)
+			if !f.addRun(fam, st.slot, i, st.at) {
+				st.begin(fam, s)
 				f.steps = append(f.steps, st)
 			}
 		}
@@ -474,8 +488,9 @@ func (t *table) extend(f *file) {
 	for i := len(f.removedSteps); i < len(f.removed); i++ {
 		st := nextStep(f.removedSteps, &f.removed[i])
 		if fam := t.byName[st.schema.Name]; fam != nil && compatible(fam.schema, st.schema) && shared(st.schema) {
-			st.place(fam, f.removed[i].Labels(), &f.removed[i])
-			st.removed = f.removed[i].Removed.UnixNano()
+			st.slot = fam.slotOf(&f.removed[i])
+			st.begin(fam, &f.removed[i])
+			st.removed = f.removed[i].RemovedNanos()
 		}
 		f.removedSteps = append(f.removedSteps, st)
 	}
@@ -490,11 +505,10 @@ func nextStep(steps []step, s *mmapstore.SeriesInfo) step {
 	return st
 }
 
-// place leads the step to its slot.
-func (st *step) place(fam *family, labels metric.Labels, info *mmapstore.SeriesInfo) {
-	st.slot = fam.slot(labels)
+// begin notes that the step leads to its slot.
+func (st *step) begin(fam *family, info *mmapstore.SeriesInfo) {
 	st.slot.refs++
-	st.created = info.Created.UnixNano()
+	st.created = info.CreatedNanos()
 	if st.schema.Type == metric.Histogram && !slices.Equal(st.schema.Bounds, fam.bounds) {
 		st.bucket = placeBuckets(st.schema.Bounds, fam.bounds)
 	}
@@ -521,24 +535,40 @@ func placeBuckets(bounds, union []float64) []int {
 	return out
 }
 
-func (f *family) slot(labels metric.Labels) *slot {
-	key := labels.AppendKey(make([]byte, 0, 128))
-	s := f.series[string(key)]
-	if s == nil {
-		s = &slot{family: f, labels: labels, since: always}
-		if f.schema.Type == metric.Histogram {
-			s.acc.counts = make([]uint64, len(f.bounds)+1)
-		}
-		if stride, ok := denseWords(f.schema); ok {
-			if f.schema.Type == metric.Histogram {
-				stride = len(f.bounds) + 1
-			}
-			f.dense.number(s, stride)
-		}
-		f.series[string(key)] = s
-		f.order = append(f.order, s)
-		f.stale = true
+// slotOf returns the slot of a file's series, which then shares its text.
+func (f *family) slotOf(s *mmapstore.SeriesInfo) *slot {
+	if !f.index.hasShape(s.Family) {
+		return f.slot(s.Labels())
 	}
+	to := f.index.byText[s.Text()]
+	if to == nil {
+		to = f.newSlot(s.Labels())
+		f.index.addText(to, s.Text())
+	}
+	s.Share(to.key)
+	return to
+}
+
+// slot returns the slot of these labels.
+func (f *family) slot(labels metric.Labels) *slot {
+	to := f.index.find(labels)
+	if to == nil {
+		to = f.newSlot(labels)
+		f.index.add(to)
+	}
+	return to
+}
+
+func (f *family) newSlot(labels metric.Labels) *slot {
+	s := &slot{family: f, labels: labels, since: always}
+	if stride, ok := denseWords(f.schema); ok {
+		if f.schema.Type == metric.Histogram {
+			stride = len(f.bounds) + 1
+		}
+		f.dense.number(s, stride)
+	}
+	f.order = append(f.order, s)
+	f.stale = true
 	return s
 }
 

@@ -134,7 +134,7 @@ func TestDamageIsLocal(t *testing.T) {
 			require.NoError(t, err)
 			require.GreaterOrEqual(t, len(problems), len(details))
 			for _, s := range r.Series() {
-				require.Equal(t, s.Values[0], strconv.FormatUint(s.Words[0], 10))
+				require.Equal(t, s.Values()[0], strconv.FormatUint(s.Words()[0], 10))
 			}
 		})
 	}

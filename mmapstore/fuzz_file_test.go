@@ -138,8 +138,8 @@ func (s *sound) index(f testing.TB, all []SeriesInfo) {
 	require.Greater(f, s.records[families["wide"]].off, BlockSize, "a family outside of block 0")
 	for i := range all {
 		one := soundSeries{
-			record: at[int(all[i].Offset)], family: families[all[i].Family.Name], key: seriesKey(&all[i]),
-			words: int(le.Uint32(s.content[all[i].Offset+offSerCells:])) * 8, n: WordsPerSeries(all[i].Family),
+			record: at[int(all[i].Offset())], family: families[all[i].Family.Name], key: seriesKey(&all[i]),
+			words: int(le.Uint32(s.content[all[i].Offset()+offSerCells:])) * 8, n: WordsPerSeries(all[i].Family),
 		}
 		s.series = append(s.series, one)
 		s.byKey[one.key] = one
@@ -359,27 +359,27 @@ func checkSeries(t *testing.T, s *sound, d *damage, r *Reader) (returned map[str
 	taken := make([]bool, len(d.bad)/8)
 	last := int64(-1)
 	for _, one := range r.Series() {
-		require.Greater(t, one.Offset, last)
-		last = one.Offset
-		require.Len(t, one.Values, len(one.Family.Labels))
-		require.Len(t, one.Words, WordsPerSeries(one.Family))
+		require.Greater(t, one.Offset(), last)
+		last = one.Offset()
+		require.Len(t, one.Values(), len(one.Family.Labels))
+		require.Len(t, one.Words(), WordsPerSeries(one.Family))
 		require.NoError(t, one.Family.Check())
-		words := wordsOffset(t, r, one.Words)
-		if len(one.Words) > 0 {
+		words := wordsOffset(t, r, one.Words())
+		if len(one.Words()) > 0 {
 			b := d.checkBlock(t, words>>blockShift, blockCells)
-			end := uint64(words&(BlockSize-1) + 8*len(one.Words))
+			end := uint64(words&(BlockSize-1) + 8*len(one.Words()))
 			require.LessOrEqual(t, end, le.Uint64(b[offBlockUsed:]), "words that were not published")
 		}
-		for i := range one.Words {
-			if want, got := le.Uint64(d.bad[words+8*i:]), atomic.LoadUint64(&one.Words[i]); want != got {
+		for i := range one.Words() {
+			if want, got := le.Uint64(d.bad[words+8*i:]), atomic.LoadUint64(&one.Words()[i]); want != got {
 				t.Fatalf("word %d of %.80s is %d, not %d", i, seriesKey(&one), got, want)
 			}
 			shared = shared || taken[words/8+i]
 			taken[words/8+i] = true
 		}
-		d.checkBlock(t, int(one.Offset>>blockShift), blockMeta)
-		require.Zero(t, one.Offset%8)
-		rec := d.bad[one.Offset:][:le.Uint32(d.bad[one.Offset:])]
+		d.checkBlock(t, int(one.Offset()>>blockShift), blockMeta)
+		require.Zero(t, one.Offset()%8)
+		rec := d.bad[one.Offset():][:le.Uint32(d.bad[one.Offset():])]
 		require.Equal(t, le.Uint32(rec[offRecCRC:]), recordCRC(rec))
 		require.EqualValues(t, stateLive, le.Uint32(rec[offRecState:]))
 		key := seriesKey(&one)
@@ -389,7 +389,7 @@ func checkSeries(t *testing.T, s *sound, d *damage, r *Reader) (returned map[str
 		}
 		want, known := s.byKey[key]
 		require.True(t, known, "%.80s was never written", key)
-		require.Equal(t, want.n, len(one.Words))
+		require.Equal(t, want.n, len(one.Words()))
 		if want.n > 0 {
 			require.Equal(t, want.words, words)
 		}
@@ -456,9 +456,9 @@ func checkLive(t *testing.T, s *sound, d *damage, r *Reader) {
 	read := func() error {
 		return Guard(r.Path(), func() error {
 			for _, one := range r.Series() {
-				wordsOffset(t, r, one.Words)
-				for i := range one.Words {
-					atomic.LoadUint64(&one.Words[i])
+				wordsOffset(t, r, one.Words())
+				for i := range one.Words() {
+					atomic.LoadUint64(&one.Words()[i])
 				}
 			}
 			return nil

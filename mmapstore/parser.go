@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync/atomic"
-	"time"
+	"unsafe"
 
 	"github.com/multiprom/multiprom/metric"
 )
@@ -178,7 +178,7 @@ func (p *parser) record(block int, b []byte, off, used uint64) uint64 {
 	case le.Uint16(rec[offRecKind:]) == kindFamily:
 		err = p.family(rec)
 	default:
-		err = p.oneSeries(rec, live, int64(block)<<blockShift+int64(off))
+		err = p.oneSeries(rec, live, place((uint64(block)<<blockShift+off)/8))
 	}
 	switch {
 	case errors.Is(err, errLater):
@@ -203,8 +203,8 @@ func (p *parser) family(rec []byte) error {
 	return nil
 }
 
-func (p *parser) oneSeries(rec []byte, live bool, offset int64) error {
-	r, err := decodeSeries(rec)
+func (p *parser) oneSeries(rec []byte, live bool, at place) error {
+	r, values, extra, text, err := decodeSeries(rec)
 	if err != nil {
 		return err
 	}
@@ -212,24 +212,24 @@ func (p *parser) oneSeries(rec []byte, live bool, offset int64) error {
 	if !ok {
 		return fmt.Errorf("a series of family %d, which is not defined", r.family)
 	}
-	if len(r.values) != len(schema.Labels) {
-		return fmt.Errorf("a series of %s with %d label values, not %d", schema.Name, len(r.values), len(schema.Labels))
+	if values != len(schema.Labels) {
+		return fmt.Errorf("a series of %s with %d label values, not %d", schema.Name, values, len(schema.Labels))
 	}
 	w, err := p.cells(r.cells, WordsPerSeries(schema))
 	if err != nil {
 		return err
 	}
 	info := SeriesInfo{
-		Family: schema, Values: r.values, Extra: r.extra, Created: time.Unix(0, r.created), Offset: offset, Words: w,
+		Family: schema, text: string(text), created: r.created, place: at, words: unsafe.SliceData(w),
 	}
-	if len(r.extra) > 0 && !ascending(info.Labels()) {
+	if extra > 0 && !ascending(info.Labels()) {
 		return fmt.Errorf("a series of %s has a label twice", schema.Name)
 	}
 	if live {
 		p.series = append(p.series, info)
 		p.addSpan(schema, w)
 	} else {
-		info.Removed = time.Unix(0, r.removed)
+		info.removed = max(1, r.removed) // of a damaged record, some time
 		p.removed = append(p.removed, info)
 	}
 	return nil
@@ -244,8 +244,8 @@ func (p *parser) exemplar(rec []byte) error {
 	case len(rec) < offExeSlots+2*8*slotLabels || (len(rec)-offExeSlots)%16 != 0:
 		return fmt.Errorf("an exemplar record of %d bytes", len(rec))
 	}
-	offset := 8 * int64(le.Uint32(rec[offExeSeries:]))
-	i, found := slices.BinarySearchFunc(p.series, offset, func(s SeriesInfo, offset int64) int { return cmp.Compare(s.Offset, offset) })
+	at := place(le.Uint32(rec[offExeSeries:]))
+	i, found := slices.BinarySearchFunc(p.series, at, func(s SeriesInfo, at place) int { return cmp.Compare(s.place, at) })
 	if !found {
 		return nil
 	}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"time"
 
 	"github.com/edsrzf/mmap-go"
 
@@ -25,32 +24,6 @@ func (o ReadOptions) limit() int64 {
 		return o.MaxBytes
 	}
 	return 1 << 30
-}
-
-// SeriesInfo is a series as a reader sees it.
-type SeriesInfo struct {
-	Family  *metric.Schema
-	Values  []string      // of the family's variable labels, in their order
-	Extra   metric.Labels // an info's content
-	Created time.Time
-	Removed time.Time // zero for a series that was not removed
-	Offset  int64     // of its record in the file
-	// Words are the live cells: they change while they are read. Access them
-	// atomically and within Guard; they are valid until Close.
-	Words []uint64
-}
-
-// Labels returns all labels of the series: constant, variable and further
-// ones, sorted.
-func (s *SeriesInfo) Labels() metric.Labels {
-	ls := make(metric.Labels, 0, len(s.Family.Const)+len(s.Values)+len(s.Extra))
-	ls = append(ls, s.Family.Const...)
-	for i, v := range s.Values {
-		ls = append(ls, metric.Label{Name: s.Family.Labels[i], Value: v})
-	}
-	ls = append(ls, s.Extra...)
-	ls.Sort()
-	return ls
 }
 
 // source is where a reader's blocks come from.
@@ -255,7 +228,14 @@ func (r *Reader) Bytes() int64 { return int64(len(r.blocks)) << blockShift }
 func (r *Reader) Locked() (bool, error) { return r.src.locked(r.header.Liveness) }
 
 // Close gives back the mapping and the descriptor. Words must not be used any more.
-func (r *Reader) Close() error { return r.src.close() }
+func (r *Reader) Close() error {
+	for _, all := range [][]SeriesInfo{r.parser.series, r.parser.removed} {
+		for i := range all {
+			all[i].words = nil // they are not mapped any more
+		}
+	}
+	return r.src.close()
+}
 
 // mappedFile is the source of Open.
 type mappedFile struct {

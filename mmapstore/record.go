@@ -19,8 +19,7 @@ type encoder struct {
 
 func (e *encoder) str(s string) {
 	e.tooLong = e.tooLong || len(s) > MaxStringLen
-	e.b = le.AppendUint16(e.b, uint16(len(s)))
-	e.b = append(e.b, s...)
+	e.b = AppendText(e.b, s)
 }
 
 func (e *encoder) labels(ls metric.Labels) {
@@ -76,12 +75,17 @@ func encodeFamily(id uint32, s *metric.Schema) ([]byte, error) {
 
 // seriesRecord is what a series record says beside its state.
 type seriesRecord struct {
+	seriesHead
+	values []string
+	extra  metric.Labels
+}
+
+// seriesHead is what stands before its strings.
+type seriesHead struct {
 	family  uint32
 	cells   place // of its words, 0 for none
 	created int64
 	removed int64 // 0 while it lives
-	values  []string
-	extra   metric.Labels
 }
 
 // size returns how many bytes the record needs.
@@ -189,22 +193,26 @@ func decodeFamily(rec []byte) (id uint32, s *metric.Schema, err error) {
 	return le.Uint32(rec[offFamID:]), s, s.Check()
 }
 
-// decodeSeries reads a record whose length and checksum were verified.
-func decodeSeries(rec []byte) (s seriesRecord, err error) {
+// decodeSeries reads a record whose length and checksum were verified. text is the
+// part of rec with its strings: so many values, then so many pairs of name and value.
+func decodeSeries(rec []byte) (s seriesHead, values, extra int, text []byte, err error) {
 	if len(rec) < offSerBody {
-		return s, errShortRecord
+		return s, 0, 0, nil, errShortRecord
 	}
 	s.family = le.Uint32(rec[offSerFamily:])
 	s.cells = place(le.Uint32(rec[offSerCells:]))
 	s.created = int64(loadWord(rec, offSerCreated))
 	s.removed = int64(loadWord(rec, offSerRemoved))
-	d := decoder{b: rec[offSerBody:]}
-	s.values = d.strs(le.Uint16(rec[offSerValues:]))
-	s.extra = d.labels(le.Uint16(rec[offSerExtra:]))
-	if d.bad {
-		return s, errShortRecord
+	values, extra = int(le.Uint16(rec[offSerValues:])), int(le.Uint16(rec[offSerExtra:]))
+	body := rec[offSerBody:]
+	n := 0
+	for range values + 2*extra {
+		if len(body)-n < 2 || len(body)-n-2 < int(le.Uint16(body[n:])) {
+			return s, 0, 0, nil, errShortRecord
+		}
+		n += 2 + int(le.Uint16(body[n:]))
 	}
-	return s, nil
+	return s, values, extra, body[:n], nil
 }
 
 // WordsPerSeries returns how many cells a series of that definition has

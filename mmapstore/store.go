@@ -161,7 +161,7 @@ func (s *Store) AddSeries(f *Family, values []string, extra metric.Labels) (*Ser
 	}
 	now := s.opts.Now()
 	s.askLink(now)
-	r := seriesRecord{family: f.id, created: now.UnixNano(), values: values, extra: extra}
+	r := seriesRecord{seriesHead{family: f.id, created: now.UnixNano()}, values, extra}
 	size, err := r.size()
 	if err != nil {
 		return nil, err

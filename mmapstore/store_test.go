@@ -84,12 +84,12 @@ func TestStoreRoundTrip(t *testing.T) {
 		got := r.Series()
 		require.Len(t, got, 4)
 		require.Equal(t, metric.MakeLabels("dc", "eu", "method", "GET", "code", "200"), got[0].Labels())
-		require.Equal(t, []uint64{0, 7, 0, 0}, got[1].Words)
-		require.Equal(t, []uint64{UnsetBits}, got[2].Words)
-		require.Empty(t, got[3].Words)
+		require.Equal(t, []uint64{0, 7, 0, 0}, got[1].Words())
+		require.Equal(t, []uint64{UnsetBits}, got[2].Words())
+		require.Empty(t, got[3].Words())
 		require.Equal(t, metric.MakeLabels("version", "1"), got[3].Labels())
 		atomic.StoreUint64(&g.Words()[0], 5)
-		require.EqualValues(t, 5, got[2].Words[0], "a reader sees updates without a call")
+		require.EqualValues(t, 5, got[2].Words()[0], "a reader sees updates without a call")
 		_, damaged := r.Damaged()
 		require.Zero(t, damaged)
 	})
@@ -114,9 +114,9 @@ func TestStoreGrowsAndPointersStay(t *testing.T) {
 		require.NoError(t, r.Refresh())
 		require.Equal(t, 1, r.Epoch())
 		for i, info := range r.Series() {
-			require.EqualValues(t, i, info.Words[CellCounterInts])
+			require.EqualValues(t, i, info.Words()[CellCounterInts])
 			add(all[i], 1)
-			require.EqualValues(t, i+1, info.Words[CellCounterInts])
+			require.EqualValues(t, i+1, info.Words()[CellCounterInts])
 		}
 		require.LessOrEqual(t, r.Bytes()/20_000, int64(96), "bytes of a counter series")
 	})
@@ -160,11 +160,11 @@ func TestRemoveAndReuse(t *testing.T) {
 		gone.Remove()
 		require.False(t, r.Unchanged())
 		require.NoError(t, r.Refresh())
-		require.Equal(t, []string{"kept"}, r.Series()[0].Values)
+		require.Equal(t, []string{"kept"}, r.Series()[0].Values())
 		require.Len(t, r.Series(), 1)
 		require.Len(t, r.Removed(), 1)
-		require.Equal(t, []string{"gone-long-name"}, r.Removed()[0].Values)
-		require.EqualValues(t, 5, r.Removed()[0].Words[CellCounterInts])
+		require.Equal(t, []string{"gone-long-name"}, r.Removed()[0].Values())
+		require.EqualValues(t, 5, r.Removed()[0].Words()[CellCounterInts])
 
 		other, err := s.AddSeries(f, []string{"new"}, nil)
 		require.NoError(t, err)
@@ -241,8 +241,8 @@ func TestChurnIsBounded(t *testing.T) {
 				}
 				values := 0
 				for _, one := range r.Series() {
-					if v := atomic.LoadUint64(&one.Words[0]); v != 0 && strconv.FormatUint(v, 10) != one.Values[0] && r.Unchanged() {
-						t.Errorf("series %q has the value %d", one.Values[0], v)
+					if v := atomic.LoadUint64(&one.Words()[0]); v != 0 && strconv.FormatUint(v, 10) != one.Values()[0] && r.Unchanged() {
+						t.Errorf("series %q has the value %d", one.Values()[0], v)
 					}
 					values++
 				}
@@ -362,12 +362,12 @@ func TestRestart(t *testing.T) {
 		add(one, 9)
 		r := open()
 		require.NoError(t, r.Refresh())
-		require.True(t, r.Series()[0].Created.Equal(now))
+		require.True(t, r.Series()[0].Created().Equal(now))
 		one.Restart(now.Add(time.Minute), func(w []uint64) { atomic.StoreUint64(&w[0], 0) })
 		require.False(t, r.Unchanged())
 		require.NoError(t, r.Refresh())
-		require.True(t, r.Series()[0].Created.Equal(now.Add(time.Minute)))
-		require.Zero(t, r.Series()[0].Words[0])
+		require.True(t, r.Series()[0].Created().Equal(now.Add(time.Minute)))
+		require.Zero(t, r.Series()[0].Words()[0])
 	})
 }
 

@@ -83,10 +83,11 @@ func loadAll(to, from []uint64) {
 // AppendValues is Reader.AppendValues for one series.
 func (s *SeriesInfo) AppendValues(dst []uint64) []uint64 {
 	if isRecent(s.Family) {
-		return appendRecent(dst, s.Words)
+		return appendRecent(dst, s.Words())
 	}
-	for i := range s.Words {
-		dst = append(dst, atomic.LoadUint64(&s.Words[i]))
+	w := s.Words()
+	for i := range w {
+		dst = append(dst, atomic.LoadUint64(&w[i]))
 	}
 	return dst
 }

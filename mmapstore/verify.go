@@ -55,16 +55,17 @@ func (r *Reader) verify() (problems []CorruptionError, settled bool, err error) 
 func (r *Reader) overlaps() (problems []CorruptionError) {
 	owner := map[*uint64]int64{}
 	for _, s := range r.Series() {
-		for i := range s.Words {
-			w := &s.Words[i]
+		words := s.Words()
+		for i := range words {
+			w := &words[i]
 			if other, ok := owner[w]; ok {
 				problems = append(problems, CorruptionError{
-					Path: r.path, Offset: s.Offset,
+					Path: r.path, Offset: s.Offset(),
 					Reason: fmt.Sprintf("a series of %s shares its words with the series at offset %d", s.Family.Name, other),
 				})
 				break
 			}
-			owner[w] = s.Offset
+			owner[w] = s.Offset()
 		}
 	}
 	return problems

@@ -52,9 +52,10 @@ func stored(t *testing.T, s *multiproc.Set) (map[string][]uint64, *mmapstore.Rea
 	require.Zero(t, damaged)
 	out := map[string][]uint64{}
 	for _, series := range r.Series() {
-		words := make([]uint64, len(series.Words))
+		live := series.Words()
+		words := make([]uint64, len(live))
 		for i := range words {
-			words[i] = atomic.LoadUint64(&series.Words[i])
+			words[i] = atomic.LoadUint64(&live[i])
 		}
 		key := series.Family.Name + series.Labels().String()
 		require.NotContains(t, out, key, "one label set, one series")
@@ -116,7 +117,7 @@ func TestCounterResetHasANewCreatedTime(t *testing.T) {
 		c.Reset()
 		got, r := stored(t, s)
 		require.Equal(t, []uint64{0, 0}, got["c"])
-		require.True(t, now.Equal(r.Series()[0].Created))
+		require.True(t, now.Equal(r.Series()[0].Created()))
 	})
 }
 
@@ -182,7 +183,7 @@ func TestUnreachableWordsAreReused(t *testing.T) {
 	v := multiproc.Must(s.NewCounterVec(multiproc.CounterOpts{Name: "c", Help: "C."}, []string{"l"}))
 	offset := func() int64 {
 		_, r := stored(t, s)
-		return r.Series()[0].Offset
+		return r.Series()[0].Offset()
 	}
 	v.WithLabelValues("0").Add(9)
 	first := offset()
@@ -305,10 +306,10 @@ func TestInfoContent(t *testing.T) {
 		i := multiproc.Must(s.NewInfo(multiproc.InfoOpts{Name: "i", Help: "I."}))
 		require.NoError(t, i.Set(multiproc.Labels{"a": "1"}))
 		_, r := stored(t, s)
-		before := r.Series()[0].Offset
+		before := r.Series()[0].Offset()
 		require.NoError(t, i.Set(multiproc.Labels{"a": "1"}))
 		_, r = stored(t, s)
-		require.Equal(t, before, r.Series()[0].Offset, "the same content is not a new series")
+		require.Equal(t, before, r.Series()[0].Offset(), "the same content is not a new series")
 		many := multiproc.Labels{}
 		for n := range metric.MaxLabels + 1 {
 			many["l"+strconv.Itoa(n)] = ""

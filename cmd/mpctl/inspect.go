@@ -152,10 +152,11 @@ func (in *inspection) fill(r *mmapstore.Reader) error {
 	}
 	byFamily := map[*metric.Schema][]inspectedSeries{}
 	for n, s := range r.Series() {
-		one := inspectedSeries{Labels: s.Labels().Map(), Created: s.Created.UTC(), Offset: s.Offset, Words: []string{}}
-		w := make([]uint64, len(s.Words))
+		one := inspectedSeries{Labels: s.Labels().Map(), Created: s.Created().UTC(), Offset: s.Offset(), Words: []string{}}
+		live := s.Words()
+		w := make([]uint64, len(live))
 		for i := range w {
-			w[i] = atomic.LoadUint64(&s.Words[i])
+			w[i] = atomic.LoadUint64(&live[i])
 			one.Words = append(one.Words, fmt.Sprintf("%#x", w[i]))
 		}
 		one.Value, one.Exemplars = describe(s.Family, w), exemplars[n]

@@ -1,0 +1,70 @@
+package aggregate
+
+import (
+	"math/rand/v2"
+	"strconv"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/multiprom/multiprom/metric"
+)
+
+// Workers may declare the same labels in another order, or one of them constant:
+// their series are the same, whichever file comes first, and a folded one too.
+func TestSeriesOfOtherDefinitions(t *testing.T) {
+	schemas := []struct {
+		schema *metric.Schema
+		values []string
+	}{
+		{counter("c", "a", "b"), []string{"1", "2"}},
+		{counter("c", "b", "a"), []string{"2", "1"}},
+		{&metric.Schema{Name: "c", Help: "H.", Type: metric.Counter, Const: metric.MakeLabels("a", "1"), Labels: []string{"b"}}, []string{"2"}},
+		{&metric.Schema{Name: "c", Help: "H.", Type: metric.Counter, Const: metric.MakeLabels("a", "1", "b", "2")}, nil},
+		{counter("c", "a", "b", "x"), []string{"1", "2", ""}},
+		{counter("c", "a", "c"), []string{"1", "2"}},
+		{counter("c"), nil},
+		{&metric.Schema{Name: "c", Help: "H.", Type: metric.Counter, Const: metric.MakeLabels("a", "0"), Labels: []string{"b"}}, []string{"2"}},
+		{counter("c", "a", "b"), []string{"2", "1"}},
+	}
+	want := map[string]float64{
+		`c_total{a="1",b="2"}`: 15, `c_total{a="1",b="2",x=""}`: 16, `c_total{a="1",c="2"}`: 32,
+		"c_total": 64, `c_total{a="0",b="2"}`: 128, `c_total{a="2",b="1"}`: 256,
+	}
+	for range 20 {
+		dir, elsewhere := t.TempDir(), t.TempDir()
+		a := openDir(t, dir, Options{})
+		labels := rand.Perm(len(schemas)) // files are read by label
+		for _, i := range rand.Perm(len(schemas)) {
+			at := dir
+			if i%2 == 0 {
+				at = elsewhere
+			}
+			p := newProcess(t, at, strconv.Itoa(labels[i]), int64(i))
+			p.count(schemas[i].schema, 1<<i, schemas[i].values...)
+			if at == elsewhere {
+				die(t, p.Store, dir)
+			}
+			gather(t, a)
+		}
+		requireSeries := func(a *Aggregator) {
+			t.Helper()
+			got := gather(t, a)
+			n := 0
+			for name, v := range want {
+				require.EqualValues(t, v, got[name], name)
+			}
+			for name := range got {
+				if name[0] == 'c' {
+					n++
+				}
+			}
+			require.Len(t, want, n, "%v", got)
+		}
+		requireSeries(a)
+		requireSeries(openDir(t, dir, Options{}))
+		require.Len(t, fold(t, dir).Folded, 5)
+		requireSeries(a)
+		requireSeries(openDir(t, dir, Options{}))
+	}
+}
