@@ -52,6 +52,13 @@ bench: ## ours beside client_golang and the machine's floor: every row with a go
 bench-full: ## all rows, OpenTelemetry and VictoriaMetrics/metrics too; writes docs/performance/bench.md
 	cd bench && $(GO) run . --full --report ../docs/performance/bench.md $(ARGS)
 
+bench-scale: ## cost against processes, series and files, in 10 minutes and 8 GB; writes and draws docs/performance/scale.csv
+	cd bench && $(GO) run . --scale ../docs/performance/scale.csv $(ARGS)
+	$(MAKE) bench-plots
+
+bench-plots: ## draw docs/performance/scale.csv anew: the plots and the table beside it
+	cd bench && $(GO) run . --plots ../docs/performance/scale.csv
+
 bench-test: ## that each row of the benchmarks runs, in a module of its own
 	cd bench && $(GO) vet ./... && $(GO) test -count=1 ./...
 
@@ -83,4 +90,4 @@ soak-python: ## 26,000 files of recycled workers of client_python, folded
 clean: ## remove what make built
 	rm -rf bin
 
-.PHONY: help demo build test race integration-deps integration oracle examples compat lint bench bench-full bench-test bench-packages bench-python bench-compat fuzz soak soak-crash soak-recycle soak-python clean
+.PHONY: help demo build test race integration-deps integration oracle examples compat lint bench bench-full bench-scale bench-plots bench-test bench-packages bench-python bench-compat fuzz soak soak-crash soak-recycle soak-python clean

@@ -15,6 +15,13 @@
 // goal that is a time or size of its own stands in the column of the peers, and
 // the ratio is ours to it.
 //
+//	go run . --scale FILE [--run REGEXP]
+//	go run . --plots FILE
+//
+// The first measures how the cost grows with the number of processes, series
+// and files, and writes a CSV file; the second draws that file's points beside
+// it. Each point is a group with the smallest point as the other side.
+//
 // Workers are processes of their own, all those of a directory in one: what
 // they keep on their heaps is not the aggregator's.
 package main

@@ -44,21 +44,41 @@ type fleet struct {
 	out *bufio.Reader
 }
 
-// newFleet starts workers and waits until they have written all series once.
+// newFleet starts workers in a new directory, which live as long as the group.
 func (b *bench) newFleet(s shape) *fleet {
 	s.Dir = b.newDir()
+	f, end := startFleet(s)
+	b.onClose(end)
+	return f
+}
+
+// newDead returns a new directory with the files of workers that have ended.
+func (b *bench) newDead(s shape) *fleet {
+	s.Dir = b.newDir()
+	const atOnce = 500 // a worker has a descriptor, and its process is limited
+	for left := s.Workers; left > 0; left -= atOnce {
+		some := s
+		some.Workers = min(left, atOnce)
+		_, end := startFleet(some)
+		end()
+	}
+	return &fleet{shape: s}
+}
+
+// startFleet starts workers and waits until they have written all series once.
+// They live until end is called.
+func startFleet(s shape) (f *fleet, end func()) {
 	cmd := exec.Command(must(os.Executable()))
 	cmd.Env = append(os.Environ(), fleetEnv+"="+string(must(json.Marshal(s))))
 	cmd.Stderr = os.Stderr
 	in := must(cmd.StdinPipe())
-	f := &fleet{shape: s, in: in, out: bufio.NewReader(must(cmd.StdoutPipe()))}
+	f = &fleet{shape: s, in: in, out: bufio.NewReader(must(cmd.StdoutPipe()))}
 	check(cmd.Start())
-	b.onClose(func() {
+	f.answer()
+	return f, func() {
 		check(in.Close())
 		check(cmd.Wait())
-	})
-	f.answer()
-	return f
+	}
 }
 
 func (f *fleet) answer() { must(f.out.ReadString('\n')) }

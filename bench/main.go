@@ -12,6 +12,7 @@ import (
 	"runtime/pprof"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -27,6 +28,8 @@ func main() {
 	report := flag.String("report", "", "write the tables with machine, versions and command into this `file` too")
 	dir := flag.String("dir", defaultDir(), "`directory` in which directories are made; best on a tmpfs")
 	rounds := flag.Int("rounds", 51, "how many `samples` each side gets, fewer where a row would take over 10 s")
+	scale := flag.String("scale", "", "measure the cost against processes, series and files instead, and write the points into this CSV `file`")
+	plots := flag.String("plots", "", "measure nothing: draw the points of this CSV `file` beside it, and write them as a table")
 	profile := flag.String("cpuprofile", "", "write a CPU profile to this `file`; its samples have the labels row and side (ours, or the peer)")
 	flag.Parse()
 	if *rounds < 1 {
@@ -37,13 +40,26 @@ func main() {
 		fmt.Fprintf(os.Stderr, "bench: %q: there are no arguments but flags\n", flag.Arg(0))
 		os.Exit(2)
 	}
+	if *plots != "" {
+		if err := drawAll(*plots); err != nil {
+			fmt.Fprintf(os.Stderr, "bench: %v\n", err)
+			os.Exit(1)
+		}
+		return
+	}
 	base := must(os.MkdirTemp(*dir, "multiprom-bench-"))
-	defer os.RemoveAll(base)
+	// A tmpfs would keep its gigabytes. Who still makes files does not find the new name.
+	clean := sync.OnceFunc(func() {
+		gone := base + ".gone"
+		_ = os.Rename(base, gone)
+		_ = os.RemoveAll(gone)
+	})
+	defer clean()
 	interrupted := make(chan os.Signal, 1)
 	signal.Notify(interrupted, os.Interrupt, syscall.SIGTERM)
 	go func() {
 		<-interrupted
-		_ = os.RemoveAll(base) // a tmpfs would keep its gigabytes
+		clean()
 		os.Exit(130)
 	}()
 	o := options{full: *full, match: regexp.MustCompile(*match), dir: base, effort: effort{rounds: *rounds, sample: 4 * time.Millisecond, row: 10 * time.Second}, notes: os.Stderr}
@@ -57,6 +73,12 @@ func main() {
 		defer pprof.StopCPUProfile()
 	}
 	began := time.Now()
+	if *scale != "" {
+		o.effort.row = 5 * time.Second
+		points := o.scale()
+		check(os.WriteFile(*scale, []byte(formatPoints(environment(time.Since(began)), points)), 0o644))
+		return
+	}
 	results := o.run()
 	if *asJSON {
 		enc := json.NewEncoder(os.Stdout)

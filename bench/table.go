@@ -91,8 +91,7 @@ func ratio(v float64) string {
 func markdown(results []result, command string, took time.Duration) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "<!-- Written by `make bench-full`; do not edit. -->\n\n# Measurements\n\n")
-	fmt.Fprintf(&b, "%s, %s. %s/%s, %d CPUs%s. %s.\n\n", time.Now().UTC().Format(time.DateOnly),
-		took.Round(time.Second), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), machine(), runtime.Version())
+	fmt.Fprintf(&b, "%s\n\n", environment(took))
 	if info, ok := debug.ReadBuildInfo(); ok {
 		for _, m := range info.Deps {
 			if slices.Contains(peers, m.Path) {
@@ -114,6 +113,12 @@ func markdown(results []result, command string, took time.Duration) string {
 		fmt.Fprintf(&b, "| %s |\n", strings.Join(append(append([]string{r.Row}, r.cells()...), allocs, bytes), " | "))
 	}
 	return b.String()
+}
+
+// environment is what times depend on.
+func environment(took time.Duration) string {
+	return fmt.Sprintf("%s, %s. %s/%s, %d CPUs%s. %s.", time.Now().UTC().Format(time.DateOnly),
+		took.Round(time.Second), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), machine(), runtime.Version())
 }
 
 var peers = []string{

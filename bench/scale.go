@@ -1,0 +1,171 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"github.com/multiprom/multiprom/aggregate"
+)
+
+// ladder is one size that grows while all else stays. Each point is a group of
+// its own, in which the smallest point is the other side of every row: the ratio
+// compares two samples that were taken one behind the other.
+type ladder struct {
+	name  string // what is counted
+	about string
+	sizes []int
+	at    func(b *bench, size int) rung
+}
+
+// rung is a directory of one size, and the work that is timed on it.
+type rung struct {
+	dir   func() string // with everything in it, made at the first call
+	times []timed
+}
+
+type timed struct {
+	measure string
+	side    func() side
+	once    bool // a sample is one run
+}
+
+var ladders = []ladder{
+	{"processes", "Living processes with the same 1,000 counters each",
+		[]int{1, 2, 4, 8, 16, 32, 64, 128, 256, 512}, func(b *bench, size int) rung {
+			return b.living(shape{Workers: size, Counters: b.scaled(1_000)})
+		}},
+	{"series", "Merged counters, which 4 living processes have each",
+		[]int{1_000, 10_000, 100_000, 1_000_000}, func(b *bench, size int) rung {
+			return b.living(shape{Workers: 4, Counters: size})
+		}},
+	{"files", "Files of dead processes, with the same 10 counters each",
+		[]int{10, 100, 1_000, 10_000}, (*bench).dead},
+	{"folded", "Dead processes as above, folded into the archive",
+		[]int{10, 100, 1_000, 10_000}, (*bench).folded},
+}
+
+// scale measures all points that are wanted.
+func (o options) scale() (points []point) {
+	o.full = true // the smallest point bounds nothing, and is wanted still
+	for _, l := range ladders {
+		sizes := l.sizes
+		if o.tiny {
+			sizes = []int{2, 6}
+		}
+		for _, size := range sizes {
+			results := o.runGroup(group{l.name + " " + thousands(size), func(b *bench) { l.declare(b, sizes[0], size) }})
+			if len(results) > 0 {
+				points = append(points, newPoint(l.name, sizes[0], size, results))
+			}
+		}
+	}
+	return points
+}
+
+func (l ladder) declare(b *bench, smallest, size int) {
+	here, first := l.at(b, size), l.at(b, smallest)
+	for i, t := range here.times {
+		b.extra(t.measure, func() row {
+			r := row{ours: t.side(), once: t.once}
+			if size != smallest {
+				r.others = []other{{side: first.times[i].side()}}
+				r.others[0].name = thousands(smallest)
+			}
+			return r
+		})
+	}
+	b.figure("heap", func() figure { return figure{unit: "B", ours: aggregatorHeap(here.dir())} })
+	b.figure("text", func() figure { return figure{unit: "B", ours: textBytes(here.dir())} })
+	b.figure("files", func() figure { return figure{unit: "B", ours: dirBytes(here.dir())} })
+}
+
+// newPoint makes ratios of times to ratios of the cost of one more of what the
+// ladder counts.
+func newPoint(ladder string, smallest, size int, results []result) point {
+	p := point{ladder: ladder, size: size, values: map[string]float64{}}
+	for _, r := range results {
+		if r.Unit == "B" {
+			if r.Ours > 0 { // else it is lost among what the garbage collector freed meanwhile
+				p.values[r.Row+"_bytes"] = r.Ours
+			}
+			continue
+		}
+		p.values[r.Row+"_ns"] = r.Ours
+		p.values[r.Row+"_ratio"] = 1
+		if size != smallest {
+			p.values[r.Row+"_ratio"] = r.Ratio * float64(smallest) / float64(size)
+		}
+	}
+	return p
+}
+
+// living are processes that count on: 5% of the series change before a warm scrape.
+func (b *bench) living(s shape) rung {
+	f := sync.OnceValue(func() *fleet { return b.newFleet(s) })
+	return rung{func() string { return f().Dir }, []timed{
+		{"warm", func() side {
+			c := newScraper(handler(b.aggregator(f().Dir)), acceptText, "")
+			return side{prepare: func() { c.scrape(); f().change(0.05, true) }, run: func(int) { c.scrape() }}
+		}, true},
+		{"cold", func() side { return coldScrape(f().Dir) }, false},
+	}}
+}
+
+// dead are processes that have ended, nobody having folded their files.
+func (b *bench) dead(files int) rung {
+	return b.still(sync.OnceValue(func() string { return b.newDead(few(files)).Dir }))
+}
+
+// folded are dead processes whose files are in the archive.
+func (b *bench) folded(processes int) rung {
+	unfolded := sync.OnceValue(func() string { return b.newDead(few(processes)).Dir })
+	r := b.still(sync.OnceValue(func() string {
+		dir := b.newDir()
+		link(unfolded(), dir)
+		fold(dir)
+		return dir
+	}))
+	r.times = append(r.times, timed{"fold", func() side {
+		var dir string
+		return side{
+			// A fold removes the files, and writes none of them: links to them are as good.
+			prepare: func() {
+				check(os.RemoveAll(dir))
+				dir = b.newDir()
+				link(unfolded(), dir)
+			},
+			run: func(int) { fold(dir) },
+		}
+	}, true})
+	return r
+}
+
+func few(processes int) shape { return shape{Workers: processes, Counters: 10} }
+
+// still is a directory in which nothing changes any more.
+func (b *bench) still(dir func() string) rung {
+	return rung{dir, []timed{
+		{"warm", func() side { return scrapes(newScraper(handler(b.aggregator(dir())), acceptText, "")) }, false},
+		{"cold", func() side { return coldScrape(dir()) }, false},
+	}}
+}
+
+func textBytes(dir string) float64 {
+	a := must(aggregate.Open(dir, aggregate.Options{}))
+	defer func() { check(a.Close()) }()
+	return float64(len(newScraper(handler(a), acceptText, "").scrape()))
+}
+
+func link(from, to string) {
+	for _, e := range must(os.ReadDir(from)) {
+		check(os.Link(filepath.Join(from, e.Name()), filepath.Join(to, e.Name())))
+	}
+}
+
+func fold(dir string) {
+	if r := must(aggregate.Fold(background, dir, aggregate.FoldOptions{})); len(r.Left) > 0 {
+		panic(fmt.Sprintf("bench: %s was not folded: %v", r.Left[0].Name, r.Left[0].Reason))
+	}
+}
