@@ -47,7 +47,7 @@ var plots = []struct {
 		{"cold, folded", "folded", "cold_ns"}, {"warm, folded", "folded", "warm_ns"}, {"fold", "folded", "fold_ns"},
 	}},
 	{"memory", "Bytes of counters that 4 processes have each", "merged series", "B", [][3]string{
-		{"files", "series", "files_bytes"}, {"text", "series", "text_bytes"}, {"aggregator's heap", "series", "heap_bytes"},
+		{"directory", "series", "directory_bytes"}, {"text", "series", "text_bytes"}, {"aggregator's heap", "series", "heap_bytes"},
 	}},
 }
 

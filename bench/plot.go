@@ -8,7 +8,7 @@ import (
 )
 
 // plot is a diagram with two logarithmic axes, on which what grows in proportion
-// is a straight line with the slope of the dashed one.
+// is a straight line beside the dotted one.
 type plot struct {
 	title, x string
 	unit     string // of y: ns or B
@@ -28,7 +28,7 @@ const (
 	plotWidth, plotHeight = 640, 400
 	plotLeft, plotRight   = 70, 620
 	plotTop, plotBottom   = 60, 350
-	legendAt, legendWidth = 44, 130
+	legendAt, legendWidth = 44, 120
 )
 
 // grey can be read on white and on black, as can the colours.

@@ -78,7 +78,7 @@ func (l ladder) declare(b *bench, smallest, size int) {
 	}
 	b.figure("heap", func() figure { return figure{unit: "B", ours: aggregatorHeap(here.dir())} })
 	b.figure("text", func() figure { return figure{unit: "B", ours: textBytes(here.dir())} })
-	b.figure("files", func() figure { return figure{unit: "B", ours: dirBytes(here.dir())} })
+	b.figure("directory", func() figure { return figure{unit: "B", ours: dirBytes(here.dir())} })
 }
 
 // newPoint makes ratios of times to ratios of the cost of one more of what the

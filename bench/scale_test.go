@@ -19,7 +19,7 @@ func TestScale(t *testing.T) {
 	points := o.scale()
 	require.Len(t, points, 2*len(ladders))
 	for _, p := range points {
-		want := []string{"warm_ns", "warm_ratio", "cold_ns", "cold_ratio", "text_bytes", "files_bytes"}
+		want := []string{"warm_ns", "warm_ratio", "cold_ns", "cold_ratio", "text_bytes", "directory_bytes"}
 		if p.ladder == "folded" {
 			want = append(want, "fold_ns", "fold_ratio")
 		}
@@ -52,7 +52,7 @@ var somePoints = []point{
 }
 
 const somePointsText = `# a machine
-ladder,size,warm_ns,warm_ratio,cold_ns,cold_ratio,fold_ns,fold_ratio,heap_bytes,text_bytes,files_bytes
+ladder,size,warm_ns,warm_ratio,cold_ns,cold_ratio,fold_ns,fold_ratio,heap_bytes,text_bytes,directory_bytes
 processes,1,300500,1,3250000,1,,,,59693,
 processes,512,7646000,0.0457,557000000,0.33,,,,62589,
 folded,10,,,,,954761,1,,,
