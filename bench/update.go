@@ -320,11 +320,7 @@ func contendedRows(b *bench) {
 			})},
 		}}
 	})
-	b.extra("Counter.Inc, a series each", func() row {
-		vec := multiproc.Must(set().NewCounterVec(multiproc.CounterOpts{Name: "two", Help: "C."}, []string{"l"}))
-		golangVec := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "two"}, []string{"l"})
-		ours := [2]*multiproc.Counter{vec.WithLabelValues("a"), vec.WithLabelValues("b")}
-		golang := [2]prometheus.Counter{golangVec.WithLabelValues("a"), golangVec.WithLabelValues("b")}
+	each := func(ours [2]*multiproc.Counter, golang [2]prometheus.Counter) row {
 		return row{ours: bothOf("", func(g, n int) {
 			c := ours[g]
 			for range n {
@@ -336,6 +332,22 @@ func contendedRows(b *bench) {
 				c.Inc()
 			}
 		})}}}
+	}
+	b.extra("Counter.Inc, a counter each", func() row {
+		counter := func(name string) (*multiproc.Counter, prometheus.Counter) {
+			return multiproc.Must(set().NewCounter(multiproc.CounterOpts{Name: name, Help: "C."})),
+				prometheus.NewCounter(prometheus.CounterOpts{Name: name})
+		}
+		a, golangA := counter("a")
+		c, golangC := counter("c")
+		return each([2]*multiproc.Counter{a, c}, [2]prometheus.Counter{golangA, golangC})
+	})
+	b.extra("Counter.Inc, a series of one family each", func() row {
+		vec := multiproc.Must(set().NewCounterVec(multiproc.CounterOpts{Name: "two", Help: "C."}, []string{"l"}))
+		golang := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "two"}, []string{"l"})
+		return each(
+			[2]*multiproc.Counter{vec.WithLabelValues("a"), vec.WithLabelValues("b")},
+			[2]prometheus.Counter{golang.WithLabelValues("a"), golang.WithLabelValues("b")})
 	})
 	b.extra("Histogram.Observe", func() row {
 		values := make([]float64, b.scaled(1<<20))

@@ -22,6 +22,7 @@ const (
 	headerSize      = 512
 	blockHeaderSize = 64
 	blockShift      = 16
+	cacheLine       = 64
 
 	// BlockSize is the unit in which a file grows, in bytes.
 	BlockSize = 1 << blockShift

@@ -173,7 +173,7 @@ func (s *Store) AddSeries(f *Family, values []string, extra metric.Labels) (*Ser
 	if slot, ok := f.takeFree(size); ok {
 		return s.reuse(f, slot, r), nil
 	}
-	w, index, err := s.allocCells(n)
+	w, index, err := s.allocCells(f.schema)
 	if err != nil {
 		return s.lostSeries(f, n), nil
 	}
@@ -237,20 +237,31 @@ func (s *Store) reserve(size int) ([]byte, place, error) {
 	return s.bytes(at, size), at, nil
 }
 
-// allocCells returns n words and where they are, 0 for none.
-func (s *Store) allocCells(n int) ([]uint64, place, error) {
+// allocCells returns the words of a new series and where they are, 0 for none. A
+// series without labels has its cache lines to itself: there are few, and each may be
+// what all goroutines update.
+func (s *Store) allocCells(schema *metric.Schema) ([]uint64, place, error) {
+	n := WordsPerSeries(schema)
 	if n == 0 {
 		return nil, 0, nil
 	}
-	if s.cells.room() < uint64(8*n) {
+	size := 8 * n
+	if len(schema.Labels) == 0 {
+		s.cells.used = wholeLines(s.cells.used)
+		size = int(wholeLines(uint64(size)))
+	}
+	if s.cells.room() < uint64(size) {
 		if err := s.newBlock(&s.cells, blockCells); err != nil {
 			return nil, 0, err
 		}
 	}
-	at := s.cells.take(8 * n)
+	at := s.cells.take(size)
 	s.cells.publish()
 	return words(s.bytes(at, 8*n), 0, n), at, nil
 }
+
+// wholeLines rounds bytes up to cache lines.
+func wholeLines(n uint64) uint64 { return (n + cacheLine - 1) &^ (cacheLine - 1) }
 
 func (s *Store) newBlock(c *cursor, kind uint32) error {
 	b, err := s.backing.extend()

@@ -1,6 +1,7 @@
 package mmapstore
 
 import (
+	"fmt"
 	"runtime"
 	"strconv"
 	"strings"
@@ -8,6 +9,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/stretchr/testify/require"
 
@@ -141,6 +143,45 @@ func TestHistogramSeriesSize(t *testing.T) {
 
 // TestRemoveAndReuse follows design.md section 3.7: a removed series leaves
 // the readers' view at once, its words are reused only when no handle is left.
+// Nothing else stands in a cache line with words of a series without labels; those of
+// series with labels stand side by side.
+func TestSeriesWithoutLabelsHaveLinesOfTheirOwn(t *testing.T) {
+	backings(t, Options{}, func(t *testing.T, s *Store, open func() *Reader) {
+		lines := map[uintptr]*metric.Schema{}
+		for i := range 3000 { // more than a block
+			schema := counterSchema(fmt.Sprint("c", i))
+			switch i % 3 {
+			case 1:
+				schema.Labels = []string{"l"}
+			case 2:
+				schema.Type, schema.Bounds = metric.Histogram, []float64{1, 2, 3, 4, 5, 6, 7}
+			}
+			f, err := s.AddFamily(schema)
+			require.NoError(t, err)
+			one, err := s.AddSeries(f, make([]string, len(schema.Labels)), nil)
+			require.NoError(t, err)
+			w := one.Words()
+			w[len(w)-1] = uint64(i)
+			for j := range w {
+				line := uintptr(unsafe.Pointer(&w[j])) / 64
+				other := lines[line]
+				if other != nil && other != schema {
+					require.NotEmpty(t, schema.Labels, "%s beside %s", schema.Name, other.Name)
+					require.NotEmpty(t, other.Labels, "%s beside %s", schema.Name, other.Name)
+				}
+				lines[line] = schema
+			}
+		}
+		got := open()
+		require.NoError(t, got.Refresh())
+		for i, info := range got.Series() {
+			w := info.Words()
+			require.EqualValues(t, i, w[len(w)-1])
+		}
+		require.Len(t, got.AppendValues(nil), 1000*(2+2+9))
+	})
+}
+
 func TestRemoveAndReuse(t *testing.T) {
 	backings(t, Options{KeepRemoved: -1}, func(t *testing.T, s *Store, open func() *Reader) {
 		f, err := s.AddFamily(counterSchema("c", "n"))
