@@ -10,8 +10,8 @@ import (
 // two bytes (metric.MaxLabelValueLen fits). A short one stands in place, so that
 // comparing it touches no further cache line.
 type key struct {
+	n     uint8 // how many bytes of short; more than that: it is in long
 	short [shortKey]byte
-	n     uint8  // how many bytes of short; more than that: it is in long
 	long  string // or empty
 }
 

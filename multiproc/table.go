@@ -32,8 +32,8 @@ type slot[T any] struct {
 // entry is one instrument together with its key: one allocation, and next to
 // each other in memory.
 type entry[T any] struct {
-	key   key
 	child T
+	key   key
 }
 
 const minTableBits = 4
