@@ -35,7 +35,8 @@ func (c *Counter) AddWithExemplar(v float64, exemplar Labels) {
 // ObserveWithExemplar counts v as Observe does, and makes exemplar that of its
 // bucket, by the rules of Counter.AddWithExemplar.
 func (h *Histogram) ObserveWithExemplar(v float64, exemplar Labels) {
-	h.s.setExemplar(h.observe(v), v, exemplar)
+	h.Observe(v)
+	h.s.setExemplar(h.buckets.find(v), v, exemplar)
 	runtime.KeepAlive(h)
 }
 

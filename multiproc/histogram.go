@@ -59,16 +59,16 @@ func (o HistogramOpts) schema(labels []string) (*metric.Schema, error) {
 
 // Observe counts v. NaN is counted in the bucket +Inf only, and makes the sum
 // NaN, as in client_golang.
-func (h *Histogram) Observe(v float64) { h.observe(v) }
-
-// observe returns the number of the bucket.
-func (h *Histogram) observe(v float64) int {
+func (h *Histogram) Observe(v float64) {
 	w := unsafe.Pointer(h.s.word())
-	i := h.buckets.find(v) // at most as many as there are bounds, so within the words
+	i, ok := h.buckets.look(v) // find, of which this part is inlined
+	if !ok {
+		i = h.buckets.findByComparing(v)
+	}
 	addFloat((*uint64)(w), v)
+	// There are at most as many buckets as the words have room for.
 	atomic.AddUint64((*uint64)(unsafe.Add(w, 8*(mmapstore.CellHistogramBuckets+i))), 1)
 	runtime.KeepAlive(h)
-	return i
 }
 
 func (h *Histogram) remove() { h.s.remove() }
