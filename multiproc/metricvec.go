@@ -28,8 +28,8 @@ func (m *metricVec[T]) left() int { return m.v.labels - len(m.curry) }
 
 // join appends all label values to buf: those given, as many as there are
 // labels left, between the curried ones.
-func (m *metricVec[T]) join(buf, given []string) []string {
-	for _, c := range m.curry {
+func join(buf, given []string, curry []curried) []string {
+	for _, c := range curry {
 		n := c.index - len(buf) // given ones that stand before it
 		buf = append(buf, given[:n]...)
 		buf = append(buf, c.value)
@@ -63,14 +63,7 @@ func (m *metricVec[T]) ordered(buf []string, labels Labels) (_ []string, missing
 // not UTF-8 are replaced; beyond the family's limit, or where a value is longer
 // than metric.MaxLabelValueLen, it is the overflow series.
 func (m *metricVec[T]) WithLabelValues(values ...string) *T {
-	if m.curry == nil {
-		return m.v.with(values)
-	}
-	if len(values) != m.left() {
-		return m.v.wrong()
-	}
-	var buf [stackLabels]string
-	return m.v.with(m.join(buf[:0], values))
+	return m.v.with(values, m.curry) // and no more, so that the compiler inlines it
 }
 
 // With is WithLabelValues with the values by name.
@@ -80,7 +73,7 @@ func (m *metricVec[T]) With(labels Labels) *T {
 	if missing != "" || len(labels) != m.left() {
 		return m.v.wrong()
 	}
-	return m.v.with(values)
+	return m.v.with(values, nil)
 }
 
 // GetMetricWithLabelValues is WithLabelValues with an error, which matches
@@ -90,7 +83,7 @@ func (m *metricVec[T]) GetMetricWithLabelValues(values ...string) (*T, error) {
 	if len(values) != m.left() {
 		return nil, labelsError(m.v.in.schema.Name, "%d values for %d labels", len(values), m.left())
 	}
-	return m.get(m.join(nil, values))
+	return m.get(join(nil, values, m.curry))
 }
 
 // GetMetricWith is With with an error, as GetMetricWithLabelValues.
@@ -127,7 +120,7 @@ func (m *metricVec[T]) get(values []string) (*T, error) {
 	if n := keyLen(values); n > maxKeyLen {
 		return nil, labelsError(schema.Name, "the values have %d bytes together, the most is %d", n, maxKeyLen)
 	}
-	return m.v.with(values), nil
+	return m.v.with(values, nil), nil
 }
 
 // DeleteLabelValues removes the series with these values, here and in the
@@ -135,7 +128,7 @@ func (m *metricVec[T]) get(values []string) (*T, error) {
 // what this process has counted. Updates through an instrument that somebody
 // still holds go nowhere; the next lookup begins a new series.
 func (m *metricVec[T]) DeleteLabelValues(values ...string) bool {
-	return len(values) == m.left() && m.v.deleteOne(m.join(nil, values))
+	return len(values) == m.left() && m.v.deleteOne(join(nil, values, m.curry))
 }
 
 // Delete is DeleteLabelValues with the values by name.

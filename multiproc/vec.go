@@ -45,15 +45,26 @@ func newVec[T any, P object[T]](in *instrument) *vec[T] {
 	return v
 }
 
-// with returns the instrument of these values, without a lock or an
-// allocation once it exists. Wrong values get the one that goes nowhere.
-func (v *vec[T]) with(values []string) *T {
+// with returns the instrument of these values, beside those that are curried, without
+// a lock or an allocation once it exists. Wrong values get the one that goes nowhere.
+func (v *vec[T]) with(values []string, curry []curried) *T {
+	if curry != nil {
+		return v.withCurried(values, curry)
+	}
 	if len(values) == v.labels {
 		if e := v.table.Load().find(hashValues(values), values); e != nil {
 			return &e.child
 		}
 	}
 	return v.add(values)
+}
+
+func (v *vec[T]) withCurried(values []string, curry []curried) *T {
+	if len(values) != v.labels-len(curry) {
+		return v.wrong()
+	}
+	var buf [stackLabels]string
+	return v.with(join(buf[:0], values, curry), nil)
 }
 
 // wrong counts a lookup with wrong labels.
@@ -70,7 +81,7 @@ func (v *vec[T]) add(values []string) *T {
 	}
 	for _, s := range values {
 		if !utf8.ValidString(s) {
-			return v.with(validValues(values))
+			return v.with(validValues(values), nil)
 		}
 		if len(s) > metric.MaxLabelValueLen {
 			return v.overflowing()
