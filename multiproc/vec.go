@@ -101,6 +101,12 @@ func (v *vec[T]) add(values []string) *T {
 	defer v.in.set.say() // without our lock: the log may look this vec up
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	return v.addLocked(hash, values)
+}
+
+// addLocked is the end of add, apart: with more ways out, add would set up its defers
+// on each call.
+func (v *vec[T]) addLocked(hash uint64, values []string) *T {
 	if e := v.table.Load().find(hash, values); e != nil {
 		return &e.child
 	}
