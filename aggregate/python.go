@@ -119,8 +119,10 @@ func (f *file) readPython() error {
 	}
 	f.families, f.epoch, f.bytes = r.Families(), r.Epoch(), r.Bytes()
 	f.spare, f.values = f.values, values
-	if damage := r.Damaged(); len(damage) > 0 {
-		f.damaged, f.err = len(damage), &damage[0]
+	damage := r.Damaged()
+	f.damaged = len(damage)
+	if len(damage) > 0 {
+		f.err = &damage[0]
 		if len(damage) > 1 {
 			f.err = fmt.Errorf("%w, and %d more", f.err, len(damage)-1)
 		}

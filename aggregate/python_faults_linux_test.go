@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -241,4 +242,29 @@ func TestPythonFileCutWithinItsPage(t *testing.T) {
 	got := gather(t, a)
 	require.EqualValues(t, 5, got[`c_total{l="19"}`])
 	require.EqualValues(t, 1, got[`multiprom_files{state="corrupt"}`])
+}
+
+// TestPythonFileRepaired: a file whose length in use led into a record is whole
+// again, for a reader that saw it, once the length is right.
+func TestPythonFileRepaired(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "counter_1.db")
+	whole := pyfiletest.Timed.Content(pySample("a_total", "a_total", "", 1, 0), pySample("b_total", "b_total", "", 2, 0))
+	end := binary.NativeEndian.Uint32(whole)
+	damaged := slices.Clone(whole)
+	binary.NativeEndian.PutUint32(damaged, end-20)
+	require.NoError(t, os.WriteFile(path, damaged, 0o600))
+	a := openDir(t, dir, Options{})
+	for range 2 {
+		got := gather(t, a)
+		require.Equal(t, 1.0, got["a_total"])
+		require.NotContains(t, got, "b_total")
+		require.Equal(t, 1.0, got["multiprom_damaged_records"])
+	}
+	require.NoError(t, os.WriteFile(path, whole, 0o600))
+	got := gather(t, a)
+	require.Equal(t, 1.0, got["a_total"])
+	require.Equal(t, 2.0, got["b_total"])
+	require.Equal(t, 0.0, got["multiprom_damaged_records"])
+	require.NoError(t, a.Files()[0].Err)
 }

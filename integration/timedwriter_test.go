@@ -17,6 +17,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/edsrzf/mmap-go"
 	"github.com/stretchr/testify/require"
@@ -83,7 +84,8 @@ func (d *timedDict) position(key string) (int, error) {
 	}
 	copy(d.data[d.used:], record)
 	d.used += len(record)
-	binary.NativeEndian.PutUint32(d.data, uint32(d.used))
+	// One store, as Python's is: built for -race, PutUint32 stores byte by byte.
+	atomic.StoreUint32((*uint32)(unsafe.Pointer(&d.data[0])), uint32(d.used))
 	d.positions[key] = d.used - 16
 	return d.used - 16, nil
 }

@@ -163,6 +163,38 @@ func TestGrowth(t *testing.T) {
 	require.Equal(t, want, lines(r))
 }
 
+// TestDamageThatIsRepaired: what a wrong end of the used part hid is read once
+// the end is right, whichever stride was guessed meanwhile.
+func TestDamageThatIsRepaired(t *testing.T) {
+	var samples []sample
+	var want []string
+	for i := range 3 {
+		samples = append(samples, sample{Key: fmt.Sprintf(`["c","c_total",{"l":"%d"},"h"]`, i), Value: float64(i)})
+		want = append(want, fmt.Sprintf(`c{l="%d"} %d`, i, i))
+	}
+	for _, stride := range []int{strideSimple, strideTimed} {
+		whole := content(stride, samples...)
+		right := native.Uint32(whole)
+		f := newFixture(t, "counter_1.db", whole)
+		for wrong := right - 1; wrong > headerSize; wrong-- {
+			native.PutUint32(whole, wrong)
+			f.write(whole)
+			r := f.open()
+			for _, end := range []uint32{right, 1 << 20, right} {
+				native.PutUint32(whole, end)
+				f.write(whole)
+				for range 2 {
+					require.NoError(t, r.Refresh(f.dir))
+					require.LessOrEqual(t, len(r.Damaged()), 2)
+				}
+			}
+			require.Equal(t, want, lines(r), "stride %d, end %d", stride, wrong)
+			require.Empty(t, r.Damaged())
+			require.NoError(t, r.Close())
+		}
+	}
+}
+
 // TestSharedKeys: what one file has is known in the next, in any order.
 func TestSharedKeys(t *testing.T) {
 	f := newFixture(t, "counter_1.db", nil)

@@ -27,8 +27,9 @@ type Reader struct {
 	info   os.FileInfo
 	stride int // 0 while no record was read
 	off    int // up to which records were parsed
+	end    int // how much of it was in use, as it said itself
 	damage []mmapstore.CorruptionError
-	broken bool // what is behind off cannot be read
+	broken bool // with that end, what is behind off cannot be read
 
 	keys    *KeySet
 	series  int      // how many have a value
@@ -168,11 +169,12 @@ func (r *Reader) Refresh(d *mmapstore.Dir) error {
 		}
 	}
 	return mmapstore.Guard(r.path, func() error {
-		if remapped && !r.known() {
+		end := used(r.data)
+		if remapped && !r.known() || r.broken && end != r.end {
 			r.damage = nil
 			r.reset()
 		}
-		end := used(r.data)
+		r.end = end
 		if end > len(r.data) {
 			if err := r.mapFile(d); err != nil {
 				return err
@@ -181,11 +183,11 @@ func (r *Reader) Refresh(d *mmapstore.Dir) error {
 		if err := r.CutAt(int64(len(r.data))); err != nil {
 			return err
 		}
-		if end > len(r.data) {
-			if !r.broken {
-				r.damageAt(0, fmt.Errorf("%d bytes in use of a file of %d", end, len(r.data)))
-			}
-			end = len(r.data)
+		if end > len(r.data) && !r.broken {
+			r.damageAt(0, fmt.Errorf("%d bytes in use of a file of %d", end, len(r.data)))
+			r.parse(len(r.data))
+			r.broken = true
+			return nil
 		}
 		r.parse(end)
 		return nil

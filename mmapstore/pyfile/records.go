@@ -3,6 +3,8 @@ package pyfile
 import (
 	"encoding/binary"
 	"fmt"
+	"sync/atomic"
+	"unsafe"
 )
 
 const (
@@ -14,12 +16,13 @@ const (
 var native = binary.NativeEndian
 
 // used returns how many bytes of the file are in use, header included; 0 where
-// nothing was written yet.
+// nothing was written yet. The load is atomic, since its writer moves it on
+// meanwhile: half of a number would lead into the middle of a record.
 func used(b []byte) int {
 	if len(b) < headerSize {
 		return 0
 	}
-	n := int(int32(native.Uint32(b)))
+	n := int(int32(atomic.LoadUint32((*uint32)(unsafe.Pointer(&b[0])))))
 	if n < headerSize {
 		return 0
 	}
