@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/multiprom/multiprom/metric"
+	"github.com/multiprom/multiprom/mmapstore"
 )
 
 // Workers may declare the same labels in another order, or one of them constant:
@@ -66,5 +67,40 @@ func TestSeriesOfOtherDefinitions(t *testing.T) {
 		require.Len(t, fold(t, dir).Folded, 5)
 		requireSeries(a)
 		requireSeries(openDir(t, dir, Options{}))
+	}
+}
+
+// Further labels may be in any order, and of a type that has none of a writer of ours.
+func TestSeriesWithFurtherLabels(t *testing.T) {
+	x, y := metric.Label{Name: "x", Value: "1"}, metric.Label{Name: "y", Value: "2"}
+	dir, elsewhere := t.TempDir(), t.TempDir()
+	a := openDir(t, dir, Options{})
+	for i, further := range []metric.Labels{nil, {x, y}, {y, x}, {x, y}, {y, x}} {
+		at := dir
+		if i > 2 {
+			at = elsewhere
+		}
+		p := newProcess(t, at, strconv.Itoa(i), int64(i))
+		f, err := p.AddFamily(counter("c", "l"))
+		require.NoError(t, err)
+		s, err := p.AddSeries(f, []string{"v"}, further)
+		require.NoError(t, err)
+		s.Words()[mmapstore.CellCounterInts] = 1 << i
+		if at == elsewhere {
+			die(t, p.Store, dir)
+		}
+		if i == 3 {
+			require.Len(t, fold(t, dir).Folded, 1)
+		}
+	}
+	for _, a := range []*Aggregator{a, openDir(t, dir, Options{})} {
+		families, err := a.Gather(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, "c", families[0].Name)
+		require.Len(t, families[0].Series, 2)
+		require.Equal(t, `{l="v"}`, families[0].Series[0].Labels.String())
+		require.EqualValues(t, 1, families[0].Series[0].Value)
+		require.Equal(t, `{l="v",x="1",y="2"}`, families[0].Series[1].Labels.String())
+		require.EqualValues(t, 30, families[0].Series[1].Value)
 	}
 }

@@ -542,7 +542,11 @@ func (f *family) slotOf(s *mmapstore.SeriesInfo) *slot {
 	}
 	to := f.index.byText[s.Text()]
 	if to == nil {
-		to = f.newSlot(s.Labels())
+		labels := s.Labels()
+		if len(labels) > len(s.Family.Const)+len(s.Family.Labels) {
+			return f.slot(labels) // further labels, which may be in any order
+		}
+		to = f.newSlot(labels)
 		f.index.addText(to, s.Text())
 	}
 	s.Share(to.key)
