@@ -72,6 +72,13 @@ func (d *dense) drop(s *slot) {
 	d.free = append(d.free, s.number)
 }
 
+// sortFree has the lowest numbers given out first: those of series that come one
+// behind the other make a run.
+func (d *dense) sortFree() {
+	slices.Sort(d.free)
+	slices.Reverse(d.free)
+}
+
 func (d *dense) reset() {
 	clear(d.words)
 	clear(d.hi)

@@ -2,6 +2,7 @@ package aggregate
 
 import (
 	"math/rand/v2"
+	"os"
 	"strconv"
 	"testing"
 
@@ -102,5 +103,28 @@ func TestSeriesWithFurtherLabels(t *testing.T) {
 		require.EqualValues(t, 1, families[0].Series[0].Value)
 		require.Equal(t, `{l="v",x="1",y="2"}`, families[0].Series[1].Labels.String())
 		require.EqualValues(t, 30, families[0].Series[1].Value)
+	}
+}
+
+// Series that take the places of others make runs as well.
+func TestRunsInFreedPlaces(t *testing.T) {
+	dir, elsewhere := t.TempDir(), t.TempDir()
+	a := openDir(t, dir, Options{})
+	newProcess(t, dir, "other", 1).count(counter("c"), 1) // keeps the family
+	for round := range 3 {
+		p := newProcess(t, elsewhere, "w", int64(round))
+		f, err := p.AddFamily(counter("c", "l"))
+		require.NoError(t, err)
+		for i := range 20 {
+			_, err = p.AddSeries(f, []string{strconv.Itoa(20*round + i)}, nil)
+			require.NoError(t, err)
+		}
+		path := die(t, p.Store, dir)
+		gather(t, a)
+		for _, f := range a.files {
+			require.Len(t, f.runs, 1, f.name)
+		}
+		require.NoError(t, os.Remove(path))
+		gather(t, a)
 	}
 }

@@ -159,6 +159,7 @@ func (t *table) sweep() {
 			}
 			return s.refs == 0
 		})
+		fam.dense.sortFree()
 	}
 }
 
