@@ -141,8 +141,6 @@ func TestHistogramSeriesSize(t *testing.T) {
 	require.LessOrEqual(t, r.Bytes()/n, int64(208), "bytes of a 12-bucket histogram series")
 }
 
-// TestRemoveAndReuse follows design.md section 3.7: a removed series leaves
-// the readers' view at once, its words are reused only when no handle is left.
 // Nothing else stands in a cache line with words of a series without labels; those of
 // series with labels stand side by side.
 func TestSeriesWithoutLabelsHaveLinesOfTheirOwn(t *testing.T) {
@@ -182,6 +180,8 @@ func TestSeriesWithoutLabelsHaveLinesOfTheirOwn(t *testing.T) {
 	})
 }
 
+// TestRemoveAndReuse follows design.md section 3.7: a removed series leaves
+// the readers' view at once, its words are reused only when no handle is left.
 func TestRemoveAndReuse(t *testing.T) {
 	backings(t, Options{KeepRemoved: -1}, func(t *testing.T, s *Store, open func() *Reader) {
 		f, err := s.AddFamily(counterSchema("c", "n"))
