@@ -2,7 +2,6 @@ package multiproc
 
 import (
 	"math"
-	"runtime"
 	"sync/atomic"
 
 	"github.com/multiprom/multiprom/metric"
@@ -39,7 +38,7 @@ func (c *Counter) Inc() {
 	// far more where the counter is not in the processor's cache.
 	if w := atomic.LoadPointer(&c.first); w != nil {
 		atomic.AddUint64((*uint64)(w), 1)
-		atomic.LoadPointer(&c.first) // keeps c alive; runtime.KeepAlive would have it stored, for which the add waits
+		atomic.LoadPointer(&c.first) // keepAlive, which would be too much for the inliner
 	} else {
 		c.inc()
 	}
@@ -48,7 +47,7 @@ func (c *Counter) Inc() {
 //go:noinline
 func (c *Counter) inc() {
 	atomic.AddUint64(c.of().bind(), 1)
-	runtime.KeepAlive(c)
+	c.of().keepAlive()
 }
 
 // Add adds v. A negative, infinite or NaN v is dropped and counted as an
@@ -57,29 +56,36 @@ func (c *Counter) Add(v float64) { c.add(v) }
 
 // add reports whether v was added.
 func (c *Counter) add(v float64) bool {
-	// Whole increments below 2^32 are exact in the integer word.
-	if n := uint64(v); v >= 0 && v < 1<<32 && float64(n) == v {
-		atomic.AddUint64(c.of().word(), n)
-		runtime.KeepAlive(c)
-		return true
-	}
-	if !(v >= 0) || math.IsInf(v, 0) {
-		c.of().in.set.count(countInvalid)
-		return false
-	}
-	p := &c.of().load()[mmapstore.CellCounterFloat]
-	for {
-		old := atomic.LoadUint64(p)
-		sum := math.Float64frombits(old) + v
-		if math.IsInf(sum, 0) {
-			c.of().in.set.count(countInvalid)
-			return false
-		}
-		if atomic.CompareAndSwapUint64(p, old, math.Float64bits(sum)) {
-			runtime.KeepAlive(c)
+	if w := (*uint64)(atomic.LoadPointer(&c.first)); w != nil {
+		// Whole increments below 2^32 are exact in the integer word.
+		if n := int64(v); uint64(n) < 1<<32 && float64(n) == v {
+			atomic.AddUint64(w, uint64(n))
+			c.of().keepAlive()
 			return true
 		}
+		for p := at(w, mmapstore.CellCounterFloat); v >= 0; {
+			old := atomic.LoadUint64(p)
+			sum := math.Float64frombits(old) + v
+			if !(sum <= math.MaxFloat64) {
+				break
+			}
+			if atomic.CompareAndSwapUint64(p, old, math.Float64bits(sum)) {
+				c.of().keepAlive()
+				return true
+			}
+		}
 	}
+	return c.addSlowly(v) // as the last thing, see Histogram.Observe
+}
+
+//go:noinline
+func (c *Counter) addSlowly(v float64) bool {
+	if v >= 0 && v <= math.MaxFloat64 && !c.of().bound() {
+		c.of().bind()
+		return c.add(v)
+	}
+	c.of().in.set.count(countInvalid)
+	return false
 }
 
 // Reset sets the counter to 0 with a new created time. Scrapes read it as a

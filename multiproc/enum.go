@@ -3,7 +3,6 @@ package multiproc
 import (
 	"fmt"
 	"math"
-	"runtime"
 	"slices"
 	"sync/atomic"
 
@@ -67,7 +66,7 @@ func (e *Enum) Set(state string) error {
 	} else {
 		atomic.StoreUint64(e.s.word(), uint64(i))
 	}
-	runtime.KeepAlive(e)
+	e.s.keepAlive()
 	return nil
 }
 

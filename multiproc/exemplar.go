@@ -1,8 +1,6 @@
 package multiproc
 
 import (
-	"runtime"
-
 	"github.com/multiprom/multiprom/metric"
 )
 
@@ -29,7 +27,7 @@ func (c *Counter) AddWithExemplar(v float64, exemplar Labels) {
 	if c.add(v) {
 		c.of().setExemplar(0, v, exemplar)
 	}
-	runtime.KeepAlive(c)
+	c.of().keepAlive()
 }
 
 // ObserveWithExemplar counts v as Observe does, and makes exemplar that of its
@@ -37,7 +35,7 @@ func (c *Counter) AddWithExemplar(v float64, exemplar Labels) {
 func (h *Histogram) ObserveWithExemplar(v float64, exemplar Labels) {
 	h.Observe(v)
 	h.s.setExemplar(h.buckets.find(v), v, exemplar)
-	runtime.KeepAlive(h)
+	h.s.keepAlive()
 }
 
 func (s *series) setExemplar(bucket int, v float64, exemplar Labels) {

@@ -3,7 +3,6 @@ package multiproc
 import (
 	"fmt"
 	"math"
-	"runtime"
 	"sync/atomic"
 
 	"github.com/multiprom/multiprom/metric"
@@ -48,17 +47,45 @@ func (g *Gauge) Set(v float64) {
 	if v != v {
 		bits = math.Float64bits(math.NaN()) // not the bits that say "unset"
 	}
+	if w := atomic.LoadPointer(&g.s.first); w != nil && !g.recent.on {
+		atomic.StoreUint64((*uint64)(w), bits)
+		g.s.keepAlive()
+	} else {
+		g.set(bits) // as the last thing, see Histogram.Observe
+	}
+}
+
+//go:noinline
+func (g *Gauge) set(bits uint64) {
 	if g.recent.on {
 		g.recent.store(g.s.in.set, g.s.load(), bits)
 	} else {
 		atomic.StoreUint64(g.s.word(), bits)
 	}
-	runtime.KeepAlive(g)
+	g.s.keepAlive()
 }
 
 // Add adds v, which may be negative. In a mostrecent mode a difference means
 // nothing: it is dropped and counted as an invalid update.
 func (g *Gauge) Add(v float64) {
+	if w := (*uint64)(atomic.LoadPointer(&g.s.first)); w != nil && !g.recent.on {
+		for {
+			old := atomic.LoadUint64(w)
+			sum := math.Float64frombits(old) + v
+			if sum != sum { // as where it is unset
+				break
+			}
+			if atomic.CompareAndSwapUint64(w, old, math.Float64bits(sum)) {
+				g.s.keepAlive()
+				return
+			}
+		}
+	}
+	g.add(v) // as the last thing, see Histogram.Observe
+}
+
+//go:noinline
+func (g *Gauge) add(v float64) {
 	if g.recent.on {
 		g.s.in.set.count(countInvalid)
 		return
@@ -79,7 +106,7 @@ func (g *Gauge) Add(v float64) {
 			break
 		}
 	}
-	runtime.KeepAlive(g)
+	g.s.keepAlive()
 }
 
 // Sub subtracts v, as Add of -v.

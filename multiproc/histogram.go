@@ -3,10 +3,8 @@ package multiproc
 import (
 	"fmt"
 	"math"
-	"runtime"
 	"slices"
 	"sync/atomic"
-	"unsafe"
 
 	"github.com/multiprom/multiprom/metric"
 	"github.com/multiprom/multiprom/mmapstore"
@@ -60,15 +58,26 @@ func (o HistogramOpts) schema(labels []string) (*metric.Schema, error) {
 // Observe counts v. NaN is counted in the bucket +Inf only, and makes the sum
 // NaN, as in client_golang.
 func (h *Histogram) Observe(v float64) {
-	w := unsafe.Pointer(h.s.word())
+	w := (*uint64)(atomic.LoadPointer(&h.s.first))
 	i, ok := h.buckets.look(v) // find, of which this part is inlined
-	if !ok {
-		i = h.buckets.findByComparing(v)
+	if w != nil && ok {
+		h.count(w, i, v)
+	} else {
+		// All that is rare is one call, as the last thing: what is needed behind a call
+		// is stored on the stack, and locked instructions wait for stores.
+		h.observe(v)
 	}
-	addFloat((*uint64)(w), v)
+}
+
+//go:noinline
+func (h *Histogram) observe(v float64) { h.count(h.s.word(), h.buckets.find(v), v) }
+
+// count counts v in the bucket number i, where w is the first word.
+func (h *Histogram) count(w *uint64, i int, v float64) {
+	addFloat(w, v)
 	// There are at most as many buckets as the words have room for.
-	atomic.AddUint64((*uint64)(unsafe.Add(w, 8*(mmapstore.CellHistogramBuckets+i))), 1)
-	runtime.KeepAlive(h)
+	atomic.AddUint64(at(w, mmapstore.CellHistogramBuckets+i), 1)
+	h.s.keepAlive()
 }
 
 func (h *Histogram) remove() { h.s.remove() }

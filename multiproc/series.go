@@ -2,7 +2,6 @@ package multiproc
 
 import (
 	"math"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"unsafe"
@@ -19,7 +18,7 @@ import (
 //     whoever has seen first reads it without a lock.
 //  2. handle keeps the words from being used for another series. Whoever
 //     updates words keeps the series, and so the handle, reachable until it is
-//     done (runtime.KeepAlive).
+//     done (keepAlive).
 type series struct {
 	first  unsafe.Pointer    // *uint64, the first of in.words words, nil until bound; no atomic.Pointer, with which Inc would not be inlined
 	handle *mmapstore.Series // nil where updates go nowhere
@@ -50,6 +49,13 @@ func (s *series) word() *uint64 {
 	}
 	return s.bind()
 }
+
+// keepAlive keeps s reachable up to here. runtime.KeepAlive would have it stored on
+// the stack, for which a locked instruction waits.
+func (s *series) keepAlive() { atomic.LoadPointer(&s.first) }
+
+// at returns the word number i behind the first, which is at w.
+func at(w *uint64, i int) *uint64 { return (*uint64)(unsafe.Add(unsafe.Pointer(w), 8*i)) }
 
 // These are the first words, as the callers of word take for granted.
 const _ = -uint(mmapstore.CellCounterInts | mmapstore.CellGauge | mmapstore.CellState | mmapstore.CellHistogramSum)
@@ -105,7 +111,7 @@ func (s *series) restart() {
 			atomic.StoreUint64(&w[i], 0)
 		}
 	})
-	runtime.KeepAlive(s)
+	s.keepAlive()
 }
 
 // addFloat adds v to the double in the word at p.

@@ -1,7 +1,6 @@
 package multiproc
 
 import (
-	"runtime"
 	"sync/atomic"
 
 	"github.com/multiprom/multiprom/metric"
@@ -31,10 +30,10 @@ func (m *Summary) init(in *instrument, values []string) { m.s.init(in, values) }
 
 // Observe counts v and adds it to the sum.
 func (m *Summary) Observe(v float64) {
-	w := m.s.load()
-	addFloat(&w[mmapstore.CellSummarySum], v)
-	atomic.AddUint64(&w[mmapstore.CellSummaryCount], 1)
-	runtime.KeepAlive(m)
+	w := m.s.word()
+	addFloat(at(w, mmapstore.CellSummarySum), v)
+	atomic.AddUint64(at(w, mmapstore.CellSummaryCount), 1)
+	m.s.keepAlive()
 }
 
 func (m *Summary) remove() { m.s.remove() }

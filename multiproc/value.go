@@ -2,7 +2,6 @@ package multiproc
 
 import (
 	"math"
-	"runtime"
 	"sync/atomic"
 
 	"github.com/multiprom/multiprom/metric"
@@ -20,7 +19,7 @@ func (c *Counter) Value() float64 {
 	}
 	frac := atomic.LoadUint64(&c.of().load()[mmapstore.CellCounterFloat])
 	v := mmapstore.CounterValue(atomic.LoadUint64(&c.of().load()[mmapstore.CellCounterInts]), frac)
-	runtime.KeepAlive(c)
+	c.of().keepAlive()
 	return v
 }
 
@@ -37,7 +36,7 @@ func (g *Gauge) Value() float64 {
 	} else {
 		bits = atomic.LoadUint64(&g.s.load()[mmapstore.CellGauge])
 	}
-	runtime.KeepAlive(g)
+	g.s.keepAlive()
 	if bits == mmapstore.UnsetBits {
 		return 0
 	}
@@ -55,7 +54,7 @@ func (h *Histogram) Values() (buckets []metric.Bucket, sum float64) {
 			counts[i] = atomic.LoadUint64(&h.s.load()[mmapstore.CellHistogramBuckets+i])
 		}
 		sum = math.Float64frombits(atomic.LoadUint64(&h.s.load()[mmapstore.CellHistogramSum]))
-		runtime.KeepAlive(h)
+		h.s.keepAlive()
 	}
 	return metric.Cumulate(bounds, counts), sum
 }
@@ -68,6 +67,6 @@ func (m *Summary) Values() (count uint64, sum float64) {
 	}
 	count = atomic.LoadUint64(&m.s.load()[mmapstore.CellSummaryCount])
 	sum = math.Float64frombits(atomic.LoadUint64(&m.s.load()[mmapstore.CellSummarySum]))
-	runtime.KeepAlive(m)
+	m.s.keepAlive()
 	return count, sum
 }

@@ -2,6 +2,7 @@ package multiproc_test
 
 import (
 	"math"
+	"strconv"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -47,6 +48,53 @@ func TestValues(t *testing.T) {
 	want(3.5, -3, 7, 42.5, 1, 1, 1)
 	g.Set(math.NaN())
 	require.True(t, math.IsNaN(g.Value()))
+}
+
+// TestFirstUpdates: an update counts the same whether it is the one that opens
+// the store or a later one; one that is dropped opens none.
+func TestFirstUpdates(t *testing.T) {
+	values := []float64{0, 1, 1.5, 1<<32 - 1, 1 << 32, 1 << 63, math.MaxFloat64, 0x1p-1074, math.Copysign(0, -1), -1, -1.5, math.NaN(), math.Inf(1), math.Inf(-1)}
+	for _, v := range values {
+		t.Run(strconv.FormatFloat(v, 'g', -1, 64), func(t *testing.T) {
+			newSet := func() *multiproc.Set {
+				s := multiproc.NewSet(multiproc.SetOptions{Dir: t.TempDir()})
+				t.Cleanup(func() { s.Close() })
+				return s
+			}
+			s := newSet()
+			c := multiproc.Must(s.NewCounter(multiproc.CounterOpts{Name: "c", Help: "C."}))
+			g := multiproc.Must(s.NewGauge(multiproc.GaugeOpts{Name: "g", Help: "G."}))
+			added := v >= 0 && !math.IsInf(v, 0)
+			for range 2 {
+				before := c.Value()
+				c.Add(v)
+				require.Equal(t, added, s.Opened())
+				want := before
+				if sum := before + v; added && !math.IsInf(sum, 0) {
+					want = sum
+				}
+				require.Equal(t, want, c.Value())
+			}
+			sum := 0.0
+			for range 2 {
+				g.Add(v)
+				sum += v
+				requireSameFloat(t, sum, g.Value())
+			}
+			require.True(t, s.Opened())
+			s = newSet()
+			g = multiproc.Must(s.NewGauge(multiproc.GaugeOpts{Name: "g", Help: "G."}))
+			for range 2 {
+				g.Set(v)
+				requireSameFloat(t, v, g.Value())
+			}
+		})
+	}
+}
+
+func requireSameFloat(t *testing.T, want, got float64) {
+	t.Helper()
+	require.True(t, want == got || want != want && got != got, "%v, not %v", got, want)
 }
 
 // TestNoNegativeZero: what was never set counts as 0, to which -0 adds nothing.
