@@ -62,7 +62,7 @@ type Aggregator struct {
 	damage   error     // why the archive cannot be read; archive is then the last good one
 	table    table
 	keys     *pyfile.Keys // of client_python's files
-	spare    []uint64     // for the values of one of them
+	spare    []uint64     // for the values of the file that is read
 }
 
 // Open returns a view of dir, which need not exist before the first Gather.
@@ -179,14 +179,11 @@ func (a *Aggregator) refresh() error {
 		}
 	}
 	for _, f := range a.files {
-		if f.python != nil {
-			f.spare = a.spare // one buffer is enough for all of them
-		}
-		if err := f.read(); err != nil {
+		f.spare = a.spare
+		err := f.read()
+		a.spare, f.spare = f.spare, nil
+		if err != nil {
 			return fmt.Errorf("aggregate: %w", err)
-		}
-		if f.python != nil {
-			a.spare, f.spare = f.spare, nil
 		}
 	}
 	return nil

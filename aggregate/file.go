@@ -71,7 +71,7 @@ type file struct {
 	removed  []mmapstore.SeriesInfo // series that the process has removed
 	epoch    int
 	values   []uint64
-	spare    []uint64 // the buffer of the read before
+	spare    []uint64 // for what is not known to be good yet, shared by all files
 
 	removedValues []uint64 // likewise, of removed
 	exemplars     []exemplar
@@ -174,7 +174,7 @@ func (f *file) readOnce() (settled bool, err error) {
 	}
 	err = mmapstore.Guard(r.Path(), func() error {
 		series := r.Series()
-		values := r.AppendValues(f.spare[:0])
+		f.spare = r.AppendValues(f.spare[:0])
 		var removed []uint64
 		for i, all := 0, r.Removed(); i < len(all); i++ {
 			removed = all[i].AppendValues(removed)
@@ -200,10 +200,20 @@ func (f *file) readOnce() (settled bool, err error) {
 		f.unknown = r.Unknown()
 		f.families, f.series, f.removed = r.Families(), series, r.Removed()
 		f.epoch, f.bytes, f.exemplars = r.Epoch(), r.Bytes(), exemplars
-		f.spare, f.values, f.removedValues = f.values, values, removed
+		f.removedValues = removed
+		f.keep()
 		return nil
 	})
 	return settled, err
+}
+
+// keep has the values that were read take the place of those before.
+func (f *file) keep() {
+	if cap(f.values) < len(f.spare) {
+		f.values, f.spare = f.spare, f.values
+	} else {
+		f.values = append(f.values[:0], f.spare...)
+	}
 }
 
 // everRemoved reports whether the process may have removed a series: its
@@ -222,7 +232,6 @@ func (f *file) close() error {
 	if f.reader == nil {
 		return nil
 	}
-	f.spare = nil
 	r := f.reader
 	f.reader = nil
 	return r.Close()

@@ -108,9 +108,8 @@ func (f *file) readPython() error {
 		return nil
 	}
 	r := f.python
-	var values []uint64
 	err := mmapstore.Guard(f.name, func() error {
-		values = r.AppendValues(f.spare[:0])
+		f.spare = r.AppendValues(f.spare[:0])
 		return nil
 	})
 	if err != nil {
@@ -118,7 +117,7 @@ func (f *file) readPython() error {
 		return nil
 	}
 	f.families, f.epoch, f.bytes = r.Families(), r.Epoch(), r.Bytes()
-	f.spare, f.values = f.values, values
+	f.keep()
 	damage := r.Damaged()
 	f.damaged = len(damage)
 	if len(damage) > 0 {
