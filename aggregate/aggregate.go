@@ -62,7 +62,10 @@ type Aggregator struct {
 	damage   error     // why the archive cannot be read; archive is then the last good one
 	table    table
 	keys     *pyfile.Keys // of client_python's files
-	spare    []uint64     // for the values of the file that is read
+
+	// For what is read of a file, one after the other.
+	changes []mmapstore.Change
+	spare   []uint64
 }
 
 // Open returns a view of dir, which need not exist before the first Gather.
@@ -179,9 +182,9 @@ func (a *Aggregator) refresh() error {
 		}
 	}
 	for _, f := range a.files {
-		f.spare = a.spare
+		f.changes, f.spare = a.changes, a.spare
 		err := f.read()
-		a.spare, f.spare = f.spare, nil
+		a.changes, a.spare, f.changes, f.spare = f.changes, f.spare, nil, nil
 		if err != nil {
 			return fmt.Errorf("aggregate: %w", err)
 		}

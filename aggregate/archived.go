@@ -29,6 +29,17 @@ type archivedSeries struct {
 
 	slot   *slot // nil where another definition is served
 	bucket []int
+	dense  bool // it is in the family's dense
+}
+
+// begin tells the family's dense when the series began.
+func (s *archivedSeries) begin() {
+	if s.slot == nil {
+		return
+	}
+	if _, ok := denseWords(s.slot.family.schema); ok && s.process < 0 {
+		s.slot.family.dense.begin(s.slot, s.acc.created)
+	}
 }
 
 // newArchived unpacks an archive. The error says what no folder writes.

@@ -71,7 +71,10 @@ type file struct {
 	removed  []mmapstore.SeriesInfo // series that the process has removed
 	epoch    int
 	values   []uint64
-	spare    []uint64 // for what is not known to be good yet, shared by all files
+
+	// Room for what is not known to be good yet, shared by all files.
+	changes []mmapstore.Change
+	spare   []uint64 // of client_python's
 
 	removedValues []uint64 // likewise, of removed
 	exemplars     []exemplar
@@ -83,6 +86,7 @@ type file struct {
 
 	// The table's plan for this file.
 	label        string // the value of the process label, empty where it is not shown
+	counted      bool   // its live gauges are in the sums
 	planned      int    // series that have a place
 	plannedAt    int    // where the values of the next one begin
 	runs         []run  // of series
@@ -173,17 +177,21 @@ func (f *file) readOnce() (settled bool, err error) {
 		return false, err
 	}
 	err = mmapstore.Guard(r.Path(), func() error {
-		series := r.Series()
-		f.spare = r.AppendValues(f.spare[:0])
+		series, known := r.Series(), f.values
+		if f.epoch != r.Epoch() {
+			known = nil // series have other numbers now
+		}
+		f.changes = r.AppendChanges(f.changes[:0], known)
+		added := r.AppendValues(nil, len(known))
 		var removed []uint64
 		for i, all := 0, r.Removed(); i < len(all); i++ {
 			removed = all[i].AppendValues(removed)
 		}
-		known := f.exemplars
-		if f.epoch != r.Epoch() {
-			known = nil // series have other numbers now
+		exemplars := f.exemplars
+		if known == nil {
+			exemplars = nil
 		}
-		exemplars := takeExemplars(r, known)
+		exemplars = takeExemplars(r, exemplars)
 		closed, marked := r.Closed(), r.Marked()
 		var counters [len(mmapstore.HeaderCounters)]uint64
 		for i, c := range mmapstore.HeaderCounters {
@@ -201,13 +209,19 @@ func (f *file) readOnce() (settled bool, err error) {
 		f.families, f.series, f.removed = r.Families(), series, r.Removed()
 		f.epoch, f.bytes, f.exemplars = r.Epoch(), r.Bytes(), exemplars
 		f.removedValues = removed
-		f.keep()
+		if known == nil {
+			f.values = added
+		} else {
+			f.take(f.changes)
+			f.values = append(f.values, added...)
+		}
 		return nil
 	})
 	return settled, err
 }
 
-// keep has the values that were read take the place of those before.
+// keep has the values of client_python's file that were read take the place of those
+// before.
 func (f *file) keep() {
 	if cap(f.values) < len(f.spare) {
 		f.values, f.spare = f.spare, f.values

@@ -77,6 +77,7 @@ func cumulative(s *metric.Schema) bool {
 func (t *table) endLives(files []*file, listed int64) {
 	for _, s := range t.ended {
 		s.lives, s.since = nil, always
+		s.family.dirty = s.family.dirty || s.family.ending
 		s.family.ending = false
 	}
 	t.ended = t.ended[:0]

@@ -24,7 +24,8 @@ type table struct {
 	ended        []*slot            // series that some process has removed
 	unused       bool               // a slot may have lost its last reference
 	python       map[*pyfile.KeySet]*pythonPlan
-	forgotten    bool // a file's runs were forgotten: others' series are the eldest now
+	forgotten    bool  // runs or the archive were forgotten: others' series are the eldest now
+	loose        []int // series of the archive of which something is not in a dense
 }
 
 // family is one merged family.
@@ -37,19 +38,16 @@ type family struct {
 	stale  bool
 	dense  dense
 
+	// How the values come about. What dense has holds from one scrape to the next,
+	// what the slots have is of one.
+	dirty   bool // dense lacks something, or has too much
+	spilled bool // likewise, since not all of it has room there
+	anew    bool // this merge fills dense anew
 	settled bool // the values are in the slots; else all of them are in dense
 	traced  bool // some slot has an exemplar
+	ending  bool // a part of some series does not count any more
 
-	// Of the last scrape.
-	layout     uint64 // 0 once series have come or gone
-	help, unit string
-	numbers    []int // of the slots, in order
-	hidden     []int // in order: series that are not shown
-	spare      []int // for the next hidden
-	view       *metric.Family
-	viewTraced bool // view may have exemplars
-
-	ending bool // a part of some series does not count any more
+	shown shown
 }
 
 // slot is one merged series with what the files of this scrape add up to.
@@ -128,6 +126,10 @@ func (t *table) plan(files []*file, arc *archived, listed int64) {
 			}
 			f.planEpoch, f.planLabel = f.epoch, f.label
 		}
+		if f.counted != f.live {
+			f.counted = f.live
+			f.recountLive()
+		}
 		if f.python != nil {
 			t.planPython(f)
 		} else {
@@ -151,7 +153,7 @@ func (t *table) sweep() {
 	for _, fam := range t.byName {
 		fam.order = slices.DeleteFunc(fam.order, func(s *slot) bool {
 			if s.refs == 0 {
-				fam.layout = 0
+				fam.shown.layout = 0
 				fam.index.drop(s)
 				if _, ok := denseWords(fam.schema); ok {
 					fam.dense.drop(s)
@@ -293,7 +295,7 @@ func (t *table) install(files []*file, chosen []*definition) {
 		fam := old[d.schema.Name]
 		if fam == nil || !compatible(fam.schema, d.schema) || !slices.Equal(fam.bounds, d.bounds) {
 			changed = changed || fam != nil || clashed[d.schema.Name]
-			fam = &family{name: d.schema.Name, bounds: d.bounds}
+			fam = &family{name: d.schema.Name, bounds: d.bounds, dirty: true}
 		}
 		fam.schema = d.schema
 		t.byName[fam.name] = fam
@@ -320,12 +322,13 @@ func (t *table) forgetArchive() {
 	}
 	for i := range t.archive.series {
 		if s := &t.archive.series[i]; s.slot != nil {
+			s.slot.family.dirty = true
 			s.slot.refs--
 			t.unused = t.unused || s.slot.refs == 0
 			s.slot = nil
 		}
 	}
-	t.archive = nil
+	t.archive, t.forgotten, t.loose = nil, true, t.loose[:0]
 }
 
 // placeArchive leads the archive's series to their slots. Those of a
@@ -333,6 +336,7 @@ func (t *table) forgetArchive() {
 func (t *table) placeArchive(arc *archived) {
 	t.archive = arc
 	for i := range arc.series {
+		t.loose = append(t.loose, i)
 		s := &arc.series[i]
 		fam := t.byName[s.schema.Name]
 		if fam == nil || !compatible(fam.schema, s.schema) {
@@ -344,6 +348,8 @@ func (t *table) placeArchive(arc *archived) {
 		}
 		s.slot = fam.slot(labels)
 		s.slot.refs++
+		s.begin()
+		fam.dirty = true
 		s.bucket = nil
 		if s.schema.Type == metric.Histogram && !slices.Equal(s.schema.Bounds, fam.bounds) {
 			s.bucket = placeBuckets(s.schema.Bounds, fam.bounds)
@@ -351,21 +357,15 @@ func (t *table) placeArchive(arc *archived) {
 	}
 }
 
-// merge adds up the values of the archive and of all files.
+// merge adds up the values of the archive and of all files. Of a family whose sums
+// stand already, only what has come anew.
 func (t *table) merge(files []*file, now int64) {
+	some := false
 	for _, fam := range t.byName {
 		fam.reset()
+		some = some || fam.anew
 	}
-	for i := range t.archive.series {
-		s := &t.archive.series[i]
-		if s.slot != nil && s.acc.created >= s.slot.since && (s.process < 0 || t.archive.shown[s.process]) {
-			s.slot.family.settled = true
-			s.slot.sums().join(s.schema, &s.acc, s.bucket, now)
-			for j := range s.exemplars {
-				s.slot.offer(&s.exemplars[j])
-			}
-		}
-	}
+	t.mergeArchive(some, now)
 	for _, f := range files {
 		from := source{live: f.live, created: f.header.Created.UnixNano(), now: now}
 		if f.python != nil {
@@ -401,7 +401,44 @@ func (t *table) merge(files []*file, now int64) {
 	}
 }
 
-// reset takes out the values of the scrape before.
+// mergeArchive adds the archive's series: to dense where a family is added up anew,
+// and else, of each scrape, those that dense cannot hold. some says that there is
+// such a family.
+func (t *table) mergeArchive(some bool, now int64) {
+	add := func(i int) (loose bool) {
+		s := &t.archive.series[i]
+		if s.slot == nil || s.acc.created < s.slot.since || s.process >= 0 && !t.archive.shown[s.process] {
+			return true // another time it may count
+		}
+		fam := s.slot.family
+		if fam.anew {
+			_, ok := denseWords(fam.schema)
+			s.dense = ok && !fam.ending && s.bucket == nil && fam.dense.join(fam, s.slot.number, &s.acc)
+		}
+		if !s.dense {
+			fam.settled = true
+			s.slot.sums().join(s.schema, &s.acc, s.bucket, now)
+		}
+		for j := range s.exemplars {
+			s.slot.offer(&s.exemplars[j])
+		}
+		return !s.dense || len(s.exemplars) > 0
+	}
+	if !some {
+		for _, i := range t.loose {
+			add(i)
+		}
+		return
+	}
+	t.loose = t.loose[:0]
+	for i := range t.archive.series {
+		if add(i) {
+			t.loose = append(t.loose, i)
+		}
+	}
+}
+
+// reset takes out the values of the scrape before, but for sums that hold.
 func (f *family) reset() {
 	if f.settled {
 		for _, s := range f.order {
@@ -417,8 +454,12 @@ func (f *family) reset() {
 			}
 		}
 	}
-	f.dense.reset()
 	_, ok := denseWords(f.schema)
+	if f.anew = f.dirty || f.spilled || f.ending; f.anew {
+		f.dense.reset()
+		f.shown.all = true
+	}
+	f.dirty, f.spilled = false, false
 	f.settled, f.traced = f.ending || !ok, false
 }
 
@@ -433,6 +474,7 @@ func (t *table) forget(f *file) {
 		}
 	}
 	for _, r := range f.runs {
+		r.family.dirty = true
 		t.release(r.family.dense.slots[r.slot:][:r.n])
 		t.forgotten = true
 	}
@@ -441,7 +483,16 @@ func (t *table) forget(f *file) {
 	f.runs, f.steps, f.removedSteps, f.own = f.runs[:0], f.steps[:0], f.removedSteps[:0], f.own[:0]
 }
 
-// findEldest finds anew when the series in runs began, where a file is gone whose
+// recountLive has the sums of live gauges added up anew that the file takes part in.
+func (f *file) recountLive() {
+	for i := range f.runs {
+		if fam := f.runs[i].family; fam.schema.Mode.Live() {
+			fam.dirty = true
+		}
+	}
+}
+
+// findEldest finds anew when the series in dense began, where a file is gone whose
 // were the first.
 func (t *table) findEldest(files []*file) {
 	if !t.forgotten {
@@ -453,6 +504,10 @@ func (t *table) findEldest(files []*file) {
 			fam.dense.created[i] = never
 		}
 		fam.dense.dated = false
+		fam.shown.all = true
+	}
+	for i := range t.archive.series {
+		t.archive.series[i].begin()
 	}
 	for _, f := range files {
 		f.eachInRuns(func(s *slot, created int64) { s.family.dense.begin(s, created) })

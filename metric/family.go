@@ -25,6 +25,12 @@ type Family struct {
 	// the same labels and bounds in the same order. It comes from NewLayout;
 	// whoever changes more in a copy sets it to 0.
 	Layout uint64
+
+	// Revision grows from one scrape of a Layout to the next, and Revisions, where it
+	// is not nil, says for each of Series in which of them it has changed last: a series
+	// whose number is not above the Revision of an earlier scrape is as it was then.
+	Revision  uint32
+	Revisions []uint32
 }
 
 // NewLayout returns a Layout that no family of this process has.

@@ -176,7 +176,7 @@ func TestSeriesWithoutLabelsHaveLinesOfTheirOwn(t *testing.T) {
 			w := info.Words()
 			require.EqualValues(t, i, w[len(w)-1])
 		}
-		require.Len(t, got.AppendValues(nil), 1000*(2+2+9))
+		require.Len(t, got.AppendValues(nil, 0), 1000*(2+2+9))
 	})
 }
 

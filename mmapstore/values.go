@@ -43,19 +43,95 @@ func ValuesPerSeries(s *metric.Schema) int {
 	return WordsPerSeries(s)
 }
 
-// AppendValues appends the words of all of Series, in their order; of a mostrecent
-// series only the bits of the value and its time in nanoseconds since 1970, which
-// is 0 where nobody has set it. Call it within Guard.
-func (r *Reader) AppendValues(dst []uint64) []uint64 {
-	dst = slices.Grow(dst, r.parser.values)
+// size returns how many values the span has.
+func (s *span) size() int {
+	if s.recent {
+		return 2
+	}
+	return len(s.words)
+}
+
+// AppendValues appends the words of all of Series, in their order, but for the first
+// skip; of a mostrecent series only the bits of the value and its time in nanoseconds
+// since 1970, which is 0 where nobody has set it. Call it within Guard.
+func (r *Reader) AppendValues(dst []uint64, skip int) []uint64 {
+	dst = slices.Grow(dst, max(0, r.parser.values-skip))
 	for _, s := range r.parser.spans {
-		if s.recent {
-			dst = appendRecent(dst, s.words)
+		n := s.size()
+		if skip >= n {
+			skip -= n
 			continue
 		}
-		n := len(dst)
-		dst = dst[:n+len(s.words)]
-		loadAll(dst[n:], s.words)
+		if s.recent {
+			values := recentValues(s.words)
+			dst = append(dst, values[skip:]...)
+		} else {
+			from := len(dst)
+			dst = dst[:from+n-skip]
+			loadAll(dst[from:], s.words[skip:])
+		}
+		skip = 0
+	}
+	return dst
+}
+
+// Change is a value that is another one than before.
+type Change struct {
+	At   int // its number among those of AppendValues
+	Word uint64
+}
+
+// AppendChanges appends what has changed since AppendValues returned known, in the
+// order of At, as long as the Epoch is the same. Values that are new since, behind
+// those in known, are left out. Call it within Guard.
+//
+// Most values of most scrapes are those of the scrape before: comparing them writes
+// nothing.
+func (r *Reader) AppendChanges(dst []Change, known []uint64) []Change {
+	at := 0
+	for _, s := range r.parser.spans {
+		n := min(s.size(), len(known)-at)
+		if n == 0 {
+			break
+		}
+		old := known[at:][:n]
+		if s.recent {
+			values := recentValues(s.words)
+			for i := range old {
+				if values[i] != old[i] {
+					dst = append(dst, Change{at + i, values[i]})
+				}
+			}
+		} else {
+			dst = appendChanges(dst, at, old, s.words[:n])
+		}
+		at += n
+	}
+	return dst
+}
+
+// appendChanges compares words with what they were, eight in a row: the loop would
+// cost as much as they do.
+func appendChanges(dst []Change, at int, old, words []uint64) []Change {
+	for len(words) >= 8 && len(old) >= 8 {
+		a, b := (*[8]uint64)(old), (*[8]uint64)(words)
+		differ := (a[0] ^ atomic.LoadUint64(&b[0])) | (a[1] ^ atomic.LoadUint64(&b[1])) |
+			(a[2] ^ atomic.LoadUint64(&b[2])) | (a[3] ^ atomic.LoadUint64(&b[3])) |
+			(a[4] ^ atomic.LoadUint64(&b[4])) | (a[5] ^ atomic.LoadUint64(&b[5])) |
+			(a[6] ^ atomic.LoadUint64(&b[6])) | (a[7] ^ atomic.LoadUint64(&b[7]))
+		if differ != 0 {
+			dst = appendChanged(dst, at, old[:8], words[:8])
+		}
+		at, old, words = at+8, old[8:], words[8:]
+	}
+	return appendChanged(dst, at, old, words)
+}
+
+func appendChanged(dst []Change, at int, old, words []uint64) []Change {
+	for i := range words {
+		if w := atomic.LoadUint64(&words[i]); w != old[i] {
+			dst = append(dst, Change{at + i, w})
+		}
 	}
 	return dst
 }
@@ -83,7 +159,8 @@ func loadAll(to, from []uint64) {
 // AppendValues is Reader.AppendValues for one series.
 func (s *SeriesInfo) AppendValues(dst []uint64) []uint64 {
 	if isRecent(s.Family) {
-		return appendRecent(dst, s.Words())
+		values := recentValues(s.Words())
+		return append(dst, values[:]...)
 	}
 	w := s.Words()
 	for i := range w {
@@ -92,12 +169,13 @@ func (s *SeriesInfo) AppendValues(dst []uint64) []uint64 {
 	return dst
 }
 
-func appendRecent(dst, w []uint64) []uint64 {
+// recentValues returns the bits of the value and its time.
+func recentValues(w []uint64) [2]uint64 {
 	bits, nanos, ok := LoadRecent(w)
 	if !ok {
 		nanos = 0
 	}
-	return append(dst, bits, uint64(nanos))
+	return [2]uint64{bits, uint64(nanos)}
 }
 
 // isRecent reports whether the series holds a value with its time.
