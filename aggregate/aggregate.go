@@ -58,8 +58,11 @@ type Aggregator struct {
 	closed   bool
 	files    []*file   // by name
 	archive  *archived // never nil
-	listed   time.Time // before the directory was, by the system's clock
-	damage   error     // why the archive cannot be read; archive is then the last good one
+	opened   *mmapstore.Dir
+	read     mmapstore.ReadOptions
+	asListed []mmapstore.Entry // what files and archive come from, nil where some of it has to be looked at again
+	listed   time.Time         // before the directory was, by the system's clock
+	damage   error             // why the archive cannot be read; archive is then the last good one
 	table    table
 	keys     *pyfile.Keys // of client_python's files
 
@@ -141,6 +144,10 @@ func (a *Aggregator) Close() error {
 	defer a.mu.Unlock()
 	a.closed = true
 	var errs []error
+	if a.opened != nil {
+		errs = append(errs, a.opened.Close())
+		a.opened = nil
+	}
 	for _, f := range a.files {
 		errs = append(errs, f.close())
 	}

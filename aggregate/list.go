@@ -16,11 +16,14 @@ import (
 // be at work all the while: it renames the new archive first and unlinks the
 // files that are in it afterwards (docs/lifecycle.md, "Reading").
 func (a *Aggregator) list() error {
-	d, err := mmapstore.OpenDir(a.dir)
+	d, err := a.openDir()
 	if err != nil {
 		return err
 	}
-	defer d.Close()
+	if a.isAsListed(d) {
+		return nil
+	}
+	a.asListed = nil
 	opts, err := readOptions(d, a.opts.TrustUIDs, a.opts.MaxFileBytes)
 	if err != nil {
 		return err
@@ -41,7 +44,47 @@ func (a *Aggregator) list() error {
 	}
 	closeOthers(o.opened, files)
 	a.files, a.archive, a.damage = files, arc, damage
+	a.read = opts
+	if damage == nil && !slices.ContainsFunc(files, func(f *file) bool { return !f.known || f.python != nil }) {
+		a.asListed = o.listed
+	}
 	return nil
+}
+
+// openDir returns the directory that the path leads to now. It stays open between
+// scrapes.
+func (a *Aggregator) openDir() (*mmapstore.Dir, error) {
+	if a.opened != nil && a.opened.Current() {
+		return a.opened, nil
+	}
+	d, err := mmapstore.OpenDir(a.dir)
+	if err != nil {
+		return nil, err
+	}
+	if a.opened != nil {
+		a.opened.Close()
+	}
+	a.opened, a.asListed = d, nil
+	return d, nil
+}
+
+// isAsListed reports whether a new look would find what the last one has: the
+// archive that was read, before and after a listing of the same names, of which all
+// can be read.
+func (a *Aggregator) isAsListed(d *mmapstore.Dir) bool {
+	if a.asListed == nil {
+		return false
+	}
+	same := func() bool {
+		v, err := d.ArchiveVersion(a.read)
+		return err == nil && v == a.archive.ArchiveVersion
+	}
+	if !same() {
+		return false
+	}
+	entries, err := d.Entries()
+	one := err == nil && len(entries) == len(a.asListed) && (len(entries) == 0 || &entries[0] == &a.asListed[0]) // see Dir.Entries
+	return one && same()
 }
 
 // maxLooks bounds how often the directory is listed again because it changed
@@ -97,6 +140,7 @@ type opener struct {
 	known  map[string]*file   // by name
 	python map[string][]*file // of client_python, by the names that its processes know
 	opened []*file            // all that it has opened
+	listed []mmapstore.Entry  // what the directory had when its native files were opened
 	mapped int                // how many of client_python's files it has looked at
 }
 
@@ -130,6 +174,9 @@ func (o *opener) files(first bool) (files []*file, err error) {
 		entries, err := o.dir.Entries()
 		if err != nil {
 			return files, err
+		}
+		if look == 0 {
+			o.listed = entries // whose native files are opened
 		}
 		again := look == 0 && (first || len(o.python) > 0)
 		for _, e := range entries {

@@ -1,6 +1,7 @@
 package aggregate
 
 import (
+	"sync"
 	"time"
 
 	"github.com/multiprom/multiprom/metric"
@@ -44,7 +45,7 @@ func (a *Aggregator) selfMetrics(started time.Time) []*metric.Family {
 		one("damaged_records", metric.Gauge, float64(damaged), "Records of readable files that are left out because they are damaged."),
 		one("discarded_calls", metric.Counter, count(mmapstore.DiscardedCalls), "Lookups with wrong labels, whose updates went nowhere."),
 		one("fallback_series", metric.Counter, count(mmapstore.FallbackSeries), "Series that no scrape sees, because their file could not grow."),
-		{Name: "multiprom_files", Type: metric.Gauge, Series: byState(fileStates, files),
+		{Name: "multiprom_files", Type: metric.Gauge, Series: byState(fileStates, files, fileStateLabels()),
 			Help: "Files in the directory by what became of them, the archive included."},
 		one("fold_seconds", metric.Counter, a.archive.FoldTime.Seconds(), "Time that folding took."),
 		one("folded_processes", metric.Counter, float64(a.archive.Folded), "Dead processes whose values are in the archive."),
@@ -54,7 +55,7 @@ func (a *Aggregator) selfMetrics(started time.Time) []*metric.Family {
 			"Series that were left out because another definition of their name is served."),
 		one("overflow_series", metric.Counter, count(mmapstore.OverflowSeries),
 			"New label sets that went to an overflow series, since their family has reached its limit."),
-		{Name: "multiprom_processes", Type: metric.Gauge, Series: byState(processStates, processes),
+		{Name: "multiprom_processes", Type: metric.Gauge, Series: byState(processStates, processes, processStateLabels()),
 			Help: "Processes with a readable file, and workers without one, by state."},
 		one("read_series", metric.Gauge, float64(read), "Series of the files and the archive that this scrape has merged."),
 		one("scrape_duration_seconds", metric.Gauge, time.Since(started).Seconds(), "Time that reading and merging took for this scrape."),
@@ -62,10 +63,23 @@ func (a *Aggregator) selfMetrics(started time.Time) []*metric.Family {
 }
 
 // byState returns a series for every state, those without any included.
-func byState[S ~string](states []S, counts map[string]int) []metric.Series {
-	var out []metric.Series
+func byState[S ~string](states []S, counts map[string]int, labels []metric.Labels) []metric.Series {
+	out := make([]metric.Series, len(states))
+	for i, s := range states {
+		out[i].Labels, out[i].Value = labels[i], float64(counts[string(s)])
+	}
+	return out
+}
+
+// Labels are shared by all scrapes.
+var (
+	fileStateLabels    = sync.OnceValue(func() []metric.Labels { return stateLabels(fileStates) })
+	processStateLabels = sync.OnceValue(func() []metric.Labels { return stateLabels(processStates) })
+)
+
+func stateLabels[S ~string](states []S) (out []metric.Labels) {
 	for _, s := range states {
-		out = append(out, metric.Series{Labels: metric.MakeLabels("state", string(s)), Value: float64(counts[string(s)])})
+		out = append(out, metric.MakeLabels("state", string(s)))
 	}
 	return out
 }

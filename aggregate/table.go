@@ -113,8 +113,8 @@ func compatible(a, b *metric.Schema) bool {
 // plan brings the table up to date with what the files and the archive hold now.
 // listed is when the directory was listed, in nanoseconds since 1970.
 func (t *table) plan(files []*file, arc *archived, listed int64) {
-	nameProcesses(files, arc)
 	if t.topology.update(files, arc) {
+		nameProcesses(files, arc)
 		t.choose(files, arc)
 		t.forgetPython(false)
 	}
@@ -166,7 +166,7 @@ func (t *table) sweep() {
 }
 
 // topology is which definitions which processes have. While it is the same,
-// the choice of definitions stands.
+// the choice of definitions stands, and the names of processes do.
 type topology struct {
 	archive mmapstore.ArchiveVersion
 	files   []fileTopology
@@ -177,6 +177,7 @@ type fileTopology struct {
 	name            string
 	live            bool
 	epoch, families int
+	age             int64 // of one of client_python, whose file may have grown
 }
 
 // update reports whether the topology has changed.
@@ -188,7 +189,10 @@ func (t *topology) update(files []*file, arc *archived) bool {
 		if !f.known {
 			continue
 		}
-		now := fileTopology{f, f.name, f.live, f.epoch, len(f.families)}
+		now := fileTopology{file: f, name: f.name, live: f.live, epoch: f.epoch, families: len(f.families)}
+		if f.python != nil {
+			now.age = f.age()
+		}
 		if n == len(t.files) {
 			t.files = append(t.files, fileTopology{})
 		}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/multiprom/multiprom/metric"
@@ -13,13 +14,17 @@ import (
 // cache keeps the text of families from one scrape to the next, by their layout
 // (metric.Family.Layout), in chunks of some kilobytes. A chunk in which no number
 // has changed is sent again as it is, compressed too; in another one only the
-// numbers that have changed are formatted. A chunk never changes: slow clients may
-// still be reading it.
+// numbers that have changed are formatted. Which these may be, the family's
+// Revisions say; without them all of its numbers are looked at.
+//
+// While some client is being sent a chunk, the chunk does not change: another takes
+// its place. A client that is slow for ever holds only those chunks.
 type cache struct {
 	asked int // number of the handler's scrape that used it last; guarded by caches.mu
 
 	mu       sync.Mutex
 	round    uint64 // number of the scrape
+	pieces   int    // of the last page
 	sections map[sectionID]*section
 }
 
@@ -46,12 +51,17 @@ type section struct {
 
 // chunk is the lines of some series.
 type chunk struct {
-	text    []byte
-	numbers []uint64 // the bits of all numbers that may change, in their order
-	places  []place  // where they stand in the text
-	shape   []shape  // of each series
-
+	// Read by those who send a page that has the chunk.
+	text       []byte
 	gzip, zstd compressed
+	senders    atomic.Int32 // pages that have it and are not sent yet; grows under cache.mu only
+
+	// Guarded by cache.mu.
+	revision uint32   // of the family, when its numbers were looked at
+	numbers  []uint64 // the bits of all numbers that may change, in their order
+	places   []place  // where they stand in the text
+	shape    []shape  // of each series; chunks that have the same share it
+	omitted  int      // counters that are left out
 }
 
 // shape tells which numbers a series has, since some are left out while they are
@@ -63,8 +73,18 @@ type shape struct {
 
 // place is where a number stands.
 type place struct {
-	from, to uint32
-	kind     numberKind
+	from   uint32
+	length uint16
+	kind   numberKind
+}
+
+func (p place) end() int { return int(p.from) + int(p.length) }
+
+// numberChange is a number that is another one than before.
+type numberChange struct {
+	number int
+	bits   uint64
+	length int // of its text
 }
 
 type numberKind uint8
@@ -120,6 +140,9 @@ type recorder struct {
 	kinds     uint64 // of the series at hand
 	shape     []shape
 	places    []place
+	changes   []numberChange
+	digits    []byte // the texts of changes, one behind the other
+	patched   []byte
 }
 
 // number writes a number, or what is wanted of it.
@@ -131,7 +154,7 @@ func (e *encoder) number(kind numberKind, bits uint64) {
 	from := len(e.buf)
 	e.buf = e.appendNumber(e.buf, kind, bits)
 	if e.recording {
-		e.places = append(e.places, place{uint32(from - e.start), uint32(len(e.buf) - e.start), kind})
+		e.places = append(e.places, place{uint32(from - e.start), uint16(len(e.buf) - from), kind})
 	}
 }
 
@@ -157,15 +180,47 @@ func (e *encoder) each(f *metric.Family, number int, series []metric.Series, wri
 	kept := e.cache.section(sectionID{f.Layout, number}, series)
 	kept.writable = e.writable
 	e.cut()
+	var revisions []uint32
+	if len(f.Revisions) == len(series) && e.writable { // else series are others than the family's
+		revisions = f.Revisions
+	}
 	for i := range kept.chunks {
-		part := series[i*kept.series:]
-		part = part[:min(len(part), kept.series)]
-		c, lasting := e.chunk(kept.chunks[i], part, write)
-		if lasting {
+		from, to := i*kept.series, min((i+1)*kept.series, len(series))
+		old := kept.chunks[i]
+		if old == nil || revisions == nil || !e.update(old, series[from:to], revisions[from:to], write) {
+			e.readAll(series[from:to], write)
+			switch {
+			case old != nil && !e.odd && slices.Equal(e.shape, old.shape):
+				e.compare(old, 0, e.numbers)
+			default:
+				old = nil
+			}
+		}
+		c, lasting := old, true
+		switch {
+		case old == nil:
+			c, lasting = e.record(series[from:to], write), !e.odd
+			if before := kept.before(i); before != nil && slices.Equal(before.shape, c.shape) {
+				c.shape = before.shape
+			}
+		case len(e.changes) > 0:
+			c = e.patch(old)
+		}
+		c.revision = f.Revision
+		if kept.chunks[i] = nil; lasting {
 			kept.chunks[i] = c
 		}
+		e.omitted.Counters += c.omitted
 		e.page.add(c)
 	}
+}
+
+// before returns the chunk before number i, or nil.
+func (s *section) before(i int) *chunk {
+	if i == 0 {
+		return nil
+	}
+	return s.chunks[i-1]
 }
 
 // textIsKept reports whether families of that type may be many and have nothing
@@ -178,11 +233,10 @@ func textIsKept(t metric.Type) bool {
 	return false
 }
 
-// chunk returns the lines of these series. old is what they were, or nil. lasting
-// says that it holds while its numbers do.
-func (e *encoder) chunk(old *chunk, series []metric.Series, write func(*metric.Series)) (c *chunk, lasting bool) {
+// readAll takes the numbers of all series, and their shape.
+func (e *encoder) readAll(series []metric.Series, write func(*metric.Series)) {
 	omitted := e.omitted
-	e.numbers, e.shape, e.odd = e.numbers[:0], e.shape[:0], false
+	e.numbers, e.shape, e.changes, e.odd = e.numbers[:0], e.shape[:0], e.changes[:0], false
 	e.reading = true
 	for i := range series {
 		e.kinds = 0
@@ -190,53 +244,122 @@ func (e *encoder) chunk(old *chunk, series []metric.Series, write func(*metric.S
 		e.shape = append(e.shape, shape{len(e.numbers), e.kinds})
 	}
 	e.reading = false
-	if old != nil && !e.odd && slices.Equal(e.shape, old.shape) {
-		if slices.Equal(e.numbers, old.numbers) {
-			return old, true
-		}
-		return e.patch(old), true
-	}
+	e.omitted = omitted // they are counted by chunk
+}
 
-	e.omitted = omitted // those of these series are counted again
+// update finds out which numbers of the chunk have changed, of those series that
+// have. It reports false where that is not all that has.
+func (e *encoder) update(c *chunk, series []metric.Series, revisions []uint32, write func(*metric.Series)) bool {
+	omitted := e.omitted
+	e.changes, e.odd = e.changes[:0], false
+	e.reading = true
+	defer func() { e.reading, e.omitted = false, omitted }()
+	for i, revision := range revisions {
+		if revision <= c.revision {
+			continue
+		}
+		from := 0
+		if i > 0 {
+			from = c.shape[i-1].end
+		}
+		e.numbers, e.kinds = e.numbers[:0], 0
+		if write(&series[i]); e.odd || e.kinds != c.shape[i].kinds || from+len(e.numbers) != c.shape[i].end {
+			return false
+		}
+		e.compare(c, from, e.numbers)
+	}
+	return true
+}
+
+// compare adds to changes what differs from the chunk's numbers, beginning with
+// number from.
+func (e *encoder) compare(c *chunk, from int, numbers []uint64) {
+	old := c.numbers[from:][:len(numbers)]
+	for i, bits := range numbers {
+		if bits != old[i] {
+			e.changes = append(e.changes, numberChange{number: from + i, bits: bits})
+		}
+	}
+}
+
+// record writes the lines of these series, whose numbers and shape were read.
+func (e *encoder) record(series []metric.Series, write func(*metric.Series)) *chunk {
+	omitted := e.omitted
 	e.start, e.places, e.bounds = len(e.buf), e.places[:0], e.bounds[:0]
 	e.recording = true
 	for i := range series {
 		write(&series[i])
 	}
 	e.recording = false
-	c = &chunk{
+	c := &chunk{
 		text: slices.Clone(e.buf[e.start:]), numbers: slices.Clone(e.numbers), places: slices.Clone(e.places), shape: slices.Clone(e.shape),
+		omitted: e.omitted.Counters - omitted.Counters,
 	}
+	e.omitted = omitted
 	e.buf, e.bounds = e.buf[:e.start], e.bounds[:0]
-	return c, !e.odd
+	return c
 }
 
-// patch returns the chunk with the numbers at hand.
-func (e *encoder) patch(old *chunk) *chunk {
-	c := &chunk{
-		text: make([]byte, 0, len(old.text)+len(old.text)/16), numbers: slices.Clone(e.numbers), places: old.places, shape: old.shape,
+// patch writes the changes into the chunk, or, while it is being sent, into another
+// one, which it returns.
+func (e *encoder) patch(c *chunk) *chunk {
+	own := c.senders.Load() == 0
+	e.digits = e.digits[:0]
+	moved := false
+	for i := range e.changes {
+		change := &e.changes[i]
+		p := c.places[change.number]
+		from := len(e.digits)
+		e.digits = e.appendNumber(e.digits, p.kind, change.bits)
+		change.length = len(e.digits) - from
+		moved = moved || change.length != int(p.length)
+		c.numbers[change.number] = change.bits
 	}
-	moved, copied := 0, 0 // by how much places have moved; bytes of the old text
-	own := false
-	for i, bits := range c.numbers {
-		p := old.places[i]
-		now := place{uint32(int(p.from) + moved), 0, p.kind}
-		if bits != old.numbers[i] {
-			c.text = append(c.text, old.text[copied:p.from]...)
-			c.text = e.appendNumber(c.text, p.kind, bits)
-			copied = int(p.to)
-			moved = len(c.text) - copied
+	text := c.text
+	if moved {
+		text = nil
+		if own {
+			text = c.text[:0]
 		}
-		if now.to = uint32(int(p.to) + moved); now == p {
+		text = append(text, e.move(c)...)
+	} else {
+		if !own {
+			text = slices.Clone(text)
+		}
+		digits := e.digits
+		for _, change := range e.changes {
+			p := c.places[change.number]
+			copy(text[p.from:], digits[:p.length])
+			digits = digits[p.length:]
+		}
+	}
+	if own {
+		c.text, c.gzip, c.zstd = text, compressed{}, compressed{}
+		return c
+	}
+	return &chunk{text: text, numbers: c.numbers, places: c.places, shape: c.shape, omitted: c.omitted}
+}
+
+// move returns the chunk's text with changes of other lengths than the numbers had,
+// and corrects the places. The text is valid until the next call.
+func (e *encoder) move(c *chunk) []byte {
+	text, digits, copied := e.patched[:0], e.digits, 0
+	next := 0 // the first change that is not made yet
+	for i := e.changes[0].number; i < len(c.places); i++ {
+		p := &c.places[i]
+		from, end := int(p.from), p.end()
+		p.from = uint32(len(text) + from - copied)
+		if next == len(e.changes) || e.changes[next].number != i {
 			continue
 		}
-		if !own {
-			c.places, own = slices.Clone(old.places), true
-		}
-		c.places[i] = now
+		length := e.changes[next].length
+		text = append(append(text, c.text[copied:from]...), digits[:length]...)
+		digits, copied = digits[length:], end
+		p.length = uint16(length)
+		next++
 	}
-	c.text = append(c.text, old.text[copied:]...)
-	return c
+	e.patched = append(text, c.text[copied:]...)
+	return e.patched
 }
 
 // knows reports whether the family's lines are in the cache: its labels were found

@@ -7,6 +7,7 @@ import (
 	"io"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -63,6 +64,14 @@ func laidOut(families []*metric.Family) []*metric.Family {
 	return families
 }
 
+// revised has the families say which series change.
+func revised(families []*metric.Family) []*metric.Family {
+	for _, f := range families {
+		f.Revisions = make([]uint32, len(f.Series))
+	}
+	return families
+}
+
 // change gives some series other numbers, as a scrape would find them: of any
 // length, and such that lines come and go.
 func change(r *rand.Rand, families []*metric.Family) []*metric.Family {
@@ -71,9 +80,14 @@ func change(r *rand.Rand, families []*metric.Family) []*metric.Family {
 	for _, f := range families {
 		now := *f
 		now.Series = append([]metric.Series(nil), f.Series...)
+		now.Revision, now.Revisions = f.Revision+1, slices.Clone(f.Revisions)
+		few := 1 + r.IntN(60)
 		for i := range now.Series {
-			if r.IntN(4) > 0 {
+			if r.IntN(few) > 0 {
 				continue
+			}
+			if now.Revisions != nil {
+				now.Revisions[i] = now.Revision
 			}
 			s := &now.Series[i]
 			s.Value, s.Sum = values[r.IntN(len(values))], values[r.IntN(len(values))]
@@ -121,40 +135,64 @@ var everyWay = func() (ways []Options) {
 func TestPageIsWhatIsEncoded(t *testing.T) {
 	for n, way := range everyWay {
 		t.Run(fmt.Sprint(way), func(t *testing.T) {
-			r := rand.New(rand.NewPCG(uint64(n), 1))
-			families := manySeries(600)
-			utf8 := one("http.latency", metric.Gauge)
-			utf8.Series = []metric.Series{{Labels: metric.MakeLabels("a.b", "1"), Value: 1}, {Labels: metric.MakeLabels("a_b", "1"), Value: 2}}
-			summary := one("summary", metric.Summary)
-			summary.Series = []metric.Series{{Count: 3, Sum: 1.5, Created: time.Unix(1, 0)}}
-			clash := one("family_0_created", metric.Gauge) // takes the created times their name
-			clash.Series = []metric.Series{{Value: 7}}
-			families = append(families, utf8, summary, clash)
-			metric.SortFamilies(families)
-			laidOut(families)
-			kept := newCache()
-			for range 12 {
-				switch r.IntN(6) {
-				case 0: // a series comes
-					i := r.IntN(len(families))
-					grown := *families[i]
-					s := grown.Series[len(grown.Series)-1]
-					s.Labels = s.Labels.With("path", "/zzz"+strconv.Itoa(r.IntN(1e9)))
-					grown.Series = append(append([]metric.Series(nil), grown.Series...), s)
-					grown.Layout = metric.NewLayout()
-					families[i] = &grown
-				case 1: // families go, and come again later
-					page, _ := kept.page(families[:2], way)
-					want, _ := Append(nil, families[:2], way)
-					requireText(t, string(want), textOf(t, page))
-				}
-				families = change(r, families)
-				page, err := kept.page(families, way)
-				want, wantErr := Append(nil, families, way)
-				requireText(t, string(want), textOf(t, page))
-				require.Equal(t, wantErr, err)
-			}
+			pageIsWhatIsEncoded(t, rand.New(rand.NewPCG(uint64(n), 1)), way, false)
+			pageIsWhatIsEncoded(t, rand.New(rand.NewPCG(uint64(n), 2)), way, true)
 		})
+	}
+}
+
+// sending is a page that was not sent yet.
+type sending struct {
+	*page
+	text string
+}
+
+func pageIsWhatIsEncoded(t *testing.T, r *rand.Rand, way Options, revisions bool) {
+	families := manySeries(600)
+	utf8 := one("http.latency", metric.Gauge)
+	utf8.Series = []metric.Series{{Labels: metric.MakeLabels("a.b", "1"), Value: 1}, {Labels: metric.MakeLabels("a_b", "1"), Value: 2}}
+	summary := one("summary", metric.Summary)
+	summary.Series = []metric.Series{{Count: 3, Sum: 1.5, Created: time.Unix(1, 0)}}
+	clash := one("family_0_created", metric.Gauge) // takes the created times their name
+	clash.Series = []metric.Series{{Value: 7}}
+	families = append(families, utf8, summary, clash)
+	metric.SortFamilies(families)
+	laidOut(families)
+	if revisions {
+		revised(families)
+	}
+	kept := newCache()
+	var unsent []sending
+	for range 12 {
+		switch r.IntN(6) {
+		case 0: // a series comes
+			i := r.IntN(len(families))
+			grown := *families[i]
+			s := grown.Series[len(grown.Series)-1]
+			s.Labels = s.Labels.With("path", "/zzz"+strconv.Itoa(r.IntN(1e9)))
+			grown.Series = append(append([]metric.Series(nil), grown.Series...), s)
+			grown.Layout = metric.NewLayout()
+			if revisions {
+				revised([]*metric.Family{&grown})
+			}
+			families[i] = &grown
+		case 1: // families go, and come again later
+			page, _ := kept.page(families[:2], way)
+			want, _ := Append(nil, families[:2], way)
+			requireText(t, string(want), textOf(t, page))
+		}
+		families = change(r, families)
+		page, err := kept.page(families, way)
+		want, wantErr := Append(nil, families, way)
+		requireText(t, string(want), textOf(t, page))
+		require.Equal(t, wantErr, err)
+		unsent = append(unsent, sending{page, string(want)})
+		for len(unsent) > r.IntN(4) {
+			i := r.IntN(len(unsent))
+			requireText(t, unsent[i].text, textOf(t, unsent[i].page)) // as it was, whatever came after it
+			unsent[i].release()
+			unsent = slices.Delete(unsent, i, i+1)
+		}
 	}
 }
 

@@ -109,11 +109,13 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	select {
 	case got := <-gathered:
 		defer h.release()
+		defer got.page.release()
 		h.reply(w, r, got)
 	case <-ctx.Done():
 		// What is left behind still works and holds memory: it keeps its slot.
 		go func() {
-			<-gathered
+			got := <-gathered
+			got.page.release()
 			h.release()
 		}()
 		if r.Context().Err() == nil {

@@ -18,7 +18,22 @@ type page struct {
 	done   int // bytes of the encoder's buffer that are in pieces
 }
 
-func (p *page) add(c *chunk) { p.pieces = append(p.pieces, c) }
+func (p *page) add(c *chunk) {
+	c.senders.Add(1)
+	p.pieces = append(p.pieces, c)
+}
+
+// release gives the pieces back to the cache: what is kept of them may change from
+// now on. nil has none.
+func (p *page) release() {
+	if p == nil {
+		return
+	}
+	for _, c := range p.pieces {
+		c.senders.Add(-1)
+	}
+	p.pieces = nil
+}
 
 // cut makes what was written since the last chunk a piece.
 func (e *encoder) cut() {
@@ -28,12 +43,21 @@ func (e *encoder) cut() {
 	e.page.done = len(e.buf)
 }
 
-// page encodes families with what the cache has. Its error is an [OmissionError].
+// page encodes families with what the cache has. The page is released once it was
+// sent; one that never is costs a copy of what changes. The error is an
+// [OmissionError].
 func (c *cache) page(families []*metric.Family, opts Options) (*page, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.round++
-	p := &page{}
+	p := &page{pieces: make([]*chunk, 0, c.pieces)}
+	done := false
+	defer func() {
+		c.pieces = len(p.pieces)
+		if !done {
+			clear(c.sections) // a panic may have left a chunk half changed
+		}
+	}()
 	e := encoders.Get().(*encoder)
 	e.cache, e.page, e.buf = c, p, nil // the page's own
 	err := e.encode(families, opts)
@@ -42,6 +66,7 @@ func (c *cache) page(families []*metric.Family, opts Options) (*page, error) {
 	e.release()
 	encoders.Put(e)
 	c.sweep()
+	done = true
 	return p, err
 }
 

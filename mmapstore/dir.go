@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 )
 
 // Dir is an open directory of stores. Every operation goes through its
@@ -15,6 +16,11 @@ import (
 type Dir struct {
 	path string
 	dir
+	opened os.FileInfo // what it is
+
+	mu      sync.Mutex
+	names   []string // of the last listing, in the order of the system
+	entries []Entry  // that they are
 }
 
 // OpenDir opens a directory.
@@ -23,7 +29,17 @@ func OpenDir(path string) (*Dir, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Dir{path, d}, nil
+	info, err := d.Stat()
+	if err != nil {
+		return nil, errors.Join(err, d.close())
+	}
+	return &Dir{path: path, dir: d, opened: info}, nil
+}
+
+// Current reports whether the path still leads to the directory that was opened.
+func (d *Dir) Current() bool {
+	info, err := os.Stat(d.path)
+	return err == nil && os.SameFile(info, d.opened) // while it is open, no other has its number
 }
 
 // Path returns the path that the directory was opened by.
@@ -35,18 +51,25 @@ func (d *Dir) Close() error { return d.close() }
 // Join returns the path of a file in the directory.
 func (d *Dir) Join(name string) string { return filepath.Join(d.path, name) }
 
-// Entries lists the directory in bytewise order of the names. It opens no file.
+// Entries lists the directory in bytewise order of the names. It opens no file. The
+// result must not be changed: while the names are the same, it is the same slice.
 func (d *Dir) Entries() ([]Entry, error) {
-	names, err := d.names()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	names, err := d.list()
 	if err != nil {
 		return nil, err
 	}
-	slices.Sort(names)
-	entries := make([]Entry, len(names))
-	for i, n := range names {
-		entries[i] = classify(n)
+	if d.entries != nil && slices.Equal(names, d.names) {
+		return d.entries, nil
 	}
-	return entries, nil
+	d.names = slices.Clone(names)
+	slices.Sort(names)
+	d.entries = make([]Entry, len(names))
+	for i, n := range names {
+		d.entries[i] = classify(n)
+	}
+	return d.entries, nil
 }
 
 // Open opens a file of the directory for reading. The error matches

@@ -26,7 +26,7 @@ func (d *dir) join(name string) string { return d.f.Name() + "/" + name }
 // Stat returns what the directory is.
 func (d *dir) Stat() (os.FileInfo, error) { return d.f.Stat() }
 
-func (d *dir) names() ([]string, error) {
+func (d *dir) list() ([]string, error) {
 	if _, err := d.f.Seek(0, 0); err != nil {
 		return nil, err
 	}

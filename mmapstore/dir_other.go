@@ -25,7 +25,7 @@ func (d *dir) join(name string) string { return filepath.Join(d.root.Name(), nam
 // Stat returns what the directory is.
 func (d *dir) Stat() (os.FileInfo, error) { return d.root.Stat(".") }
 
-func (d *dir) names() ([]string, error) {
+func (d *dir) list() ([]string, error) {
 	f, err := d.root.Open(".")
 	if err != nil {
 		return nil, err

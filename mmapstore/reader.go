@@ -3,6 +3,7 @@ package mmapstore
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 
@@ -247,14 +248,14 @@ type mappedFile struct {
 }
 
 func (m *mappedFile) blocks(n int) ([][]byte, error) {
-	info, err := m.f.Stat()
+	size, err := m.f.Seek(0, io.SeekEnd) // as Stat does, for a fraction of its time
 	if err != nil {
 		return nil, err
 	}
-	if info.Size() < int64(n)<<blockShift {
+	if size < int64(n)<<blockShift {
 		return nil, &CorruptionError{
-			Path: m.path, Offset: info.Size(),
-			Reason: fmt.Sprintf("the file is truncated: %d bytes of %d", info.Size(), int64(n)<<blockShift),
+			Path: m.path, Offset: size,
+			Reason: fmt.Sprintf("the file is truncated: %d bytes of %d", size, int64(n)<<blockShift),
 		}
 	}
 	if err := m.ext.cover(uint64(n) << blockShift); err != nil {
