@@ -97,18 +97,19 @@ func (f *file) state() State {
 func (a *Aggregator) Files() []FileStatus {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.fileStatus()
-}
-
-func (a *Aggregator) fileStatus() []FileStatus {
 	out := make([]FileStatus, 0, len(a.files)+1)
 	for _, f := range a.files {
 		out = append(out, FileStatus{Name: f.name, State: stateOf(f.err), Err: f.err})
 	}
-	if a.damage != nil || a.archive.Bytes > 0 {
-		out = append(out, FileStatus{Name: mmapstore.ArchiveName, State: stateOf(a.damage), Err: a.damage})
+	if there, damage := a.archiveStatus(); there {
+		out = append(out, FileStatus{Name: mmapstore.ArchiveName, State: stateOf(damage), Err: damage})
 	}
 	return out
+}
+
+// archiveStatus tells whether there is an archive, and why it cannot be read.
+func (a *Aggregator) archiveStatus() (there bool, damage error) {
+	return a.damage != nil || a.archive.Bytes > 0, a.damage
 }
 
 // storeless returns how many of the workers have no file of their own.
