@@ -68,23 +68,19 @@ func (a *Aggregator) openDir() (*mmapstore.Dir, error) {
 	return d, nil
 }
 
-// isAsListed reports whether a new look would find what the last one has: the
-// archive that was read, before and after a listing of the same names, of which all
-// can be read.
+// isAsListed reports whether a new look would find what the last one has: the same
+// names, all of which can be read, and behind their listing the archive that was read
+// before it. That one was not exchanged meanwhile, since no version comes twice.
 func (a *Aggregator) isAsListed(d *mmapstore.Dir) bool {
 	if a.asListed == nil {
 		return false
 	}
-	same := func() bool {
-		v, err := d.ArchiveVersion(a.read)
-		return err == nil && v == a.archive.ArchiveVersion
-	}
-	if !same() {
+	entries, err := d.Entries()
+	if err != nil || len(entries) != len(a.asListed) || len(entries) > 0 && &entries[0] != &a.asListed[0] { // see Dir.Entries
 		return false
 	}
-	entries, err := d.Entries()
-	one := err == nil && len(entries) == len(a.asListed) && (len(entries) == 0 || &entries[0] == &a.asListed[0]) // see Dir.Entries
-	return one && same()
+	v, err := d.ArchiveVersion(a.read)
+	return err == nil && v == a.archive.ArchiveVersion
 }
 
 // maxLooks bounds how often the directory is listed again because it changed
