@@ -24,8 +24,6 @@ type dense struct {
 	stride  int     // words of each
 	words   []uint64
 	hi, lo  []float64 // the sum of a series is that of both
-
-	dated bool // the view has what created says
 }
 
 // never is the time at which a series begins that nobody has.
@@ -89,7 +87,8 @@ func (d *dense) reset() {
 
 func (d *dense) begin(s *slot, created int64) {
 	if created < d.created[s.number] {
-		d.created[s.number], d.dated = created, false
+		d.created[s.number] = created
+		s.family.touch(s.number)
 	}
 }
 
@@ -225,9 +224,8 @@ func (d *dense) has(f *family, n int) bool {
 	return d.created[n] != never
 }
 
-// fill writes the values of slot n, of a family that is not settled. dated says
-// that out has its created time and its bounds already.
-func (d *dense) fill(f *family, n int, out *metric.Series, dated bool) {
+// fill writes the values of slot n, of a family that is not settled.
+func (d *dense) fill(f *family, n int, out *metric.Series) {
 	words := d.of(n)
 	sum := d.hi[n] + d.lo[n] // rounded once
 	switch f.schema.Type {
@@ -242,20 +240,11 @@ func (d *dense) fill(f *family, n int, out *metric.Series, dated bool) {
 	case metric.Summary:
 		out.Count, out.Sum = words[0], sum
 	case metric.Histogram:
-		if !dated {
-			metric.CumulateInto(out.Buckets, f.bounds, words)
-		}
-		var count uint64
-		for i, n := range words {
-			count += n
-			out.Buckets[i].Count = count
-		}
-		out.Count, out.Sum = count, sum
+		metric.CumulateInto(out.Buckets, f.bounds, words)
+		out.Count, out.Sum = out.Buckets[len(f.bounds)].Count, sum
 	case metric.Gauge:
 		out.Value = sum
 		return
 	}
-	if !dated {
-		out.Created = createdTime(d.created[n])
-	}
+	out.Created = createdTime(d.created[n])
 }

@@ -8,10 +8,9 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// families turns the accumulators into what a scrape yields. Labels are shared
-// between scrapes; values are new, or with again written over those of the last
-// such scrape.
-func (t *table) families(again bool) []*metric.Family {
+// families turns the sums into what a scrape yields: series of their own, or rows
+// that read the sums while they are shown.
+func (t *table) families(rows bool) []*metric.Family {
 	if t.sorted == nil {
 		for _, fam := range t.byName {
 			t.sorted = append(t.sorted, fam)
@@ -20,81 +19,129 @@ func (t *table) families(again bool) []*metric.Family {
 	}
 	out := make([]*metric.Family, 0, len(t.sorted))
 	for _, fam := range t.sorted {
-		if f := fam.family(again); len(f.Series) > 0 {
-			out = append(out, f)
+		fam.arrange()
+		if fam.shown.len() == 0 {
+			continue
+		}
+		if rows {
+			out = append(out, fam.show())
+		} else {
+			out = append(out, fam.whole())
 		}
 	}
 	return out
 }
 
-// shown is how a family is shown.
+// head returns the family without its series.
+func (f *family) head() *metric.Family {
+	return &metric.Family{Name: f.name, Help: f.schema.Help, Unit: f.schema.Unit, Type: f.schema.Type, Layout: f.shown.layout}
+}
+
+// whole returns the family with series of their own.
+func (f *family) whole() *metric.Family {
+	out, rows := f.head(), seriesRows{f}
+	out.Series = make([]metric.Series, rows.Len())
+	var buckets []metric.Bucket // of all series
+	n := len(f.bounds) + 1
+	if f.schema.Type == metric.Histogram {
+		buckets = make([]metric.Bucket, n*len(out.Series))
+	}
+	for i := range out.Series {
+		s := &out.Series[i]
+		if buckets != nil {
+			s.Buckets, buckets = buckets[:0:n], buckets[n:]
+		}
+		rows.Read(i, s)
+		s.Labels = rows.Labels(i)
+	}
+	return out
+}
+
+// shown is which series of a family are shown, and which of them have changed.
 type shown struct {
 	layout     uint64 // 0 once series have come or gone
 	help, unit string
 	numbers    []int32 // of the slots, in order
 	hidden     []int   // in order: series that are not shown
 	spare      []int   // for the next hidden
+	visible    []int32 // in order: series that are shown; nil where all are
 
-	// What View shows.
-	view     *metric.Family
-	revision uint32  // of the next time that it is shown
-	places   []int32 // by number of the slot in dense: where view has it, or -1
-	touched  []int32 // numbers of slots in dense that have changed since view was shown
-	all      bool    // anything may have changed
-	traced   bool    // view may have exemplars
+	revision  uint32   // of the next time that the family is shown
+	revisions []uint32 // of each series that is shown, of that layout
+	of        uint64   // which layout
+	places    []int32  // by number of the slot in dense: which of those that are shown it is, or -1
+	all       bool     // anything may have changed
+	traced    bool     // there were exemplars
 }
+
+func (s *shown) len() int { return len(s.numbers) - len(s.hidden) }
 
 // touch notes that what dense has of slot n has changed.
 func (f *family) touch(n int) {
 	s := &f.shown
 	switch {
-	case s.all || s.view == nil || s.view.Layout != s.layout:
-		return // it is written with all others
+	case s.all || s.of != s.layout:
 	case n >= len(s.places) || s.places[n] < 0:
 		s.all = true // one that is new, or was hidden until now
-		return
-	}
-	if at := &s.view.Revisions[s.places[n]]; *at != s.revision {
-		*at = s.revision
-		s.touched = append(s.touched, int32(n))
+	default:
+		s.revisions[s.places[n]] = s.revision
 	}
 }
 
-func (f *family) family(again bool) *metric.Family {
-	f.arrange()
-	if !again {
-		out := f.blank()
-		f.fillAll(out, false)
-		if f.traced {
-			f.fillExemplars(out)
-		}
-		return out
-	}
+// show returns the family with rows, and says which of them have changed since it was
+// shown last.
+func (f *family) show() *metric.Family {
 	s := &f.shown
-	dated := f.dense.dated
-	if s.view == nil || s.view.Layout != s.layout {
-		s.view, s.all, dated = f.blank(), true, false
-		s.view.Revisions = make([]uint32, len(s.view.Series))
+	if s.of != s.layout {
+		s.revisions = slices.Grow(s.revisions[:0], s.len())[:s.len()]
+		s.of, s.all = s.layout, true
 	}
-	if s.all || f.settled || !dated {
-		f.fillAll(s.view, dated)
-		for i := range s.view.Revisions {
-			s.view.Revisions[i] = s.revision
-		}
-	} else {
-		for _, n := range s.touched {
-			f.dense.fill(f, int(n), &s.view.Series[s.places[n]], true)
+	if all := s.all || f.settled; all || f.traced || s.traced {
+		for i := range s.revisions {
+			if all || f.order[s.at(i)].exemplars != nil {
+				s.revisions[i] = s.revision
+			}
 		}
 	}
-	if f.traced || s.traced {
-		f.fillExemplars(s.view)
-	}
-	s.view.Revision = s.revision
-	s.touched, s.all, s.traced, f.dense.dated = s.touched[:0], false, f.traced, !f.settled
+	out := f.head()
+	out.Rows, out.Revision, out.Revisions = seriesRows{f}, s.revision, s.revisions
+	s.all, s.traced = false, f.traced
 	if s.revision++; s.revision == 0 {
 		s.layout = 0 // the numbers begin again
 	}
-	return s.view
+	return out
+}
+
+// seriesRows are the series that a family shows, while the table does not change.
+type seriesRows struct{ *family }
+
+func (r seriesRows) Len() int { return r.shown.len() }
+
+func (r seriesRows) Labels(i int) metric.Labels { return r.order[r.shown.at(i)].labels }
+
+func (r seriesRows) Read(i int, out *metric.Series) {
+	f, at := r.family, r.shown.at(i)
+	*out = metric.Series{Buckets: out.Buckets[:0], States: out.States[:0]}
+	if f.schema.Type == metric.Histogram {
+		n := len(f.bounds) + 1
+		out.Buckets = slices.Grow(out.Buckets, n)[:n]
+	}
+	if f.settled {
+		f.order[at].fill(f, out)
+	} else {
+		f.dense.fill(f, int(f.shown.numbers[at]), out)
+	}
+	if f.traced {
+		f.order[at].fillExemplars(out)
+	}
+}
+
+// at returns the place in order of the series that is shown as number i.
+func (s *shown) at(i int) int {
+	if s.visible == nil {
+		return i
+	}
+	return int(s.visible[i])
 }
 
 // arrange sorts the series and finds out which of them are shown, where that may be
@@ -130,8 +177,19 @@ func (f *family) arrange() {
 	s.place(len(f.dense.slots))
 }
 
-// place notes where the view has which of n slots of dense.
+// place notes which series are shown, and as which of them n slots of dense are.
 func (s *shown) place(n int) {
+	s.visible = nil
+	if len(s.hidden) > 0 {
+		hidden := s.hidden
+		for i := range s.numbers {
+			if len(hidden) > 0 && hidden[0] == i {
+				hidden = hidden[1:]
+			} else {
+				s.visible = append(s.visible, int32(i))
+			}
+		}
+	}
 	s.places = slices.Grow(s.places[:0], n)[:n]
 	for i := range s.places {
 		s.places[i] = -1
@@ -139,71 +197,9 @@ func (s *shown) place(n int) {
 	if n == 0 {
 		return
 	}
-	next, hidden := int32(0), s.hidden
-	for i, n := range s.numbers {
-		if len(hidden) > 0 && hidden[0] == i {
-			hidden = hidden[1:]
-			continue
-		}
-		s.places[n] = next
-		next++
+	for i := range s.len() {
+		s.places[s.numbers[s.at(i)]] = int32(i)
 	}
-}
-
-// blank returns the family with all that does not change, and without values.
-func (f *family) blank() *metric.Family {
-	out := &metric.Family{Name: f.name, Help: f.schema.Help, Unit: f.schema.Unit, Type: f.schema.Type, Layout: f.shown.layout}
-	out.Series = make([]metric.Series, 0, len(f.order)-len(f.shown.hidden))
-	var buckets []metric.Bucket // of all series of a histogram
-	n := len(f.bounds) + 1
-	if f.schema.Type == metric.Histogram {
-		buckets = make([]metric.Bucket, cap(out.Series)*n)
-	}
-	f.eachShown(func(i, _ int) {
-		one := metric.Series{Labels: f.order[i].labels}
-		if buckets != nil {
-			one.Buckets, buckets = buckets[:n:n], buckets[n:]
-		}
-		if f.schema.Type == metric.StateSet {
-			one.States = make([]metric.State, len(f.schema.States))
-		}
-		out.Series = append(out.Series, one)
-	})
-	return out
-}
-
-// eachShown calls fn for every series that is shown: with its place in order, and
-// that among those shown.
-func (f *family) eachShown(fn func(i, place int)) {
-	place, hidden := 0, f.shown.hidden
-	for i := range f.order {
-		if len(hidden) > 0 && hidden[0] == i {
-			hidden = hidden[1:]
-			continue
-		}
-		fn(i, place)
-		place++
-	}
-}
-
-// fillAll writes all values. dated is as with dense.fill.
-func (f *family) fillAll(out *metric.Family, dated bool) {
-	f.eachShown(func(i, place int) {
-		if f.settled {
-			f.order[i].fill(f, &out.Series[place])
-		} else {
-			f.dense.fill(f, int(f.shown.numbers[i]), &out.Series[place], dated)
-		}
-	})
-}
-
-// fillExemplars writes all exemplars.
-func (f *family) fillExemplars(out *metric.Family) {
-	f.eachShown(func(i, place int) {
-		if f.order[i].fillExemplars(&out.Series[place]) && out.Revisions != nil {
-			out.Revisions[place] = f.shown.revision
-		}
-	})
 }
 
 // infoFilter returns which series of an info are shown: those of living
@@ -238,35 +234,23 @@ func (s *slot) fill(f *family, out *metric.Series) {
 	case metric.StateSet:
 		on := a.state(f.schema)
 		for i, name := range f.schema.States {
-			out.States[i] = metric.State{Name: name, On: uint64(i) == on}
+			out.States = append(out.States, metric.State{Name: name, On: uint64(i) == on})
 		}
 	default:
 		out.Value = a.gaugeValue(f.schema)
 	}
 }
 
-// fillExemplars reports whether they are others than out had.
-func (s *slot) fillExemplars(out *metric.Series) (changed bool) {
-	put := func(to **metric.Exemplar, x *metric.Exemplar) {
-		changed = changed || *to != x
-		*to = x
-	}
-	if len(out.Buckets) == 0 {
-		var x *metric.Exemplar
-		if s.exemplars != nil {
-			x = (*s.exemplars)[0]
+func (s *slot) fillExemplars(out *metric.Series) {
+	switch {
+	case s.exemplars == nil:
+	case len(out.Buckets) == 0:
+		out.Exemplar = (*s.exemplars)[0]
+	default:
+		for i, x := range *s.exemplars {
+			out.Buckets[i].Exemplar = x
 		}
-		put(&out.Exemplar, x)
-		return changed
 	}
-	for i := range out.Buckets {
-		var x *metric.Exemplar
-		if s.exemplars != nil {
-			x = (*s.exemplars)[i]
-		}
-		put(&out.Buckets[i].Exemplar, x)
-	}
-	return changed
 }
 
 // createdTime returns when the series began: the zero time where a process of

@@ -55,6 +55,7 @@ func view(t testing.TB, a *Aggregator) (lines []string) {
 
 func linesOf(families []*metric.Family) (lines []string) {
 	for _, f := range families {
+		f = f.Whole()
 		lines = append(lines, fmt.Sprintf("# %s %s %q %q", f.Name, f.Type, f.Help, f.Unit))
 		for i := range f.Series {
 			lines = append(lines, fmt.Sprintf("created %v", f.Series[i].Created.UnixNano()))

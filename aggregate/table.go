@@ -507,7 +507,6 @@ func (t *table) findEldest(files []*file) {
 		for i := range fam.dense.created {
 			fam.dense.created[i] = never
 		}
-		fam.dense.dated = false
 		fam.shown.all = true
 	}
 	for i := range t.archive.series {

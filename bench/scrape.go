@@ -120,17 +120,25 @@ func scrapeGroup(name string, shapeOf func(b *bench) shape, goals bool, nsPerVal
 		if goals {
 			declare = b.goal
 		}
-		declare("warm merge", func() row {
-			a, words := d().ours, mappedWords(b.newDir(), s.values())
-			return row{parts: s.values(), part: "value", ours: loop("", func(n int) {
-				for range n {
-					gather(a)
-				}
-			}), others: []other{
-				{goal: 1, allowed: nsPerValue * float64(s.values()), side: side{name: "at most"}},
-				{side: loop("adding words", func(n int) { addWords(words, n) })},
-			}}
-		})
+		merge := func(share float64) func() row {
+			return func() row {
+				a, words := d().ours, mappedWords(b.newDir(), s.values())
+				return row{once: share > 0, parts: s.values(), part: "value", ours: side{
+					prepare: func() { gather(a); d().change(share, true) },
+					run: func(n int) {
+						for range n {
+							gather(a)
+						}
+					},
+				}, others: []other{
+					{goal: 1, allowed: nsPerValue * float64(s.values()), side: side{name: "at most"}},
+					{side: loop("adding words", func(n int) { addWords(words, n) })},
+				}}
+			}
+		}
+		declare("warm merge, nothing changed", merge(0))
+		declare("warm merge, 5% changed", merge(0.05))
+		declare("warm merge, all changed", merge(1))
 		declare("warm scrape, 5% changed", func() row { return d().row(acceptText, "", 0.05, true, 0.5) })
 		declare("warm scrape, all changed", func() row { return d().row(acceptText, "", 1, true, 2) })
 		declare("gzip, 20% changed, side by side", func() row {

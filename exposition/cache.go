@@ -101,16 +101,16 @@ const chunkLines = 256
 
 func newCache() *cache { return &cache{sections: map[sectionID]*section{}} }
 
-// section returns what is kept of the section, which has series as these.
-func (c *cache) section(id sectionID, series []metric.Series) *section {
+// section returns what is kept of the section, which has n series of about as many
+// lines.
+func (c *cache) section(id sectionID, n, lines int) *section {
 	s := c.sections[id]
 	if s == nil {
-		lines := 1 + len(series[0].Buckets)
 		s = &section{series: max(1, chunkLines/lines)}
 		c.sections[id] = s
 	}
 	s.round = c.round
-	if n := (len(series) + s.series - 1) / s.series; n != len(s.chunks) {
+	if n := (n + s.series - 1) / s.series; n != len(s.chunks) {
 		s.chunks = make([]*chunk, n)
 	}
 	return s
@@ -169,26 +169,27 @@ func (e *encoder) appendNumber(dst []byte, kind numberKind, bits uint64) []byte 
 }
 
 // each writes the lines of all series, or takes from the cache what is there.
-func (e *encoder) each(f *metric.Family, number int, series []metric.Series, write func(*metric.Series)) {
-	if e.cache == nil || f.Layout == 0 || len(series) == 0 || !textIsKept(f.Type) {
-		for i := range series {
-			write(&series[i])
+func (e *encoder) each(f *metric.Family, number int, series seriesList, write func(*metric.Series)) {
+	n := series.len()
+	if e.cache == nil || f.Layout == 0 || n == 0 || !textIsKept(f.Type) {
+		for i := range n {
+			write(e.series(series, i))
 			e.endSeries()
 		}
 		return
 	}
-	kept := e.cache.section(sectionID{f.Layout, number}, series)
+	kept := e.cache.section(sectionID{f.Layout, number}, n, 1+len(e.series(series, 0).Buckets))
 	kept.writable = e.writable
 	e.cut()
 	var revisions []uint32
-	if len(f.Revisions) == len(series) && e.writable { // else series are others than the family's
+	if len(f.Revisions) == n && e.writable { // else series are others than the family's
 		revisions = f.Revisions
 	}
 	for i := range kept.chunks {
-		from, to := i*kept.series, min((i+1)*kept.series, len(series))
+		part := part{series, i * kept.series, min((i+1)*kept.series, n), write}
 		old := kept.chunks[i]
-		if old == nil || revisions == nil || !e.update(old, series[from:to], revisions[from:to], write) {
-			e.readAll(series[from:to], write)
+		if old == nil || revisions == nil || !e.update(old, part, revisions[part.from:part.to]) {
+			e.readAll(part)
 			switch {
 			case old != nil && !e.odd && slices.Equal(e.shape, old.shape):
 				e.compare(old, 0, e.numbers)
@@ -199,7 +200,7 @@ func (e *encoder) each(f *metric.Family, number int, series []metric.Series, wri
 		c, lasting := old, true
 		switch {
 		case old == nil:
-			c, lasting = e.record(series[from:to], write), !e.odd
+			c, lasting = e.record(part), !e.odd
 			if before := kept.before(i); before != nil && slices.Equal(before.shape, c.shape) {
 				c.shape = before.shape
 			}
@@ -233,14 +234,21 @@ func textIsKept(t metric.Type) bool {
 	return false
 }
 
+// part is the series of a chunk, and what writes the lines of one.
+type part struct {
+	series   seriesList
+	from, to int
+	write    func(*metric.Series)
+}
+
 // readAll takes the numbers of all series, and their shape.
-func (e *encoder) readAll(series []metric.Series, write func(*metric.Series)) {
+func (e *encoder) readAll(p part) {
 	omitted := e.omitted
 	e.numbers, e.shape, e.changes, e.odd = e.numbers[:0], e.shape[:0], e.changes[:0], false
 	e.reading = true
-	for i := range series {
+	for i := p.from; i < p.to; i++ {
 		e.kinds = 0
-		write(&series[i])
+		p.write(e.series(p.series, i))
 		e.shape = append(e.shape, shape{len(e.numbers), e.kinds})
 	}
 	e.reading = false
@@ -249,7 +257,7 @@ func (e *encoder) readAll(series []metric.Series, write func(*metric.Series)) {
 
 // update finds out which numbers of the chunk have changed, of those series that
 // have. It reports false where that is not all that has.
-func (e *encoder) update(c *chunk, series []metric.Series, revisions []uint32, write func(*metric.Series)) bool {
+func (e *encoder) update(c *chunk, p part, revisions []uint32) bool {
 	omitted := e.omitted
 	e.changes, e.odd = e.changes[:0], false
 	e.reading = true
@@ -263,7 +271,7 @@ func (e *encoder) update(c *chunk, series []metric.Series, revisions []uint32, w
 			from = c.shape[i-1].end
 		}
 		e.numbers, e.kinds = e.numbers[:0], 0
-		if write(&series[i]); e.odd || e.kinds != c.shape[i].kinds || from+len(e.numbers) != c.shape[i].end {
+		if p.write(e.series(p.series, p.from+i)); e.odd || e.kinds != c.shape[i].kinds || from+len(e.numbers) != c.shape[i].end {
 			return false
 		}
 		e.compare(c, from, e.numbers)
@@ -283,12 +291,12 @@ func (e *encoder) compare(c *chunk, from int, numbers []uint64) {
 }
 
 // record writes the lines of these series, whose numbers and shape were read.
-func (e *encoder) record(series []metric.Series, write func(*metric.Series)) *chunk {
+func (e *encoder) record(p part) *chunk {
 	omitted := e.omitted
 	e.start, e.places, e.bounds = len(e.buf), e.places[:0], e.bounds[:0]
 	e.recording = true
-	for i := range series {
-		write(&series[i])
+	for i := p.from; i < p.to; i++ {
+		p.write(e.series(p.series, i))
 	}
 	e.recording = false
 	c := &chunk{

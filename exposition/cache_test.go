@@ -43,6 +43,27 @@ func textOf(t testing.TB, p *page) string {
 	return plain.String()
 }
 
+// asRows shows a family's series as rows.
+type asRows []metric.Series
+
+func (r asRows) Len() int                   { return len(r) }
+func (r asRows) Labels(i int) metric.Labels { return r[i].Labels }
+func (r asRows) Read(i int, s *metric.Series) {
+	buckets := append(s.Buckets[:0], r[i].Buckets...)
+	*s = r[i]
+	s.Buckets, s.Labels = buckets, nil
+}
+
+// inRows returns the families with rows in place of series.
+func inRows(families []*metric.Family) (out []*metric.Family) {
+	for _, f := range families {
+		shown := *f
+		shown.Series, shown.Rows = nil, asRows(f.Series)
+		out = append(out, &shown)
+	}
+	return out
+}
+
 // requireText says in which line two long texts differ.
 func requireText(t testing.TB, want, got string) {
 	t.Helper()
@@ -135,8 +156,9 @@ var everyWay = func() (ways []Options) {
 func TestPageIsWhatIsEncoded(t *testing.T) {
 	for n, way := range everyWay {
 		t.Run(fmt.Sprint(way), func(t *testing.T) {
-			pageIsWhatIsEncoded(t, rand.New(rand.NewPCG(uint64(n), 1)), way, false)
-			pageIsWhatIsEncoded(t, rand.New(rand.NewPCG(uint64(n), 2)), way, true)
+			pageIsWhatIsEncoded(t, rand.New(rand.NewPCG(uint64(n), 1)), way, false, false)
+			pageIsWhatIsEncoded(t, rand.New(rand.NewPCG(uint64(n), 2)), way, true, false)
+			pageIsWhatIsEncoded(t, rand.New(rand.NewPCG(uint64(n), 3)), way, true, true)
 		})
 	}
 }
@@ -147,7 +169,7 @@ type sending struct {
 	text string
 }
 
-func pageIsWhatIsEncoded(t *testing.T, r *rand.Rand, way Options, revisions bool) {
+func pageIsWhatIsEncoded(t *testing.T, r *rand.Rand, way Options, revisions, rows bool) {
 	families := manySeries(600)
 	utf8 := one("http.latency", metric.Gauge)
 	utf8.Series = []metric.Series{{Labels: metric.MakeLabels("a.b", "1"), Value: 1}, {Labels: metric.MakeLabels("a_b", "1"), Value: 2}}
@@ -182,7 +204,14 @@ func pageIsWhatIsEncoded(t *testing.T, r *rand.Rand, way Options, revisions bool
 			requireText(t, string(want), textOf(t, page))
 		}
 		families = change(r, families)
-		page, err := kept.page(families, way)
+		shown := families
+		if rows {
+			shown = inRows(families)
+			whole, _ := Append(nil, shown, way)
+			want, _ := Append(nil, families, way)
+			requireText(t, string(want), string(whole))
+		}
+		page, err := kept.page(shown, way)
 		want, wantErr := Append(nil, families, way)
 		requireText(t, string(want), textOf(t, page))
 		require.Equal(t, wantErr, err)

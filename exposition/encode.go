@@ -85,6 +85,40 @@ type encoder struct {
 	recorder
 	page    *page // nil: the text goes to w, or stays in buf
 	created bool
+	row     metric.Series // see series
+}
+
+// seriesList is the series of a family, or their rows.
+type seriesList struct {
+	series []metric.Series
+	rows   metric.Rows
+}
+
+func (l seriesList) len() int {
+	if l.rows != nil {
+		return l.rows.Len()
+	}
+	return len(l.series)
+}
+
+func (l seriesList) labels(i int) metric.Labels {
+	if l.rows != nil {
+		return l.rows.Labels(i)
+	}
+	return l.series[i].Labels
+}
+
+// series returns series number i of the list, valid until the next call. While only
+// numbers are read, that of a row has no labels.
+func (e *encoder) series(l seriesList, i int) *metric.Series {
+	if l.rows == nil {
+		return &l.series[i]
+	}
+	l.rows.Read(i, &e.row)
+	if !e.reading {
+		e.row.Labels = l.rows.Labels(i)
+	}
+	return &e.row
 }
 
 // layout is how a format arranges a family. The layouts share names, output
@@ -98,7 +132,7 @@ type layout struct {
 	syntax *syntax // of the lines; nil: there are none
 	// family writes a family. Its series can be written as they are, but for
 	// values that the format has no place for.
-	family func(e *encoder, f *metric.Family, series []metric.Series)
+	family func(e *encoder, f *metric.Family, series seriesList)
 	end    string // what follows the last family
 }
 
@@ -119,7 +153,7 @@ func (e *encoder) encode(families []*metric.Family, opts Options) error {
 	e.escaping, e.syntax, e.created = opts.Format.escaping(), l.syntax, opts.Created
 	kept := make([]*metric.Family, 0, len(families))
 	for _, f := range families {
-		if f == nil || len(f.Series) == 0 || !f.Type.Valid() {
+		if f == nil || f.Len() == 0 || !f.Type.Valid() {
 			continue
 		}
 		if e.claimFamily(f, l) {
@@ -132,11 +166,11 @@ func (e *encoder) encode(families []*metric.Family, opts Options) error {
 		if e.err != nil {
 			return e.err
 		}
-		series := f.Series
+		series := seriesList{f.Series, f.Rows}
 		reserved := e.reservedLabel(f)
 		if e.writable = e.knows(f) || writable(series, reserved, e.escaping); !e.writable {
-			var n int
-			series, n = escapeSeries(series, reserved, e.escaping)
+			kept, n := escapeSeries(f.Whole().Series, reserved, e.escaping)
+			series = seriesList{series: kept}
 			e.omitted.Series += n
 		}
 		e.setName(e.base(f.Name, ownSuffix(f.Type)))
@@ -158,7 +192,7 @@ func (e *encoder) encode(families []*metric.Family, opts Options) error {
 func (e *encoder) release() {
 	clear(e.claims)
 	e.bounds = e.bounds[:0]
-	e.buf, e.w, e.err, e.omitted, e.name = nil, nil, nil, OmissionError{}, ""
+	e.buf, e.w, e.err, e.omitted, e.name, e.row = nil, nil, nil, OmissionError{}, "", metric.Series{}
 }
 
 // flushSize is how much an encoder gathers before it writes.

@@ -38,7 +38,7 @@ var openMetricsLayout = layout{
 
 // openMetricsFamily writes f without what would make the whole exposition
 // invalid: counters, sums and quantiles that are negative or NaN.
-func (e *encoder) openMetricsFamily(f *metric.Family, series []metric.Series) {
+func (e *encoder) openMetricsFamily(f *metric.Family, series seriesList) {
 	state := e.reservedLabel(f)
 	typ := f.Type.String()
 	if f.Type == metric.StateSet && state != e.name {

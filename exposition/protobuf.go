@@ -55,7 +55,7 @@ var protobufTypes = map[metric.Type]uint64{
 	metric.GaugeHistogram: 5,
 }
 
-func (e *encoder) protobufFamily(f *metric.Family, series []metric.Series) {
+func (e *encoder) protobufFamily(f *metric.Family, series seriesList) {
 	m := message{e.buf}
 	family := m.begin()
 	m.text(familyName, e.name+ownSuffix(f.Type))
@@ -64,8 +64,8 @@ func (e *encoder) protobufFamily(f *metric.Family, series []metric.Series) {
 	}
 	m.uint(familyType, protobufTypes[f.Type])
 	state := e.reservedLabel(f)
-	for i := range series {
-		s := &series[i]
+	for i := range series.len() {
+		s := e.series(series, i)
 		if f.Type != metric.StateSet {
 			m.metric(f.Type, s, e)
 			continue

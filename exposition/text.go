@@ -42,7 +42,7 @@ var textTypes = map[metric.Type]string{
 	metric.GaugeHistogram: "histogram",
 }
 
-func (e *encoder) textFamily(f *metric.Family, series []metric.Series) {
+func (e *encoder) textFamily(f *metric.Family, series seriesList) {
 	own := ownSuffix(f.Type)
 	state := e.reservedLabel(f)
 	e.head(own, f.Help, textTypes[f.Type])
@@ -90,12 +90,12 @@ func (e *encoder) textFamily(f *metric.Family, series []metric.Series) {
 
 // gauge writes one value of each series that has it as a gauge of its own,
 // which text has no place for within the family.
-func (e *encoder) gauge(suffix string, f *metric.Family, series []metric.Series, has func(*metric.Series) bool, write func(string, *metric.Series)) {
+func (e *encoder) gauge(suffix string, f *metric.Family, series seriesList, has func(*metric.Series) bool, write func(string, *metric.Series)) {
 	first := 0
-	for first < len(series) && !has(&series[first]) {
+	for first < series.len() && !has(e.series(series, first)) {
 		first++
 	}
-	if first == len(series) {
+	if first == series.len() {
 		return
 	}
 	e.setName(e.base(f.Name, suffix))

@@ -19,6 +19,11 @@ type Family struct {
 	// Series are sorted by their labels, each label set at most once.
 	Series []Series
 
+	// Rows, where it is not nil, has the series in place of Series, which is empty
+	// then: of very many, of which few are looked at. Only what shows families
+	// (registry.Viewer) has such ones.
+	Rows Rows
+
 	// Layout, where it is not 0, stays the same from one scrape to the next while
 	// nothing changes but numbers, times and exemplars: encoders keep text by it.
 	// Families of one Layout have the same name, help, unit and type, and series of
@@ -27,10 +32,42 @@ type Family struct {
 	Layout uint64
 
 	// Revision grows from one scrape of a Layout to the next, and Revisions, where it
-	// is not nil, says for each of Series in which of them it has changed last: a series
+	// is not nil, says for each series in which of them it has changed last: a series
 	// whose number is not above the Revision of an earlier scrape is as it was then.
 	Revision  uint32
 	Revisions []uint32
+}
+
+// Rows are the series of a family, in the order of their labels. They are made when
+// they are asked for.
+type Rows interface {
+	Len() int
+	// Labels returns the labels of series number i.
+	Labels(i int) Labels
+	// Read writes the rest of series number i to s, whose slices it may use again.
+	Read(i int, s *Series)
+}
+
+// Len returns how many series there are.
+func (f *Family) Len() int {
+	if f.Rows != nil {
+		return f.Rows.Len()
+	}
+	return len(f.Series)
+}
+
+// Whole returns the family with Series in place of Rows.
+func (f *Family) Whole() *Family {
+	if f.Rows == nil {
+		return f
+	}
+	out := *f
+	out.Rows, out.Series = nil, make([]Series, f.Rows.Len())
+	for i := range out.Series {
+		f.Rows.Read(i, &out.Series[i])
+		out.Series[i].Labels = f.Rows.Labels(i)
+	}
+	return &out
 }
 
 // NewLayout returns a Layout that no family of this process has.
@@ -97,6 +134,7 @@ type Sample struct {
 // Samples yields the samples of f in the order in which a text format writes
 // them, without _created.
 func (f *Family) Samples() iter.Seq[Sample] {
+	f = f.Whole()
 	return func(yield func(Sample) bool) {
 		for i := range f.Series {
 			if !f.Series[i].samples(f, yield) {

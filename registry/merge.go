@@ -81,14 +81,14 @@ func (m *merging) add(f *metric.Family) error {
 
 // extend adds to old the series of f whose labels it has not.
 func (m *merging) extend(old, f *metric.Family) error {
+	a, b := old.Whole().Series, f.Whole().Series
 	joined := *old
-	joined.Layout = 0
-	joined.Series = make([]metric.Series, 0, len(old.Series)+len(f.Series))
+	joined.Layout, joined.Rows = 0, nil
+	joined.Series = make([]metric.Series, 0, len(a)+len(b))
 	if joined.Help == "" {
 		joined.Help = f.Help
 	}
 	var taken []metric.Labels
-	a, b := old.Series, f.Series
 	for len(a) > 0 && len(b) > 0 {
 		switch c := compareSeries(a[0], b[0]); {
 		case c < 0:
