@@ -107,9 +107,10 @@ func (a *Aggregator) Gather(ctx context.Context) (families []*metric.Family, err
 	return families, err
 }
 
-// View calls fn, once, with what Gather would return, without making it anew: the
-// families are fn's to read until it returns. All others wait meanwhile, so fn must
-// not call the Aggregator.
+// View calls fn, once, with what Gather would return, but with rows in place of series
+// and the numbers of those that have changed (metric.Family.Revisions): families that
+// are fn's to read until it returns. All others wait meanwhile, so fn must not call the
+// Aggregator.
 func (a *Aggregator) View(ctx context.Context, fn func([]*metric.Family, error)) {
 	a.scrape(ctx, true, fn)
 }

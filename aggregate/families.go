@@ -71,6 +71,7 @@ type shown struct {
 	of        uint64   // which layout
 	places    []int32  // by number of the slot in dense: which of those that are shown it is, or -1
 	all       bool     // anything may have changed
+	settled   bool     // the family was, when it was arranged last
 	traced    bool     // there were exemplars
 }
 
@@ -96,9 +97,9 @@ func (f *family) show() *metric.Family {
 		s.revisions = slices.Grow(s.revisions[:0], s.len())[:s.len()]
 		s.of, s.all = s.layout, true
 	}
-	if all := s.all || f.settled; all || f.traced || s.traced {
+	if s.all || f.traced || s.traced {
 		for i := range s.revisions {
-			if all || f.order[s.at(i)].exemplars != nil {
+			if s.all || f.order[s.at(i)].exemplars != nil {
 				s.revisions[i] = s.revision
 			}
 		}
@@ -152,7 +153,9 @@ func (f *family) arrange() {
 		slices.SortFunc(f.order, func(a, b *slot) int { return a.labels.Compare(b.labels) })
 		f.stale, s.layout = false, 0
 	}
-	if !s.all && !f.settled && s.layout != 0 && s.help == f.schema.Help && s.unit == f.schema.Unit {
+	// What is in the slots, and not in dense, is there or gone without a touch.
+	s.all, s.settled = s.all || s.settled || f.settled, f.settled
+	if !s.all && s.layout != 0 && s.help == f.schema.Help && s.unit == f.schema.Unit {
 		return
 	}
 	if s.layout == 0 {

@@ -104,6 +104,32 @@ func TestEndOfAnEnd(t *testing.T) {
 	require.Equal(t, map[string]float64{`c_total{l="x"}`: 5, `c_total{l="y"}`: 7}, flatten(show(t, a)))
 }
 
+// TestPartThatGoes: where what is not in dense goes, the series is said to have changed.
+func TestPartThatGoes(t *testing.T) {
+	dir, elsewhere := t.TempDir(), t.TempDir()
+	now := time.Unix(1000, 0)
+	a := openDir(t, dir, Options{NoSelfMetrics: true})
+	stays, goes := startAt(t, dir, &now), startAt(t, elsewhere, &now)
+	stays.series(5)
+	gone := goes.series(3)
+	now = now.Add(time.Second)
+	gone.Remove()
+	path := die(t, goes.Store, dir)
+	w := &watched{seen: map[uint64]shownBefore{}}
+	look := func(want float64) {
+		t.Helper()
+		a.View(context.Background(), func(families []*metric.Family, err error) {
+			require.NoError(t, err)
+			require.Equal(t, map[string]float64{`c_total{l="x"}`: want}, flatten(families))
+			w.look(t, families)
+		})
+	}
+	look(8)
+	require.NoError(t, os.Remove(path))
+	look(5)
+	look(5)
+}
+
 // show returns what View shows.
 func show(t *testing.T, a *Aggregator) (families []*metric.Family) {
 	a.View(context.Background(), func(f []*metric.Family, err error) {

@@ -12,9 +12,10 @@ import (
 // a merged directory, whose warm scrape then allocates nothing for a series.
 type Viewer interface {
 	Gatherer
-	// View calls fn, once, with what Gather would return. The families belong to
-	// the Viewer: fn reads them until it returns. It must not ask the Viewer, and
-	// should be quick, since others may have to wait for it.
+	// View calls fn, once, with what Gather would return, in which families may have
+	// metric.Rows in place of series. They belong to the Viewer: fn reads them until it
+	// returns. It must not ask the Viewer, and should be quick, since others may have
+	// to wait for it.
 	View(ctx context.Context, fn func(families []*metric.Family, err error))
 }
 
