@@ -46,15 +46,21 @@ func sizeRows(b *bench) {
 	// Of one worker there is no plan to speak of: what more workers with the
 	// same series add is their plans.
 	b.figure("aggregator's heap, a merged counter", func() figure {
-		return figure{unit: "B", ours: aggregatorHeap(b.newFleet(counters).Dir) / float64(counters.Counters), other: "at most", value: 130, goal: 1}
+		return figure{unit: "B", ours: mergedHeap(b.newFleet(counters).Dir) / float64(counters.Counters), other: "at most", value: 130, goal: 1}
 	})
 	b.figure("aggregator's heap, a merged histogram of 12 buckets", func() figure {
-		return figure{unit: "B", ours: aggregatorHeap(b.newFleet(histograms).Dir) / float64(histograms.Histograms), other: "at most", value: 200, goal: 1}
+		return figure{unit: "B", ours: mergedHeap(b.newFleet(histograms).Dir) / float64(histograms.Histograms), other: "at most", value: 200, goal: 1}
+	})
+	b.figure("the same with the text that a handler keeps, a merged counter", func() figure {
+		return figure{unit: "B", ours: aggregatorHeap(b.newFleet(counters).Dir) / float64(counters.Counters)}
+	})
+	b.figure("the same with the text that a handler keeps, a merged histogram of 12 buckets", func() figure {
+		return figure{unit: "B", ours: aggregatorHeap(b.newFleet(histograms).Dir) / float64(histograms.Histograms)}
 	})
 	b.figure("aggregator's heap, a series of a further worker with the same ones", func() figure {
 		eight := counters
 		eight.Workers = 8
-		more := aggregatorHeap(b.newFleet(eight).Dir) - aggregatorHeap(b.newFleet(counters).Dir)
+		more := mergedHeap(b.newFleet(eight).Dir) - mergedHeap(b.newFleet(counters).Dir)
 		return figure{unit: "B", ours: more / float64(7*counters.Counters), other: "at most", value: 0.5, goal: 1}
 	})
 	b.figure("allocations of a warm merge, 8 x 100,000 values beside 8 x 5,000", func() figure {
@@ -101,7 +107,19 @@ func sizeRows(b *bench) {
 	}
 }
 
-// aggregatorHeap returns what an aggregator keeps behind a scrape.
+// mergedHeap returns what an aggregator keeps behind a merge.
+func mergedHeap(dir string) float64 {
+	var a *aggregate.Aggregator
+	defer func() { check(a.Close()) }()
+	return heapOf(func() any {
+		a = must(aggregate.Open(dir, aggregate.Options{}))
+		gather(a)
+		gather(a)
+		return a
+	})
+}
+
+// aggregatorHeap returns what an aggregator and its handler keep behind a scrape.
 func aggregatorHeap(dir string) float64 {
 	var a *aggregate.Aggregator
 	defer func() { check(a.Close()) }()
