@@ -19,7 +19,7 @@ import (
 // adds the family up anew.
 type dense struct {
 	slots   []*slot // by number; nil where one was dropped
-	free    []int   // the numbers of those
+	free    []int32 // the numbers of those
 	created []int64 // when the first series of a run began, never where there is none
 	stride  int     // words of each
 	words   []uint64
@@ -59,7 +59,7 @@ func (d *dense) number(s *slot, stride int) {
 		d.slots[s.number] = s
 		return
 	}
-	s.number = len(d.slots)
+	s.number = int32(len(d.slots))
 	d.stride = stride
 	d.slots = append(d.slots, s)
 	d.created = append(d.created, never)
@@ -88,7 +88,7 @@ func (d *dense) reset() {
 func (d *dense) begin(s *slot, created int64) {
 	if created < d.created[s.number] {
 		d.created[s.number] = created
-		s.family.touch(s.number)
+		s.family.touch(int(s.number))
 	}
 }
 

@@ -41,7 +41,8 @@ func (f *family) head() *metric.Family {
 func (f *family) whole() *metric.Family {
 	out, rows := f.head(), seriesRows{f}
 	out.Series = make([]metric.Series, rows.Len())
-	var buckets []metric.Bucket // of all series
+	labels := make(metric.Labels, 0, len(out.Series)*len(f.index.sorted)) // of all series
+	var buckets []metric.Bucket                                           // likewise
 	n := len(f.bounds) + 1
 	if f.schema.Type == metric.Histogram {
 		buckets = make([]metric.Bucket, n*len(out.Series))
@@ -52,7 +53,9 @@ func (f *family) whole() *metric.Family {
 			s.Buckets, buckets = buckets[:0:n], buckets[n:]
 		}
 		rows.Read(i, s)
-		s.Labels = rows.Labels(i)
+		from := len(labels)
+		labels = rows.AppendLabels(labels, i)
+		s.Labels = labels[from:len(labels):len(labels)]
 	}
 	return out
 }
@@ -118,7 +121,9 @@ type seriesRows struct{ *family }
 
 func (r seriesRows) Len() int { return r.shown.len() }
 
-func (r seriesRows) Labels(i int) metric.Labels { return r.order[r.shown.at(i)].labels }
+func (r seriesRows) AppendLabels(dst metric.Labels, i int) metric.Labels {
+	return r.order[r.shown.at(i)].appendLabels(dst)
+}
 
 func (r seriesRows) Read(i int, out *metric.Series) {
 	f, at := r.family, r.shown.at(i)
@@ -150,7 +155,7 @@ func (s *shown) at(i int) int {
 func (f *family) arrange() {
 	s := &f.shown
 	if f.stale {
-		slices.SortFunc(f.order, func(a, b *slot) int { return a.labels.Compare(b.labels) })
+		slices.SortFunc(f.order, (*slot).compare)
 		f.stale, s.layout = false, 0
 	}
 	// What is in the slots, and not in dense, is there or gone without a touch.
@@ -161,7 +166,7 @@ func (f *family) arrange() {
 	if s.layout == 0 {
 		s.numbers = s.numbers[:0]
 		for _, slot := range f.order {
-			s.numbers = append(s.numbers, int32(slot.number))
+			s.numbers = append(s.numbers, slot.number)
 		}
 	}
 	filter := f.infoFilter()

@@ -16,13 +16,14 @@ import (
 type lives struct {
 	removed []interval
 	living  int64 // when the first of the living processes that have it made it
+	end     int64 // see since, once all is known
 }
 
 // interval is from when a process made a series until it removed it, in
 // nanoseconds since 1970.
 type interval struct{ created, removed int64 }
 
-func newLives() *lives { return &lives{living: math.MaxInt64} }
+func newLives() *lives { return &lives{living: math.MaxInt64, end: always} }
 
 // add notes a removal. One behind the listing of the directory is none yet: a
 // process that is not in the list may have made the series before it.
@@ -76,7 +77,7 @@ func cumulative(s *metric.Schema) bool {
 // parts count.
 func (t *table) endLives(files []*file, listed int64) {
 	for _, s := range t.ended {
-		s.lives, s.since = nil, always
+		s.lives = nil
 		s.family.dirty = s.family.dirty || s.family.ending
 		s.family.ending = false
 	}
@@ -115,7 +116,7 @@ func (t *table) endLives(files []*file, listed int64) {
 		f.eachInRuns(note)
 	}
 	for _, s := range t.ended {
-		s.since = s.lives.since()
-		s.family.ending = s.family.ending || s.since != always
+		s.lives.end = s.lives.since()
+		s.family.ending = s.family.ending || s.lives.end != always
 	}
 }

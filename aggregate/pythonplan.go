@@ -196,7 +196,7 @@ func (p *pythonPlan) settle(from source) {
 
 // add adds one record's value where it counts.
 func (to *target) add(kind pyfile.Kind, w []uint64, from source) {
-	if to.slot != nil && to.slot.since <= 0 {
+	if to.slot != nil && to.slot.since() <= 0 {
 		to.slot.family.settled = true
 		to.slot.sums().addPython(kind, *to, w, from)
 	}

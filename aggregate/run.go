@@ -36,12 +36,12 @@ func (f *file) addRun(fam *family, s *slot, i, at int) bool {
 	fam.dense.begin(s, f.series[i].CreatedNanos())
 	if n := len(f.runs); n > 0 {
 		r := &f.runs[n-1]
-		if r.family == fam && r.series+r.n == i && r.slot+r.n == s.number {
+		if r.family == fam && r.series+r.n == i && r.slot+r.n == int(s.number) {
 			r.n++
 			return true
 		}
 	}
-	f.runs = append(f.runs, run{family: fam, series: i, at: at, size: mmapstore.ValuesPerSeries(schema), slot: s.number, n: 1})
+	f.runs = append(f.runs, run{family: fam, series: i, at: at, size: mmapstore.ValuesPerSeries(schema), slot: int(s.number), n: 1})
 	return true
 }
 
@@ -181,7 +181,7 @@ func (r *run) addEach(f *file, from source) {
 	schema := f.series[r.series].Family
 	for i := range r.n {
 		s, created := r.family.dense.slots[r.slot+i], f.series[r.series+i].CreatedNanos()
-		if created >= s.since {
+		if created >= s.since() {
 			s.sums().add(schema, f.values[r.at+i*r.size:][:r.size], nil, created, from)
 		}
 	}

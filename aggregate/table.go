@@ -37,6 +37,7 @@ type family struct {
 	order  []*slot // all of index, by labels unless stale
 	stale  bool
 	dense  dense
+	found  int32 // number of the slot that was found last
 
 	// How the values come about. What dense has holds from one scrape to the next,
 	// what the slots have is of one.
@@ -50,19 +51,26 @@ type family struct {
 	shown shown
 }
 
-// slot is one merged series with what the files of this scrape add up to.
+// slot is one merged series. There may be millions: what few of them have stands
+// elsewhere.
 type slot struct {
-	since int64        // parts that were made before do not count
-	acc   *accumulator // see sums
-
 	family *family
-	number int // in the family's dense, where that has it
-	key    string
-	labels metric.Labels
-	refs   int    // steps and runs that lead here
-	lives  *lives // nil where no process has removed it
+	number int32          // in the family's dense, where that has it
+	refs   int32          // steps and runs that lead here
+	text   string         // by which the index has it
+	labels *metric.Labels // nil where the text says them, see index
 
+	acc       *accumulator // see sums
+	lives     *lives       // nil where no process has removed it
 	exemplars *exemplarSet // nil before the first
+}
+
+// since returns from when on parts count: not those that were made before.
+func (s *slot) since() int64 {
+	if s.lives == nil {
+		return always
+	}
+	return s.lives.end
 }
 
 // sums returns the accumulator. Of most series, dense has all that there is.
@@ -380,18 +388,18 @@ func (t *table) merge(files []*file, now int64) {
 			f.runs[i].add(f, from)
 		}
 		for i := range f.steps {
-			if st := &f.steps[i]; st.slot != nil && st.created >= st.slot.since {
+			if st := &f.steps[i]; st.slot != nil && st.created >= st.slot.since() {
 				st.slot.family.settled = true
 				st.slot.sums().add(st.schema, f.values[st.at:st.at+st.n], st.bucket, st.created, from)
 			}
 		}
 		for _, e := range f.exemplars {
-			if s := f.slotOf(e.series); e.x != nil && s != nil && f.series[e.series].CreatedNanos() >= s.since {
+			if s := f.slotOf(e.series); e.x != nil && s != nil && f.series[e.series].CreatedNanos() >= s.since() {
 				s.offer(e.x)
 			}
 		}
 		for i := range f.removedSteps {
-			if st := &f.removedSteps[i]; st.slot != nil && st.created >= st.slot.since && st.removed > st.slot.since && cumulative(st.schema) {
+			if st := &f.removedSteps[i]; st.slot != nil && st.created >= st.slot.since() && st.removed > st.slot.since() && cumulative(st.schema) {
 				st.slot.family.settled = true
 				st.slot.sums().add(st.schema, f.removedValues[st.at:st.at+st.n], st.bucket, st.created, from)
 			}
@@ -411,13 +419,13 @@ func (t *table) merge(files []*file, now int64) {
 func (t *table) mergeArchive(some bool, now int64) {
 	add := func(i int) (loose bool) {
 		s := &t.archive.series[i]
-		if s.slot == nil || s.acc.created < s.slot.since || s.process >= 0 && !t.archive.shown[s.process] {
+		if s.slot == nil || s.acc.created < s.slot.since() || s.process >= 0 && !t.archive.shown[s.process] {
 			return true // another time it may count
 		}
 		fam := s.slot.family
 		if fam.anew {
 			_, ok := denseWords(fam.schema)
-			s.dense = ok && !fam.ending && s.bucket == nil && fam.dense.join(fam, s.slot.number, &s.acc)
+			s.dense = ok && !fam.ending && s.bucket == nil && fam.dense.join(fam, int(s.slot.number), &s.acc)
 		}
 		if !s.dense {
 			fam.settled = true
@@ -599,31 +607,45 @@ func (f *family) slotOf(s *mmapstore.SeriesInfo) *slot {
 	if !f.index.hasShape(s.Family) {
 		return f.slot(s.Labels())
 	}
-	to := f.index.byText[s.Text()]
+	to := f.guess(s.Text())
 	if to == nil {
-		labels := s.Labels()
-		if len(labels) > len(s.Family.Const)+len(s.Family.Labels) {
-			return f.slot(labels) // further labels, which may be in any order
+		to = f.index.byText.find(s.Text())
+	}
+	if to == nil {
+		if !f.index.says(s.Text()) {
+			return f.slot(s.Labels()) // further labels, which may be in any order
 		}
-		to = f.newSlot(labels)
+		to = f.newSlot(nil)
 		f.index.addText(to, s.Text())
 	}
-	s.Share(to.key)
+	f.found = to.number
+	s.Share(to.text)
 	return to
+}
+
+// guess returns the slot behind the one that was found last, if it has the text:
+// processes make the same series in the same order.
+func (f *family) guess(text string) *slot {
+	if next := int(f.found) + 1; next < len(f.dense.slots) {
+		if s := f.dense.slots[next]; s != nil && s.text == text && s.labels == nil {
+			return s
+		}
+	}
+	return nil
 }
 
 // slot returns the slot of these labels.
 func (f *family) slot(labels metric.Labels) *slot {
 	to := f.index.find(labels)
 	if to == nil {
-		to = f.newSlot(labels)
+		to = f.newSlot(&labels)
 		f.index.add(to)
 	}
 	return to
 }
 
-func (f *family) newSlot(labels metric.Labels) *slot {
-	s := &slot{family: f, labels: labels, since: always}
+func (f *family) newSlot(labels *metric.Labels) *slot {
+	s := &slot{family: f, labels: labels}
 	if stride, ok := denseWords(f.schema); ok {
 		if f.schema.Type == metric.Histogram {
 			stride = len(f.bounds) + 1

@@ -46,8 +46,11 @@ func textOf(t testing.TB, p *page) string {
 // asRows shows a family's series as rows.
 type asRows []metric.Series
 
-func (r asRows) Len() int                   { return len(r) }
-func (r asRows) Labels(i int) metric.Labels { return r[i].Labels }
+func (r asRows) Len() int { return len(r) }
+func (r asRows) AppendLabels(dst metric.Labels, i int) metric.Labels {
+	return append(dst, r[i].Labels...)
+}
+
 func (r asRows) Read(i int, s *metric.Series) {
 	buckets := append(s.Buckets[:0], r[i].Buckets...)
 	*s = r[i]

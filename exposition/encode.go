@@ -101,9 +101,10 @@ func (l seriesList) len() int {
 	return len(l.series)
 }
 
-func (l seriesList) labels(i int) metric.Labels {
+// labels returns the labels of series number i, for which it may use dst.
+func (l seriesList) labels(dst metric.Labels, i int) metric.Labels {
 	if l.rows != nil {
-		return l.rows.Labels(i)
+		return l.rows.AppendLabels(dst, i)
 	}
 	return l.series[i].Labels
 }
@@ -114,10 +115,12 @@ func (e *encoder) series(l seriesList, i int) *metric.Series {
 	if l.rows == nil {
 		return &l.series[i]
 	}
-	l.rows.Read(i, &e.row)
+	labels := e.row.Labels[:0]
 	if !e.reading {
-		e.row.Labels = l.rows.Labels(i)
+		labels = l.rows.AppendLabels(labels, i)
 	}
+	l.rows.Read(i, &e.row)
+	e.row.Labels = labels
 	return &e.row
 }
 

@@ -67,9 +67,9 @@ func validUTF8(s string) string { return strings.ToValidUTF8(s, string(utf8.Rune
 // writable reports whether the labels of all series can be written as they
 // are. reserved is the label that the type writes itself, or empty.
 func writable(series seriesList, reserved string, scheme Escaping) bool {
-	var before metric.Labels // equal names are usually one string: cheap to compare
+	var before, labels, own metric.Labels // equal names are usually one string: cheap to compare
 	for i := range series.len() {
-		labels := series.labels(i)
+		labels = series.labels(own[:0], i)
 		for j, l := range labels {
 			if j >= len(before) || before[j].Name != l.Name {
 				if l.Name == reserved || l.Name != escapeLabelName(l.Name, scheme) {
@@ -80,7 +80,11 @@ func writable(series seriesList, reserved string, scheme Escaping) bool {
 				return false
 			}
 		}
-		before = labels
+		if series.rows != nil {
+			before, own = labels, before
+		} else {
+			before = labels
+		}
 	}
 	return true
 }

@@ -42,8 +42,8 @@ type Family struct {
 // they are asked for.
 type Rows interface {
 	Len() int
-	// Labels returns the labels of series number i.
-	Labels(i int) Labels
+	// AppendLabels appends the labels of series number i.
+	AppendLabels(dst Labels, i int) Labels
 	// Read writes the rest of series number i to s, whose slices it may use again.
 	Read(i int, s *Series)
 }
@@ -65,7 +65,7 @@ func (f *Family) Whole() *Family {
 	out.Rows, out.Series = nil, make([]Series, f.Rows.Len())
 	for i := range out.Series {
 		f.Rows.Read(i, &out.Series[i])
-		out.Series[i].Labels = f.Rows.Labels(i)
+		out.Series[i].Labels = f.Rows.AppendLabels(nil, i)
 	}
 	return &out
 }

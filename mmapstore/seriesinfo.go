@@ -28,6 +28,12 @@ func AppendText(dst []byte, s string) []byte {
 	return append(le.AppendUint16(dst, uint16(len(s))), s...)
 }
 
+// CutText cuts the first string off a Text.
+func CutText(text string) (s, rest string) {
+	n := 2 + int(text[0]) + int(text[1])<<8
+	return text[2:n], text[n:]
+}
+
 // Share has the series hold this string, which equals its Text, in place of its
 // own: a reader of many files needs each text once.
 func (s *SeriesInfo) Share(text string) { s.text = text }
@@ -36,7 +42,7 @@ func (s *SeriesInfo) Share(text string) { s.text = text }
 func (s *SeriesInfo) Values() []string {
 	out, text := make([]string, len(s.Family.Labels)), s.text
 	for i := range out {
-		out[i], text = cutString(text)
+		out[i], text = CutText(text)
 	}
 	return out
 }
@@ -45,7 +51,7 @@ func (s *SeriesInfo) Values() []string {
 func (s *SeriesInfo) Extra() (out metric.Labels) {
 	text := s.text
 	for range s.Family.Labels {
-		_, text = cutString(text)
+		_, text = CutText(text)
 	}
 	return appendLabels(nil, text)
 }
@@ -54,17 +60,11 @@ func (s *SeriesInfo) Extra() (out metric.Labels) {
 func appendLabels(out metric.Labels, text string) metric.Labels {
 	for text != "" {
 		var l metric.Label
-		l.Name, text = cutString(text)
-		l.Value, text = cutString(text)
+		l.Name, text = CutText(text)
+		l.Value, text = CutText(text)
 		out = append(out, l)
 	}
 	return out
-}
-
-// cutString cuts the first string off a text in the form of a record.
-func cutString(text string) (s, rest string) {
-	n := 2 + int(text[0]) + int(text[1])<<8
-	return text[2:n], text[n:]
 }
 
 // Labels returns all labels of the series: constant, variable and further
@@ -75,7 +75,7 @@ func (s *SeriesInfo) Labels() metric.Labels {
 	text := s.text
 	for _, name := range s.Family.Labels {
 		l := metric.Label{Name: name}
-		l.Value, text = cutString(text)
+		l.Value, text = CutText(text)
 		ls = append(ls, l)
 	}
 	ls = appendLabels(ls, text)
