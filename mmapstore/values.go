@@ -110,9 +110,31 @@ func (r *Reader) AppendChanges(dst []Change, known []uint64) []Change {
 	return dst
 }
 
-// appendChanges compares words with what they were, eight in a row: the loop would
-// cost as much as they do.
+// appendChanges compares words with what they were, a stretch at a time.
 func appendChanges(dst []Change, at int, old, words []uint64) []Change {
+	const stretch = 64
+	for len(words) >= stretch && len(old) >= stretch {
+		if !same(old[:stretch], words[:stretch]) {
+			dst = appendChangesByLine(dst, at, old[:stretch], words[:stretch])
+		}
+		at, old, words = at+stretch, old[stretch:], words[stretch:]
+	}
+	return appendChangesByLine(dst, at, old, words)
+}
+
+// same reports whether all words are what they were, by the runtime's way to compare
+// memory: several times as fast as loading one word after the other. It is not atomic,
+// but on all processors reads each aligned word whole, at some moment of the call. One
+// that another moment finds changed is found by the next scrape, as any change behind
+// the load; those that differ are loaded atomically by the caller.
+func same(old, words []uint64) bool {
+	return unsafe.String((*byte)(unsafe.Pointer(unsafe.SliceData(old))), 8*len(old)) ==
+		unsafe.String((*byte)(unsafe.Pointer(unsafe.SliceData(words))), 8*len(words))
+}
+
+// appendChangesByLine compares words eight in a row: the loop would cost as much as
+// they do.
+func appendChangesByLine(dst []Change, at int, old, words []uint64) []Change {
 	for len(words) >= 8 && len(old) >= 8 {
 		a, b := (*[8]uint64)(old), (*[8]uint64)(words)
 		differ := (a[0] ^ atomic.LoadUint64(&b[0])) | (a[1] ^ atomic.LoadUint64(&b[1])) |
