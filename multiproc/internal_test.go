@@ -100,20 +100,22 @@ func TestHashSpreads(t *testing.T) {
 // TestTableUnderChurn: removals leave their slots behind, and do not make the
 // table grow for ever.
 func TestTableUnderChurn(t *testing.T) {
-	table := newTable[int](minTableBits)
+	table := newTable(minTableBits)
 	values := func(n int) []string { return []string{strconv.Itoa(n)} }
+	made := map[int]*series{}
 	const live = 100
 	for n := range 50_000 {
-		table = table.insert(hashValues(values(n)), &entry[int]{key: makeKey(values(n)), child: n})
+		made[n] = &series{key: makeKey(values(n))}
+		table = table.insert(hashValues(values(n)), made[n])
 		if n >= live {
-			s, e := table.probe(hashValues(values(n-live)), values(n-live))
-			require.NotNil(t, e)
-			s.entry.Store(nil)
+			at, s := table.probe(hashValues(values(n-live)), values(n-live))
+			require.Same(t, made[n-live], s)
+			at.series.Store(nil)
 			require.Nil(t, table.find(hashValues(values(n-live)), values(n-live)))
 		}
 		if n%997 == 0 {
 			for i := max(0, n-live+1); i <= n; i++ {
-				require.Equal(t, i, table.find(hashValues(values(i)), values(i)).child)
+				require.Same(t, made[i], table.find(hashValues(values(i)), values(i)))
 			}
 		}
 	}

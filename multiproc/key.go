@@ -1,6 +1,7 @@
 package multiproc
 
 import (
+	"encoding/binary"
 	"math/bits"
 	"math/rand/v2"
 	"unsafe"
@@ -10,12 +11,12 @@ import (
 // two bytes (metric.MaxLabelValueLen fits). A short one stands in place, so that
 // comparing it touches no further cache line.
 type key struct {
-	n     uint8 // how many bytes of short; more than that: it is in long
-	short [shortKey]byte
-	long  string // or empty
+	n     uint8          // how many bytes of short; more than that: they are at long
+	short [shortKey]byte // or the length of what is at long, in four bytes
+	long  *byte
 }
 
-const shortKey = 47
+const shortKey = 31
 
 // keyLen returns the length of the key of these values.
 func keyLen(values []string) int {
@@ -35,8 +36,8 @@ func makeKey(values []string) (k key) {
 		k.n = uint8(n)
 		return k
 	}
-	b := appendKey(make([]byte, 0, n), values)
-	k.n, k.long = shortKey+1, unsafe.String(unsafe.SliceData(b), n) // nobody changes b any more
+	k.n, k.long = shortKey+1, unsafe.SliceData(appendKey(make([]byte, 0, n), values))
+	binary.LittleEndian.PutUint32(k.short[:], uint32(n))
 	return k
 }
 
@@ -51,7 +52,7 @@ func appendKey(b []byte, values []string) []byte {
 // text returns the bytes of a key that is not changed any more.
 func (k *key) text() string {
 	if k.n > shortKey {
-		return k.long
+		return unsafe.String(k.long, binary.LittleEndian.Uint32(k.short[:]))
 	}
 	return unsafe.String(&k.short[0], k.n)
 }
