@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"unsafe"
 
 	"github.com/stretchr/testify/require"
 
@@ -75,16 +76,39 @@ func FuzzKeys(f *testing.F) {
 	})
 }
 
-// TestHashSpreads: label values that resemble each other, of all the lengths
-// that hashValues tells apart, do not share hashes.
-func TestHashSpreads(t *testing.T) {
-	seen := map[uint64][]string{}
-	add := func(values ...string) {
-		h := hashValues(values)
-		if other, ok := seen[h]; ok {
-			t.Fatalf("%q and %q", other, values)
+// TestKeysDifferInEachByte: no byte is left out where eight or four are compared at once.
+func TestKeysDifferInEachByte(t *testing.T) {
+	for n := range shortKey + 10 {
+		value := bytes.Repeat([]byte("x"), n)
+		key := makeKey([]string{"GET", string(value), ""})
+		require.True(t, key.matches([]string{"GET", string(value), ""}))
+		for i := range value {
+			value[i] = 'y'
+			require.False(t, key.matches([]string{"GET", string(value), ""}), "byte %d of %d", i, n)
+			value[i] = 'x'
 		}
-		seen[h] = values
+	}
+}
+
+// TestSizeOfASeries: that of a counter is two cache lines, which the allocator
+// aligns, and what a lookup reads begins the first.
+func TestSizeOfASeries(t *testing.T) {
+	if unsafe.Sizeof(uintptr(0)) != 8 {
+		t.Skip("pointers have 4 bytes")
+	}
+	require.EqualValues(t, 128, unsafe.Sizeof(Counter{}))
+	require.EqualValues(t, 0, unsafe.Offsetof(series{}.first))
+	require.EqualValues(t, 8, unsafe.Offsetof(series{}.key))
+}
+
+// TestHashSpreads: label values that resemble each other, of all the lengths
+// that hashValues tells apart, share hashes no more often than random ones would.
+func TestHashSpreads(t *testing.T) {
+	seen := map[uint32]bool{}
+	n := 0
+	add := func(values ...string) {
+		seen[hashValues(values)] = true
+		n++
 	}
 	for n := range 40 {
 		add(strings.Repeat("a", n))
@@ -93,8 +117,10 @@ func TestHashSpreads(t *testing.T) {
 	}
 	for n := range 20_000 {
 		add("GET", strconv.Itoa(n))
+		add(strconv.Itoa(n), "GET")
 		add("GET", "/a/path/that/is/rather/long/"+strconv.Itoa(n))
 	}
+	require.LessOrEqual(t, n-len(seen), 10, "of these hashes of 31 bits one or two are shared")
 }
 
 // TestTableUnderChurn: removals leave their slots behind, and do not make the

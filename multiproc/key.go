@@ -16,7 +16,9 @@ type key struct {
 	long  *byte
 }
 
-const shortKey = 31
+// shortKey makes a Counter two cache lines, of which a lookup reads one where the values
+// have up to about 50 bytes together.
+const shortKey = 63
 
 // keyLen returns the length of the key of these values.
 func keyLen(values []string) int {
@@ -57,15 +59,37 @@ func (k *key) text() string {
 	return unsafe.String(&k.short[0], k.n)
 }
 
-// matches reports whether the key is that of these values.
+// matches reports whether the key is that of these values. Bytes are compared here,
+// eight or four at a time: label values are short, so that a call for each would cost
+// as much again.
 func (k *key) matches(values []string) bool {
 	text := k.text()
 	for _, v := range values {
-		n := 2 + len(v)
-		if len(text) < n || int(text[0])|int(text[1])<<8 != len(v) || text[2:n] != v {
+		n := len(v)
+		if len(text) < 2+n || int(text[0])|int(text[1])<<8 != n {
 			return false
 		}
-		text = text[n:]
+		s := text[2 : 2+n]
+		text = text[2+n:]
+		switch {
+		case n >= 8:
+			if load64(s[n-8:]) != load64(v[n-8:]) {
+				return false
+			}
+			for ; len(s) > 8 && len(v) > 8; s, v = s[8:], v[8:] {
+				if load64(s) != load64(v) {
+					return false
+				}
+			}
+		case n >= 4:
+			if load32(s) != load32(v) || load32(s[n-4:]) != load32(v[n-4:]) {
+				return false
+			}
+		case n > 0:
+			if s[0] != v[0] || s[n>>1] != v[n>>1] || s[n-1] != v[n-1] {
+				return false
+			}
+		}
 	}
 	return text == ""
 }
@@ -86,7 +110,7 @@ var hashSeed, hashKey = rand.Uint64(), rand.Uint64()
 
 // hashValues is wyhash's way with short strings, written out because two calls
 // into hash/maphash cost as much as all the rest of a lookup. It is never 0.
-func hashValues(values []string) uint64 {
+func hashValues(values []string) uint32 {
 	h := hashSeed
 	for _, v := range values {
 		n := len(v)
@@ -104,10 +128,11 @@ func hashValues(values []string) uint64 {
 		case n > 0:
 			a = uint64(v[0])<<16 | uint64(v[n>>1])<<8 | uint64(v[n-1])
 		}
-		// The length tells a from aaa, and {ab, c} from {a, bc}.
-		h = mix(a^hashKey, b^h) + uint64(n)
+		// The length tells a from aaa, and {ab, c} from {a, bc}; the turn {a, b} from
+		// {b, a}. No product waits for that of the value before.
+		h = bits.RotateLeft64(h, 23) + mix(a^hashKey, b^hashSeed) + uint64(n)
 	}
-	return mix(h, hashKey|1) | 1
+	return uint32(mix(h, hashKey|1)>>32) | 1
 }
 
 func mix(a, b uint64) uint64 {
@@ -115,13 +140,14 @@ func mix(a, b uint64) uint64 {
 	return hi ^ lo
 }
 
-// load64 and load32 are single loads: the compiler joins the bytes.
+// load64 and load32 return the first bytes of s as a number: single loads.
 
 func load64(s string) uint64 {
-	return load32(s) | load32(s[4:8])<<32
+	_ = s[7]
+	return binary.LittleEndian.Uint64((*[8]byte)(unsafe.Pointer(unsafe.StringData(s)))[:])
 }
 
 func load32(s string) uint64 {
 	_ = s[3]
-	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24
+	return uint64(binary.LittleEndian.Uint32((*[4]byte)(unsafe.Pointer(unsafe.StringData(s)))[:]))
 }

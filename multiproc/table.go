@@ -3,6 +3,7 @@ package multiproc
 import (
 	"math/bits"
 	"sync/atomic"
+	"unsafe"
 )
 
 // table finds series by their label values: open addressing, read without
@@ -11,47 +12,72 @@ import (
 // under the writer's lock.
 //
 // Invariants:
-//  1. A slot's series is stored before its hash, and its hash never changes: who
+//  1. A slot is written before its hash, and its hash never changes: who
 //     sees a hash sees its series.
 //  2. A removed series leaves its hash behind with a nil pointer, so that a probe
 //     goes on behind it and nothing keeps it reachable.
-//  3. At most half of the slots have a hash, so that every probe ends.
+//  3. At most two thirds of the slots have a hash, so that every probe ends.
 type table struct {
-	slots []slot
-	shift int // the top bits of a hash say where its probe begins
-	used  int // slots with a hash, those of removed series too; the writer's
+	hashes []atomic.Uint32 // of the slots, 0 for an empty one; on their own, so that a probe touches few cache lines
+	slots  []slot          // as many
+	shift  int             // the top bits of a hash say where its probe begins
+	used   int             // slots with a hash, those of removed series too; the writer's
 }
 
-// slot holds the hash beside the pointer: a probe touches only the series that
-// it wants.
+// slot is where a series is, and where its first word, so that a processor fetches
+// both at once.
 type slot struct {
-	hash   atomic.Uint64 // 0 for an empty slot
 	series atomic.Pointer[series]
+	word   unsafe.Pointer // *uint64; nil where the series was not bound when it was put here
 }
 
 const minTableBits = 4
 
 func newTable(bits int) *table {
-	return &table{slots: make([]slot, 1<<bits), shift: 64 - bits}
+	return &table{hashes: make([]atomic.Uint32, 1<<bits), slots: make([]slot, 1<<bits), shift: 32 - bits}
 }
 
 // find returns the series of these values, or nil.
-func (t *table) find(hash uint64, values []string) *series {
-	_, s := t.probe(hash, values)
+func (t *table) find(hash uint32, values []string) *series {
+	// Nearly always the first series with the hash is the one. A loop around matches
+	// would have all of its variables on the stack.
+	s := t.first(hash)
+	if s == nil || s.key.matches(values) {
+		return s
+	}
+	_, s = t.probe(hash, values)
 	return s
 }
 
+// first returns the first series with the hash, or nil.
+func (t *table) first(hash uint32) *series {
+	for i := hash >> (t.shift & 31); ; i++ {
+		n := int(i) & (len(t.hashes) - 1)
+		switch t.hashes[n].Load() {
+		case 0:
+			return nil
+		case hash:
+			at := &t.slots[n]
+			if w := at.word; w != nil {
+				atomic.LoadUint64((*uint64)(w)) // has the processor fetch it
+			}
+			if s := at.series.Load(); s != nil {
+				return s
+			}
+		}
+	}
+}
+
 // probe returns the series of these values with its slot, or nil.
-func (t *table) probe(hash uint64, values []string) (*slot, *series) {
-	mask := uint64(len(t.slots) - 1)
+func (t *table) probe(hash uint32, values []string) (*slot, *series) {
 	for i := hash >> t.shift; ; i++ {
-		at := &t.slots[i&mask]
-		switch at.hash.Load() {
+		n := int(i) & (len(t.hashes) - 1)
+		switch t.hashes[n].Load() {
 		case 0:
 			return nil, nil
 		case hash:
-			if s := at.series.Load(); s != nil && s.key.matches(values) {
-				return at, s
+			if s := t.slots[n].series.Load(); s != nil && s.key.matches(values) {
+				return &t.slots[n], s
 			}
 		}
 	}
@@ -59,41 +85,42 @@ func (t *table) probe(hash uint64, values []string) (*slot, *series) {
 
 // insert adds a series that is not there, and returns the table to use from
 // now on.
-func (t *table) insert(hash uint64, s *series) *table {
-	if 2*(t.used+1) > len(t.slots) {
+func (t *table) insert(hash uint32, s *series) *table {
+	if 3*(t.used+1) > 2*len(t.slots) {
 		t = t.grown()
 	}
 	t.put(hash, s)
 	return t
 }
 
-func (t *table) put(hash uint64, s *series) {
-	mask := uint64(len(t.slots) - 1)
-	i := hash >> t.shift
-	for t.slots[i&mask].hash.Load() != 0 {
+func (t *table) put(hash uint32, s *series) {
+	i := int(hash >> t.shift)
+	for t.hashes[i&(len(t.hashes)-1)].Load() != 0 {
 		i++
 	}
-	at := &t.slots[i&mask]
-	at.series.Store(s)
-	at.hash.Store(hash)
+	i &= len(t.hashes) - 1
+	t.slots[i].series.Store(s)
+	t.slots[i].word = atomic.LoadPointer(&s.first)
+	t.hashes[i].Store(hash)
 	t.used++
 }
 
-// grown returns a table with room, without what was removed. Three slots a
-// series: the next growth is at least a sixth of the slots away.
+// grown returns a table with room, without what was removed: twice as large where little
+// was. The next growth is at least a sixth of the slots away.
 func (t *table) grown() *table {
 	n := 0
-	t.each(func(*slot, *series) { n++ })
-	out := newTable(max(minTableBits, bits.Len(uint(3*(n+1)))))
-	t.each(func(at *slot, s *series) { out.put(at.hash.Load(), s) })
+	t.each(func(int, *series) { n++ })
+	out := newTable(max(minTableBits, bits.Len(uint(2*n))))
+	t.each(func(i int, s *series) { out.put(t.hashes[i].Load(), s) })
 	return out
 }
 
-// each calls f for every series; f may remove it by storing nil in the slot.
-func (t *table) each(f func(*slot, *series)) {
+// each calls f for every series with the number of its slot; f may empty it by
+// storing nil.
+func (t *table) each(f func(int, *series)) {
 	for i := range t.slots {
 		if s := t.slots[i].series.Load(); s != nil {
-			f(&t.slots[i], s)
+			f(i, s)
 		}
 	}
 }

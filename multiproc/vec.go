@@ -112,7 +112,7 @@ func (v *vec[T]) add(values []string) *T {
 
 // addLocked is the end of add, apart: with more ways out, add would set up its defers
 // on each call.
-func (v *vec[T]) addLocked(hash uint64, values []string) *T {
+func (v *vec[T]) addLocked(hash uint32, values []string) *T {
 	if s := v.table.Load().find(hash, values); s != nil {
 		return (*T)(unsafe.Pointer(s))
 	}
@@ -133,7 +133,7 @@ func (v *vec[T]) full() bool {
 }
 
 // insert makes the instrument of values that are not there.
-func (v *vec[T]) insert(hash uint64, values []string) *T {
+func (v *vec[T]) insert(hash uint32, values []string) *T {
 	c := new(T)
 	s := (*series)(unsafe.Pointer(c))
 	s.key = makeKey(values)
@@ -188,9 +188,10 @@ func (v *vec[T]) deleteIf(match func(values []string) bool) int {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	n := 0
-	v.table.Load().each(func(at *slot, s *series) {
+	t := v.table.Load()
+	t.each(func(i int, s *series) {
 		if match(s.key.values(v.labels)) {
-			v.drop(at, s)
+			v.drop(&t.slots[i], s)
 			n++
 		}
 	})
