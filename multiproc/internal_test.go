@@ -136,7 +136,7 @@ func TestTableUnderChurn(t *testing.T) {
 		if n >= live {
 			at, s := table.probe(hashValues(values(n-live)), values(n-live))
 			require.Same(t, made[n-live], s)
-			at.series.Store(nil)
+			at.clear()
 			require.Nil(t, table.find(hashValues(values(n-live)), values(n-live)))
 		}
 		if n%997 == 0 {

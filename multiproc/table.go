@@ -18,23 +18,28 @@ import (
 //     goes on behind it and nothing keeps it reachable.
 //  3. At most two thirds of the slots have a hash, so that every probe ends.
 type table struct {
-	hashes []atomic.Uint32 // of the slots, 0 for an empty one; on their own, so that a probe touches few cache lines
-	slots  []slot          // as many
-	shift  int             // the top bits of a hash say where its probe begins
-	used   int             // slots with a hash, those of removed series too; the writer's
+	hashes []uint32 // of the slots, 0 for an empty one; on their own, so that a probe touches few cache lines
+	slots  []slot   // as many
+	shift  int      // the top bits of a hash say where its probe begins
+	used   int      // slots with a hash, those of removed series too; the writer's
 }
 
 // slot is where a series is, and where its first word, so that a processor fetches
 // both at once.
 type slot struct {
-	series atomic.Pointer[series]
+	series unsafe.Pointer // *series; no atomic.Pointer, since a table that nobody else knows is filled without locked instructions
 	word   unsafe.Pointer // *uint64; nil where the series was not bound when it was put here
 }
+
+func (at *slot) load() *series { return (*series)(atomic.LoadPointer(&at.series)) }
+
+// clear removes the series.
+func (at *slot) clear() { atomic.StorePointer(&at.series, nil) }
 
 const minTableBits = 4
 
 func newTable(bits int) *table {
-	return &table{hashes: make([]atomic.Uint32, 1<<bits), slots: make([]slot, 1<<bits), shift: 32 - bits}
+	return &table{hashes: make([]uint32, 1<<bits), slots: make([]slot, 1<<bits), shift: 32 - bits}
 }
 
 // find returns the series of these values, or nil.
@@ -53,7 +58,7 @@ func (t *table) find(hash uint32, values []string) *series {
 func (t *table) first(hash uint32) *series {
 	for i := hash >> (t.shift & 31); ; i++ {
 		n := int(i) & (len(t.hashes) - 1)
-		switch t.hashes[n].Load() {
+		switch atomic.LoadUint32(&t.hashes[n]) {
 		case 0:
 			return nil
 		case hash:
@@ -61,7 +66,7 @@ func (t *table) first(hash uint32) *series {
 			if w := at.word; w != nil {
 				atomic.LoadUint64((*uint64)(w)) // has the processor fetch it
 			}
-			if s := at.series.Load(); s != nil {
+			if s := at.load(); s != nil {
 				return s
 			}
 		}
@@ -72,11 +77,11 @@ func (t *table) first(hash uint32) *series {
 func (t *table) probe(hash uint32, values []string) (*slot, *series) {
 	for i := hash >> t.shift; ; i++ {
 		n := int(i) & (len(t.hashes) - 1)
-		switch t.hashes[n].Load() {
+		switch atomic.LoadUint32(&t.hashes[n]) {
 		case 0:
 			return nil, nil
 		case hash:
-			if s := t.slots[n].series.Load(); s != nil && s.key.matches(values) {
+			if s := t.slots[n].load(); s != nil && s.key.matches(values) {
 				return &t.slots[n], s
 			}
 		}
@@ -94,32 +99,44 @@ func (t *table) insert(hash uint32, s *series) *table {
 }
 
 func (t *table) put(hash uint32, s *series) {
-	i := int(hash >> t.shift)
-	for t.hashes[i&(len(t.hashes)-1)].Load() != 0 {
-		i++
-	}
-	i &= len(t.hashes) - 1
-	t.slots[i].series.Store(s)
+	i := t.free(hash)
 	t.slots[i].word = atomic.LoadPointer(&s.first)
-	t.hashes[i].Store(hash)
+	atomic.StorePointer(&t.slots[i].series, unsafe.Pointer(s))
+	atomic.StoreUint32(&t.hashes[i], hash)
 	t.used++
 }
 
-// grown returns a table with room, without what was removed: twice as large where little
-// was. The next growth is at least a sixth of the slots away.
+// free returns the number of the slot where a probe for the hash ends.
+func (t *table) free(hash uint32) int {
+	n := int(hash >> t.shift)
+	for t.hashes[n&(len(t.hashes)-1)] != 0 {
+		n++
+	}
+	return n & (len(t.hashes) - 1)
+}
+
+// grown returns a table with room, without what was removed: at most half full, so that
+// the next growth is at least a sixth of the slots away.
 func (t *table) grown() *table {
 	n := 0
 	t.each(func(int, *series) { n++ })
 	out := newTable(max(minTableBits, bits.Len(uint(2*n))))
-	t.each(func(i int, s *series) { out.put(t.hashes[i].Load(), s) })
+	t.each(func(from int, s *series) {
+		hash, word := t.hashes[from], t.slots[from].word
+		if word == nil {
+			word = atomic.LoadPointer(&s.first)
+		}
+		to := out.free(hash)
+		out.hashes[to], out.slots[to] = hash, slot{unsafe.Pointer(s), word}
+	})
+	out.used = n
 	return out
 }
 
-// each calls f for every series with the number of its slot; f may empty it by
-// storing nil.
+// each calls f for every series with the number of its slot, which f may clear.
 func (t *table) each(f func(int, *series)) {
 	for i := range t.slots {
-		if s := t.slots[i].series.Load(); s != nil {
+		if s := t.slots[i].load(); s != nil {
 			f(i, s)
 		}
 	}

@@ -214,7 +214,7 @@ func (v *vec[T]) deleteOne(values []string) bool {
 
 func (v *vec[T]) drop(at *slot, s *series) {
 	c := (*T)(unsafe.Pointer(s))
-	at.series.Store(nil)
+	at.clear()
 	v.overflow.CompareAndSwap(c, nil)
 	v.size.Add(-1)
 	v.remove(c)
