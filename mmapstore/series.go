@@ -125,6 +125,10 @@ func (s *Store) reuse(h *Series, free freeSlot, r seriesRecord) {
 	schema := h.family.schema
 	n := WordsPerSeries(schema)
 	w := words(s.bytes(free.cells, 8*n), 0, n)
+	for i := range w {
+		// Readers that have not noticed the removal may still look at them.
+		atomic.StoreUint64(&w[i], 0)
+	}
 	initWords(schema, w)
 	free.exemplars.clear()
 	s.rewrite(s.record(free.slot), rec)

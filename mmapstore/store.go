@@ -213,12 +213,8 @@ func (s *Store) lose(h *Series) {
 	h.words = unsafe.SliceData(w)
 }
 
-// initWords gives the words their first values, atomically: readers that have
-// not noticed a removal may still look at reused ones.
+// initWords gives new words, which are zero, their first values.
 func initWords(schema *metric.Schema, w []uint64) {
-	for i := range w {
-		atomic.StoreUint64(&w[i], 0)
-	}
 	if schema.Type == metric.Gauge && schema.Mode.Base() != metric.ModeMostRecent {
 		atomic.StoreUint64(&w[CellGauge], UnsetBits)
 	}

@@ -27,7 +27,7 @@ type table struct {
 // slot is where a series is, and where its first word, so that a processor fetches
 // both at once.
 type slot struct {
-	series unsafe.Pointer // *series; no atomic.Pointer, since a table that nobody else knows is filled without locked instructions
+	series unsafe.Pointer // *series; no atomic.Pointer, since what nobody else looks at yet is written without locked instructions
 	word   unsafe.Pointer // *uint64; nil where the series was not bound when it was put here
 }
 
@@ -100,8 +100,7 @@ func (t *table) insert(hash uint32, s *series) *table {
 
 func (t *table) put(hash uint32, s *series) {
 	i := t.free(hash)
-	t.slots[i].word = atomic.LoadPointer(&s.first)
-	atomic.StorePointer(&t.slots[i].series, unsafe.Pointer(s))
+	t.slots[i] = slot{unsafe.Pointer(s), atomic.LoadPointer(&s.first)} // nobody looks at it yet
 	atomic.StoreUint32(&t.hashes[i], hash)
 	t.used++
 }

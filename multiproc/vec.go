@@ -144,7 +144,10 @@ func (v *vec[T]) insert(hash uint32, values []string) *T {
 	v.init(c, set.scratch)
 	clear(set.scratch)
 	set.mu.Unlock()
-	v.table.Store(v.table.Load().insert(hash, s))
+	t := v.table.Load()
+	if with := t.insert(hash, s); with != t {
+		v.table.Store(with)
+	}
 	v.size.Add(1)
 	return c
 }
