@@ -148,6 +148,26 @@ func TestTableUnderChurn(t *testing.T) {
 	require.LessOrEqual(t, len(table.slots), 1024)
 }
 
+// TestTableKnowsWords: a slot has its series' word, from the next growth on also where the
+// store opened later.
+func TestTableKnowsWords(t *testing.T) {
+	s := NewSet(SetOptions{})
+	v := Must(s.NewCounterVec(CounterOpts{Name: "c", Help: "C."}, []string{"l"}))
+	for n := range 5 {
+		v.WithLabelValues(strconv.Itoa(n))
+	}
+	require.NoError(t, s.Open())
+	for n := range 100 {
+		v.WithLabelValues(strconv.Itoa(n))
+	}
+	table, n := v.v.table.Load(), 0
+	table.each(func(i int, s *series) {
+		require.Equal(t, s.first, table.slots[i].word)
+		n++
+	})
+	require.Equal(t, 100, n)
+}
+
 // TestEnvironment: which variables the default Set obeys, and that the old
 // spelling is warned of once, when the store opens.
 func TestEnvironment(t *testing.T) {
