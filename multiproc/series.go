@@ -22,7 +22,7 @@ import (
 //  3. key is written before the series is in a table, and never again.
 type series struct {
 	first  unsafe.Pointer   // *uint64, the first of in.words words, nil until bound; no atomic.Pointer, with which Inc would not be inlined
-	key    key              // its label values, of one in a Vec; a lookup reads it and first, so they stand in one cache line
+	key    key              // its label values, of one in a Vec; beside first, since a lookup and the update behind it read both
 	handle mmapstore.Series // the zero value where updates go nowhere; part of the series, to be one allocation
 	in     *instrument
 }
