@@ -55,9 +55,17 @@ func (b *fileBacking) extend() ([]byte, error) {
 	if err := b.ext.cover(uint64(b.n+1) << blockShift); err != nil {
 		return nil, fmt.Errorf("%w: %s: %w", ErrFull, b.path, err)
 	}
+	block := b.ext.block(b.n)
+	if b.n >= smallFile {
+		populate(block)
+	}
 	b.n++
-	return b.ext.block(b.n - 1), nil
+	return block, nil
 }
+
+// smallFile is how many blocks a process has that needs no more: there, pages that stay
+// empty are never touched. A process that has filled them fills the next ones too.
+const smallFile = 2
 
 // pinned keeps the descriptors of all mapped stores reachable until the
 // process ends: the garbage collector closes an unreferenced *os.File, and

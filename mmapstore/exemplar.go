@@ -110,6 +110,9 @@ type exemplars []atomic.Pointer[exemplarCells]
 // are one. There is none in a family of another type, and no new one where the
 // file is full.
 func (s *Series) SetExemplar(bucket int, labels metric.Labels, value float64, nanos int64) {
+	if s.family == nil {
+		return
+	}
 	var buf [maxExemplarText]byte
 	text := appendExemplarLabels(buf[:0], labels)
 	n := len(text)
@@ -117,7 +120,7 @@ func (s *Series) SetExemplar(bucket int, labels metric.Labels, value float64, na
 	old := s.cellsOf(bucket)
 	c := old
 	if c == nil || c.room() < n {
-		if s.lost || s.family.store.noExemplars.Load() {
+		if s.Lost() || s.family.store.noExemplars.Load() {
 			return
 		}
 		if c = s.addExemplar(bucket, n); c == nil {

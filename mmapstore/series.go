@@ -4,6 +4,7 @@ import (
 	"runtime"
 	"sync/atomic"
 	"time"
+	"unsafe"
 )
 
 // Series is the handle of one label set in a store. While anybody holds it,
@@ -11,11 +12,13 @@ import (
 //
 // A caller that keeps only the words must keep the Series reachable while it
 // uses them (runtime.KeepAlive behind the last access).
+//
+// The zero value is in no store: it has no words, and its methods do nothing but
+// Remove, behind which InitSeries refuses it. A Series must not be copied.
 type Series struct {
-	family *Family
-	words  []uint64
-	slot   slot
-	lost   bool
+	family *Family // nil in no store
+	words  *uint64 // the first; nil for none
+	slot   slot    // of size 0 where it is lost
 	gone   atomic.Bool
 
 	exemplars atomic.Pointer[exemplars] // nil before the first; stored under store.mu
@@ -23,23 +26,31 @@ type Series struct {
 
 // Words returns the cells, laid out as docs/format.md says. Access them
 // atomically only.
-func (s *Series) Words() []uint64 { return s.words }
+func (s *Series) Words() []uint64 {
+	if s.words == nil {
+		return nil
+	}
+	return unsafe.Slice(s.words, WordsPerSeries(s.family.schema))
+}
 
 // Lost reports whether the words lie on the heap, because the file was full:
 // no reader sees them.
-func (s *Series) Lost() bool { return s.lost }
+func (s *Series) Lost() bool { return s.family != nil && s.slot.size == 0 }
 
 // Restart publishes a new created time, then calls zero, which sets the
 // words back, then tells readers. Updates that run meanwhile are counted
 // before or after it.
 func (s *Series) Restart(t time.Time, zero func(words []uint64)) {
+	if s.family == nil {
+		return
+	}
 	store := s.family.store
 	store.mu.Lock()
 	defer store.mu.Unlock()
-	if !s.lost && !s.gone.Load() {
+	if !s.Lost() && !s.gone.Load() {
 		storeWord(store.record(s.slot), offSerCreated, created(t))
 	}
-	zero(s.words)
+	zero(s.Words())
 	s.exemplars.Load().clear()
 	store.changed()
 }
@@ -48,7 +59,7 @@ func (s *Series) Restart(t time.Time, zero func(words []uint64)) {
 // Reader.Removed, and are used for another series once the handle is
 // unreachable and Options.KeepRemoved is over. Removing twice does nothing.
 func (s *Series) Remove() {
-	if s.gone.Swap(true) || s.lost {
+	if s.gone.Swap(true) || s.slot.size == 0 {
 		return
 	}
 	store := s.family.store
@@ -107,18 +118,22 @@ func (f *Family) takeFree(size int) (freeSlot, bool) {
 
 // reuse publishes r in the place of a removed series. Readers that knew the
 // old one see the generation move, and begin again.
-func (s *Store) reuse(f *Family, free freeSlot, r seriesRecord) *Series {
+func (s *Store) reuse(h *Series, free freeSlot, r seriesRecord) {
 	r.cells = free.cells
 	rec := make([]byte, free.size)
 	r.encode(rec)
-	n := WordsPerSeries(f.schema)
+	schema := h.family.schema
+	n := WordsPerSeries(schema)
 	w := words(s.bytes(free.cells, 8*n), 0, n)
-	initWords(f.schema, w)
+	for i := range w {
+		// Readers that have not noticed the removal may still look at them.
+		atomic.StoreUint64(&w[i], 0)
+	}
+	initWords(schema, w)
 	free.exemplars.clear()
 	s.rewrite(s.record(free.slot), rec)
-	out := &Series{family: f, words: w, slot: free.slot}
-	out.exemplars.Store(free.exemplars)
-	return out
+	h.words, h.slot = unsafe.SliceData(w), free.slot
+	h.exemplars.Store(free.exemplars)
 }
 
 // rewrite replaces the bytes of a removed record of the same length, word by

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 	"unicode/utf8"
+	"unsafe"
 
 	"github.com/multiprom/multiprom/metric"
 )
@@ -154,53 +155,66 @@ func CheckFits(schema *metric.Schema) error {
 // file is full the words lie on the heap, seen by nobody else: no error, but
 // the series says so (Lost) and the header counts it.
 func (s *Store) AddSeries(f *Family, values []string, extra metric.Labels) (*Series, error) {
+	h := new(Series)
+	if err := s.InitSeries(h, f, values, extra); err != nil {
+		return nil, err
+	}
+	return h, nil
+}
+
+// InitSeries is AddSeries for a handle that stands in memory of the caller's, such
+// as beside what the caller keeps of the series. h is a zero Series, and stays one
+// where there is an error. ErrClosed is also the error of one that was removed.
+func (s *Store) InitSeries(h *Series, f *Family, values []string, extra metric.Labels) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed {
-		return nil, ErrClosed
+	if s.closed || h.gone.Load() {
+		return ErrClosed
 	}
 	now := s.opts.Now()
 	s.askLink(now)
 	r := seriesRecord{seriesHead{family: f.id, created: now.UnixNano()}, values, extra}
 	size, err := r.size()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	n := WordsPerSeries(f.schema)
+	h.family = f
 	if f.lost {
-		return s.lostSeries(f, n), nil
+		s.lose(h)
+		return nil
 	}
 	if slot, ok := f.takeFree(size); ok {
-		return s.reuse(f, slot, r), nil
+		s.reuse(h, slot, r)
+		return nil
 	}
 	w, index, err := s.allocCells(f.schema)
 	if err != nil {
-		return s.lostSeries(f, n), nil
+		s.lose(h)
+		return nil
 	}
 	initWords(f.schema, w)
 	r.cells = index
 	rec, at, err := s.reserve(size)
 	if err != nil {
-		return s.lostSeries(f, n), nil
+		s.lose(h)
+		return nil
 	}
 	r.encode(rec)
 	s.meta.publish()
-	return &Series{family: f, words: w, slot: slot{record: at, cells: index, size: uint32(size)}}, nil
+	h.words, h.slot = unsafe.SliceData(w), slot{record: at, cells: index, size: uint32(size)}
+	return nil
 }
 
-func (s *Store) lostSeries(f *Family, n int) *Series {
+// lose gives a series words on the heap.
+func (s *Store) lose(h *Series) {
 	s.Count(FallbackSeries, 1)
-	w := make([]uint64, n)
-	initWords(f.schema, w)
-	return &Series{family: f, words: w, lost: true}
+	w := make([]uint64, WordsPerSeries(h.family.schema))
+	initWords(h.family.schema, w)
+	h.words = unsafe.SliceData(w)
 }
 
-// initWords gives the words their first values, atomically: readers that have
-// not noticed a removal may still look at reused ones.
+// initWords gives new words, which are zero, their first values.
 func initWords(schema *metric.Schema, w []uint64) {
-	for i := range w {
-		atomic.StoreUint64(&w[i], 0)
-	}
 	if schema.Type == metric.Gauge && schema.Mode.Base() != metric.ModeMostRecent {
 		atomic.StoreUint64(&w[CellGauge], UnsetBits)
 	}

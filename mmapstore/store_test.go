@@ -233,6 +233,75 @@ func TestRemoveAndReuse(t *testing.T) {
 	})
 }
 
+// TestHandleInPlace: a handle that is part of something larger is released with it.
+func TestHandleInPlace(t *testing.T) {
+	type holder struct {
+		_      [100]byte
+		handle Series
+	}
+	backings(t, Options{KeepRemoved: -1, MaxBytes: 3 * BlockSize}, func(t *testing.T, s *Store, open func() *Reader) {
+		f, err := s.AddFamily(counterSchema("c", "n"))
+		require.NoError(t, err)
+		h := new(holder)
+		require.NoError(t, s.InitSeries(&h.handle, f, []string{"x"}, nil))
+		add(&h.handle, 5)
+		words := &h.handle.Words()[0]
+		h.handle.Remove()
+		add(&h.handle, 5)
+		runtime.GC()
+		runtime.GC()
+		s.mu.Lock()
+		require.Empty(t, f.free)
+		s.mu.Unlock()
+		runtime.KeepAlive(h)
+		h = nil
+		require.Eventually(t, func() bool {
+			runtime.GC()
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			return len(f.free) == 1
+		}, 10*time.Second, time.Millisecond)
+
+		var reused holder
+		require.NoError(t, s.InitSeries(&reused.handle, f, []string{"y"}, nil))
+		require.Same(t, words, &reused.handle.Words()[0])
+		require.Zero(t, reused.handle.Words()[CellCounterInts])
+		require.False(t, reused.handle.Lost())
+
+		lost := new(holder)
+		for !lost.handle.Lost() {
+			lost = new(holder)
+			require.NoError(t, s.InitSeries(&lost.handle, f, []string{"z"}, nil))
+		}
+		add(&lost.handle, 1)
+		require.EqualValues(t, 1, lost.handle.Words()[CellCounterInts])
+	})
+}
+
+// TestZeroSeries: a handle that is in no store does nothing, and one that was
+// removed there gets into none.
+func TestZeroSeries(t *testing.T) {
+	s := NewHeap(Options{})
+	f, err := s.AddFamily(counterSchema("c", "n"))
+	require.NoError(t, err)
+	var h Series
+	require.Nil(t, h.Words())
+	require.False(t, h.Lost())
+	h.Restart(time.Now(), func([]uint64) { t.Error("there are no words") })
+	h.SetExemplar(0, metric.Labels{{Name: "trace_id", Value: "1"}}, 1, 1)
+	require.ErrorIs(t, s.InitSeries(&h, f, []string{strings.Repeat("x", maxRecord)}, nil), ErrRecordTooLarge)
+	require.NoError(t, s.InitSeries(&h, f, []string{"x"}, nil), "it stays a zero Series")
+	var gone Series
+	gone.Remove()
+	require.ErrorIs(t, s.InitSeries(&gone, f, []string{"y"}, nil), ErrClosed)
+	gone.Remove()
+	require.Nil(t, gone.Words())
+	r := s.Reader()
+	require.NoError(t, r.Refresh())
+	require.Len(t, r.Series(), 1)
+	require.Zero(t, r.Generation())
+}
+
 // TestRemovedRecordsAreKeptForAWhile: the other processes have to remove the
 // series too.
 func TestRemovedRecordsAreKeptForAWhile(t *testing.T) {

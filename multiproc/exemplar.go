@@ -52,7 +52,5 @@ func (s *series) setExemplar(bucket int, v float64, exemplar Labels) {
 		s.in.set.count(countInvalid)
 		return
 	}
-	if s.handle != nil {
-		s.handle.SetExemplar(bucket, labels, v, s.in.set.nanos())
-	}
+	s.handle.SetExemplar(bucket, labels, v, s.in.set.nanos())
 }

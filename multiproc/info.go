@@ -13,11 +13,10 @@ import (
 // value is 1. It is safe for concurrent use; it is not for hot paths, since
 // each change is a new series.
 type Info struct {
-	// Immutable.
-	in     *instrument
-	values []string
+	s      series   // without words
+	values []string // immutable
 
-	// Guarded by in.set.mu.
+	// Guarded by s.in.set.mu.
 	content metric.Labels
 	handle  *mmapstore.Series
 	gone    bool
@@ -38,7 +37,7 @@ func (s *Set) NewInfo(opts InfoOpts) (*Info, error) {
 }
 
 func (i *Info) init(in *instrument, values []string) {
-	i.in, i.values = in, cloned(values)
+	i.s.in, i.values = in, cloned(values)
 	switch {
 	case in.nowhere:
 		i.gone = true
@@ -50,10 +49,10 @@ func (i *Info) init(in *instrument, values []string) {
 }
 
 func (i *Info) bindLocked([]string) {
-	if i.gone || i.handle != nil || i.in.family == nil {
+	if i.gone || i.handle != nil || i.s.in.family == nil {
 		return
 	}
-	if h, err := i.in.set.store.Load().AddSeries(i.in.family, i.values, i.content); err == nil {
+	if h, err := i.s.in.set.store.Load().AddSeries(i.s.in.family, i.values, i.content); err == nil {
 		i.handle = h
 	}
 }
@@ -66,7 +65,7 @@ func (i *Info) Set(content Labels) error {
 	if err != nil {
 		return err
 	}
-	set := i.in.set
+	set := i.s.in.set
 	set.mu.Lock()
 	defer set.unlock()
 	if i.gone {
@@ -74,15 +73,15 @@ func (i *Info) Set(content Labels) error {
 	}
 	set.open()
 	switch {
-	case i.in.family == nil:
-		return fmt.Errorf("multiproc: %s: %w", i.in.schema.Name, mmapstore.ErrClosed)
+	case i.s.in.family == nil:
+		return fmt.Errorf("multiproc: %s: %w", i.s.in.schema.Name, mmapstore.ErrClosed)
 	case i.handle != nil && ls.Equal(i.content):
 		return nil
 	}
 	// The new series first: a scrape between sees both, never none.
-	h, err := set.store.Load().AddSeries(i.in.family, i.values, ls)
+	h, err := set.store.Load().AddSeries(i.s.in.family, i.values, ls)
 	if err != nil {
-		return fmt.Errorf("multiproc: %s: %w", i.in.schema.Name, err)
+		return fmt.Errorf("multiproc: %s: %w", i.s.in.schema.Name, err)
 	}
 	if i.handle != nil {
 		i.handle.Remove()
@@ -93,7 +92,7 @@ func (i *Info) Set(content Labels) error {
 
 func (i *Info) check(content Labels) (metric.Labels, error) {
 	ls := metric.LabelsFromMap(content)
-	schema := i.in.schema
+	schema := i.s.in.schema
 	for n, l := range ls {
 		if err := metric.CheckLabelName(l.Name); err != nil {
 			return nil, fmt.Errorf("multiproc: %s: %w", schema.Name, err)
@@ -113,13 +112,13 @@ func (i *Info) check(content Labels) (metric.Labels, error) {
 }
 
 func (i *Info) remove() {
-	i.in.set.mu.Lock()
-	defer i.in.set.mu.Unlock()
+	i.s.in.set.mu.Lock()
+	defer i.s.in.set.mu.Unlock()
 	i.gone = true
 	if i.handle != nil {
 		i.handle.Remove()
 	} else {
-		i.in.set.forget(i)
+		i.s.in.set.forget(i)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"unsafe"
 
 	"github.com/stretchr/testify/require"
 
@@ -75,16 +76,39 @@ func FuzzKeys(f *testing.F) {
 	})
 }
 
-// TestHashSpreads: label values that resemble each other, of all the lengths
-// that hashValues tells apart, do not share hashes.
-func TestHashSpreads(t *testing.T) {
-	seen := map[uint64][]string{}
-	add := func(values ...string) {
-		h := hashValues(values)
-		if other, ok := seen[h]; ok {
-			t.Fatalf("%q and %q", other, values)
+// TestKeysDifferInEachByte: no byte is left out where eight or four are compared at once.
+func TestKeysDifferInEachByte(t *testing.T) {
+	for n := range shortKey + 10 {
+		value := bytes.Repeat([]byte("x"), n)
+		key := makeKey([]string{"GET", string(value), ""})
+		require.True(t, key.matches([]string{"GET", string(value), ""}))
+		for i := range value {
+			value[i] = 'y'
+			require.False(t, key.matches([]string{"GET", string(value), ""}), "byte %d of %d", i, n)
+			value[i] = 'x'
 		}
-		seen[h] = values
+	}
+}
+
+// TestSizeOfASeries: that of a counter is a size that the allocator has, and what a
+// lookup reads stands together.
+func TestSizeOfASeries(t *testing.T) {
+	if unsafe.Sizeof(uintptr(0)) != 8 {
+		t.Skip("pointers have 4 bytes")
+	}
+	require.EqualValues(t, 112, unsafe.Sizeof(Counter{}))
+	require.EqualValues(t, 0, unsafe.Offsetof(series{}.first))
+	require.EqualValues(t, 8, unsafe.Offsetof(series{}.key))
+}
+
+// TestHashSpreads: label values that resemble each other, of all the lengths
+// that hashValues tells apart, share hashes no more often than random ones would.
+func TestHashSpreads(t *testing.T) {
+	seen := map[uint32]bool{}
+	n := 0
+	add := func(values ...string) {
+		seen[hashValues(values)] = true
+		n++
 	}
 	for n := range 40 {
 		add(strings.Repeat("a", n))
@@ -93,31 +117,55 @@ func TestHashSpreads(t *testing.T) {
 	}
 	for n := range 20_000 {
 		add("GET", strconv.Itoa(n))
+		add(strconv.Itoa(n), "GET")
 		add("GET", "/a/path/that/is/rather/long/"+strconv.Itoa(n))
 	}
+	require.LessOrEqual(t, n-len(seen), 10, "of these hashes of 31 bits one or two are shared")
 }
 
 // TestTableUnderChurn: removals leave their slots behind, and do not make the
 // table grow for ever.
 func TestTableUnderChurn(t *testing.T) {
-	table := newTable[int](minTableBits)
+	table := newTable(minTableBits)
 	values := func(n int) []string { return []string{strconv.Itoa(n)} }
+	made := map[int]*series{}
 	const live = 100
 	for n := range 50_000 {
-		table = table.insert(hashValues(values(n)), &entry[int]{key: makeKey(values(n)), child: n})
+		made[n] = &series{key: makeKey(values(n))}
+		table = table.insert(hashValues(values(n)), made[n])
 		if n >= live {
-			s, e := table.probe(hashValues(values(n-live)), values(n-live))
-			require.NotNil(t, e)
-			s.entry.Store(nil)
+			at, s := table.probe(hashValues(values(n-live)), values(n-live))
+			require.Same(t, made[n-live], s)
+			at.clear()
 			require.Nil(t, table.find(hashValues(values(n-live)), values(n-live)))
 		}
 		if n%997 == 0 {
 			for i := max(0, n-live+1); i <= n; i++ {
-				require.Equal(t, i, table.find(hashValues(values(i)), values(i)).child)
+				require.Same(t, made[i], table.find(hashValues(values(i)), values(i)))
 			}
 		}
 	}
 	require.LessOrEqual(t, len(table.slots), 1024)
+}
+
+// TestTableKnowsWords: a slot has its series' word, from the next growth on also where the
+// store opened later.
+func TestTableKnowsWords(t *testing.T) {
+	s := NewSet(SetOptions{})
+	v := Must(s.NewCounterVec(CounterOpts{Name: "c", Help: "C."}, []string{"l"}))
+	for n := range 5 {
+		v.WithLabelValues(strconv.Itoa(n))
+	}
+	require.NoError(t, s.Open())
+	for n := range 100 {
+		v.WithLabelValues(strconv.Itoa(n))
+	}
+	table, n := v.v.table.Load(), 0
+	table.each(func(i int, s *series) {
+		require.Equal(t, s.first, table.slots[i].word)
+		n++
+	})
+	require.Equal(t, 100, n)
 }
 
 // TestEnvironment: which variables the default Set obeys, and that the old

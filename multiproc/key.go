@@ -1,6 +1,7 @@
 package multiproc
 
 import (
+	"encoding/binary"
 	"math/bits"
 	"math/rand/v2"
 	"unsafe"
@@ -10,11 +11,13 @@ import (
 // two bytes (metric.MaxLabelValueLen fits). A short one stands in place, so that
 // comparing it touches no further cache line.
 type key struct {
-	n     uint8 // how many bytes of short; more than that: it is in long
-	short [shortKey]byte
-	long  string // or empty
+	n     uint8          // how many bytes of short; more than that: they are at long
+	short [shortKey]byte // or the length of what is at long, in four bytes
+	long  *byte
 }
 
+// shortKey makes a Counter 112 bytes. With 128, the words' addresses of all counters would
+// share half of a cache, as they would stand at even lines only.
 const shortKey = 47
 
 // keyLen returns the length of the key of these values.
@@ -35,8 +38,8 @@ func makeKey(values []string) (k key) {
 		k.n = uint8(n)
 		return k
 	}
-	b := appendKey(make([]byte, 0, n), values)
-	k.n, k.long = shortKey+1, unsafe.String(unsafe.SliceData(b), n) // nobody changes b any more
+	k.n, k.long = shortKey+1, unsafe.SliceData(appendKey(make([]byte, 0, n), values))
+	binary.LittleEndian.PutUint32(k.short[:], uint32(n))
 	return k
 }
 
@@ -51,20 +54,42 @@ func appendKey(b []byte, values []string) []byte {
 // text returns the bytes of a key that is not changed any more.
 func (k *key) text() string {
 	if k.n > shortKey {
-		return k.long
+		return unsafe.String(k.long, binary.LittleEndian.Uint32(k.short[:]))
 	}
 	return unsafe.String(&k.short[0], k.n)
 }
 
-// matches reports whether the key is that of these values.
+// matches reports whether the key is that of these values. Bytes are compared here,
+// eight or four at a time: label values are short, so that a call for each would cost
+// as much again.
 func (k *key) matches(values []string) bool {
 	text := k.text()
 	for _, v := range values {
-		n := 2 + len(v)
-		if len(text) < n || int(text[0])|int(text[1])<<8 != len(v) || text[2:n] != v {
+		n := len(v)
+		if len(text) < 2+n || int(text[0])|int(text[1])<<8 != n {
 			return false
 		}
-		text = text[n:]
+		s := text[2 : 2+n]
+		text = text[2+n:]
+		switch {
+		case n >= 8:
+			if load64(s[n-8:]) != load64(v[n-8:]) {
+				return false
+			}
+			for ; len(s) > 8 && len(v) > 8; s, v = s[8:], v[8:] {
+				if load64(s) != load64(v) {
+					return false
+				}
+			}
+		case n >= 4:
+			if load32(s) != load32(v) || load32(s[n-4:]) != load32(v[n-4:]) {
+				return false
+			}
+		case n > 0:
+			if s[0] != v[0] || s[n>>1] != v[n>>1] || s[n-1] != v[n-1] {
+				return false
+			}
+		}
 	}
 	return text == ""
 }
@@ -85,7 +110,7 @@ var hashSeed, hashKey = rand.Uint64(), rand.Uint64()
 
 // hashValues is wyhash's way with short strings, written out because two calls
 // into hash/maphash cost as much as all the rest of a lookup. It is never 0.
-func hashValues(values []string) uint64 {
+func hashValues(values []string) uint32 {
 	h := hashSeed
 	for _, v := range values {
 		n := len(v)
@@ -103,10 +128,11 @@ func hashValues(values []string) uint64 {
 		case n > 0:
 			a = uint64(v[0])<<16 | uint64(v[n>>1])<<8 | uint64(v[n-1])
 		}
-		// The length tells a from aaa, and {ab, c} from {a, bc}.
-		h = mix(a^hashKey, b^h) + uint64(n)
+		// The length tells a from aaa, and {ab, c} from {a, bc}; the turn {a, b} from
+		// {b, a}. No product waits for that of the value before.
+		h = bits.RotateLeft64(h, 23) + mix(a^hashKey, b^hashSeed) + uint64(n)
 	}
-	return mix(h, hashKey|1) | 1
+	return uint32(mix(h, hashKey|1)>>32) | 1
 }
 
 func mix(a, b uint64) uint64 {
@@ -114,13 +140,14 @@ func mix(a, b uint64) uint64 {
 	return hi ^ lo
 }
 
-// load64 and load32 are single loads: the compiler joins the bytes.
+// load64 and load32 return the first bytes of s as a number: single loads.
 
 func load64(s string) uint64 {
-	return load32(s) | load32(s[4:8])<<32
+	_ = s[7]
+	return binary.LittleEndian.Uint64((*[8]byte)(unsafe.Pointer(unsafe.StringData(s)))[:])
 }
 
 func load32(s string) uint64 {
 	_ = s[3]
-	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24
+	return uint64(binary.LittleEndian.Uint32((*[4]byte)(unsafe.Pointer(unsafe.StringData(s)))[:]))
 }

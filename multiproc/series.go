@@ -10,20 +10,21 @@ import (
 	"github.com/multiprom/multiprom/mmapstore"
 )
 
-// series is what every instrument of one label set has: its words, once the
-// store is open.
+// series is what every instrument of one label set has and begins with: its words,
+// once the store is open, and its key.
 //
 // Invariants:
-//  1. handle is written under in.set.mu before first is stored, and never again:
-//     whoever has seen first reads it without a lock.
-//  2. handle keeps the words from being used for another series. Whoever
-//     updates words keeps the series, and so the handle, reachable until it is
+//  1. handle is changed under in.set.mu before first is stored, and then only by
+//     itself: whoever has seen first uses it without a lock.
+//  2. The words are not used for another series while handle is reachable. Whoever
+//     updates words keeps the series, which it is part of, reachable until it is
 //     done (keepAlive).
+//  3. key is written before the series is in a table, and never again.
 type series struct {
-	first  unsafe.Pointer    // *uint64, the first of in.words words, nil until bound; no atomic.Pointer, with which Inc would not be inlined
-	handle *mmapstore.Series // nil where updates go nowhere
+	first  unsafe.Pointer   // *uint64, the first of in.words words, nil until bound; no atomic.Pointer, with which Inc would not be inlined
+	key    key              // its label values, of one in a Vec; beside first, since a lookup and the update behind it read both
+	handle mmapstore.Series // the zero value where updates go nowhere; part of the series, to be one allocation
 	in     *instrument
-	gone   bool // removed; guarded by in.set.mu
 }
 
 // init makes s a series of in. The Set's lock is held; values are the caller's.
@@ -76,13 +77,13 @@ func (s *series) bindLocked(values []string) {
 		return
 	}
 	var words []uint64
-	if !s.gone && s.in.family != nil {
-		// Lookups bound the labels, so that the one error left is a closed store.
-		if h, err := s.in.set.store.Load().AddSeries(s.in.family, values, nil); err == nil {
-			s.handle, words = h, h.Words()
+	if s.in.family != nil {
+		// Lookups bound the labels, so that what is left is a closed store and a removed series.
+		if err := s.in.set.store.Load().InitSeries(&s.handle, s.in.family, values, nil); err == nil {
+			words = s.handle.Words()
 		}
 	}
-	if s.handle == nil {
+	if words == nil {
 		words = make([]uint64, s.in.words)
 	}
 	atomic.StorePointer(&s.first, unsafe.Pointer(&words[0]))
@@ -92,10 +93,8 @@ func (s *series) bindLocked(values []string) {
 func (s *series) remove() {
 	s.in.set.mu.Lock()
 	defer s.in.set.mu.Unlock()
-	s.gone = true
-	if s.handle != nil {
-		s.handle.Remove()
-	} else {
+	s.handle.Remove()
+	if !s.bound() {
 		s.in.set.forget(s)
 	}
 }
@@ -103,9 +102,6 @@ func (s *series) remove() {
 // restart sets the words to zero with a new created time.
 func (s *series) restart() {
 	s.load()
-	if s.handle == nil {
-		return
-	}
 	s.handle.Restart(s.in.set.opts.Now(), func(w []uint64) {
 		for i := range w {
 			atomic.StoreUint64(&w[i], 0)

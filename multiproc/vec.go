@@ -5,6 +5,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"unicode/utf8"
+	"unsafe"
 
 	"github.com/multiprom/multiprom/metric"
 	"github.com/multiprom/multiprom/mmapstore"
@@ -27,12 +28,17 @@ type vec[T any] struct {
 	remove  func(*T)
 	nowhere *T // takes the updates of wrong lookups
 
-	table    atomic.Pointer[table[T]]
-	overflow atomic.Pointer[T] // the entry of the overflow series, once there is one
-	size     atomic.Int64      // entries, the overflow series included
+	table    atomic.Pointer[table]
+	overflow atomic.Pointer[T] // the overflow series, once there is one
+	size     atomic.Int64      // series, that one included
 
 	mu sync.Mutex // of changes to the index; taken before the Set's
 }
+
+// All that a Vec can hold begins with a series, so that the table, which knows only
+// these, holds it.
+const _ = -uint(unsafe.Offsetof(Gauge{}.s) | unsafe.Offsetof(Histogram{}.s) | unsafe.Offsetof(Summary{}.s) |
+	unsafe.Offsetof(Enum{}.s) | unsafe.Offsetof(Info{}.s))
 
 func newVec[T any, P object[T]](in *instrument) *vec[T] {
 	v := &vec[T]{
@@ -41,7 +47,7 @@ func newVec[T any, P object[T]](in *instrument) *vec[T] {
 		remove: func(c *T) { P(c).remove() },
 	}
 	P(v.nowhere).init(&instrument{set: in.set, schema: in.schema, words: in.words, buckets: in.buckets, nowhere: true}, nil)
-	v.table.Store(newTable[T](minTableBits))
+	v.table.Store(newTable(minTableBits))
 	return v
 }
 
@@ -52,8 +58,8 @@ func (v *vec[T]) with(values []string, curry []curried) *T {
 		return v.withCurried(values, curry)
 	}
 	if len(values) == v.labels {
-		if e := v.table.Load().find(hashValues(values), values); e != nil {
-			return &e.child
+		if s := v.table.Load().find(hashValues(values), values); s != nil {
+			return (*T)(unsafe.Pointer(s))
 		}
 	}
 	return v.add(values)
@@ -93,8 +99,8 @@ func (v *vec[T]) add(values []string) *T {
 	hash := hashValues(values)
 	if v.full() && v.overflow.Load() != nil {
 		// Without the lock: at the limit every new label set comes here.
-		if e := v.table.Load().find(hash, values); e != nil {
-			return &e.child
+		if s := v.table.Load().find(hash, values); s != nil {
+			return (*T)(unsafe.Pointer(s))
 		}
 		return v.overflowing()
 	}
@@ -106,9 +112,9 @@ func (v *vec[T]) add(values []string) *T {
 
 // addLocked is the end of add, apart: with more ways out, add would set up its defers
 // on each call.
-func (v *vec[T]) addLocked(hash uint64, values []string) *T {
-	if e := v.table.Load().find(hash, values); e != nil {
-		return &e.child
+func (v *vec[T]) addLocked(hash uint32, values []string) *T {
+	if s := v.table.Load().find(hash, values); s != nil {
+		return (*T)(unsafe.Pointer(s))
 	}
 	if v.full() {
 		return v.overflowLocked()
@@ -127,18 +133,23 @@ func (v *vec[T]) full() bool {
 }
 
 // insert makes the instrument of values that are not there.
-func (v *vec[T]) insert(hash uint64, values []string) *T {
-	e := &entry[T]{key: makeKey(values)}
+func (v *vec[T]) insert(hash uint32, values []string) *T {
+	c := new(T)
+	s := (*series)(unsafe.Pointer(c))
+	s.key = makeKey(values)
 	set := v.in.set
 	set.mu.Lock()
 	// A copy, so that the slice of who looks a series up needs no heap.
 	set.scratch = append(set.scratch[:0], values...)
-	v.init(&e.child, set.scratch)
+	v.init(c, set.scratch)
 	clear(set.scratch)
 	set.mu.Unlock()
-	v.table.Store(v.table.Load().insert(hash, e))
+	t := v.table.Load()
+	if with := t.insert(hash, s); with != t {
+		v.table.Store(with)
+	}
 	v.size.Add(1)
-	return &e.child
+	return c
 }
 
 // overflowing counts a lookup beyond the limit and returns the series that
@@ -166,8 +177,8 @@ func (v *vec[T]) overflowLocked() *T {
 	}
 	hash := hashValues(values)
 	var c *T
-	if e := v.table.Load().find(hash, values); e != nil {
-		c = &e.child
+	if s := v.table.Load().find(hash, values); s != nil {
+		c = (*T)(unsafe.Pointer(s))
 	} else {
 		c = v.insert(hash, values)
 	}
@@ -180,9 +191,10 @@ func (v *vec[T]) deleteIf(match func(values []string) bool) int {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	n := 0
-	v.table.Load().each(func(s *slot[T], e *entry[T]) {
-		if match(e.key.values(v.labels)) {
-			v.drop(s, e)
+	t := v.table.Load()
+	t.each(func(i int, s *series) {
+		if match(s.key.values(v.labels)) {
+			v.drop(&t.slots[i], s)
 			n++
 		}
 	})
@@ -195,19 +207,20 @@ func (v *vec[T]) deleteOne(values []string) bool {
 	values = validValues(values) // as the series has them
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	s, e := v.table.Load().probe(hashValues(values), values)
-	if e == nil {
+	at, s := v.table.Load().probe(hashValues(values), values)
+	if s == nil {
 		return false
 	}
-	v.drop(s, e)
+	v.drop(at, s)
 	return true
 }
 
-func (v *vec[T]) drop(s *slot[T], e *entry[T]) {
-	s.entry.Store(nil)
-	v.overflow.CompareAndSwap(&e.child, nil)
+func (v *vec[T]) drop(at *slot, s *series) {
+	c := (*T)(unsafe.Pointer(s))
+	at.clear()
+	v.overflow.CompareAndSwap(c, nil)
 	v.size.Add(-1)
-	v.remove(&e.child)
+	v.remove(c)
 }
 
 // validValues returns a copy in which what is not UTF-8 is replaced.
