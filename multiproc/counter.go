@@ -3,6 +3,7 @@ package multiproc
 import (
 	"math"
 	"sync/atomic"
+	"unsafe"
 
 	"github.com/multiprom/multiprom/metric"
 	"github.com/multiprom/multiprom/mmapstore"
@@ -86,6 +87,28 @@ func (c *Counter) addSlowly(v float64) bool {
 	}
 	c.of().in.set.count(countInvalid)
 	return false
+}
+
+// BoundCounter is a Counter in a process that has opened its store: its Inc is one
+// atomic add, with nothing to decide before it. That is of use to adapters that keep it
+// in a type of their own, behind an interface, where Counter.Inc is not inlined and
+// costs a tenth more. All else is the Counter's.
+type BoundCounter struct {
+	first   unsafe.Pointer // *uint64, as the Counter has it
+	counter *Counter       // keeps the words from being used for another series
+}
+
+// Bound returns c as a BoundCounter, and false where it has no words yet: before
+// Open, and before the first update.
+func (c *Counter) Bound() (BoundCounter, bool) {
+	w := atomic.LoadPointer(&c.first)
+	return BoundCounter{w, c}, w != nil
+}
+
+// Inc adds 1.
+func (b *BoundCounter) Inc() {
+	atomic.AddUint64((*uint64)(b.first), 1)
+	atomic.LoadPointer(&b.first) // as keepAlive
 }
 
 // Reset sets the counter to 0 with a new created time. Scrapes read it as a

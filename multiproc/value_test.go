@@ -2,6 +2,7 @@ package multiproc_test
 
 import (
 	"math"
+	"runtime"
 	"strconv"
 	"testing"
 
@@ -124,4 +125,31 @@ func TestValueOfARemovedSeries(t *testing.T) {
 	v.WithLabelValues("x").Inc()
 	require.Equal(t, 5.0, held.Value())
 	require.Equal(t, 1.0, v.WithLabelValues("x").Value())
+}
+
+// TestBound: a counter has its words once the store is open. While its BoundCounter is
+// held, they are no other series', though it was removed.
+func TestBound(t *testing.T) {
+	set := multiproc.NewSet(multiproc.SetOptions{Dir: t.TempDir(), Now: hurriedClock()})
+	defer set.Close()
+	vec := multiproc.Must(set.NewCounterVec(multiproc.CounterOpts{Name: "c", Help: "h"}, []string{"l"}))
+	_, ok := vec.WithLabelValues("a").Bound()
+	require.False(t, ok)
+	require.False(t, set.Opened(), "asking opens no store")
+	require.NoError(t, set.Open())
+	bound, ok := vec.WithLabelValues("a").Bound()
+	require.True(t, ok)
+	bound.Inc()
+	bound.Inc()
+	require.EqualValues(t, 2, vec.WithLabelValues("a").Value())
+
+	require.True(t, vec.DeleteLabelValues("a"))
+	for range 3 {
+		runtime.GC() // would give the words back, if nobody held them
+	}
+	others := []*multiproc.Counter{vec.WithLabelValues("a"), vec.WithLabelValues("b"), vec.WithLabelValues("c")}
+	bound.Inc()
+	for _, c := range others {
+		require.Zero(t, c.Value())
+	}
 }

@@ -18,7 +18,21 @@ type counter struct {
 	exemplar atomic.Pointer[dto.Exemplar] // for Write; that of the store is beside the cells
 }
 
-var _ prometheus.ExemplarAdder = (*counter)(nil)
+// boundCounter is a counter whose file was open when it was made, as those of a Vec
+// are in a worker: its Inc has no call, for which Go makes a stack frame, and a locked
+// instruction waits for what is stored there.
+type boundCounter struct {
+	counter
+	bound multiproc.BoundCounter
+}
+
+// Inc adds 1.
+func (c *boundCounter) Inc() { c.bound.Inc() }
+
+var (
+	_ prometheus.ExemplarAdder = (*counter)(nil)
+	_ prometheus.ExemplarAdder = (*boundCounter)(nil)
+)
 
 // Add adds v, and panics where it is negative, as client_golang does.
 func (c *counter) Add(v float64) {
@@ -55,7 +69,16 @@ func (c *counter) Write(out *dto.Metric) error {
 // Collect sends the counter.
 func (c *counter) Collect(ch chan<- prometheus.Metric) { ch <- c }
 
-func newCounter(desc *prometheus.Desc, cells *multiproc.Counter, values []string) *counter {
+// counterChild is either kind of counter.
+type counterChild interface {
+	prometheus.Counter
+	child
+}
+
+func newCounter(desc *prometheus.Desc, cells *multiproc.Counter, values []string) counterChild {
+	if bound, ok := cells.Bound(); ok {
+		return &boundCounter{counter: counter{Counter: cells, base: newBase(desc, values)}, bound: bound}
+	}
 	return &counter{Counter: cells, base: newBase(desc, values)}
 }
 
