@@ -64,6 +64,7 @@ type Aggregator struct {
 	listed   time.Time         // before the directory was, by the system's clock
 	damage   error             // why the archive cannot be read; archive is then the last good one
 	table    table
+	halfway  bool         // a merge has begun and not ended
 	keys     *pyfile.Keys // of client_python's files
 
 	// For what is read of a file, one after the other.
@@ -115,7 +116,7 @@ func (a *Aggregator) View(ctx context.Context, fn func([]*metric.Family, error))
 	a.scrape(ctx, true, fn)
 }
 
-func (a *Aggregator) scrape(ctx context.Context, again bool, fn func([]*metric.Family, error)) {
+func (a *Aggregator) scrape(ctx context.Context, rows bool, fn func([]*metric.Family, error)) {
 	if err := ctx.Err(); err != nil {
 		fn(nil, err)
 		return
@@ -127,9 +128,14 @@ func (a *Aggregator) scrape(ctx context.Context, again bool, fn func([]*metric.F
 		return
 	}
 	defer unlock()
+	if a.halfway {
+		a.forget()
+	}
+	a.halfway = true
 	a.table.plan(a.files, a.archive, a.listed.UnixNano())
 	a.table.merge(a.files, a.opts.Now().UnixNano())
-	families := a.table.families(again)
+	a.halfway = false
+	families := a.table.families(rows)
 	if !a.opts.NoSelfMetrics {
 		self := a.selfMetrics(started)
 		metric.SortFamilies(self)
@@ -137,6 +143,19 @@ func (a *Aggregator) scrape(ctx context.Context, again bool, fn func([]*metric.F
 		slices.SortFunc(families, func(f, g *metric.Family) int { return strings.Compare(f.Name, g.Name) })
 	}
 	fn(families, nil)
+}
+
+// forget has the next merge begin anew, with what was read. A panic has left the table
+// halfway, as one of Options.Now, which whoever serves the scrape may have recovered
+// from; what lasts from one scrape to the next would be wrong for ever.
+func (a *Aggregator) forget() {
+	conflicts := a.table.conflicts
+	a.table = table{conflicts: conflicts}
+	a.table.init(a.opts.ProcessLabel)
+	for _, f := range a.files {
+		f.planned, f.plannedAt = 0, 0
+		f.runs, f.steps, f.removedSteps, f.own = nil, nil, nil, nil
+	}
 }
 
 // Close gives back mappings and descriptors.

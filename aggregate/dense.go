@@ -20,7 +20,7 @@ import (
 type dense struct {
 	slots   []*slot // by number; nil where one was dropped
 	free    []int32 // the numbers of those
-	created []int64 // when the first series of a run began, never where there is none
+	created []int64 // when the first series of a run or of the archive began, never where there is none
 	stride  int     // words of each
 	words   []uint64
 	hi, lo  []float64 // the sum of a series is that of both

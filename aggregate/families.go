@@ -69,7 +69,7 @@ type shown struct {
 	spare      []int   // for the next hidden
 	visible    []int32 // in order: series that are shown; nil where all are
 
-	revision  uint32   // of the next time that the family is shown
+	revision  uint32   // of the next time that the family is shown; from 1 on, as 0 says nothing
 	revisions []uint32 // of each series that is shown, of that layout
 	of        uint64   // which layout
 	places    []int32  // by number of the slot in dense: which of those that are shown it is, or -1
@@ -98,7 +98,7 @@ func (f *family) show() *metric.Family {
 	s := &f.shown
 	if s.of != s.layout {
 		s.revisions = slices.Grow(s.revisions[:0], s.len())[:s.len()]
-		s.of, s.all = s.layout, true
+		s.of, s.all, s.revision = s.layout, true, max(1, s.revision)
 	}
 	if s.all || f.traced || s.traced {
 		for i := range s.revisions {

@@ -72,12 +72,12 @@ type file struct {
 	epoch    int
 	values   []uint64
 
+	removedValues []uint64 // likewise, of removed
+	exemplars     []exemplar
+
 	// Room for what is not known to be good yet, shared by all files.
 	changes []mmapstore.Change
 	spare   []uint64 // of client_python's
-
-	removedValues []uint64 // likewise, of removed
-	exemplars     []exemplar
 
 	counters [len(mmapstore.HeaderCounters)]uint64
 	damaged  int

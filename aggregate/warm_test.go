@@ -2,9 +2,12 @@ package aggregate
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
+	"slices"
 	"strconv"
 	"sync/atomic"
 	"testing"
@@ -12,6 +15,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/multiprom/multiprom/internal/pyfiletest"
 	"github.com/multiprom/multiprom/metric"
 	"github.com/multiprom/multiprom/mmapstore"
 )
@@ -28,7 +32,7 @@ func TestWarmIsCold(t *testing.T) {
 }
 
 func warmIsCold(t *testing.T, r *rand.Rand, steps int) {
-	dir, elsewhere := t.TempDir(), t.TempDir()
+	dir, elsewhere, away := t.TempDir(), t.TempDir(), t.TempDir()
 	now := time.Unix(1_000_000, 0)
 	opts := Options{NoSelfMetrics: true, Now: func() time.Time { return now }}
 	a := openDir(t, dir, opts)
@@ -55,6 +59,16 @@ func warmIsCold(t *testing.T, r *rand.Rand, steps int) {
 			require.NoError(t, err)
 		case n == 7:
 			living[r.IntN(len(living))].remove(r)
+		case n == 8: // its file goes away, or comes back
+			p := living[r.IntN(len(living))]
+			from, to := dir, away
+			if p.hidden = !p.hidden; !p.hidden {
+				from, to = to, from
+			}
+			name := filepath.Base(p.Path())
+			require.NoError(t, os.Rename(filepath.Join(from, name), filepath.Join(to, name)))
+		case n == 9:
+			changePython(t, r, dir, step)
 		}
 		for _, p := range living {
 			p.now = now
@@ -77,9 +91,88 @@ func warmIsCold(t *testing.T, r *rand.Rand, steps int) {
 		a.View(context.Background(), func(families []*metric.Family, err error) {
 			require.NoError(t, err)
 			require.Equal(t, want, linesOf(families), "step %d", step)
+			require.Equal(t, want, linesOf(recomputed(t, a)), "step %d", step)
 			w.look(t, families)
 		})
 		require.Equal(t, want, view(t, a), "step %d", step)
+	}
+}
+
+// recomputed adds up anew what the aggregator has read.
+func recomputed(t *testing.T, a *Aggregator) []*metric.Family {
+	var view table
+	view.init(a.opts.ProcessLabel)
+	var files []*file
+	for _, f := range a.files {
+		again := *f
+		again.label, again.counted, again.planned, again.plannedAt = "", false, 0, 0
+		again.runs, again.steps, again.removedSteps, again.own = nil, nil, nil, nil
+		again.series, again.removed = slices.Clone(f.series), slices.Clone(f.removed)
+		files = append(files, &again)
+	}
+	arc, err := newArchived(a.archive.Archive)
+	require.NoError(t, err)
+	view.plan(files, arc, a.listed.UnixNano())
+	view.merge(files, a.opts.Now().UnixNano())
+	return view.families(false)
+}
+
+// changePython writes a file of a process of client_python, or removes one.
+func changePython(t *testing.T, r *rand.Rand, dir string, id int) {
+	if old, err := filepath.Glob(filepath.Join(dir, "*.db")); err == nil && len(old) > 0 && r.IntN(2) == 0 {
+		require.NoError(t, os.Remove(old[r.IntN(len(old))]))
+		return
+	}
+	sample := func(family, suffix, le string) pyfiletest.Sample {
+		key := fmt.Sprintf(`["%s", "%s%s", {"l": "%d"%s}, "H."]`, family, family, suffix, id%5, le)
+		return pyfiletest.Sample{Key: key, Value: float64(r.IntN(20)) / 2}
+	}
+	kind, samples := "counter", []pyfiletest.Sample{sample("c", "_total", ""), sample("whole", "_total", "")}
+	switch r.IntN(3) {
+	case 0:
+		kind, samples = "gauge_livesum", []pyfiletest.Sample{sample("g_livesum", "", "")}
+	case 1:
+		kind, samples = "histogram", []pyfiletest.Sample{sample("h", "_sum", ""), sample("h", "_bucket", `, "le": "2.0"`), sample("h", "_bucket", `, "le": "+Inf"`)}
+	}
+	content := pyfiletest.Timed.Content(samples...)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, fmt.Sprintf("%s_%d.db", kind, id)), content, 0o600))
+}
+
+// TestPanicHalfway: whoever serves a scrape recovers from panics; the next scrape is
+// right again.
+func TestPanicHalfway(t *testing.T) {
+	dir := t.TempDir()
+	var broken bool
+	a := openDir(t, dir, Options{NoSelfMetrics: true, Now: func() time.Time {
+		if broken {
+			panic("the clock is broken")
+		}
+		return time.Unix(1, 0)
+	}})
+	p := newProcess(t, dir, "w", 1)
+	f, err := p.AddFamily(&metric.Schema{Name: "s", Help: "S.", Type: metric.Summary, Labels: []string{"l"}})
+	require.NoError(t, err)
+	count := func(s *mmapstore.Series, n uint64) { atomic.AddUint64(&s.Words()[mmapstore.CellSummaryCount], n) }
+	series := func(label string) *mmapstore.Series {
+		s, err := p.AddSeries(f, []string{label}, nil)
+		require.NoError(t, err)
+		return s
+	}
+	old := series("old")
+	count(old, 1)
+	show(t, a)
+	fresh := series("fresh") // is planned, and then not added
+	count(fresh, 5)
+	broken = true
+	for range 2 {
+		require.Panics(t, func() { show(t, a) })
+		count(old, 1)
+		count(fresh, 2)
+	}
+	broken = false
+	want := map[string]float64{`s_count{l="old"}`: 3, `s_count{l="fresh"}`: 9, `s_sum{l="old"}`: 0, `s_sum{l="fresh"}`: 0}
+	for range 2 {
+		require.Equal(t, want, flatten(show(t, a)))
 	}
 }
 
@@ -177,6 +270,7 @@ func (w *watched) look(t *testing.T, families []*metric.Family) {
 type changing struct {
 	*mmapstore.Store
 	now      time.Time
+	hidden   bool // its file is not in the directory
 	families []*mmapstore.Family
 	series   []changingSeries
 }
@@ -193,12 +287,17 @@ func startChanging(t *testing.T, r *rand.Rand, dir string, number int, now time.
 	})
 	require.NoError(t, err)
 	p.Store = s
+	help, labels := []string{"H.", "H.", "I."}[r.IntN(3)], []string{"l"}
 	schemas := []*metric.Schema{
+		{Name: "differs", Help: help, Type: metric.Counter, Labels: labels}, {Name: "differs2", Help: help, Type: metric.Summary, Labels: labels},
 		counter("c", "l"), counter("whole", "l"), {Name: "s", Help: "S.", Type: metric.Summary, Labels: []string{"l"}},
 		{Name: "h", Help: "H.", Type: metric.Histogram, Labels: []string{"l"}, Bounds: [][]float64{{1, 2, 3}, {1, 2, 3}, {2, 4}}[r.IntN(3)]},
 		{Name: "sums", Help: "H.", Type: metric.Histogram, Labels: []string{"l"}, Bounds: []float64{1}},
 		gauge("g_sum", metric.ModeSum, "l"), gauge("g_livesum", metric.ModeLiveSum, "l"), gauge("g_max", metric.ModeMax, "l"),
 		gauge("g_all", metric.ModeAll, "l"), gauge("g_recent", metric.ModeMostRecent, "l"),
+	}
+	if r.IntN(3) == 0 { // than that of most others
+		schemas[0].Type, schemas[1].Type = metric.Summary, metric.Counter
 	}
 	for _, schema := range schemas {
 		if r.IntN(6) > 0 {

@@ -207,7 +207,10 @@ func (e *encoder) each(f *metric.Family, number int, series seriesList, write fu
 		case len(e.changes) > 0:
 			c = e.patch(old)
 		}
-		c.revision = f.Revision
+		c.revision = 0
+		if revisions != nil {
+			c.revision = f.Revision
+		}
 		if kept.chunks[i] = nil; lasting {
 			kept.chunks[i] = c
 		}

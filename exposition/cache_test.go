@@ -3,10 +3,14 @@ package exposition
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math"
 	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strconv"
 	"strings"
@@ -261,6 +265,63 @@ func TestPageKeepsWhatHasNotChanged(t *testing.T) {
 	require.Equal(t, text, textOf(t, first))
 }
 
+// TestRevisionsBegin: what was not said to have a revision is looked at once some say
+// theirs, the first one too.
+func TestRevisionsBegin(t *testing.T) {
+	f := one("c", metric.Counter)
+	f.Series = []metric.Series{{Value: 0}}
+	laidOut([]*metric.Family{f})
+	kept := newCache()
+	_, err := kept.page([]*metric.Family{f}, Options{})
+	require.NoError(t, err)
+	f.Series = []metric.Series{{Value: 7}}
+	f.Revision, f.Revisions = 1, []uint32{1}
+	page, err := kept.page([]*metric.Family{f}, Options{})
+	require.NoError(t, err)
+	require.Contains(t, textOf(t, page), " 7\n")
+}
+
+// TestSendersThatFail: what a broken connection may still be reading is not changed.
+func TestSendersThatFail(t *testing.T) {
+	families := laidOut(manySeries(30))
+	h := HandlerFor(viewed{families}, HandlerOptions{Created: CreatedOff}).(*handler)
+	get := func(w http.ResponseWriter) { h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil)) }
+	var broken brokenWriter
+	get(&broken)
+	text := string(broken.got)
+	families[0].Series[0].Value++
+	whole := httptest.NewRecorder()
+	get(whole)
+	require.Equal(t, string(mustAppend(t, families)), whole.Body.String())
+	require.Equal(t, text, string(broken.got))
+	for range 2 { // of those that were sent, the chunks are used again
+		families[0].Series[0].Value++
+		before := h.caches.of(Options{Format: Negotiate(http.Header{})}).sections[sectionID{families[0].Layout, mainSection}].chunks[0]
+		get(httptest.NewRecorder())
+		after := h.caches.of(Options{Format: Negotiate(http.Header{})}).sections[sectionID{families[0].Layout, mainSection}].chunks[0]
+		require.Same(t, before, after)
+	}
+}
+
+// viewed is a Viewer of families.
+type viewed struct{ families []*metric.Family }
+
+func (v viewed) Gather(context.Context) ([]*metric.Family, error)         { return v.families, nil }
+func (v viewed) View(_ context.Context, fn func([]*metric.Family, error)) { fn(v.families, nil) }
+
+// brokenWriter is a connection that fails, and keeps what was given to it.
+type brokenWriter struct {
+	httptest.ResponseRecorder
+	got []byte
+}
+
+func (b *brokenWriter) Header() http.Header { return http.Header{} }
+
+func (b *brokenWriter) Write(p []byte) (int, error) {
+	b.got = p
+	return 0, errors.New("reset")
+}
+
 // TestCacheForgets: what is not scraped any more takes no memory.
 func TestCacheForgets(t *testing.T) {
 	families := laidOut(manySeries(30))
@@ -296,6 +357,7 @@ func TestPagesConcurrently(t *testing.T) {
 				if text := textOf(t, page); text != string(want) {
 					t.Errorf("a page differs from what is encoded")
 				}
+				page.release() // so that the next one is made of the same chunks
 			}
 		})
 	}
@@ -329,6 +391,7 @@ func BenchmarkPage(b *testing.B) {
 					if err != nil || page.write(io.Discard, c) != nil {
 						b.Fatal(err)
 					}
+					page.release()
 				}
 				b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(lines), "ns/line")
 			})

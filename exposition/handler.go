@@ -109,8 +109,9 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	select {
 	case got := <-gathered:
 		defer h.release()
-		defer got.page.release()
-		h.reply(w, r, got)
+		if h.reply(w, r, got) {
+			got.page.release()
+		}
 	case <-ctx.Done():
 		// What is left behind still works and holds memory: it keeps its slot.
 		go func() {
@@ -193,12 +194,14 @@ func (h *handler) gather(ctx context.Context, r *http.Request) <-chan gathering 
 	return result
 }
 
-func (h *handler) reply(w http.ResponseWriter, r *http.Request, got gathering) {
+// reply answers the request. It reports whether nothing of the page is in use any more:
+// a connection that has failed, of HTTP/2, may go on reading what was written to it.
+func (h *handler) reply(w http.ResponseWriter, r *http.Request, got gathering) (done bool) {
 	if got.err != nil {
 		h.log(r.Context(), "gathering metrics", got.err)
 		if len(got.families) == 0 && got.page == nil || h.opts.ErrorPolicy == FailScrape {
 			http.Error(w, "gathering metrics: "+got.err.Error(), http.StatusInternalServerError)
-			return
+			return true
 		}
 	}
 
@@ -214,13 +217,12 @@ func (h *handler) reply(w http.ResponseWriter, r *http.Request, got gathering) {
 		}
 	}
 	if r.Method == http.MethodHead {
-		return
+		return true
 	}
 
 	if got.page != nil {
 		h.logOmission(r.Context(), got.omitted)
-		_ = got.page.write(w, c) // an error of the connection can reach nobody: the client went away
-		return
+		return got.page.write(w, c) == nil // an error can reach nobody: the client went away
 	}
 	encode := func(w io.Writer) error {
 		err := Encode(w, got.families, Options{Format: format, Created: h.created()})
@@ -234,6 +236,7 @@ func (h *handler) reply(w http.ResponseWriter, r *http.Request, got gathering) {
 	} else {
 		_ = encode(w)
 	}
+	return true
 }
 
 // logOmission logs what an encoder left out, and reports whether err is that.

@@ -31,9 +31,10 @@ type Family struct {
 	// whoever changes more in a copy sets it to 0.
 	Layout uint64
 
-	// Revision grows from one scrape of a Layout to the next, and Revisions, where it
-	// is not nil, says for each series in which of them it has changed last: a series
-	// whose number is not above the Revision of an earlier scrape is as it was then.
+	// Revision, from 1 on, grows from one scrape of a Layout to the next, and Revisions
+	// says for each series in which of them it has changed last: a series whose number
+	// is not above the Revision of an earlier scrape is as it was then. 0 and nil say
+	// nothing.
 	Revision  uint32
 	Revisions []uint32
 }

@@ -10,11 +10,14 @@ import (
 )
 
 // dir is a directory's descriptor.
-type dir struct{ f *os.File }
+type dir struct {
+	f   *os.File
+	buf []byte // for list
+}
 
 func openDir(path string) (dir, error) {
 	f, err := os.OpenFile(path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	return dir{f}, err
+	return dir{f: f}, err
 }
 
 func (d *dir) close() error { return d.f.Close() }
@@ -26,11 +29,30 @@ func (d *dir) join(name string) string { return d.f.Name() + "/" + name }
 // Stat returns what the directory is.
 func (d *dir) Stat() (os.FileInfo, error) { return d.f.Stat() }
 
-func (d *dir) list() ([]string, error) {
-	if _, err := d.f.Seek(0, 0); err != nil {
-		return nil, err
+// list returns the names in the order of the system. It opens the directory anew: on
+// some versions of btrfs, what was made since a descriptor was opened is never listed
+// through it, for all rewinding. Callers take turns.
+func (d *dir) list() (names []string, err error) {
+	fd, err := unix.Openat(d.fd(), ".", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, &os.PathError{Op: "open", Path: d.f.Name(), Err: err}
 	}
-	return d.f.Readdirnames(-1)
+	defer unix.Close(fd)
+	if d.buf == nil {
+		d.buf = make([]byte, 16<<10)
+	}
+	for {
+		n, err := unix.ReadDirent(fd, d.buf)
+		switch {
+		case errors.Is(err, unix.EINTR):
+			continue
+		case err != nil:
+			return nil, &os.PathError{Op: "readdir", Path: d.f.Name(), Err: err}
+		case n <= 0:
+			return names, nil
+		}
+		_, _, names = unix.ParseDirent(d.buf[:n], -1, names)
+	}
 }
 
 func (d *dir) openat(name string, flags int, mode os.FileMode) (*os.File, error) {
