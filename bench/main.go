@@ -155,6 +155,7 @@ var groups = []group{
 	{"new series", newSeriesRows},
 	{"exemplars", exemplarRows},
 	{"compat/prom", compatRows},
+	sharedGroup(1, 100_000, 2.5),
 	sharedGroup(8, 5_000, 1.5),
 	sharedGroup(64, 10_000, 2.5),
 	sharedGroup(8, 100_000, 2.5),
