@@ -79,7 +79,8 @@ soak: ## 8 minutes of the demo with kills, reloads, folding and scrapes
 	MULTIPROM_SOAK_SECONDS=480 $(GO) test -count=1 -timeout 9m -v -run '^TestSoak$$' ./integration
 
 soak-crash: ## folders killed at every step: 1,000 random schedules
-	MULTIPROM_SCHEDULES=1000 $(GO) test -count=1 -timeout 9m -v -run '^TestFolderKilledAtEveryStep$$|^TestRandomSchedules$$|^TestRandomPythonDirectories$$' ./aggregate
+	MULTIPROM_SCHEDULES=1000 $(GO) test -count=1 -timeout 9m -v -run '^TestFolderKilledAtEveryStep$$|^TestRandomSchedules$$' ./aggregate
+	MULTIPROM_SCHEDULES=1000 $(GO) test -count=1 -timeout 9m -v -run '^TestRandomPythonDirectories$$' ./aggregate
 
 soak-recycle: ## 20,000 short-lived workers, 16 at a time
 	MULTIPROM_RECYCLED=20000 $(GO) test -count=1 -timeout 9m -v -run '^TestRecycledWorkers$$' ./integration
