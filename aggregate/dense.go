@@ -186,36 +186,6 @@ func (d *dense) join(f *family, n int, a *accumulator) bool {
 	return true
 }
 
-// settle gives the slots what dense has, where they have more.
-func (f *family) settle() {
-	d := &f.dense
-	if f.ending || !f.settled {
-		return // all of it is there already, or nothing
-	}
-	for n, s := range d.slots {
-		if s == nil || d.created[n] == never {
-			continue
-		}
-		a, words := s.sums(), d.of(n)
-		switch f.schema.Type {
-		case metric.Counter:
-			a.addInts(0, words[0])
-		case metric.Summary:
-			a.ints += words[0]
-		case metric.Histogram:
-			a.addCounts(words, nil)
-		case metric.Gauge:
-			if words[gaugeThere] == 0 {
-				continue // of live ones, none is of a living process
-			}
-			a.set = a.set || words[gaugeSet] > 0
-		}
-		a.enter(d.created[n])
-		a.sum.add(d.lo[n])
-		a.sum.add(d.hi[n])
-	}
-}
-
 // has reports whether some process has the series of slot n.
 func (d *dense) has(f *family, n int) bool {
 	if f.schema.Type == metric.Gauge && d.of(n)[gaugeThere] == 0 {
