@@ -99,58 +99,65 @@ func TestRandomPythonDirectories(t *testing.T) {
 		rounds = n
 	}
 	for round := range rounds {
-		maxMapped = []int{many, 3}[round%2]
-		dir := t.TempDir()
-		warm := openDir(t, dir, Options{NoSelfMetrics: true})
-		var workers []*pythonWorker
-		started := 0
-		var happened []string
-		conflicts := round%3 == 0 // a death may then change which type is served
-		for range 40 {
-			before := gather(t, openDir(t, dir, Options{NoSelfMetrics: true}))
-			event := rand.IntN(10)
-			if conflicts {
-				event = rand.IntN(8)
-			}
-			switch {
-			case event < 2 || len(workers) == 0:
-				started++
-				w := &pythonWorker{id: fmt.Sprint(started % 5), files: map[string][]pyfiletest.Sample{}, stride: pyfiletest.Timed}
-				for _, other := range workers {
-					if other.id == w.id {
-						w = other // the pid is taken: it goes on
-					}
-				}
-				if len(w.files) == 0 {
-					w.id = fmt.Sprint(started)
-					workers = append(workers, w)
-				}
-				w.write(t, dir, conflicts)
-				happened = append(happened, "start "+w.id)
-			case event < 7:
-				w := workers[rand.IntN(len(workers))]
-				w.write(t, dir, conflicts)
-				happened = append(happened, "write "+w.id)
-			case event < 8:
-				i := rand.IntN(len(workers))
-				for _, release := range workers[i].release {
-					release()
-				}
-				happened = append(happened, "end "+workers[i].id)
-				workers = append(workers[:i], workers[i+1:]...)
-			default:
-				r := foldPython(t, dir)
-				happened = append(happened, fmt.Sprint("fold ", len(r.Folded)))
-				require.Empty(t, r.Left)
-				after := gather(t, openDir(t, dir, Options{NoSelfMetrics: true}))
-				requireSame(t, lasting(before), lasting(after), happened)
-			}
-			requireSame(t, gather(t, openDir(t, dir, Options{NoSelfMetrics: true})), gather(t, warm), happened)
+		t.Run(strconv.Itoa(round), func(t *testing.T) { // each gives back its mappings
+			maxMapped = []int{many, 3}[round%2]
+			randomPythonDirectory(t, round%3 == 0)
+		})
+	}
+}
+
+// randomPythonDirectory lets things happen in one directory. With conflicts, a death may
+// change which type is served.
+func randomPythonDirectory(t *testing.T, conflicts bool) {
+	dir := t.TempDir()
+	warm := openDir(t, dir, Options{NoSelfMetrics: true})
+	var workers []*pythonWorker
+	started := 0
+	var happened []string
+	for range 40 {
+		before := gather(t, openDir(t, dir, Options{NoSelfMetrics: true}))
+		event := rand.IntN(10)
+		if conflicts {
+			event = rand.IntN(8)
 		}
-		for _, w := range workers {
-			for _, release := range w.release {
+		switch {
+		case event < 2 || len(workers) == 0:
+			started++
+			w := &pythonWorker{id: fmt.Sprint(started % 5), files: map[string][]pyfiletest.Sample{}, stride: pyfiletest.Timed}
+			for _, other := range workers {
+				if other.id == w.id {
+					w = other // the pid is taken: it goes on
+				}
+			}
+			if len(w.files) == 0 {
+				w.id = fmt.Sprint(started)
+				workers = append(workers, w)
+			}
+			w.write(t, dir, conflicts)
+			happened = append(happened, "start "+w.id)
+		case event < 7:
+			w := workers[rand.IntN(len(workers))]
+			w.write(t, dir, conflicts)
+			happened = append(happened, "write "+w.id)
+		case event < 8:
+			i := rand.IntN(len(workers))
+			for _, release := range workers[i].release {
 				release()
 			}
+			happened = append(happened, "end "+workers[i].id)
+			workers = append(workers[:i], workers[i+1:]...)
+		default:
+			r := foldPython(t, dir)
+			happened = append(happened, fmt.Sprint("fold ", len(r.Folded)))
+			require.Empty(t, r.Left)
+			after := gather(t, openDir(t, dir, Options{NoSelfMetrics: true}))
+			requireSame(t, lasting(before), lasting(after), happened)
+		}
+		requireSame(t, gather(t, openDir(t, dir, Options{NoSelfMetrics: true})), gather(t, warm), happened)
+	}
+	for _, w := range workers {
+		for _, release := range w.release {
+			release()
 		}
 	}
 }
