@@ -52,7 +52,7 @@ bench: ## ours beside client_golang and the machine's floor: every row with a go
 bench-full: ## all rows, OpenTelemetry and VictoriaMetrics/metrics too; writes docs/performance/bench.md
 	cd bench && $(GO) run . --full --report ../docs/performance/bench.md $(ARGS)
 
-bench-scale: ## cost against processes, series and files, in 10 minutes and 8 GB; writes and draws docs/performance/scale.csv
+bench-scale: ## cost against processes, series and files, in 3 minutes and 8 GB; writes and draws docs/performance/scale.csv
 	cd bench && $(GO) run . --scale ../docs/performance/scale.csv $(ARGS)
 	$(MAKE) bench-plots
 
