@@ -64,8 +64,9 @@ type Aggregator struct {
 	listed   time.Time         // before the directory was, by the system's clock
 	damage   error             // why the archive cannot be read; archive is then the last good one
 	table    table
-	halfway  bool         // a merge has begun and not ended
-	keys     *pyfile.Keys // of client_python's files
+	texts    *mmapstore.Texts // of all files' series
+	halfway  bool             // a merge has begun and not ended
+	keys     *pyfile.Keys     // of client_python's files
 
 	// For what is read of a file, one after the other.
 	changes []mmapstore.Change
@@ -85,13 +86,13 @@ func Open(dir string, opts Options) (*Aggregator, error) {
 func FromStore(store *mmapstore.Store, opts Options) *Aggregator {
 	a := newAggregator("", opts)
 	h := store.Header()
-	a.files = []*file{newFile(h.FileName(), store.Reader())}
+	a.files = []*file{newFile(h.FileName(), store.Reader(a.texts))}
 	return a
 }
 
 func newAggregator(dir string, opts Options) *Aggregator {
-	a := &Aggregator{opts: opts.withDefaults(), dir: dir, archive: &archived{Archive: &mmapstore.Archive{}}, keys: &pyfile.Keys{}}
-	a.table.init(a.opts.ProcessLabel)
+	a := &Aggregator{opts: opts.withDefaults(), dir: dir, texts: &mmapstore.Texts{}, archive: &archived{Archive: &mmapstore.Archive{}}, keys: &pyfile.Keys{}}
+	a.table.init(a.opts.ProcessLabel, a.texts)
 	return a
 }
 
@@ -151,10 +152,9 @@ func (a *Aggregator) scrape(ctx context.Context, rows bool, fn func([]*metric.Fa
 func (a *Aggregator) forget() {
 	conflicts := a.table.conflicts
 	a.table = table{conflicts: conflicts}
-	a.table.init(a.opts.ProcessLabel)
+	a.table.init(a.opts.ProcessLabel, a.texts)
 	for _, f := range a.files {
-		f.planned, f.plannedAt = 0, 0
-		f.runs, f.steps, f.removedSteps, f.own = nil, nil, nil, nil
+		f.unplan()
 	}
 }
 

@@ -27,18 +27,39 @@ type archivedSeries struct {
 
 	exemplars []metric.Exemplar
 
-	slot   *slot // nil where another definition is served
+	slot   slot // without a family where another definition is served
 	bucket []int
+	added  bool // since it was placed
 	dense  bool // it is in the family's dense
+}
+
+// begins reports whether the family's dense knows when the series began.
+func (s *archivedSeries) begins() bool {
+	if s.slot.family == nil || s.process >= 0 {
+		return false
+	}
+	_, ok := denseWords(s.slot.family.schema)
+	return ok
 }
 
 // begin tells the family's dense when the series began.
 func (s *archivedSeries) begin() {
-	if s.slot == nil {
-		return
+	if s.begins() {
+		s.slot.family.begin(s.slot.number, s.acc.created)
 	}
-	if _, ok := denseWords(s.slot.family.schema); ok && s.process < 0 {
-		s.slot.family.dense.begin(s.slot, s.acc.created)
+}
+
+// leave takes the series out of the family's dense.
+func (s *archivedSeries) leave() {
+	fam, n := s.slot.family, s.slot.number
+	if s.begins() {
+		fam.orphan(n, s.acc.created)
+	}
+	if s.dense && fam.holds() {
+		if !fam.dense.leave(fam, int(n), &s.acc) {
+			fam.dirty = true
+		}
+		fam.touch(int(n))
 	}
 }
 

@@ -163,16 +163,16 @@ func (a *archiver) add(f *file, now time.Time) error {
 		return nil
 	}
 	values := f.values
-	added := make([]*archiveSeries, len(f.series))
-	for i := range f.series {
-		s := &f.series[i]
+	added := make([]*archiveSeries, f.series.Len())
+	for i := range added {
+		s := f.series.At(i)
 		words := values[:mmapstore.ValuesPerSeries(s.Family)]
 		values = values[len(words):]
 		switch {
 		case !perProcess(s.Family):
-			added[i] = a.addSeries(s, nil, words, from)
+			added[i] = a.addSeries(&s, nil, words, from)
 		case process != nil: // else a newer process has the label
-			added[i] = a.addSeries(s, process, words, from)
+			added[i] = a.addSeries(&s, process, words, from)
 		}
 	}
 	for _, e := range f.exemplars {
@@ -181,12 +181,12 @@ func (a *archiver) add(f *file, now time.Time) error {
 		}
 	}
 	values = f.removedValues
-	for i := range f.removed {
-		s := &f.removed[i]
+	for i := range f.removed.Len() {
+		s := f.removed.At(i)
 		words := values[:mmapstore.ValuesPerSeries(s.Family)]
 		values = values[len(words):]
 		if cumulative(s.Family) {
-			a.addSeries(s, nil, words, from)
+			a.addSeries(&s, nil, words, from)
 		}
 	}
 	return nil

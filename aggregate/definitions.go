@@ -143,7 +143,7 @@ func (t *table) install(files []*file, chosen []*definition) {
 		fam := old[d.schema.Name]
 		if fam == nil || !compatible(fam.schema, d.schema) || !slices.Equal(fam.bounds, d.bounds) {
 			changed = changed || fam != nil || clashed[d.schema.Name]
-			fam = &family{name: d.schema.Name, bounds: d.bounds, dirty: true}
+			fam = &family{name: d.schema.Name, bounds: d.bounds, texts: t.texts, dirty: true}
 		}
 		fam.schema = d.schema
 		t.byName[fam.name] = fam
@@ -155,6 +155,9 @@ func (t *table) install(files []*file, chosen []*definition) {
 		changed = changed || t.byName[name] != fam
 	}
 	if changed {
+		for _, fam := range t.byName {
+			fam.dirty = true // what is forgotten need not be withdrawn
+		}
 		for _, f := range files {
 			t.forget(f)
 		}

@@ -8,22 +8,20 @@ import (
 	"github.com/multiprom/multiprom/mmapstore"
 )
 
-// dense adds up the series of a family whose parts are plain sums. Workers
+// dense adds up the series of a family whose parts are plain sums, in columns. Workers
 // register their series in much the same order, so that one stretch of a file's
 // values goes to one stretch of these arrays: runs lead there, at the speed of
 // memory. It lasts from one scrape to the next, as only values that have changed
 // move its sums.
 //
 // Here stands only what was added without rounding or overflow. Where that is not
-// all, the rest is spilled into the slots' accumulators, for one scrape: the next one
+// all, the rest is spilled into the family's accumulators, for one scrape: the next one
 // adds the family up anew.
 type dense struct {
-	slots   []*slot // by number; nil where one was dropped
-	free    []int32 // the numbers of those
 	created []int64 // when the first series of a run or of the archive began, never where there is none
 	stride  int     // words of each
 	words   []uint64
-	hi, lo  []float64 // the sum of a series is that of both
+	hi, lo  []float64 // the sum of a series is that of both; empty before the first that is not 0
 }
 
 // never is the time at which a series begins that nobody has.
@@ -51,32 +49,29 @@ func denseWords(s *metric.Schema) (n int, ok bool) {
 	return 0, false
 }
 
-// number gives a new slot its place.
-func (d *dense) number(s *slot, stride int) {
-	if n := len(d.free); n > 0 {
-		s.number = d.free[n-1]
-		d.free = d.free[:n-1]
-		d.slots[s.number] = s
-		return
-	}
-	s.number = int32(len(d.slots))
+// extend makes room for one series more.
+func (d *dense) extend(stride int) {
 	d.stride = stride
-	d.slots = append(d.slots, s)
 	d.created = append(d.created, never)
-	d.hi, d.lo = append(d.hi, 0), append(d.lo, 0)
 	d.words = append(slices.Grow(d.words, stride), make([]uint64, stride)...)
+	if len(d.hi) > 0 {
+		d.hi = append(d.hi, 0)
+	}
+	if len(d.lo) > 0 {
+		d.lo = append(d.lo, 0)
+	}
 }
 
-func (d *dense) drop(s *slot) {
-	d.slots[s.number] = nil
-	d.free = append(d.free, s.number)
-}
-
-// sortFree has the lowest numbers given out first: those of series that come one
-// behind the other make a run.
-func (d *dense) sortFree() {
-	slices.Sort(d.free)
-	slices.Reverse(d.free)
+// clear forgets a series.
+func (d *dense) clear(n int) {
+	d.created[n] = never
+	clear(d.of(n))
+	if len(d.hi) > 0 {
+		d.hi[n] = 0
+	}
+	if len(d.lo) > 0 {
+		d.lo[n] = 0
+	}
 }
 
 func (d *dense) reset() {
@@ -85,27 +80,52 @@ func (d *dense) reset() {
 	clear(d.lo)
 }
 
-func (d *dense) begin(s *slot, created int64) {
-	if created < d.created[s.number] {
-		d.created[s.number] = created
-		s.family.touch(int(s.number))
+// holds reports whether dense has what it should, so that its sums can be moved.
+func (f *family) holds() bool { return !f.dirty && !f.spilled && !f.ending }
+
+// begin notes when a part in dense began.
+func (f *family) begin(n int32, created int64) {
+	if created < f.dense.created[n] {
+		f.dense.created[n] = created
+		f.touch(int(n))
+	}
+}
+
+// orphan notes that a part in dense has gone: if it was the eldest, findEldest looks for
+// the next one.
+func (f *family) orphan(n int32, created int64) {
+	if created <= f.dense.created[n] {
+		f.dense.created[n] = never
+		f.orphans = true
+		f.touch(int(n))
 	}
 }
 
 // of returns the words of slot n.
 func (d *dense) of(n int) []uint64 { return d.words[n*d.stride:][:d.stride] }
 
+// sum returns the two parts of the sum of slot n.
+func (d *dense) sum(n int) (hi, lo float64) {
+	if len(d.hi) > 0 {
+		hi = d.hi[n]
+	}
+	if len(d.lo) > 0 {
+		lo = d.lo[n]
+	}
+	return hi, lo
+}
+
 // spill returns the accumulator for what is not in dense of slot n.
-func (d *dense) spill(n int) *accumulator {
-	s := d.slots[n]
-	s.family.spilled, s.family.settled = true, true
-	return s.sums()
+func (f *family) spill(n int) *accumulator {
+	f.spilled, f.settled = true, true
+	return f.sums(int32(n))
 }
 
 // addInts adds whole increments of a counter.
-func (d *dense) addInts(n int, ints uint64) {
-	if d.words[n] += ints; d.words[n] < ints {
-		d.spill(n).hi++ // one more than a word holds
+func (f *family) addInts(n int, ints uint64) {
+	words := f.dense.words
+	if words[n] += ints; words[n] < ints {
+		f.spill(n).hi++ // one more than a word holds
 	}
 }
 
@@ -117,22 +137,34 @@ func (d *dense) moveInts(n int, old, now uint64) bool {
 }
 
 // addSum adds v to the sum of slot n: exactly, in two parts, or where that does not
-// do to the slot itself.
-func (d *dense) addSum(n int, v float64) {
-	if !d.addExact(n, v) {
-		d.spill(n).sum.add(v)
+// do to its accumulator.
+func (f *family) addSum(n int, v float64) {
+	if !f.dense.addExact(n, v) {
+		f.spill(n).sum.add(v)
 	}
 }
 
 // addExact reports whether it could add v to the sum of slot n without rounding.
 func (d *dense) addExact(n int, v float64) bool {
+	if len(d.hi) == 0 {
+		if v == 0 {
+			return true
+		}
+		d.hi = make([]float64, len(d.created))
+	}
 	hi, err := twoSum(d.hi[n], v)
 	if err == 0 {
 		d.hi[n] = hi
 		return true
 	}
+	if err != err {
+		return false
+	}
+	if len(d.lo) == 0 {
+		d.lo = make([]float64, len(d.created))
+	}
 	lo, rest := twoSum(d.lo[n], err)
-	if rest != 0 { // NaN too
+	if rest != 0 {
 		return false
 	}
 	d.hi[n], d.lo[n] = hi, lo
@@ -168,7 +200,7 @@ func (d *dense) join(f *family, n int, a *accumulator) bool {
 	words := d.of(n)
 	switch f.schema.Type {
 	case metric.Counter:
-		d.addInts(n, a.ints)
+		f.addInts(n, a.ints)
 	case metric.Summary:
 		words[0] += a.ints
 	case metric.Histogram:
@@ -180,10 +212,35 @@ func (d *dense) join(f *family, n int, a *accumulator) bool {
 		}
 	}
 	for _, part := range a.sum.rest {
-		d.addSum(n, part)
+		f.addSum(n, part)
 	}
-	d.addSum(n, a.sum.first)
+	f.addSum(n, a.sum.first)
 	return true
+}
+
+// leave takes out again what join has added. Where it reports false, the sums are none
+// any more.
+func (d *dense) leave(f *family, n int, a *accumulator) bool {
+	words := d.of(n)
+	switch f.schema.Type {
+	case metric.Counter, metric.Summary:
+		words[0] -= a.ints
+	case metric.Histogram:
+		for i, count := range a.counts {
+			words[i] -= count
+		}
+	case metric.Gauge:
+		words[gaugeThere]--
+		if a.set {
+			words[gaugeSet]--
+		}
+		f.shown.all = f.shown.all || words[gaugeThere] == 0
+	}
+	exact := d.addExact(n, -a.sum.first)
+	for _, part := range a.sum.rest {
+		exact = exact && d.addExact(n, -part)
+	}
+	return exact
 }
 
 // has reports whether some process has the series of slot n.
@@ -197,14 +254,15 @@ func (d *dense) has(f *family, n int) bool {
 // fill writes the values of slot n, of a family that is not settled.
 func (d *dense) fill(f *family, n int, out *metric.Series) {
 	words := d.of(n)
-	sum := d.hi[n] + d.lo[n] // rounded once
+	hi, lo := d.sum(n)
+	sum := hi + lo // rounded once
 	switch f.schema.Type {
 	case metric.Counter:
 		const exact = 1 << 53
-		if out.Value = float64(words[0]) + sum; words[0] > exact || d.lo[n] != 0 {
+		if out.Value = float64(words[0]) + sum; words[0] > exact || lo != 0 {
 			a := accumulator{ints: words[0]}
-			a.sum.add(d.lo[n])
-			a.sum.add(d.hi[n])
+			a.sum.add(lo)
+			a.sum.add(hi)
 			out.Value = a.counter()
 		}
 	case metric.Summary:

@@ -59,12 +59,15 @@ func (s exemplarSet) offer(bounds []float64, x *metric.Exemplar) {
 	}
 }
 
-// offer gives the slot an exemplar of one of its processes.
-func (s *slot) offer(x *metric.Exemplar) {
-	if s.exemplars == nil {
-		set := newExemplarSet(s.family.schema, s.family.bounds)
-		s.exemplars = &set
+// offer gives a series an exemplar of one of its processes.
+func (s slot) offer(x *metric.Exemplar) {
+	f := s.family
+	if len(f.exemplars) < len(f.text) {
+		f.exemplars = append(f.exemplars, make([]exemplarSet, len(f.text)-len(f.exemplars))...)
 	}
-	s.family.traced = true
-	s.exemplars.offer(s.family.bounds, x)
+	if f.exemplars[s.number] == nil {
+		f.exemplars[s.number] = newExemplarSet(f.schema, f.bounds)
+	}
+	f.traced = true
+	f.exemplars[s.number].offer(f.bounds, x)
 }

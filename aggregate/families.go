@@ -64,27 +64,27 @@ func (f *family) whole() *metric.Family {
 type shown struct {
 	layout     uint64 // 0 once series have come or gone
 	help, unit string
-	numbers    []int32 // of the slots, in order
+	of         int     // how many series the family has
 	hidden     []int   // in order: series that are not shown
 	spare      []int   // for the next hidden
 	visible    []int32 // in order: series that are shown; nil where all are
 
 	revision  uint32   // of the next time that the family is shown; from 1 on, as 0 says nothing
 	revisions []uint32 // of each series that is shown, of that layout
-	of        uint64   // which layout
-	places    []int32  // by number of the slot in dense: which of those that are shown it is, or -1
+	written   uint64   // which layout
+	places    []int32  // by number in dense: which of those that are shown it is, or -1
 	all       bool     // anything may have changed
 	settled   bool     // the family was, when it was arranged last
 	traced    bool     // there were exemplars
 }
 
-func (s *shown) len() int { return len(s.numbers) - len(s.hidden) }
+func (s *shown) len() int { return s.of - len(s.hidden) }
 
 // touch notes that what dense has of slot n has changed.
 func (f *family) touch(n int) {
 	s := &f.shown
 	switch {
-	case s.all || s.of != s.layout:
+	case s.all || s.written != s.layout:
 	case n >= len(s.places) || s.places[n] < 0:
 		s.all = true // one that is new, or was hidden until now
 	default:
@@ -96,13 +96,13 @@ func (f *family) touch(n int) {
 // shown last.
 func (f *family) show() *metric.Family {
 	s := &f.shown
-	if s.of != s.layout {
+	if s.written != s.layout {
 		s.revisions = slices.Grow(s.revisions[:0], s.len())[:s.len()]
-		s.of, s.all, s.revision = s.layout, true, max(1, s.revision)
+		s.written, s.all, s.revision = s.layout, true, max(1, s.revision)
 	}
 	if s.all || f.traced || s.traced {
 		for i := range s.revisions {
-			if s.all || f.order[s.at(i)].exemplars != nil {
+			if s.all || f.hasExemplars(f.order[s.at(i)]) {
 				s.revisions[i] = s.revision
 			}
 		}
@@ -122,23 +122,24 @@ type seriesRows struct{ *family }
 func (r seriesRows) Len() int { return r.shown.len() }
 
 func (r seriesRows) AppendLabels(dst metric.Labels, i int) metric.Labels {
-	return r.order[r.shown.at(i)].appendLabels(dst)
+	return r.appendLabels(dst, r.order[r.shown.at(i)])
 }
 
 func (r seriesRows) Read(i int, out *metric.Series) {
-	f, at := r.family, r.shown.at(i)
+	f := r.family
+	n := f.order[f.shown.at(i)]
 	*out = metric.Series{Buckets: out.Buckets[:0], States: out.States[:0]}
 	if f.schema.Type == metric.Histogram {
-		n := len(f.bounds) + 1
-		out.Buckets = slices.Grow(out.Buckets, n)[:n]
+		buckets := len(f.bounds) + 1
+		out.Buckets = slices.Grow(out.Buckets, buckets)[:buckets]
 	}
 	if f.settled {
-		f.order[at].fill(f, out)
+		f.fill(n, out)
 	} else {
-		f.dense.fill(f, int(f.shown.numbers[at]), out)
+		f.dense.fill(f, int(n), out)
 	}
-	if f.traced {
-		f.order[at].fillExemplars(out)
+	if f.traced && f.hasExemplars(n) {
+		fillExemplars(f.exemplars[n], out)
 	}
 }
 
@@ -155,7 +156,7 @@ func (s *shown) at(i int) int {
 func (f *family) arrange() {
 	s := &f.shown
 	if f.stale {
-		slices.SortFunc(f.order, (*slot).compare)
+		slices.SortFunc(f.order, f.compare)
 		f.stale, s.layout = false, 0
 	}
 	// What is in the slots, and not in dense, is there or gone without a touch.
@@ -164,15 +165,19 @@ func (f *family) arrange() {
 		return
 	}
 	if s.layout == 0 {
-		s.numbers = s.numbers[:0]
-		for _, slot := range f.order {
-			s.numbers = append(s.numbers, slot.number)
-		}
+		s.of = len(f.order)
 	}
 	filter := f.infoFilter()
 	hidden := s.spare[:0]
-	for i, n := range s.numbers {
-		if there := f.settled && f.order[i].sums().present && filter(f.order[i].acc) || !f.settled && f.dense.has(f, int(n)); !there {
+	for i, n := range f.order {
+		there := false
+		if f.settled {
+			a := f.sums(n)
+			there = a.present && filter(a)
+		} else {
+			there = f.dense.has(f, int(n))
+		}
+		if !there {
 			hidden = append(hidden, i)
 		}
 	}
@@ -182,15 +187,16 @@ func (f *family) arrange() {
 	}
 	s.layout, s.help, s.unit = metric.NewLayout(), f.schema.Help, f.schema.Unit
 	s.hidden, s.spare = hidden, s.hidden
-	s.place(len(f.dense.slots))
+	f.placeShown()
 }
 
-// place notes which series are shown, and as which of them n slots of dense are.
-func (s *shown) place(n int) {
+// placeShown notes which series are shown, and as which of them those in dense are.
+func (f *family) placeShown() {
+	s := &f.shown
 	s.visible = nil
 	if len(s.hidden) > 0 {
 		hidden := s.hidden
-		for i := range s.numbers {
+		for i := range s.of {
 			if len(hidden) > 0 && hidden[0] == i {
 				hidden = hidden[1:]
 			} else {
@@ -198,6 +204,7 @@ func (s *shown) place(n int) {
 			}
 		}
 	}
+	n := len(f.dense.created)
 	s.places = slices.Grow(s.places[:0], n)[:n]
 	for i := range s.places {
 		s.places[i] = -1
@@ -206,7 +213,7 @@ func (s *shown) place(n int) {
 		return
 	}
 	for i := range s.len() {
-		s.places[s.numbers[s.at(i)]] = int32(i)
+		s.places[f.order[s.at(i)]] = int32(i)
 	}
 }
 
@@ -217,17 +224,17 @@ func (f *family) infoFilter() func(*accumulator) bool {
 		return func(*accumulator) bool { return true }
 	}
 	anyLive, newest := false, int64(0)
-	for _, s := range f.order {
-		a := s.sums()
+	for _, n := range f.order {
+		a := f.sums(n)
 		anyLive = anyLive || a.live
 		newest = max(newest, a.newest)
 	}
 	return func(a *accumulator) bool { return a.live || !anyLive && a.newest == newest }
 }
 
-// fill writes the values of the slot.
-func (s *slot) fill(f *family, out *metric.Series) {
-	a := s.sums()
+// fill writes the values of a series, of a family that is settled.
+func (f *family) fill(n int32, out *metric.Series) {
+	a := f.sums(n)
 	switch f.schema.Type {
 	case metric.Counter:
 		out.Value, out.Created = a.counter(), createdTime(a.created)
@@ -249,15 +256,18 @@ func (s *slot) fill(f *family, out *metric.Series) {
 	}
 }
 
-func (s *slot) fillExemplars(out *metric.Series) {
-	switch {
-	case s.exemplars == nil:
-	case len(out.Buckets) == 0:
-		out.Exemplar = (*s.exemplars)[0]
-	default:
-		for i, x := range *s.exemplars {
-			out.Buckets[i].Exemplar = x
-		}
+// hasExemplars reports whether the series has ever had an exemplar.
+func (f *family) hasExemplars(n int32) bool {
+	return int(n) < len(f.exemplars) && f.exemplars[n] != nil
+}
+
+func fillExemplars(set exemplarSet, out *metric.Series) {
+	if len(out.Buckets) == 0 {
+		out.Exemplar = set[0]
+		return
+	}
+	for i, x := range set {
+		out.Buckets[i].Exemplar = x
 	}
 }
 

@@ -67,8 +67,8 @@ type file struct {
 	// What the last good read took: values hold the words of all series, one
 	// behind the other.
 	families []*metric.Schema
-	series   []mmapstore.SeriesInfo
-	removed  []mmapstore.SeriesInfo // series that the process has removed
+	series   mmapstore.SeriesList
+	removed  mmapstore.SeriesList // series that the process has removed
 	epoch    int
 	values   []uint64
 
@@ -85,18 +85,20 @@ type file struct {
 	bytes    int64
 
 	// The table's plan for this file.
-	label        string // the value of the process label, empty where it is not shown
-	counted      bool   // its live gauges are in the sums
-	planned      int    // series that have a place
-	plannedAt    int    // where the values of the next one begin
-	runs         []run  // of series
-	steps        []step // of those that are in no run
-	removedSteps []step
-	taken        bool    // the values of this scrape are there already: of a file of client_python
-	own          []*slot // of a file of client_python with gauges of its process alone, by record
-	planEpoch    int
-	planLabel    string // the label that the plan was made with
-	conflicts    int    // series up to here were counted as conflicts
+	label                            string  // the value of the process label, empty where it is not shown
+	counted                          bool    // its live gauges are in the sums
+	planned                          int     // series that have a place
+	plannedAt                        int     // where the values of the next one begin
+	runs                             []run   // of series
+	withdrawn                        bool    // runs are not in the sums any more
+	steps                            []steps // of those that are in no run
+	removedSteps                     []steps
+	plannedRemoved, plannedRemovedAt int    // as planned and plannedAt, of removed
+	taken                            bool   // the values of this scrape are there already: of a file of client_python
+	own                              []slot // of a file of client_python with gauges of its process alone, by record
+	planEpoch                        int
+	planLabel                        string // the label that the plan was made with
+	conflicts                        int    // series up to here were counted as conflicts
 }
 
 // openFile opens a file, or remembers why it cannot be opened. The error is
@@ -177,16 +179,13 @@ func (f *file) readOnce() (settled bool, err error) {
 		return false, err
 	}
 	err = mmapstore.Guard(r.Path(), func() error {
-		series, known := r.Series(), f.values
+		series, known := r.List(), f.values
 		if f.epoch != r.Epoch() {
 			known = nil // series have other numbers now
 		}
 		f.changes = r.AppendChanges(f.changes[:0], known)
 		added := r.AppendValues(nil, len(known))
-		var removed []uint64
-		for i, all := 0, r.Removed(); i < len(all); i++ {
-			removed = all[i].AppendValues(removed)
-		}
+		removed := r.AppendRemovedValues(nil)
 		exemplars := f.exemplars
 		if known == nil {
 			exemplars = nil
@@ -203,10 +202,13 @@ func (f *file) readOnce() (settled bool, err error) {
 		if err := r.Whole(); err != nil {
 			return err // what was read may be zeros
 		}
+		if f.epoch != r.Epoch() {
+			f.withdraw() // while the plan fits
+		}
 		f.closed, f.marked, f.counters = closed, marked, counters
 		_, f.damaged = r.Damaged()
 		f.unknown = r.Unknown()
-		f.families, f.series, f.removed = r.Families(), series, r.Removed()
+		f.families, f.series, f.removed = r.Families(), series, r.RemovedList()
 		f.epoch, f.bytes, f.exemplars = r.Epoch(), r.Bytes(), exemplars
 		f.removedValues = removed
 		if known == nil {
@@ -218,6 +220,19 @@ func (f *file) readOnce() (settled bool, err error) {
 		return nil
 	})
 	return settled, err
+}
+
+// unplan forgets the plan, which leads nowhere any more.
+func (f *file) unplan() {
+	f.planned, f.plannedAt, f.plannedRemoved, f.plannedRemovedAt = 0, 0, 0, 0
+	f.runs, f.steps, f.removedSteps, f.own = nil, nil, nil, nil
+	f.withdrawn = false
+}
+
+// isBetweenReads reports whether the reader has read on without a good end: its lists are
+// not those of the file.
+func (f *file) isBetweenReads() bool {
+	return f.reader != nil && !(f.series.Is(f.reader.List()) && f.removed.Is(f.reader.RemovedList()))
 }
 
 // keep has the values of client_python's file that were read take the place of those

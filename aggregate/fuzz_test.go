@@ -47,7 +47,7 @@ func FuzzMerge(f *testing.F) {
 		var files []*file
 		arc := emptyArchive()
 		var view table
-		view.init("pid")
+		view.init("pid", &mmapstore.Texts{})
 		check := func() {
 			view.plan(files, arc, math.MaxInt64)
 			view.merge(files, math.MaxInt64)
@@ -58,7 +58,7 @@ func FuzzMerge(f *testing.F) {
 			store := mmapstore.NewHeap(mmapstore.Options{Label: name, Now: func() time.Time { return time.Unix(int64(p), 0) }})
 			all = append(all, randomProcess(t, r, &process{store, t}, name, live)...)
 			h := store.Header()
-			one := newFile(h.FileName(), store.Reader())
+			one := newFile(h.FileName(), store.Reader(view.texts))
 			require.NoError(t, one.read())
 			one.live, one.dead = live, !live
 			files = append(files, one)

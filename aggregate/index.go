@@ -11,12 +11,14 @@ import (
 
 // index finds the slots of a family. Workers that run the same program have the
 // same definition: their series are found by their text, as it is in the file,
-// without making labels, and the slot keeps no others.
+// without making labels, and no others are kept.
 type index struct {
-	shape  *metric.Schema   // of the first file, whose texts are the keys of byText; nil before
-	sorted []labelSource    // its labels, sorted by name
-	byText textTable        // of all labels that the shape can have
-	others map[string]*slot // of all others, by Labels.AppendKey
+	shape  *metric.Schema          // of the first file, whose texts are the keys of byText; nil before
+	sorted []labelSource           // its labels, sorted by name
+	byText textTable               // of all labels that the shape can have
+	others map[string]int32        // of all others, by Labels.AppendKey
+	labels map[int32]metric.Labels // of others, by number
+	found  int32                   // the number that was found last
 }
 
 // labelSource is where a label of the shape comes from.
@@ -27,19 +29,20 @@ type labelSource struct {
 
 // hasShape reports whether a series of that definition is found by its text. An
 // info's is not: its further labels may be in any order.
-func (x *index) hasShape(s *metric.Schema) bool {
+func (f *family) hasShape(s *metric.Schema) bool {
 	if s.Type == metric.Info {
 		return false
 	}
+	x := &f.index
 	if x.shape == nil {
-		x.setShape(s)
+		f.setShape(s)
 	}
 	return s == x.shape || slices.Equal(s.Labels, x.shape.Labels) && s.Const.Equal(x.shape.Const)
 }
 
-func (x *index) setShape(s *metric.Schema) {
-	old := x.others
-	*x = index{shape: s}
+func (f *family) setShape(s *metric.Schema) {
+	x := &f.index
+	x.shape = s
 	for _, l := range s.Const {
 		x.sorted = append(x.sorted, labelSource{l, -1})
 	}
@@ -47,8 +50,10 @@ func (x *index) setShape(s *metric.Schema) {
 		x.sorted = append(x.sorted, labelSource{metric.Label{Name: name}, i})
 	}
 	slices.SortFunc(x.sorted, func(a, b labelSource) int { return strings.Compare(a.Name, b.Name) })
-	for _, to := range old {
-		x.add(to)
+	old := x.labels
+	x.others, x.labels = nil, nil
+	for n, labels := range old {
+		f.enter(n, labels)
 	}
 }
 
@@ -74,14 +79,14 @@ func (x *index) values(dst []string, text string) []string {
 // stackLabels is how many label values are compared without an allocation.
 const stackLabels = 8
 
-// appendLabels appends the slot's labels.
-func (s *slot) appendLabels(dst metric.Labels) metric.Labels {
-	if s.labels != nil {
-		return append(dst, *s.labels...)
+// appendLabels appends the labels of a series.
+func (f *family) appendLabels(dst metric.Labels, n int32) metric.Labels {
+	x := &f.index
+	if own, ok := x.labels[n]; ok {
+		return append(dst, own...)
 	}
-	x := &s.family.index
 	var buf [stackLabels]string
-	values := x.values(buf[:0], s.text)
+	values := x.values(buf[:0], f.texts.Text(f.text[n]))
 	for _, l := range x.sorted {
 		if l.variable >= 0 {
 			l.Value = values[l.variable]
@@ -91,14 +96,14 @@ func (s *slot) appendLabels(dst metric.Labels) metric.Labels {
 	return dst
 }
 
-// compare orders slots of a family as Labels.Compare does their labels.
-func (s *slot) compare(o *slot) int {
-	if s.labels != nil || o.labels != nil {
-		return s.appendLabels(nil).Compare(o.appendLabels(nil))
+// compare orders series as Labels.Compare does their labels.
+func (f *family) compare(n, m int32) int {
+	x := &f.index
+	if len(x.labels) > 0 {
+		return f.appendLabels(nil, n).Compare(f.appendLabels(nil, m))
 	}
-	x := &s.family.index
 	var bufA, bufB [stackLabels]string
-	a, b := x.values(bufA[:0], s.text), x.values(bufB[:0], o.text)
+	a, b := x.values(bufA[:0], f.texts.Text(f.text[n])), x.values(bufB[:0], f.texts.Text(f.text[m]))
 	for _, l := range x.sorted {
 		if l.variable >= 0 {
 			if c := cmp.Compare(a[l.variable], b[l.variable]); c != 0 {
@@ -109,32 +114,59 @@ func (s *slot) compare(o *slot) int {
 	return 0
 }
 
-// find returns the slot of these labels, or nil.
-func (x *index) find(labels metric.Labels) *slot {
+// find returns the number of the series with these labels, or -1.
+func (f *family) find(labels metric.Labels) int32 {
+	x := &f.index
 	var buf [256]byte
 	if text, ok := x.text(buf[:0], labels); ok {
-		return x.byText.find(string(text))
+		if id := f.texts.Find(string(text)); id != 0 {
+			if n := x.byText.find(f.text, id); n >= 0 {
+				return n
+			}
+		}
 	}
-	return x.others[string(labels.AppendKey(buf[:0]))]
+	if n, ok := x.others[string(labels.AppendKey(buf[:0]))]; ok {
+		return n
+	}
+	return -1
 }
 
-// add adds the slot of labels that are not there.
-func (x *index) add(s *slot) {
-	if text, ok := x.text(nil, *s.labels); ok {
-		x.addText(s, string(text))
-		return
+// enter has a new series be found by its labels.
+func (f *family) enter(n int32, labels metric.Labels) {
+	x := &f.index
+	if text, ok := x.text(nil, labels); ok {
+		if id, ok := f.texts.Intern(string(text)); ok {
+			f.text[n] = id
+			x.byText.add(f.text, n)
+			return
+		}
 	}
 	if x.others == nil {
-		x.others = map[string]*slot{}
+		x.others, x.labels = map[string]int32{}, map[int32]metric.Labels{}
 	}
-	s.text = string(s.labels.AppendKey(nil))
-	x.others[s.text] = s
+	x.others[string(labels.AppendKey(nil))] = n
+	x.labels[n] = labels
 }
 
-// addText adds a slot whose labels the text says.
-func (x *index) addText(s *slot, text string) {
-	s.text, s.labels = text, nil
-	x.byText.add(s)
+// unfind has a series not be found any more.
+func (f *family) unfind(n int32) {
+	x := &f.index
+	if own, ok := x.labels[n]; ok {
+		delete(x.others, string(own.AppendKey(nil)))
+		delete(x.labels, n)
+	} else {
+		x.byText.drop(f.text, n)
+	}
+}
+
+// reindex finds series by texts that have other numbers now.
+func (f *family) reindex() {
+	f.index.byText = textTable{}
+	for n, id := range f.text {
+		if id != 0 {
+			f.index.byText.add(f.text, int32(n))
+		}
+	}
 }
 
 // text appends the text that a series of the shape with these labels has.
@@ -155,13 +187,4 @@ func (x *index) text(dst []byte, labels metric.Labels) (_ []byte, ok bool) {
 		dst = mmapstore.AppendText(dst, value)
 	}
 	return dst, true
-}
-
-// drop takes a slot out.
-func (x *index) drop(s *slot) {
-	if s.labels == nil {
-		x.byText.drop(s)
-	} else {
-		delete(x.others, s.text)
-	}
 }

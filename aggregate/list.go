@@ -28,6 +28,7 @@ func (a *Aggregator) list() error {
 	if err != nil {
 		return err
 	}
+	opts.Texts = a.texts
 	a.dropKeys(d)
 	o := newOpener(d, opts, a.files, a.keys)
 	files, arc, damage, err := a.look(o)

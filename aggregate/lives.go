@@ -77,7 +77,7 @@ func cumulative(s *metric.Schema) bool {
 // parts count.
 func (t *table) endLives(files []*file, listed int64) {
 	for _, s := range t.ended {
-		s.lives = nil
+		delete(s.family.lives, s.number)
 		s.family.dirty = s.family.dirty || s.family.ending
 		s.family.ending = false
 	}
@@ -85,38 +85,63 @@ func (t *table) endLives(files []*file, listed int64) {
 	for _, f := range files {
 		for i := range f.removedSteps {
 			st := &f.removedSteps[i]
-			if st.slot == nil {
-				continue
+			for j, n := range st.numbers {
+				l := st.family.lives[n]
+				if l == nil {
+					l = newLives()
+					st.family.setLives(n, l)
+					t.ended = append(t.ended, slot{st.family, n})
+				}
+				l.add(f.removed.CreatedNanos(st.series+j), f.removed.RemovedNanos(st.series+j), listed)
 			}
-			if st.slot.lives == nil {
-				st.slot.lives = newLives()
-				t.ended = append(t.ended, st.slot)
-			}
-			st.slot.lives.add(st.created, st.removed, listed)
 		}
 	}
 	if len(t.ended) == 0 {
 		return
 	}
 	for _, f := range files {
-		if f.live && f.python != nil {
-			t.notePython(f)
+		if f.live {
+			t.noteLiving(f)
 		}
-		if !f.live {
-			continue
-		}
-		note := func(s *slot, created int64) {
-			if s != nil && s.lives != nil {
-				s.lives.living = min(s.lives.living, created)
-			}
-		}
-		for i := range f.steps {
-			note(f.steps[i].slot, f.steps[i].created)
-		}
-		f.eachInRuns(note)
 	}
 	for _, s := range t.ended {
-		s.lives.end = s.lives.since()
-		s.family.ending = s.family.ending || s.lives.end != always
+		l := s.family.lives[s.number]
+		l.end = l.since()
+		if created := s.family.dense.created; int(s.number) < len(created) && created[s.number] < l.end {
+			s.family.ending = true
+		}
+	}
+}
+
+func (f *family) setLives(n int32, l *lives) {
+	if f.lives == nil {
+		f.lives = map[int32]*lives{}
+	}
+	f.lives[n] = l
+}
+
+// noteLiving notes which of the series that somebody has removed a living process has.
+func (t *table) noteLiving(f *file) {
+	if f.python != nil {
+		t.notePython(f)
+		return
+	}
+	for i := range f.runs {
+		if r := &f.runs[i]; len(r.family.lives) > 0 {
+			r.each(f, r.family.noteLiving)
+		}
+	}
+	for i := range f.steps {
+		if st := &f.steps[i]; len(st.family.lives) > 0 {
+			for j, n := range st.numbers {
+				st.family.noteLiving(n, f.series.CreatedNanos(st.series+j))
+			}
+		}
+	}
+}
+
+func (f *family) noteLiving(n int32, created int64) {
+	if l := f.lives[n]; l != nil {
+		l.living = min(l.living, created)
 	}
 }

@@ -213,8 +213,8 @@ func (p *pass) open(name string) (*file, error) {
 // noteRemovals takes down which series the file's process has removed, and
 // returns them by seriesKey.
 func (p *pass) noteRemovals(f *file) (ends []string) {
-	for i := range f.removed {
-		s := &f.removed[i]
+	for i := range f.removed.Len() {
+		s := f.removed.At(i)
 		if !shared(s.Family) {
 			continue
 		}
@@ -269,8 +269,8 @@ func (p *pass) lookAtRemovals() error {
 func (p *pass) keepEvidence(stay []*file) {
 	needed := map[string]bool{}
 	for _, f := range stay {
-		for i := range f.series {
-			s := &f.series[i]
+		for i := range f.series.Len() {
+			s := f.series.At(i)
 			key := seriesKey(s.Family, s.Labels())
 			if l := p.ended[key]; l != nil && s.CreatedNanos() < l.since() {
 				needed[key] = true
@@ -291,8 +291,8 @@ func (p *pass) noteLiving(f *file) {
 			}
 		})
 	}
-	for i := range f.series {
-		s := &f.series[i]
+	for i := range f.series.Len() {
+		s := f.series.At(i)
 		if l := p.ended[seriesKey(s.Family, s.Labels())]; l != nil && f.live {
 			l.living = min(l.living, s.CreatedNanos())
 		}

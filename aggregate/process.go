@@ -61,6 +61,7 @@ func (a *Aggregator) Processes() ([]Process, error) {
 	}
 	defer unlock()
 	nameProcesses(a.files, a.archive)
+	a.table.topology = topology{} // the names are not those that the last merge has given
 	var out []Process
 	for _, f := range a.files {
 		if !f.known || f.python != nil {
@@ -70,7 +71,7 @@ func (a *Aggregator) Processes() ([]Process, error) {
 		p := Process{
 			Kind: Native, Files: []string{f.name}, PID: h.PID, Label: f.label, State: f.state(), Liveness: h.Liveness, Incarnation: h.Incarnation,
 			Created: h.Created, StartTime: h.StartTime, BootID: h.BootID, PIDNamespace: h.PIDNamespace,
-			Series: len(f.series), Bytes: f.bytes,
+			Series: f.series.Len(), Bytes: f.bytes,
 		}
 		if p.Label == "" {
 			p.Label = h.Label // another process has taken it over

@@ -176,7 +176,7 @@ func (f *file) size() int {
 	if f.python != nil {
 		return f.python.Series()
 	}
-	return len(f.series)
+	return f.series.Len()
 }
 
 // eachPythonSeries calls fn with every series of a file of client_python, for

@@ -13,7 +13,7 @@ import (
 // unless its gauges are of its process alone.
 type pythonPlan struct {
 	keys    *pyfile.KeySet
-	slots   []*slot      // by number of the series, nil where it is left out
+	slots   []slot       // by number of the series
 	targets []target     // by number of the key
 	sums    []float64    // by number of the key, NaN where there is none; while files are merged
 	missing bool         // a series has no family: a histogram without a bound yet
@@ -22,7 +22,7 @@ type pythonPlan struct {
 
 // target is where the value of a record goes.
 type target struct {
-	slot   *slot // nil where it is left out
+	slot   slot // without a family where it is left out
 	part   pyfile.Part
 	bucket int // its number, of a bucket
 }
@@ -44,7 +44,7 @@ func (t *table) planPython(f *file) {
 	p.targets = append(p.targets, make([]target, len(keys.Keys())-len(p.targets))...)
 	records := f.python.Records()
 	for i := len(f.own); i < len(records); i++ {
-		var s *slot
+		var s slot
 		if f.planLabel != "" { // else a newer process has the label: only its series is shown
 			s = p.slot(t, int(keys.Keys()[records[i]].Series), f.planLabel)
 		}
@@ -64,7 +64,7 @@ func (p *pythonPlan) extend(t *table) {
 		if k.Part != pyfile.Ignored {
 			to.slot = p.slots[k.Series]
 		}
-		if k.Part == pyfile.Bucket && to.slot != nil {
+		if k.Part == pyfile.Bucket && to.slot.family != nil {
 			to.bucket = bucketOf(to.slot.family.bounds, k.Bound)
 		}
 		p.targets = append(p.targets, to)
@@ -81,28 +81,28 @@ func bucketOf(bounds []float64, le float64) int {
 	return i
 }
 
-// slot returns the slot of a series, nil where it is left out.
-func (p *pythonPlan) slot(t *table, series int, process string) *slot {
+// slot returns the slot of a series, none where it is left out.
+func (p *pythonPlan) slot(t *table, series int, process string) slot {
 	s := &p.keys.Series()[series]
 	kind := p.keys.Kind()
 	fam := t.byName[s.Family.Name]
 	switch {
 	case fam == nil && !t.clashed[s.Family.Name]:
 		p.missing = true
-		return nil
+		return slot{}
 	case fam == nil || fam.schema.Type != kind.Type || fam.schema.Mode != kind.Mode:
 		if !p.counted[series] {
 			p.counted[series] = true
 			t.conflicts++
 		}
-		return nil
+		return slot{}
 	}
 	labels := s.Labels
 	if process != "" {
 		labels = t.withProcess(labels, process)
 	}
 	to := fam.slot(labels)
-	to.refs++
+	fam.refs[to.number]++
 	return to
 }
 
@@ -113,7 +113,7 @@ func (t *table) forgetPython(all bool) {
 		if !all && !p.missing {
 			continue
 		}
-		t.release(p.slots)
+		t.releaseAll(p.slots)
 		p.slots, p.targets, p.missing = p.slots[:0], p.targets[:0], false
 	}
 }
@@ -124,15 +124,6 @@ func (t *table) dropPlans(used map[*pyfile.KeySet]bool) {
 	for keys := range t.python {
 		if !used[keys] {
 			delete(t.python, keys)
-		}
-	}
-}
-
-func (t *table) release(slots []*slot) {
-	for _, s := range slots {
-		if s != nil {
-			s.refs--
-			t.unused = t.unused || s.refs == 0
 		}
 	}
 }
@@ -196,7 +187,7 @@ func (p *pythonPlan) settle(from source) {
 
 // add adds one record's value where it counts.
 func (to *target) add(kind pyfile.Kind, w []uint64, from source) {
-	if to.slot != nil && to.slot.since() <= 0 {
+	if to.slot.family != nil && to.slot.since() <= 0 {
 		to.slot.family.settled = true
 		to.slot.sums().addPython(kind, *to, w, from)
 	}
@@ -204,9 +195,9 @@ func (to *target) add(kind pyfile.Kind, w []uint64, from source) {
 
 // notePython notes that a living process has the series of its file.
 func (t *table) notePython(f *file) {
-	note := func(s *slot) {
-		if s != nil && s.lives != nil {
-			s.lives.living = 0
+	note := func(s slot) {
+		if s.family != nil {
+			s.family.noteLiving(s.number, 0)
 		}
 	}
 	targets := t.python[f.python.Keys()].targets

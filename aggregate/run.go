@@ -25,23 +25,31 @@ type run struct {
 // end returns where the values of the next series begin.
 func (r *run) end() int { return r.at + r.n*r.size }
 
+// each calls fn with every slot that the run leads to, and when the file's part of it
+// began.
+func (r *run) each(f *file, fn func(n int32, created int64)) {
+	for i := range r.n {
+		fn(int32(r.slot+i), f.series.CreatedNanos(r.series+i))
+	}
+}
+
 // addRun plans series number i of the file, whose values begin at at, as part of a
 // run. It reports false where it has to be a step.
-func (f *file) addRun(fam *family, s *slot, i, at int) bool {
-	schema := f.series[i].Family
+func (f *file) addRun(to slot, schema *metric.Schema, i, at int) bool {
+	fam := to.family
 	if _, ok := denseWords(schema); !ok || !slices.Equal(schema.Bounds, fam.bounds) {
 		return false
 	}
-	s.refs++
-	fam.dense.begin(s, f.series[i].CreatedNanos())
+	fam.refs[to.number]++
+	fam.begin(to.number, f.series.CreatedNanos(i))
 	if n := len(f.runs); n > 0 {
 		r := &f.runs[n-1]
-		if r.family == fam && r.series+r.n == i && r.slot+r.n == int(s.number) {
+		if r.family == fam && r.series+r.n == i && r.slot+r.n == int(to.number) {
 			r.n++
 			return true
 		}
 	}
-	f.runs = append(f.runs, run{family: fam, series: i, at: at, size: mmapstore.ValuesPerSeries(schema), slot: int(s.number), n: 1})
+	f.runs = append(f.runs, run{family: fam, series: i, at: at, size: mmapstore.ValuesPerSeries(schema), slot: int(to.number), n: 1})
 	return true
 }
 
@@ -94,9 +102,9 @@ func (r *run) counters(values []uint64) {
 		i += n
 		if n == 0 {
 			ints, frac := values[2*i+mmapstore.CellCounterInts], values[2*i+mmapstore.CellCounterFloat]
-			d.addInts(r.slot+i, ints)
+			r.family.addInts(r.slot+i, ints)
 			if frac != 0 {
-				d.addSum(r.slot+i, fraction(frac))
+				r.family.addSum(r.slot+i, fraction(frac))
 			}
 			i++
 		}
@@ -136,7 +144,7 @@ func (r *run) summaries(values []uint64) {
 	words := d.words[r.slot:][:r.n]
 	for i := range words {
 		words[i] += values[2*i+mmapstore.CellSummaryCount]
-		d.addSum(r.slot+i, math.Float64frombits(values[2*i+mmapstore.CellSummarySum]))
+		r.family.addSum(r.slot+i, math.Float64frombits(values[2*i+mmapstore.CellSummarySum]))
 	}
 }
 
@@ -145,7 +153,7 @@ func (r *run) histograms(values []uint64) {
 	for i := range r.n {
 		one := values[i*r.size:][:r.size]
 		addWords(d.of(r.slot+i), one[mmapstore.CellHistogramBuckets:])
-		d.addSum(r.slot+i, math.Float64frombits(one[mmapstore.CellHistogramSum]))
+		r.family.addSum(r.slot+i, math.Float64frombits(one[mmapstore.CellHistogramSum]))
 	}
 }
 
@@ -171,20 +179,88 @@ func (r *run) gauges(values []uint64) {
 		words[gaugeThere]++
 		if bits != mmapstore.UnsetBits {
 			words[gaugeSet]++
-			d.addSum(r.slot+i, math.Float64frombits(bits))
+			r.family.addSum(r.slot+i, math.Float64frombits(bits))
 		}
 	}
 }
 
 // addEach adds the run series by series, since parts of some do not count.
 func (r *run) addEach(f *file, from source) {
-	schema := f.series[r.series].Family
-	for i := range r.n {
-		s, created := r.family.dense.slots[r.slot+i], f.series[r.series+i].CreatedNanos()
-		if created >= s.since() {
-			s.sums().add(schema, f.values[r.at+i*r.size:][:r.size], nil, created, from)
+	schema := f.series.Family(r.series)
+	r.each(f, func(n int32, created int64) {
+		if created >= r.family.since(n) {
+			r.family.sums(n).add(schema, f.values[r.at+(int(n)-r.slot)*r.size:][:r.size], nil, created, from)
+		}
+	})
+}
+
+// withdraw takes the values of the file's runs out of the sums, while f has the series
+// and values that they were planned for.
+func (f *file) withdraw() {
+	if f.withdrawn {
+		return
+	}
+	f.withdrawn = true
+	for i := range f.runs {
+		r := &f.runs[i]
+		r.withdraw(f)
+		r.each(f, r.family.orphan)
+	}
+}
+
+// isIn reports whether the file's values are in sums that can be moved.
+func (r *run) isIn(f *file) bool {
+	return r.added > 0 && r.family.holds() && (!r.family.schema.Mode.Live() || f.counted)
+}
+
+// withdraw takes the run's values out of the sums.
+func (r *run) withdraw(f *file) {
+	if r.isIn(f) {
+		for i := range r.added {
+			r.family.touch(r.slot + i)
+			if !r.withdrawOne(r.slot+i, f.values[r.at+i*r.size:][:r.size]) {
+				r.family.dirty = true
+				break
+			}
 		}
 	}
+	r.added = 0
+}
+
+// withdrawOne takes the values of one series out of slot n. Where it reports false, the
+// sums are none any more.
+func (r *run) withdrawOne(n int, values []uint64) (exact bool) {
+	d := &r.family.dense
+	words := d.of(n)
+	switch r.family.schema.Type {
+	case metric.Counter:
+		words[0] -= values[mmapstore.CellCounterInts]
+		return d.moveSum(n, fraction(values[mmapstore.CellCounterFloat]), 0)
+	case metric.Summary:
+		words[0] -= values[mmapstore.CellSummaryCount]
+		return d.moveSum(n, math.Float64frombits(values[mmapstore.CellSummarySum]), 0)
+	case metric.Histogram:
+		for i, count := range values[mmapstore.CellHistogramBuckets:] {
+			words[i] -= count
+		}
+		return d.moveSum(n, math.Float64frombits(values[mmapstore.CellHistogramSum]), 0)
+	}
+	exact = d.moveGauge(n, values[mmapstore.CellGauge], mmapstore.UnsetBits)
+	if words[gaugeThere]--; words[gaugeThere] == 0 {
+		r.family.shown.all = true // no longer shown
+	}
+	return exact
+}
+
+// recountLive has the file take part in the sums of live gauges where its process lives,
+// and only there.
+func (f *file) recountLive() {
+	for i := range f.runs {
+		if r := &f.runs[i]; r.family.schema.Mode.Live() {
+			r.withdraw(f)
+		}
+	}
+	f.counted = f.live
 }
 
 // take takes over values that have changed, in the order of their places, and moves
@@ -213,7 +289,7 @@ func (f *file) take(changes []mmapstore.Change) {
 func (r *run) take(f *file, changes []mmapstore.Change) []mmapstore.Change {
 	fam, d := r.family, &r.family.dense
 	end, typ := r.end(), fam.schema.Type
-	summed := !fam.dirty && !fam.spilled && !fam.ending && (!fam.schema.Mode.Live() || f.counted)
+	summed := r.isIn(f)
 	for i := range changes {
 		at, now := changes[i].At, changes[i].Word
 		if at >= end {
@@ -254,35 +330,28 @@ func (r *run) take(f *file, changes []mmapstore.Change) []mmapstore.Change {
 	return nil
 }
 
-// slotOf returns where the series of that number goes, nil for nowhere.
-func (f *file) slotOf(series int) *slot {
-	i, found := slices.BinarySearchFunc(f.runs, series, func(r run, series int) int {
-		switch {
-		case r.series > series:
-			return 1
-		case r.series+r.n <= series:
-			return -1
-		}
-		return 0
-	})
+// slotOf returns where the series of that number goes.
+func (f *file) slotOf(series int) slot {
+	i, found := slices.BinarySearchFunc(f.runs, series, func(r run, series int) int { return isWithin(series, r.series, r.n) })
 	if found {
 		r := &f.runs[i]
-		return r.family.dense.slots[r.slot+series-r.series]
+		return slot{r.family, int32(r.slot + series - r.series)}
 	}
-	i, found = slices.BinarySearchFunc(f.steps, series, func(s step, series int) int { return s.series - series })
+	i, found = slices.BinarySearchFunc(f.steps, series, func(st steps, series int) int { return isWithin(series, st.series, len(st.numbers)) })
 	if found {
-		return f.steps[i].slot
+		st := &f.steps[i]
+		return slot{st.family, st.numbers[series-st.series]}
 	}
-	return nil
+	return slot{}
 }
 
-// eachInRuns calls fn with every slot that a run of the file leads to, and when its
-// series began.
-func (f *file) eachInRuns(fn func(s *slot, created int64)) {
-	for i := range f.runs {
-		r := &f.runs[i]
-		for j := range r.n {
-			fn(r.family.dense.slots[r.slot+j], f.series[r.series+j].CreatedNanos())
-		}
+// isWithin compares n series from first on with one, for a search.
+func isWithin(series, first, n int) int {
+	switch {
+	case first > series:
+		return 1
+	case first+n <= series:
+		return -1
 	}
+	return 0
 }

@@ -21,21 +21,18 @@ func (t *table) merge(files []*file, now int64) {
 			f.runs[i].add(f, from)
 		}
 		for i := range f.steps {
-			if st := &f.steps[i]; st.slot != nil && st.created >= st.slot.since() {
-				st.slot.family.settled = true
-				st.slot.sums().add(st.schema, f.values[st.at:st.at+st.n], st.bucket, st.created, from)
-			}
+			f.steps[i].add(f, from)
 		}
 		for _, e := range f.exemplars {
-			if s := f.slotOf(e.series); e.x != nil && s != nil && f.series[e.series].CreatedNanos() >= s.since() {
+			if e.x == nil {
+				continue
+			}
+			if s := f.slotOf(e.series); s.family != nil && f.series.CreatedNanos(e.series) >= s.since() {
 				s.offer(e.x)
 			}
 		}
 		for i := range f.removedSteps {
-			if st := &f.removedSteps[i]; st.slot != nil && st.created >= st.slot.since() && st.removed > st.slot.since() && cumulative(st.schema) {
-				st.slot.family.settled = true
-				st.slot.sums().add(st.schema, f.removedValues[st.at:st.at+st.n], st.bucket, st.created, from)
-			}
+			f.removedSteps[i].addRemoved(f, from)
 		}
 	}
 	for _, p := range t.python {
@@ -46,57 +43,61 @@ func (t *table) merge(files []*file, now int64) {
 	}
 }
 
-// mergeArchive adds the archive's series: to dense where a family is added up anew,
-// and else, of each scrape, those that dense cannot hold. some says that there is
-// such a family.
+// mergeArchive adds the archive's series: to dense those that came anew or whose
+// family is added up anew, and else, of each scrape, those that dense cannot hold. some
+// says that there is such a family.
 func (t *table) mergeArchive(some bool, now int64) {
-	add := func(i int) (loose bool) {
-		s := &t.archive.series[i]
-		if s.slot == nil || s.acc.created < s.slot.since() || s.process >= 0 && !t.archive.shown[s.process] {
-			return true // another time it may count
+	loose := t.loose[:0]
+	if some {
+		for i := range t.archive.series {
+			if t.addArchived(&t.archive.series[i], now) {
+				loose = append(loose, i)
+			}
 		}
-		fam := s.slot.family
-		if fam.anew {
-			_, ok := denseWords(fam.schema)
-			s.dense = ok && !fam.ending && s.bucket == nil && fam.dense.join(fam, int(s.slot.number), &s.acc)
-		}
-		if !s.dense {
-			fam.settled = true
-			s.slot.sums().join(s.schema, &s.acc, s.bucket, now)
-		}
-		for j := range s.exemplars {
-			s.slot.offer(&s.exemplars[j])
-		}
-		return !s.dense || len(s.exemplars) > 0
-	}
-	if !some {
+	} else {
 		for _, i := range t.loose {
-			add(i)
-		}
-		return
-	}
-	t.loose = t.loose[:0]
-	for i := range t.archive.series {
-		if add(i) {
-			t.loose = append(t.loose, i)
+			if t.addArchived(&t.archive.series[i], now) {
+				loose = append(loose, i)
+			}
 		}
 	}
+	t.loose = loose
+}
+
+// addArchived adds one series of the archive, and reports whether the next merge has to
+// look at it again.
+func (t *table) addArchived(s *archivedSeries, now int64) (loose bool) {
+	fam, n := s.slot.family, s.slot.number
+	if fam == nil || s.acc.created < s.slot.since() || s.process >= 0 && !t.archive.shown[s.process] {
+		return true // another time it may count
+	}
+	if fam.anew || !s.added {
+		_, ok := denseWords(fam.schema)
+		s.dense = ok && !fam.ending && s.bucket == nil && fam.dense.join(fam, int(n), &s.acc)
+		if s.added = true; s.dense && !fam.anew {
+			fam.touch(int(n))
+		}
+	}
+	if !s.dense {
+		fam.settled = true
+		fam.sums(n).join(s.schema, &s.acc, s.bucket, now)
+	}
+	for j := range s.exemplars {
+		s.slot.offer(&s.exemplars[j])
+	}
+	return !s.dense || len(s.exemplars) > 0
 }
 
 // reset takes out the values of the scrape before, but for sums that hold.
 func (f *family) reset() {
 	if f.settled {
-		for _, s := range f.order {
-			if s.acc != nil {
-				s.acc.reset()
-			}
+		for i := range f.acc {
+			f.acc[i].reset()
 		}
 	}
 	if f.traced {
-		for _, s := range f.order {
-			if s.exemplars != nil {
-				clear(*s.exemplars)
-			}
+		for _, set := range f.exemplars {
+			clear(set)
 		}
 	}
 	_, ok := denseWords(f.schema)
@@ -108,17 +109,17 @@ func (f *family) reset() {
 	f.settled, f.traced = f.ending || !ok, false
 }
 
-// settle gives the slots what dense has, where they have more.
+// settle gives the accumulators what dense has, where they have more.
 func (f *family) settle() {
 	d := &f.dense
 	if f.ending || !f.settled {
 		return // all of it is there already, or nothing
 	}
-	for n, s := range d.slots {
-		if s == nil || d.created[n] == never {
+	for n, created := range d.created {
+		if created == never {
 			continue
 		}
-		a, words := s.sums(), d.of(n)
+		a, words := f.sums(int32(n)), d.of(n)
 		switch f.schema.Type {
 		case metric.Counter:
 			a.addInts(0, words[0])
@@ -132,8 +133,9 @@ func (f *family) settle() {
 			}
 			a.set = a.set || words[gaugeSet] > 0
 		}
-		a.enter(d.created[n])
-		a.sum.add(d.lo[n])
-		a.sum.add(d.hi[n])
+		a.enter(created)
+		hi, lo := d.sum(n)
+		a.sum.add(lo)
+		a.sum.add(hi)
 	}
 }

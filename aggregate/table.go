@@ -19,83 +19,81 @@ type table struct {
 	conflicts    uint64             // series ever left out
 	topology     topology           // what the definitions were chosen for
 	archive      *archived          // whose series are placed, or nil
-	ended        []*slot            // series that some process has removed
+	ended        []slot             // series that some process has removed
 	unused       bool               // a slot may have lost its last reference
 	python       map[*pyfile.KeySet]*pythonPlan
-	forgotten    bool  // runs or the archive were forgotten: others' series are the eldest now
 	loose        []int // series of the archive of which something is not in a dense
+
+	texts   *mmapstore.Texts // of all files
+	renewed int              // how many there were when they were renewed last
 }
 
-// family is one merged family.
+// family is one merged family. There may be millions of series: what all of them
+// have stands in columns, by the number of the slot.
 type family struct {
 	name   string
 	schema *metric.Schema // the definition that is served; its labels differ by instrument
 	bounds []float64      // of a histogram: the union over all files
+	texts  *mmapstore.Texts
 	index  index
-	order  []*slot // all of index, by labels unless stale
-	stale  bool
-	dense  dense
-	found  int32 // number of the slot that was found last
+
+	text  []mmapstore.TextID // column: see index; 0 where the number is free
+	refs  []int32            // column: runs, steps, targets and series of the archive that lead here
+	free  []int32            // numbers
+	order []int32            // all numbers in use, by labels unless stale
+	stale bool
+
+	dense     dense
+	acc       []accumulator    // column, empty where dense has always had all that there is; see sums
+	exemplars []exemplarSet    // column, empty before the first
+	lives     map[int32]*lives // of what some process has removed
 
 	// How the values come about. What dense has holds from one scrape to the next,
-	// what the slots have is of one.
+	// what acc has is of one.
 	dirty   bool // dense lacks something, or has too much
 	spilled bool // likewise, since not all of it has room there
 	anew    bool // this merge fills dense anew
-	settled bool // the values are in the slots; else all of them are in dense
-	traced  bool // some slot has an exemplar
-	ending  bool // a part of some series does not count any more
+	settled bool // the values are in acc; else all of them are in dense
+	traced  bool // there are exemplars
+	ending  bool // a part in dense does not count any more
+	orphans bool // the eldest part of some series has gone from dense
 
 	shown shown
 }
 
-// slot is one merged series. There may be millions: what few of them have stands
-// elsewhere.
+// slot is one merged series.
 type slot struct {
-	family *family
-	number int32          // in the family's dense, where that has it
-	refs   int32          // steps and runs that lead here
-	text   string         // by which the index has it
-	labels *metric.Labels // nil where the text says them, see index
-
-	acc       *accumulator // see sums
-	lives     *lives       // nil where no process has removed it
-	exemplars *exemplarSet // nil before the first
+	family *family // nil for none
+	number int32
 }
 
-// since returns from when on parts count: not those that were made before.
-func (s *slot) since() int64 {
-	if s.lives == nil {
-		return always
-	}
-	return s.lives.end
-}
+func (s slot) sums() *accumulator { return s.family.sums(s.number) }
+func (s slot) since() int64       { return s.family.since(s.number) }
 
-// sums returns the accumulator. Of most series, dense has all that there is.
-func (s *slot) sums() *accumulator {
-	if s.acc == nil {
-		s.acc = &accumulator{}
-		if s.family.schema.Type == metric.Histogram {
-			s.acc.counts = make([]uint64, len(s.family.bounds)+1)
+// since returns from when on parts of a series count: not those that were made before.
+func (f *family) since(n int32) int64 {
+	if len(f.lives) > 0 {
+		if l := f.lives[n]; l != nil {
+			return l.end
 		}
 	}
-	return s.acc
+	return always
 }
 
-// step is one series of one file: where its values lie and go. slot is nil
-// where the series is left out.
-type step struct {
-	slot    *slot
-	series  int // its number in the file
-	schema  *metric.Schema
-	at, n   int // in the file's values
-	created int64
-	removed int64 // when the process removed it, 0 where it has not
-	bucket  []int // of a histogram whose bounds are not the family's: where each bucket goes
+// sums returns the accumulator of a series, which is valid while none is added.
+func (f *family) sums(n int32) *accumulator {
+	if len(f.acc) < len(f.text) {
+		f.acc = append(f.acc, make([]accumulator, len(f.text)-len(f.acc))...)
+	}
+	a := &f.acc[n]
+	if a.counts == nil && f.schema.Type == metric.Histogram {
+		a.counts = make([]uint64, len(f.bounds)+1)
+	}
+	return a
 }
 
-func (t *table) init(processLabel string) {
-	t.processLabel = processLabel
+func (t *table) init(processLabel string, texts *mmapstore.Texts) {
+	t.processLabel, t.texts = processLabel, texts
 	t.byName = map[string]*family{}
 	t.taken = map[string]*family{}
 	t.python = map[*pyfile.KeySet]*pythonPlan{}
@@ -133,7 +131,6 @@ func (t *table) plan(files []*file, arc *archived, listed int64) {
 			f.planEpoch, f.planLabel = f.epoch, f.label
 		}
 		if f.counted != f.live {
-			f.counted = f.live
 			f.recountLive()
 		}
 		if f.python != nil {
@@ -150,6 +147,7 @@ func (t *table) plan(files []*file, arc *archived, listed int64) {
 	t.endLives(files, listed)
 	if t.unused {
 		t.sweep()
+		t.renewTexts(files)
 	}
 }
 
@@ -157,18 +155,45 @@ func (t *table) plan(files []*file, arc *archived, listed int64) {
 func (t *table) sweep() {
 	t.unused = false
 	for _, fam := range t.byName {
-		fam.order = slices.DeleteFunc(fam.order, func(s *slot) bool {
-			if s.refs == 0 {
-				fam.shown.layout = 0
-				fam.index.drop(s)
-				if _, ok := denseWords(fam.schema); ok {
-					fam.dense.drop(s)
+		fam.order = slices.DeleteFunc(fam.order, func(n int32) bool {
+			if fam.refs[n] > 0 {
+				return false
+			}
+			fam.drop(n)
+			return true
+		})
+		// The lowest numbers are given out first: those of series that come one
+		// behind the other make a run.
+		slices.Sort(fam.free)
+		slices.Reverse(fam.free)
+	}
+}
+
+// renewTexts drops the texts that no series has any more, once they may be half of
+// all.
+func (t *table) renewTexts(files []*file) {
+	const few = 1024
+	if t.texts.Len() < 2*max(t.renewed, few) || slices.ContainsFunc(files, (*file).isBetweenReads) {
+		return
+	}
+	t.texts.Renew(func(yield func(*mmapstore.TextID) bool) {
+		for _, f := range files {
+			for _, l := range []*mmapstore.SeriesList{&f.series, &f.removed} {
+				for id := range l.TextIDs() {
+					yield(id)
 				}
 			}
-			return s.refs == 0
-		})
-		fam.dense.sortFree()
+		}
+		for _, fam := range t.byName {
+			for n := range fam.text {
+				yield(&fam.text[n])
+			}
+		}
+	})
+	for _, fam := range t.byName {
+		fam.reindex()
 	}
+	t.renewed = t.texts.Len()
 }
 
 // forgetArchive takes the archive's series out of the table.
@@ -177,14 +202,13 @@ func (t *table) forgetArchive() {
 		return
 	}
 	for i := range t.archive.series {
-		if s := &t.archive.series[i]; s.slot != nil {
-			s.slot.family.dirty = true
-			s.slot.refs--
-			t.unused = t.unused || s.slot.refs == 0
-			s.slot = nil
+		if s := &t.archive.series[i]; s.slot.family != nil {
+			s.leave()
+			t.release(s.slot)
+			s.slot = slot{}
 		}
 	}
-	t.archive, t.forgotten, t.loose = nil, true, t.loose[:0]
+	t.archive, t.loose = nil, t.loose[:0]
 }
 
 // placeArchive leads the archive's series to their slots. Those of a
@@ -192,7 +216,7 @@ func (t *table) forgetArchive() {
 func (t *table) placeArchive(arc *archived) {
 	t.archive = arc
 	for i := range arc.series {
-		t.loose = append(t.loose, i)
+		t.loose = append(t.loose, i) // until it has been added
 		s := &arc.series[i]
 		fam := t.byName[s.schema.Name]
 		if fam == nil || !compatible(fam.schema, s.schema) {
@@ -203,120 +227,124 @@ func (t *table) placeArchive(arc *archived) {
 			labels = t.withProcess(labels, arc.Processes[s.process].Label)
 		}
 		s.slot = fam.slot(labels)
-		s.slot.refs++
+		fam.refs[s.slot.number]++
 		s.begin()
-		fam.dirty = true
-		s.bucket = nil
+		s.bucket, s.added, s.dense = nil, false, false
 		if s.schema.Type == metric.Histogram && !slices.Equal(s.schema.Bounds, fam.bounds) {
 			s.bucket = placeBuckets(s.schema.Bounds, fam.bounds)
 		}
 	}
 }
 
-// forget takes a file's steps out of the table.
+// forget takes a file's series out of the table.
 func (t *table) forget(f *file) {
-	for _, steps := range [][]step{f.steps, f.removedSteps} {
-		for _, s := range steps {
-			if s.slot != nil {
-				s.slot.refs--
-				t.unused = t.unused || s.slot.refs == 0
+	f.withdraw()
+	for i := range f.runs {
+		r := &f.runs[i]
+		for n := range r.n {
+			t.release(slot{r.family, int32(r.slot + n)})
+		}
+	}
+	for _, all := range [][]steps{f.steps, f.removedSteps} {
+		for i := range all {
+			for _, n := range all[i].numbers {
+				t.release(slot{all[i].family, n})
 			}
 		}
 	}
-	for _, r := range f.runs {
-		r.family.dirty = true
-		t.release(r.family.dense.slots[r.slot:][:r.n])
-		t.forgotten = true
-	}
-	t.release(f.own)
-	f.planned, f.plannedAt = 0, 0
-	f.runs, f.steps, f.removedSteps, f.own = f.runs[:0], f.steps[:0], f.removedSteps[:0], f.own[:0]
+	t.releaseAll(f.own)
+	f.unplan()
 }
 
-// recountLive has the sums of live gauges added up anew that the file takes part in.
-func (f *file) recountLive() {
-	for i := range f.runs {
-		if fam := f.runs[i].family; fam.schema.Mode.Live() {
-			fam.dirty = true
+// release notes that something leads to a slot no longer.
+func (t *table) release(s slot) {
+	s.family.refs[s.number]--
+	t.unused = t.unused || s.family.refs[s.number] == 0
+}
+
+func (t *table) releaseAll(slots []slot) {
+	for _, s := range slots {
+		if s.family != nil {
+			t.release(s)
 		}
 	}
 }
 
-// findEldest finds anew when the series in dense began, where a file is gone whose
-// were the first.
+// findEldest finds when the series in dense began of which the eldest part has gone.
 func (t *table) findEldest(files []*file) {
-	if !t.forgotten {
+	some := false
+	for _, fam := range t.byName {
+		some = some || fam.orphans
+	}
+	if !some {
 		return
 	}
-	t.forgotten = false
-	for _, fam := range t.byName {
-		for i := range fam.dense.created {
-			fam.dense.created[i] = never
-		}
-		fam.shown.all = true
-	}
 	for i := range t.archive.series {
-		t.archive.series[i].begin()
+		if s := &t.archive.series[i]; s.slot.family != nil && s.slot.family.orphans {
+			s.begin()
+		}
 	}
 	for _, f := range files {
-		f.eachInRuns(func(s *slot, created int64) { s.family.dense.begin(s, created) })
+		for i := range f.runs {
+			if r := &f.runs[i]; r.family.orphans {
+				r.each(f, func(n int32, created int64) { r.family.begin(n, created) })
+			}
+		}
+	}
+	for _, fam := range t.byName {
+		if fam.orphans && slices.Contains(fam.dense.created, never) {
+			fam.shown.all = true // some may have none any more
+		}
+		fam.orphans = false
 	}
 }
 
-// extend plans the series of a file that have no step yet.
+// extend plans the series of a file that are not planned yet.
 func (t *table) extend(f *file) {
-	for i := f.planned; i < len(f.series); i++ {
-		s := &f.series[i]
-		st := step{series: i, schema: s.Family, at: f.plannedAt, n: mmapstore.ValuesPerSeries(s.Family)}
-		f.planned, f.plannedAt = i+1, st.at+st.n
-		fam := t.byName[st.schema.Name]
+	var last *metric.Schema
+	var fam *family // of last, nil where its series are left out
+	for i := f.planned; i < f.series.Len(); i++ {
+		schema := f.series.Family(i)
+		if schema != last {
+			last, fam = schema, t.familyOf(schema)
+		}
+		at := f.plannedAt
+		f.planned, f.plannedAt = i+1, at+mmapstore.ValuesPerSeries(schema)
 		switch {
-		case fam == nil || !compatible(fam.schema, st.schema):
+		case fam == nil:
 			if i >= f.conflicts {
 				f.conflicts = i + 1 // a later plan does not count it again
 				t.conflicts++
 			}
-		case perProcess(st.schema) && f.planLabel == "":
+		case perProcess(schema) && f.planLabel == "":
 			// A newer process has taken the label: only its series is shown.
-		case perProcess(st.schema):
-			st.slot = fam.slot(t.withProcess(s.Labels(), f.planLabel))
-			st.begin(fam, s)
-			f.steps = append(f.steps, st)
+		case perProcess(schema):
+			info := f.series.At(i)
+			to := fam.slot(t.withProcess(info.Labels(), f.planLabel))
+			f.steps = addStep(f.steps, to, schema, i, at)
 		default:
-			st.slot = fam.slotOf(s)
-			if !f.addRun(fam, st.slot, i, st.at) {
-				st.begin(fam, s)
-				f.steps = append(f.steps, st)
+			to := fam.slotOf(schema, &f.series, i)
+			if !f.addRun(to, schema, i, at) {
+				f.steps = addStep(f.steps, to, schema, i, at)
 			}
 		}
 	}
-	for i := len(f.removedSteps); i < len(f.removed); i++ {
-		st := nextStep(f.removedSteps, &f.removed[i])
-		if fam := t.byName[st.schema.Name]; fam != nil && compatible(fam.schema, st.schema) && shared(st.schema) {
-			st.slot = fam.slotOf(&f.removed[i])
-			st.begin(fam, &f.removed[i])
-			st.removed = f.removed[i].RemovedNanos()
+	for i := f.plannedRemoved; i < f.removed.Len(); i++ {
+		schema := f.removed.Family(i)
+		if fam := t.familyOf(schema); fam != nil && shared(schema) {
+			f.removedSteps = addStep(f.removedSteps, fam.slotOf(schema, &f.removed, i), schema, i, f.plannedRemovedAt)
 		}
-		f.removedSteps = append(f.removedSteps, st)
+		f.plannedRemoved, f.plannedRemovedAt = i+1, f.plannedRemovedAt+mmapstore.ValuesPerSeries(schema)
 	}
 }
 
-// nextStep returns a step without a slot, whose values lie behind the last one's.
-func nextStep(steps []step, s *mmapstore.SeriesInfo) step {
-	st := step{schema: s.Family, n: mmapstore.ValuesPerSeries(s.Family)}
-	if n := len(steps); n > 0 {
-		st.at = steps[n-1].at + steps[n-1].n
+// familyOf returns the family that series of that definition go to, nil where another
+// definition is served.
+func (t *table) familyOf(schema *metric.Schema) *family {
+	if fam := t.byName[schema.Name]; fam != nil && compatible(fam.schema, schema) {
+		return fam
 	}
-	return st
-}
-
-// begin notes that the step leads to its slot.
-func (st *step) begin(fam *family, info *mmapstore.SeriesInfo) {
-	st.slot.refs++
-	st.created = info.CreatedNanos()
-	if st.schema.Type == metric.Histogram && !slices.Equal(st.schema.Bounds, fam.bounds) {
-		st.bucket = placeBuckets(st.schema.Bounds, fam.bounds)
-	}
+	return nil
 }
 
 // withProcess adds the process label; a metric's own label of that name stays,
@@ -338,61 +366,6 @@ func placeBuckets(bounds, union []float64) []int {
 	}
 	out[len(bounds)] = len(union)
 	return out
-}
-
-// slotOf returns the slot of a file's series, which then shares its text.
-func (f *family) slotOf(s *mmapstore.SeriesInfo) *slot {
-	if !f.index.hasShape(s.Family) {
-		return f.slot(s.Labels())
-	}
-	to := f.guess(s.Text())
-	if to == nil {
-		to = f.index.byText.find(s.Text())
-	}
-	if to == nil {
-		if !f.index.says(s.Text()) {
-			return f.slot(s.Labels()) // further labels, which may be in any order
-		}
-		to = f.newSlot(nil)
-		f.index.addText(to, s.Text())
-	}
-	f.found = to.number
-	s.Share(to.text)
-	return to
-}
-
-// guess returns the slot behind the one that was found last, if it has the text:
-// processes make the same series in the same order.
-func (f *family) guess(text string) *slot {
-	if next := int(f.found) + 1; next < len(f.dense.slots) {
-		if s := f.dense.slots[next]; s != nil && s.text == text && s.labels == nil {
-			return s
-		}
-	}
-	return nil
-}
-
-// slot returns the slot of these labels.
-func (f *family) slot(labels metric.Labels) *slot {
-	to := f.index.find(labels)
-	if to == nil {
-		to = f.newSlot(&labels)
-		f.index.add(to)
-	}
-	return to
-}
-
-func (f *family) newSlot(labels *metric.Labels) *slot {
-	s := &slot{family: f, labels: labels}
-	if stride, ok := denseWords(f.schema); ok {
-		if f.schema.Type == metric.Histogram {
-			stride = len(f.bounds) + 1
-		}
-		f.dense.number(s, stride)
-	}
-	f.order = append(f.order, s)
-	f.stale = true
-	return s
 }
 
 func compareBool(a, b bool) int {

@@ -1,77 +1,90 @@
 package aggregate
 
-import "hash/maphash"
+import (
+	"math/bits"
 
-// textTable finds slots by their texts: open addressing with nothing but a pointer
-// for each, since a map's own copy of the text's place would be twice as large.
-type textTable struct {
-	slots []*slot // a power of two; nil is free, dropped was taken
-	used  int     // those that are not free
-}
-
-var (
-	dropped  = &slot{}
-	textSeed = maphash.MakeSeed()
+	"github.com/multiprom/multiprom/mmapstore"
 )
 
-// find returns the slot of the text, or nil.
-func (t *textTable) find(text string) *slot {
-	if len(t.slots) == 0 {
-		return nil
+// textTable finds the numbers of slots by their texts: open addressing with four bytes
+// for each place.
+type textTable struct {
+	places []int32 // a power of two; a number, or one of those below
+	used   int     // those that are not free
+}
+
+// What a place has that has no number.
+const (
+	freePlace    = -1
+	droppedPlace = -2 // was taken
+)
+
+// first returns where to look first for a text.
+func (t *textTable) first(id mmapstore.TextID) int {
+	const golden = 0x9e3779b97f4a7c15 // spreads numbers that follow each other
+	return int(uint64(id) * golden >> (64 - bits.TrailingZeros(uint(len(t.places)))))
+}
+
+// find returns the number of the text, or -1. texts are those of all numbers.
+func (t *textTable) find(texts []mmapstore.TextID, id mmapstore.TextID) int32 {
+	if len(t.places) == 0 {
+		return -1
 	}
-	for i := maphash.String(textSeed, text); ; i++ {
-		switch s := t.slots[i&uint64(len(t.slots)-1)]; {
-		case s == nil:
-			return nil
-		case s != dropped && s.text == text:
-			return s
+	for i := t.first(id); ; i++ {
+		switch n := t.places[i&(len(t.places)-1)]; {
+		case n == freePlace:
+			return -1
+		case n >= 0 && texts[n] == id:
+			return n
 		}
 	}
 }
 
-// add adds a slot whose text is not there.
-func (t *textTable) add(s *slot) {
-	if 4*(t.used+1) > 3*len(t.slots) {
-		t.grow()
+// add adds a number whose text is not there.
+func (t *textTable) add(texts []mmapstore.TextID, n int32) {
+	if 4*(t.used+1) > 3*len(t.places) {
+		t.grow(texts)
 	}
-	t.put(s)
+	t.put(texts, n)
 }
 
-func (t *textTable) put(s *slot) {
-	i := maphash.String(textSeed, s.text)
-	for t.slots[i&uint64(len(t.slots)-1)] != nil {
+func (t *textTable) put(texts []mmapstore.TextID, n int32) {
+	i := t.first(texts[n])
+	for t.places[i&(len(t.places)-1)] != freePlace {
 		i++
 	}
-	t.slots[i&uint64(len(t.slots)-1)] = s
+	t.places[i&(len(t.places)-1)] = n
 	t.used++
 }
 
 // grow makes room, without what was dropped.
-func (t *textTable) grow() {
-	old, n := t.slots, 0
-	for _, s := range old {
-		if s != nil && s != dropped {
-			n++
+func (t *textTable) grow(texts []mmapstore.TextID) {
+	old, there := t.places, 0
+	for _, n := range old {
+		if n >= 0 {
+			there++
 		}
 	}
 	size := 16
-	for 2*size < 4*(n+1) { // at most half of it is used
+	for 2*size < 4*(there+1) { // at most half of it is used
 		size *= 2
 	}
-	*t = textTable{slots: make([]*slot, size)}
-	for _, s := range old {
-		if s != nil && s != dropped {
-			t.put(s)
+	*t = textTable{places: make([]int32, size)}
+	for i := range t.places {
+		t.places[i] = freePlace
+	}
+	for _, n := range old {
+		if n >= 0 {
+			t.put(texts, n)
 		}
 	}
 }
 
-// drop takes a slot out.
-func (t *textTable) drop(s *slot) {
-	for i := maphash.String(textSeed, s.text); ; i++ {
-		at := &t.slots[i&uint64(len(t.slots)-1)]
-		if *at == s {
-			*at = dropped
+// drop takes a number out.
+func (t *textTable) drop(texts []mmapstore.TextID, n int32) {
+	for i := t.first(texts[n]); ; i++ {
+		if at := &t.places[i&(len(t.places)-1)]; *at == n {
+			*at = droppedPlace
 			return
 		}
 	}

@@ -7,7 +7,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"sync/atomic"
 	"testing"
@@ -101,13 +100,12 @@ func warmIsCold(t *testing.T, r *rand.Rand, steps int) {
 // recomputed adds up anew what the aggregator has read.
 func recomputed(t *testing.T, a *Aggregator) []*metric.Family {
 	var view table
-	view.init(a.opts.ProcessLabel)
+	view.init(a.opts.ProcessLabel, a.texts)
 	var files []*file
 	for _, f := range a.files {
 		again := *f
-		again.label, again.counted, again.planned, again.plannedAt = "", false, 0, 0
-		again.runs, again.steps, again.removedSteps, again.own = nil, nil, nil, nil
-		again.series, again.removed = slices.Clone(f.series), slices.Clone(f.removed)
+		again.label, again.counted = "", false
+		again.unplan()
 		files = append(files, &again)
 	}
 	arc, err := newArchived(a.archive.Archive)

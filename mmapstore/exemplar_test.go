@@ -215,7 +215,7 @@ func TestHostileExemplars(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			text := append([]byte(test.text), make([]byte, 64)...)
 			cells.store(1, 1, text[:align8(len(test.text))], int(test.length))
-			r := s.Reader()
+			r := s.Reader(nil)
 			require.Empty(t, exemplarsOf(t, r))
 			require.Len(t, r.Exemplars(), 1)
 		})
@@ -240,7 +240,7 @@ func TestDamagedExemplarRecords(t *testing.T) {
 			used := s.meta.used
 			c.SetExemplar(0, metric.MakeLabels("id", "x"), 1, 1)
 			damage(s.first[used:s.meta.used])
-			r := s.Reader()
+			r := s.Reader(nil)
 			require.NoError(t, r.Refresh())
 			_, damaged := r.Damaged()
 			require.NotZero(t, damaged)

@@ -92,7 +92,7 @@ func soundFile(f testing.TB) *sound {
 		}
 	}
 	out := &sound{byKey: map[string]soundSeries{}}
-	r := s.Reader()
+	r := s.Reader(nil)
 	require.NoError(f, r.Refresh())
 	all := r.Series()
 	for _, one := range removed {

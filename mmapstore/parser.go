@@ -28,10 +28,12 @@ type parser struct {
 	blocks [][]byte
 	later  bool // a record refers to a block that was published behind these
 
-	families  map[uint32]*metric.Schema
+	families  map[uint32]uint32 // by number: the index in order
 	order     []*metric.Schema
-	series    []SeriesInfo
-	removed   []SeriesInfo
+	texts     *Texts
+	series    []seriesEntry
+	removed   []seriesEntry
+	removedAt []int64 // when each of removed was
 	exemplars []ExemplarInfo
 
 	spans   []span // of the words of series
@@ -70,7 +72,7 @@ func (p *parser) refresh(blocks [][]byte) (later bool) {
 func (p *parser) restart(generation uint64) {
 	*p = parser{
 		path: p.path, started: true, generation: generation, epoch: p.epoch + 1,
-		families: map[uint32]*metric.Schema{}, scratch: p.scratch, blocks: p.blocks,
+		families: map[uint32]uint32{}, texts: p.texts, scratch: p.scratch, blocks: p.blocks,
 	}
 }
 
@@ -198,7 +200,7 @@ func (p *parser) family(rec []byte) error {
 	if _, ok := p.families[id]; ok {
 		return fmt.Errorf("family %d is defined twice", id)
 	}
-	p.families[id] = schema
+	p.families[id] = uint32(len(p.order))
 	p.order = append(p.order, schema)
 	return nil
 }
@@ -208,10 +210,11 @@ func (p *parser) oneSeries(rec []byte, live bool, at place) error {
 	if err != nil {
 		return err
 	}
-	schema, ok := p.families[r.family]
+	family, ok := p.families[r.family]
 	if !ok {
 		return fmt.Errorf("a series of family %d, which is not defined", r.family)
 	}
+	schema := p.order[family]
 	if values != len(schema.Labels) {
 		return fmt.Errorf("a series of %s with %d label values, not %d", schema.Name, values, len(schema.Labels))
 	}
@@ -219,20 +222,33 @@ func (p *parser) oneSeries(rec []byte, live bool, at place) error {
 	if err != nil {
 		return err
 	}
-	info := SeriesInfo{
-		Family: schema, text: string(text), created: r.created, place: at, words: unsafe.SliceData(w),
-	}
-	if extra > 0 && !ascending(info.Labels()) {
+	raw := unsafe.String(unsafe.SliceData(text), len(text)) // of the scratch record
+	if info := (SeriesInfo{Family: schema, text: raw}); extra > 0 && !ascending(info.Labels()) {
 		return fmt.Errorf("a series of %s has a label twice", schema.Name)
 	}
+	id, ok := p.texts.Intern(raw)
+	if !ok {
+		return fmt.Errorf("a series of %s: there are too many label values", schema.Name)
+	}
+	entry := seriesEntry{created: r.created, family: family, text: id, place: at, cells: r.cells}
 	if live {
-		p.series = append(p.series, info)
-		p.addSpan(schema, w)
+		p.series = append(p.series, entry)
+		p.addSpan(schema, r.cells, len(w))
 	} else {
-		info.removed = max(1, r.removed) // of a damaged record, some time
-		p.removed = append(p.removed, info)
+		p.removed = append(p.removed, entry)
+		p.removedAt = append(p.removedAt, max(1, r.removed)) // of a damaged record, some time
 	}
 	return nil
+}
+
+// list returns the series that were read so far.
+func (p *parser) list() SeriesList {
+	return SeriesList{families: p.order, texts: p.texts, entries: p.series}
+}
+
+// removedList is list for the removed series.
+func (p *parser) removedList() SeriesList {
+	return SeriesList{families: p.order, texts: p.texts, entries: p.removed, removed: p.removedAt}
 }
 
 // exemplar reads a record whose length was verified. The exemplars of removed
@@ -245,13 +261,14 @@ func (p *parser) exemplar(rec []byte) error {
 		return fmt.Errorf("an exemplar record of %d bytes", len(rec))
 	}
 	at := place(le.Uint32(rec[offExeSeries:]))
-	i, found := slices.BinarySearchFunc(p.series, at, func(s SeriesInfo, at place) int { return cmp.Compare(s.place, at) })
+	i, found := slices.BinarySearchFunc(p.series, at, func(e seriesEntry, at place) int { return cmp.Compare(e.place, at) })
 	if !found {
 		return nil
 	}
-	bucket, count := int(le.Uint32(rec[offExeBucket:])), exemplarCount(p.series[i].Family)
+	schema := p.order[p.series[i].family]
+	bucket, count := int(le.Uint32(rec[offExeBucket:])), exemplarCount(schema)
 	if bucket >= count {
-		return fmt.Errorf("an exemplar number %d of a series of %s, which has %d", bucket, p.series[i].Family.Name, count)
+		return fmt.Errorf("an exemplar number %d of a series of %s, which has %d", bucket, schema.Name, count)
 	}
 	p.exemplars = append(p.exemplars, ExemplarInfo{
 		Series: i, Bucket: bucket, cells: exemplarCells{words: words(rec, offExeSequence, (len(rec)-offExeSequence)/8)},

@@ -18,6 +18,8 @@ type ReadOptions struct {
 	Trusted func(uid int) bool
 	// MaxBytes is the size above which a file is not read. Default 1 GiB.
 	MaxBytes int64
+	// Texts keeps the texts of series. Default: one of the reader's own.
+	Texts *Texts
 }
 
 func (o ReadOptions) limit() int64 {
@@ -87,7 +89,7 @@ func open(f *os.File, path string, opts ReadOptions) (*Reader, error) {
 		return nil, &CorruptionError{Path: path, Offset: size, Reason: "the file ends within its first block"}
 	}
 	src := &mappedFile{f: f, path: path, ext: extents{f: f, prot: mmap.RDONLY}, locks: locksWork(f)}
-	r := newReader(h, path, src)
+	r := newReader(h, path, src, opts.Texts)
 	if r.blocks, err = src.blocks(1); err != nil {
 		return nil, err
 	}
@@ -111,8 +113,11 @@ func checkFile(f *os.File, path string, opts ReadOptions) (size int64, err error
 	return info.Size(), nil
 }
 
-func newReader(h Header, path string, src source) *Reader {
-	return &Reader{path: path, header: h, src: src, parser: parser{path: path}}
+func newReader(h Header, path string, src source, texts *Texts) *Reader {
+	if texts == nil {
+		texts = &Texts{}
+	}
+	return &Reader{path: path, header: h, src: src, parser: parser{path: path, texts: texts}}
 }
 
 // Path returns the file's path, empty for a store on the heap.
@@ -185,17 +190,41 @@ func (r *Reader) Epoch() int { return r.parser.epoch }
 // Families returns the definitions, in the order of their declaration.
 func (r *Reader) Families() []*metric.Schema { return r.parser.order }
 
-// Series returns the live series, in the order of their records. The slice
-// is valid until the next Refresh.
-func (r *Reader) Series() []SeriesInfo { return r.parser.series }
+// List returns the live series.
+func (r *Reader) List() SeriesList { return r.parser.list() }
+
+// RemovedList returns the removed series whose words have not been used again. It
+// changes with Epoch only.
+func (r *Reader) RemovedList() SeriesList { return r.parser.removedList() }
+
+// Series returns the live series with their words, in the order of their records.
+func (r *Reader) Series() []SeriesInfo { return r.infos(r.parser.list()) }
 
 // Exemplars returns where exemplars of live series are. While Epoch stays the
 // same, the slice only grows.
 func (r *Reader) Exemplars() []ExemplarInfo { return r.parser.exemplars }
 
-// Removed returns the removed series whose words have not been used again, in
-// the order of their records. It changes with Epoch only.
-func (r *Reader) Removed() []SeriesInfo { return r.parser.removed }
+// Removed returns the series of RemovedList with their words.
+func (r *Reader) Removed() []SeriesInfo { return r.infos(r.parser.removedList()) }
+
+func (r *Reader) infos(l SeriesList) []SeriesInfo {
+	out := make([]SeriesInfo, l.Len())
+	for i := range out {
+		out[i] = l.At(i)
+		if r.blocks != nil {
+			out[i].words = r.words(l.entries[i].cells, WordsPerSeries(out[i].Family))
+		}
+	}
+	return out
+}
+
+// words returns the n words at that place, which the parser has found to be there.
+func (r *Reader) words(at place, n int) []uint64 {
+	if n == 0 {
+		return nil
+	}
+	return words(r.blocks[uint64(at)*8>>blockShift], uint64(at)*8&(BlockSize-1), n)
+}
 
 // Damaged returns what Refresh left out, the first few in detail, and how
 // many there are in all.
@@ -230,11 +259,7 @@ func (r *Reader) Locked() (bool, error) { return r.src.locked(r.header.Liveness)
 
 // Close gives back the mapping and the descriptor. Words must not be used any more.
 func (r *Reader) Close() error {
-	for _, all := range [][]SeriesInfo{r.parser.series, r.parser.removed} {
-		for i := range all {
-			all[i].words = nil // they are not mapped any more
-		}
-	}
+	r.blocks = nil
 	return r.src.close()
 }
 

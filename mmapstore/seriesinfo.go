@@ -2,20 +2,18 @@ package mmapstore
 
 import (
 	"time"
-	"unsafe"
 
 	"github.com/multiprom/multiprom/metric"
 )
 
-// SeriesInfo is a series as a reader sees it. A directory has as many of them as
-// workers times series: it is small, and holds one string.
+// SeriesInfo is a series as a reader sees it.
 type SeriesInfo struct {
 	Family *metric.Schema
 
 	text             string // the values and further labels, as its record has them
 	created, removed int64
-	words            *uint64 // the first; nil for none, and once the reader is closed
-	place            place   // of its record
+	words            []uint64 // nil of a SeriesList
+	place            place    // of its record
 }
 
 // Text returns the label values and further labels in the form that they have in
@@ -33,10 +31,6 @@ func CutText(text string) (s, rest string) {
 	n := 2 + int(text[0]) + int(text[1])<<8
 	return text[2:n], text[n:]
 }
-
-// Share has the series hold this string, which equals its Text, in place of its
-// own: a reader of many files needs each text once.
-func (s *SeriesInfo) Share(text string) { s.text = text }
 
 // Values returns the values of the family's variable labels, in their order.
 func (s *SeriesInfo) Values() []string {
@@ -104,10 +98,6 @@ func (s *SeriesInfo) RemovedNanos() int64 { return s.removed }
 func (s *SeriesInfo) Offset() int64 { return 8 * int64(s.place) }
 
 // Words returns the live cells: they change while they are read. Access them
-// atomically and within Guard; they are valid until Close.
-func (s *SeriesInfo) Words() []uint64 {
-	if s.words == nil {
-		return nil
-	}
-	return unsafe.Slice(s.words, WordsPerSeries(s.Family))
-}
+// atomically and within Guard; they are valid until the Reader is closed. A series
+// of a SeriesList has none.
+func (s *SeriesInfo) Words() []uint64 { return s.words }

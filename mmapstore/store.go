@@ -306,9 +306,9 @@ func (s *Store) Close() error {
 }
 
 // Reader returns a reader of this store's memory, for a process that shows
-// its own values. It needs no Close.
-func (s *Store) Reader() *Reader {
-	return newReader(s.header, s.path, &memory{store: s})
+// its own values. texts are those of ReadOptions. It needs no Close.
+func (s *Store) Reader(texts *Texts) *Reader {
+	return newReader(s.header, s.path, &memory{store: s}, texts)
 }
 
 // created returns t as the file holds it.

@@ -21,7 +21,7 @@ import (
 func backings(t *testing.T, opts Options, test func(t *testing.T, s *Store, open func() *Reader)) {
 	t.Run("heap", func(t *testing.T) {
 		s := NewHeap(opts)
-		test(t, s, s.Reader)
+		test(t, s, func() *Reader { return s.Reader(nil) })
 	})
 	t.Run("file", func(t *testing.T) {
 		s, err := Create(t.TempDir(), opts)
@@ -136,7 +136,7 @@ func TestHistogramSeriesSize(t *testing.T) {
 		_, err := s.AddSeries(f, []string{"GET", "200"}, nil)
 		require.NoError(t, err)
 	}
-	r := s.Reader()
+	r := s.Reader(nil)
 	require.NoError(t, r.Refresh())
 	require.LessOrEqual(t, r.Bytes()/n, int64(208), "bytes of a 12-bucket histogram series")
 }
@@ -296,7 +296,7 @@ func TestZeroSeries(t *testing.T) {
 	require.ErrorIs(t, s.InitSeries(&gone, f, []string{"y"}, nil), ErrClosed)
 	gone.Remove()
 	require.Nil(t, gone.Words())
-	r := s.Reader()
+	r := s.Reader(nil)
 	require.NoError(t, r.Refresh())
 	require.Len(t, r.Series(), 1)
 	require.Zero(t, r.Generation())

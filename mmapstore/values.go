@@ -11,27 +11,26 @@ import (
 // span is a stretch of a block with the words of one series or, since series that
 // are added one behind the other lie so, of many.
 type span struct {
-	words  []uint64
+	at     place
+	n      uint32
 	recent bool // of one series, whose words are no plain values
 }
 
-// extend adds the words of a series to the last span, if they begin where it ends.
-func (s *span) extend(w []uint64) bool {
-	end := uintptr(unsafe.Pointer(unsafe.SliceData(s.words))) + uintptr(8*len(s.words))
-	if s.recent || end != uintptr(unsafe.Pointer(unsafe.SliceData(w))) {
-		return false
-	}
-	s.words = unsafe.Slice(unsafe.SliceData(s.words), len(s.words)+len(w)) // of the same block: between two there is a header
-	return true
-}
-
-func (p *parser) addSpan(s *metric.Schema, w []uint64) {
+// addSpan notes where the n words of a series are.
+func (p *parser) addSpan(s *metric.Schema, at place, n int) {
 	recent := isRecent(s)
 	p.values += ValuesPerSeries(s)
-	if len(w) == 0 || !recent && len(p.spans) > 0 && p.spans[len(p.spans)-1].extend(w) {
+	if n == 0 {
 		return
 	}
-	p.spans = append(p.spans, span{w, recent})
+	if !recent && len(p.spans) > 0 {
+		// Words that follow are of the same block: between two there is a header.
+		if last := &p.spans[len(p.spans)-1]; !last.recent && last.at+place(last.n) == at {
+			last.n += uint32(n)
+			return
+		}
+	}
+	p.spans = append(p.spans, span{at, uint32(n), recent})
 }
 
 // ValuesPerSeries returns how many words AppendValues appends for a series of that
@@ -48,7 +47,7 @@ func (s *span) size() int {
 	if s.recent {
 		return 2
 	}
-	return len(s.words)
+	return int(s.n)
 }
 
 // AppendValues appends the words of all of Series, in their order, but for the first
@@ -63,12 +62,12 @@ func (r *Reader) AppendValues(dst []uint64, skip int) []uint64 {
 			continue
 		}
 		if s.recent {
-			values := recentValues(s.words)
+			values := recentValues(r.words(s.at, int(s.n)))
 			dst = append(dst, values[skip:]...)
 		} else {
 			from := len(dst)
 			dst = dst[:from+n-skip]
-			loadAll(dst[from:], s.words[skip:])
+			loadAll(dst[from:], r.words(s.at, int(s.n))[skip:])
 		}
 		skip = 0
 	}
@@ -96,14 +95,14 @@ func (r *Reader) AppendChanges(dst []Change, known []uint64) []Change {
 		}
 		old := known[at:][:n]
 		if s.recent {
-			values := recentValues(s.words)
+			values := recentValues(r.words(s.at, int(s.n)))
 			for i := range old {
 				if values[i] != old[i] {
 					dst = append(dst, Change{at + i, values[i]})
 				}
 			}
 		} else {
-			dst = appendChanges(dst, at, old, s.words[:n])
+			dst = appendChanges(dst, at, old, r.words(s.at, n))
 		}
 		at += n
 	}
@@ -178,15 +177,19 @@ func loadAll(to, from []uint64) {
 	}
 }
 
-// AppendValues is Reader.AppendValues for one series.
-func (s *SeriesInfo) AppendValues(dst []uint64) []uint64 {
-	if isRecent(s.Family) {
-		values := recentValues(s.Words())
-		return append(dst, values[:]...)
-	}
-	w := s.Words()
-	for i := range w {
-		dst = append(dst, atomic.LoadUint64(&w[i]))
+// AppendRemovedValues is AppendValues for the series of RemovedList.
+func (r *Reader) AppendRemovedValues(dst []uint64) []uint64 {
+	for _, e := range r.parser.removed {
+		schema := r.parser.order[e.family]
+		w := r.words(e.cells, WordsPerSeries(schema))
+		if isRecent(schema) {
+			values := recentValues(w)
+			dst = append(dst, values[:]...)
+			continue
+		}
+		for i := range w {
+			dst = append(dst, atomic.LoadUint64(&w[i]))
+		}
 	}
 	return dst
 }

@@ -220,7 +220,7 @@ func TestWaitingCountsAreTakenOnce(t *testing.T) {
 	store := s.Store()
 	s.flush(countDiscarded, store)
 	s.count(countDiscarded)
-	r := store.Reader()
+	r := store.Reader(nil)
 	require.NoError(t, r.Refresh())
 	require.EqualValues(t, 4, r.Count(mmapstore.DiscardedCalls))
 }

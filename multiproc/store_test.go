@@ -40,7 +40,7 @@ func backings(t *testing.T, opts multiproc.SetOptions, test func(t *testing.T, s
 func stored(t *testing.T, s *multiproc.Set) (map[string][]uint64, *mmapstore.Reader) {
 	t.Helper()
 	store := s.Store()
-	r := store.Reader()
+	r := store.Reader(nil)
 	if store.Path() != "" {
 		var err error
 		r, err = mmapstore.Open(store.Path(), mmapstore.ReadOptions{})

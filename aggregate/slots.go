@@ -1,0 +1,87 @@
+package aggregate
+
+import (
+	"github.com/multiprom/multiprom/metric"
+	"github.com/multiprom/multiprom/mmapstore"
+)
+
+// slotOf returns the slot of series i of a file's list.
+func (f *family) slotOf(schema *metric.Schema, list *mmapstore.SeriesList, i int) slot {
+	if !f.hasShape(schema) {
+		s := list.At(i)
+		return f.slot(s.Labels())
+	}
+	id := list.TextID(i)
+	n := f.guess(id)
+	if n < 0 {
+		n = f.index.byText.find(f.text, id)
+	}
+	if n < 0 {
+		if !f.index.says(f.texts.Text(id)) {
+			s := list.At(i)
+			return f.slot(s.Labels()) // further labels, which may be in any order
+		}
+		n = f.newSlot(id)
+		f.index.byText.add(f.text, n)
+	}
+	f.index.found = n
+	return slot{f, n}
+}
+
+// guess returns the number behind the one that was found last, if it has the text, and
+// else -1: processes make the same series in the same order.
+func (f *family) guess(id mmapstore.TextID) int32 {
+	if next := f.index.found + 1; int(next) < len(f.text) && f.text[next] == id {
+		return next
+	}
+	return -1
+}
+
+// slot returns the slot of these labels.
+func (f *family) slot(labels metric.Labels) slot {
+	n := f.find(labels)
+	if n < 0 {
+		n = f.newSlot(0)
+		f.enter(n, labels)
+	}
+	return slot{f, n}
+}
+
+// newSlot gives a new series its number, by preference the lowest that is free.
+func (f *family) newSlot(id mmapstore.TextID) (n int32) {
+	if free := len(f.free); free > 0 {
+		n = f.free[free-1]
+		f.free = f.free[:free-1]
+		f.text[n] = id
+	} else {
+		n = int32(len(f.text))
+		f.text, f.refs = append(f.text, id), append(f.refs, 0)
+		if words, ok := denseWords(f.schema); ok {
+			if f.schema.Type == metric.Histogram {
+				words = len(f.bounds) + 1
+			}
+			f.dense.extend(words)
+		}
+	}
+	f.order = append(f.order, n)
+	f.stale = true
+	return n
+}
+
+// drop takes a series out of all but order.
+func (f *family) drop(n int32) {
+	f.shown.layout = 0
+	f.unfind(n)
+	f.text[n] = 0
+	f.free = append(f.free, n)
+	delete(f.lives, n)
+	if int(n) < len(f.acc) {
+		f.acc[n].reset()
+	}
+	if int(n) < len(f.exemplars) {
+		f.exemplars[n] = nil
+	}
+	if int(n) < len(f.dense.created) {
+		f.dense.clear(int(n))
+	}
+}
