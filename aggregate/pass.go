@@ -61,6 +61,7 @@ func newPass(dir string, opts FoldOptions) (*pass, error) {
 	if p.read, err = readOptions(p.dir, opts.TrustUIDs, opts.MaxFileBytes); err != nil {
 		return nil, errors.Join(err, p.close())
 	}
+	p.read.Texts = &mmapstore.Texts{}
 	failpoint("locked")
 	return p, nil
 }

@@ -1,6 +1,8 @@
 package aggregate
 
 import (
+	"slices"
+
 	"github.com/multiprom/multiprom/metric"
 	"github.com/multiprom/multiprom/mmapstore"
 )
@@ -66,6 +68,18 @@ func (f *family) newSlot(id mmapstore.TextID) (n int32) {
 	f.order = append(f.order, n)
 	f.stale = true
 	return n
+}
+
+// trim gives back the room that columns have to grow, once there are twice as many
+// series as then: of a cold scrape it is up to a quarter.
+func (f *family) trim() {
+	if len(f.text) <= 2*f.trimmed {
+		return
+	}
+	f.trimmed = len(f.text)
+	d := &f.dense
+	f.text, f.refs, f.order = slices.Clone(f.text), slices.Clone(f.refs), slices.Clone(f.order)
+	d.created, d.words, d.hi, d.lo = slices.Clone(d.created), slices.Clone(d.words), slices.Clone(d.hi), slices.Clone(d.lo)
 }
 
 // drop takes a series out of all but order.

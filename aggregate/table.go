@@ -43,6 +43,8 @@ type family struct {
 	order []int32            // all numbers in use, by labels unless stale
 	stale bool
 
+	trimmed int // how many numbers there were when columns gave back their room last
+
 	dense     dense
 	acc       []accumulator    // column, empty where dense has always had all that there is; see sums
 	exemplars []exemplarSet    // column, empty before the first
@@ -143,6 +145,9 @@ func (t *table) plan(files []*file, arc *archived, listed int64) {
 		t.forgetArchive()
 		t.placeArchive(arc)
 	}
+	for _, fam := range t.byName {
+		fam.trim()
+	}
 	t.findEldest(files)
 	t.endLives(files, listed)
 	if t.unused {
@@ -176,14 +181,13 @@ func (t *table) renewTexts(files []*file) {
 	if t.texts.Len() < 2*max(t.renewed, few) || slices.ContainsFunc(files, (*file).isBetweenReads) {
 		return
 	}
-	t.texts.Renew(func(yield func(*mmapstore.TextID) bool) {
+	lists := func(yield func(*mmapstore.SeriesList) bool) {
 		for _, f := range files {
-			for _, l := range []*mmapstore.SeriesList{&f.series, &f.removed} {
-				for id := range l.TextIDs() {
-					yield(id)
-				}
-			}
+			_ = yield(&f.series) && yield(&f.removed)
 		}
+	}
+	t.texts.Renew(func(yield func(*mmapstore.TextID) bool) {
+		mmapstore.TextIDs(lists)(yield)
 		for _, fam := range t.byName {
 			for n := range fam.text {
 				yield(&fam.text[n])

@@ -9,7 +9,7 @@ import (
 // textTable finds the numbers of slots by their texts: open addressing with four bytes
 // for each place.
 type textTable struct {
-	places []int32 // a power of two; a number, or one of those below
+	places []int32 // a number, or one of those below
 	used   int     // those that are not free
 }
 
@@ -19,10 +19,18 @@ const (
 	droppedPlace = -2 // was taken
 )
 
-// first returns where to look first for a text.
+// first returns where to look first for a text, next where behind i.
 func (t *textTable) first(id mmapstore.TextID) int {
 	const golden = 0x9e3779b97f4a7c15 // spreads numbers that follow each other
-	return int(uint64(id) * golden >> (64 - bits.TrailingZeros(uint(len(t.places)))))
+	hi, _ := bits.Mul64(uint64(id)*golden, uint64(len(t.places)))
+	return int(hi)
+}
+
+func (t *textTable) next(i int) int {
+	if i++; i == len(t.places) {
+		return 0
+	}
+	return i
 }
 
 // find returns the number of the text, or -1. texts are those of all numbers.
@@ -30,8 +38,8 @@ func (t *textTable) find(texts []mmapstore.TextID, id mmapstore.TextID) int32 {
 	if len(t.places) == 0 {
 		return -1
 	}
-	for i := t.first(id); ; i++ {
-		switch n := t.places[i&(len(t.places)-1)]; {
+	for i := t.first(id); ; i = t.next(i) {
+		switch n := t.places[i]; {
 		case n == freePlace:
 			return -1
 		case n >= 0 && texts[n] == id:
@@ -50,10 +58,10 @@ func (t *textTable) add(texts []mmapstore.TextID, n int32) {
 
 func (t *textTable) put(texts []mmapstore.TextID, n int32) {
 	i := t.first(texts[n])
-	for t.places[i&(len(t.places)-1)] != freePlace {
-		i++
+	for t.places[i] != freePlace {
+		i = t.next(i)
 	}
-	t.places[i&(len(t.places)-1)] = n
+	t.places[i] = n
 	t.used++
 }
 
@@ -65,11 +73,7 @@ func (t *textTable) grow(texts []mmapstore.TextID) {
 			there++
 		}
 	}
-	size := 16
-	for 2*size < 4*(there+1) { // at most half of it is used
-		size *= 2
-	}
-	*t = textTable{places: make([]int32, size)}
+	*t = textTable{places: make([]int32, 2*there+16)}
 	for i := range t.places {
 		t.places[i] = freePlace
 	}
@@ -82,9 +86,9 @@ func (t *textTable) grow(texts []mmapstore.TextID) {
 
 // drop takes a number out.
 func (t *textTable) drop(texts []mmapstore.TextID, n int32) {
-	for i := t.first(texts[n]); ; i++ {
-		if at := &t.places[i&(len(t.places)-1)]; *at == n {
-			*at = droppedPlace
+	for i := t.first(texts[n]); ; i = t.next(i) {
+		if t.places[i] == n {
+			t.places[i] = droppedPlace
 			return
 		}
 	}

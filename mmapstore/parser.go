@@ -7,8 +7,6 @@ import (
 	"slices"
 	"sync/atomic"
 	"unsafe"
-
-	"github.com/multiprom/multiprom/metric"
 )
 
 // maxDamageDetails bounds what a hostile file can make a reader keep.
@@ -28,12 +26,10 @@ type parser struct {
 	blocks [][]byte
 	later  bool // a record refers to a block that was published behind these
 
-	families  map[uint32]uint32 // by number: the index in order
-	order     []*metric.Schema
-	texts     *Texts
-	series    []seriesEntry
-	removed   []seriesEntry
-	removedAt []int64 // when each of removed was
+	families  map[uint32]uint32 // by number: the index in the lists' families
+	series    SeriesList
+	removed   SeriesList
+	trimmed   int // how many series there were when room was given back last
 	exemplars []ExemplarInfo
 
 	spans   []span // of the words of series
@@ -66,13 +62,18 @@ func (p *parser) refresh(blocks [][]byte) (later bool) {
 			break
 		}
 	}
+	if n := p.series.Len(); n > 2*p.trimmed {
+		p.series.trim()
+		p.trimmed = n
+	}
 	return false
 }
 
 func (p *parser) restart(generation uint64) {
 	*p = parser{
 		path: p.path, started: true, generation: generation, epoch: p.epoch + 1,
-		families: map[uint32]uint32{}, texts: p.texts, scratch: p.scratch, blocks: p.blocks,
+		families: map[uint32]uint32{}, scratch: p.scratch, blocks: p.blocks,
+		series: SeriesList{texts: p.series.texts}, removed: SeriesList{texts: p.series.texts},
 	}
 }
 
@@ -200,8 +201,9 @@ func (p *parser) family(rec []byte) error {
 	if _, ok := p.families[id]; ok {
 		return fmt.Errorf("family %d is defined twice", id)
 	}
-	p.families[id] = uint32(len(p.order))
-	p.order = append(p.order, schema)
+	p.families[id] = uint32(len(p.series.families))
+	p.series.families = append(p.series.families, schema)
+	p.removed.families = p.series.families
 	return nil
 }
 
@@ -214,7 +216,7 @@ func (p *parser) oneSeries(rec []byte, live bool, at place) error {
 	if !ok {
 		return fmt.Errorf("a series of family %d, which is not defined", r.family)
 	}
-	schema := p.order[family]
+	schema := p.series.families[family]
 	if values != len(schema.Labels) {
 		return fmt.Errorf("a series of %s with %d label values, not %d", schema.Name, values, len(schema.Labels))
 	}
@@ -226,29 +228,19 @@ func (p *parser) oneSeries(rec []byte, live bool, at place) error {
 	if info := (SeriesInfo{Family: schema, text: raw}); extra > 0 && !ascending(info.Labels()) {
 		return fmt.Errorf("a series of %s has a label twice", schema.Name)
 	}
-	id, ok := p.texts.Intern(raw)
+	id, ok := p.series.texts.Intern(raw)
 	if !ok {
 		return fmt.Errorf("a series of %s: there are too many label values", schema.Name)
 	}
-	entry := seriesEntry{created: r.created, family: family, text: id, place: at, cells: r.cells}
+	entry := seriesEntry{family: family, text: id, place: at, cells: r.cells}
 	if live {
-		p.series = append(p.series, entry)
+		p.series.add(entry, r.created)
 		p.addSpan(schema, r.cells, len(w))
 	} else {
-		p.removed = append(p.removed, entry)
-		p.removedAt = append(p.removedAt, max(1, r.removed)) // of a damaged record, some time
+		p.removed.add(entry, r.created)
+		p.removed.removed = append(p.removed.removed, max(1, r.removed)) // of a damaged record, some time
 	}
 	return nil
-}
-
-// list returns the series that were read so far.
-func (p *parser) list() SeriesList {
-	return SeriesList{families: p.order, texts: p.texts, entries: p.series}
-}
-
-// removedList is list for the removed series.
-func (p *parser) removedList() SeriesList {
-	return SeriesList{families: p.order, texts: p.texts, entries: p.removed, removed: p.removedAt}
 }
 
 // exemplar reads a record whose length was verified. The exemplars of removed
@@ -261,11 +253,11 @@ func (p *parser) exemplar(rec []byte) error {
 		return fmt.Errorf("an exemplar record of %d bytes", len(rec))
 	}
 	at := place(le.Uint32(rec[offExeSeries:]))
-	i, found := slices.BinarySearchFunc(p.series, at, func(e seriesEntry, at place) int { return cmp.Compare(e.place, at) })
+	i, found := slices.BinarySearchFunc(p.series.entries, at, func(e seriesEntry, at place) int { return cmp.Compare(e.place, at) })
 	if !found {
 		return nil
 	}
-	schema := p.order[p.series[i].family]
+	schema := p.series.families[p.series.entries[i].family]
 	bucket, count := int(le.Uint32(rec[offExeBucket:])), exemplarCount(schema)
 	if bucket >= count {
 		return fmt.Errorf("an exemplar number %d of a series of %s, which has %d", bucket, schema.Name, count)

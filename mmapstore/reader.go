@@ -117,7 +117,7 @@ func newReader(h Header, path string, src source, texts *Texts) *Reader {
 	if texts == nil {
 		texts = &Texts{}
 	}
-	return &Reader{path: path, header: h, src: src, parser: parser{path: path, texts: texts}}
+	return &Reader{path: path, header: h, src: src, parser: parser{path: path, series: SeriesList{texts: texts}}}
 }
 
 // Path returns the file's path, empty for a store on the heap.
@@ -188,24 +188,24 @@ func (r *Reader) Whole() error {
 func (r *Reader) Epoch() int { return r.parser.epoch }
 
 // Families returns the definitions, in the order of their declaration.
-func (r *Reader) Families() []*metric.Schema { return r.parser.order }
+func (r *Reader) Families() []*metric.Schema { return r.parser.series.families }
 
 // List returns the live series.
-func (r *Reader) List() SeriesList { return r.parser.list() }
+func (r *Reader) List() SeriesList { return r.parser.series }
 
 // RemovedList returns the removed series whose words have not been used again. It
 // changes with Epoch only.
-func (r *Reader) RemovedList() SeriesList { return r.parser.removedList() }
+func (r *Reader) RemovedList() SeriesList { return r.parser.removed }
 
 // Series returns the live series with their words, in the order of their records.
-func (r *Reader) Series() []SeriesInfo { return r.infos(r.parser.list()) }
+func (r *Reader) Series() []SeriesInfo { return r.infos(r.parser.series) }
 
 // Exemplars returns where exemplars of live series are. While Epoch stays the
 // same, the slice only grows.
 func (r *Reader) Exemplars() []ExemplarInfo { return r.parser.exemplars }
 
 // Removed returns the series of RemovedList with their words.
-func (r *Reader) Removed() []SeriesInfo { return r.infos(r.parser.removedList()) }
+func (r *Reader) Removed() []SeriesInfo { return r.infos(r.parser.removed) }
 
 func (r *Reader) infos(l SeriesList) []SeriesInfo {
 	out := make([]SeriesInfo, l.Len())

@@ -2,13 +2,16 @@ package mmapstore
 
 import (
 	"iter"
+	"slices"
 	"unsafe"
 
 	"github.com/multiprom/multiprom/metric"
 )
 
 // SeriesList is the series of a file, in the order of their records. A directory has as
-// many of them as workers times series: 24 bytes each, without a pointer.
+// many of them as workers times series, so there is no pointer in it, and readers that
+// have one Texts share what is the same in all files: then a further worker's series
+// takes the 8 bytes of when it was made.
 //
 // What a Reader appends later is not in it, and what a list has stays as it is when
 // the Reader is refreshed or closed.
@@ -16,14 +19,26 @@ type SeriesList struct {
 	families []*metric.Schema
 	texts    *Texts
 	entries  []seriesEntry
-	removed  []int64 // nanoseconds since 1970; nil of live series
+	created  []int64 // of each, nanoseconds since 1970
+	removed  []int64 // likewise; nil of live series
 }
 
+// seriesEntry is what workers that run the same program have in common.
 type seriesEntry struct {
-	created      int64
 	family       uint32 // index in families
 	text         TextID
 	place, cells place // of the record, of the words
+}
+
+// add appends a series.
+func (l *SeriesList) add(e seriesEntry, created int64) {
+	l.entries, l.created = append(l.entries, e), append(l.created, created)
+}
+
+// trim gives back the room to grow, and shares the entries with other lists where they
+// are the same.
+func (l *SeriesList) trim() {
+	l.entries, l.created = l.texts.share(l.entries), slices.Clone(l.created)
 }
 
 // Len returns how many series there are.
@@ -37,7 +52,7 @@ func (l *SeriesList) Family(i int) *metric.Schema { return l.families[l.entries[
 func (l *SeriesList) TextID(i int) TextID { return l.entries[i].text }
 
 // CreatedNanos is SeriesInfo.CreatedNanos for series i.
-func (l *SeriesList) CreatedNanos(i int) int64 { return l.entries[i].created }
+func (l *SeriesList) CreatedNanos(i int) int64 { return l.created[i] }
 
 // RemovedNanos is SeriesInfo.RemovedNanos for series i.
 func (l *SeriesList) RemovedNanos(i int) int64 {
@@ -51,22 +66,27 @@ func (l *SeriesList) RemovedNanos(i int) int64 {
 func (l *SeriesList) At(i int) SeriesInfo {
 	e := &l.entries[i]
 	return SeriesInfo{
-		Family: l.families[e.family], text: l.texts.Text(e.text), created: e.created, removed: l.RemovedNanos(i), place: e.place,
+		Family: l.families[e.family], text: l.texts.Text(e.text), created: l.created[i], removed: l.RemovedNanos(i), place: e.place,
 	}
 }
 
 // Is reports whether both are the same list, and not only equal.
 func (l *SeriesList) Is(o SeriesList) bool {
-	return len(l.entries) == len(o.entries) && unsafe.SliceData(l.entries) == unsafe.SliceData(o.entries)
+	return len(l.entries) == len(o.entries) && unsafe.SliceData(l.created) == unsafe.SliceData(o.created)
 }
 
-// TextIDs yields where the list keeps its numbers, for Texts.Renew.
-func (l *SeriesList) TextIDs() iter.Seq[*TextID] {
+// TextIDs yields where lists keep their numbers, each place once, for Texts.Renew.
+func TextIDs(lists iter.Seq[*SeriesList]) iter.Seq[*TextID] {
 	return func(yield func(*TextID) bool) {
-		for i := range l.entries {
-			if !yield(&l.entries[i].text) {
-				return
+		longest := map[*seriesEntry]int{}
+		for l := range lists {
+			first := unsafe.SliceData(l.entries)
+			for i := longest[first]; i < len(l.entries); i++ {
+				if !yield(&l.entries[i].text) {
+					return
+				}
 			}
+			longest[first] = max(longest[first], len(l.entries))
 		}
 	}
 }

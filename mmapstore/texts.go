@@ -3,6 +3,8 @@ package mmapstore
 import (
 	"hash/maphash"
 	"iter"
+	"math/bits"
+	"slices"
 	"unsafe"
 )
 
@@ -18,9 +20,11 @@ type TextID uint32
 // A text is never moved or overwritten. What nobody needs any more goes with Renew.
 type Texts struct {
 	chunks []textChunk
-	table  []TextID // of a power of two: open addressing; 0 is free
+	table  []TextID // open addressing; 0 is free
 	n      int
 	last   TextID // that was found last
+
+	shared [][]seriesEntry // of the readers that have come last, see share
 }
 
 // textChunk holds texts one behind the other, each behind its length. An ID is the
@@ -60,8 +64,8 @@ func (t *Texts) Find(text string) TextID {
 	if len(t.table) == 0 {
 		return 0
 	}
-	for i := maphash.String(textSeed, text); ; i++ {
-		switch id := t.table[i&uint64(len(t.table)-1)]; {
+	for i := t.first(text); ; i = t.next(i) {
+		switch id := t.table[i]; {
 		case id == 0:
 			return 0
 		case t.Text(id) == text:
@@ -69,6 +73,19 @@ func (t *Texts) Find(text string) TextID {
 			return id
 		}
 	}
+}
+
+// first returns where to look first for a text, next where behind i.
+func (t *Texts) first(text string) int {
+	hi, _ := bits.Mul64(maphash.String(textSeed, text), uint64(len(t.table)))
+	return int(hi)
+}
+
+func (t *Texts) next(i int) int {
+	if i++; i == len(t.table) {
+		return 0
+	}
+	return i
 }
 
 // Intern returns the ID of a text and keeps it if it is new. ok is false where there
@@ -136,21 +153,41 @@ func (t *Texts) append(text string) (id TextID, ok bool) {
 }
 
 func (t *Texts) put(id TextID, text string) {
-	i := maphash.String(textSeed, text)
-	for t.table[i&uint64(len(t.table)-1)] != 0 {
-		i++
+	i := t.first(text)
+	for t.table[i] != 0 {
+		i = t.next(i)
 	}
-	t.table[i&uint64(len(t.table)-1)] = id
+	t.table[i] = id
 }
 
 func (t *Texts) grow() {
 	old := t.table
-	t.table = make([]TextID, max(16, 2*len(old)))
+	t.table = make([]TextID, max(16, len(old)+len(old)/2))
 	for _, id := range old {
 		if id != 0 {
 			t.put(id, t.Text(id))
 		}
 	}
+}
+
+// maxShared is how many programs may run in a directory in turns and still share.
+const maxShared = 8
+
+// share returns the entries that another reader has, where they begin with these, and
+// else a copy without room to grow. Nobody appends to what is shared.
+func (t *Texts) share(entries []seriesEntry) []seriesEntry {
+	n := len(entries)
+	for _, other := range t.shared {
+		if n <= len(other) && slices.Equal(entries, other[:n]) {
+			return other[:n:n]
+		}
+	}
+	if len(t.shared) == maxShared {
+		t.shared = slices.Delete(t.shared, 0, 1)
+	}
+	own := slices.Clone(entries)
+	t.shared = append(t.shared, own)
+	return own[:n:n]
 }
 
 // Renew drops all texts but those that used yields, and writes their new IDs in the

@@ -179,8 +179,8 @@ func loadAll(to, from []uint64) {
 
 // AppendRemovedValues is AppendValues for the series of RemovedList.
 func (r *Reader) AppendRemovedValues(dst []uint64) []uint64 {
-	for _, e := range r.parser.removed {
-		schema := r.parser.order[e.family]
+	for _, e := range r.parser.removed.entries {
+		schema := r.parser.removed.families[e.family]
 		w := r.words(e.cells, WordsPerSeries(schema))
 		if isRecent(schema) {
 			values := recentValues(w)
