@@ -159,16 +159,6 @@ func (f *family) unfind(n int32) {
 	}
 }
 
-// reindex finds series by texts that have other numbers now.
-func (f *family) reindex() {
-	f.index.byText = textTable{}
-	for n, id := range f.text {
-		if id != 0 {
-			f.index.byText.add(f.text, int32(n))
-		}
-	}
-}
-
 // text appends the text that a series of the shape with these labels has.
 func (x *index) text(dst []byte, labels metric.Labels) (_ []byte, ok bool) {
 	if x.shape == nil || len(labels) != len(x.sorted) {

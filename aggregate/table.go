@@ -195,7 +195,7 @@ func (t *table) renewTexts(files []*file) {
 		}
 	})
 	for _, fam := range t.byName {
-		fam.reindex()
+		fam.index.byText.fill(fam.text)
 	}
 	t.renewed = t.texts.Len()
 }

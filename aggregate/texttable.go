@@ -48,12 +48,13 @@ func (t *textTable) find(texts []mmapstore.TextID, id mmapstore.TextID) int32 {
 	}
 }
 
-// add adds a number whose text is not there.
+// add adds a number whose text was not there.
 func (t *textTable) add(texts []mmapstore.TextID, n int32) {
 	if 4*(t.used+1) > 3*len(t.places) {
-		t.grow(texts)
+		t.fill(texts)
+	} else {
+		t.put(texts, n)
 	}
-	t.put(texts, n)
 }
 
 func (t *textTable) put(texts []mmapstore.TextID, n int32) {
@@ -65,11 +66,11 @@ func (t *textTable) put(texts []mmapstore.TextID, n int32) {
 	t.used++
 }
 
-// grow makes room, without what was dropped.
-func (t *textTable) grow(texts []mmapstore.TextID) {
-	old, there := t.places, 0
-	for _, n := range old {
-		if n >= 0 {
+// fill makes the table anew, with room, of all numbers that have a text.
+func (t *textTable) fill(texts []mmapstore.TextID) {
+	there := 0
+	for _, id := range texts {
+		if id != 0 {
 			there++
 		}
 	}
@@ -77,9 +78,9 @@ func (t *textTable) grow(texts []mmapstore.TextID) {
 	for i := range t.places {
 		t.places[i] = freePlace
 	}
-	for _, n := range old {
-		if n >= 0 {
-			t.put(texts, n)
+	for n, id := range texts {
+		if id != 0 {
+			t.put(texts, int32(n))
 		}
 	}
 }

@@ -160,12 +160,20 @@ func (t *Texts) put(id TextID, text string) {
 	t.table[i] = id
 }
 
+// grow makes room in the table. It goes through the texts from front to back, which
+// caches serve well.
 func (t *Texts) grow() {
-	old := t.table
-	t.table = make([]TextID, max(16, len(old)+len(old)/2))
-	for _, id := range old {
-		if id != 0 {
-			t.put(id, t.Text(id))
+	t.table = make([]TextID, max(16, len(t.table)+len(t.table)/2))
+	for chunk, c := range t.chunks {
+		unit := TextID(0)
+		if chunk == 0 {
+			unit = 1
+		}
+		for int(unit)*textUnit < len(c) {
+			id := TextID(chunk)<<textShift | unit
+			text := t.Text(id)
+			t.put(id, text)
+			unit += textUnits(len(text))
 		}
 	}
 }
