@@ -20,12 +20,8 @@ type archived struct {
 
 // archivedSeries is one series of the archive with its place in the table.
 type archivedSeries struct {
-	schema  *metric.Schema
-	labels  metric.Labels
-	process int // index in Processes, or -1
-	acc     accumulator
-
-	exemplars []metric.Exemplar
+	*mmapstore.ArchivedSeries
+	schema *metric.Schema
 
 	slot   slot // without a family where another definition is served
 	bucket []int
@@ -33,9 +29,16 @@ type archivedSeries struct {
 	dense  bool // it is in the family's dense
 }
 
+// sums returns what processes add up to in the series.
+func (s *archivedSeries) sums() accumulator {
+	a, _ := unpack(s.schema, s.Words) // newArchived has tried
+	a.created = s.Created
+	return a
+}
+
 // begins reports whether the family's dense knows when the series began.
 func (s *archivedSeries) begins() bool {
-	if s.slot.family == nil || s.process >= 0 {
+	if s.slot.family == nil || s.Process >= 0 {
 		return false
 	}
 	_, ok := denseWords(s.slot.family.schema)
@@ -45,7 +48,7 @@ func (s *archivedSeries) begins() bool {
 // begin tells the family's dense when the series began.
 func (s *archivedSeries) begin() {
 	if s.begins() {
-		s.slot.family.begin(s.slot.number, s.acc.created)
+		s.slot.family.begin(s.slot.number, s.Created)
 	}
 }
 
@@ -53,10 +56,10 @@ func (s *archivedSeries) begin() {
 func (s *archivedSeries) leave() {
 	fam, n := s.slot.family, s.slot.number
 	if s.begins() {
-		fam.orphan(n, s.acc.created)
+		fam.orphan(n, s.Created)
 	}
 	if s.dense && fam.holds() {
-		if !fam.dense.leave(fam, int(n), &s.acc) {
+		if sums := s.sums(); !fam.dense.leave(fam, int(n), &sums) {
 			fam.dirty = true
 		}
 		fam.touch(int(n))
@@ -65,12 +68,16 @@ func (s *archivedSeries) leave() {
 
 // newArchived unpacks an archive. The error says what no folder writes.
 func newArchived(a *mmapstore.Archive) (*archived, error) {
-	out := &archived{Archive: a, shown: make([]bool, len(a.Processes))}
+	n := 0
+	for i := range a.Families {
+		n += len(a.Families[i].Series)
+	}
+	out := &archived{Archive: a, series: make([]archivedSeries, 0, n), shown: make([]bool, len(a.Processes))}
 	for i := range a.Families {
 		f := &a.Families[i]
 		for j := range f.Series {
 			s := &f.Series[j]
-			acc, err := unpack(f.Schema, s.Words)
+			_, err := unpack(f.Schema, s.Words)
 			if err == nil && (s.Process >= 0) != perProcess(f.Schema) {
 				err = errUnpack
 			}
@@ -79,10 +86,7 @@ func newArchived(a *mmapstore.Archive) (*archived, error) {
 					Path: mmapstore.ArchiveName, Reason: fmt.Sprintf("a series of %s: %v", f.Schema.Name, err),
 				}
 			}
-			acc.created = s.Created
-			out.series = append(out.series, archivedSeries{
-				schema: f.Schema, labels: s.Labels, process: s.Process, acc: acc, exemplars: s.Exemplars,
-			})
+			out.series = append(out.series, archivedSeries{ArchivedSeries: s, schema: f.Schema})
 		}
 	}
 	return out, nil

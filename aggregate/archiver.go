@@ -68,17 +68,17 @@ func newArchiver(old *mmapstore.Archive, ended map[string]*lives) (*archiver, er
 	}
 	for i := range arc.series {
 		s := &arc.series[i]
-		if s.acc.created < a.since(s.schema, s.labels) {
+		if s.Created < a.since(s.schema, s.Labels) {
 			a.ended++
 			continue
 		}
 		var p *archiveProcess
-		if s.process >= 0 {
-			p = processes[s.process]
+		if s.Process >= 0 {
+			p = processes[s.Process]
 		}
-		to := a.lookup(s.schema).at(s.labels, p)
-		to.acc.join(s.schema, &s.acc, nil, s.acc.nanos)
-		to.exemplars = append(to.exemplars, s.exemplars...)
+		to, sums := a.lookup(s.schema).at(s.Labels, p), s.sums()
+		to.acc.join(s.schema, &sums, nil, sums.nanos)
+		to.exemplars = append(to.exemplars, s.Exemplars...)
 	}
 	return a, nil
 }

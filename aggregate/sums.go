@@ -68,24 +68,26 @@ func (t *table) mergeArchive(some bool, now int64) {
 // look at it again.
 func (t *table) addArchived(s *archivedSeries, now int64) (loose bool) {
 	fam, n := s.slot.family, s.slot.number
-	if fam == nil || s.acc.created < s.slot.since() || s.process >= 0 && !t.archive.shown[s.process] {
+	if fam == nil || s.Created < s.slot.since() || s.Process >= 0 && !t.archive.shown[s.Process] {
 		return true // another time it may count
 	}
 	if fam.anew || !s.added {
 		_, ok := denseWords(fam.schema)
-		s.dense = ok && !fam.ending && s.bucket == nil && fam.dense.join(fam, int(n), &s.acc)
+		sums := s.sums()
+		s.dense = ok && !fam.ending && s.bucket == nil && fam.dense.join(fam, int(n), &sums)
 		if s.added = true; s.dense && !fam.anew {
 			fam.touch(int(n))
 		}
 	}
 	if !s.dense {
 		fam.settled = true
-		fam.sums(n).join(s.schema, &s.acc, s.bucket, now)
+		sums := s.sums()
+		fam.sums(n).join(s.schema, &sums, s.bucket, now)
 	}
-	for j := range s.exemplars {
-		s.slot.offer(&s.exemplars[j])
+	for j := range s.Exemplars {
+		s.slot.offer(&s.Exemplars[j])
 	}
-	return !s.dense || len(s.exemplars) > 0
+	return !s.dense || len(s.Exemplars) > 0
 }
 
 // reset takes out the values of the scrape before, but for sums that hold.

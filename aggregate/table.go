@@ -226,9 +226,9 @@ func (t *table) placeArchive(arc *archived) {
 		if fam == nil || !compatible(fam.schema, s.schema) {
 			continue
 		}
-		labels := s.labels
-		if s.process >= 0 {
-			labels = t.withProcess(labels, arc.Processes[s.process].Label)
+		labels := s.Labels
+		if s.Process >= 0 {
+			labels = t.withProcess(labels, arc.Processes[s.Process].Label)
 		}
 		s.slot = fam.slot(labels)
 		fam.refs[s.slot.number]++

@@ -1,0 +1,71 @@
+package aggregate
+
+import (
+	"context"
+	"os"
+	"strconv"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/multiprom/multiprom/metric"
+	"github.com/multiprom/multiprom/mmapstore"
+)
+
+// BenchmarkMergeBehind merges 8 processes of 20,000 counters each, right behind what
+// changes the plan.
+func BenchmarkMergeBehind(b *testing.B) {
+	const processes, series = 8, 20_000
+	start := func(b *testing.B, dir string, i int) (*mmapstore.Store, *mmapstore.Family) {
+		s, err := mmapstore.Create(dir, mmapstore.Options{Label: strconv.Itoa(i)})
+		require.NoError(b, err)
+		fam, err := s.AddFamily(counter("c", "l"))
+		require.NoError(b, err)
+		for j := range series {
+			one, err := s.AddSeries(fam, []string{strconv.Itoa(j)}, nil)
+			require.NoError(b, err)
+			one.Words()[mmapstore.CellCounterInts] = 1
+		}
+		return s, fam
+	}
+	run := func(name string, change func(b *testing.B, dir string, s *mmapstore.Store, fam *mmapstore.Family, gather func())) {
+		b.Run(name, func(b *testing.B) {
+			dir := b.TempDir()
+			s, fam := start(b, dir, 0)
+			for i := range processes - 1 {
+				start(b, dir, i+1)
+			}
+			a := newAggregator(dir, Options{NoSelfMetrics: true})
+			defer a.Close()
+			gather := func() { a.View(context.Background(), func(_ []*metric.Family, err error) { require.NoError(b, err) }) }
+			b.ResetTimer()
+			for range b.N {
+				b.StopTimer()
+				gather()
+				change(b, dir, s, fam, gather)
+				b.StartTimer()
+				gather()
+			}
+		})
+	}
+	another := func(b *testing.B, dir string) (path string) {
+		s, _ := start(b, b.TempDir(), processes)
+		return die(b, s, dir)
+	}
+	run("nothing", func(*testing.B, string, *mmapstore.Store, *mmapstore.Family, func()) {})
+	run("removal", func(b *testing.B, _ string, s *mmapstore.Store, fam *mmapstore.Family, _ func()) {
+		one, err := s.AddSeries(fam, []string{"removed"}, nil)
+		require.NoError(b, err)
+		one.Remove()
+	})
+	run("end", func(b *testing.B, dir string, _ *mmapstore.Store, _ *mmapstore.Family, gather func()) {
+		path := another(b, dir)
+		gather()
+		require.NoError(b, os.Remove(path))
+	})
+	run("fold", func(b *testing.B, dir string, _ *mmapstore.Store, _ *mmapstore.Family, gather func()) {
+		another(b, dir)
+		gather()
+		fold(b, dir)
+	})
+}
