@@ -24,8 +24,8 @@ type table struct {
 	python       map[*pyfile.KeySet]*pythonPlan
 	loose        []int // series of the archive of which something is not in a dense
 
-	texts   *mmapstore.Texts // of all files
-	renewed int              // how many there were when they were renewed last
+	texts *mmapstore.Texts // of all files
+	many  int              // so many texts are worth a look at which of them are in use
 }
 
 // family is one merged family. There may be millions of series: what all of them
@@ -95,7 +95,7 @@ func (f *family) sums(n int32) *accumulator {
 }
 
 func (t *table) init(processLabel string, texts *mmapstore.Texts) {
-	t.processLabel, t.texts = processLabel, texts
+	t.processLabel, t.texts, t.many = processLabel, texts, 2048
 	t.byName = map[string]*family{}
 	t.taken = map[string]*family{}
 	t.python = map[*pyfile.KeySet]*pythonPlan{}
@@ -174,11 +174,10 @@ func (t *table) sweep() {
 	}
 }
 
-// renewTexts drops the texts that no series has any more, once they may be half of
+// renewTexts drops the texts that no series has any more, where they may be half of
 // all.
 func (t *table) renewTexts(files []*file) {
-	const few = 1024
-	if t.texts.Len() < 2*max(t.renewed, few) || slices.ContainsFunc(files, (*file).isBetweenReads) {
+	if t.texts.Len() < t.many || slices.ContainsFunc(files, (*file).isBetweenReads) {
 		return
 	}
 	lists := func(yield func(*mmapstore.SeriesList) bool) {
@@ -197,7 +196,7 @@ func (t *table) renewTexts(files []*file) {
 	for _, fam := range t.byName {
 		fam.index.byText.fill(fam.text)
 	}
-	t.renewed = t.texts.Len()
+	t.many = max(t.many, 2*t.texts.Len())
 }
 
 // forgetArchive takes the archive's series out of the table.

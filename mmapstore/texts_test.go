@@ -1,0 +1,149 @@
+package mmapstore
+
+import (
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestTexts interns texts of all lengths in any order, and again: each has one number,
+// which says the text for as long as nobody drops it.
+func TestTexts(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	var all []string
+	for i := range 20_000 {
+		all = append(all, strings.Repeat("x", r.IntN(40))+strconv.Itoa(i))
+	}
+	for _, n := range []int{maxTextChunk - 8, maxTextChunk, 3 * maxTextChunk} { // longer than a chunk, too
+		all = append(all, strings.Repeat("y", n), "behind "+strconv.Itoa(n))
+	}
+	all = append(all, "")
+	var texts Texts
+	require.Zero(t, texts.Find("nothing"))
+	ids := map[string]TextID{}
+	shuffled := slices.Clone(all)
+	r.Shuffle(len(all), func(i, j int) { shuffled[i], shuffled[j] = shuffled[j], shuffled[i] })
+	for _, pass := range [][]string{all, all, shuffled} {
+		for _, s := range pass {
+			id, ok := texts.Intern(s)
+			require.True(t, ok)
+			require.NotZero(t, id)
+			if known := ids[s]; known != 0 {
+				require.Equal(t, known, id)
+			}
+			ids[s] = id
+		}
+	}
+	require.Equal(t, len(all), texts.Len())
+	for s, id := range ids { // in any order
+		require.Equal(t, s, texts.Text(id))
+		require.Equal(t, id, texts.Find(s))
+	}
+	require.Zero(t, texts.Find("nothing"))
+}
+
+// TestRenewedTexts drops what is not in use: the others have new numbers, and strings
+// that somebody holds stay.
+func TestRenewedTexts(t *testing.T) {
+	var texts Texts
+	var ids []TextID
+	var held []string
+	for i := range 10_000 {
+		id, ok := texts.Intern(strconv.Itoa(i))
+		require.True(t, ok)
+		ids, held = append(ids, id), append(held, texts.Text(id))
+	}
+	used := append([]TextID{0}, ids[9_000:]...) // 0 stands for none, and stays
+	texts.Renew(func(yield func(*TextID) bool) {
+		for i := range used {
+			yield(&used[i])
+		}
+	})
+	require.Equal(t, 1_000, texts.Len())
+	require.Zero(t, used[0])
+	for i, s := range held {
+		require.Equal(t, strconv.Itoa(i), s)
+		if i < 9_000 {
+			require.Zero(t, texts.Find(s))
+		} else {
+			require.Equal(t, s, texts.Text(used[1+i-9_000]))
+		}
+	}
+}
+
+// TestSharedLists: readers of workers with the same series share what is the same, until
+// one has others, and a list that somebody holds never changes.
+func TestSharedLists(t *testing.T) {
+	dir := t.TempDir()
+	texts := &Texts{}
+	var stores []*Store
+	var readers []*Reader
+	for range 3 {
+		s, err := Create(dir, Options{})
+		require.NoError(t, err)
+		f, err := s.AddFamily(counterSchema("c", "l"))
+		require.NoError(t, err)
+		for i := range 100 {
+			_, err := s.AddSeries(f, []string{strconv.Itoa(i)}, nil)
+			require.NoError(t, err)
+		}
+		r, err := Open(s.Path(), ReadOptions{Texts: texts})
+		require.NoError(t, err)
+		t.Cleanup(func() { r.Close() })
+		require.NoError(t, r.Refresh())
+		stores, readers = append(stores, s), append(readers, r)
+	}
+	require.Equal(t, 100, texts.Len())
+	first := readers[0].List()
+	for _, r := range readers {
+		l := r.List()
+		require.Same(t, &first.entries[0], &l.entries[0])
+		require.Equal(t, r == readers[0], l.Is(first))
+	}
+	for i, s := range stores { // each goes on in its own way
+		f, err := s.AddFamily(counterSchema("d"+strconv.Itoa(i), "l"))
+		require.NoError(t, err)
+		for j := range 150 + i {
+			_, err := s.AddSeries(f, []string{strconv.Itoa(i * j)}, nil)
+			require.NoError(t, err)
+		}
+		require.NoError(t, readers[i].Refresh())
+	}
+	for i, r := range readers {
+		l := r.List()
+		require.Equal(t, 250+i, l.Len())
+		for j := range l.Len() {
+			want, name := strconv.Itoa(j), "c"
+			if j >= 100 {
+				want, name = strconv.Itoa(i*(j-100)), "d"+strconv.Itoa(i)
+			}
+			info := l.At(j)
+			require.Equal(t, name, info.Family.Name)
+			require.Equal(t, []string{want}, info.Values())
+			require.Equal(t, texts.Text(l.TextID(j)), info.Text())
+		}
+	}
+	require.Equal(t, 100, first.Len())
+	info := first.At(99)
+	require.Equal(t, []string{"99"}, info.Values())
+	// Each place of a number is yielded once, although lists share them.
+	seen := map[*TextID]bool{}
+	lists := []SeriesList{first, readers[0].List(), readers[1].List(), readers[2].List()}
+	for id := range TextIDs(func(yield func(*SeriesList) bool) {
+		for i := range lists {
+			yield(&lists[i])
+		}
+	}) {
+		require.False(t, seen[id])
+		seen[id] = true
+	}
+	for _, l := range lists {
+		for i := range l.entries {
+			require.True(t, seen[&l.entries[i].text])
+		}
+	}
+}
