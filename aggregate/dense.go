@@ -62,7 +62,7 @@ func (d *dense) extend(stride int) {
 	}
 }
 
-// clear forgets a series.
+// clear forgets a series: its sum may be two parts that cancel each other out.
 func (d *dense) clear(n int) {
 	d.created[n] = never
 	clear(d.of(n))
@@ -234,7 +234,6 @@ func (d *dense) leave(f *family, n int, a *accumulator) bool {
 		if a.set {
 			words[gaugeSet]--
 		}
-		f.shown.all = f.shown.all || words[gaugeThere] == 0
 	}
 	exact := d.addExact(n, -a.sum.first)
 	for _, part := range a.sum.rest {

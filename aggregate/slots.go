@@ -89,12 +89,6 @@ func (f *family) drop(n int32) {
 	f.text[n] = 0
 	f.free = append(f.free, n)
 	delete(f.lives, n)
-	if int(n) < len(f.acc) {
-		f.acc[n].reset()
-	}
-	if int(n) < len(f.exemplars) {
-		f.exemplars[n] = nil
-	}
 	if int(n) < len(f.dense.created) {
 		f.dense.clear(int(n))
 	}

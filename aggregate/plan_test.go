@@ -1,0 +1,147 @@
+package aggregate
+
+import (
+	"context"
+	"math"
+	"os"
+	"path/filepath"
+	"strconv"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/multiprom/multiprom/metric"
+	"github.com/multiprom/multiprom/mmapstore"
+)
+
+// TestPlanMovesSums: where a process ends, is folded or removes a series, the sums of
+// the others stay, and only what it had is added or taken out.
+func TestPlanMovesSums(t *testing.T) {
+	dir, elsewhere := t.TempDir(), t.TempDir()
+	a := openDir(t, dir, Options{NoSelfMetrics: true})
+	alive := newProcess(t, dir, "alive", 1)
+	alive.count(counter("c", "l"), 1, "a")
+	alive.count(counter("c", "l"), 2, "b")
+	look := func(anew bool, want map[string]float64) {
+		t.Helper()
+		require.Equal(t, want, flatten(show(t, a)))
+		require.Equal(t, anew, a.table.byName["c"].anew)
+		require.False(t, a.table.byName["c"].settled)
+	}
+	a1, b2 := `c_total{l="a"}`, `c_total{l="b"}`
+	look(true, map[string]float64{a1: 1, b2: 2})
+
+	come := func(label string, n uint64) (path string) {
+		p := newProcess(t, elsewhere, label, 2)
+		p.count(counter("c", "l"), n, "b")
+		return die(t, p.Store, dir)
+	}
+	path := come("gone", 10)
+	look(false, map[string]float64{a1: 1, b2: 12})
+	require.NoError(t, os.Remove(path))
+	look(false, map[string]float64{a1: 1, b2: 2})
+
+	come("folded", 20)
+	look(false, map[string]float64{a1: 1, b2: 22})
+	require.Len(t, fold(t, dir).Folded, 1)
+	look(false, map[string]float64{a1: 1, b2: 22})
+	come("folded too", 30)
+	require.Len(t, fold(t, dir).Folded, 1) // nobody has seen it
+	look(false, map[string]float64{a1: 1, b2: 52})
+	require.NoError(t, os.Remove(filepath.Join(dir, mmapstore.ArchiveName)))
+	look(false, map[string]float64{a1: 1, b2: 2})
+
+	alive.count(counter("c", "l"), 3, "removed").Remove()
+	look(false, map[string]float64{a1: 1, b2: 2})
+	alive.count(counter("c", "l"), 4, "d")
+	look(false, map[string]float64{a1: 1, b2: 2, `c_total{l="d"}`: 4})
+}
+
+// TestFoldedUnseen: a process that came and was folded between two scrapes changes its
+// series, and says so.
+func TestFoldedUnseen(t *testing.T) {
+	dir, elsewhere := t.TempDir(), t.TempDir()
+	a := openDir(t, dir, Options{NoSelfMetrics: true})
+	newProcess(t, dir, "alive", 1).count(counter("c"), 1)
+	w := &watched{seen: map[uint64]shownBefore{}}
+	look := func(want float64) {
+		t.Helper()
+		a.View(context.Background(), func(families []*metric.Family, err error) {
+			require.NoError(t, err)
+			require.Equal(t, map[string]float64{"c_total": want}, flatten(families))
+			w.look(t, families)
+		})
+	}
+	look(1)
+	p := newProcess(t, elsewhere, "unseen", 2)
+	p.count(counter("c"), 5)
+	die(t, p.Store, dir)
+	require.Len(t, fold(t, dir).Folded, 1)
+	look(6)
+	require.NoError(t, os.Remove(filepath.Join(dir, mmapstore.ArchiveName)))
+	look(1)
+}
+
+// TestSumWithoutArchive: a sum that two floats hold, without a part of which it takes
+// three, is added up anew.
+func TestSumWithoutArchive(t *testing.T) {
+	const tiny = 1e-30 // what is between two floats is rounded up where there is more
+	dir, elsewhere := t.TempDir(), t.TempDir()
+	schema := &metric.Schema{Name: "s", Help: "S.", Type: metric.Summary}
+	observe := func(dir, label string, v float64) *process {
+		p := newProcess(t, dir, label, 1)
+		p.add(schema).Words()[mmapstore.CellSummarySum] = math.Float64bits(v)
+		return p
+	}
+	die(t, observe(elsewhere, "archived", -tiny).Store, dir)
+	require.Len(t, fold(t, dir).Folded, 1)
+	a := openDir(t, dir, Options{NoSelfMetrics: true})
+	for i, v := range []float64{tiny, 1, 1 << 53} {
+		observe(dir, strconv.Itoa(i), v)
+		show(t, a) // in this order: what cancels comes first
+	}
+	require.EqualValues(t, 1<<53, flatten(show(t, a))["s_sum"])
+	require.False(t, a.table.byName["s"].spilled)
+	require.NoError(t, os.Remove(filepath.Join(dir, mmapstore.ArchiveName)))
+	require.EqualValues(t, 1<<53+2, flatten(show(t, a))["s_sum"])
+}
+
+// TestNamesBetweenMerges: what Processes finds out about labels does not outlast it.
+func TestNamesBetweenMerges(t *testing.T) {
+	dir, elsewhere := t.TempDir(), t.TempDir()
+	a := openDir(t, dir, Options{NoSelfMetrics: true})
+	older := newProcess(t, elsewhere, "w", 1)
+	setGauge(older.add(gauge("g", metric.ModeAll)), 1)
+	die(t, older.Store, dir)
+	require.Equal(t, map[string]float64{`g{pid="w"}`: 1}, flatten(show(t, a)))
+
+	newer := newProcess(t, elsewhere, "w", 2)
+	setGauge(newer.add(gauge("g", metric.ModeAll)), 2)
+	path := die(t, newer.Store, dir)
+	processes, err := a.Processes()
+	require.NoError(t, err)
+	require.Len(t, processes, 2)
+	require.NoError(t, os.Remove(path))
+	require.Equal(t, map[string]float64{`g{pid="w"}`: 1}, flatten(show(t, a)))
+}
+
+// TestTextsAreRenewed: texts of series that are gone do not stay for ever.
+func TestTextsAreRenewed(t *testing.T) {
+	dir, elsewhere := t.TempDir(), t.TempDir()
+	a := openDir(t, dir, Options{NoSelfMetrics: true})
+	newProcess(t, dir, "alive", 1).count(counter("c", "l"), 1, "stays")
+	for round := range 10 {
+		p := newProcess(t, elsewhere, "w", 2)
+		f, err := p.AddFamily(counter("c", "l"))
+		require.NoError(t, err)
+		for i := range 1000 {
+			_, err := p.AddSeries(f, []string{strconv.Itoa(1000*round + i)}, nil)
+			require.NoError(t, err)
+		}
+		path := die(t, p.Store, dir)
+		require.Len(t, gather(t, a), 1001)
+		require.NoError(t, os.Remove(path))
+		require.Equal(t, map[string]float64{`c_total{l="stays"}`: 1}, gather(t, a))
+		require.Less(t, a.texts.Len(), 4000)
+	}
+}
