@@ -21,8 +21,9 @@
 // A [Store] writes: to a file after [Create], to the heap after [NewHeap]. A
 // [Family] is a definition in a store, a [Series] the handle of one label set
 // with its words. A [Reader] reads a file, or with [Store.Reader] a store of
-// this process. A [Dir] is an open directory, with the [Archive] of processes that
-// were folded; [Verify] checks a file's structure.
+// this process; those of one directory share a [Texts]. A [Dir] is an open
+// directory, with the [Archive] of processes that were folded; [Verify] checks a
+// file's structure.
 //
 // # Concurrency
 //
