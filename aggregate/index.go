@@ -59,8 +59,8 @@ func (f *family) setShape(s *metric.Schema) {
 
 // says reports whether a text is all labels of a series: one of a foreign writer may
 // have further ones.
-func (x *index) says(text string) bool {
-	for range x.shape.Labels {
+func says(schema *metric.Schema, text string) bool {
+	for range schema.Labels {
 		_, text = mmapstore.CutText(text)
 	}
 	return text == ""

@@ -99,7 +99,7 @@ func (p *pythonPlan) slot(t *table, series int, process string) slot {
 	}
 	labels := s.Labels
 	if process != "" {
-		labels = t.withProcess(labels, process)
+		labels = withProcess(labels, metric.Label{Name: t.processLabel, Value: process})
 	}
 	to := fam.slot(labels)
 	fam.refs[to.number]++

@@ -14,20 +14,59 @@ func (f *family) slotOf(schema *metric.Schema, list *mmapstore.SeriesList, i int
 		return f.slot(s.Labels())
 	}
 	id := list.TextID(i)
+	if n := f.guess(id); n >= 0 {
+		f.index.found = n
+		return slot{f, n}
+	}
+	if !says(schema, f.texts.Text(id)) {
+		s := list.At(i)
+		return f.slot(s.Labels()) // further labels, which may be in any order
+	}
+	return f.slotOfText(id)
+}
+
+// slotOfText returns the slot of a text that the family's shape has.
+func (f *family) slotOfText(id mmapstore.TextID) slot {
 	n := f.guess(id)
 	if n < 0 {
 		n = f.index.byText.find(f.text, id)
 	}
 	if n < 0 {
-		if !f.index.says(f.texts.Text(id)) {
-			s := list.At(i)
-			return f.slot(s.Labels()) // further labels, which may be in any order
-		}
 		n = f.newSlot(id)
 		f.index.byText.add(f.text, n)
 	}
 	f.index.found = n
 	return slot{f, n}
+}
+
+// ownSlotOf returns the slot of series i of a process's list that is of this process
+// alone: its text is the series' with the process behind it.
+func (f *family) ownSlotOf(schema *metric.Schema, list *mmapstore.SeriesList, i int, label metric.Label) slot {
+	if f.own != schema {
+		f.own, f.ownShape = schema, withLabel(schema, label.Name)
+	}
+	text := f.texts.Text(list.TextID(i))
+	if f.ownShape == nil || !f.hasShape(f.ownShape) || !says(schema, text) {
+		s := list.At(i)
+		return f.slot(withProcess(s.Labels(), label))
+	}
+	var buf [256]byte
+	id, ok := f.texts.Intern(string(mmapstore.AppendText(append(buf[:0], text...), label.Value)))
+	if !ok {
+		s := list.At(i)
+		return f.slot(withProcess(s.Labels(), label))
+	}
+	return f.slotOfText(id)
+}
+
+// withLabel returns the definition with one more label, nil where it has that one.
+func withLabel(schema *metric.Schema, name string) *metric.Schema {
+	if _, there := schema.Const.Get(name); there || slices.Contains(schema.Labels, name) {
+		return nil
+	}
+	out := *schema
+	out.Labels = append(slices.Clone(schema.Labels), name)
+	return &out
 }
 
 // guess returns the number behind the one that was found last, if it has the text, and

@@ -37,6 +37,8 @@ type family struct {
 	texts  *mmapstore.Texts
 	index  index
 
+	own, ownShape *metric.Schema // of series of one process: a definition, and what it is with the process
+
 	text  []mmapstore.TextID // column: see index; 0 where the number is free
 	refs  []int32            // column: runs, steps, targets and series of the archive that lead here
 	free  []int32            // numbers
@@ -227,7 +229,7 @@ func (t *table) placeArchive(arc *archived) {
 		}
 		labels := s.Labels
 		if s.Process >= 0 {
-			labels = t.withProcess(labels, arc.Processes[s.Process].Label)
+			labels = withProcess(labels, metric.Label{Name: t.processLabel, Value: arc.Processes[s.Process].Label})
 		}
 		s.slot = fam.slot(labels)
 		fam.refs[s.slot.number]++
@@ -322,8 +324,7 @@ func (t *table) extend(f *file) {
 		case perProcess(schema) && f.planLabel == "":
 			// A newer process has taken the label: only its series is shown.
 		case perProcess(schema):
-			info := f.series.At(i)
-			to := fam.slot(t.withProcess(info.Labels(), f.planLabel))
+			to := fam.ownSlotOf(schema, &f.series, i, metric.Label{Name: t.processLabel, Value: f.planLabel})
 			f.steps = addStep(f.steps, to, schema, i, at)
 		default:
 			to := fam.slotOf(schema, &f.series, i)
@@ -352,12 +353,11 @@ func (t *table) familyOf(schema *metric.Schema) *family {
 
 // withProcess adds the process label; a metric's own label of that name stays,
 // and the process is then named worker_pid.
-func (t *table) withProcess(labels metric.Labels, process string) metric.Labels {
-	name := t.processLabel
-	if _, own := labels.Get(name); own {
-		name = "worker_" + name
+func withProcess(labels metric.Labels, process metric.Label) metric.Labels {
+	if _, own := labels.Get(process.Name); own {
+		process.Name = "worker_" + process.Name
 	}
-	return labels.With(name, process)
+	return labels.With(process.Name, process.Value)
 }
 
 // placeBuckets returns for each bucket of bounds, +Inf included, its place in
