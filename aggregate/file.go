@@ -229,12 +229,6 @@ func (f *file) unplan() {
 	f.withdrawn = false
 }
 
-// isBetweenReads reports whether the reader has read on without a good end: its lists are
-// not those of the file.
-func (f *file) isBetweenReads() bool {
-	return f.reader != nil && !(f.series.Is(f.reader.List()) && f.removed.Is(f.reader.RemovedList()))
-}
-
 // keep has the values of client_python's file that were read take the place of those
 // before.
 func (f *file) keep() {

@@ -125,23 +125,32 @@ func TestNamesBetweenMerges(t *testing.T) {
 	require.Equal(t, map[string]float64{`g{pid="w"}`: 1}, flatten(show(t, a)))
 }
 
-// TestTextsAreRenewed: texts of series that are gone do not stay for ever.
+// TestTextsAreRenewed: texts of series that are gone do not stay for ever, whether they were
+// merged or left out.
 func TestTextsAreRenewed(t *testing.T) {
-	dir, elsewhere := t.TempDir(), t.TempDir()
-	a := openDir(t, dir, Options{NoSelfMetrics: true})
-	newProcess(t, dir, "alive", 1).count(counter("c", "l"), 1, "stays")
-	for round := range 10 {
-		p := newProcess(t, elsewhere, "w", 2)
-		f, err := p.AddFamily(counter("c", "l"))
-		require.NoError(t, err)
-		for i := range 1000 {
-			_, err := p.AddSeries(f, []string{strconv.Itoa(1000*round + i)}, nil)
+	for _, tc := range []struct {
+		schema *metric.Schema
+		shown  int
+	}{
+		{counter("c", "l"), 1001},
+		{&metric.Schema{Name: "c", Help: "H.", Type: metric.Summary, Labels: []string{"l"}}, 1},
+	} {
+		dir, elsewhere := t.TempDir(), t.TempDir()
+		a := openDir(t, dir, Options{NoSelfMetrics: true})
+		newProcess(t, dir, "alive", 1).count(counter("c", "l"), 1, "stays")
+		for round := range 10 {
+			p := newProcess(t, elsewhere, "w", 2)
+			f, err := p.AddFamily(tc.schema)
 			require.NoError(t, err)
+			for i := range 1000 {
+				_, err := p.AddSeries(f, []string{strconv.Itoa(1000*round + i)}, nil)
+				require.NoError(t, err)
+			}
+			path := die(t, p.Store, dir)
+			require.Len(t, gather(t, a), tc.shown)
+			require.NoError(t, os.Remove(path))
+			require.Equal(t, map[string]float64{`c_total{l="stays"}`: 1}, gather(t, a))
+			require.Less(t, a.texts.Len(), 4000)
 		}
-		path := die(t, p.Store, dir)
-		require.Len(t, gather(t, a), 1001)
-		require.NoError(t, os.Remove(path))
-		require.Equal(t, map[string]float64{`c_total{l="stays"}`: 1}, gather(t, a))
-		require.Less(t, a.texts.Len(), 4000)
 	}
 }

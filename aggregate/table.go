@@ -21,6 +21,7 @@ type table struct {
 	archive      *archived          // whose series are placed, or nil
 	ended        []slot             // series that some process has removed
 	unused       bool               // a slot may have lost its last reference
+	gone         bool               // a text may have
 	python       map[*pyfile.KeySet]*pythonPlan
 	loose        []int // series of the archive of which something is not in a dense
 
@@ -154,6 +155,8 @@ func (t *table) plan(files []*file, arc *archived, listed int64) {
 	t.endLives(files, listed)
 	if t.unused {
 		t.sweep()
+	}
+	if t.gone {
 		t.renewTexts(files)
 	}
 }
@@ -179,12 +182,16 @@ func (t *table) sweep() {
 // renewTexts drops the texts that no series has any more, where they may be half of
 // all.
 func (t *table) renewTexts(files []*file) {
-	if t.texts.Len() < t.many || slices.ContainsFunc(files, (*file).isBetweenReads) {
+	t.gone = false
+	if t.texts.Len() < t.many {
 		return
 	}
-	lists := func(yield func(*mmapstore.SeriesList) bool) {
+	lists := func(yield func(mmapstore.SeriesList) bool) {
 		for _, f := range files {
-			_ = yield(&f.series) && yield(&f.removed)
+			_ = yield(f.series) && yield(f.removed)
+			if f.reader != nil { // it may have read on, without a good end
+				_ = yield(f.reader.List()) && yield(f.reader.RemovedList())
+			}
 		}
 	}
 	t.texts.Renew(func(yield func(*mmapstore.TextID) bool) {
@@ -244,6 +251,7 @@ func (t *table) placeArchive(arc *archived) {
 // forget takes a file's series out of the table.
 func (t *table) forget(f *file) {
 	f.withdraw()
+	t.gone = t.gone || f.planned+f.plannedRemoved > 0
 	for i := range f.runs {
 		r := &f.runs[i]
 		for n := range r.n {

@@ -70,13 +70,8 @@ func (l *SeriesList) At(i int) SeriesInfo {
 	}
 }
 
-// Is reports whether both are the same list, and not only equal.
-func (l *SeriesList) Is(o SeriesList) bool {
-	return len(l.entries) == len(o.entries) && unsafe.SliceData(l.created) == unsafe.SliceData(o.created)
-}
-
 // TextIDs yields where lists keep their numbers, each place once, for Texts.Renew.
-func TextIDs(lists iter.Seq[*SeriesList]) iter.Seq[*TextID] {
+func TextIDs(lists iter.Seq[SeriesList]) iter.Seq[*TextID] {
 	return func(yield func(*TextID) bool) {
 		longest := map[*seriesEntry]int{}
 		for l := range lists {
