@@ -26,7 +26,7 @@ type archivedSeries struct {
 	slot   slot // without a family where another definition is served
 	bucket []int
 	added  bool // since it was placed
-	dense  bool // it is in the family's dense
+	dense  bool // it was put into the family's dense, and is there while that holds
 }
 
 // sums returns what processes add up to in the series.

@@ -2,7 +2,6 @@ package aggregate
 
 import (
 	"math"
-	"slices"
 
 	"github.com/multiprom/multiprom/metric"
 	"github.com/multiprom/multiprom/mmapstore"
@@ -53,7 +52,7 @@ func denseWords(s *metric.Schema) (n int, ok bool) {
 func (d *dense) extend(stride int) {
 	d.stride = stride
 	d.created = append(d.created, never)
-	d.words = append(slices.Grow(d.words, stride), make([]uint64, stride)...)
+	d.words = append(d.words, make([]uint64, stride)...)
 	if len(d.hi) > 0 {
 		d.hi = append(d.hi, 0)
 	}
@@ -157,7 +156,7 @@ func (d *dense) addExact(n int, v float64) bool {
 		d.hi[n] = hi
 		return true
 	}
-	if err != err {
+	if math.IsNaN(err) {
 		return false
 	}
 	if len(d.lo) == 0 {

@@ -64,27 +64,27 @@ func (f *family) whole() *metric.Family {
 type shown struct {
 	layout     uint64 // 0 once series have come or gone
 	help, unit string
-	of         int     // how many series the family has
+	total      int     // series that the family has
 	hidden     []int   // in order: series that are not shown
 	spare      []int   // for the next hidden
 	visible    []int32 // in order: series that are shown; nil where all are
 
 	revision  uint32   // of the next time that the family is shown; from 1 on, as 0 says nothing
 	revisions []uint32 // of each series that is shown, of that layout
-	written   uint64   // which layout
+	revised   uint64   // which layout
 	places    []int32  // by number in dense: which of those that are shown it is, or -1
 	all       bool     // anything may have changed
 	settled   bool     // the family was, when it was arranged last
 	traced    bool     // there were exemplars
 }
 
-func (s *shown) len() int { return s.of - len(s.hidden) }
+func (s *shown) len() int { return s.total - len(s.hidden) }
 
 // touch notes that what dense has of slot n has changed.
 func (f *family) touch(n int) {
 	s := &f.shown
 	switch {
-	case s.all || s.written != s.layout:
+	case s.all || s.revised != s.layout:
 	case n >= len(s.places) || s.places[n] < 0:
 		s.all = true // one that is new, or was hidden until now
 	default:
@@ -96,9 +96,9 @@ func (f *family) touch(n int) {
 // shown last.
 func (f *family) show() *metric.Family {
 	s := &f.shown
-	if s.written != s.layout {
+	if s.revised != s.layout {
 		s.revisions = slices.Grow(s.revisions[:0], s.len())[:s.len()]
-		s.written, s.all, s.revision = s.layout, true, max(1, s.revision)
+		s.revised, s.all, s.revision = s.layout, true, max(1, s.revision)
 	}
 	if s.all || f.traced || s.traced {
 		for i := range s.revisions {
@@ -165,7 +165,7 @@ func (f *family) arrange() {
 		return
 	}
 	if s.layout == 0 {
-		s.of = len(f.order)
+		s.total = len(f.order)
 	}
 	filter := f.infoFilter()
 	hidden := s.spare[:0]
@@ -196,7 +196,7 @@ func (f *family) placeShown() {
 	s.visible = nil
 	if len(s.hidden) > 0 {
 		hidden := s.hidden
-		for i := range s.of {
+		for i := range s.total {
 			if len(hidden) > 0 && hidden[0] == i {
 				hidden = hidden[1:]
 			} else {

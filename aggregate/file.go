@@ -85,20 +85,21 @@ type file struct {
 	bytes    int64
 
 	// The table's plan for this file.
-	label                            string  // the value of the process label, empty where it is not shown
-	counted                          bool    // its live gauges are in the sums
-	planned                          int     // series that have a place
-	plannedAt                        int     // where the values of the next one begin
-	runs                             []run   // of series
-	withdrawn                        bool    // runs are not in the sums any more
-	steps                            []steps // of those that are in no run
-	removedSteps                     []steps
-	plannedRemoved, plannedRemovedAt int    // as planned and plannedAt, of removed
-	taken                            bool   // the values of this scrape are there already: of a file of client_python
-	own                              []slot // of a file of client_python with gauges of its process alone, by record
-	planEpoch                        int
-	planLabel                        string // the label that the plan was made with
-	conflicts                        int    // series up to here were counted as conflicts
+	label            string  // the value of the process label, empty where it is not shown
+	counted          bool    // its live gauges are in the sums
+	planned          int     // series that have a place
+	plannedAt        int     // where the values of the next one begin
+	runs             []run   // of series
+	withdrawn        bool    // runs are not in the sums any more
+	steps            []steps // of those that are in no run
+	removedSteps     []steps
+	plannedRemoved   int // as planned, of removed
+	plannedRemovedAt int
+	taken            bool   // the values of this scrape are there already: of a file of client_python
+	own              []slot // of a file of client_python with gauges of its process alone, by record
+	planEpoch        int
+	planLabel        string // the label that the plan was made with
+	conflicts        int    // series up to here were counted as conflicts
 }
 
 // openFile opens a file, or remembers why it cannot be opened. The error is

@@ -145,7 +145,17 @@ func (f *family) enter(n int32, labels metric.Labels) {
 		x.others, x.labels = map[string]int32{}, map[int32]metric.Labels{}
 	}
 	x.others[string(labels.AppendKey(nil))] = n
-	x.labels[n] = labels
+	x.labels[n] = clone(labels)
+}
+
+// clone returns labels of their own: those of a file are in a chunk of its texts, which
+// they would hold.
+func clone(labels metric.Labels) metric.Labels {
+	out := make(metric.Labels, len(labels))
+	for i, l := range labels {
+		out[i] = metric.Label{Name: strings.Clone(l.Name), Value: strings.Clone(l.Value)}
+	}
+	return out
 }
 
 // unfind has a series not be found any more.

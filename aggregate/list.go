@@ -42,6 +42,7 @@ func (a *Aggregator) list() error {
 	}
 	for _, f := range closeOthers(a.files, files) {
 		a.table.forget(f)
+		a.table.gone = true
 	}
 	closeOthers(o.opened, files)
 	a.files, a.archive, a.damage = files, arc, damage

@@ -154,3 +154,72 @@ func TestTextsAreRenewed(t *testing.T) {
 		}
 	}
 }
+
+// comeAndGo has a process with 1,000 series of its own die in dir, and its file go.
+func comeAndGo(t *testing.T, dir string, round int, look func()) {
+	p := newProcess(t, t.TempDir(), "w", 2)
+	f, err := p.AddFamily(counter("c", "l"))
+	require.NoError(t, err)
+	for i := range 1000 {
+		_, err := p.AddSeries(f, []string{strconv.Itoa(1000*round + i)}, nil)
+		require.NoError(t, err)
+	}
+	path := die(t, p.Store, dir)
+	look()
+	require.NoError(t, os.Remove(path))
+	look()
+}
+
+// TestTextsOfCutFile: a file that can no longer be read, and had a series more when it
+// could, holds up nothing.
+func TestTextsOfCutFile(t *testing.T) {
+	dir := t.TempDir()
+	a := openDir(t, dir, Options{NoSelfMetrics: true})
+	cut := newProcess(t, dir, "cut", 1)
+	cut.count(counter("c", "l"), 1, "stays")
+	gather(t, a)
+	info, err := os.Stat(cut.Path())
+	require.NoError(t, err)
+	cut.count(counter("c", "l"), 1, "unread")
+	require.NoError(t, os.Truncate(cut.Path(), info.Size()-4096))
+	for round := range 10 {
+		comeAndGo(t, dir, round, func() { gather(t, a) })
+		require.Less(t, a.texts.Len(), 4000)
+	}
+	require.Equal(t, map[string]float64{`c_total{l="stays"}`: 1}, gather(t, a))
+	require.ErrorIs(t, a.files[0].err, mmapstore.ErrCorrupt)
+}
+
+// TestTextsBehindPeak: the most that there ever were are not what may stay.
+func TestTextsBehindPeak(t *testing.T) {
+	dir := t.TempDir()
+	a := openDir(t, dir, Options{NoSelfMetrics: true})
+	p := newProcess(t, t.TempDir(), "peak", 1)
+	f, err := p.AddFamily(counter("c", "l"))
+	require.NoError(t, err)
+	for i := range 50_000 {
+		_, err := p.AddSeries(f, []string{"peak" + strconv.Itoa(i)}, nil)
+		require.NoError(t, err)
+	}
+	path := die(t, p.Store, dir)
+	gather(t, a)
+	comeAndGo(t, dir, -1, func() { gather(t, a) })
+	require.NoError(t, os.Remove(path))
+	for round := range 60 {
+		comeAndGo(t, dir, round, func() { gather(t, a) })
+	}
+	require.Less(t, a.texts.Len(), 4000)
+}
+
+// TestTextsOfProcesses: who only asks for processes keeps no texts of those that are gone.
+func TestTextsOfProcesses(t *testing.T) {
+	dir := t.TempDir()
+	a := openDir(t, dir, Options{NoSelfMetrics: true})
+	for round := range 10 {
+		comeAndGo(t, dir, round, func() {
+			_, err := a.Processes()
+			require.NoError(t, err)
+		})
+		require.Less(t, a.texts.Len(), 4000)
+	}
+}

@@ -61,6 +61,7 @@ func (a *Aggregator) Processes() ([]Process, error) {
 	}
 	defer unlock()
 	nameProcesses(a.files, a.archive)
+	a.table.renewTexts(a.files)
 	a.table.topology = topology{} // the names are not those that the last merge has given
 	var out []Process
 	for _, f := range a.files {

@@ -10,8 +10,8 @@ import (
 
 // run is consecutive series of a file that go to consecutive slots. Its family's
 // dense has the values of those that were added, as the file's last good read has
-// them: what a later read finds changed moves the sums by as much (take), and only
-// where the plan itself changes are all runs of a family added anew.
+// them: what a later read finds changed moves the sums by as much (take), and what goes
+// is taken out of them (withdraw).
 type run struct {
 	family *family
 	series int // number of the first in the file
@@ -330,8 +330,8 @@ func (r *run) take(f *file, changes []mmapstore.Change) []mmapstore.Change {
 	return nil
 }
 
-// slotOf returns where the series of that number goes.
-func (f *file) slotOf(series int) slot {
+// placeOf returns where the series of that number goes.
+func (f *file) placeOf(series int) slot {
 	i, found := slices.BinarySearchFunc(f.runs, series, func(r run, series int) int { return isWithin(series, r.series, r.n) })
 	if found {
 		r := &f.runs[i]

@@ -1,6 +1,10 @@
 package aggregate
 
-import "github.com/multiprom/multiprom/metric"
+import (
+	"slices"
+
+	"github.com/multiprom/multiprom/metric"
+)
 
 // merge adds up the values of the archive and of all files. Of a family whose sums
 // stand already, only what has come anew.
@@ -27,7 +31,7 @@ func (t *table) merge(files []*file, now int64) {
 			if e.x == nil {
 				continue
 			}
-			if s := f.slotOf(e.series); s.family != nil && f.series.CreatedNanos(e.series) >= s.since() {
+			if s := f.placeOf(e.series); s.family != nil && f.series.CreatedNanos(e.series) >= s.since() {
 				s.offer(e.x)
 			}
 		}
@@ -47,21 +51,13 @@ func (t *table) merge(files []*file, now int64) {
 // family is added up anew, and else, of each scrape, those that dense cannot hold. some
 // says that there is such a family.
 func (t *table) mergeArchive(some bool, now int64) {
-	loose := t.loose[:0]
 	if some {
+		t.loose = t.loose[:0]
 		for i := range t.archive.series {
-			if t.addArchived(&t.archive.series[i], now) {
-				loose = append(loose, i)
-			}
-		}
-	} else {
-		for _, i := range t.loose {
-			if t.addArchived(&t.archive.series[i], now) {
-				loose = append(loose, i)
-			}
+			t.loose = append(t.loose, i)
 		}
 	}
-	t.loose = loose
+	t.loose = slices.DeleteFunc(t.loose, func(i int) bool { return !t.addArchived(&t.archive.series[i], now) })
 }
 
 // addArchived adds one series of the archive, and reports whether the next merge has to

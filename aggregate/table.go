@@ -25,8 +25,9 @@ type table struct {
 	python       map[*pyfile.KeySet]*pythonPlan
 	loose        []int // series of the archive of which something is not in a dense
 
-	texts *mmapstore.Texts // of all files
-	many  int              // so many texts are worth a look at which of them are in use
+	texts    *mmapstore.Texts // of all files
+	renewed  int              // how many there were when they were renewed last
+	renewMin int              // fewer are not worth a look at which of them are in use
 }
 
 // family is one merged family. There may be millions of series: what all of them
@@ -98,7 +99,7 @@ func (f *family) sums(n int32) *accumulator {
 }
 
 func (t *table) init(processLabel string, texts *mmapstore.Texts) {
-	t.processLabel, t.texts, t.many = processLabel, texts, 2048
+	t.processLabel, t.texts, t.renewMin = processLabel, texts, 2048
 	t.byName = map[string]*family{}
 	t.taken = map[string]*family{}
 	t.python = map[*pyfile.KeySet]*pythonPlan{}
@@ -156,9 +157,7 @@ func (t *table) plan(files []*file, arc *archived, listed int64) {
 	if t.unused {
 		t.sweep()
 	}
-	if t.gone {
-		t.renewTexts(files)
-	}
+	t.renewTexts(files)
 }
 
 // sweep drops the slots that no file and no archive leads to.
@@ -182,8 +181,11 @@ func (t *table) sweep() {
 // renewTexts drops the texts that no series has any more, where they may be half of
 // all.
 func (t *table) renewTexts(files []*file) {
+	if !t.gone {
+		return
+	}
 	t.gone = false
-	if t.texts.Len() < t.many {
+	if t.texts.Len() < max(t.renewMin, 2*t.renewed) {
 		return
 	}
 	lists := func(yield func(mmapstore.SeriesList) bool) {
@@ -205,7 +207,7 @@ func (t *table) renewTexts(files []*file) {
 	for _, fam := range t.byName {
 		fam.index.byText.fill(fam.text)
 	}
-	t.many = max(t.many, 2*t.texts.Len())
+	t.renewed = t.texts.Len()
 }
 
 // forgetArchive takes the archive's series out of the table.

@@ -88,9 +88,12 @@ func (t *textTable) fill(texts []mmapstore.TextID) {
 // drop takes a number out.
 func (t *textTable) drop(texts []mmapstore.TextID, n int32) {
 	for i := t.first(texts[n]); ; i = t.next(i) {
-		if t.places[i] == n {
+		switch t.places[i] {
+		case n:
 			t.places[i] = droppedPlace
 			return
+		case freePlace:
+			return // it is not there
 		}
 	}
 }

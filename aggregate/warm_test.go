@@ -35,7 +35,7 @@ func warmIsCold(t *testing.T, r *rand.Rand, steps int) {
 	now := time.Unix(1_000_000, 0)
 	opts := Options{NoSelfMetrics: true, Now: func() time.Time { return now }}
 	a := openDir(t, dir, opts)
-	a.table.many = r.IntN(100) // texts are renewed early
+	a.table.renewMin = r.IntN(100) // texts are renewed early
 	w := &watched{seen: map[uint64]shownBefore{}}
 	var living []*changing
 	for step := range steps {

@@ -31,7 +31,7 @@ func (o ReadOptions) limit() int64 {
 
 // source is where a reader's blocks come from.
 type source interface {
-	// blocks returns the first n blocks; they stay valid until close.
+	// blocks returns the first n blocks or more; they stay valid until close.
 	blocks(n int) ([][]byte, error)
 	locked(kind Liveness) (bool, error)
 	close() error
@@ -154,9 +154,11 @@ func (r *Reader) takeBlocks() (err error) {
 		return &CorruptionError{Path: r.path, Offset: offBlocks, Reason: fmt.Sprintf("%d blocks are not possible", n)}
 	}
 	if int(n) > len(r.blocks) {
-		if r.blocks, err = r.src.blocks(int(n)); err != nil {
-			return err
+		blocks, err := r.src.blocks(int(n))
+		if err != nil {
+			return err // those that were read stay
 		}
+		r.blocks = blocks
 	}
 	return nil
 }
@@ -197,7 +199,8 @@ func (r *Reader) List() SeriesList { return r.parser.series }
 // changes with Epoch only.
 func (r *Reader) RemovedList() SeriesList { return r.parser.removed }
 
-// Series returns the live series with their words, in the order of their records.
+// Series returns the live series with their words, in the order of their records: each
+// call makes them anew. Without words they are in List.
 func (r *Reader) Series() []SeriesInfo { return r.infos(r.parser.series) }
 
 // Exemplars returns where exemplars of live series are. While Epoch stays the

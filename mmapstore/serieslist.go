@@ -4,6 +4,7 @@ import (
 	"iter"
 	"slices"
 	"unsafe"
+	"weak"
 
 	"github.com/multiprom/multiprom/metric"
 )
@@ -13,8 +14,8 @@ import (
 // have one Texts share what is the same in all files: then a further worker's series
 // takes the 8 bytes of when it was made.
 //
-// What a Reader appends later is not in it, and what a list has stays as it is when
-// the Reader is refreshed or closed.
+// What a Reader appends later is not in it, and what a list has stays when the Reader is
+// refreshed or closed; only Texts.Renew gives it other TextIDs.
 type SeriesList struct {
 	families []*metric.Schema
 	texts    *Texts
@@ -38,7 +39,42 @@ func (l *SeriesList) add(e seriesEntry, created int64) {
 // trim gives back the room to grow, and shares the entries with other lists where they
 // are the same.
 func (l *SeriesList) trim() {
-	l.entries, l.created = l.texts.share(l.entries), slices.Clone(l.created)
+	l.entries, l.created = l.texts.lists.share(l.entries), slices.Clone(l.created)
+}
+
+// sharedLists are the entries of lists that came last. They are held by the readers
+// alone.
+type sharedLists struct{ all []sharedList }
+
+type sharedList struct {
+	first weak.Pointer[seriesEntry]
+	n     int
+}
+
+// maxShared is how many programs may take turns in a directory and still share.
+const maxShared = 8
+
+// share returns the entries of another list, where they begin with these, and else a
+// copy without room to grow. Nobody appends to what is shared.
+func (s *sharedLists) share(entries []seriesEntry) []seriesEntry {
+	if len(entries) == 0 {
+		return nil
+	}
+	n := len(entries)
+	s.all = slices.DeleteFunc(s.all, func(l sharedList) bool { return l.first.Value() == nil })
+	for _, l := range s.all {
+		if first := l.first.Value(); first != nil && n <= l.n {
+			if other := unsafe.Slice(first, l.n); slices.Equal(entries, other[:n]) {
+				return other[:n:n]
+			}
+		}
+	}
+	own := slices.Clone(entries)
+	if len(s.all) == maxShared {
+		s.all = slices.Delete(s.all, 0, 1)
+	}
+	s.all = append(s.all, sharedList{weak.Make(&own[0]), n})
+	return own[:n:n]
 }
 
 // Len returns how many series there are.

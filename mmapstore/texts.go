@@ -4,7 +4,6 @@ import (
 	"hash/maphash"
 	"iter"
 	"math/bits"
-	"slices"
 	"unsafe"
 )
 
@@ -17,14 +16,15 @@ type TextID uint32
 // number. There is nothing in it that the garbage collector has to follow. It
 // belongs to one goroutine at a time, as its readers do.
 //
-// A text is never moved or overwritten. What nobody needs any more goes with Renew.
+// A text is never moved or overwritten, so strings stay as they are; to keep a short one for
+// long is to keep up to 256 KiB around it. A TextID holds until Renew.
 type Texts struct {
 	chunks []textChunk
 	table  []TextID // open addressing; 0 is free
 	n      int
 	last   TextID // that was found last
 
-	shared [][]seriesEntry // of the readers that have come last, see share
+	lists sharedLists // of the readers
 }
 
 // textChunk holds texts one behind the other, each behind its length. An ID is the
@@ -178,28 +178,9 @@ func (t *Texts) grow() {
 	}
 }
 
-// maxShared is how many programs may run in a directory in turns and still share.
-const maxShared = 8
-
-// share returns the entries that another reader has, where they begin with these, and
-// else a copy without room to grow. Nobody appends to what is shared.
-func (t *Texts) share(entries []seriesEntry) []seriesEntry {
-	n := len(entries)
-	for _, other := range t.shared {
-		if n <= len(other) && slices.Equal(entries, other[:n]) {
-			return other[:n:n]
-		}
-	}
-	if len(t.shared) == maxShared {
-		t.shared = slices.Delete(t.shared, 0, 1)
-	}
-	own := slices.Clone(entries)
-	t.shared = append(t.shared, own)
-	return own[:n:n]
-}
-
 // Renew drops all texts but those that used yields, and writes their new IDs in the
-// place of the old ones. Strings that Text has returned stay as they are.
+// place of the old ones. It must yield each place once: those of all lists of all readers
+// too, see TextIDs.
 func (t *Texts) Renew(used iter.Seq[*TextID]) {
 	old := *t
 	*t = Texts{}
