@@ -159,7 +159,7 @@ func (f *family) arrange() {
 		slices.SortFunc(f.order, f.compare)
 		f.stale, s.layout = false, 0
 	}
-	// What is in the slots, and not in dense, is there or gone without a touch.
+	// What is in accumulators, and not in dense, is there or gone without a touch.
 	s.all, s.settled = s.all || s.settled || f.settled, f.settled
 	if !s.all && s.layout != 0 && s.help == f.schema.Help && s.unit == f.schema.Unit {
 		return

@@ -151,7 +151,7 @@ func (t *table) mergePython(f *file, from source) {
 
 // sum adds the values of a file whose records all grow. What is added exactly
 // goes to sums, which the processor's cache can hold, and only once for all files
-// to the slots.
+// to the accumulators.
 func (p *pythonPlan) sum(records []uint32, values []uint64, from source) {
 	kind := p.keys.Kind()
 	for len(p.sums) < len(p.targets) {

@@ -218,11 +218,9 @@ func (f figure) result(group string) result {
 	return r
 }
 
-// judge compares a ratio with its goal: half a hundredth, which is not printed, does not
-// decide.
 func (r *result) judge(ratio, goal float64) {
 	r.Ratio, r.Goal = ratio, goal
-	r.OK = goal == 0 || ratio <= 1.005*goal
+	r.OK = goal == 0 || ratio <= goal
 }
 
 // allocations returns how many allocations and bytes one run has. What other

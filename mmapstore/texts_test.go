@@ -2,6 +2,7 @@ package mmapstore
 
 import (
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -141,4 +142,19 @@ func TestSharedLists(t *testing.T) {
 			require.True(t, seen[&l.entries[i].text])
 		}
 	}
+}
+
+// TestSharedListsOfTheDead: what no reader has any more is not held to be shared.
+func TestSharedListsOfTheDead(t *testing.T) {
+	var shared sharedLists
+	kept := shared.share([]seriesEntry{{text: 1}, {text: 2}})
+	for i := range 3 {
+		shared.share([]seriesEntry{{text: 10 + TextID(i)}, {text: 20}})
+	}
+	require.Len(t, shared.all, 4)
+	runtime.GC() // weak pointers to what is gone are nil behind it
+	again := shared.share([]seriesEntry{{text: 1}})
+	require.Len(t, shared.all, 1)
+	require.Same(t, &kept[0], &again[0])
+	require.Equal(t, 1, cap(again))
 }
