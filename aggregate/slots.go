@@ -97,16 +97,30 @@ func (f *family) newSlot(id mmapstore.TextID) (n int32) {
 	} else {
 		n = int32(len(f.text))
 		f.text, f.refs = append(f.text, id), append(f.refs, 0)
-		if words, ok := denseWords(f.schema); ok {
-			if f.schema.Type == metric.Histogram {
-				words = len(f.bounds) + 1
-			}
+		if words, ok := f.denseWords(); ok {
 			f.dense.extend(words)
 		}
 	}
 	f.order = append(f.order, n)
 	f.stale = true
 	return n
+}
+
+// reserve makes room for the first n series.
+func (f *family) reserve(n int) {
+	f.text, f.refs, f.order = slices.Grow(f.text, n), slices.Grow(f.refs, n), slices.Grow(f.order, n)
+	if words, ok := f.denseWords(); ok {
+		f.dense.created, f.dense.words = slices.Grow(f.dense.created, n), slices.Grow(f.dense.words, n*words)
+	}
+}
+
+// denseWords is denseWords of the definition, with all bounds that there are.
+func (f *family) denseWords() (n int, ok bool) {
+	n, ok = denseWords(f.schema)
+	if f.schema.Type == metric.Histogram {
+		n = len(f.bounds) + 1
+	}
+	return n, ok
 }
 
 // trim gives back the room that columns have to grow, once there are twice as many

@@ -316,6 +316,9 @@ func (t *table) findEldest(files []*file) {
 
 // extend plans the series of a file that are not planned yet.
 func (t *table) extend(f *file) {
+	if f.planned == 0 {
+		t.reserve(f)
+	}
 	var last *metric.Schema
 	var fam *family // of last, nil where its series are left out
 	for i := f.planned; i < f.series.Len(); i++ {
@@ -349,6 +352,22 @@ func (t *table) extend(f *file) {
 			f.removedSteps = addStep(f.removedSteps, fam.slotOf(schema, &f.removed, i), schema, i, f.plannedRemovedAt)
 		}
 		f.plannedRemoved, f.plannedRemovedAt = i+1, f.plannedRemovedAt+mmapstore.ValuesPerSeries(schema)
+	}
+}
+
+// reserve makes room in families that have no series yet for those of the file.
+func (t *table) reserve(f *file) {
+	empty := func(s *metric.Schema) bool {
+		fam := t.familyOf(s)
+		return fam != nil && len(fam.text) == 0
+	}
+	if !slices.ContainsFunc(f.families, empty) {
+		return
+	}
+	for schema, n := range f.series.Counts() {
+		if empty(schema) {
+			t.byName[schema.Name].reserve(n)
+		}
 	}
 }
 

@@ -234,6 +234,9 @@ func (p *parser) oneSeries(rec []byte, live bool, at place) error {
 	}
 	entry := seriesEntry{family: family, text: id, place: at, cells: r.cells}
 	if live {
+		if p.series.Len() == 0 {
+			p.series.begin(entry, p.room(at)/len(rec))
+		}
 		p.series.add(entry, r.created)
 		p.addSpan(schema, r.cells, len(w))
 	} else {
@@ -242,6 +245,10 @@ func (p *parser) oneSeries(rec []byte, live bool, at place) error {
 	}
 	return nil
 }
+
+// room returns how many bytes of the file follow, which bounds what a list is given
+// before it has a series.
+func (p *parser) room(at place) int { return len(p.blocks)<<blockShift - 8*int(at) }
 
 // exemplar reads a record whose length was verified. The exemplars of removed
 // series are left out.

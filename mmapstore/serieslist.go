@@ -22,6 +22,8 @@ type SeriesList struct {
 	entries  []seriesEntry
 	created  []int64 // of each, nanoseconds since 1970
 	removed  []int64 // likewise; nil of live series
+
+	like []seriesEntry // while it is made: a list that begins with entries
 }
 
 // seriesEntry is what workers that run the same program have in common.
@@ -31,15 +33,46 @@ type seriesEntry struct {
 	place, cells place // of the record, of the words
 }
 
+// begin makes room before the first series is added, for about n of them. Where that
+// series is the first of another list, entries are a part of that one for as long as the
+// others are the same, and take no memory.
+func (l *SeriesList) begin(first seriesEntry, n int) {
+	if l.like = l.texts.lists.likely(first); l.like == nil {
+		l.entries = make([]seriesEntry, 0, n)
+	} else {
+		n = len(l.like)
+	}
+	l.created = make([]int64, 0, n)
+}
+
 // add appends a series.
 func (l *SeriesList) add(e seriesEntry, created int64) {
-	l.entries, l.created = append(l.entries, e), append(l.created, created)
+	l.created = append(l.created, created)
+	n := len(l.entries)
+	if n < len(l.like) {
+		if l.like[n] == e {
+			l.entries = l.like[: n+1 : n+1]
+			return
+		}
+		l.entries = append(make([]seriesEntry, 0, len(l.like)), l.entries...)
+		l.like = nil
+	}
+	l.entries = append(l.entries, e)
 }
 
 // trim gives back the room to grow, and shares the entries with other lists where they
 // are the same.
 func (l *SeriesList) trim() {
-	l.entries, l.created = l.texts.lists.share(l.entries), slices.Clone(l.created)
+	l.like = nil
+	l.entries, l.created = l.texts.lists.share(l.entries), trimmed(l.created)
+}
+
+// trimmed returns s without room to grow.
+func trimmed[T any](s []T) []T {
+	if cap(s)-len(s) > len(s)/8 {
+		s = slices.Clone(s)
+	}
+	return slices.Clip(s)
 }
 
 // sharedLists are the entries of lists that came last. They are held by the readers
@@ -54,8 +87,19 @@ type sharedList struct {
 // maxShared is how many programs may take turns in a directory and still share.
 const maxShared = 8
 
-// share returns the entries of another list, where they begin with these, and else a
-// copy without room to grow. Nobody appends to what is shared.
+// likely returns the entries of the last list that begins with first, nil where there
+// is none. Nobody appends to them.
+func (s *sharedLists) likely(first seriesEntry) []seriesEntry {
+	for _, l := range slices.Backward(s.all) {
+		if e := l.first.Value(); e != nil && *e == first {
+			return unsafe.Slice(e, l.n)
+		}
+	}
+	return nil
+}
+
+// share returns the entries of another list, where they begin with these, and else
+// these without room to grow. Nobody appends to what is shared.
 func (s *sharedLists) share(entries []seriesEntry) []seriesEntry {
 	if len(entries) == 0 {
 		return nil
@@ -64,17 +108,18 @@ func (s *sharedLists) share(entries []seriesEntry) []seriesEntry {
 	s.all = slices.DeleteFunc(s.all, func(l sharedList) bool { return l.first.Value() == nil })
 	for _, l := range s.all {
 		if first := l.first.Value(); first != nil && n <= l.n {
-			if other := unsafe.Slice(first, l.n); slices.Equal(entries, other[:n]) {
-				return other[:n:n]
+			other := unsafe.Slice(first, l.n)[:n:n]
+			if first == &entries[0] || slices.Equal(entries, other) {
+				return other
 			}
 		}
 	}
-	own := slices.Clone(entries)
+	own := trimmed(entries)
 	if len(s.all) == maxShared {
 		s.all = slices.Delete(s.all, 0, 1)
 	}
 	s.all = append(s.all, sharedList{weak.Make(&own[0]), n})
-	return own[:n:n]
+	return own
 }
 
 // Len returns how many series there are.
@@ -82,6 +127,19 @@ func (l *SeriesList) Len() int { return len(l.entries) }
 
 // Family returns the definition of series i.
 func (l *SeriesList) Family(i int) *metric.Schema { return l.families[l.entries[i].family] }
+
+// Counts returns how many series each definition has.
+func (l *SeriesList) Counts() map[*metric.Schema]int {
+	counts := make([]int, len(l.families))
+	for i := range l.entries {
+		counts[l.entries[i].family]++
+	}
+	out := make(map[*metric.Schema]int, len(counts))
+	for i, n := range counts {
+		out[l.families[i]] = n
+	}
+	return out
+}
 
 // TextID returns the number, in the Reader's Texts, of what SeriesInfo.Text returns for
 // series i.

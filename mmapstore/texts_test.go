@@ -144,6 +144,62 @@ func TestSharedLists(t *testing.T) {
 	}
 }
 
+// TestListsThatDiffer: a list that begins as another one is made of its entries until
+// they differ, wherever that is.
+func TestListsThatDiffer(t *testing.T) {
+	dir := t.TempDir()
+	texts := &Texts{}
+	write := func(values ...int) *Reader {
+		s, err := Create(dir, Options{})
+		require.NoError(t, err)
+		f, err := s.AddFamily(counterSchema("c", "l"))
+		require.NoError(t, err)
+		for _, v := range values {
+			_, err := s.AddSeries(f, []string{strconv.Itoa(v)}, nil)
+			require.NoError(t, err)
+		}
+		r, err := Open(s.Path(), ReadOptions{Texts: texts})
+		require.NoError(t, err)
+		t.Cleanup(func() { r.Close() })
+		require.NoError(t, r.Refresh())
+		return r
+	}
+	upTo := func(n int, then ...int) []int {
+		out := make([]int, n, n+len(then))
+		for i := range out {
+			out[i] = i
+		}
+		return append(out, then...)
+	}
+	all := [][]int{
+		upTo(1000), upTo(400), upTo(1000), upTo(600, 5000, 601, 602), upTo(1000, 7000, 7001), upTo(999, 8000),
+		{9000, 1, 2}, upTo(1, 9000), {9000, 1, 2}, upTo(1000), {}, upTo(600, 5000, 601),
+	}
+	var readers []*Reader
+	for _, values := range all {
+		readers = append(readers, write(values...))
+	}
+	for i, r := range readers {
+		alone, err := Open(r.Path(), ReadOptions{})
+		require.NoError(t, err)
+		defer alone.Close()
+		require.NoError(t, alone.Refresh())
+		l, want := r.List(), alone.List()
+		require.Equal(t, want.created, l.created)
+		require.Equal(t, len(all[i]), l.Len())
+		for j, v := range all[i] {
+			info := l.At(j)
+			require.Equal(t, []string{strconv.Itoa(v)}, info.Values(), "list %d", i)
+		}
+		require.Nil(t, l.like, "list %d holds another", i)
+		require.LessOrEqual(t, cap(l.entries), len(l.entries)+len(l.entries)/8)
+		require.LessOrEqual(t, cap(l.created), len(l.created)+len(l.created)/8)
+	}
+	for a, b := range map[int]int{1: 0, 2: 0, 9: 0, 8: 6, 11: 3} {
+		require.Same(t, &readers[b].List().entries[0], &readers[a].List().entries[0], "list %d has a copy", a)
+	}
+}
+
 // TestSharedListsOfTheDead: what no reader has any more is not held to be shared.
 func TestSharedListsOfTheDead(t *testing.T) {
 	var shared sharedLists
