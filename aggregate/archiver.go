@@ -67,18 +67,19 @@ func newArchiver(old *mmapstore.Archive, ended map[string]*lives) (*archiver, er
 		a.family(definition{schema: f.Schema, first: f.First, newest: f.Newest, bounds: f.Schema.Bounds})
 	}
 	for i := range arc.series {
-		s := &arc.series[i]
-		if s.Created < a.since(s.schema, s.Labels) {
+		f, index := arc.of(i)
+		labels := f.Series.AppendLabels(nil, index)
+		if arc.created(i) < a.since(f.Schema, labels) {
 			a.ended++
 			continue
 		}
 		var p *archiveProcess
-		if s.Process >= 0 {
-			p = processes[s.Process]
+		if n := arc.process(i); n >= 0 {
+			p = processes[n]
 		}
-		to, sums := a.lookup(s.schema).at(s.Labels, p), s.sums()
-		to.acc.join(s.schema, &sums, nil, sums.nanos)
-		to.exemplars = append(to.exemplars, s.Exemplars...)
+		to, sums := a.lookup(f.Schema).at(labels, p), arc.sums(i)
+		to.acc.join(f.Schema, &sums, nil, sums.nanos)
+		to.exemplars = append(to.exemplars, arc.exemplars[i]...)
 	}
 	return a, nil
 }
@@ -329,7 +330,7 @@ func (f *archiveFamily) archived() mmapstore.ArchivedFamily {
 		case f.schema.Type == metric.Info && s.acc.newest < newest:
 			continue // shown is the newest dead process's
 		}
-		out.Series = append(out.Series, mmapstore.ArchivedSeries{
+		out.Series.Add(mmapstore.ArchivedSeries{
 			Labels: s.labels, Process: process, Created: s.acc.created, Words: s.acc.pack(f.schema), Exemplars: s.newest(f),
 		})
 	}

@@ -346,7 +346,7 @@ func mostResident(t *testing.T) int64 {
 	t.Helper()
 	var u unix.Rusage
 	require.NoError(t, unix.Getrusage(unix.RUSAGE_SELF, &u))
-	return u.Maxrss
+	return int64(u.Maxrss)
 }
 
 // sparseCopy writes a file under another identity; its pages without content

@@ -57,33 +57,37 @@ func (t *table) mergeArchive(some bool, now int64) {
 			t.loose = append(t.loose, i)
 		}
 	}
-	t.loose = slices.DeleteFunc(t.loose, func(i int) bool { return !t.addArchived(&t.archive.series[i], now) })
+	t.loose = slices.DeleteFunc(t.loose, func(i int) bool { return !t.addArchived(i, now) })
 }
 
-// addArchived adds one series of the archive, and reports whether the next merge has to
+// addArchived adds series i of the archive, and reports whether the next merge has to
 // look at it again.
-func (t *table) addArchived(s *archivedSeries, now int64) (loose bool) {
-	fam, n := s.slot.family, s.slot.number
-	if fam == nil || s.Created < s.slot.since() || s.Process >= 0 && !t.archive.shown[s.Process] {
+func (t *table) addArchived(i int, now int64) (loose bool) {
+	arc := t.archive
+	to, s, process := arc.slot(i), &arc.series[i], arc.process(i)
+	fam := to.family
+	if fam == nil || arc.created(i) < to.since() || process >= 0 && !arc.shown[process] {
 		return true // another time it may count
 	}
+	from, _ := arc.of(i)
 	if fam.anew || !s.added {
 		_, ok := denseWords(fam.schema)
-		sums := s.sums()
-		s.dense = ok && !fam.ending && s.bucket == nil && fam.dense.join(fam, int(n), &sums)
+		sums := arc.sums(i)
+		s.dense = ok && !fam.ending && from.bucket == nil && fam.dense.join(fam, int(s.number), &sums)
 		if s.added = true; s.dense && !fam.anew {
-			fam.touch(int(n))
+			fam.touch(int(s.number))
 		}
 	}
 	if !s.dense {
 		fam.settled = true
-		sums := s.sums()
-		fam.sums(n).join(s.schema, &sums, s.bucket, now)
+		sums := arc.sums(i)
+		to.sums().join(from.Schema, &sums, from.bucket, now)
 	}
-	for j := range s.Exemplars {
-		s.slot.offer(&s.Exemplars[j])
+	exemplars := arc.exemplars[i]
+	for j := range exemplars {
+		to.offer(&exemplars[j])
 	}
-	return !s.dense || len(s.Exemplars) > 0
+	return !s.dense || len(exemplars) > 0
 }
 
 // reset takes out the values of the scrape before, but for sums that hold.

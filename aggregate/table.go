@@ -212,15 +212,18 @@ func (t *table) renewTexts(files []*file) {
 
 // forgetArchive takes the archive's series out of the table.
 func (t *table) forgetArchive() {
-	if t.archive == nil {
+	arc := t.archive
+	if arc == nil {
 		return
 	}
-	for i := range t.archive.series {
-		if s := &t.archive.series[i]; s.slot.family != nil {
-			s.leave()
-			t.release(s.slot)
-			s.slot = slot{}
+	for i := range arc.series {
+		if s := arc.slot(i); s.family != nil {
+			arc.leave(i)
+			t.release(s)
 		}
+	}
+	for i := range arc.families {
+		arc.families[i].target, arc.families[i].bucket = nil, nil
 	}
 	t.archive, t.loose = nil, t.loose[:0]
 }
@@ -229,24 +232,28 @@ func (t *table) forgetArchive() {
 // definition that is not served stay in the archive.
 func (t *table) placeArchive(arc *archived) {
 	t.archive = arc
+	for i := range arc.families {
+		f := &arc.families[i]
+		f.target = t.familyOf(f.Schema)
+		if f.target != nil && f.Schema.Type == metric.Histogram && !slices.Equal(f.Schema.Bounds, f.target.bounds) {
+			f.bucket = placeBuckets(f.Schema.Bounds, f.target.bounds)
+		}
+	}
+	var labels metric.Labels
 	for i := range arc.series {
 		t.loose = append(t.loose, i) // until it has been added
-		s := &arc.series[i]
-		fam := t.byName[s.schema.Name]
-		if fam == nil || !compatible(fam.schema, s.schema) {
+		f, index := arc.of(i)
+		if f.target == nil {
 			continue
 		}
-		labels := s.Labels
-		if s.Process >= 0 {
-			labels = withProcess(labels, metric.Label{Name: t.processLabel, Value: arc.Processes[s.Process].Label})
+		labels = f.Series.AppendLabels(labels[:0], index)
+		if process := f.Series.Process(index); process >= 0 {
+			labels = withProcess(labels, metric.Label{Name: t.processLabel, Value: arc.Processes[process].Label})
 		}
-		s.slot = fam.slot(labels)
-		fam.refs[s.slot.number]++
-		s.begin()
-		s.bucket, s.added, s.dense = nil, false, false
-		if s.schema.Type == metric.Histogram && !slices.Equal(s.schema.Bounds, fam.bounds) {
-			s.bucket = placeBuckets(s.schema.Bounds, fam.bounds)
-		}
+		s := &arc.series[i]
+		s.number, s.added, s.dense = f.target.slot(labels).number, false, false
+		f.target.refs[s.number]++
+		arc.begin(i)
 	}
 }
 
@@ -295,8 +302,8 @@ func (t *table) findEldest(files []*file) {
 		return
 	}
 	for i := range t.archive.series {
-		if s := &t.archive.series[i]; s.slot.family != nil && s.slot.family.orphans {
-			s.begin()
+		if s := t.archive.slot(i); s.family != nil && s.family.orphans {
+			t.archive.begin(i)
 		}
 	}
 	for _, f := range files {

@@ -58,19 +58,7 @@ type ArchivedFamily struct {
 	Schema *metric.Schema // without label names; the bounds are the union of all
 	First  int64          // when the first process that had it opened its file
 	Newest int64          // when the newest did, whose help this is
-	Series []ArchivedSeries
-}
-
-// ArchivedSeries is one series of the archive.
-type ArchivedSeries struct {
-	Labels  metric.Labels
-	Process int   // index in Processes, -1 where the series is of no single one
-	Created int64 // nanoseconds since 1970
-	// Words are the values as docs/format.md has them for the archive: not
-	// those of a live file.
-	Words []uint64
-	// Exemplars of a counter or of a histogram's buckets.
-	Exemplars []metric.Exemplar
+	Series ArchivedList
 }
 
 // HasConsumed reports whether the values of that run of a process are in the

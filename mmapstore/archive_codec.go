@@ -93,26 +93,10 @@ func (e *encoder) archivedFamily(id uint32, f *ArchivedFamily) error {
 	e.b = append(e.b, rec...)
 	e.u64(uint64(f.First))
 	e.u64(uint64(f.Newest))
-	e.u32(len(f.Series))
-	for i := range f.Series {
-		s := &f.Series[i]
-		e.u32(s.Process + 1)
-		e.u64(uint64(s.Created))
-		e.labelSet(s.Labels)
-		e.u32(len(s.Words))
-		for _, w := range s.Words {
-			e.u64(w)
-		}
-		e.u32(len(s.Exemplars))
-		for j := range s.Exemplars {
-			x := &s.Exemplars[j]
-			e.u64(uint64(x.Timestamp.UnixNano()))
-			e.u64(math.Float64bits(x.Value))
-			e.labelSet(x.Labels)
-		}
-	}
-	if e.tooLong {
-		return fmt.Errorf("%s: a label has more than %d bytes: %w", f.Schema.Name, MaxStringLen, ErrRecordTooLarge)
+	e.u32(f.Series.Len())
+	e.b = append(e.b, f.Series.raw...)
+	if e.tooLong || f.Series.tooLarge {
+		return fmt.Errorf("%s: a label has more than %d bytes, or all series more than %d: %w", f.Schema.Name, MaxStringLen, int64(maxArchivedList), ErrRecordTooLarge)
 	}
 	return nil
 }
@@ -194,6 +178,7 @@ func (d *archiveDecoder) take(n int) []byte {
 	return b
 }
 
+func (d *archiveDecoder) u16() uint16 { return le.Uint16(d.take(2)) }
 func (d *archiveDecoder) u32() uint32 { return le.Uint32(d.take(4)) }
 func (d *archiveDecoder) u64() uint64 { return le.Uint64(d.take(8)) }
 
@@ -242,45 +227,8 @@ func (d *archiveDecoder) family(f *ArchivedFamily, processes int) error {
 	}
 	f.Schema = schema
 	f.First, f.Newest = int64(d.u64()), int64(d.u64())
-	f.Series = make([]ArchivedSeries, d.count(20))
-	for i := range f.Series {
-		s := &f.Series[i]
-		s.Process = int(d.u32()) - 1
-		if s.Process >= processes {
-			return fmt.Errorf("a series of %s is of process %d of %d", schema.Name, s.Process, processes)
-		}
-		s.Created = int64(d.u64())
-		s.Labels = d.labelSet()
-		s.Words = make([]uint64, d.count(8))
-		for j := range s.Words {
-			s.Words[j] = d.u64()
-		}
-		if s.Exemplars = d.exemplars(); d.bad {
-			return errShortRecord
-		}
-		if !ascending(s.Labels) {
-			return fmt.Errorf("the labels of a series of %s are not sorted", schema.Name)
-		}
-		if d.bad {
-			return errShortRecord
-		}
-	}
-	return nil
-}
-
-func (d *archiveDecoder) exemplars() []metric.Exemplar {
-	n := d.count(20)
-	if n == 0 {
-		return nil
-	}
-	out := make([]metric.Exemplar, n)
-	for i := range out {
-		out[i].Timestamp = time.Unix(0, int64(d.u64()))
-		out[i].Value = math.Float64frombits(d.u64())
-		out[i].Labels = d.labelSet()
-		d.bad = d.bad || metric.CheckExemplar(out[i].Labels) != nil
-	}
-	return out
+	f.Series, err = d.list(d.count(20), schema, processes)
+	return err
 }
 
 func (d *archiveDecoder) labelSet() metric.Labels {

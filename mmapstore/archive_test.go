@@ -3,6 +3,7 @@ package mmapstore
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -19,25 +20,31 @@ func sampleArchive() *Archive {
 		Families: []ArchivedFamily{
 			{
 				Schema: &metric.Schema{Name: "c", Help: "C.", Type: metric.Counter}, First: 1, Newest: 2,
-				Series: []ArchivedSeries{
-					{Labels: metric.MakeLabels("a", "1", "b", ""), Process: -1, Created: 3, Words: []uint64{4, 5, 6}, Exemplars: []metric.Exemplar{
+				Series: archivedList(
+					ArchivedSeries{Labels: metric.MakeLabels("a", "1", "b", ""), Process: -1, Created: 3, Words: []uint64{4, 5, 6}, Exemplars: []metric.Exemplar{
 						{Labels: metric.MakeLabels("trace_id", "x", "ü", ""), Value: 2.5, Timestamp: time.Unix(7, 8)},
 					}},
-					{Process: -1, Words: []uint64{0, 0}},
-				},
+					ArchivedSeries{Process: -1, Words: []uint64{0, 0}},
+				),
 			},
 			{
 				Schema: &metric.Schema{Name: "g", Help: "G.", Type: metric.Gauge, Mode: metric.ModeAll},
-				Series: []ArchivedSeries{{Labels: metric.MakeLabels("ü", "\n"), Process: 0, Words: []uint64{8}}},
+				Series: archivedList(ArchivedSeries{Labels: metric.MakeLabels("ü", "\n"), Process: 0, Words: []uint64{8}}),
 			},
 			{
 				Schema: &metric.Schema{Name: "h", Help: "H.", Type: metric.Histogram, Bounds: []float64{1, 2}},
-				Series: []ArchivedSeries{},
 			},
 		},
 	}
 	a.Consume([]Incarnation{{5}, {3}}, []Incarnation{{4}, {3}})
 	return a
+}
+
+func archivedList(series ...ArchivedSeries) (l ArchivedList) {
+	for _, s := range series {
+		l.Add(s)
+	}
+	return l
 }
 
 func openTestDir(t *testing.T) *Dir {
@@ -72,6 +79,26 @@ func TestArchiveRoundTrip(t *testing.T) {
 	require.Equal(t, want.ArchiveVersion, v)
 	require.True(t, got.HasConsumed(Incarnation{4}))
 	require.False(t, got.HasConsumed(Incarnation{6}))
+}
+
+// TestArchivedList: what is added is what there is, at each place.
+func TestArchivedList(t *testing.T) {
+	series := []ArchivedSeries{
+		{Process: -1, Created: 1, Words: []uint64{2, 3}},
+		{Process: 7, Created: -4, Labels: metric.MakeLabels("a", "", "b", "ü"), Words: []uint64{5}, Exemplars: []metric.Exemplar{
+			{Labels: metric.MakeLabels("trace_id", "x"), Value: 6, Timestamp: time.Unix(0, 7)},
+			{Value: 8, Timestamp: time.Unix(0, 9)},
+		}},
+		{Process: -1, Labels: metric.MakeLabels("a", strings.Repeat("x", MaxStringLen))},
+	}
+	l := archivedList(series...)
+	require.Equal(t, len(series), l.Len())
+	for i, want := range series {
+		require.Equal(t, want, l.At(i))
+		require.Equal(t, want.Process, l.Process(i))
+		require.Equal(t, want.Created, l.Created(i))
+		require.Equal(t, append([]uint64{1}, want.Words...), l.AppendWords([]uint64{1}, i))
+	}
 }
 
 // TestArchiveIsReadWholeOrNotAtAll: no damage may look like another archive.
@@ -136,9 +163,12 @@ func TestArchiveErrors(t *testing.T) {
 func TestArchiveThatNoReaderTakesIsNotStaged(t *testing.T) {
 	d := openTestDir(t)
 	a := sampleArchive()
-	a.Families[0].Series[0].Labels = metric.Labels{{Name: "b", Value: ""}, {Name: "a", Value: ""}}
+	a.Families[0].Series.Add(ArchivedSeries{Process: -1, Labels: metric.Labels{{Name: "b", Value: ""}, {Name: "a", Value: ""}}})
 	require.ErrorIs(t, d.StageArchive(a, ReadOptions{}), ErrCorrupt)
 	require.ErrorIs(t, d.StageArchive(sampleArchive(), ReadOptions{MaxBytes: 200}), ErrTooBig)
+	a = sampleArchive()
+	a.Families[0].Series.Add(ArchivedSeries{Process: -1, Labels: metric.MakeLabels("a", strings.Repeat("x", MaxStringLen+1))})
+	require.ErrorIs(t, d.StageArchive(a, ReadOptions{}), ErrRecordTooLarge)
 	there, err := d.Exists(archiveTempName)
 	require.NoError(t, err)
 	require.False(t, there)

@@ -57,7 +57,8 @@ func inspectArchive(path string) (*archiveInspection, error) {
 
 func archivedFamily(f *mmapstore.ArchivedFamily, processes []archivedProcess) inspectedFamily {
 	out := describeFamily(f.Schema)
-	for _, s := range f.Series {
+	for i := range f.Series.Len() {
+		s := f.Series.At(i)
 		one := inspectedSeries{Labels: s.Labels.Map(), Created: time.Unix(0, s.Created).UTC()}
 		if s.Process >= 0 {
 			one.Value = "of process " + processes[s.Process].Label

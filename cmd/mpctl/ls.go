@@ -77,8 +77,8 @@ unknown where the system does not say who has a file open.`,
 			}
 			if arc, err := readArchive(filepath.Join(d, mmapstore.ArchiveName), mmapstore.ReadOptions{}); err == nil && arc.Bytes > 0 {
 				series := 0
-				for _, f := range arc.Families {
-					series += len(f.Series)
+				for i := range arc.Families {
+					series += arc.Families[i].Series.Len()
 				}
 				items = append(items, listed{State: "dead", Kind: "archive", Series: series, Bytes: arc.Bytes, Files: []string{mmapstore.ArchiveName}})
 				rows = append(rows, []string{

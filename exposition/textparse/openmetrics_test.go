@@ -153,7 +153,7 @@ func TestTimestampsOfAnySize(t *testing.T) {
 	for _, digits := range []string{"12345678901234567890.5", "-1e300", "99999999999999999999999"} {
 		families, err := Parse(strings.NewReader("a 1 "+digits+"\na 2 "+digits+"\n# EOF\n"), Options{Format: OpenMetrics})
 		require.NoError(t, err)
-		assert.EqualValues(t, lastSecond, max(families[0].Series[0].Timestamp.Unix(), -families[0].Series[0].Timestamp.Unix()))
+		assert.EqualValues(t, int64(lastSecond), max(families[0].Series[0].Timestamp.Unix(), -families[0].Series[0].Timestamp.Unix()))
 	}
 }
 

@@ -1,0 +1,120 @@
+package aggregate
+
+import (
+	"errors"
+	"math"
+
+	"github.com/multiprom/multiprom/metric"
+	"github.com/multiprom/multiprom/mmapstore"
+)
+
+// errUnpack: the words are not those of the type.
+var errUnpack = errors.New("its values do not fit its type")
+
+// How the values of a series stand in the archive (docs/format.md, "The
+// archive"): some words of a fixed number, then the parts of an exact sum; but for
+// the gauge, an infinity or NaN is the last of them.
+//
+//	counter          low and high word of the whole increments; parts
+//	summary          count; parts
+//	histogram        observations per bucket; parts
+//	gauge sum        1 set, 2 with a sum of infinities and NaN; that sum; parts
+//	gauge all, min, max   the value's bits, or UnsetBits
+//	mostrecent       the value's bits; nanoseconds since 1970, 0 for never
+//	state set all    number of the state
+//	info             nanoseconds since 1970: when the process opened its file
+
+// fixedWords returns how many words stand before the parts, and whether there
+// are parts at all.
+func fixedWords(s *metric.Schema) (n int, parts bool) {
+	switch s.Type {
+	case metric.Counter:
+		return 2, true
+	case metric.Summary:
+		return 1, true
+	case metric.Histogram:
+		return len(s.Bounds) + 1, true
+	case metric.Gauge:
+		if s.Mode.Base() == metric.ModeSum {
+			return 2, true
+		}
+	}
+	if isRecent(s) {
+		return 2, false
+	}
+	return 1, false
+}
+
+const (
+	sumSet     = 1
+	sumSpecial = 2
+)
+
+// pack returns the accumulator's words in the archive.
+func (a *accumulator) pack(s *metric.Schema) []uint64 {
+	value := math.Float64bits(a.value)
+	switch s.Type {
+	case metric.Counter:
+		return append([]uint64{a.ints, a.hi}, a.sum.words()...)
+	case metric.Summary:
+		return append([]uint64{a.ints}, a.sum.words()...)
+	case metric.Histogram:
+		return append(append([]uint64(nil), a.counts...), a.sum.words()...)
+	case metric.Info:
+		return []uint64{uint64(a.newest)}
+	}
+	switch {
+	case isRecent(s):
+		return []uint64{value, uint64(a.nanos)}
+	case s.Type == metric.StateSet:
+		return []uint64{a.ints}
+	case s.Mode.Base() == metric.ModeSum:
+		w := []uint64{0, math.Float64bits(a.sum.special)}
+		if a.set {
+			w[0] |= sumSet
+		}
+		if a.sum.odd {
+			w[0] |= sumSpecial
+		}
+		return append(w, a.sum.parts()...)
+	case !a.set:
+		return []uint64{mmapstore.UnsetBits}
+	}
+	return []uint64{value}
+}
+
+// unpack is the reverse of pack.
+func unpack(s *metric.Schema, w []uint64) (a accumulator, err error) {
+	fixed, parts := fixedWords(s)
+	if len(w) < fixed || len(w) > fixed && !parts {
+		return a, errUnpack
+	}
+	a.present = true
+	for _, bits := range w[fixed:] {
+		a.sum.add(math.Float64frombits(bits))
+	}
+	value := math.Float64frombits(w[0])
+	switch {
+	case s.Type == metric.Counter:
+		a.ints, a.hi = w[0], w[1]
+	case s.Type == metric.Summary:
+		a.ints = w[0]
+	case s.Type == metric.Histogram:
+		a.counts = w[:fixed:fixed]
+	case s.Type == metric.Info:
+		a.newest = int64(w[0])
+	case isRecent(s):
+		a.value, a.nanos = value, int64(w[1])
+		a.set = a.nanos > 0
+	case s.Type == metric.StateSet:
+		a.ints = w[0]
+	case s.Mode.Base() == metric.ModeSum:
+		a.set = w[0]&sumSet != 0
+		if w[0]&sumSpecial != 0 {
+			a.sum.odd, a.sum.special = true, math.Float64frombits(w[1])
+		}
+	case w[0] != mmapstore.UnsetBits:
+		a.value, a.set = value, true
+	}
+	return a, nil
+}
