@@ -104,7 +104,7 @@ func TestSumWithoutArchive(t *testing.T) {
 	require.EqualValues(t, int64(1<<53), flatten(show(t, a))["s_sum"])
 	require.False(t, a.table.byName["s"].spilled)
 	require.NoError(t, os.Remove(filepath.Join(dir, mmapstore.ArchiveName)))
-	require.EqualValues(t, 1<<53+2, flatten(show(t, a))["s_sum"])
+	require.EqualValues(t, int64(1<<53+2), flatten(show(t, a))["s_sum"])
 }
 
 // TestNamesBetweenMerges: what Processes finds out about labels does not outlast it.
