@@ -31,10 +31,13 @@ type archivedFamily struct {
 // archivedSeries is one series of the archive with its place in the table.
 type archivedSeries struct {
 	family, index int32 // which series of which family
-	number        int32 // of its slot in the target
+	number        int32 // of its slot in the target, or nowhere
 	added         bool  // since it was placed
 	dense         bool  // it was put into the target's dense, and is there while that holds
 }
+
+// nowhere is the number of a series for whose labels there was no room.
+const nowhere = -1
 
 // newArchived checks an archive. The error says what no folder writes.
 func newArchived(a *mmapstore.Archive) (*archived, error) {
@@ -83,9 +86,12 @@ func (a *archived) process(i int) int {
 	return f.Series.Process(index)
 }
 
-// slot returns the slot of series i, which is placed.
+// slot returns the slot of series i, none where it is not placed.
 func (a *archived) slot(i int) slot {
 	f, _ := a.of(i)
+	if f.target == nil || a.series[i].number == nowhere {
+		return slot{}
+	}
 	return slot{f.target, a.series[i].number}
 }
 
@@ -104,24 +110,20 @@ func (a *archived) sums(i int) accumulator {
 	return sums
 }
 
-// begins reports whether the dense of the target knows when series i began.
+// begins reports whether the dense of its family knows when series i, which is placed,
+// began.
 func (a *archived) begins(i int) bool {
-	f, index := a.of(i)
-	if f.target == nil || f.Series.Process(index) >= 0 {
-		return false
-	}
-	_, ok := denseWords(f.target.schema)
-	return ok
+	return a.process(i) < 0 && summed(a.slot(i).family.schema)
 }
 
-// begin tells the dense of the target when series i began.
+// begin tells the dense of its family when series i began.
 func (a *archived) begin(i int) {
 	if a.begins(i) {
 		a.slot(i).family.begin(a.series[i].number, a.created(i))
 	}
 }
 
-// leave takes series i out of the dense of the target.
+// leave takes series i out of the dense of its family.
 func (a *archived) leave(i int) {
 	s := a.slot(i)
 	if a.begins(i) {

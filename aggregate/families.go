@@ -172,8 +172,8 @@ func (f *family) arrange() {
 	for i, n := range f.order {
 		there := false
 		if f.settled {
-			a := f.sums(n)
-			there = a.present && filter(a)
+			c := f.chosen(n)
+			there = c.present && filter(c)
 		} else {
 			there = f.dense.has(f, int(n))
 		}
@@ -219,41 +219,39 @@ func (f *family) placeShown() {
 
 // infoFilter returns which series of an info are shown: those of living
 // processes, or, where none lives, those of the newest dead one.
-func (f *family) infoFilter() func(*accumulator) bool {
+func (f *family) infoFilter() func(*chosen) bool {
 	if f.schema.Type != metric.Info {
-		return func(*accumulator) bool { return true }
+		return func(*chosen) bool { return true }
 	}
 	anyLive, newest := false, int64(0)
 	for _, n := range f.order {
-		a := f.sums(n)
-		anyLive = anyLive || a.live
-		newest = max(newest, a.newest)
+		c := f.chosen(n)
+		anyLive = anyLive || c.live
+		newest = max(newest, c.newest)
 	}
-	return func(a *accumulator) bool { return a.live || !anyLive && a.newest == newest }
+	return func(c *chosen) bool { return c.live || !anyLive && c.newest == newest }
 }
 
 // fill writes the values of a series, of a family that is settled.
 func (f *family) fill(n int32, out *metric.Series) {
+	if !summed(f.schema) {
+		f.chosen(n).fill(f.schema, out)
+		return
+	}
 	a := f.sums(n)
 	switch f.schema.Type {
 	case metric.Counter:
-		out.Value, out.Created = a.counter(), createdTime(a.created)
+		out.Value = a.counter()
 	case metric.Summary:
-		out.Count, out.Sum, out.Created = a.ints, a.sum.round(), createdTime(a.created)
+		out.Count, out.Sum = a.ints, a.sum.round()
 	case metric.Histogram:
 		metric.CumulateInto(out.Buckets, f.bounds, a.counts)
-		out.Count = out.Buckets[len(f.bounds)].Count
-		out.Sum, out.Created = a.sum.round(), createdTime(a.created)
-	case metric.Info:
-		out.Value = 1
-	case metric.StateSet:
-		on := a.state(f.schema)
-		for i, name := range f.schema.States {
-			out.States = append(out.States, metric.State{Name: name, On: uint64(i) == on})
-		}
-	default:
-		out.Value = a.gaugeValue(f.schema)
+		out.Count, out.Sum = out.Buckets[len(f.bounds)].Count, a.sum.round()
+	case metric.Gauge:
+		out.Value = a.sum.round()
+		return
 	}
+	out.Created = createdTime(a.created)
 }
 
 // hasExemplars reports whether the series has ever had an exemplar.

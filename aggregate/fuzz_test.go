@@ -126,7 +126,7 @@ func FuzzUnpack(f *testing.F) {
 		}
 		require.Equal(t, a.counts, b.counts)
 		require.Equal(t, a.set, b.set)
-		require.Equal(t, a.state(s), b.state(s))
+		require.Equal(t, a.stateOf(s), b.stateOf(s))
 	})
 }
 

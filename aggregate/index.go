@@ -2,6 +2,7 @@ package aggregate
 
 import (
 	"cmp"
+	"encoding/binary"
 	"slices"
 	"strings"
 
@@ -11,14 +12,14 @@ import (
 
 // index finds the slots of a family. Workers that run the same program have the
 // same definition: their series are found by their text, as it is in the file,
-// without making labels, and no others are kept.
+// without making labels. All others are found by a text that has their names too.
 type index struct {
-	shape  *metric.Schema          // of the first file, whose texts are the keys of byText; nil before
-	sorted []labelSource           // its labels, sorted by name
-	byText textTable               // of all labels that the shape can have
-	others map[string]int32        // of all others, by Labels.AppendKey
-	labels map[int32]metric.Labels // of others, by number
-	found  int32                   // the number that was found last
+	shape  *metric.Schema // of the first file, whose texts are the keys of byText; nil before
+	sorted []labelSource  // its labels, sorted by name
+	byText textTable      // of all labels that the shape can have
+	others textTable      // of all others, by namedText
+	named  []bool         // column, which are of others; as long as the last of them needs
+	found  int32          // the number that was found last
 }
 
 // labelSource is where a label of the shape comes from.
@@ -50,11 +51,46 @@ func (f *family) setShape(s *metric.Schema) {
 		x.sorted = append(x.sorted, labelSource{metric.Label{Name: name}, i})
 	}
 	slices.SortFunc(x.sorted, func(a, b labelSource) int { return strings.Compare(a.Name, b.Name) })
-	old := x.labels
-	x.others, x.labels = nil, nil
-	for n, labels := range old {
-		f.enter(n, labels)
+	for n, named := range x.named {
+		if !named {
+			continue
+		}
+		if text, ok := x.text(nil, appendNamed(nil, f.texts.Text(f.text[n]))); ok {
+			if id, ok := f.texts.Intern(string(text)); ok {
+				f.text[n], x.named[n] = id, false
+			}
+		}
 	}
+	x.refill(f.text)
+}
+
+// isNamed reports whether the text of a series has the names of its labels.
+func (x *index) isNamed(n int32) bool { return int(n) < len(x.named) && x.named[n] }
+
+func (x *index) isPlain(n int32) bool { return !x.isNamed(n) }
+
+// namedText appends labels as the text of one that is not of the shape: names and
+// values, each behind its length.
+func namedText(dst []byte, labels metric.Labels) []byte {
+	for _, l := range labels {
+		dst = append(binary.AppendUvarint(dst, uint64(len(l.Name))), l.Name...)
+		dst = append(binary.AppendUvarint(dst, uint64(len(l.Value))), l.Value...)
+	}
+	return dst
+}
+
+// appendNamed appends the labels of a namedText.
+func appendNamed(dst metric.Labels, text string) metric.Labels {
+	str := func() (s string) {
+		var head [binary.MaxVarintLen64]byte
+		n, k := binary.Uvarint(head[:copy(head[:], text)])
+		s, text = text[k:k+int(n)], text[k+int(n):]
+		return s
+	}
+	for text != "" {
+		dst = append(dst, metric.Label{Name: str(), Value: str()})
+	}
+	return dst
 }
 
 // says reports whether a text is all labels of a series: one of a foreign writer may
@@ -82,8 +118,8 @@ const stackLabels = 8
 // appendLabels appends the labels of a series.
 func (f *family) appendLabels(dst metric.Labels, n int32) metric.Labels {
 	x := &f.index
-	if own, ok := x.labels[n]; ok {
-		return append(dst, own...)
+	if x.isNamed(n) {
+		return appendNamed(dst, f.texts.Text(f.text[n]))
 	}
 	var buf [stackLabels]string
 	values := x.values(buf[:0], f.texts.Text(f.text[n]))
@@ -99,8 +135,9 @@ func (f *family) appendLabels(dst metric.Labels, n int32) metric.Labels {
 // compare orders series as Labels.Compare does their labels.
 func (f *family) compare(n, m int32) int {
 	x := &f.index
-	if len(x.labels) > 0 {
-		return f.appendLabels(nil, n).Compare(f.appendLabels(nil, m))
+	if len(x.named) > 0 {
+		var bufA, bufB [stackLabels]metric.Label
+		return f.appendLabels(bufA[:0], n).Compare(f.appendLabels(bufB[:0], m))
 	}
 	var bufA, bufB [stackLabels]string
 	a, b := x.values(bufA[:0], f.texts.Text(f.text[n])), x.values(bufB[:0], f.texts.Text(f.text[m]))
@@ -116,57 +153,56 @@ func (f *family) compare(n, m int32) int {
 
 // find returns the number of the series with these labels, or -1.
 func (f *family) find(labels metric.Labels) int32 {
-	x := &f.index
 	var buf [256]byte
-	if text, ok := x.text(buf[:0], labels); ok {
-		if id := f.texts.Find(string(text)); id != 0 {
-			if n := x.byText.find(f.text, id); n >= 0 {
-				return n
-			}
-		}
+	text, named := f.index.textOf(buf[:0], labels)
+	id := f.texts.Find(string(text))
+	switch {
+	case id == 0:
+		return -1
+	case named:
+		return f.index.others.find(f.text, id)
 	}
-	if n, ok := x.others[string(labels.AppendKey(buf[:0]))]; ok {
-		return n
-	}
-	return -1
+	return f.index.byText.find(f.text, id)
 }
 
-// enter has a new series be found by its labels.
-func (f *family) enter(n int32, labels metric.Labels) {
-	x := &f.index
-	if text, ok := x.text(nil, labels); ok {
-		if id, ok := f.texts.Intern(string(text)); ok {
-			f.text[n] = id
-			x.byText.add(f.text, n)
-			return
-		}
+// textOf appends the text that a series with these labels is found by.
+func (x *index) textOf(dst []byte, labels metric.Labels) (text []byte, named bool) {
+	if text, ok := x.text(dst, labels); ok {
+		return text, false
 	}
-	if x.others == nil {
-		x.others, x.labels = map[string]int32{}, map[int32]metric.Labels{}
-	}
-	x.others[string(labels.AppendKey(nil))] = n
-	x.labels[n] = clone(labels)
+	return namedText(dst, labels), true
 }
 
-// clone returns labels of their own: those of a file are in a chunk of its texts, which
-// they would hold.
-func clone(labels metric.Labels) metric.Labels {
-	out := make(metric.Labels, len(labels))
-	for i, l := range labels {
-		out[i] = metric.Label{Name: strings.Clone(l.Name), Value: strings.Clone(l.Value)}
+// setNamed notes that the text of a series has the names of its labels.
+func (x *index) setNamed(n int32) {
+	x.named = long(x.named, int(n)+1)
+	x.named[n] = true
+}
+
+// add has a series be found by its text.
+func (x *index) add(texts []mmapstore.TextID, n int32) {
+	if x.isNamed(n) {
+		x.others.add(texts, n, x.isNamed)
+	} else {
+		x.byText.add(texts, n, x.isPlain)
 	}
-	return out
 }
 
 // unfind has a series not be found any more.
 func (f *family) unfind(n int32) {
 	x := &f.index
-	if own, ok := x.labels[n]; ok {
-		delete(x.others, string(own.AppendKey(nil)))
-		delete(x.labels, n)
+	if x.isNamed(n) {
+		x.others.drop(f.text, n)
+		x.named[n] = false
 	} else {
 		x.byText.drop(f.text, n)
 	}
+}
+
+// refill makes the tables anew, of texts that have other numbers now.
+func (x *index) refill(texts []mmapstore.TextID) {
+	x.byText.fill(texts, x.isPlain)
+	x.others.fill(texts, x.isNamed)
 }
 
 // text appends the text that a series of the shape with these labels has.

@@ -128,3 +128,53 @@ func TestRunsInFreedPlaces(t *testing.T) {
 		gather(t, a)
 	}
 }
+
+// TestTextsThatLookAlike: the text of labels with their names may be that of other labels
+// without them.
+func TestTextsThatLookAlike(t *testing.T) {
+	const nul = "\x00"
+	require.Equal(t, mmapstore.AppendText(nil, nul), namedText(nil, metric.MakeLabels(nul, "")))
+	dir := t.TempDir()
+	a := openDir(t, dir, Options{NoSelfMetrics: true})
+	add := func(i int, label string, values ...string) {
+		p := newProcess(t, dir, strconv.Itoa(i), int64(i))
+		f, err := p.AddFamily(counter("c", label))
+		require.NoError(t, err)
+		for _, v := range values {
+			s, err := p.AddSeries(f, []string{v}, nil)
+			require.NoError(t, err)
+			s.Words()[mmapstore.CellCounterInts] = 1 << i
+		}
+		gather(t, a)
+	}
+	add(0, "l", "a")
+	add(1, nul, "")
+	add(2, "l", "a", nul)
+	add(3, nul, "")
+	want := map[string]float64{"c_total{l=\"a\"}": 5, "c_total{l=\"\x00\"}": 4, "c_total{\"\x00\"=\"\"}": 10}
+	require.Equal(t, want, gather(t, a))
+}
+
+// TestFurtherTextsGo: texts with names go with their series.
+func TestFurtherTextsGo(t *testing.T) {
+	dir := t.TempDir()
+	a := openDir(t, dir, Options{NoSelfMetrics: true})
+	a.table.renewMin = 1
+	newProcess(t, dir, "other", 1).count(counter("c", "l"), 1, "v")
+	for round := range 20 {
+		path := die(t, infoProcess(t, t.TempDir(), round).Store, dir)
+		require.Len(t, gather(t, a), 2)
+		require.NoError(t, os.Remove(path))
+		require.Len(t, gather(t, a), 1)
+	}
+	require.Less(t, a.texts.Len(), 6)
+}
+
+func infoProcess(t *testing.T, dir string, i int) *process {
+	p := newProcess(t, dir, "w", int64(i))
+	f, err := p.AddFamily(&metric.Schema{Name: "i", Help: "I.", Type: metric.Info})
+	require.NoError(t, err)
+	_, err = p.AddSeries(f, nil, metric.MakeLabels("version", strconv.Itoa(i)))
+	require.NoError(t, err)
+	return p
+}

@@ -67,7 +67,7 @@ func (a *accumulator) pack(s *metric.Schema) []uint64 {
 	case isRecent(s):
 		return []uint64{value, uint64(a.nanos)}
 	case s.Type == metric.StateSet:
-		return []uint64{a.ints}
+		return []uint64{a.state}
 	case s.Mode.Base() == metric.ModeSum:
 		w := []uint64{0, math.Float64bits(a.sum.special)}
 		if a.set {
@@ -107,7 +107,7 @@ func unpack(s *metric.Schema, w []uint64) (a accumulator, err error) {
 		a.value, a.nanos = value, int64(w[1])
 		a.set = a.nanos > 0
 	case s.Type == metric.StateSet:
-		a.ints = w[0]
+		a.state = w[0]
 	case s.Mode.Base() == metric.ModeSum:
 		a.set = w[0]&sumSet != 0
 		if w[0]&sumSpecial != 0 {

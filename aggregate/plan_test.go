@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"testing"
-	"unsafe"
 
 	"github.com/stretchr/testify/require"
 
@@ -222,29 +221,5 @@ func TestTextsOfProcesses(t *testing.T) {
 			require.NoError(t, err)
 		})
 		require.Less(t, a.texts.Len(), 4000)
-	}
-}
-
-// TestLabelsOfTheirOwn: labels that no text says are not a part of the file's texts, which
-// they would hold for as long as the series is there.
-func TestLabelsOfTheirOwn(t *testing.T) {
-	dir := t.TempDir()
-	a := openDir(t, dir, Options{NoSelfMetrics: true})
-	p := newProcess(t, dir, "w", 1)
-	f, err := p.AddFamily(&metric.Schema{Name: "i", Help: "I.", Type: metric.Info})
-	require.NoError(t, err)
-	_, err = p.AddSeries(f, nil, metric.MakeLabels("version", "1.2.3"))
-	require.NoError(t, err)
-	gather(t, a)
-
-	at := func(s string) uintptr { return uintptr(unsafe.Pointer(unsafe.StringData(s))) }
-	text := a.texts.Text(a.files[0].series.TextID(0))
-	own := a.table.byName["i"].index.labels
-	require.Len(t, own, 1)
-	for _, labels := range own {
-		require.Equal(t, metric.MakeLabels("version", "1.2.3"), labels)
-		for _, s := range []string{labels[0].Name, labels[0].Value} {
-			require.False(t, at(s) >= at(text) && at(s) < at(text)+uintptr(len(text)), s)
-		}
 	}
 }

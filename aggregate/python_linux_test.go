@@ -224,7 +224,7 @@ func TestWipePython(t *testing.T) {
 func TestKeysOfFilesThatAreGone(t *testing.T) {
 	dir := t.TempDir()
 	a := openDir(t, dir, Options{NoSelfMetrics: true})
-	for round := range 6 {
+	for round := range 12 {
 		var samples []pyfiletest.Sample
 		for i := range keysKept {
 			samples = append(samples, pySample("c_total", "c_total", fmt.Sprintf(`"l": "%d-%d"`, round, i), 1, 0))
@@ -237,6 +237,7 @@ func TestKeysOfFilesThatAreGone(t *testing.T) {
 		require.EqualValues(t, 1, got[`c_total{l="stays"}`])
 		require.EqualValues(t, 1, got[fmt.Sprintf(`g{pid="%d"}`, round)])
 		require.LessOrEqual(t, a.keys.Len(), 4*keysKept+10)
+		require.LessOrEqual(t, a.texts.Len(), 8*keysKept+10, "twice as many as when texts were renewed last")
 		for _, kind := range []string{"counter", "gauge_all"} {
 			require.NoError(t, os.Remove(filepath.Join(dir, fmt.Sprintf("%s_%d.db", kind, round))))
 		}

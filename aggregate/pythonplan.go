@@ -102,7 +102,9 @@ func (p *pythonPlan) slot(t *table, series int, process string) slot {
 		labels = withProcess(labels, metric.Label{Name: t.processLabel, Value: process})
 	}
 	to := fam.slot(labels)
-	fam.refs[to.number]++
+	if to.family != nil {
+		fam.refs[to.number]++
+	}
 	return to
 }
 
@@ -189,7 +191,11 @@ func (p *pythonPlan) settle(from source) {
 func (to *target) add(kind pyfile.Kind, w []uint64, from source) {
 	if to.slot.family != nil && to.slot.since() <= 0 {
 		to.slot.family.settled = true
-		to.slot.sums().addPython(kind, *to, w, from)
+		if kind.Type == metric.Gauge && kind.Mode.Base() != metric.ModeSum {
+			to.slot.family.chosen(to.slot.number).addPython(kind.Mode, w, from)
+		} else {
+			to.slot.family.sums(to.slot.number).addPython(kind, *to, w, from)
+		}
 	}
 }
 
@@ -233,26 +239,35 @@ func (a *accumulator) addPython(kind pyfile.Kind, to target, w []uint64, from so
 			a.counts[to.bucket] += whole(v)
 		}
 	case metric.Gauge:
-		a.addPythonGauge(kind.Mode, v, w, from)
+		if kind.Mode.Base() != metric.ModeSum {
+			a.chosen.addPython(kind.Mode, w, from)
+		} else if !kind.Mode.Live() || from.live {
+			a.enter(0)
+			a.sum.add(v)
+			a.set = true
+		}
 	}
 }
 
-func (a *accumulator) addPythonGauge(mode metric.Mode, v float64, w []uint64, from source) {
+// addPython adds the value of a gauge that is not summed. One that nobody has set is 0
+// there.
+func (c *chosen) addPython(mode metric.Mode, w []uint64, from source) {
 	if mode.Live() && !from.live {
 		return
 	}
+	v := math.Float64frombits(w[0])
 	if mode.Base() != metric.ModeMostRecent {
-		a.enter(0)
-		a.gauge(mode.Base(), v) // one that nobody has set is 0 there
+		c.enter(0)
+		c.gauge(mode.Base(), v)
 		return
 	}
 	nanos := int64(math.Float64frombits(w[1]) * 1e9)
 	if nanos == 0 {
 		return // nobody has set it: not even 0 is shown
 	}
-	a.enter(0)
-	if nanos != a.nanos { // of two values of one time, the first file's
-		a.recent(v, nanos, from.now)
+	c.enter(0)
+	if nanos != c.nanos { // of two values of one time, the first file's
+		c.recent(v, nanos, from.now)
 	}
 }
 

@@ -189,7 +189,7 @@ func (r *run) addEach(f *file, from source) {
 	schema := f.series.Family(r.series)
 	r.each(f, func(n int32, created int64) {
 		if created >= r.family.since(n) {
-			r.family.sums(n).add(schema, f.values[r.at+(int(n)-r.slot)*r.size:][:r.size], nil, created, from)
+			r.family.add(n, schema, f.values[r.at+(int(n)-r.slot)*r.size:][:r.size], nil, created, from)
 		}
 	})
 }

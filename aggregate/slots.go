@@ -7,7 +7,8 @@ import (
 	"github.com/multiprom/multiprom/mmapstore"
 )
 
-// slotOf returns the slot of series i of a file's list.
+// slotOf returns the slot of series i of a file's list, none where there is no room for
+// its labels.
 func (f *family) slotOf(schema *metric.Schema, list *mmapstore.SeriesList, i int) slot {
 	if !f.hasShape(schema) {
 		s := list.At(i)
@@ -33,7 +34,7 @@ func (f *family) slotOfText(id mmapstore.TextID) slot {
 	}
 	if n < 0 {
 		n = f.newSlot(id)
-		f.index.byText.add(f.text, n)
+		f.index.add(f.text, n)
 	}
 	f.index.found = n
 	return slot{f, n}
@@ -53,8 +54,7 @@ func (f *family) ownSlotOf(schema *metric.Schema, list *mmapstore.SeriesList, i 
 	var buf [256]byte
 	id, ok := f.texts.Intern(string(mmapstore.AppendText(append(buf[:0], text...), label.Value)))
 	if !ok {
-		s := list.At(i)
-		return f.slot(withProcess(s.Labels(), label))
+		return slot{}
 	}
 	return f.slotOfText(id)
 }
@@ -72,19 +72,27 @@ func withLabel(schema *metric.Schema, name string) *metric.Schema {
 // guess returns the number behind the one that was found last, if it has the text, and
 // else -1: processes make the same series in the same order.
 func (f *family) guess(id mmapstore.TextID) int32 {
-	if next := f.index.found + 1; int(next) < len(f.text) && f.text[next] == id {
+	if next := f.index.found + 1; int(next) < len(f.text) && f.text[next] == id && !f.index.isNamed(next) {
 		return next
 	}
 	return -1
 }
 
-// slot returns the slot of these labels.
+// slot returns the slot of these labels, likewise.
 func (f *family) slot(labels metric.Labels) slot {
-	n := f.find(labels)
-	if n < 0 {
-		n = f.newSlot(0)
-		f.enter(n, labels)
+	if n := f.find(labels); n >= 0 {
+		return slot{f, n}
 	}
+	text, named := f.index.textOf(nil, labels)
+	id, ok := f.texts.Intern(string(text))
+	if !ok {
+		return slot{}
+	}
+	n := f.newSlot(id)
+	if named {
+		f.index.setNamed(n)
+	}
+	f.index.add(f.text, n)
 	return slot{f, n}
 }
 

@@ -46,8 +46,7 @@ func (st *steps) of(values []uint64, i int) []uint64 { return values[st.at+i*st.
 func (st *steps) add(f *file, from source) {
 	for i, n := range st.numbers {
 		if created := f.series.CreatedNanos(st.series + i); created >= st.family.since(n) {
-			st.family.settled = true
-			st.family.sums(n).add(st.schema, st.of(f.values, i), st.bucket, created, from)
+			st.family.add(n, st.schema, st.of(f.values, i), st.bucket, created, from)
 		}
 	}
 }
@@ -60,8 +59,7 @@ func (st *steps) addRemoved(f *file, from source) {
 	for i, n := range st.numbers {
 		created, since := f.removed.CreatedNanos(st.series+i), st.family.since(n)
 		if created >= since && f.removed.RemovedNanos(st.series+i) > since {
-			st.family.settled = true
-			st.family.sums(n).add(st.schema, st.of(f.removedValues, i), st.bucket, created, from)
+			st.family.add(n, st.schema, st.of(f.removedValues, i), st.bucket, created, from)
 		}
 	}
 }

@@ -71,17 +71,15 @@ func (t *table) addArchived(i int, now int64) (loose bool) {
 	}
 	from, _ := arc.of(i)
 	if fam.anew || !s.added {
-		_, ok := denseWords(fam.schema)
 		sums := arc.sums(i)
-		s.dense = ok && !fam.ending && from.bucket == nil && fam.dense.join(fam, int(s.number), &sums)
+		s.dense = summed(fam.schema) && !fam.ending && from.bucket == nil && fam.dense.join(fam, int(s.number), &sums)
 		if s.added = true; s.dense && !fam.anew {
 			fam.touch(int(s.number))
 		}
 	}
 	if !s.dense {
-		fam.settled = true
 		sums := arc.sums(i)
-		to.sums().join(from.Schema, &sums, from.bucket, now)
+		fam.join(s.number, from.Schema, &sums, from.bucket, now)
 	}
 	exemplars := arc.exemplars[i]
 	for j := range exemplars {
@@ -96,19 +94,19 @@ func (f *family) reset() {
 		for i := range f.acc {
 			f.acc[i].reset()
 		}
+		clear(f.choices)
 	}
 	if f.traced {
 		for _, set := range f.exemplars {
 			clear(set)
 		}
 	}
-	_, ok := denseWords(f.schema)
 	if f.anew = f.dirty || f.spilled || f.ending; f.anew {
 		f.dense.reset()
 		f.shown.all = true
 	}
 	f.dirty, f.spilled = false, false
-	f.settled, f.traced = f.ending || !ok, false
+	f.settled, f.traced = f.ending || !summed(f.schema), false
 }
 
 // settle gives the accumulators what dense has, where they have more.

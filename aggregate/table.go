@@ -50,7 +50,8 @@ type family struct {
 	trimmed int // how many numbers there were when columns gave back their room last
 
 	dense     dense
-	acc       []accumulator    // column, empty where dense has always had all that there is; see sums
+	acc       []accumulator    // column of sums, empty where dense has always had all that there is; see sums
+	choices   []chosen         // column of what is not summed; see chosen
 	exemplars []exemplarSet    // column, empty before the first
 	lives     map[int32]*lives // of what some process has removed
 
@@ -73,8 +74,7 @@ type slot struct {
 	number int32
 }
 
-func (s slot) sums() *accumulator { return s.family.sums(s.number) }
-func (s slot) since() int64       { return s.family.since(s.number) }
+func (s slot) since() int64 { return s.family.since(s.number) }
 
 // since returns from when on parts of a series count: not those that were made before.
 func (f *family) since(n int32) int64 {
@@ -86,16 +86,51 @@ func (f *family) since(n int32) int64 {
 	return always
 }
 
-// sums returns the accumulator of a series, which is valid while none is added.
+// sums returns the accumulator of a series of sums, which is valid while none is added.
 func (f *family) sums(n int32) *accumulator {
-	if len(f.acc) < len(f.text) {
-		f.acc = append(f.acc, make([]accumulator, len(f.text)-len(f.acc))...)
-	}
+	f.acc = long(f.acc, len(f.text))
 	a := &f.acc[n]
 	if a.counts == nil && f.schema.Type == metric.Histogram {
 		a.counts = make([]uint64, len(f.bounds)+1)
 	}
 	return a
+}
+
+// chosen returns what is chosen of any series, likewise.
+func (f *family) chosen(n int32) *chosen {
+	if summed(f.schema) {
+		return &f.sums(n).chosen
+	}
+	f.choices = long(f.choices, len(f.text))
+	return &f.choices[n]
+}
+
+// long returns a column with that many places or more.
+func long[T any](column []T, n int) []T {
+	if len(column) >= n {
+		return column
+	}
+	return append(column, make([]T, n-len(column))...)
+}
+
+// add adds one process's words to a series.
+func (f *family) add(n int32, schema *metric.Schema, w []uint64, bucket []int, created int64, from source) {
+	f.settled = true
+	if summed(schema) {
+		f.sums(n).add(schema, w, bucket, created, from)
+	} else {
+		f.chosen(n).add(schema, w, created, from)
+	}
+}
+
+// join adds what other processes add up to.
+func (f *family) join(n int32, schema *metric.Schema, o *accumulator, bucket []int, now int64) {
+	f.settled = true
+	if summed(schema) {
+		f.sums(n).join(schema, o, bucket, now)
+	} else {
+		f.chosen(n).join(schema, &o.chosen, now)
+	}
 }
 
 func (t *table) init(processLabel string, texts *mmapstore.Texts) {
@@ -169,6 +204,7 @@ func (t *table) sweep() {
 				return false
 			}
 			fam.drop(n)
+			t.gone = true
 			return true
 		})
 		// The lowest numbers are given out first: those of series that come one
@@ -205,7 +241,7 @@ func (t *table) renewTexts(files []*file) {
 		}
 	})
 	for _, fam := range t.byName {
-		fam.index.byText.fill(fam.text)
+		fam.index.refill(fam.text)
 	}
 	t.renewed = t.texts.Len()
 }
@@ -250,10 +286,12 @@ func (t *table) placeArchive(arc *archived) {
 		if process := f.Series.Process(index); process >= 0 {
 			labels = withProcess(labels, metric.Label{Name: t.processLabel, Value: arc.Processes[process].Label})
 		}
-		s := &arc.series[i]
-		s.number, s.added, s.dense = f.target.slot(labels).number, false, false
-		f.target.refs[s.number]++
-		arc.begin(i)
+		s, to := &arc.series[i], f.target.slot(labels)
+		if s.number = nowhere; to.family != nil {
+			s.number, s.added, s.dense = to.number, false, false
+			f.target.refs[s.number]++
+			arc.begin(i)
+		}
 	}
 }
 
@@ -335,28 +373,32 @@ func (t *table) extend(f *file) {
 		}
 		at := f.plannedAt
 		f.planned, f.plannedAt = i+1, at+mmapstore.ValuesPerSeries(schema)
+		var to slot
 		switch {
 		case fam == nil:
+		case !perProcess(schema):
+			to = fam.slotOf(schema, &f.series, i)
+		case f.planLabel == "":
+			continue // a newer process has taken the label: only its series is shown
+		default:
+			to = fam.ownSlotOf(schema, &f.series, i, metric.Label{Name: t.processLabel, Value: f.planLabel})
+		}
+		switch {
+		case to.family == nil:
 			if i >= f.conflicts {
 				f.conflicts = i + 1 // a later plan does not count it again
 				t.conflicts++
 			}
-		case perProcess(schema) && f.planLabel == "":
-			// A newer process has taken the label: only its series is shown.
-		case perProcess(schema):
-			to := fam.ownSlotOf(schema, &f.series, i, metric.Label{Name: t.processLabel, Value: f.planLabel})
+		case !f.addRun(to, schema, i, at):
 			f.steps = addStep(f.steps, to, schema, i, at)
-		default:
-			to := fam.slotOf(schema, &f.series, i)
-			if !f.addRun(to, schema, i, at) {
-				f.steps = addStep(f.steps, to, schema, i, at)
-			}
 		}
 	}
 	for i := f.plannedRemoved; i < f.removed.Len(); i++ {
 		schema := f.removed.Family(i)
 		if fam := t.familyOf(schema); fam != nil && shared(schema) {
-			f.removedSteps = addStep(f.removedSteps, fam.slotOf(schema, &f.removed, i), schema, i, f.plannedRemovedAt)
+			if to := fam.slotOf(schema, &f.removed, i); to.family != nil {
+				f.removedSteps = addStep(f.removedSteps, to, schema, i, f.plannedRemovedAt)
+			}
 		}
 		f.plannedRemoved, f.plannedRemovedAt = i+1, f.plannedRemovedAt+mmapstore.ValuesPerSeries(schema)
 	}

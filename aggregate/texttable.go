@@ -48,10 +48,10 @@ func (t *textTable) find(texts []mmapstore.TextID, id mmapstore.TextID) int32 {
 	}
 }
 
-// add adds a number whose text was not there.
-func (t *textTable) add(texts []mmapstore.TextID, n int32) {
+// add adds a number whose text was not there. has says which numbers the table has.
+func (t *textTable) add(texts []mmapstore.TextID, n int32, has func(int32) bool) {
 	if 4*(t.used+1) > 3*len(t.places) {
-		t.fill(texts)
+		t.fill(texts, has)
 	} else {
 		t.put(texts, n)
 	}
@@ -66,11 +66,12 @@ func (t *textTable) put(texts []mmapstore.TextID, n int32) {
 	t.used++
 }
 
-// fill makes the table anew, with room, of all numbers that have a text.
-func (t *textTable) fill(texts []mmapstore.TextID) {
+// fill makes the table anew, with room, of all numbers that have a text, as far as it
+// has them.
+func (t *textTable) fill(texts []mmapstore.TextID, has func(int32) bool) {
 	there := 0
-	for _, id := range texts {
-		if id != 0 {
+	for n, id := range texts {
+		if id != 0 && has(int32(n)) {
 			there++
 		}
 	}
@@ -79,7 +80,7 @@ func (t *textTable) fill(texts []mmapstore.TextID) {
 		t.places[i] = freePlace
 	}
 	for n, id := range texts {
-		if id != 0 {
+		if id != 0 && has(int32(n)) {
 			t.put(texts, int32(n))
 		}
 	}

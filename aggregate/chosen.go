@@ -1,0 +1,131 @@
+package aggregate
+
+import (
+	"math"
+
+	"github.com/multiprom/multiprom/metric"
+	"github.com/multiprom/multiprom/mmapstore"
+)
+
+// chosen is what any number of processes make of a series that is not their sum: a
+// gauge of another mode, a state set, an info. Of other series it is what they have
+// beside their sums.
+type chosen struct {
+	present bool // some process has the series
+	live    bool // of an info: some living process has it
+	set     bool // of a gauge: some process has set it
+
+	created int64   // the earliest
+	value   float64 // gauge; in mode mostrecent a state set too
+	nanos   int64   // mostrecent: of the value
+	state   uint64  // state set
+	newest  int64   // info: creation of the newest process that has it
+}
+
+// summed reports whether a series of that definition is the sum of its processes'.
+func summed(s *metric.Schema) bool {
+	_, ok := denseWords(s)
+	return ok
+}
+
+// enter notes that a process has the series, which began at created.
+func (c *chosen) enter(created int64) {
+	if !c.present || created < c.created {
+		c.created = created
+	}
+	c.present = true
+}
+
+// add adds one process's words.
+func (c *chosen) add(schema *metric.Schema, w []uint64, created int64, from source) {
+	if schema.Type == metric.Info {
+		// Of the living, or of the newest dead one; see families.
+		c.live = c.live || from.live
+		c.newest = max(c.newest, from.created)
+	} else if schema.Mode.Live() && !from.live {
+		return
+	}
+	c.enter(created)
+	switch {
+	case isRecent(schema):
+		c.recent(math.Float64frombits(w[0]), int64(w[1]), from.now)
+	case schema.Type == metric.StateSet:
+		c.state = w[mmapstore.CellState]
+	case schema.Type == metric.Gauge && w[mmapstore.CellGauge] != mmapstore.UnsetBits:
+		c.gauge(schema.Mode.Base(), math.Float64frombits(w[mmapstore.CellGauge]))
+	}
+}
+
+// join adds what other processes make of it.
+func (c *chosen) join(schema *metric.Schema, o *chosen, now int64) {
+	if !o.present {
+		return
+	}
+	c.enter(o.created)
+	c.newest = max(c.newest, o.newest)
+	switch {
+	case isRecent(schema):
+		c.recent(o.value, o.nanos, now)
+	case schema.Type == metric.StateSet:
+		c.state = o.state
+	case o.set:
+		c.gauge(schema.Mode.Base(), o.value)
+	}
+}
+
+// gauge merges one value that was set. A process that never set the gauge
+// takes no part while another did.
+func (c *chosen) gauge(mode metric.Mode, v float64) {
+	switch {
+	case !c.set:
+		c.value = v
+	case mode == metric.ModeMin:
+		// NaN says nothing about size: any number wins against it.
+		if v < c.value || math.IsNaN(c.value) {
+			c.value = v
+		}
+	case mode == metric.ModeMax:
+		if v > c.value || math.IsNaN(c.value) {
+			c.value = v
+		}
+	default:
+		c.value = v
+	}
+	c.set = true
+}
+
+// recent keeps the newest value. A time of 0 says that nobody has set it. A
+// clock that ran ahead counts as now, so that it does not win for ever once it
+// is folded; of two values of one time, the larger wins.
+func (c *chosen) recent(v float64, nanos, now int64) {
+	nanos = min(nanos, now)
+	if nanos <= 0 {
+		return
+	}
+	if nanos > c.nanos || nanos == c.nanos && (v > c.value || math.IsNaN(c.value)) {
+		c.value, c.nanos, c.set = v, nanos, true
+	}
+}
+
+// stateOf returns the number of the state of a state set.
+func (c *chosen) stateOf(schema *metric.Schema) uint64 {
+	if isRecent(schema) {
+		return uint64(c.value)
+	}
+	return c.state
+}
+
+// fill writes the values.
+func (c *chosen) fill(schema *metric.Schema, out *metric.Series) {
+	switch schema.Type {
+	case metric.Info:
+		out.Value = 1
+	case metric.StateSet:
+		on := c.stateOf(schema)
+		for i, name := range schema.States {
+			out.States = append(out.States, metric.State{Name: name, On: uint64(i) == on})
+		}
+	default:
+		out.Value = c.value // 0 where nobody has set it
+	}
+}
