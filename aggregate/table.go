@@ -204,7 +204,6 @@ func (t *table) sweep() {
 				return false
 			}
 			fam.drop(n)
-			t.gone = true
 			return true
 		})
 		// The lowest numbers are given out first: those of series that come one
