@@ -36,9 +36,6 @@ type archivedSeries struct {
 	dense         bool  // it was put into the target's dense, and is there while that holds
 }
 
-// nowhere is the number of a series for whose labels there was no room.
-const nowhere = -1
-
 // newArchived checks an archive. The error says what no folder writes.
 func newArchived(a *mmapstore.Archive) (*archived, error) {
 	n := 0

@@ -62,12 +62,20 @@ func (s exemplarSet) offer(bounds []float64, x *metric.Exemplar) {
 // offer gives a series an exemplar of one of its processes.
 func (s slot) offer(x *metric.Exemplar) {
 	f := s.family
-	if len(f.exemplars) < len(f.text) {
-		f.exemplars = append(f.exemplars, make([]exemplarSet, len(f.text)-len(f.exemplars))...)
-	}
-	if f.exemplars[s.number] == nil {
-		f.exemplars[s.number] = newExemplarSet(f.schema, f.bounds)
+	f.exemplarsAt = long(f.exemplarsAt, len(f.text))
+	at := &f.exemplarsAt[s.number]
+	if *at == 0 {
+		f.exemplars = append(f.exemplars, newExemplarSet(f.schema, f.bounds))
+		*at = int32(len(f.exemplars))
 	}
 	f.traced = true
-	f.exemplars[s.number].offer(f.bounds, x)
+	f.exemplars[*at-1].offer(f.bounds, x)
+}
+
+// exemplarsOf returns the set of a series, nil where it has never had an exemplar.
+func (f *family) exemplarsOf(n int32) exemplarSet {
+	if int(n) >= len(f.exemplarsAt) || f.exemplarsAt[n] == 0 {
+		return nil
+	}
+	return f.exemplars[f.exemplarsAt[n]-1]
 }

@@ -102,7 +102,7 @@ func (f *family) show() *metric.Family {
 	}
 	if s.all || f.traced || s.traced {
 		for i := range s.revisions {
-			if s.all || f.hasExemplars(f.order[s.at(i)]) {
+			if s.all || f.exemplarsOf(f.order[s.at(i)]) != nil {
 				s.revisions[i] = s.revision
 			}
 		}
@@ -138,8 +138,8 @@ func (r seriesRows) Read(i int, out *metric.Series) {
 	} else {
 		f.dense.fill(f, int(n), out)
 	}
-	if f.traced && f.hasExemplars(n) {
-		fillExemplars(f.exemplars[n], out)
+	if f.traced {
+		fillExemplars(f.exemplarsOf(n), out)
 	}
 }
 
@@ -254,13 +254,8 @@ func (f *family) fill(n int32, out *metric.Series) {
 	out.Created = createdTime(a.created)
 }
 
-// hasExemplars reports whether the series has ever had an exemplar.
-func (f *family) hasExemplars(n int32) bool {
-	return int(n) < len(f.exemplars) && f.exemplars[n] != nil
-}
-
 func fillExemplars(set exemplarSet, out *metric.Series) {
-	if len(out.Buckets) == 0 {
+	if set != nil && len(out.Buckets) == 0 {
 		out.Exemplar = set[0]
 		return
 	}

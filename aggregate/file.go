@@ -95,8 +95,9 @@ type file struct {
 	removedSteps     []steps
 	plannedRemoved   int // as planned, of removed
 	plannedRemovedAt int
-	taken            bool   // the values of this scrape are there already: of a file of client_python
-	own              []slot // of a file of client_python with gauges of its process alone, by record
+	taken            bool        // the values of this scrape are there already: of a file of client_python
+	own              []place     // of a file of client_python with gauges of its process alone, by record
+	plan             *pythonPlan // that has the families of own
 	planEpoch        int
 	planLabel        string // the label that the plan was made with
 	conflicts        int    // series up to here were counted as conflicts
@@ -226,7 +227,7 @@ func (f *file) readOnce() (settled bool, err error) {
 // unplan forgets the plan, which leads nowhere any more.
 func (f *file) unplan() {
 	f.planned, f.plannedAt, f.plannedRemoved, f.plannedRemovedAt = 0, 0, 0, 0
-	f.runs, f.steps, f.removedSteps, f.own = nil, nil, nil, nil
+	f.runs, f.steps, f.removedSteps, f.own, f.plan = nil, nil, nil, nil, nil
 	f.withdrawn = false
 }
 

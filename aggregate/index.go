@@ -2,7 +2,6 @@ package aggregate
 
 import (
 	"cmp"
-	"encoding/binary"
 	"slices"
 	"strings"
 
@@ -17,7 +16,7 @@ type index struct {
 	shape  *metric.Schema // of the first file, whose texts are the keys of byText; nil before
 	sorted []labelSource  // its labels, sorted by name
 	byText textTable      // of all labels that the shape can have
-	others textTable      // of all others, by namedText
+	others textTable      // of all others, by Labels.AppendKey
 	named  []bool         // column, which are of others; as long as the last of them needs
 	found  int32          // the number that was found last
 }
@@ -55,7 +54,7 @@ func (f *family) setShape(s *metric.Schema) {
 		if !named {
 			continue
 		}
-		if text, ok := x.text(nil, appendNamed(nil, f.texts.Text(f.text[n]))); ok {
+		if text, ok := x.text(nil, metric.AppendLabels(nil, f.texts.Text(f.text[n]))); ok {
 			if id, ok := f.texts.Intern(string(text)); ok {
 				f.text[n], x.named[n] = id, false
 			}
@@ -68,30 +67,6 @@ func (f *family) setShape(s *metric.Schema) {
 func (x *index) isNamed(n int32) bool { return int(n) < len(x.named) && x.named[n] }
 
 func (x *index) isPlain(n int32) bool { return !x.isNamed(n) }
-
-// namedText appends labels as the text of one that is not of the shape: names and
-// values, each behind its length.
-func namedText(dst []byte, labels metric.Labels) []byte {
-	for _, l := range labels {
-		dst = append(binary.AppendUvarint(dst, uint64(len(l.Name))), l.Name...)
-		dst = append(binary.AppendUvarint(dst, uint64(len(l.Value))), l.Value...)
-	}
-	return dst
-}
-
-// appendNamed appends the labels of a namedText.
-func appendNamed(dst metric.Labels, text string) metric.Labels {
-	str := func() (s string) {
-		var head [binary.MaxVarintLen64]byte
-		n, k := binary.Uvarint(head[:copy(head[:], text)])
-		s, text = text[k:k+int(n)], text[k+int(n):]
-		return s
-	}
-	for text != "" {
-		dst = append(dst, metric.Label{Name: str(), Value: str()})
-	}
-	return dst
-}
 
 // says reports whether a text is all labels of a series: one of a foreign writer may
 // have further ones.
@@ -119,7 +94,7 @@ const stackLabels = 8
 func (f *family) appendLabels(dst metric.Labels, n int32) metric.Labels {
 	x := &f.index
 	if x.isNamed(n) {
-		return appendNamed(dst, f.texts.Text(f.text[n]))
+		return metric.AppendLabels(dst, f.texts.Text(f.text[n]))
 	}
 	var buf [stackLabels]string
 	values := x.values(buf[:0], f.texts.Text(f.text[n]))
@@ -170,7 +145,7 @@ func (x *index) textOf(dst []byte, labels metric.Labels) (text []byte, named boo
 	if text, ok := x.text(dst, labels); ok {
 		return text, false
 	}
-	return namedText(dst, labels), true
+	return labels.AppendKey(dst), true
 }
 
 // setNamed notes that the text of a series has the names of its labels.

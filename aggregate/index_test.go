@@ -133,7 +133,7 @@ func TestRunsInFreedPlaces(t *testing.T) {
 // without them.
 func TestTextsThatLookAlike(t *testing.T) {
 	const nul = "\x00"
-	require.Equal(t, mmapstore.AppendText(nil, nul), namedText(nil, metric.MakeLabels(nul, "")))
+	require.Equal(t, mmapstore.AppendText(nil, nul), metric.MakeLabels(nul, "").AppendKey(nil))
 	dir := t.TempDir()
 	a := openDir(t, dir, Options{NoSelfMetrics: true})
 	add := func(i int, label string, values ...string) {

@@ -186,8 +186,9 @@ func (f *file) eachPythonSeries(fn func(*metric.Schema, metric.Labels)) {
 	keys := f.python.Keys()
 	kind := keys.Kind()
 	for _, k := range f.python.Records() {
-		s := &keys.Series()[keys.Keys()[k].Series]
-		fn(&metric.Schema{Name: s.Family.Name, Type: kind.Type, Mode: kind.Mode}, s.Labels)
+		series := keys.Keys()[k].Series
+		family := keys.Families()[keys.FamilyOf(series)]
+		fn(&metric.Schema{Name: family.Name, Type: kind.Type, Mode: kind.Mode}, keys.AppendLabels(nil, series))
 	}
 }
 

@@ -15,20 +15,22 @@ import (
 func (a *archiver) acceptsPython(f *file) error {
 	keys, words := f.python.Keys(), f.python.Words()
 	kind := keys.Kind()
+	var labels metric.Labels
 	for i, n := range f.python.Records()[:len(f.values)/words] {
 		k := &keys.Keys()[n]
-		s := &keys.Series()[k.Series]
-		for _, l := range s.Labels {
+		name := keys.Families()[keys.FamilyOf(k.Series)].Name
+		labels = keys.AppendLabels(labels[:0], k.Series)
+		for _, l := range labels {
 			if len(l.Value) > mmapstore.MaxStringLen {
 				return fmt.Errorf("%w: the label %s of a series of %s has %d bytes, the most is %d",
-					ErrNotUnderstood, l.Name, s.Family.Name, len(l.Value), mmapstore.MaxStringLen)
+					ErrNotUnderstood, l.Name, name, len(l.Value), mmapstore.MaxStringLen)
 			}
 		}
-		if kind.Type != metric.Histogram || k.Part != pyfile.Value || f.values[i] == 0 || a.lookup(&metric.Schema{Name: s.Family.Name, Type: kind.Type}) != nil {
+		if kind.Type != metric.Histogram || k.Part != pyfile.Value || f.values[i] == 0 || a.lookup(&metric.Schema{Name: name, Type: kind.Type}) != nil {
 			continue
 		}
-		if !slices.ContainsFunc(f.families, func(schema *metric.Schema) bool { return schema.Name == s.Family.Name }) {
-			return fmt.Errorf("%w: the histogram %s has a sum and no bucket", ErrNotUnderstood, s.Family.Name)
+		if !slices.ContainsFunc(f.families, func(schema *metric.Schema) bool { return schema.Name == name }) {
+			return fmt.Errorf("%w: the histogram %s has a sum and no bucket", ErrNotUnderstood, name)
 		}
 	}
 	return nil
@@ -53,25 +55,25 @@ func (a *archiver) addPython(f *file, process *archiveProcess, from source) {
 		for int(k.Series) >= len(places) {
 			places = append(places, nil)
 		}
-		s := &keys.Series()[k.Series]
-		schema := metric.Schema{Name: s.Family.Name, Type: kind.Type, Mode: kind.Mode}
+		schema := metric.Schema{Name: keys.Families()[keys.FamilyOf(k.Series)].Name, Type: kind.Type, Mode: kind.Mode}
 		fam := a.lookup(&schema)
 		if fam == nil {
 			continue // a histogram that has no bound
 		}
 		to := places[k.Series]
 		if to == nil || own {
-			if a.since(&schema, s.Labels) > 0 {
+			labels := keys.AppendLabels(nil, k.Series)
+			if a.since(&schema, labels) > 0 {
 				continue // its life is over
 			}
-			to = fam.at(s.Labels, process)
+			to = fam.at(labels, process)
 			places[k.Series] = to
 		}
-		place := target{part: k.Part}
+		bucket := 0
 		if k.Part == pyfile.Bucket {
-			place.bucket = bucketOf(fam.bounds, k.Bound)
+			bucket = bucketOf(fam.bounds, k.Bound)
 		}
-		to.acc.addPython(kind, place, f.values[i*words:(i+1)*words], from)
+		to.acc.addPython(kind, k.Part, bucket, f.values[i*words:(i+1)*words], from)
 	}
 	a.python[keys] = places
 }

@@ -12,19 +12,26 @@ import (
 // slots by their keys. All files share it: a file more takes no plan of its own,
 // unless its gauges are of its process alone.
 type pythonPlan struct {
-	keys    *pyfile.KeySet
-	slots   []slot       // by number of the series
-	targets []target     // by number of the key
-	sums    []float64    // by number of the key, NaN where there is none; while files are merged
-	missing bool         // a series has no family: a histogram without a bound yet
-	counted map[int]bool // series that were counted as conflicts
+	keys     *pyfile.KeySet
+	families []*family       // by number of the keys' family; nil where it is not served
+	slots    []int32         // by number of the series: its slot in its family, or nowhere
+	targets  []target        // by number of the key
+	sums     []float64       // by number of the key, NaN where there is none; while files are merged
+	missing  bool            // a series has no family: a histogram without a bound yet
+	counted  map[uint32]bool // series that were counted as conflicts
 }
 
 // target is where the value of a record goes.
 type target struct {
-	slot   slot // without a family where it is left out
+	place        // nowhere too where each file has its own
+	bucket int32 // its number, of a bucket
 	part   pyfile.Part
-	bucket int // its number, of a bucket
+}
+
+// place is a slot.
+type place struct {
+	family int32 // in families
+	number int32 // in it, or nowhere where the record is left out
 }
 
 func kindIsOwn(k pyfile.Kind) bool { return k.Type == metric.Gauge && k.Mode.Base() == metric.ModeAll }
@@ -34,38 +41,51 @@ func (t *table) planPython(f *file) {
 	keys := f.python.Keys()
 	p := t.python[keys]
 	if p == nil {
-		p = &pythonPlan{keys: keys, counted: map[int]bool{}}
+		p = &pythonPlan{keys: keys, counted: map[uint32]bool{}}
 		t.python[keys] = p
 	}
+	p.extend(t)
 	if !kindIsOwn(keys.Kind()) {
-		p.extend(t)
 		return
 	}
-	p.targets = append(p.targets, make([]target, len(keys.Keys())-len(p.targets))...)
+	f.plan = p
 	records := f.python.Records()
 	for i := len(f.own); i < len(records); i++ {
-		var s slot
+		series := keys.Keys()[records[i]].Series
+		to := place{int32(keys.FamilyOf(series)), nowhere}
 		if f.planLabel != "" { // else a newer process has the label: only its series is shown
-			s = p.slot(t, int(keys.Keys()[records[i]].Series), f.planLabel)
+			to.number = p.place(t, series, f.planLabel)
 		}
-		f.own = append(f.own, s)
+		f.own = append(f.own, to)
 	}
 }
 
 // extend plans the keys that have no target yet.
 func (p *pythonPlan) extend(t *table) {
-	p.slots = slices.Grow(p.slots, len(p.keys.Series())-len(p.slots))
+	if len(p.slots) == p.keys.Series() && len(p.targets) == len(p.keys.Keys()) {
+		return
+	}
+	p.families = p.families[:0]
+	for _, f := range p.keys.Families() {
+		p.families = append(p.families, t.byName[f.Name])
+	}
+	own := kindIsOwn(p.keys.Kind())
+	p.slots = slices.Grow(p.slots, p.keys.Series()-len(p.slots))
 	p.targets = slices.Grow(p.targets, len(p.keys.Keys())-len(p.targets))
-	for i := len(p.slots); i < len(p.keys.Series()); i++ {
-		p.slots = append(p.slots, p.slot(t, i, ""))
+	for i := len(p.slots); i < p.keys.Series(); i++ {
+		number := int32(nowhere)
+		if !own {
+			number = p.place(t, uint32(i), "")
+		}
+		p.slots = append(p.slots, number)
 	}
 	for _, k := range p.keys.Keys()[len(p.targets):] {
-		to := target{part: k.Part}
+		to := target{place: place{number: nowhere}, part: k.Part}
 		if k.Part != pyfile.Ignored {
-			to.slot = p.slots[k.Series]
+			to.place = place{int32(p.keys.FamilyOf(k.Series)), p.slots[k.Series]}
 		}
-		if k.Part == pyfile.Bucket && to.slot.family != nil {
-			to.bucket = bucketOf(to.slot.family.bounds, k.Bound)
+		if k.Part == pyfile.Bucket && to.number != nowhere {
+			to.bucket = int32(bucketOf(p.families[to.family].bounds, k.Bound))
 		}
 		p.targets = append(p.targets, to)
 	}
@@ -81,42 +101,55 @@ func bucketOf(bounds []float64, le float64) int {
 	return i
 }
 
-// slot returns the slot of a series, none where it is left out.
-func (p *pythonPlan) slot(t *table, series int, process string) slot {
-	s := &p.keys.Series()[series]
-	kind := p.keys.Kind()
-	fam := t.byName[s.Family.Name]
+// place returns the number of the slot of a series, nowhere if it is left out.
+func (p *pythonPlan) place(t *table, series uint32, process string) int32 {
+	kind, n := p.keys.Kind(), p.keys.FamilyOf(series)
+	fam, name := p.families[n], p.keys.Families()[n].Name
 	switch {
-	case fam == nil && !t.clashed[s.Family.Name]:
+	case fam == nil && !t.clashed[name]:
 		p.missing = true
-		return slot{}
+		return nowhere
 	case fam == nil || fam.schema.Type != kind.Type || fam.schema.Mode != kind.Mode:
 		if !p.counted[series] {
 			p.counted[series] = true
 			t.conflicts++
 		}
-		return slot{}
+		return nowhere
 	}
-	labels := s.Labels
+	var few [stackLabels]metric.Label
+	labels := p.keys.AppendLabels(few[:0], series)
 	if process != "" {
 		labels = withProcess(labels, metric.Label{Name: t.processLabel, Value: process})
 	}
 	to := fam.slot(labels)
-	if to.family != nil {
-		fam.refs[to.number]++
+	if to.family == nil {
+		return nowhere
 	}
-	return to
+	fam.refs[to.number]++
+	return to.number
+}
+
+// release takes the targets of the plan out of the table.
+func (p *pythonPlan) release(t *table) {
+	for i, n := range p.slots {
+		p.releaseOne(t, place{int32(p.keys.FamilyOf(uint32(i))), n})
+	}
+	p.slots, p.targets, p.missing = p.slots[:0], p.targets[:0], false
+}
+
+func (p *pythonPlan) releaseOne(t *table, at place) {
+	if at.number != nowhere {
+		t.release(slot{p.families[at.family], at.number})
+	}
 }
 
 // forgetPython takes the targets of plans out of the table: of all, or of those
 // that lack families.
 func (t *table) forgetPython(all bool) {
 	for _, p := range t.python {
-		if !all && !p.missing {
-			continue
+		if all || p.missing {
+			p.release(t)
 		}
-		t.releaseAll(p.slots)
-		p.slots, p.targets, p.missing = p.slots[:0], p.targets[:0], false
 	}
 }
 
@@ -145,9 +178,9 @@ func (t *table) mergePython(f *file, from source) {
 	for i, k := range records {
 		to := p.targets[k]
 		if own {
-			to.slot = f.own[i]
+			to.place = f.own[i]
 		}
-		to.add(kind, f.values[i*words:(i+1)*words], from)
+		p.add(&to, f.values[i*words:(i+1)*words], from)
 	}
 }
 
@@ -164,13 +197,13 @@ func (p *pythonPlan) sum(records []uint32, values []uint64, from source) {
 		sum, err := twoSum(p.sums[k], v)
 		switch {
 		case kind.Type != metric.Counter && (v != math.Trunc(v) || v < 0):
-			p.targets[k].add(kind, values[i:i+1], from) // each count is rounded by itself
+			p.add(&p.targets[k], values[i:i+1], from) // each count is rounded by itself
 		case err == 0:
 			p.sums[k] = sum
 		case math.IsNaN(p.sums[k]) && v-v == 0: // the first, and finite
 			p.sums[k] = v
 		default:
-			p.targets[k].add(kind, values[i:i+1], from)
+			p.add(&p.targets[k], values[i:i+1], from)
 		}
 	}
 }
@@ -181,43 +214,46 @@ func (p *pythonPlan) settle(from source) {
 	for k, v := range p.sums {
 		if !math.IsNaN(v) {
 			word[0] = math.Float64bits(v)
-			p.targets[k].add(p.keys.Kind(), word[:], from)
+			p.add(&p.targets[k], word[:], from)
 			p.sums[k] = math.NaN()
 		}
 	}
 }
 
 // add adds one record's value where it counts.
-func (to *target) add(kind pyfile.Kind, w []uint64, from source) {
-	if to.slot.family != nil && to.slot.since() <= 0 {
-		to.slot.family.settled = true
-		if kind.Type == metric.Gauge && kind.Mode.Base() != metric.ModeSum {
-			to.slot.family.chosen(to.slot.number).addPython(kind.Mode, w, from)
-		} else {
-			to.slot.family.sums(to.slot.number).addPython(kind, *to, w, from)
-		}
+func (p *pythonPlan) add(to *target, w []uint64, from source) {
+	if to.number == nowhere {
+		return
+	}
+	fam, kind := p.families[to.family], p.keys.Kind()
+	if fam.since(to.number) > 0 {
+		return
+	}
+	fam.settled = true
+	if summed(fam.schema) {
+		fam.sums(to.number).addPython(kind, to.part, int(to.bucket), w, from)
+	} else {
+		fam.chosen(to.number).addPython(kind.Mode, w, from)
 	}
 }
 
 // notePython notes that a living process has the series of its file.
 func (t *table) notePython(f *file) {
-	note := func(s slot) {
-		if s.family != nil {
-			s.family.noteLiving(s.number, 0)
+	p := t.python[f.python.Keys()]
+	for i, k := range f.python.Records() {
+		to := p.targets[k].place
+		if i < len(f.own) {
+			to = f.own[i]
 		}
-	}
-	targets := t.python[f.python.Keys()].targets
-	for _, k := range f.python.Records() {
-		note(targets[k].slot)
-	}
-	for _, s := range f.own {
-		note(s)
+		if to.number != nowhere {
+			p.families[to.family].noteLiving(to.number, 0)
+		}
 	}
 }
 
 // addPython adds one record's value, by client_python's rules: w has the bits of
 // the value and, in the mostrecent modes, of its time.
-func (a *accumulator) addPython(kind pyfile.Kind, to target, w []uint64, from source) {
+func (a *accumulator) addPython(kind pyfile.Kind, part pyfile.Part, bucket int, w []uint64, from source) {
 	v := math.Float64frombits(w[0])
 	switch kind.Type {
 	case metric.Counter:
@@ -225,7 +261,7 @@ func (a *accumulator) addPython(kind pyfile.Kind, to target, w []uint64, from so
 		a.sum.add(v)
 	case metric.Summary:
 		a.enter(0)
-		if to.part == pyfile.Count {
+		if part == pyfile.Count {
 			a.ints += whole(v)
 		} else {
 			a.sum.add(v)
@@ -233,10 +269,10 @@ func (a *accumulator) addPython(kind pyfile.Kind, to target, w []uint64, from so
 	case metric.Histogram:
 		a.enter(0)
 		switch {
-		case to.part != pyfile.Bucket:
+		case part != pyfile.Bucket:
 			a.sum.add(v)
-		case to.bucket >= 0:
-			a.counts[to.bucket] += whole(v)
+		case bucket >= 0:
+			a.counts[bucket] += whole(v)
 		}
 	case metric.Gauge:
 		if kind.Mode.Base() != metric.ModeSum {

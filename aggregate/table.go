@@ -49,11 +49,13 @@ type family struct {
 
 	trimmed int // how many numbers there were when columns gave back their room last
 
-	dense     dense
-	acc       []accumulator    // column of sums, empty where dense has always had all that there is; see sums
-	choices   []chosen         // column of what is not summed; see chosen
-	exemplars []exemplarSet    // column, empty before the first
-	lives     map[int32]*lives // of what some process has removed
+	dense   dense
+	acc     []accumulator    // column of sums, empty where dense has always had all that there is; see sums
+	choices []chosen         // column of what is not summed; see chosen
+	lives   map[int32]*lives // of what some process has removed
+
+	exemplars   []exemplarSet // of series that have had one
+	exemplarsAt []int32       // column, empty before the first: which of them are the series', from 1 on
 
 	// How the values come about. What dense has holds from one scrape to the next,
 	// what acc has is of one.
@@ -73,6 +75,9 @@ type slot struct {
 	family *family // nil for none
 	number int32
 }
+
+// nowhere is the number of a series that has no slot.
+const nowhere = -1
 
 func (s slot) since() int64 { return s.family.since(s.number) }
 
@@ -311,7 +316,9 @@ func (t *table) forget(f *file) {
 			}
 		}
 	}
-	t.releaseAll(f.own)
+	for _, at := range f.own {
+		f.plan.releaseOne(t, at)
+	}
 	f.unplan()
 }
 
@@ -319,14 +326,6 @@ func (t *table) forget(f *file) {
 func (t *table) release(s slot) {
 	s.family.refs[s.number]--
 	t.unused = t.unused || s.family.refs[s.number] == 0
-}
-
-func (t *table) releaseAll(slots []slot) {
-	for _, s := range slots {
-		if s.family != nil {
-			t.release(s)
-		}
-	}
 }
 
 // findEldest finds when the series in dense began of which the eldest part has gone.

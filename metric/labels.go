@@ -102,6 +102,20 @@ func (ls Labels) AppendKey(dst []byte) []byte {
 	return dst
 }
 
+// AppendLabels appends the labels of a key of AppendKey, whose memory they share.
+func AppendLabels(dst Labels, key string) Labels {
+	str := func() (s string) {
+		var head [binary.MaxVarintLen64]byte
+		n, size := binary.Uvarint(head[:copy(head[:], key)])
+		s, key = key[size:size+int(n)], key[size+int(n):]
+		return s
+	}
+	for key != "" {
+		dst = append(dst, Label{Name: str(), Value: str()})
+	}
+	return dst
+}
+
 // String returns the labels as the text format writes them: {a="x",b="y"}.
 // It is empty for no labels. A name that is not a legacy one is quoted.
 func (ls Labels) String() string {

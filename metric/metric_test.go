@@ -167,3 +167,13 @@ func TestSampleNames(t *testing.T) {
 	require.Equal(t, []string{"x"}, metric.SampleNames("x", metric.Gauge))
 	require.Contains(t, metric.SampleNames("x", metric.Histogram), "x_bucket")
 }
+
+func TestAppendLabels(t *testing.T) {
+	for _, ls := range []metric.Labels{
+		nil, metric.MakeLabels("a", ""), metric.MakeLabels("a", "\x00", "b", "ü"), metric.MakeLabels("", "", "l", strings.Repeat("x", 70_000)),
+	} {
+		key := string(ls.AppendKey(nil))
+		require.Equal(t, ls, metric.AppendLabels(nil, key))
+		require.Equal(t, append(metric.MakeLabels("before", "1"), ls...), metric.AppendLabels(metric.MakeLabels("before", "1"), key))
+	}
+}

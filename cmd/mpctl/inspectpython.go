@@ -81,19 +81,20 @@ func inspectPython(path string) (*pythonInspection, error) {
 
 func (in *pythonInspection) fill(r *pyfile.Reader) {
 	values := r.AppendValues(nil)
-	families := map[*pyfile.Family]int{}
+	places := map[int]int{} // of families
 	for i, n := range r.Records() {
 		key := r.Keys().Keys()[n]
-		series := r.Keys().Series()[key.Series]
-		at, known := families[series.Family]
+		family := r.Keys().FamilyOf(key.Series)
+		at, known := places[family]
 		if !known {
 			at = len(in.Families)
-			families[series.Family] = at
-			in.Families = append(in.Families, pythonFamily{Name: series.Family.Name, Help: series.Family.Help})
+			places[family] = at
+			f := r.Keys().Families()[family]
+			in.Families = append(in.Families, pythonFamily{Name: f.Name, Help: f.Help})
 		}
 		w := values[i*r.Words() : (i+1)*r.Words()]
 		record := pythonRecord{
-			Offset: r.Offset(i), Part: partName(in.Type, &key), Labels: series.Labels.Map(), Value: metric.FormatFloat(math.Float64frombits(w[0])),
+			Offset: r.Offset(i), Part: partName(in.Type, &key), Labels: r.Keys().AppendLabels(nil, key.Series).Map(), Value: metric.FormatFloat(math.Float64frombits(w[0])),
 		}
 		if seconds := math.Float64frombits(w[len(w)-1]); len(w) == 2 && seconds > 0 {
 			record.Time = time.Unix(0, int64(seconds*1e9)).UTC()

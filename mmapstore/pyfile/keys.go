@@ -1,6 +1,7 @@
 package pyfile
 
 import (
+	"errors"
 	"fmt"
 	"hash/maphash"
 	"math"
@@ -9,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/multiprom/multiprom/metric"
+	"github.com/multiprom/multiprom/mmapstore"
 )
 
 // Kind is what all records of a file have in common, as its name says.
@@ -30,7 +32,7 @@ func (k *Keys) Of(kind Kind) *KeySet {
 	if s == nil {
 		s = &KeySet{
 			kind: kind, first: none, stride: strideTimed,
-			seed: maphash.MakeSeed(), byHash: map[uint64]uint32{}, bySeries: map[seriesID]uint32{}, families: map[familyID]*Family{},
+			seed: maphash.MakeSeed(), byHash: map[uint64]uint32{}, bySeries: map[seriesID]uint32{}, byFamily: map[familyID]uint32{},
 		}
 		if k.sets == nil {
 			k.sets = map[Kind]*KeySet{}
@@ -49,15 +51,18 @@ func (k *Keys) Len() (n int) {
 }
 
 // KeySet are the keys of files of one kind, numbered from 0 in the order in
-// which they were first seen, and so are the series that they belong to.
+// which they were first seen, and so are the series that they belong to, and their
+// families. There may be as many as a fleet has series, so there is no pointer in them.
 type KeySet struct {
 	kind     Kind
 	keys     []Key
-	series   []Series
+	series   []seriesID
+	families []*Family
+	texts    mmapstore.Texts // raw keys; labels of series, as Labels.AppendKey has them
 	seed     maphash.Seed
 	byHash   map[uint64]uint32 // of the raw key, or the next free place behind it
 	bySeries map[seriesID]uint32
-	families map[familyID]*Family
+	byFamily map[familyID]uint32
 	first    uint32 // the key that some file begins with
 
 	// Of the file that was read last: the next may be like it.
@@ -74,10 +79,10 @@ type Key struct {
 	Part   Part
 	Bound  float64 // of a bucket: its upper bound
 
-	raw  string
-	hash uint64
+	ruby bool // it is written as GitLab's client for Ruby does
+	raw  mmapstore.TextID
 	next uint32 // the key that some file has behind it
-	ruby bool   // it is written as GitLab's client for Ruby does
+	hash uint64
 }
 
 // Part is which part of its series a record is.
@@ -91,10 +96,10 @@ const (
 	Ignored             // it says what others say
 )
 
-// Series is one series of a kind.
-type Series struct {
-	Family *Family
-	Labels metric.Labels // sorted, without le
+// seriesID is one series of a kind.
+type seriesID struct {
+	family uint32
+	labels mmapstore.TextID
 }
 
 // Family is what a key says of its family, in files of one kind.
@@ -114,8 +119,22 @@ func (s *KeySet) Kind() Kind { return s.kind }
 // Keys returns all keys. The slice only grows.
 func (s *KeySet) Keys() []Key { return s.keys }
 
-// Series returns the series of all keys. The slice only grows.
-func (s *KeySet) Series() []Series { return s.series }
+// Series returns how many series the keys belong to.
+func (s *KeySet) Series() int { return len(s.series) }
+
+// Families returns the families of all keys. The slice only grows.
+func (s *KeySet) Families() []*Family { return s.families }
+
+// FamilyOf returns the number of a series' family.
+func (s *KeySet) FamilyOf(series uint32) int { return int(s.series[series].family) }
+
+// AppendLabels appends the labels of a series: sorted, without le.
+func (s *KeySet) AppendLabels(dst metric.Labels, series uint32) metric.Labels {
+	return metric.AppendLabels(dst, s.texts.Text(s.series[series].labels))
+}
+
+// raw returns a key as files have it.
+func (s *KeySet) raw(n uint32) string { return s.texts.Text(s.keys[n].raw) }
 
 // follow returns the number of the key raw, which stands behind the key after in
 // a file. Most files are like the one before: then the guess is right.
@@ -126,18 +145,18 @@ func (s *KeySet) follow(after uint32, raw []byte) (uint32, error) {
 	}
 	// Comparing with a wrong guess costs more than a hash: it is tried as long as
 	// guesses are right.
-	if n := *guess; s.guessing && n != none && s.keys[n].raw == string(raw) {
+	if n := *guess; s.guessing && n != none && s.raw(n) == string(raw) {
 		return n, nil
 	}
 	hash := maphash.Bytes(s.seed, raw)
-	if n := *guess; n != none && s.keys[n].is(hash, raw) {
+	if n := *guess; n != none && s.is(n, hash, raw) {
 		s.guessing = true
 		return n, nil
 	}
 	s.guessing = false
 	at := hash
 	n, known := s.byHash[at]
-	for known && !s.keys[n].is(hash, raw) {
+	for known && !s.is(n, hash, raw) {
 		at++ // another key has the same hash, or this place for that reason
 		n, known = s.byHash[at]
 	}
@@ -158,7 +177,9 @@ func (s *KeySet) follow(after uint32, raw []byte) (uint32, error) {
 	return n, nil
 }
 
-func (k *Key) is(hash uint64, raw []byte) bool { return k.hash == hash && k.raw == string(raw) }
+func (s *KeySet) is(n uint32, hash uint64, raw []byte) bool {
+	return s.keys[n].hash == hash && s.raw(n) == string(raw)
+}
 
 // share returns a copy of the records and offsets of a file, or those of the file
 // before it where they are the same.
@@ -190,7 +211,10 @@ func (s *KeySet) parse(raw string) (Key, error) {
 	if err != nil {
 		return Key{}, err
 	}
-	out := Key{raw: raw, next: none, ruby: k.ruby}
+	out := Key{next: none, ruby: k.ruby}
+	if out.raw, err = s.intern(raw); err != nil {
+		return Key{}, err
+	}
 	switch s.kind.Type {
 	case metric.Counter:
 		k.family = strings.TrimSuffix(k.family, "_total")
@@ -233,25 +257,33 @@ func shortened(help string) string {
 	return strings.ToValidUTF8(help[:metric.MaxHelpLen], "") // a rune may be cut in two
 }
 
+// intern keeps a text.
+func (s *KeySet) intern(text string) (mmapstore.TextID, error) {
+	id, ok := s.texts.Intern(text)
+	if !ok {
+		return 0, errors.New("there are too many keys")
+	}
+	return id, nil
+}
+
 // seriesOf returns the number of a key's series.
 func (s *KeySet) seriesOf(k key) (uint32, error) {
-	f := s.family(familyID{k.family, k.help})
-	id := seriesID{f, string(k.labels.AppendKey(make([]byte, 0, 128)))}
+	family := s.family(familyID{k.family, k.help})
+	labels, err := s.intern(string(k.labels.AppendKey(make([]byte, 0, 128))))
+	if err != nil {
+		return 0, err
+	}
+	id := seriesID{family, labels}
 	if n, known := s.bySeries[id]; known {
 		return n, nil
 	}
-	if err := f.check(s.kind, k.labels); err != nil {
+	if err := s.families[family].check(s.kind, k.labels); err != nil {
 		return 0, err
 	}
 	n := uint32(len(s.series))
-	s.series = append(s.series, Series{Family: f, Labels: k.labels})
+	s.series = append(s.series, id)
 	s.bySeries[id] = n
 	return n, nil
-}
-
-type seriesID struct {
-	family *Family
-	labels string // their key
 }
 
 // check reports whether the family can have a series with labels of these names.
@@ -261,7 +293,7 @@ func (f *Family) check(kind Kind, labels metric.Labels) error {
 	}
 	schema := metric.Schema{Name: f.Name, Help: f.Help, Type: kind.Type, Mode: kind.Mode}
 	for _, l := range labels {
-		schema.Labels = append(schema.Labels, l.Name)
+		schema.Labels = append(schema.Labels, strings.Clone(l.Name))
 	}
 	if kind.Type == metric.Histogram {
 		schema.Bounds = []float64{0} // which they are, is of each file
@@ -275,13 +307,16 @@ func (f *Family) check(kind Kind, labels metric.Labels) error {
 
 type familyID struct{ name, help string }
 
-func (s *KeySet) family(id familyID) *Family {
-	f := s.families[id]
-	if f == nil {
-		f = &Family{Name: id.name, Help: id.help}
-		s.families[id] = f
+// family returns the number of a family, whose strings may be those of a key.
+func (s *KeySet) family(id familyID) uint32 {
+	n, known := s.byFamily[id]
+	if !known {
+		id = familyID{strings.Clone(id.name), strings.Clone(id.help)}
+		n = uint32(len(s.families))
+		s.families = append(s.families, &Family{Name: id.name, Help: id.help})
+		s.byFamily[id] = n
 	}
-	return f
+	return n
 }
 
 // schema returns the definition of a file whose histograms have these bounds:

@@ -63,8 +63,7 @@ func lines(r *Reader) (out []string) {
 	values := r.AppendValues(nil)
 	for _, n := range r.Records() {
 		k := r.Keys().Keys()[n]
-		series := r.Keys().Series()[k.Series]
-		line := series.Family.Name + series.Labels.String()
+		line := r.Keys().Families()[r.Keys().FamilyOf(k.Series)].Name + r.Keys().AppendLabels(nil, k.Series).String()
 		switch k.Part {
 		case Count:
 			line += " count"

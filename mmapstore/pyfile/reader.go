@@ -205,7 +205,7 @@ func (r *Reader) known() bool {
 		if at > len(r.data) {
 			break // it was cut short
 		}
-		raw := r.keys.keys[n].raw
+		raw := r.keys.raw(n)
 		if at -= recordSize(len(raw)); at < headerSize || string(r.data[at+4:at+4+len(raw)]) != raw {
 			return false
 		}
@@ -285,7 +285,7 @@ func (r *Reader) record(n uint32, off int) error {
 	if k.Part == Ignored {
 		return nil
 	}
-	if err := r.define(k, r.keys.series[k.Series].Family); err != nil {
+	if err := r.define(k, r.keys.families[r.keys.series[k.Series].family]); err != nil {
 		return err
 	}
 	if k.ruby && k.Part == Bucket {
