@@ -114,17 +114,11 @@ func (d *dense) sum(n int) (hi, lo float64) {
 	return hi, lo
 }
 
-// spill returns the accumulator for what is not in dense of slot n.
-func (f *family) spill(n int) *accumulator {
-	f.spilled, f.settled = true, true
-	return f.sums(int32(n))
-}
-
 // addInts adds whole increments of a counter.
 func (f *family) addInts(n int, ints uint64) {
 	words := f.dense.words
 	if words[n] += ints; words[n] < ints {
-		f.spill(n).hi++ // one more than a word holds
+		f.spill(n, 1, 0) // one more than a word holds
 	}
 }
 
@@ -139,7 +133,7 @@ func (d *dense) moveInts(n int, old, now uint64) bool {
 // do to its accumulator.
 func (f *family) addSum(n int, v float64) {
 	if !f.dense.addExact(n, v) {
-		f.spill(n).sum.add(v)
+		f.spill(n, 0, v)
 	}
 }
 

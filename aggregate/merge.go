@@ -19,12 +19,6 @@ type accumulator struct {
 	counts   []uint64 // histogram: observations per bucket
 }
 
-func (a *accumulator) reset() {
-	clear(a.counts)
-	a.sum.reset()
-	*a = accumulator{counts: a.counts, sum: a.sum}
-}
-
 // source is the process whose words are added.
 type source struct {
 	live    bool

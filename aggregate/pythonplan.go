@@ -230,11 +230,13 @@ func (p *pythonPlan) add(to *target, w []uint64, from source) {
 		return
 	}
 	fam.settled = true
-	if summed(fam.schema) {
-		fam.sums(to.number).addPython(kind, to.part, int(to.bucket), w, from)
-	} else {
+	if !summed(fam.schema) {
 		fam.chosen(to.number).addPython(kind.Mode, w, from)
+		return
 	}
+	a := fam.sums(to.number)
+	a.addPython(kind, to.part, int(to.bucket), w, from)
+	fam.keep(to.number, &a)
 }
 
 // notePython notes that a living process has the series of its file.

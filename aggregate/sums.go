@@ -91,10 +91,7 @@ func (t *table) addArchived(i int, now int64) (loose bool) {
 // reset takes out the values of the scrape before, but for sums that hold.
 func (f *family) reset() {
 	if f.settled {
-		for i := range f.acc {
-			f.acc[i].reset()
-		}
-		clear(f.choices)
+		f.acc.reset()
 	}
 	if f.traced {
 		for _, set := range f.exemplars {
@@ -137,5 +134,6 @@ func (f *family) settle() {
 		hi, lo := d.sum(n)
 		a.sum.add(lo)
 		a.sum.add(hi)
+		f.keep(int32(n), &a)
 	}
 }

@@ -49,10 +49,9 @@ type family struct {
 
 	trimmed int // how many numbers there were when columns gave back their room last
 
-	dense   dense
-	acc     []accumulator    // column of sums, empty where dense has always had all that there is; see sums
-	choices []chosen         // column of what is not summed; see chosen
-	lives   map[int32]*lives // of what some process has removed
+	dense dense
+	acc   accumulators
+	lives map[int32]*lives // of what some process has removed
 
 	exemplars   []exemplarSet // of series that have had one
 	exemplarsAt []int32       // column, empty before the first: which of them are the series', from 1 on
@@ -89,53 +88,6 @@ func (f *family) since(n int32) int64 {
 		}
 	}
 	return always
-}
-
-// sums returns the accumulator of a series of sums, which is valid while none is added.
-func (f *family) sums(n int32) *accumulator {
-	f.acc = long(f.acc, len(f.text))
-	a := &f.acc[n]
-	if a.counts == nil && f.schema.Type == metric.Histogram {
-		a.counts = make([]uint64, len(f.bounds)+1)
-	}
-	return a
-}
-
-// chosen returns what is chosen of any series, likewise.
-func (f *family) chosen(n int32) *chosen {
-	if summed(f.schema) {
-		return &f.sums(n).chosen
-	}
-	f.choices = long(f.choices, len(f.text))
-	return &f.choices[n]
-}
-
-// long returns a column with that many places or more.
-func long[T any](column []T, n int) []T {
-	if len(column) >= n {
-		return column
-	}
-	return append(column, make([]T, n-len(column))...)
-}
-
-// add adds one process's words to a series.
-func (f *family) add(n int32, schema *metric.Schema, w []uint64, bucket []int, created int64, from source) {
-	f.settled = true
-	if summed(schema) {
-		f.sums(n).add(schema, w, bucket, created, from)
-	} else {
-		f.chosen(n).add(schema, w, created, from)
-	}
-}
-
-// join adds what other processes add up to.
-func (f *family) join(n int32, schema *metric.Schema, o *accumulator, bucket []int, now int64) {
-	f.settled = true
-	if summed(schema) {
-		f.sums(n).join(schema, o, bucket, now)
-	} else {
-		f.chosen(n).join(schema, &o.chosen, now)
-	}
 }
 
 func (t *table) init(processLabel string, texts *mmapstore.Texts) {
