@@ -1,0 +1,109 @@
+package aggregate
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"runtime"
+	"runtime/metrics"
+	"strconv"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/multiprom/multiprom/internal/pyfiletest"
+	"github.com/multiprom/multiprom/metric"
+	"github.com/multiprom/multiprom/mmapstore"
+)
+
+// scannable returns how many bytes of the heap the garbage collector looks at.
+func scannable() float64 {
+	runtime.GC()
+	runtime.GC() // what the first has finalized
+	samples := []metrics.Sample{{Name: "/gc/scan/heap:bytes"}}
+	metrics.Read(samples)
+	return float64(samples[0].Value.Uint64())
+}
+
+// TestNothingToScan: what an aggregator keeps of a series, of whatever kind and in
+// whatever file, has no pointer that the garbage collector must follow.
+func TestNothingToScan(t *testing.T) {
+	const processes, series = 2, 20_000
+	native := func(schemas ...*metric.Schema) func(t *testing.T, dir string, i int) {
+		return func(t *testing.T, dir string, i int) {
+			s, err := mmapstore.Create(t.TempDir(), mmapstore.Options{Label: strconv.Itoa(i)})
+			require.NoError(t, err)
+			f, err := s.AddFamily(schemas[i%len(schemas)])
+			require.NoError(t, err)
+			for j := range series {
+				var labels metric.Labels
+				values := []string{strconv.Itoa(j)}
+				if len(schemas[0].Labels) == 0 {
+					values, labels = nil, metric.MakeLabels("l", values[0])
+				}
+				one, err := s.AddSeries(f, values, labels)
+				require.NoError(t, err)
+				for k := range one.Words() {
+					one.Words()[k] = math.Float64bits(0.1 * float64(i+1) * float64(j))
+				}
+			}
+			die(t, s, dir)
+			require.NoError(t, s.Close())
+		}
+	}
+	with := func(s *metric.Schema, labels ...string) *metric.Schema {
+		s.Labels = labels
+		return s
+	}
+	python := func(kind, suffix, more string) func(t *testing.T, dir string, i int) {
+		return func(t *testing.T, dir string, i int) {
+			samples := make([]pyfiletest.Sample, series)
+			for j := range samples {
+				samples[j] = pySample("m", "m"+suffix, fmt.Sprintf(`"l": "%d"%s`, j, more), 0.1*float64(j), float64(j))
+			}
+			writePython(t, dir, fmt.Sprintf("%s_%d.db", kind, 1+i), samples...)
+		}
+	}
+	for name, write := range map[string]func(t *testing.T, dir string, i int){
+		"counter":                 native(counter("m", "l")),
+		"counter of other labels": native(counter("m", "l"), counter("m", "other")),
+		"further labels":          native(counter("m")),
+		"gauge sum":               native(gauge("m", metric.ModeSum, "l")),
+		"gauge max":               native(gauge("m", metric.ModeMax, "l")),
+		"gauge mostrecent":        native(gauge("m", metric.ModeMostRecent, "l")),
+		"gauge all":               native(gauge("m", metric.ModeAll, "l")),
+		"histogram":               native(with(histogram("m", 1, 2), "l")),
+		"histograms that differ":  native(with(histogram("m", 1, 2), "l"), with(histogram("m", 1, 3), "l")),
+		"summary":                 native(&metric.Schema{Name: "m", Type: metric.Summary, Labels: []string{"l"}}),
+		"state set":               native(&metric.Schema{Name: "m", Type: metric.StateSet, States: []string{"a", "b"}, Labels: []string{"l"}}),
+		"info":                    native(&metric.Schema{Name: "m", Type: metric.Info}),
+		"python counter":          python("counter", "_total", ""),
+		"python gauge max":        python("gauge_max", "", ""),
+		"python gauge all":        python("gauge_all", "", ""),
+		"python histogram":        python("histogram", "_bucket", `, "le": "1"`),
+	} {
+		for _, folded := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s/folded=%t", name, folded), func(t *testing.T) {
+				dir := t.TempDir()
+				for i := range processes {
+					write(t, dir, i)
+				}
+				if folded {
+					fold(t, dir)
+				}
+				before := scannable()
+				a := newAggregator(dir, Options{NoSelfMetrics: true})
+				defer a.Close()
+				a.View(context.Background(), func(families []*metric.Family, err error) {
+					require.NoError(t, err)
+					require.Len(t, families, 1)
+					require.GreaterOrEqual(t, families[0].Rows.Len(), series)
+				})
+				perSeries := (scannable() - before) / series
+				t.Logf("%.2f bytes a series", perSeries)
+				require.Less(t, perSeries, 1.0)
+				runtime.KeepAlive(a)
+			})
+		}
+	}
+}
