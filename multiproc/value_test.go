@@ -127,6 +127,24 @@ func TestValueOfARemovedSeries(t *testing.T) {
 	require.Equal(t, 1.0, v.WithLabelValues("x").Value())
 }
 
+// TestUnlabelled: a counter that nothing can remove, once it has its words.
+func TestUnlabelled(t *testing.T) {
+	set := multiproc.NewSet(multiproc.SetOptions{Dir: t.TempDir()})
+	defer set.Close()
+	c := multiproc.Must(set.NewCounter(multiproc.CounterOpts{Name: "c", Help: "h"}))
+	_, ok := c.Unlabelled()
+	require.False(t, ok)
+	require.False(t, set.Opened(), "asking opens no store")
+	require.NoError(t, set.Open())
+	u, ok := c.Unlabelled()
+	require.True(t, ok)
+	u.Inc()
+	c.Inc()
+	require.EqualValues(t, 2, c.Value())
+	_, ok = multiproc.Must(set.NewCounterVec(multiproc.CounterOpts{Name: "v", Help: "h"}, nil)).WithLabelValues().Unlabelled()
+	require.False(t, ok, "a Vec without labels can remove it")
+}
+
 // TestBound: a counter has its words once the store is open. While its BoundCounter is
 // held, they are no other series', though it was removed.
 func TestBound(t *testing.T) {
@@ -139,6 +157,8 @@ func TestBound(t *testing.T) {
 	require.NoError(t, set.Open())
 	bound, ok := vec.WithLabelValues("a").Bound()
 	require.True(t, ok)
+	_, ok = vec.WithLabelValues("a").Unlabelled()
+	require.False(t, ok, "it can be removed")
 	bound.Inc()
 	bound.Inc()
 	require.EqualValues(t, 2, vec.WithLabelValues("a").Value())

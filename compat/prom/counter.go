@@ -29,9 +29,19 @@ type boundCounter struct {
 // Inc adds 1.
 func (c *boundCounter) Inc() { c.bound.Inc() }
 
+// unlabelledCounter is a boundCounter that is not of a Vec.
+type unlabelledCounter struct {
+	counter
+	bound multiproc.UnlabelledCounter
+}
+
+// Inc adds 1.
+func (c *unlabelledCounter) Inc() { c.bound.Inc() }
+
 var (
 	_ prometheus.ExemplarAdder = (*counter)(nil)
 	_ prometheus.ExemplarAdder = (*boundCounter)(nil)
+	_ prometheus.ExemplarAdder = (*unlabelledCounter)(nil)
 )
 
 // Add adds v, and panics where it is negative, as client_golang does.
@@ -69,13 +79,16 @@ func (c *counter) Write(out *dto.Metric) error {
 // Collect sends the counter.
 func (c *counter) Collect(ch chan<- prometheus.Metric) { ch <- c }
 
-// counterChild is either kind of counter.
+// counterChild is any kind of counter.
 type counterChild interface {
 	prometheus.Counter
 	child
 }
 
 func newCounter(desc *prometheus.Desc, cells *multiproc.Counter, values []string) counterChild {
+	if bound, ok := cells.Unlabelled(); ok {
+		return &unlabelledCounter{counter: counter{Counter: cells, base: newBase(desc, values)}, bound: bound}
+	}
 	if bound, ok := cells.Bound(); ok {
 		return &boundCounter{counter: counter{Counter: cells, base: newBase(desc, values)}, bound: bound}
 	}
