@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"runtime/metrics"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -83,6 +84,9 @@ func TestNothingToScan(t *testing.T) {
 		"python histogram":        python("histogram", "_bucket", `, "le": "1"`),
 	} {
 		for _, folded := range []bool{false, true} {
+			if folded && strings.HasPrefix(name, "python ") {
+				continue // in the archive it is as any other
+			}
 			t.Run(fmt.Sprintf("%s/folded=%t", name, folded), func(t *testing.T) {
 				dir := t.TempDir()
 				for i := range processes {
