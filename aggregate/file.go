@@ -93,7 +93,8 @@ type file struct {
 	withdrawn        bool    // runs are not in the sums any more
 	steps            []steps // of those that are in no run
 	removedSteps     []steps
-	plannedRemoved   int // as planned, of removed
+	removedParts     []removedPart // by number in removed
+	plannedRemoved   int           // as planned, of removed
 	plannedRemovedAt int
 	taken            bool        // the values of this scrape are there already: of a file of client_python
 	own              []place     // of a file of client_python with gauges of its process alone, by record
@@ -181,8 +182,8 @@ func (f *file) readOnce() (settled bool, err error) {
 		return false, err
 	}
 	err = mmapstore.Guard(r.Path(), func() error {
-		series, known := r.List(), f.values
-		if f.epoch != r.Epoch() {
+		series, known, same := r.List(), f.values, f.epoch == r.Epoch()
+		if !same {
 			known = nil // series have other numbers now
 		}
 		f.changes = r.AppendChanges(f.changes[:0], known)
@@ -204,7 +205,7 @@ func (f *file) readOnce() (settled bool, err error) {
 		if err := r.Whole(); err != nil {
 			return err // what was read may be zeros
 		}
-		if f.epoch != r.Epoch() {
+		if !same {
 			f.withdraw() // while the plan fits
 		}
 		f.closed, f.marked, f.counters = closed, marked, counters
@@ -212,7 +213,11 @@ func (f *file) readOnce() (settled bool, err error) {
 		f.unknown = r.Unknown()
 		f.families, f.series, f.removed = r.Families(), series, r.RemovedList()
 		f.epoch, f.bytes, f.exemplars = r.Epoch(), r.Bytes(), exemplars
-		f.removedValues = removed
+		if same {
+			f.takeRemoved(removed)
+		} else {
+			f.removedValues = removed
+		}
 		if known == nil {
 			f.values = added
 		} else {
@@ -227,7 +232,7 @@ func (f *file) readOnce() (settled bool, err error) {
 // unplan forgets the plan, which leads nowhere any more.
 func (f *file) unplan() {
 	f.planned, f.plannedAt, f.plannedRemoved, f.plannedRemovedAt = 0, 0, 0, 0
-	f.runs, f.steps, f.removedSteps, f.own, f.plan = nil, nil, nil, nil, nil
+	f.runs, f.steps, f.removedSteps, f.removedParts, f.own, f.plan = nil, nil, nil, nil, nil, nil
 	f.withdrawn = false
 }
 

@@ -26,13 +26,15 @@ type interval struct{ created, removed int64 }
 func newLives() *lives { return &lives{living: math.MaxInt64, end: always} }
 
 // add notes a removal. One behind the listing of the directory is none yet: a
-// process that is not in the list may have made the series before it.
-func (l *lives) add(created, removed, listed int64) {
+// process that is not in the list may have made the series before it. Then it reports
+// false: a later listing may say more.
+func (l *lives) add(created, removed, listed int64) (known bool) {
 	if removed >= listed {
 		l.living = min(l.living, created)
-		return
+		return false
 	}
 	l.removed = append(l.removed, interval{created, removed})
+	return true
 }
 
 // always is the since of a series whose every part counts.
@@ -76,6 +78,10 @@ func cumulative(s *metric.Schema) bool {
 // endLives decides for every series that somebody has removed which of its
 // parts count.
 func (t *table) endLives(files []*file, listed int64) {
+	if t.livesKnown {
+		return
+	}
+	t.livesKnown = true
 	for _, s := range t.ended {
 		delete(s.family.lives, s.number)
 		s.family.dirty = s.family.dirty || s.family.ending
@@ -92,7 +98,9 @@ func (t *table) endLives(files []*file, listed int64) {
 					st.family.setLives(n, l)
 					t.ended = append(t.ended, slot{st.family, n})
 				}
-				l.add(f.removed.CreatedNanos(st.series+j), f.removed.RemovedNanos(st.series+j), listed)
+				if removed := f.removed.RemovedNanos(st.series + j); !l.add(f.removed.CreatedNanos(st.series+j), removed, listed) {
+					t.livesKnown = false
+				}
 			}
 		}
 	}
@@ -107,6 +115,13 @@ func (t *table) endLives(files []*file, listed int64) {
 	for _, s := range t.ended {
 		l := s.family.lives[s.number]
 		l.end = l.since()
+	}
+	for _, f := range files {
+		f.countRemoved()
+	}
+	t.findEldest(files) // of what has left
+	for _, s := range t.ended {
+		l := s.family.lives[s.number]
 		if created := s.family.dense.created; int(s.number) < len(created) && created[s.number] < l.end {
 			s.family.ending = true
 		}

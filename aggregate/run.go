@@ -69,7 +69,7 @@ func (r *run) add(f *file, from source) {
 		family: r.family, series: r.series + r.added, at: r.at + r.added*r.size, size: r.size, slot: r.slot + r.added, n: r.n - r.added,
 	}
 	r.added = r.n
-	rest.addAll(f, from)
+	rest.addAll(f.values[rest.at:rest.end()], from)
 	if !r.family.anew {
 		for i := range rest.n {
 			r.family.touch(rest.slot + i)
@@ -77,8 +77,8 @@ func (r *run) add(f *file, from source) {
 	}
 }
 
-func (r *run) addAll(f *file, from source) {
-	values := f.values[r.at:r.end()]
+// addAll adds values of the run's series.
+func (r *run) addAll(values []uint64, from source) {
 	schema := r.family.schema
 	switch schema.Type {
 	case metric.Counter:
@@ -194,8 +194,8 @@ func (r *run) addEach(f *file, from source) {
 	})
 }
 
-// withdraw takes the values of the file's runs out of the sums, while f has the series
-// and values that they were planned for.
+// withdraw takes the values of the file's runs and removed parts out of the sums, while
+// f has the series and values that they were planned for.
 func (f *file) withdraw() {
 	if f.withdrawn {
 		return
@@ -206,6 +206,7 @@ func (f *file) withdraw() {
 		r.withdraw(f)
 		r.each(f, r.family.orphan)
 	}
+	f.eachRemoved(f.withdrawRemoved)
 }
 
 // isIn reports whether the file's values are in sums that can be moved.
@@ -218,7 +219,7 @@ func (r *run) withdraw(f *file) {
 	if r.isIn(f) {
 		for i := range r.added {
 			r.family.touch(r.slot + i)
-			if !r.withdrawOne(r.slot+i, f.values[r.at+i*r.size:][:r.size]) {
+			if !r.family.withdrawOne(r.slot+i, f.values[r.at+i*r.size:][:r.size]) {
 				r.family.dirty = true
 				break
 			}
@@ -229,10 +230,10 @@ func (r *run) withdraw(f *file) {
 
 // withdrawOne takes the values of one series out of slot n. Where it reports false, the
 // sums are none any more.
-func (r *run) withdrawOne(n int, values []uint64) (exact bool) {
-	d := &r.family.dense
+func (f *family) withdrawOne(n int, values []uint64) (exact bool) {
+	d := &f.dense
 	words := d.of(n)
-	switch r.family.schema.Type {
+	switch f.schema.Type {
 	case metric.Counter:
 		words[0] -= values[mmapstore.CellCounterInts]
 		return d.moveSum(n, fraction(values[mmapstore.CellCounterFloat]), 0)
@@ -247,7 +248,7 @@ func (r *run) withdrawOne(n int, values []uint64) (exact bool) {
 	}
 	exact = d.moveGauge(n, values[mmapstore.CellGauge], mmapstore.UnsetBits)
 	if words[gaugeThere]--; words[gaugeThere] == 0 {
-		r.family.shown.all = true // no longer shown
+		f.shown.all = true // no longer shown
 	}
 	return exact
 }

@@ -50,16 +50,3 @@ func (st *steps) add(f *file, from source) {
 		}
 	}
 }
-
-// addRemoved adds the parts that count on although their process has removed them.
-func (st *steps) addRemoved(f *file, from source) {
-	if !cumulative(st.schema) {
-		return
-	}
-	for i, n := range st.numbers {
-		created, since := f.removed.CreatedNanos(st.series+i), st.family.since(n)
-		if created >= since && f.removed.RemovedNanos(st.series+i) > since {
-			st.family.add(n, st.schema, st.of(f.removedValues, i), st.bucket, created, from)
-		}
-	}
-}

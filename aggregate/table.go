@@ -20,6 +20,7 @@ type table struct {
 	topology     topology           // what the definitions were chosen for
 	archive      *archived          // whose series are placed, or nil
 	ended        []slot             // series that some process has removed
+	livesKnown   bool               // what is known of ended holds: no series has come or gone since
 	unused       bool               // a slot may have lost its last reference
 	gone         bool               // a text may have
 	python       map[*pyfile.KeySet]*pythonPlan
@@ -116,6 +117,7 @@ func compatible(a, b *metric.Schema) bool {
 // listed is when the directory was listed, in nanoseconds since 1970.
 func (t *table) plan(files []*file, arc *archived, listed int64) {
 	if t.topology.update(files, arc) {
+		t.livesKnown = false
 		nameProcesses(files, arc)
 		t.choose(files, arc)
 		t.forgetPython(false)
@@ -129,23 +131,26 @@ func (t *table) plan(files []*file, arc *archived, listed int64) {
 			f.planEpoch, f.planLabel = f.epoch, f.label
 		}
 		if f.counted != f.live {
+			t.livesKnown = false
 			f.recountLive()
 		}
 		if f.python != nil {
+			t.livesKnown = false // its series come and go without a word
 			t.planPython(f)
 		} else {
 			t.extend(f)
 		}
 	}
 	if t.archive != arc {
+		t.livesKnown = false
 		t.forgetArchive()
 		t.placeArchive(arc)
 	}
 	for _, fam := range t.byName {
 		fam.trim()
 	}
-	t.findEldest(files)
 	t.endLives(files, listed)
+	t.findEldest(files)
 	if t.unused {
 		t.sweep()
 	}
@@ -253,6 +258,7 @@ func (t *table) placeArchive(arc *archived) {
 
 // forget takes a file's series out of the table.
 func (t *table) forget(f *file) {
+	t.livesKnown = false
 	f.withdraw()
 	t.gone = t.gone || f.planned+f.plannedRemoved > 0
 	for i := range f.runs {
@@ -300,6 +306,11 @@ func (t *table) findEldest(files []*file) {
 				r.each(f, func(n int32, created int64) { r.family.begin(n, created) })
 			}
 		}
+		f.eachRemoved(func(st *steps, i int, p *removedPart) {
+			if p.counted && st.family.orphans {
+				st.family.begin(st.numbers[i], f.removed.CreatedNanos(st.series+i))
+			}
+		})
 	}
 	for _, fam := range t.byName {
 		if fam.orphans && slices.Contains(fam.dense.created, never) {
@@ -311,6 +322,10 @@ func (t *table) findEldest(files []*file) {
 
 // extend plans the series of a file that are not planned yet.
 func (t *table) extend(f *file) {
+	if f.planned == f.series.Len() && f.plannedRemoved == f.removed.Len() {
+		return
+	}
+	t.livesKnown = false
 	if f.planned == 0 {
 		t.reserve(f)
 	}
@@ -343,6 +358,7 @@ func (t *table) extend(f *file) {
 			f.steps = addStep(f.steps, to, schema, i, at)
 		}
 	}
+	f.removedParts = long(f.removedParts, f.removed.Len())
 	for i := f.plannedRemoved; i < f.removed.Len(); i++ {
 		schema := f.removed.Family(i)
 		if fam := t.familyOf(schema); fam != nil && shared(schema) {
