@@ -97,8 +97,7 @@ func (st *steps) addRemoved(f *file, from source) {
 		switch {
 		case !p.counted:
 		case fam.ending:
-			st.addRemovedOne(f, i, from)
-			p.added = false
+			st.addRemovedOne(f, i, from) // the next merge fills dense anew
 		case fam.anew || !p.added:
 			one := run{family: fam, size: st.size, slot: int(n), n: 1}
 			one.addAll(st.of(f.removedValues, i), from)

@@ -117,7 +117,6 @@ func compatible(a, b *metric.Schema) bool {
 // listed is when the directory was listed, in nanoseconds since 1970.
 func (t *table) plan(files []*file, arc *archived, listed int64) {
 	if t.topology.update(files, arc) {
-		t.livesKnown = false
 		nameProcesses(files, arc)
 		t.choose(files, arc)
 		t.forgetPython(false)
