@@ -91,10 +91,8 @@ func (d *definition) compare(o *definition) int {
 	if d.live && o.live {
 		age = cmp.Compare(d.first, o.first)
 	}
-	if d.first == 0 && o.first == 0 {
-		age = cmp.Compare(d.order, o.order)
-	}
-	return cmp.Or(compareBool(o.live, d.live), age, strings.Compare(d.schema.Name, o.schema.Name),
+	// Of client_python's files none says when its process began: then their order decides.
+	return cmp.Or(compareBool(o.live, d.live), age, cmp.Compare(d.order, o.order), strings.Compare(d.schema.Name, o.schema.Name),
 		cmp.Compare(d.schema.Type, o.schema.Type), cmp.Compare(d.schema.Mode, o.schema.Mode))
 }
 

@@ -72,7 +72,7 @@ func (s slot) offer(x *metric.Exemplar) {
 	f.exemplars[*at-1].offer(f.bounds, x)
 }
 
-// exemplarsOf returns the set of a series, nil where it has never had an exemplar.
+// exemplarsOf returns the set of a series, nil where its number has never had an exemplar.
 func (f *family) exemplarsOf(n int32) exemplarSet {
 	if int(n) >= len(f.exemplarsAt) || f.exemplarsAt[n] == 0 {
 		return nil

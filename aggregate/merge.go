@@ -33,7 +33,7 @@ func (a *accumulator) add(schema *metric.Schema, w []uint64, bucket []int, creat
 		a.chosen.add(schema, w, created, from)
 		return
 	}
-	if schema.Mode.Live() && !from.live {
+	if schema.Type == metric.Gauge && schema.Mode.Live() && !from.live {
 		return
 	}
 	a.enter(created)

@@ -68,7 +68,7 @@ func (a *accumulator) pack(s *metric.Schema) []uint64 {
 		return []uint64{value, uint64(a.nanos)}
 	case s.Type == metric.StateSet:
 		return []uint64{a.state}
-	case s.Mode.Base() == metric.ModeSum:
+	case summed(s):
 		w := []uint64{0, math.Float64bits(a.sum.special)}
 		if a.set {
 			w[0] |= sumSet
@@ -108,7 +108,7 @@ func unpack(s *metric.Schema, w []uint64) (a accumulator, err error) {
 		a.set = a.nanos > 0
 	case s.Type == metric.StateSet:
 		a.state = w[0]
-	case s.Mode.Base() == metric.ModeSum:
+	case summed(s):
 		a.set = w[0]&sumSet != 0
 		if w[0]&sumSpecial != 0 {
 			a.sum.odd, a.sum.special = true, math.Float64frombits(w[1])

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -222,4 +223,76 @@ func TestTextsOfProcesses(t *testing.T) {
 		})
 		require.Less(t, a.texts.Len(), 4000)
 	}
+}
+
+// TestBoundsBehindAPanic: a scrape that panicked leaves nothing of where buckets went.
+func TestBoundsBehindAPanic(t *testing.T) {
+	dir, elsewhere := t.TempDir(), t.TempDir()
+	broken := false
+	a := openDir(t, dir, Options{NoSelfMetrics: true, Now: func() time.Time {
+		if broken {
+			panic("the clock is broken")
+		}
+		return time.Unix(1, 0)
+	}})
+	p := newProcess(t, elsewhere, "x", 1)
+	p.add(histogram("h", 1)).Words()[mmapstore.CellHistogramBuckets+1] = 3
+	die(t, p.Store, dir)
+	fold(t, dir)
+	q := newProcess(t, elsewhere, "y", 2)
+	q.add(histogram("h", 0.5, 1)).Words()[mmapstore.CellHistogramBuckets] = 3
+	path := die(t, q.Store, dir)
+	show(t, a)
+	broken = true
+	require.Panics(t, func() { show(t, a) })
+	broken = false
+	require.NoError(t, os.Remove(path))
+	want := map[string]float64{`h_bucket{le="1"}`: 0, `h_bucket{le="+Inf"}`: 3, "h_count": 3, "h_sum": 0}
+	require.Equal(t, want, flatten(show(t, a)))
+}
+
+// TestTextsOfTheArchive: texts go with series of the archive, although no file was ever
+// seen to go.
+func TestTextsOfTheArchive(t *testing.T) {
+	dir := t.TempDir()
+	a := openDir(t, dir, Options{NoSelfMetrics: true})
+	a.table.renewMin = 1
+	newProcess(t, dir, "alive", 1).count(counter("c", "l"), 1, "stays")
+	for round := range 20 {
+		p := newProcess(t, t.TempDir(), strconv.Itoa(round), int64(2+round))
+		f, err := p.AddFamily(gauge("g", metric.ModeAll, "l"))
+		require.NoError(t, err)
+		for i := range 50 {
+			_, err = p.AddSeries(f, []string{strconv.Itoa(i)}, nil)
+			require.NoError(t, err)
+		}
+		die(t, p.Store, dir)
+		_, err = Fold(t.Context(), dir, FoldOptions{KeepDead: 1})
+		require.NoError(t, err)
+		require.Len(t, gather(t, a), 51)
+	}
+	require.LessOrEqual(t, a.texts.Len(), 200)
+}
+
+// TestArchiveOfUnknownSums: a mode says nothing of a type that has none.
+func TestArchiveOfUnknownSums(t *testing.T) {
+	dir := t.TempDir()
+	d, err := mmapstore.OpenDir(dir)
+	require.NoError(t, err)
+	defer d.Close()
+	f := mmapstore.ArchivedFamily{Schema: &metric.Schema{Name: "x", Help: "h", Type: metric.Unknown, Mode: metric.ModeSum}}
+	f.Series.Add(mmapstore.ArchivedSeries{Process: -1, Words: []uint64{2}})
+	arc := &mmapstore.Archive{ArchiveVersion: mmapstore.ArchiveVersion{Generation: 1}, Families: []mmapstore.ArchivedFamily{f}}
+	require.NoError(t, d.StageArchive(arc, mmapstore.ReadOptions{}))
+	require.NoError(t, d.CommitArchive())
+	require.NotPanics(t, func() { gather(t, openDir(t, dir, Options{NoSelfMetrics: true})) })
+
+	elsewhere := t.TempDir()
+	p := newProcess(t, elsewhere, "w", 1)
+	p.count(&metric.Schema{Name: "c", Help: "H.", Type: metric.Counter, Mode: metric.ModeLiveSum}, 5)
+	other := t.TempDir()
+	die(t, p.Store, other)
+	require.Equal(t, map[string]float64{"c_total": 5}, gather(t, openDir(t, other, Options{NoSelfMetrics: true})))
+	fold(t, other)
+	require.Equal(t, map[string]float64{"c_total": 5}, gather(t, openDir(t, other, Options{NoSelfMetrics: true})))
 }

@@ -129,7 +129,7 @@ func (p *pythonPlan) place(t *table, series uint32, process string) int32 {
 	return to.number
 }
 
-// release takes the targets of the plan out of the table.
+// release takes the plan's series out of the table.
 func (p *pythonPlan) release(t *table) {
 	for i, n := range p.slots {
 		p.releaseOne(t, place{int32(p.keys.FamilyOf(uint32(i))), n})
@@ -156,6 +156,7 @@ func (t *table) forgetPython(all bool) {
 // dropPlans drops the plans of all keys but those in use.
 func (t *table) dropPlans(used map[*pyfile.KeySet]bool) {
 	t.forgetPython(true)
+	t.gone, t.renewed = true, 0 // most texts may be of the keys that are dropped
 	for keys := range t.python {
 		if !used[keys] {
 			delete(t.python, keys)

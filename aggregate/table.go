@@ -43,7 +43,7 @@ type family struct {
 	own, ownShape *metric.Schema // of series of one process: a definition, and what it is with the process
 
 	text  []mmapstore.TextID // column: see index; 0 where the number is free
-	refs  []int32            // column: runs, steps, targets and series of the archive that lead here
+	refs  []int32            // column: runs, steps, series of the archive and of plans for client_python's that lead here
 	free  []int32            // numbers
 	order []int32            // all numbers in use, by labels unless stale
 	stale bool
@@ -165,6 +165,7 @@ func (t *table) sweep() {
 				return false
 			}
 			fam.drop(n)
+			t.gone = true
 			return true
 		})
 		// The lowest numbers are given out first: those of series that come one
@@ -230,7 +231,7 @@ func (t *table) placeArchive(arc *archived) {
 	t.archive = arc
 	for i := range arc.families {
 		f := &arc.families[i]
-		f.target = t.familyOf(f.Schema)
+		f.target, f.bucket = t.familyOf(f.Schema), nil
 		if f.target != nil && f.Schema.Type == metric.Histogram && !slices.Equal(f.Schema.Bounds, f.target.bounds) {
 			f.bucket = placeBuckets(f.Schema.Bounds, f.target.bounds)
 		}

@@ -48,6 +48,9 @@ func (l *ArchivedList) Len() int { return len(l.at) }
 
 // Add appends a series. What cannot be encoded is an error of Dir.StageArchive.
 func (l *ArchivedList) Add(s ArchivedSeries) {
+	if l.tooLarge {
+		return
+	}
 	at := archivedPlace{series: uint32(len(l.raw))}
 	e := encoder{b: l.raw}
 	e.u32(s.Process + 1)

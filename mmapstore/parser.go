@@ -235,7 +235,7 @@ func (p *parser) oneSeries(rec []byte, live bool, at place) error {
 	entry := seriesEntry{family: family, text: id, place: at, cells: r.cells}
 	if live {
 		if p.series.Len() == 0 {
-			p.series.begin(entry, p.room(at)/len(rec))
+			p.series.begin(entry, min(p.room(at)/len(rec), mostExpected))
 		}
 		p.series.add(entry, r.created)
 		p.addSpan(schema, r.cells, len(w))
@@ -246,9 +246,12 @@ func (p *parser) oneSeries(rec []byte, live bool, at place) error {
 	return nil
 }
 
-// room returns how many bytes of the file follow, which bounds what a list is given
-// before it has a series.
-func (p *parser) room(at place) int { return len(p.blocks)<<blockShift - 8*int(at) }
+// room returns how many bytes of the file follow.
+func (p *parser) room(at place) int { return (len(p.blocks) - int(at>>(blockShift-3))) << blockShift }
+
+// mostExpected is for how many series a list has room before it has one: a file may be
+// large, and have few.
+const mostExpected = 1 << 15
 
 // exemplar reads a record whose length was verified. The exemplars of removed
 // series are left out.

@@ -2,6 +2,8 @@ package mmapstore
 
 import (
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strconv"
@@ -213,4 +215,31 @@ func TestSharedListsOfTheDead(t *testing.T) {
 	require.Len(t, shared.all, 1)
 	require.Same(t, &kept[0], &again[0])
 	require.Equal(t, 1, cap(again))
+}
+
+// TestLargeFileOfFewSeries: what a list is given in advance does not follow a file's size.
+func TestLargeFileOfFewSeries(t *testing.T) {
+	s, err := Create(t.TempDir(), Options{})
+	require.NoError(t, err)
+	f, err := s.AddFamily(counterSchema("c", "l"))
+	require.NoError(t, err)
+	_, err = s.AddSeries(f, []string{"v"}, nil)
+	require.NoError(t, err)
+	const size = 1 << 28
+	b, err := os.ReadFile(s.Path())
+	require.NoError(t, err)
+	le.PutUint64(b[offBlocks:], size>>blockShift)
+	path := filepath.Join(t.TempDir(), filepath.Base(s.Path()))
+	require.NoError(t, os.WriteFile(path, b, 0o600))
+	require.NoError(t, os.Truncate(path, size))
+	r, err := Open(path, ReadOptions{})
+	require.NoError(t, err)
+	defer r.Close()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	require.NoError(t, r.Refresh())
+	runtime.ReadMemStats(&after)
+	l := r.List()
+	require.Equal(t, 1, l.Len())
+	require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(size/32))
 }

@@ -52,7 +52,8 @@ func (k *Keys) Len() (n int) {
 
 // KeySet are the keys of files of one kind, numbered from 0 in the order in
 // which they were first seen, and so are the series that they belong to, and their
-// families. There may be as many as a fleet has series, so there is no pointer in them.
+// families. There may be as many keys and series as a fleet has, so there is no pointer in
+// those.
 type KeySet struct {
 	kind     Kind
 	keys     []Key
@@ -161,7 +162,11 @@ func (s *KeySet) follow(after uint32, raw []byte) (uint32, error) {
 		n, known = s.byHash[at]
 	}
 	if !known {
-		k, err := s.parse(string(raw))
+		text := string(raw) // the file may change
+		k, err := s.parse(text)
+		if err == nil {
+			k.raw, err = s.intern(text) // only of a good key: what is kept is kept for long
+		}
 		if err != nil {
 			return none, err
 		}
@@ -212,9 +217,6 @@ func (s *KeySet) parse(raw string) (Key, error) {
 		return Key{}, err
 	}
 	out := Key{next: none, ruby: k.ruby}
-	if out.raw, err = s.intern(raw); err != nil {
-		return Key{}, err
-	}
 	switch s.kind.Type {
 	case metric.Counter:
 		k.family = strings.TrimSuffix(k.family, "_total")
@@ -269,18 +271,18 @@ func (s *KeySet) intern(text string) (mmapstore.TextID, error) {
 // seriesOf returns the number of a key's series.
 func (s *KeySet) seriesOf(k key) (uint32, error) {
 	family := s.family(familyID{k.family, k.help})
-	labels, err := s.intern(string(k.labels.AppendKey(make([]byte, 0, 128))))
-	if err != nil {
-		return 0, err
-	}
-	id := seriesID{family, labels}
-	if n, known := s.bySeries[id]; known {
+	text := string(k.labels.AppendKey(make([]byte, 0, 128)))
+	if n, known := s.bySeries[seriesID{family, s.texts.Find(text)}]; known {
 		return n, nil
 	}
 	if err := s.families[family].check(s.kind, k.labels); err != nil {
 		return 0, err
 	}
-	n := uint32(len(s.series))
+	labels, err := s.intern(text)
+	if err != nil {
+		return 0, err
+	}
+	id, n := seriesID{family, labels}, uint32(len(s.series))
 	s.series = append(s.series, id)
 	s.bySeries[id] = n
 	return n, nil

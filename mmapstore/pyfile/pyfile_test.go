@@ -362,3 +362,18 @@ func slowKey(b []byte) (k key, ok bool) {
 	}
 	return k, true
 }
+
+// TestBadKeysAreNotKept: a file may have any number of them, again and again.
+func TestBadKeysAreNotKept(t *testing.T) {
+	var keys Keys
+	s := keys.Of(Kind{Type: metric.Histogram})
+	for _, format := range []string{
+		`["h", "h_total", {"l": "%d"}, "H."]`, `["h", "h_bucket", {"l": "%d", "le": "x"}, "H."]`, `["h", "h_sum", {"__name__": "%d"}, "H."]`,
+	} {
+		for i := range 10 {
+			_, err := s.follow(none, fmt.Appendf(nil, format, i))
+			require.Error(t, err)
+		}
+	}
+	require.Zero(t, s.texts.Len())
+}
