@@ -78,7 +78,7 @@ func (f *family) guess(id mmapstore.TextID) int32 {
 	return -1
 }
 
-// slot returns the slot of these labels, likewise.
+// slot returns the slot of these labels, none where there is no room for them.
 func (f *family) slot(labels metric.Labels) slot {
 	if n := f.find(labels); n >= 0 {
 		return slot{f, n}

@@ -50,6 +50,9 @@ func (a *Archive) encode() ([]byte, error) {
 		e.u64(uint64(p.Created))
 		e.u64(uint64(p.Folded))
 	}
+	if e.tooLong {
+		return nil, fmt.Errorf("a process's label has more than %d bytes: %w", MaxStringLen, ErrRecordTooLarge)
+	}
 	e.u32(len(a.Families))
 	for i := range a.Families {
 		if err := e.archivedFamily(uint32(i), &a.Families[i]); err != nil {
@@ -95,7 +98,7 @@ func (e *encoder) archivedFamily(id uint32, f *ArchivedFamily) error {
 	e.u64(uint64(f.Newest))
 	e.u32(f.Series.Len())
 	e.b = append(e.b, f.Series.raw...)
-	if e.tooLong || f.Series.tooLarge {
+	if f.Series.tooLarge {
 		return fmt.Errorf("%s: a label has more than %d bytes, or all series more than %d: %w", f.Schema.Name, MaxStringLen, int64(maxArchivedList), ErrRecordTooLarge)
 	}
 	return nil

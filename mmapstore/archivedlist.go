@@ -3,6 +3,7 @@ package mmapstore
 import (
 	"fmt"
 	"math"
+	"slices"
 	"time"
 	"unsafe"
 
@@ -132,18 +133,18 @@ func (d *archiveDecoder) list(n int, schema *metric.Schema, processes int) (l Ar
 		return l, nil
 	}
 	l.raw, l.at = d.b, make([]archivedPlace, n)
-	at := func() uint32 {
-		n := len(l.raw) - len(d.b)
-		d.bad = d.bad || uint64(n) > maxArchivedList
-		return uint32(n)
+	taken := func() int { return len(l.raw) - len(d.b) }
+	here := func() uint32 {
+		d.bad = d.bad || uint64(taken()) > maxArchivedList
+		return uint32(taken())
 	}
 	var labels metric.Labels
 	for i := range l.at {
-		l.at[i].series = at()
+		l.at[i].series = here()
 		process := int(d.u32()) - 1
 		d.u64()
 		d.skipLabels()
-		l.at[i].words = at()
+		l.at[i].words = here()
 		d.take(8 * d.count(8))
 		exemplars := d.count(20)
 		for range exemplars {
@@ -168,8 +169,7 @@ func (d *archiveDecoder) list(n int, schema *metric.Schema, processes int) (l Ar
 			}
 		}
 	}
-	n = len(l.raw) - len(d.b)
-	l.raw = l.raw[:n:n]
+	l.raw = slices.Clip(l.raw[:taken()])
 	return l, nil
 }
 

@@ -249,8 +249,8 @@ func (p *parser) oneSeries(rec []byte, live bool, at place) error {
 // room returns how many bytes of the file follow.
 func (p *parser) room(at place) int { return (len(p.blocks) - int(at>>(blockShift-3))) << blockShift }
 
-// mostExpected is for how many series a list has room before it has one: a file may be
-// large, and have few.
+// mostExpected bounds the room that a list is given before it has a series: a file may
+// be large, and have few.
 const mostExpected = 1 << 15
 
 // exemplar reads a record whose length was verified. The exemplars of removed
