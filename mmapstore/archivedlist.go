@@ -1,9 +1,9 @@
 package mmapstore
 
 import (
+	"bytes"
 	"fmt"
 	"math"
-	"slices"
 	"time"
 	"unsafe"
 
@@ -169,7 +169,7 @@ func (d *archiveDecoder) list(n int, schema *metric.Schema, processes int) (l Ar
 			}
 		}
 	}
-	l.raw = slices.Clip(l.raw[:taken()])
+	l.raw = bytes.Clone(l.raw[:taken()]) // else it would keep all of the file
 	return l, nil
 }
 
