@@ -53,6 +53,23 @@ func BenchmarkMergeBehind(b *testing.B) {
 		return die(b, s, dir)
 	}
 	run("nothing", func(*testing.B, string, *mmapstore.Store, *mmapstore.Family, func()) {})
+	with := ""
+	run("nothing, with 1,000 that one has removed", func(b *testing.B, dir string, _ *mmapstore.Store, _ *mmapstore.Family, _ func()) {
+		if with == dir {
+			return
+		}
+		with = dir
+		s, err := mmapstore.Create(dir, mmapstore.Options{Label: "removes"})
+		require.NoError(b, err)
+		fam, err := s.AddFamily(counter("c", "l"))
+		require.NoError(b, err)
+		for j := range 1000 {
+			one, err := s.AddSeries(fam, []string{strconv.Itoa(j)}, nil)
+			require.NoError(b, err)
+			one.Words()[mmapstore.CellCounterInts] = 1
+			one.Remove()
+		}
+	})
 	run("removal", func(b *testing.B, _ string, s *mmapstore.Store, fam *mmapstore.Family, _ func()) {
 		one, err := s.AddSeries(fam, []string{"removed"}, nil)
 		require.NoError(b, err)

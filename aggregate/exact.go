@@ -12,13 +12,11 @@ import "math"
 // Arithmetic, 1997). One part holds almost every real sum.
 type exactSum struct {
 	first float64   // the only part while rest is empty, else the smallest
-	rest  []float64 // the others, ascending; kept allocated over a reset
+	rest  []float64 // the others, ascending
 
 	odd     bool    // an infinity or NaN was added, or the sum left the range of floats
 	special float64 // the plain sum of these
 }
-
-func (s *exactSum) reset() { *s = exactSum{rest: s.rest[:0]} }
 
 // add adds x exactly.
 func (s *exactSum) add(x float64) {
