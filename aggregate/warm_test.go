@@ -208,18 +208,11 @@ func TestPartThatGoes(t *testing.T) {
 	gone.Remove()
 	path := die(t, goes.Store, dir)
 	w := &watched{seen: map[uint64]shownBefore{}}
-	look := func(want float64) {
-		t.Helper()
-		a.View(context.Background(), func(families []*metric.Family, err error) {
-			require.NoError(t, err)
-			require.Equal(t, map[string]float64{`c_total{l="x"}`: want}, flatten(families))
-			w.look(t, families)
-		})
-	}
-	look(8)
+	seenAs(t, a, w, map[string]float64{`c_total{l="x"}`: 8})
 	require.NoError(t, os.Remove(path))
-	look(5)
-	look(5)
+	for range 2 {
+		seenAs(t, a, w, map[string]float64{`c_total{l="x"}`: 5})
+	}
 }
 
 // show returns what View shows.
