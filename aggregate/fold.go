@@ -104,7 +104,7 @@ func Fold(ctx context.Context, dir string, opts FoldOptions) (*FoldResult, error
 	}
 	err = errors.Join(p.fold(ctx), p.close())
 	if err != nil {
-		return nil, fmt.Errorf("aggregate: fold %s: %w", dir, err)
+		return nil, fmt.Errorf("aggregate: fold: %w", err)
 	}
 	return &p.result, nil
 }

@@ -15,8 +15,18 @@ import (
 // problem is one line of `mpctl check`.
 type problem struct {
 	File   string `json:"file"`
-	Offset int64  `json:"offset"`
+	Offset int64  `json:"offset"` // -1 if the file as a whole is meant
 	Reason string `json:"reason"`
+}
+
+// whole is the offset of a problem that is the file's as a whole.
+const whole = -1
+
+func (p *problem) String() string {
+	if p.Offset == whole {
+		return p.File + ": " + p.Reason
+	}
+	return fmt.Sprintf("%s: offset %d: %s", p.File, p.Offset, p.Reason)
 }
 
 func newCheck() *cobra.Command {
@@ -24,7 +34,7 @@ func newCheck() *cobra.Command {
 	var asJSON bool
 	var trust trustFlag
 	cmd := &cobra.Command{
-		Use:   "check [FILE...]",
+		Use:   "check [DIR | FILE...]",
 		Short: "verify the structure of all files, or of those named",
 		Long: `Verify headers, blocks, records and checksums. Prints a line for each problem, with
 file, offset and reason, and exits with 1 when there is one. Files of living
@@ -34,9 +44,19 @@ those that are named are read whoever owns them.
 
 What is not as it should be with the directory itself is a note on stderr, and
 changes no exit code.`,
-		Example: "  mpctl check --dir /dev/shm/app\n  mpctl check --json 4711-*.mpm",
+		Example: "  mpctl check /dev/shm/app\n  mpctl check --json /dev/shm/app/4711-*.mpm",
 		RunE: func(cmd *cobra.Command, files []string) error {
 			var read mmapstore.ReadOptions
+			if len(files) == 1 && dir == "" && isDir(files[0]) {
+				dir, files = files[0], nil
+			}
+			if len(files) > 0 && dir != "" {
+				return misused(cmd, "unexpected argument %q beside --dir", files[0])
+			}
+			files, err := expand(files)
+			if err != nil {
+				return err
+			}
 			if len(files) == 0 {
 				d, err := existingDir(dir)
 				if err != nil {
@@ -70,7 +90,7 @@ changes no exit code.`,
 				}
 			} else {
 				for _, p := range problems {
-					fmt.Fprintln(cmd.OutOrStdout(), printable(fmt.Sprintf("%s: offset %d: %s", p.File, p.Offset, p.Reason)))
+					fmt.Fprintln(cmd.OutOrStdout(), printable(p.String()))
 				}
 				fmt.Fprintf(cmd.ErrOrStderr(), "%s checked, %s\n", plural(len(files), "file"), plural(len(problems), "problem"))
 			}
@@ -84,6 +104,11 @@ changes no exit code.`,
 	trust.add(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the problems as JSON")
 	return cmd
+}
+
+func isDir(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
 }
 
 // metricFiles returns the paths of all files of processes in dir, and of the archive.
@@ -164,7 +189,7 @@ func checkFile(path string, read mmapstore.ReadOptions) ([]problem, error) {
 		return nil, nil
 	case errors.Is(err, mmapstore.ErrForeign), errors.Is(err, mmapstore.ErrUnsupported),
 		errors.Is(err, mmapstore.ErrNotTrusted), errors.Is(err, os.ErrPermission), errors.Is(err, mmapstore.ErrTooBig):
-		return []problem{{File: path, Reason: err.Error()}}, nil
+		return []problem{{File: path, Offset: whole, Reason: reason(path, err)}}, nil
 	case err != nil:
 		return nil, err
 	}

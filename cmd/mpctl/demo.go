@@ -61,7 +61,7 @@ answers. At the end the merged count is compared with what the client saw:
 With --kill, workers die by SIGKILL at any moment and are replaced. The exit code
 is 0 only when the count is exact.`,
 		Example: "  mpctl demo --duration 5s --kill",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGTERM, syscall.SIGINT)
 			defer stop()

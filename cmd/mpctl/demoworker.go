@@ -29,7 +29,7 @@ func newDemoWorker() *cobra.Command {
 		Use:    "demo-worker",
 		Short:  "one worker of the demo",
 		Hidden: true,
-		Args:   cobra.NoArgs,
+		Args:   noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if !supervisor.IsWorker() {
 				return errors.New("demo-worker is started by mpctl demo")

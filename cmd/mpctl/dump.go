@@ -18,7 +18,7 @@ func newDump() *cobra.Command {
 		Use:     "dump",
 		Short:   "print the merged metrics once",
 		Example: "  mpctl dump --dir /dev/shm/app | promtool check metrics\n  mpctl dump --dir /dev/shm/app --format openmetrics --created",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			f, err := dumpFormat(format, escaping)
 			if err != nil {
@@ -42,6 +42,8 @@ func newDump() *cobra.Command {
 	trust.add(cmd)
 	cmd.Flags().StringVar(&format, "format", "text", "format of the output: text, openmetrics or protobuf")
 	cmd.Flags().StringVar(&escaping, "escaping", "underscores", "what becomes of names that are not legacy ones: underscores, dots, values or allow-utf-8")
+	complete(cmd, "format", "text", "openmetrics", "protobuf")
+	complete(cmd, "escaping", "underscores", "dots", "values", "allow-utf-8")
 	cmd.Flags().BoolVar(&created, "created", false, "print the time when each counter, histogram and summary began")
 	return cmd
 }

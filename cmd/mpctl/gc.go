@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -31,7 +32,7 @@ func newGC() *cobra.Command {
 	var opts aggregate.FoldOptions
 	var trust trustFlag
 	cmd := &cobra.Command{
-		Use:   "gc",
+		Use:   "gc [DIR]",
 		Short: "fold dead processes' files into the archive",
 		Long: `Move what dead processes have counted from their files into the archive, and
 remove the files: the merged view stays the same, to the last bit. Safe beside
@@ -42,8 +43,7 @@ left alone. With --python, the files of client_python are folded too, whose
 process mpctl mark-dead has marked, or which no process has open for writing; its
 own collector does not see them any more then. The exit code is 1 where a dead process's file could not be folded or
 another folder is at work.`,
-		Example: "  mpctl gc --dir /dev/shm/app --dry-run\n  mpctl gc --dir /run/gunicorn --python",
-		Args:    cobra.NoArgs,
+		Example: "  mpctl gc /dev/shm/app --dry-run\n  mpctl gc /run/gunicorn --python",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			d, err := existingDir(dir)
 			if err != nil {
@@ -53,7 +53,7 @@ another folder is at work.`,
 			return gc(cmd.Context(), d, opts, asJSON, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
-	addDirFlag(cmd, &dir)
+	addDirArg(cmd, &dir)
 	trust.add(cmd)
 	addFoldFlags(cmd, &opts)
 	cmd.Flags().BoolVar(&opts.Python, "python", false, "fold dead processes' files of client_python too")
@@ -100,7 +100,7 @@ func gc(ctx context.Context, dir string, opts aggregate.FoldOptions, asJSON bool
 		Living: r.Living, Series: r.Series, Bytes: r.Bytes, Seconds: r.Took.Seconds(),
 	}
 	for _, l := range r.Left {
-		out.Left = append(out.Left, problem{File: l.Name, Reason: l.Reason.Error()})
+		out.Left = append(out.Left, problem{File: l.Name, Offset: whole, Reason: reason(filepath.Join(dir, l.Name), l.Reason)})
 	}
 	if asJSON {
 		err = printJSON(stdout, out)

@@ -21,7 +21,7 @@ func newGraphite() *cobra.Command {
 With --every, what could not be sent is kept, up to 4 MiB, until Graphite is back.`,
 		Example: `  mpctl graphite graphite.example:2003 --dir /dev/shm/app --prefix app
   mpctl graphite graphite.example --dir /dev/shm/app --tags --every 1m`,
-		Args: cobra.ExactArgs(1),
+		Args: needs("ADDRESS"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			opts.Address, opts.Interval = args[0], e.every
 			opts.Logger = slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil))
@@ -46,6 +46,7 @@ With --every, what could not be sent is kept, up to 4 MiB, until Graphite is bac
 	cmd.Flags().StringVar(&opts.Prefix, "prefix", "", "stands before every name, with a dot between")
 	cmd.Flags().BoolVar(&opts.Tags, "tags", false, "send labels as tags (name;label=value)")
 	cmd.Flags().StringVar(&opts.Network, "network", "tcp", "tcp or udp")
+	complete(cmd, "network", "tcp", "udp")
 	cmd.Flags().DurationVar(&opts.Timeout, "timeout", 0, "for connecting and sending (default 30s)")
 	return cmd
 }

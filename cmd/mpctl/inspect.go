@@ -1,13 +1,12 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
-	"math"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -16,55 +15,58 @@ import (
 	"github.com/multiprom/multiprom/mmapstore"
 )
 
-// inspection is a file as `mpctl inspect` shows it.
+// inspection is a file as `mpctl inspect` shows it, whoever wrote it.
 type inspection struct {
 	File     string            `json:"file"`
-	Header   inspectedHeader   `json:"header"`
+	Kind     string            `json:"kind"` // native, python, ruby or archive
+	Bytes    int64             `json:"bytes"`
+	Series   int               `json:"series"`
+	Native   *inspectedNative  `json:"native,omitempty"`
+	Python   *inspectedPython  `json:"python,omitempty"`
+	Archive  *inspectedArchive `json:"archive,omitempty"`
 	Families []inspectedFamily `json:"families"`
 	Damage   []inspectedDamage `json:"damage,omitempty"`
-	Unknown  int               `json:"unknown_records"`
-	Counters map[string]uint64 `json:"counters"`
 }
 
-type inspectedHeader struct {
-	Version      uint32    `json:"version"`
-	PID          int       `json:"pid"`
-	Label        string    `json:"label"`
-	Incarnation  string    `json:"incarnation"`
-	Created      time.Time `json:"created"`
-	StartTime    uint64    `json:"start_time_ticks"`
-	PIDNamespace uint64    `json:"pid_namespace"`
-	Liveness     string    `json:"liveness"`
-	Locked       bool      `json:"locked"`
-	Closed       bool      `json:"closed"`
-	Marked       bool      `json:"marked"`
-	Bytes        int64     `json:"bytes"`
-}
-
+// inspectedFamily is a definition and its series.
 type inspectedFamily struct {
 	Name   string            `json:"name"`
 	Type   string            `json:"type"`
 	Mode   string            `json:"mode,omitempty"`
 	Unit   string            `json:"unit,omitempty"`
 	Help   string            `json:"help"`
-	Labels []string          `json:"labels,omitempty"`
+	Labels []string          `json:"labels,omitempty"` // names
 	Bounds []float64         `json:"bounds,omitempty"`
 	States []string          `json:"states,omitempty"`
 	Series []inspectedSeries `json:"series"`
 }
 
+// inspectedSeries is one series. Numbers that may be NaN or infinite, which JSON
+// lacks, are strings.
 type inspectedSeries struct {
 	Labels  map[string]string `json:"labels"`
-	Created time.Time         `json:"created"`
-	Offset  int64             `json:"offset"`
-	Words   []string          `json:"words"` // hexadecimal: a float64 may be NaN, which JSON lacks
-	Value   string            `json:"value"`
+	Process string            `json:"process,omitempty"` // of a gauge in the archive
+	Created time.Time         `json:"created,omitzero"`
+	Offset  int64             `json:"offset,omitempty"` // of its record, of the first one in a file of client_python
+
+	Value   string            `json:"value,omitempty"` // of a counter, a gauge or a state set; "unset"
+	Time    time.Time         `json:"time,omitzero"`   // when it was set, in the mostrecent modes
+	Sum     string            `json:"sum,omitempty"`
+	Count   string            `json:"count,omitempty"`
+	Buckets []inspectedBucket `json:"buckets,omitempty"`
+	Words   []string          `json:"words"` // the stored words in hexadecimal, in the order of the file
 
 	Exemplars []inspectedExemplar `json:"exemplars,omitempty"`
 }
 
+// inspectedBucket is a bucket's own count, without those below it.
+type inspectedBucket struct {
+	Le    string `json:"le"`
+	Count string `json:"count"`
+}
+
 type inspectedExemplar struct {
-	Bucket int               `json:"bucket"`
+	Le     string            `json:"le,omitempty"` // of a histogram's bucket
 	Labels map[string]string `json:"labels"`
 	Value  string            `json:"value"`
 	Time   time.Time         `json:"time"`
@@ -78,174 +80,190 @@ type inspectedDamage struct {
 func newInspect() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use:     "inspect FILE",
-		Short:   "show one file: header, definitions, series, raw values",
-		Example: "  mpctl inspect /dev/shm/app/4711-*.mpm\n  mpctl inspect /dev/shm/app/counter_4711.db --json",
-		Args:    cobra.ExactArgs(1),
+		Use:   "inspect FILE...",
+		Short: "show files: header, families, series, raw values",
+		Long: `Show files of any kind: a process's, client_python's, the archive. First comes what
+the file says of itself, then a row per family, then the series with the offsets of
+their records. A pattern in quotes is expanded.
+
+With --json the output is an array with an object per file. All kinds have the
+same fields for families and series.`,
+		Example: "  mpctl inspect /dev/shm/app/4711-*.mpm\n  mpctl inspect /dev/shm/app/counter_4711.db /dev/shm/app/archive.mpm --json",
+		Args:    needsSome("FILE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			in, err := inspect(args[0])
+			paths, err := expand(args)
 			if err != nil {
 				return err
 			}
-			if asJSON {
-				return printJSON(cmd.OutOrStdout(), in)
+			all := []*inspection{}
+			var errs []error
+			for _, path := range paths {
+				in, err := inspect(path)
+				if err != nil {
+					errs = append(errs, &aboutFile{path, err})
+					continue
+				}
+				all = append(all, in)
 			}
-			return in.print(cmd.OutOrStdout())
+			if asJSON {
+				err = printJSON(cmd.OutOrStdout(), all)
+			} else {
+				err = printInspections(cmd.OutOrStdout(), all)
+			}
+			return errors.Join(append(errs, err)...)
 		},
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print it as JSON")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print an array of JSON objects")
+	cmd.ValidArgsFunction = cobra.FixedCompletions([]string{"mpm", "db"}, cobra.ShellCompDirectiveFilterFileExt)
 	return cmd
 }
 
 // inspect looks at a native file, one of client_python, or the archive.
-func inspect(path string) (interface{ print(io.Writer) error }, error) {
+func inspect(path string) (*inspection, error) {
 	switch {
 	case filepath.Base(path) == mmapstore.ArchiveName:
 		return inspectArchive(path)
 	case filepath.Ext(path) == ".db":
 		return inspectPython(path)
 	}
-	return inspectFile(path)
+	return inspectNative(path)
 }
 
-func inspectFile(path string) (*inspection, error) {
-	r, err := mmapstore.Open(path, mmapstore.ReadOptions{})
-	if err != nil {
-		return nil, err
-	}
-	defer r.Close()
-	if err := r.Refresh(); err != nil {
-		return nil, err
-	}
-	in := &inspection{File: path}
-	err = mmapstore.Guard(path, func() error { return in.fill(r) })
-	return in, err
-}
-
-func (in *inspection) fill(r *mmapstore.Reader) error {
-	locked, err := r.Locked()
-	if err != nil {
-		return err
-	}
-	h := r.Header()
-	in.Header = inspectedHeader{
-		Version: h.Version, PID: h.PID, Label: h.Label, Incarnation: h.Incarnation.String(), Created: h.Created.UTC(),
-		StartTime: h.StartTime, PIDNamespace: h.PIDNamespace, Liveness: h.Liveness.String(),
-		Locked: locked, Closed: r.Closed(), Marked: r.Marked(), Bytes: r.Bytes(),
-	}
-	in.Counters = map[string]uint64{
-		"invalid_updates": r.Count(mmapstore.InvalidUpdates), "overflow_series": r.Count(mmapstore.OverflowSeries),
-		"fallback_series": r.Count(mmapstore.FallbackSeries), "discarded_calls": r.Count(mmapstore.DiscardedCalls),
-	}
-	in.Unknown = r.Unknown()
-	damage, _ := r.Damaged()
-	for _, d := range damage {
-		in.Damage = append(in.Damage, inspectedDamage{d.Offset, d.Reason})
-	}
-	exemplars := map[int][]inspectedExemplar{}
-	for _, e := range r.Exemplars() {
-		if x, _ := e.Load(); x != nil {
-			exemplars[e.Series] = append(exemplars[e.Series], inspectedExemplar{
-				e.Bucket, x.Labels.Map(), metric.FormatFloat(x.Value), x.Timestamp.UTC(),
-			})
+func printInspections(w io.Writer, all []*inspection) error {
+	for i, in := range all {
+		if i > 0 {
+			fmt.Fprintln(w)
 		}
-	}
-	byFamily := map[*metric.Schema][]inspectedSeries{}
-	for n, s := range r.Series() {
-		one := inspectedSeries{Labels: s.Labels().Map(), Created: s.Created().UTC(), Offset: s.Offset(), Words: []string{}}
-		live := s.Words()
-		w := make([]uint64, len(live))
-		for i := range w {
-			w[i] = atomic.LoadUint64(&live[i])
-			one.Words = append(one.Words, fmt.Sprintf("%#x", w[i]))
-		}
-		one.Value, one.Exemplars = describe(s.Family, w), exemplars[n]
-		byFamily[s.Family] = append(byFamily[s.Family], one)
-	}
-	for _, f := range r.Families() {
-		out := describeFamily(f)
-		out.Series = append(out.Series, byFamily[f]...)
-		in.Families = append(in.Families, out)
-	}
-	return nil
-}
-
-// describe returns the words of a series in the terms of its type.
-func describe(f *metric.Schema, w []uint64) string {
-	float := func(bits uint64) string { return metric.FormatFloat(math.Float64frombits(bits)) }
-	if f.Mode.Base() == metric.ModeMostRecent && (f.Type == metric.Gauge || f.Type == metric.StateSet) {
-		bits, nanos, ok := mmapstore.LoadRecent(w)
-		switch {
-		case !ok:
-			return "busy"
-		case nanos == 0:
-			return "unset"
-		}
-		return float(bits) + " at " + time.Unix(0, nanos).UTC().Format(time.RFC3339Nano)
-	}
-	switch f.Type {
-	case metric.Counter:
-		return metric.FormatFloat(mmapstore.CounterValue(w[mmapstore.CellCounterInts], w[mmapstore.CellCounterFloat]))
-	case metric.Gauge:
-		if w[mmapstore.CellGauge] == mmapstore.UnsetBits {
-			return "unset"
-		}
-		return float(w[mmapstore.CellGauge])
-	case metric.Histogram:
-		var counts []string
-		for _, n := range w[mmapstore.CellHistogramBuckets:] {
-			counts = append(counts, strconv.FormatUint(n, 10))
-		}
-		return "sum " + float(w[mmapstore.CellHistogramSum]) + " buckets " + strings.Join(counts, " ")
-	case metric.Summary:
-		return fmt.Sprintf("count %d sum %s", w[mmapstore.CellSummaryCount], float(w[mmapstore.CellSummarySum]))
-	case metric.StateSet:
-		if n := w[mmapstore.CellState]; n < uint64(len(f.States)) {
-			return f.States[n]
-		}
-	}
-	return ""
-}
-
-func (in *inspection) print(w io.Writer) error {
-	h := &in.Header
-	state := "free: its process is dead"
-	switch {
-	case h.Liveness == "none":
-		state = "none: alive until marked dead"
-	case h.Locked:
-		state = "held: its process lives"
-	}
-	err := table(w, []string{"file", in.File}, [][]string{
-		{"pid", strconv.Itoa(h.PID)},
-		{"label", h.Label},
-		{"incarnation", h.Incarnation},
-		{"created", h.Created.Format(time.RFC3339)},
-		{"lock", h.Liveness + ", " + state},
-		{"closed, marked", fmt.Sprintf("%t, %t", h.Closed, h.Marked)},
-		{"bytes", strconv.FormatInt(h.Bytes, 10)},
-		{"invalid updates", strconv.FormatUint(in.Counters["invalid_updates"], 10)},
-		{"series on the heap", strconv.FormatUint(in.Counters["fallback_series"], 10)},
-	})
-	if err != nil {
-		return err
-	}
-	for _, f := range in.Families {
-		fmt.Fprintf(w, "\n%s\n", printable(strings.TrimSpace(strings.Join([]string{f.Name, f.Type, f.Mode, f.Unit}, " "))+": "+f.Help))
-		var rows [][]string
-		for _, s := range f.Series {
-			rows = append(rows, []string{strconv.FormatInt(s.Offset, 10), metric.LabelsFromMap(s.Labels).String(), s.Value})
-			for _, x := range s.Exemplars {
-				rows = append(rows, []string{"", "", fmt.Sprintf("exemplar of bucket %d: %s %s at %s",
-					x.Bucket, metric.LabelsFromMap(x.Labels), x.Value, x.Time.Format(time.RFC3339Nano))})
-			}
-		}
-		if err := table(w, []string{"OFFSET", "LABELS", "VALUE"}, rows); err != nil {
+		if err := in.print(w); err != nil {
 			return err
 		}
 	}
+	return nil
+}
+
+func (in *inspection) print(w io.Writer) error {
+	rows := [][]string{{"kind", in.Kind}}
+	switch {
+	case in.Native != nil:
+		rows = append(rows, in.Native.rows()...)
+	case in.Python != nil:
+		rows = append(rows, in.Python.rows()...)
+	case in.Archive != nil:
+		rows = append(rows, in.Archive.rows()...)
+	}
+	rows = append(rows, []string{"bytes", strconv.FormatInt(in.Bytes, 10)}, []string{"series", strconv.Itoa(in.Series)})
+	if err := table(w, []string{"file", printable(in.File)}, rows); err != nil {
+		return err
+	}
+	if err := in.printFamilies(w); err != nil {
+		return err
+	}
+	if in.Archive != nil {
+		return in.Archive.printProcesses(w) // its series are sums: `mpctl dump` shows them
+	}
+	for i := range in.Families {
+		if err := in.Families[i].print(w); err != nil {
+			return err
+		}
+	}
+	if len(in.Damage) > 0 {
+		fmt.Fprintln(w)
+	}
 	for _, d := range in.Damage {
-		fmt.Fprintf(w, "\ndamaged: offset %d: %s\n", d.Offset, printable(d.Reason))
+		fmt.Fprintf(w, "damaged: offset %d: %s\n", d.Offset, printable(d.Reason))
 	}
 	return nil
+}
+
+// printFamilies prints a row per family.
+func (in *inspection) printFamilies(w io.Writer) error {
+	if len(in.Families) == 0 {
+		return nil
+	}
+	fmt.Fprintln(w)
+	var rows [][]string
+	for _, f := range in.Families {
+		rows = append(rows, []string{f.Name, f.Type, dash(f.Mode), strconv.Itoa(len(f.Series))})
+	}
+	return table(w, []string{"FAMILY", "TYPE", "MODE", "SERIES"}, rows)
+}
+
+func (f *inspectedFamily) print(w io.Writer) error {
+	head := f.Name + " " + f.Type
+	for _, s := range []string{f.Mode, f.Unit} {
+		if s != "" {
+			head += " " + s
+		}
+	}
+	fmt.Fprintf(w, "\n%s\n", printable(head+": "+f.Help))
+	var rows [][]string
+	for i := range f.Series {
+		s := &f.Series[i]
+		rows = append(rows, []string{strconv.FormatInt(s.Offset, 10), metric.LabelsFromMap(s.Labels).String(), s.describe()})
+		for _, x := range s.Exemplars {
+			rows = append(rows, []string{"", "", x.describe()})
+		}
+	}
+	return table(w, []string{"OFFSET", "LABELS", "VALUE"}, rows)
+}
+
+// describe returns the values in one line, without the empty buckets.
+func (s *inspectedSeries) describe() string {
+	parts := []string{}
+	if s.Value != "" {
+		parts = append(parts, s.Value)
+	}
+	if !s.Time.IsZero() {
+		parts = append(parts, "at", s.Time.Format(time.RFC3339Nano))
+	}
+	if s.Count != "" {
+		parts = append(parts, "count", s.Count)
+	}
+	if s.Sum != "" {
+		parts = append(parts, "sum", s.Sum)
+	}
+	for _, b := range s.Buckets {
+		if b.Count == "0" {
+			continue
+		}
+		parts = append(parts, "le="+b.Le+":"+b.Count)
+	}
+	return strings.Join(parts, " ")
+}
+
+func (x *inspectedExemplar) describe() string {
+	of := "exemplar"
+	if x.Le != "" {
+		of += " of le=" + x.Le
+	}
+	return fmt.Sprintf("%s: %s %s at %s", of, metric.LabelsFromMap(x.Labels), x.Value, x.Time.Format(time.RFC3339Nano))
+}
+
+// describeFamily returns a definition without series.
+func describeFamily(s *metric.Schema) inspectedFamily {
+	out := inspectedFamily{
+		Name: s.Name, Type: s.Type.String(), Unit: s.Unit, Help: s.Help,
+		Labels: s.Labels, Bounds: s.Bounds, States: s.States, Series: []inspectedSeries{},
+	}
+	if s.Type == metric.Gauge || s.Type == metric.StateSet {
+		out.Mode = s.Mode.String()
+	}
+	return out
+}
+
+// hex returns words as JSON shows them.
+func hex(words []uint64) []string {
+	out := make([]string, len(words))
+	for i, w := range words {
+		out[i] = fmt.Sprintf("%#x", w)
+	}
+	return out
+}
+
+// dash stands for what there is not, so that a column is never empty.
+func dash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
 }

@@ -6,23 +6,19 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/multiprom/multiprom/metric"
 	"github.com/multiprom/multiprom/mmapstore"
 )
 
-// archiveInspection is the archive as `mpctl inspect` shows it.
-type archiveInspection struct {
-	File       string            `json:"file"`
+// inspectedArchive is what the archive says of itself.
+type inspectedArchive struct {
 	ID         string            `json:"id"`
 	Generation uint64            `json:"generation"`
 	Epoch      uint64            `json:"epoch"`
 	Folds      uint64            `json:"folds"`
 	Folded     uint64            `json:"folded_processes"`
 	Seconds    float64           `json:"fold_seconds"`
-	Bytes      int64             `json:"bytes"`
 	Consumed   []string          `json:"consumed"`
 	Processes  []archivedProcess `json:"processes"`
-	Families   []inspectedFamily `json:"families"`
 }
 
 type archivedProcess struct {
@@ -32,25 +28,28 @@ type archivedProcess struct {
 	Folded      time.Time `json:"folded"`
 }
 
-func inspectArchive(path string) (*archiveInspection, error) {
+func inspectArchive(path string) (*inspection, error) {
 	a, err := readArchive(path, mmapstore.ReadOptions{})
 	if err != nil {
 		return nil, err
 	}
-	in := &archiveInspection{
-		File: path, ID: a.ID.String(), Generation: a.Generation, Epoch: a.Epoch, Folds: a.Folds, Folded: a.Folded,
-		Seconds: a.FoldTime.Seconds(), Bytes: a.Bytes, Consumed: []string{}, Processes: []archivedProcess{},
+	arc := &inspectedArchive{
+		ID: a.ID.String(), Generation: a.Generation, Epoch: a.Epoch, Folds: a.Folds, Folded: a.Folded,
+		Seconds: a.FoldTime.Seconds(), Consumed: []string{}, Processes: []archivedProcess{},
 	}
 	for _, inc := range a.Consumed {
-		in.Consumed = append(in.Consumed, inc.String())
+		arc.Consumed = append(arc.Consumed, inc.String())
 	}
 	for _, p := range a.Processes {
-		in.Processes = append(in.Processes, archivedProcess{
+		arc.Processes = append(arc.Processes, archivedProcess{
 			p.Label, p.Incarnation.String(), time.Unix(0, p.Created).UTC(), time.Unix(0, p.Folded).UTC(),
 		})
 	}
+	in := &inspection{File: path, Kind: kindArchive, Bytes: a.Bytes, Archive: arc, Families: []inspectedFamily{}}
 	for i := range a.Families {
-		in.Families = append(in.Families, archivedFamily(&a.Families[i], in.Processes))
+		f := archivedFamily(&a.Families[i], arc.Processes)
+		in.Families = append(in.Families, f)
+		in.Series += len(f.Series)
 	}
 	return in, nil
 }
@@ -59,54 +58,36 @@ func archivedFamily(f *mmapstore.ArchivedFamily, processes []archivedProcess) in
 	out := describeFamily(f.Schema)
 	for i := range f.Series.Len() {
 		s := f.Series.At(i)
-		one := inspectedSeries{Labels: s.Labels.Map(), Created: time.Unix(0, s.Created).UTC()}
-		if s.Process >= 0 {
-			one.Value = "of process " + processes[s.Process].Label
+		one := inspectedSeries{Labels: s.Labels.Map(), Words: hex(s.Words)}
+		if s.Created != 0 {
+			one.Created = time.Unix(0, s.Created).UTC()
 		}
-		for _, w := range s.Words {
-			one.Words = append(one.Words, fmt.Sprintf("%#x", w))
+		if s.Process >= 0 {
+			one.Process = processes[s.Process].Label
 		}
 		out.Series = append(out.Series, one)
 	}
 	return out
 }
 
-func (in *archiveInspection) print(w io.Writer) error {
-	err := table(w, []string{"archive", in.File}, [][]string{
-		{"id", in.ID},
-		{"generation", strconv.FormatUint(in.Generation, 10)},
-		{"epoch", strconv.FormatUint(in.Epoch, 10)},
-		{"folded", fmt.Sprintf("%d processes in %d folds, %.3f s", in.Folded, in.Folds, in.Seconds)},
-		{"bytes", strconv.FormatInt(in.Bytes, 10)},
-		{"files to remove", strconv.Itoa(len(in.Consumed))},
-	})
-	if err != nil || len(in.Families) == 0 {
-		return err
+func (a *inspectedArchive) rows() [][]string {
+	return [][]string{
+		{"id", a.ID},
+		{"generation", strconv.FormatUint(a.Generation, 10)},
+		{"epoch", strconv.FormatUint(a.Epoch, 10)},
+		{"folded", fmt.Sprintf("%d processes in %d folds, %.3f s", a.Folded, a.Folds, a.Seconds)},
+		{"files to remove", strconv.Itoa(len(a.Consumed))},
+	}
+}
+
+func (a *inspectedArchive) printProcesses(w io.Writer) error {
+	if len(a.Processes) == 0 {
+		return nil
 	}
 	fmt.Fprintln(w)
 	var rows [][]string
-	for _, f := range in.Families {
-		rows = append(rows, []string{f.Name, f.Type, f.Mode, strconv.Itoa(len(f.Series))})
-	}
-	if err := table(w, []string{"FAMILY", "TYPE", "MODE", "SERIES"}, rows); err != nil || len(in.Processes) == 0 {
-		return err
-	}
-	fmt.Fprintln(w)
-	rows = nil
-	for _, p := range in.Processes {
+	for _, p := range a.Processes {
 		rows = append(rows, []string{p.Label, p.Created.Format(time.RFC3339), p.Folded.Format(time.RFC3339)})
 	}
 	return table(w, []string{"PROCESS", "STARTED", "FOLDED"}, rows)
-}
-
-// describeFamily returns a definition without series.
-func describeFamily(s *metric.Schema) inspectedFamily {
-	out := inspectedFamily{
-		Name: s.Name, Type: s.Type.String(), Unit: s.Unit, Help: s.Help,
-		Labels: s.Labels, Bounds: s.Bounds, States: s.States, Series: []inspectedSeries{},
-	}
-	if s.Type == metric.Gauge || s.Type == metric.StateSet {
-		out.Mode = s.Mode.String()
-	}
-	return out
 }

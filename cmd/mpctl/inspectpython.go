@@ -2,11 +2,9 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"math"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/multiprom/multiprom/metric"
@@ -14,37 +12,15 @@ import (
 	"github.com/multiprom/multiprom/mmapstore/pyfile"
 )
 
-// pythonInspection is a file of client_python as `mpctl inspect` shows it.
-type pythonInspection struct {
-	File      string            `json:"file"`
-	Kind      string            `json:"kind"` // python or ruby
-	Type      string            `json:"type"`
-	Mode      string            `json:"mode,omitempty"`
-	Process   string            `json:"process"`
-	Dead      bool              `json:"dead"`
-	ValueSize int               `json:"value_size"` // in bytes, the time included; 0 without a record
-	Used      int64             `json:"used"`
-	Bytes     int64             `json:"bytes"`
-	Series    int               `json:"series"`
-	Families  []pythonFamily    `json:"families"`
-	Damage    []inspectedDamage `json:"damage,omitempty"`
+// inspectedPython is what a file of client_python says of itself.
+type inspectedPython struct {
+	Process   string `json:"process"`
+	Dead      bool   `json:"dead"`
+	ValueSize int    `json:"value_size"` // in bytes, the time included; 0 without a record
+	Used      int64  `json:"used"`       // bytes in use
 }
 
-type pythonFamily struct {
-	Name    string         `json:"name"`
-	Help    string         `json:"help"`
-	Records []pythonRecord `json:"records"`
-}
-
-type pythonRecord struct {
-	Offset int64             `json:"offset"` // of the value
-	Part   string            `json:"part"`
-	Labels map[string]string `json:"labels"`
-	Value  string            `json:"value"`
-	Time   time.Time         `json:"time,omitzero"` // in the mostrecent modes
-}
-
-func inspectPython(path string) (*pythonInspection, error) {
+func inspectPython(path string) (*inspection, error) {
 	d, err := mmapstore.OpenDir(filepath.Dir(path))
 	if err != nil {
 		return nil, err
@@ -59,12 +35,9 @@ func inspectPython(path string) (*pythonInspection, error) {
 		return nil, err
 	}
 	name := r.Name()
-	in := &pythonInspection{
-		File: path, Kind: "python", Type: name.Type.String(), Process: name.ID, Dead: name.Dead,
-		ValueSize: r.Stride(), Used: r.Used(), Bytes: r.Bytes(), Series: r.Series(), Families: []pythonFamily{},
-	}
-	if name.Type == metric.Gauge {
-		in.Mode = name.Mode.String()
+	in := &inspection{
+		File: path, Kind: "python", Bytes: r.Bytes(), Series: r.Series(), Families: []inspectedFamily{},
+		Python: &inspectedPython{Process: name.ID, Dead: name.Dead, ValueSize: r.Stride(), Used: r.Used()},
 	}
 	if r.Ruby() {
 		in.Kind = "ruby"
@@ -73,83 +46,72 @@ func inspectPython(path string) (*pythonInspection, error) {
 		in.Damage = append(in.Damage, inspectedDamage{c.Offset, c.Reason})
 	}
 	err = mmapstore.Guard(path, func() error {
-		in.fill(r)
+		in.fillPython(r)
 		return nil
 	})
 	return in, err
 }
 
-func (in *pythonInspection) fill(r *pyfile.Reader) {
-	values := r.AppendValues(nil)
-	places := map[int]int{} // of families
+// fillPython joins the records of each series.
+func (in *inspection) fillPython(r *pyfile.Reader) {
+	name, keys, values := r.Name(), r.Keys(), r.AppendValues(nil)
+	bounds := map[string][]float64{}
+	for _, schema := range r.Families() {
+		bounds[schema.Name] = schema.Bounds
+	}
+	families := map[int]int{}       // number of the keys' family -> in in.Families
+	bySeries := map[uint32][2]int{} // number of the keys' series -> family and series
 	for i, n := range r.Records() {
-		key := r.Keys().Keys()[n]
-		family := r.Keys().FamilyOf(key.Series)
-		at, known := places[family]
+		key := &keys.Keys()[n]
+		at, known := bySeries[key.Series]
 		if !known {
-			at = len(in.Families)
-			places[family] = at
-			f := r.Keys().Families()[family]
-			in.Families = append(in.Families, pythonFamily{Name: f.Name, Help: f.Help})
+			family := keys.FamilyOf(key.Series)
+			f, known := families[family]
+			if !known {
+				f = len(in.Families)
+				families[family] = f
+				k := keys.Families()[family]
+				in.Families = append(in.Families, describeFamily(&metric.Schema{Name: k.Name, Help: k.Help, Type: name.Type, Mode: name.Mode, Bounds: bounds[k.Name]}))
+			}
+			at = [2]int{f, len(in.Families[f].Series)}
+			bySeries[key.Series] = at
+			in.Families[f].Series = append(in.Families[f].Series, inspectedSeries{
+				Labels: keys.AppendLabels(nil, key.Series).Map(), Offset: r.Offset(i),
+			})
 		}
-		w := values[i*r.Words() : (i+1)*r.Words()]
-		record := pythonRecord{
-			Offset: r.Offset(i), Part: partName(in.Type, &key), Labels: r.Keys().AppendLabels(nil, key.Series).Map(), Value: metric.FormatFloat(math.Float64frombits(w[0])),
-		}
-		if seconds := math.Float64frombits(w[len(w)-1]); len(w) == 2 && seconds > 0 {
-			record.Time = time.Unix(0, int64(seconds*1e9)).UTC()
-		}
-		in.Families[at].Records = append(in.Families[at].Records, record)
+		s := &in.Families[at[0]].Series[at[1]]
+		s.addRecord(name.Type, key, values[i*r.Words():(i+1)*r.Words()])
 	}
 }
 
-// partName returns the suffix of the record's sample, with its bucket.
-func partName(of string, k *pyfile.Key) string {
+// addRecord adds the value of one record: its bits and, in the mostrecent modes,
+// those of its time.
+func (s *inspectedSeries) addRecord(of metric.Type, k *pyfile.Key, w []uint64) {
+	s.Words = append(s.Words, hex(w)...)
+	value := metric.FormatFloat(math.Float64frombits(w[0]))
 	switch {
 	case k.Part == pyfile.Bucket:
-		return "_bucket le=" + metric.FormatFloat(k.Bound)
+		s.Buckets = append(s.Buckets, inspectedBucket{metric.FormatFloat(k.Bound), value})
 	case k.Part == pyfile.Count:
-		return "_count"
-	case of == metric.Summary.String() || of == metric.Histogram.String():
-		return "_sum"
-	case of == metric.Counter.String():
-		return "_total"
+		s.Count = value
+	case of == metric.Summary, of == metric.Histogram:
+		s.Sum = value
+	default:
+		s.Value = value
 	}
-	return "value"
+	if seconds := math.Float64frombits(w[len(w)-1]); len(w) == 2 && seconds > 0 {
+		s.Time = time.Unix(0, int64(seconds*1e9)).UTC()
+	}
 }
 
-func (in *pythonInspection) print(w io.Writer) error {
-	process := in.Process
-	if in.Dead {
+func (p *inspectedPython) rows() [][]string {
+	process := p.Process
+	if p.Dead {
 		process += ", marked dead"
 	}
-	err := table(w, []string{"file", in.File}, [][]string{
-		{"kind", in.Kind},
-		{"type", strings.TrimSpace(in.Type + " " + in.Mode)},
+	return [][]string{
 		{"process", process},
-		{"bytes", fmt.Sprintf("%d, %d in use", in.Bytes, in.Used)},
-		{"bytes of a value", strconv.Itoa(in.ValueSize)},
-		{"series", strconv.Itoa(in.Series)},
-	})
-	if err != nil {
-		return err
+		{"bytes in use", fmt.Sprint(p.Used)},
+		{"bytes of a value", strconv.Itoa(p.ValueSize)},
 	}
-	for _, f := range in.Families {
-		fmt.Fprintf(w, "\n%s\n", printable(f.Name+": "+f.Help))
-		var rows [][]string
-		for _, r := range f.Records {
-			value := r.Value
-			if !r.Time.IsZero() {
-				value += " at " + r.Time.Format(time.RFC3339Nano)
-			}
-			rows = append(rows, []string{strconv.FormatInt(r.Offset, 10), r.Part, metric.LabelsFromMap(r.Labels).String(), value})
-		}
-		if err := table(w, []string{"OFFSET", "PART", "LABELS", "VALUE"}, rows); err != nil {
-			return err
-		}
-	}
-	for _, d := range in.Damage {
-		fmt.Fprintf(w, "\ndamaged: offset %d: %s\n", d.Offset, printable(d.Reason))
-	}
-	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -34,24 +35,27 @@ const (
 	stateUnknown  = "unknown"  // the system does not say who has it open
 )
 
+// kindArchive is the kind of the archive's row.
+const kindArchive = "archive"
+
 func newLs() *cobra.Command {
 	var dir string
 	var asJSON bool
 	var trust trustFlag
 	cmd := &cobra.Command{
-		Use:   "ls",
+		Use:   "ls [DIR]",
 		Short: "list the processes of a directory",
-		Long: `List a row per process: pid, process label (the slot, where the workers use it),
-state, kind of file, series, bytes, start; and one for the archive of those that
-were folded.
+		Long: `List a row per process: pid, process label (the slot, if the workers use it),
+state, kind of file, series, bytes, and when it started; and one for the archive
+of those that were folded. The last line counts the processes, and the files that
+could not be read.
 
 States are live, closed, marked (dead by force) and dead. Of client_python's
 processes nothing but their files is known: live are those that have one open, dead
 those that were marked. One that is unmarked has ended, but its live gauges are shown
 until somebody marks it dead or folds it: mpctl mark-dead, mpctl gc --python. It is
 unknown where the system does not say who has a file open.`,
-		Example: "  mpctl ls --dir /dev/shm/app\n  mpctl ls --json",
-		Args:    cobra.NoArgs,
+		Example: "  mpctl ls /dev/shm/app\n  mpctl ls --json",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			d, err := existingDir(dir)
 			if err != nil {
@@ -66,6 +70,7 @@ unknown where the system does not say who has a file open.`,
 			if err != nil {
 				return err
 			}
+			now := time.Now()
 			rows, items := [][]string{}, []listed{}
 			for _, p := range processes {
 				item, err := describeProcess(d, &p)
@@ -73,25 +78,30 @@ unknown where the system does not say who has a file open.`,
 					return err
 				}
 				items = append(items, item)
-				rows = append(rows, item.row())
+				rows = append(rows, item.row(now))
 			}
 			if arc, err := readArchive(filepath.Join(d, mmapstore.ArchiveName), mmapstore.ReadOptions{}); err == nil && arc.Bytes > 0 {
 				series := 0
 				for i := range arc.Families {
 					series += arc.Families[i].Series.Len()
 				}
-				items = append(items, listed{State: "dead", Kind: "archive", Series: series, Bytes: arc.Bytes, Files: []string{mmapstore.ArchiveName}})
+				items = append(items, listed{State: "dead", Kind: kindArchive, Series: series, Bytes: arc.Bytes, Files: []string{mmapstore.ArchiveName}})
 				rows = append(rows, []string{
-					"-", fmt.Sprintf("%d folded", arc.Folded), "dead", "archive", strconv.Itoa(series), strconv.FormatInt(arc.Bytes, 10), "-",
+					"-", fmt.Sprintf("%d folded", arc.Folded), "dead", kindArchive, strconv.Itoa(series), strconv.FormatInt(arc.Bytes, 10), "-",
 				})
 			}
 			if asJSON {
 				return printJSON(cmd.OutOrStdout(), items)
 			}
-			return table(cmd.OutOrStdout(), []string{"PID", "LABEL", "STATE", "KIND", "SERIES", "BYTES", "STARTED"}, rows)
+			w := cmd.OutOrStdout()
+			if err := table(w, []string{"PID", "LABEL", "STATE", "KIND", "SERIES", "BYTES", "STARTED"}, rows); err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(w, "\n%s\n", summary(items, a.Files(), d))
+			return err
 		},
 	}
-	addDirFlag(cmd, &dir)
+	addDirArg(cmd, &dir)
 	trust.add(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the processes as JSON")
 	return cmd
@@ -140,14 +150,82 @@ func pythonState(dir string, files []string) (string, error) {
 	return state, nil
 }
 
+// summary counts processes by state, and the files that could not be read.
+func summary(items []listed, files []aggregate.FileStatus, dir string) string {
+	var states, bad tally
+	n := 0
+	for _, item := range items {
+		if item.Kind != kindArchive {
+			states.add(item.State)
+			n++
+		}
+	}
+	for _, f := range files {
+		if f.State != aggregate.FileOK {
+			bad.add(string(f.State))
+		}
+	}
+	line := processes(n)
+	if n > 0 {
+		line += ": " + states.String()
+	}
+	if len(bad) > 0 {
+		line += fmt.Sprintf("\nfiles left out: %s; mpctl check %s says why", &bad, printable(dir))
+	}
+	return line
+}
+
+// tally counts words, in the order in which they first came.
+type tally []struct {
+	word string
+	n    int
+}
+
+func (t *tally) add(word string) {
+	for i := range *t {
+		if (*t)[i].word == word {
+			(*t)[i].n++
+			return
+		}
+	}
+	*t = append(*t, struct {
+		word string
+		n    int
+	}{word, 1})
+}
+
+func (t *tally) String() string {
+	var parts []string
+	for _, c := range *t {
+		parts = append(parts, fmt.Sprintf("%d %s", c.n, c.word))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// age returns how long ago something was, in one unit.
+func age(since, now time.Time) string {
+	d := now.Sub(since)
+	switch {
+	case d < 0:
+		return "in the future"
+	case d < time.Minute:
+		return fmt.Sprintf("%ds", d/time.Second)
+	case d < time.Hour:
+		return fmt.Sprintf("%dm", d/time.Minute)
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%dh", d/time.Hour)
+	}
+	return fmt.Sprintf("%dd", d/(24*time.Hour))
+}
+
 // row returns the process as the table has it.
-func (l *listed) row() []string {
+func (l *listed) row(now time.Time) []string {
 	pid, started := "-", "-"
 	if l.PID != 0 {
 		pid = strconv.Itoa(l.PID)
 	}
 	if !l.Started.IsZero() {
-		started = l.Started.Local().Format(time.DateTime)
+		started = l.Started.Local().Format(time.DateTime+" MST") + ", " + age(l.Started, now)
 	}
 	return []string{pid, l.Label, l.State, l.Kind, strconv.Itoa(l.Series), strconv.FormatInt(l.Bytes, 10), started}
 }

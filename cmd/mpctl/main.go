@@ -67,13 +67,13 @@ memory-mapped file, and merges them into one true /metrics.
 Exit codes: 0 all is well, 1 the answer is no (check found damage, the demo was
 not exact, a living process is in the way), 2 the command could not do its work.`,
 		Example: `  mpctl demo --kill --duration 10s
-  mpctl serve --dir /dev/shm/app --web.listen-address 127.0.0.1:9090
-  mpctl ls --dir /dev/shm/app`,
+  mpctl serve /dev/shm/app --web.listen-address 127.0.0.1:9090
+  mpctl ls /dev/shm/app`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return &usageError{cmd, err} })
 	root.AddCommand(newDemo(), newDemoWorker(), newRun(), newServe(), newDump(), newLs(), newInspect(), newCheck(), newPush(), newTextfile(), newGraphite(), newMarkDead(), newGC(), newWipe(), newVersion())
 	return root
 }

@@ -170,16 +170,18 @@ func TestInspectJSON(t *testing.T) {
 	require.NoError(t, fill(s, "42"))
 	var stdout, stderr bytes.Buffer
 	require.Equal(t, exitOK, run(context.Background(), []string{"inspect", "--json", s.Path()}, &stdout, &stderr), stderr.String())
-	var in inspection
-	require.NoError(t, json.Unmarshal(stdout.Bytes(), &in))
-	require.Equal(t, "slot-3", in.Header.Label)
-	require.True(t, in.Header.Locked)
+	var all []inspection
+	require.NoError(t, json.Unmarshal(stdout.Bytes(), &all))
+	require.Len(t, all, 1)
+	in := all[0]
+	require.Equal(t, "slot-3", in.Native.Label)
+	require.True(t, in.Native.Locked)
 	require.Equal(t, "jobs", in.Families[0].Name)
 	require.Equal(t, "42", in.Families[0].Series[0].Value)
-	require.Equal(t, []inspectedExemplar{{0, map[string]string{"trace_id": "1f"}, "1", time.Unix(0, 7).UTC()}}, in.Families[0].Series[0].Exemplars)
+	require.Equal(t, []inspectedExemplar{{"", map[string]string{"trace_id": "1f"}, "1", time.Unix(0, 7).UTC()}}, in.Families[0].Series[0].Exemplars)
 	stdout.Reset()
 	require.Equal(t, exitOK, run(context.Background(), []string{"inspect", s.Path()}, &stdout, &stderr), stderr.String())
-	require.Contains(t, stdout.String(), `exemplar of bucket 0: {trace_id="1f"} 1 at 1970-01-01T00:00:00.000000007Z`)
+	require.Contains(t, stdout.String(), `exemplar: {trace_id="1f"} 1 at 1970-01-01T00:00:00.000000007Z`)
 	require.Equal(t, filepath.Base(s.Path()), filepath.Base(in.File))
 }
 

@@ -24,7 +24,7 @@ Of a process of client_python, or of GitLab's client for Ruby, it removes the fi
 with live gauges, and renames the others, so that a later process of the same id
 begins new ones. It is refused while a process has one of them open for writing.`,
 		Example: "  mpctl mark-dead 4711 --dir /dev/shm/app",
-		Args:    cobra.ExactArgs(1),
+		Args:    needs("ID"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			d, err := existingDir(dir)
 			if err != nil {
@@ -46,6 +46,7 @@ begins new ones. It is refused while a process has one of them open for writing.
 		},
 	}
 	addDirFlag(cmd, &dir)
+	cmd.ValidArgsFunction = completeID(&dir)
 	cmd.Flags().BoolVar(&opts.Force, "force", false, "mark it although it lives")
 	return cmd
 }

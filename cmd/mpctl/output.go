@@ -5,52 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"text/tabwriter"
 	"unicode"
 
-	"github.com/spf13/cobra"
+	"golang.org/x/term"
 )
-
-// Environment variables that name the directory; the second is client_python's
-// old spelling.
-const (
-	envDir      = "PROMETHEUS_MULTIPROC_DIR"
-	envDirLower = "prometheus_multiproc_dir"
-)
-
-// addDirFlag gives a command the flag --dir.
-func addDirFlag(cmd *cobra.Command, dir *string) {
-	cmd.Flags().StringVar(dir, "dir", "", "directory of the metric files (default $"+envDir+")")
-}
-
-// resolveDir returns the directory to work on.
-func resolveDir(flag string) (string, error) {
-	for _, dir := range []string{flag, os.Getenv(envDir), os.Getenv(envDirLower)} {
-		if dir != "" {
-			return dir, nil
-		}
-	}
-	return "", errors.New("no directory: give --dir or set " + envDir)
-}
-
-// existingDir is resolveDir for commands that only look at a directory.
-func existingDir(flag string) (string, error) {
-	dir, err := resolveDir(flag)
-	if err != nil {
-		return "", err
-	}
-	info, err := os.Stat(dir)
-	if err != nil {
-		return "", fmt.Errorf("%w: no process has made it yet, or --dir names another", err)
-	}
-	if !info.IsDir() {
-		return "", fmt.Errorf("%s is not a directory", dir)
-	}
-	return dir, nil
-}
 
 // table prints rows under a header, aligned.
 func table(w io.Writer, header []string, rows [][]string) error {
@@ -90,14 +54,32 @@ func printable(s string) string {
 	return b.String()
 }
 
+// aboutFile is an error whose message begins with the path of its file, and names
+// the file once.
+type aboutFile struct {
+	path string
+	error
+}
+
+func (e *aboutFile) Error() string { return e.path + ": " + reason(e.path, e.error) }
+
+func (e *aboutFile) Unwrap() error { return e.error }
+
+// reason returns what an error says of a file, for a line that has its path
+// already.
+func reason(path string, err error) string {
+	var system *fs.PathError
+	if errors.As(err, &system) && system.Path == path {
+		return system.Op + ": " + system.Err.Error()
+	}
+	s := strings.ReplaceAll(strings.TrimPrefix(err.Error(), path+": "), path, "it")
+	return strings.ReplaceAll(s, " "+filepath.Base(path)+" ", " it ")
+}
+
 // isTerminal reports whether w is a terminal: only there is progress shown.
 func isTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
-	if !ok {
-		return false
-	}
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0 && os.Getenv("TERM") != ""
+	return ok && term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != ""
 }
 
 // plural returns "1 file" or "3 files".

@@ -35,7 +35,7 @@ Passwords and tokens come from files, since others can see a command line.`,
 		Example: `  mpctl push pushgateway.example:9091 --job backup --dir /dev/shm/backup
   mpctl push https://gw.example --job app --grouping instance=web-1 --username me --password-file pw --every 30s
   mpctl push pushgateway.example:9091 --job backup --delete`,
-		Args: cobra.ExactArgs(1),
+		Args: needs("URL"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			opts.URL = args[0]
 			if err := flags.apply(&opts); err != nil {
@@ -77,6 +77,7 @@ Passwords and tokens come from files, since others can see a command line.`,
 	f.StringVar(&opts.TLS.ServerName, "tls-server-name", "", "name that the server's certificate is for (default the URL's host)")
 	f.BoolVar(&opts.TLS.InsecureSkipVerify, "insecure-skip-verify", false, "take any certificate of the server")
 	f.StringVar(&flags.compression, "compression", "none", "none, gzip or snappy")
+	complete(cmd, "compression", "none", "gzip", "snappy")
 	f.BoolVar(&opts.FollowRedirects, "follow-redirects", false, "follow redirects, without credentials to other servers")
 	f.BoolVar(&opts.Created, "created", false, "push the time when each counter, histogram and summary began")
 	f.DurationVar(&opts.Timeout, "timeout", 0, "for one push (default 30s)")

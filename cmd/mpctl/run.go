@@ -37,7 +37,7 @@ With --group, mpctl serve can run as another user who is in the group: the
 directory is made with mode 2770, which gives new files its group, and files
 with 0640. Workers that change their user are read with --trust-uid.`,
 		Example: "  mpctl run -n 4 --listen tcp://127.0.0.1:8080 --metrics 127.0.0.1:9090 --dir /dev/shm/app -- ./server",
-		Args:    cobra.MinimumNArgs(1),
+		Args:    needsSome("CMD"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			d, err := resolveDir(dir)
 			if err != nil {
@@ -85,6 +85,7 @@ with 0640. Workers that change their user are read with --trust-uid.`,
 	}
 	addDirFlag(cmd, &dir)
 	cmd.Flags().StringVar(&onStart, "on-start", "fold", "what becomes of the metrics of an earlier run: fold, wipe or refuse to start")
+	complete(cmd, "on-start", "fold", "wipe", "refuse")
 	addFolderFlags(cmd, &opts.Fold, &opts.NoFold)
 	trust.add(cmd)
 	dirMode.parse, fileMode.parse = parseDirMode, mmapstore.ParseFileMode

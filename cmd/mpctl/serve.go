@@ -29,7 +29,7 @@ func newServe() *cobra.Command {
 	var trust trustFlag
 	var limit scrapeLimits
 	cmd := &cobra.Command{
-		Use:   "serve",
+		Use:   "serve [DIR]",
 		Short: "serve the merged /metrics of a directory",
 		Long: `Serve the merged view of a directory at /metrics until SIGTERM or SIGINT, and fold
 dead processes' files into the archive meanwhile. TLS, mutual
@@ -39,8 +39,7 @@ toolkit.
 Whose files are read: one's own, those of the directory's owner, and of users
 named by --trust-uid. To read another user's, the directory and its files must
 be open to a group that both are in: see mpctl run --group.`,
-		Example: "  mpctl serve --dir /dev/shm/app --web.listen-address 127.0.0.1:9090",
-		Args:    cobra.NoArgs,
+		Example: "  mpctl serve /dev/shm/app --web.listen-address 127.0.0.1:9090",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			d, err := resolveDir(dir)
 			if err != nil {
@@ -58,7 +57,7 @@ be open to a group that both are in: see mpctl run --group.`,
 			}, log)
 		},
 	}
-	addDirFlag(cmd, &dir)
+	addDirArg(cmd, &dir)
 	addFolderFlags(cmd, &fold, &noFold)
 	cmd.Flags().StringArrayVar(&addresses, "web.listen-address", []string{":9090"}, "address to listen on; may be repeated")
 	cmd.Flags().StringVar(&config, "web.config.file", "", "file with TLS and basic auth, see the exporter toolkit's documentation")

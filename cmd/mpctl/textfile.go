@@ -21,7 +21,7 @@ func newTextfile() *cobra.Command {
 collector. A reader sees the old file or the new one; on a failure the old one stays.`,
 		Example: `  mpctl textfile /var/lib/node_exporter/app.prom --dir /dev/shm/app
   mpctl textfile /var/lib/node_exporter/app.prom --dir /dev/shm/app --every 15s`,
-		Args: cobra.ExactArgs(1),
+		Args: needs("FILE.prom"),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			if opts.Escaping, err = parseEscaping(escaping); err != nil {
 				return err
@@ -43,6 +43,7 @@ collector. A reader sees the old file or the new one; on a failure the old one s
 
 func addEscapingFlag(cmd *cobra.Command, escaping *string) {
 	cmd.Flags().StringVar(escaping, "escaping", "underscores", "what becomes of names that are not legacy ones: underscores, dots or values")
+	complete(cmd, "escaping", "underscores", "dots", "values")
 }
 
 // parseEscaping is for text 0.0.4, which holds legacy names alone.

@@ -13,13 +13,12 @@ func newWipe() *cobra.Command {
 	var dir string
 	var force bool
 	cmd := &cobra.Command{
-		Use:   "wipe",
+		Use:   "wipe [DIR]",
 		Short: "remove the files of dead processes",
 		Long: `Remove the metric files of dead processes: what they counted leaves the merged
 view. Refused while a process lives; with --force the living ones' files stay and
 the rest goes. Only files that the format knows are removed.`,
-		Example: "  mpctl wipe --dir /dev/shm/app",
-		Args:    cobra.NoArgs,
+		Example: "  mpctl wipe /dev/shm/app",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			d, err := existingDir(dir)
 			if err != nil {
@@ -29,8 +28,11 @@ the rest goes. Only files that the format knows are removed.`,
 			for _, name := range removed {
 				fmt.Fprintln(cmd.OutOrStdout(), printable(name))
 			}
-			if errors.Is(err, aggregate.ErrInUse) || errors.Is(err, aggregate.ErrBusy) {
+			switch {
+			case errors.Is(err, aggregate.ErrInUse):
 				return refuse("%w; stop them first, or say --force", err)
+			case errors.Is(err, aggregate.ErrBusy):
+				return refuse("%w: try again", err)
 			}
 			if err == nil {
 				fmt.Fprintf(cmd.ErrOrStderr(), "%s removed or emptied\n", plural(len(removed), "file"))
@@ -38,7 +40,7 @@ the rest goes. Only files that the format knows are removed.`,
 			return err
 		},
 	}
-	addDirFlag(cmd, &dir)
+	addDirArg(cmd, &dir)
 	cmd.Flags().BoolVar(&force, "force", false, "remove the dead ones' files although others live")
 	return cmd
 }

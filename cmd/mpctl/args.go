@@ -1,0 +1,182 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/multiprom/multiprom/aggregate"
+)
+
+// Environment variables that name the directory; the second is client_python's
+// old spelling.
+const (
+	envDir      = "PROMETHEUS_MULTIPROC_DIR"
+	envDirLower = "prometheus_multiproc_dir"
+)
+
+// usageError is a mistake in the command line. It shows how the command is used.
+type usageError struct {
+	cmd *cobra.Command
+	err error
+}
+
+func (e *usageError) Error() string {
+	return fmt.Sprintf("%s: %v\nusage: %s\n`%s --help` has an example",
+		strings.TrimPrefix(e.cmd.CommandPath(), "mpctl "), e.err, e.cmd.UseLine(), e.cmd.CommandPath())
+}
+
+func (e *usageError) Unwrap() error { return e.err }
+
+func misused(cmd *cobra.Command, format string, args ...any) error {
+	return &usageError{cmd, fmt.Errorf(format, args...)}
+}
+
+// needs checks that a command has an argument of that name and no other. Where
+// the command works on a directory, the error for a second one names the flag.
+func needs(name string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		switch {
+		case len(args) == 0:
+			return misused(cmd, "%s is missing", name)
+		case len(args) > 1:
+			return unexpected(cmd, args[1])
+		}
+		return nil
+	}
+}
+
+// needsSome checks that a command has at least one argument of that name.
+func needsSome(name string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return misused(cmd, "%s is missing", name)
+		}
+		return nil
+	}
+}
+
+// noArgs checks that a command has no argument.
+func noArgs(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return unexpected(cmd, args[0])
+	}
+	return nil
+}
+
+func unexpected(cmd *cobra.Command, arg string) error {
+	if cmd.Flags().Lookup("dir") != nil {
+		return misused(cmd, "unexpected argument %q: a directory is named by --dir", arg)
+	}
+	return misused(cmd, "unexpected argument %q", arg)
+}
+
+// addDirFlag gives a command the flag --dir.
+func addDirFlag(cmd *cobra.Command, dir *string) {
+	cmd.Flags().StringVar(dir, "dir", "", "directory of the metric files (default $"+envDir+")")
+	cmd.MarkFlagDirname("dir")
+}
+
+// addDirArg lets a command take its directory as an argument or by --dir.
+func addDirArg(cmd *cobra.Command, dir *string) {
+	addDirFlag(cmd, dir)
+	cmd.Args = func(cmd *cobra.Command, args []string) error {
+		switch {
+		case len(args) > 1:
+			return misused(cmd, "unexpected argument %q: there is one directory", args[1])
+		case len(args) == 1 && *dir != "" && *dir != args[0]:
+			return misused(cmd, "two directories: %s and --dir %s", args[0], *dir)
+		case len(args) == 1 && args[0] == "":
+			return misused(cmd, "DIR is empty")
+		case len(args) == 1:
+			*dir = args[0]
+		}
+		return nil
+	}
+	cmd.ValidArgsFunction = func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		return nil, cobra.ShellCompDirectiveFilterDirs
+	}
+}
+
+// resolveDir returns the directory to work on.
+func resolveDir(flag string) (string, error) {
+	for _, dir := range []string{flag, os.Getenv(envDir), os.Getenv(envDirLower)} {
+		if dir != "" {
+			return dir, nil
+		}
+	}
+	return "", errors.New("no directory: give --dir or set " + envDir)
+}
+
+// existingDir is resolveDir for commands that only look at a directory.
+func existingDir(flag string) (string, error) {
+	dir, err := resolveDir(flag)
+	if err != nil {
+		return "", err
+	}
+	info, err := os.Stat(dir)
+	if err != nil {
+		return "", fmt.Errorf("%w: no process has made it yet, or --dir names another", err)
+	}
+	if !info.IsDir() {
+		return "", fmt.Errorf("%s is not a directory", dir)
+	}
+	return dir, nil
+}
+
+// expand replaces arguments that are patterns and no files by the files that they
+// match, for shells that leave that to the command.
+func expand(args []string) ([]string, error) {
+	var paths []string
+	for _, arg := range args {
+		if _, err := os.Lstat(arg); err == nil || !strings.ContainsAny(arg, "*?[") {
+			paths = append(paths, arg)
+			continue
+		}
+		found, err := filepath.Glob(arg)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", arg, err)
+		}
+		if len(found) == 0 {
+			return nil, fmt.Errorf("%s: no such file", arg)
+		}
+		paths = append(paths, found...)
+	}
+	return paths, nil
+}
+
+// complete has the shell complete a flag from the values that it can have.
+func complete(cmd *cobra.Command, flag string, values ...string) {
+	// The error says that there is no such flag, or that it has values already.
+	if err := cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)); err != nil {
+		panic(err)
+	}
+}
+
+// completeID completes the ID of a process from those of the directory.
+func completeID(dir *string) cobra.CompletionFunc {
+	return func(_ *cobra.Command, args []string, _ string) (ids []string, _ cobra.ShellCompDirective) {
+		const only = cobra.ShellCompDirectiveNoFileComp
+		d, err := existingDir(*dir)
+		if err != nil || len(args) > 0 {
+			return nil, only
+		}
+		a, err := aggregate.Open(d, aggregate.Options{})
+		if err != nil {
+			return nil, only
+		}
+		defer a.Close()
+		processes, err := a.Processes()
+		if err != nil {
+			return nil, only
+		}
+		for _, p := range processes {
+			ids = append(ids, cobra.CompletionWithDesc(p.Label, fmt.Sprintf("%s, %s", p.State, p.Kind)))
+		}
+		return ids, only
+	}
+}

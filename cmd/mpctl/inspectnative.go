@@ -1,0 +1,167 @@
+package main
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/multiprom/multiprom/metric"
+	"github.com/multiprom/multiprom/mmapstore"
+)
+
+// inspectedNative is what a native file says of itself.
+type inspectedNative struct {
+	Version      uint32    `json:"version"`
+	PID          int       `json:"pid"`
+	Label        string    `json:"label"`
+	Incarnation  string    `json:"incarnation"`
+	Created      time.Time `json:"created"`
+	StartTime    uint64    `json:"start_time_ticks"`
+	PIDNamespace uint64    `json:"pid_namespace"`
+	Liveness     string    `json:"liveness"`
+	Locked       bool      `json:"locked"`
+	Closed       bool      `json:"closed"`
+	Marked       bool      `json:"marked"`
+	Unknown      int       `json:"unknown_records"`
+
+	Counters map[string]uint64 `json:"counters"`
+}
+
+func inspectNative(path string) (*inspection, error) {
+	r, err := mmapstore.Open(path, mmapstore.ReadOptions{})
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	if err := r.Refresh(); err != nil {
+		return nil, err
+	}
+	in := &inspection{File: path, Kind: "native", Families: []inspectedFamily{}}
+	err = mmapstore.Guard(path, func() error { return in.fillNative(r) })
+	return in, err
+}
+
+func (in *inspection) fillNative(r *mmapstore.Reader) error {
+	locked, err := r.Locked()
+	if err != nil {
+		return err
+	}
+	h := r.Header()
+	in.Bytes = r.Bytes()
+	in.Native = &inspectedNative{
+		Version: h.Version, PID: h.PID, Label: h.Label, Incarnation: h.Incarnation.String(), Created: h.Created.UTC(),
+		StartTime: h.StartTime, PIDNamespace: h.PIDNamespace, Liveness: h.Liveness.String(),
+		Locked: locked, Closed: r.Closed(), Marked: r.Marked(), Unknown: r.Unknown(),
+		Counters: map[string]uint64{
+			"invalid_updates": r.Count(mmapstore.InvalidUpdates), "overflow_series": r.Count(mmapstore.OverflowSeries),
+			"fallback_series": r.Count(mmapstore.FallbackSeries), "discarded_calls": r.Count(mmapstore.DiscardedCalls),
+		},
+	}
+	damage, _ := r.Damaged()
+	for _, d := range damage {
+		in.Damage = append(in.Damage, inspectedDamage{d.Offset, d.Reason})
+	}
+	exemplars := map[int][]mmapstore.ExemplarInfo{}
+	for _, e := range r.Exemplars() {
+		exemplars[e.Series] = append(exemplars[e.Series], e)
+	}
+	byFamily := map[*metric.Schema][]inspectedSeries{}
+	for n, s := range r.Series() {
+		one := inspectedSeries{Labels: s.Labels().Map(), Created: s.Created().UTC(), Offset: s.Offset()}
+		live := s.Words()
+		w := make([]uint64, len(live))
+		for i := range w {
+			w[i] = atomic.LoadUint64(&live[i])
+		}
+		one.Words = hex(w)
+		one.fill(s.Family, w)
+		for i := range exemplars[n] {
+			e := &exemplars[n][i]
+			if x, _ := e.Load(); x != nil {
+				one.Exemplars = append(one.Exemplars, inspectedExemplar{
+					bucketLabel(s.Family, e.Bucket), x.Labels.Map(), metric.FormatFloat(x.Value), x.Timestamp.UTC(),
+				})
+			}
+		}
+		byFamily[s.Family] = append(byFamily[s.Family], one)
+		in.Series++
+	}
+	for _, f := range r.Families() {
+		out := describeFamily(f)
+		out.Series = append(out.Series, byFamily[f]...)
+		in.Families = append(in.Families, out)
+	}
+	return nil
+}
+
+// bucketLabel returns the upper bound of a histogram's bucket; nothing for
+// another type.
+func bucketLabel(f *metric.Schema, bucket int) string {
+	switch {
+	case f.Type != metric.Histogram:
+		return ""
+	case bucket < len(f.Bounds):
+		return metric.FormatFloat(f.Bounds[bucket])
+	}
+	return "+Inf"
+}
+
+// fill sets the values that the words of a native series hold.
+func (s *inspectedSeries) fill(f *metric.Schema, w []uint64) {
+	float := func(bits uint64) string { return metric.FormatFloat(math.Float64frombits(bits)) }
+	if f.Mode.Base() == metric.ModeMostRecent && (f.Type == metric.Gauge || f.Type == metric.StateSet) {
+		bits, nanos, ok := mmapstore.LoadRecent(w)
+		switch {
+		case !ok:
+			s.Value = "busy"
+		case nanos == 0:
+			s.Value = "unset"
+		default:
+			s.Value, s.Time = float(bits), time.Unix(0, nanos).UTC()
+		}
+		return
+	}
+	switch f.Type {
+	case metric.Counter:
+		s.Value = metric.FormatFloat(mmapstore.CounterValue(w[mmapstore.CellCounterInts], w[mmapstore.CellCounterFloat]))
+	case metric.Gauge:
+		if s.Value = "unset"; w[mmapstore.CellGauge] != mmapstore.UnsetBits {
+			s.Value = float(w[mmapstore.CellGauge])
+		}
+	case metric.Histogram:
+		count := uint64(0)
+		for i, n := range w[mmapstore.CellHistogramBuckets:] {
+			count += n
+			s.Buckets = append(s.Buckets, inspectedBucket{bucketLabel(f, i), strconv.FormatUint(n, 10)})
+		}
+		s.Count, s.Sum = strconv.FormatUint(count, 10), float(w[mmapstore.CellHistogramSum])
+	case metric.Summary:
+		s.Count, s.Sum = strconv.FormatUint(w[mmapstore.CellSummaryCount], 10), float(w[mmapstore.CellSummarySum])
+	case metric.StateSet:
+		if n := w[mmapstore.CellState]; n < uint64(len(f.States)) {
+			s.Value = f.States[n]
+		}
+	}
+}
+
+func (n *inspectedNative) rows() [][]string {
+	state := "free: its process is dead"
+	switch {
+	case n.Liveness == "none":
+		state = "none: alive until marked dead"
+	case n.Locked:
+		state = "held: its process lives"
+	}
+	return [][]string{
+		{"pid", strconv.Itoa(n.PID)},
+		{"label", n.Label},
+		{"incarnation", n.Incarnation},
+		{"created", n.Created.Format(time.RFC3339)},
+		{"lock", n.Liveness + ", " + state},
+		{"closed, marked", fmt.Sprintf("%t, %t", n.Closed, n.Marked)},
+		{"invalid updates", strconv.FormatUint(n.Counters["invalid_updates"], 10)},
+		{"series on the heap", strconv.FormatUint(n.Counters["fallback_series"], 10)},
+	}
+}
