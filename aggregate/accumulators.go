@@ -91,7 +91,7 @@ func (f *family) add(n int32, schema *metric.Schema, w []uint64, bucket []int, c
 func (f *family) join(n int32, schema *metric.Schema, o *accumulator, bucket []int, now int64) {
 	f.settled = true
 	if !summed(schema) {
-		f.chosen(n).join(schema, &o.chosen, now)
+		f.chosen(n).join(schema, o, now)
 		return
 	}
 	a := f.sums(n)

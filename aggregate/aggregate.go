@@ -30,8 +30,8 @@ type Options struct {
 	// Workers returns the pids of the workers that live, where somebody knows
 	// them: those without a file are shown as processes without a store.
 	Workers func() []int
-	// Now is the clock that bounds the times of mostrecent gauges. Default
-	// time.Now.
+	// Now is the clock that tells which times of mostrecent gauges and exemplars are
+	// in the future. Default time.Now.
 	Now func() time.Time
 }
 

@@ -168,7 +168,7 @@ func TestGaugeModes(t *testing.T) {
 		`g_all{pid="a"}`: 5, `g_all{pid="b"}`: 2, `g_all{pid="d"}`: 9, `g_all{pid="unset"}`: 0,
 		`g_liveall{pid="a"}`: 5, `g_liveall{pid="b"}`: 2,
 		"g_min": 2, "g_livemin": 2, "g_max": 9, "g_livemax": 5, "g_sum": 16, "g_livesum": 7,
-		"g_mostrecent": 9, "g_livemostrecent": 2,
+		"g_mostrecent": 2, "g_livemostrecent": 2,
 	} {
 		v, ok := got[key]
 		require.True(t, ok, key)

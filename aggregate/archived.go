@@ -18,7 +18,8 @@ type archived struct {
 	// where a living or a newer process has its label.
 	shown []bool
 
-	words []uint64 // of the series that was unpacked last
+	words   []uint64 // of the series that was unpacked last
+	recents recents  // likewise
 }
 
 // archivedFamily is a definition of the archive, and where the table has its series.
@@ -96,7 +97,10 @@ func (a *archived) slot(i int) slot {
 func (a *archived) unpack(i int) (accumulator, error) {
 	f, index := a.of(i)
 	a.words = f.Series.AppendWords(a.words[:0], index)
-	sums, err := unpack(f.Schema, a.words)
+	sums, err := unpack(f.Schema, a.words, a.recents[:0])
+	if sums.recents != nil {
+		a.recents = sums.recents
+	}
 	sums.created = f.Series.Created(index)
 	return sums, err
 }

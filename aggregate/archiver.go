@@ -3,6 +3,7 @@ package aggregate
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -22,7 +23,6 @@ type archiver struct {
 	lives     map[string]*lives                   // by seriesKey: what some process has removed
 	ended     int                                 // series of the old archive whose life is over
 	python    map[*pyfile.KeySet][]*archiveSeries // by number of the series
-	latest    int64                               // when a process was folded last; the clock may have been set back since
 }
 
 type archiveFamily struct {
@@ -46,8 +46,8 @@ type archiveProcess struct {
 }
 
 // newArchiver begins with what is in the archive already, but for series whose
-// life is over.
-func newArchiver(old *mmapstore.Archive, ended map[string]*lives) (*archiver, error) {
+// life is over. now is the compactor's clock.
+func newArchiver(old *mmapstore.Archive, ended map[string]*lives, now int64) (*archiver, error) {
 	arc, err := newArchived(old)
 	if err != nil {
 		return nil, err
@@ -60,7 +60,6 @@ func newArchiver(old *mmapstore.Archive, ended map[string]*lives) (*archiver, er
 	for i, p := range old.Processes {
 		processes[i] = &archiveProcess{ArchivedProcess: p}
 		a.processes[p.Label] = processes[i]
-		a.latest = max(a.latest, p.Folded)
 	}
 	for i := range old.Families {
 		f := &old.Families[i]
@@ -78,7 +77,7 @@ func newArchiver(old *mmapstore.Archive, ended map[string]*lives) (*archiver, er
 			p = processes[n]
 		}
 		to, sums := a.lookup(f.Schema).at(labels, p), arc.sums(i)
-		to.acc.join(f.Schema, &sums, nil, sums.nanos)
+		to.acc.join(f.Schema, &sums, nil, now)
 		to.exemplars = append(to.exemplars, arc.exemplars[i]...)
 	}
 	return a, nil
@@ -158,7 +157,7 @@ func (a *archiver) add(f *file, now time.Time) error {
 	if f.python == nil || f.ownGauges() {
 		process = a.process(f, now)
 	}
-	from := source{created: created, now: max(now.UnixNano(), a.latest)}
+	from := source{created: created, now: now.UnixNano()}
 	if f.python != nil {
 		a.addPython(f, process, from)
 		return nil
@@ -289,7 +288,7 @@ func (a *archiver) archive(now time.Time, keep int, keepFor time.Duration) *mmap
 		Processes: a.prune(now, keep, keepFor),
 	}
 	for _, f := range a.families {
-		out.Families = append(out.Families, f.archived())
+		out.Families = append(out.Families, f.archived(now.UnixNano()))
 	}
 	return out
 }
@@ -312,7 +311,7 @@ func (a *archiver) prune(now time.Time, keep int, keepFor time.Duration) (out []
 	return out
 }
 
-func (f *archiveFamily) archived() mmapstore.ArchivedFamily {
+func (f *archiveFamily) archived(now int64) mmapstore.ArchivedFamily {
 	schema := *f.schema
 	schema.Labels, schema.Const, schema.Bounds = nil, nil, f.bounds
 	out := mmapstore.ArchivedFamily{Schema: &schema, First: f.first, Newest: f.newest}
@@ -331,25 +330,29 @@ func (f *archiveFamily) archived() mmapstore.ArchivedFamily {
 			continue // shown is the newest dead process's
 		}
 		out.Series.Add(mmapstore.ArchivedSeries{
-			Labels: s.labels, Process: process, Created: s.acc.created, Words: s.acc.pack(f.schema), Exemplars: s.newest(f),
+			Labels: s.labels, Process: process, Created: s.acc.created, Words: s.acc.pack(f.schema), Exemplars: s.newest(f, now),
 		})
 	}
 	return out
 }
 
-// newest returns the exemplars that stay.
-func (s *archiveSeries) newest(f *archiveFamily) (out []metric.Exemplar) {
+// maxExemplars is how many exemplars of one bucket the archive keeps at most.
+const maxExemplars = 4
+
+// newest returns the exemplars that stay: of each bucket those that readers choose from.
+func (s *archiveSeries) newest(f *archiveFamily, now int64) (out []metric.Exemplar) {
 	if len(s.exemplars) == 0 {
 		return nil
 	}
-	set := newExemplarSet(f.schema, f.bounds)
-	for i := range s.exemplars {
-		set.offer(f.bounds, &s.exemplars[i])
+	of := map[int][]metric.Exemplar{}
+	for _, x := range s.exemplars {
+		bucket := exemplarBucket(f.schema, f.bounds, x.Value)
+		of[bucket] = append(of[bucket], x)
 	}
-	for _, x := range set {
-		if x != nil {
-			out = append(out, *x)
-		}
+	for _, bucket := range slices.Sorted(maps.Keys(of)) {
+		all := of[bucket]
+		slices.SortFunc(all, func(x, y metric.Exemplar) int { return x.Compare(&y) })
+		out = append(out, keepNewest(all, func(x *metric.Exemplar) int64 { return x.Timestamp.UnixNano() }, now, maxExemplars)...)
 	}
 	return out
 }

@@ -48,7 +48,7 @@ func (c *chosen) add(schema *metric.Schema, w []uint64, created int64, from sour
 	c.enter(created)
 	switch {
 	case isRecent(schema):
-		c.recent(math.Float64frombits(w[0]), int64(w[1]), from.now)
+		c.recent(recentOf(w), from.now)
 	case schema.Type == metric.StateSet:
 		c.state = w[mmapstore.CellState]
 	case schema.Type == metric.Gauge && w[mmapstore.CellGauge] != mmapstore.UnsetBits:
@@ -57,7 +57,7 @@ func (c *chosen) add(schema *metric.Schema, w []uint64, created int64, from sour
 }
 
 // join adds what other processes make of it.
-func (c *chosen) join(schema *metric.Schema, o *chosen, now int64) {
+func (c *chosen) join(schema *metric.Schema, o *accumulator, now int64) {
 	if !o.present {
 		return
 	}
@@ -65,7 +65,9 @@ func (c *chosen) join(schema *metric.Schema, o *chosen, now int64) {
 	c.newest = max(c.newest, o.newest)
 	switch {
 	case isRecent(schema):
-		c.recent(o.value, o.nanos, now)
+		for _, r := range o.recents {
+			c.recent(r, now)
+		}
 	case schema.Type == metric.StateSet:
 		c.state = o.state
 	case o.set:
@@ -94,16 +96,10 @@ func (c *chosen) gauge(mode metric.Mode, v float64) {
 	c.set = true
 }
 
-// recent keeps the newest value. A time of 0 says that nobody has set it. A
-// clock that ran ahead counts as now, so that it does not win for ever once it
-// is folded; of two values of one time, the larger wins.
-func (c *chosen) recent(v float64, nanos, now int64) {
-	nanos = min(nanos, now)
-	if nanos <= 0 {
-		return
-	}
-	if nanos > c.nanos || nanos == c.nanos && (v > c.value || math.IsNaN(c.value)) {
-		c.value, c.nanos, c.set = v, nanos, true
+// recent keeps the newest value.
+func (c *chosen) recent(r recent, now int64) {
+	if r.beats(recent{c.value, c.nanos}, now) {
+		c.value, c.nanos, c.set = r.value, r.nanos, true
 	}
 }
 

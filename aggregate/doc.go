@@ -19,7 +19,9 @@
 //
 // A process that never set a gauge takes no part while another did; a gauge
 // that nobody has set is 0. Sums are exact and rounded once, so that they do not
-// depend on the order or grouping of processes. Where living processes define
+// depend on the order or grouping of processes. In the mostrecent modes a time that is
+// more than a minute ahead of the reader's clock counts as older than any other: else a
+// clock that is fast would hide all true values. Where living processes define
 // one name differently, the definition that was seen first is served; where
 // none lives, the newest. Series of the others are left out and counted.
 //
@@ -51,8 +53,7 @@
 // # Files of client_python
 //
 // Files <type>_<id>.db are merged with the others, by client_python's rules: a
-// gauge that was never set counts as 0, of two equal times the first file's
-// value wins, the process label is the id. So are those of GitLab's client for Ruby.
+// gauge that was never set counts as 0, the process label is the id. So are those of GitLab's client for Ruby.
 // They hold no lock, so that they count as of living processes until they are set
 // aside: by supervisor.MarkProcessDead, or by a fold with FoldOptions.Python.
 //

@@ -67,7 +67,7 @@ func TestCounterHas128Bits(t *testing.T) {
 	a.add(schema, []uint64{4, 0}, nil, 0, source{})
 	require.Equal(t, math.Ldexp(1, 66), a.counter())
 	words := a.pack(schema)
-	packed, err := unpack(schema, words)
+	packed, err := unpack(schema, words, nil)
 	require.NoError(t, err)
 	b.join(schema, &packed, nil, 0)
 	require.Equal(t, a.counter(), b.counter())
@@ -86,7 +86,7 @@ func TestPackKeepsWhatASumIs(t *testing.T) {
 			for _, v := range added {
 				a.sum.add(v)
 			}
-			b, err := unpack(schema, a.pack(schema))
+			b, err := unpack(schema, a.pack(schema), nil)
 			require.NoError(t, err)
 			want, got := a.sum.round(), b.sum.round()
 			require.True(t, want == got || math.IsNaN(want) && math.IsNaN(got), "%s of %v: %v, not %v", schema.Type, added, got, want)

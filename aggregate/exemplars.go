@@ -1,6 +1,7 @@
 package aggregate
 
 import (
+	"cmp"
 	"math"
 	"slices"
 
@@ -45,22 +46,22 @@ func newExemplarSet(schema *metric.Schema, bounds []float64) exemplarSet {
 	return make(exemplarSet, 1)
 }
 
-// offer puts an exemplar in the place of an older one. Its bucket follows from its
-// value: those of a file may be wider than those of the family.
-func (s exemplarSet) offer(bounds []float64, x *metric.Exemplar) {
-	i := 0
-	if len(s) > 1 {
-		if i, _ = slices.BinarySearch(bounds, x.Value); math.IsNaN(x.Value) {
-			i = len(bounds)
-		}
+// exemplarBucket returns which bucket an exemplar belongs to, 0 where there are none. It
+// follows from the value: the buckets of a file may be wider than those of the family.
+func exemplarBucket(schema *metric.Schema, bounds []float64, value float64) (i int) {
+	switch {
+	case schema.Type != metric.Histogram:
+		return 0
+	case math.IsNaN(value):
+		return len(bounds)
 	}
-	if s[i] == nil || x.Compare(s[i]) > 0 {
-		s[i] = x
-	}
+	i, _ = slices.BinarySearch(bounds, value)
+	return i
 }
 
-// offer gives a series an exemplar of one of its processes.
-func (s slot) offer(x *metric.Exemplar) {
+// offer gives a series an exemplar of one of its processes, which takes the place of one
+// that is older to a reader whose clock says now.
+func (s slot) offer(x *metric.Exemplar, now int64) {
 	f := s.family
 	f.exemplarsAt = long(f.exemplarsAt, len(f.text))
 	at := &f.exemplarsAt[s.number]
@@ -69,7 +70,10 @@ func (s slot) offer(x *metric.Exemplar) {
 		*at = int32(len(f.exemplars))
 	}
 	f.traced = true
-	f.exemplars[*at-1].offer(f.bounds, x)
+	old := &f.exemplars[*at-1][exemplarBucket(f.schema, f.bounds, x.Value)]
+	if *old == nil || cmp.Or(compareTimes(x.Timestamp.UnixNano(), (*old).Timestamp.UnixNano(), now), x.Compare(*old)) > 0 {
+		*old = x
+	}
 }
 
 // exemplarsOf returns the set of a series, nil where its number has never had an exemplar.

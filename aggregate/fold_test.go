@@ -77,7 +77,8 @@ func TestFoldChangesNothing(t *testing.T) {
 		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
 			r := rand.New(rand.NewPCG(seed, 2))
 			dir, elsewhere := t.TempDir(), t.TempDir()
-			opts := Options{NoSelfMetrics: true, Now: func() time.Time { return time.Unix(1, 0) }}
+			now := time.Unix(1, 0)
+			opts := Options{NoSelfMetrics: true, Now: func() time.Time { return now }}
 			warm := openDir(t, dir, opts)
 			var kept []*mmapstore.Series // of living processes
 			for p := range 2 + r.IntN(6) {
@@ -101,16 +102,35 @@ func TestFoldChangesNothing(t *testing.T) {
 				if r.IntN(2) > 0 {
 					continue
 				}
-				before := view(t, warm)
-				require.Equal(t, before, view(t, openDir(t, dir, opts)))
+				before := viewsLater(t, warm, &now)
+				require.Equal(t, before, viewsLater(t, openDir(t, dir, opts), &now))
 				_, err := Fold(t.Context(), dir, FoldOptions{Now: opts.Now})
 				require.NoError(t, err)
-				require.Equal(t, before, view(t, warm))
-				require.Equal(t, before, view(t, openDir(t, dir, opts)))
-				require.Equal(t, before, view(t, warm))
+				require.Equal(t, before, viewsLater(t, warm, &now))
+				require.Equal(t, before, viewsLater(t, openDir(t, dir, opts), &now))
+				require.Equal(t, before, viewsLater(t, warm, &now))
+				now = now.Add(time.Duration(r.Int64N(int64(2 * time.Hour))))
 			}
 		})
 	}
+}
+
+// viewsLater returns the views of readers whose clocks are slow by what is still
+// believed, right, and ahead.
+func viewsLater(t *testing.T, a *Aggregator, now *time.Time) (views [][]string) {
+	defer func(was time.Time) { *now = was }(*now)
+	was := *now
+	for _, d := range []time.Duration{-maxAhead, 0, maxAhead, 59 * time.Minute, time.Hour, 25 * time.Hour} {
+		*now = was.Add(d)
+		views = append(views, view(t, a))
+	}
+	return views
+}
+
+// randomTime returns a time of a clock that may be fast. Equal ones are likely.
+func randomTime(r *rand.Rand) int64 {
+	ahead := []time.Duration{0, 0, 0, 2 * time.Second, maxAhead + 2*time.Second, time.Hour, 3 * time.Hour, 24 * time.Hour}
+	return 1 + r.Int64N(5) + int64(ahead[r.IntN(len(ahead))])
 }
 
 // randomInstruments adds series of every type and mode, some with definitions
@@ -166,7 +186,7 @@ func randomExemplars(r *rand.Rand, s *mmapstore.Series, schema *metric.Schema) {
 		if schema.Type == metric.Histogram {
 			bucket, _ = slices.BinarySearch(schema.Bounds, v)
 		}
-		s.SetExemplar(bucket, metric.MakeLabels("id", strconv.Itoa(r.IntN(3))), v, int64(1+r.IntN(9))) // ties are likely
+		s.SetExemplar(bucket, metric.MakeLabels("id", strconv.Itoa(r.IntN(3))), v, randomTime(r))
 	}
 }
 
@@ -177,7 +197,7 @@ func randomWords(r *rand.Rand, schema *metric.Schema, w []uint64) {
 	case isRecent(schema):
 		if r.IntN(3) > 0 {
 			v := float64(r.IntN(2))
-			mmapstore.StoreRecent(w, math.Float64bits(v), int64(1+r.IntN(5))) // ties are likely
+			mmapstore.StoreRecent(w, math.Float64bits(v), randomTime(r))
 		}
 	case schema.Type == metric.Counter:
 		w[0], w[1] = r.Uint64()>>r.IntN(64), inexact

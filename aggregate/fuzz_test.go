@@ -77,7 +77,7 @@ func emptyArchive() *archived { return &archived{Archive: &mmapstore.Archive{}} 
 
 // foldInMemory folds the dead as a pass does, without a directory.
 func foldInMemory(t *testing.T, view *table, files []*file, arc *archived) (rest []*file, _ *archived) {
-	sum, err := newArchiver(arc.Archive, nil)
+	sum, err := newArchiver(arc.Archive, nil, 0)
 	require.NoError(t, err)
 	for _, f := range files {
 		if !f.dead {
@@ -111,11 +111,11 @@ func FuzzUnpack(f *testing.F) {
 			}
 			words = append(words, w)
 		}
-		a, err := unpack(s, words)
+		a, err := unpack(s, words, nil)
 		if err != nil {
 			return
 		}
-		b, err := unpack(s, a.pack(s))
+		b, err := unpack(s, a.pack(s), nil)
 		require.NoError(t, err)
 		same := func(x, y float64) {
 			require.Equal(t, math.Float64bits(x), math.Float64bits(y))

@@ -17,6 +17,7 @@ type accumulator struct {
 	sum      exactSum // counter: other increments; histogram, summary, gauge sum: the sum
 	hi, ints uint64   // counter: whole increments, 128 bits; summary: count
 	counts   []uint64 // histogram: observations per bucket
+	recents  recents  // mostrecent, in the archive: what chosen is chosen from
 }
 
 // source is the process whose words are added.
@@ -31,6 +32,9 @@ type source struct {
 func (a *accumulator) add(schema *metric.Schema, w []uint64, bucket []int, created int64, from source) {
 	if !summed(schema) {
 		a.chosen.add(schema, w, created, from)
+		if isRecent(schema) {
+			a.recents = a.recents.add(recentOf(w), from.now)
+		}
 		return
 	}
 	if schema.Type == metric.Gauge && schema.Mode.Live() && !from.live {
@@ -61,7 +65,10 @@ func (a *accumulator) add(schema *metric.Schema, w []uint64, bucket []int, creat
 // join adds what other processes add up to.
 func (a *accumulator) join(schema *metric.Schema, o *accumulator, bucket []int, now int64) {
 	if !summed(schema) {
-		a.chosen.join(schema, &o.chosen, now)
+		a.chosen.join(schema, o, now)
+		for _, r := range o.recents {
+			a.recents = a.recents.add(r, now)
+		}
 		return
 	}
 	if !o.present {

@@ -20,12 +20,11 @@ var errUnpack = errors.New("its values do not fit its type")
 //	histogram        observations per bucket; parts
 //	gauge sum        1 set, 2 with a sum of infinities and NaN; that sum; parts
 //	gauge all, min, max   the value's bits, or UnsetBits
-//	mostrecent       the value's bits; nanoseconds since 1970, 0 for never
+//	mostrecent       of each value that is kept: its bits; nanoseconds since 1970
 //	state set all    number of the state
 //	info             nanoseconds since 1970: when the process opened its file
 
-// fixedWords returns how many words stand before the parts, and whether there
-// are parts at all.
+// fixedWords returns how many words there are at least, and whether there may be more.
 func fixedWords(s *metric.Schema) (n int, parts bool) {
 	switch s.Type {
 	case metric.Counter:
@@ -40,7 +39,7 @@ func fixedWords(s *metric.Schema) (n int, parts bool) {
 		}
 	}
 	if isRecent(s) {
-		return 2, false
+		return 0, true
 	}
 	return 1, false
 }
@@ -65,7 +64,7 @@ func (a *accumulator) pack(s *metric.Schema) []uint64 {
 	}
 	switch {
 	case isRecent(s):
-		return []uint64{value, uint64(a.nanos)}
+		return a.recents.pack()
 	case s.Type == metric.StateSet:
 		return []uint64{a.state}
 	case summed(s):
@@ -83,13 +82,17 @@ func (a *accumulator) pack(s *metric.Schema) []uint64 {
 	return []uint64{value}
 }
 
-// unpack is the reverse of pack.
-func unpack(s *metric.Schema, w []uint64) (a accumulator, err error) {
+// unpack is the reverse of pack. It puts what is recent into spare.
+func unpack(s *metric.Schema, w []uint64, spare recents) (a accumulator, err error) {
 	fixed, parts := fixedWords(s)
 	if len(w) < fixed || len(w) > fixed && !parts {
 		return a, errUnpack
 	}
 	a.present = true
+	if isRecent(s) {
+		a.recents, err = unpackRecents(spare, w)
+		return a, err
+	}
 	for _, bits := range w[fixed:] {
 		a.sum.add(math.Float64frombits(bits))
 	}
@@ -103,9 +106,6 @@ func unpack(s *metric.Schema, w []uint64) (a accumulator, err error) {
 		a.counts = w[:fixed:fixed]
 	case s.Type == metric.Info:
 		a.newest = int64(w[0])
-	case isRecent(s):
-		a.value, a.nanos = value, int64(w[1])
-		a.set = a.nanos > 0
 	case s.Type == metric.StateSet:
 		a.state = w[0]
 	case summed(s):
@@ -117,4 +117,27 @@ func unpack(s *metric.Schema, w []uint64) (a accumulator, err error) {
 		a.value, a.set = value, true
 	}
 	return a, nil
+}
+
+func (rs recents) pack() (w []uint64) {
+	for _, r := range rs {
+		w = append(w, math.Float64bits(r.value), uint64(r.nanos))
+	}
+	return w
+}
+
+// unpackRecents is the reverse of pack. It appends to rs.
+func unpackRecents(rs recents, w []uint64) (recents, error) {
+	last := int64(0)
+	for ; len(w) >= 2; w = w[2:] {
+		r := recentOf(w)
+		if r.nanos <= last {
+			return nil, errUnpack
+		}
+		rs, last = append(rs, r), r.nanos
+	}
+	if len(w) > 0 {
+		return nil, errUnpack
+	}
+	return rs, nil
 }

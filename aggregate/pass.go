@@ -302,7 +302,7 @@ func (p *pass) noteLiving(f *file) {
 
 // add sums up the archive and the dead.
 func (p *pass) add(ctx context.Context) (err error) {
-	if p.sum, err = newArchiver(p.old, p.ended); err != nil {
+	if p.sum, err = newArchiver(p.old, p.ended, p.opts.Now().UnixNano()); err != nil {
 		return err
 	}
 	for _, c := range p.dead {

@@ -280,6 +280,9 @@ func (a *accumulator) addPython(kind pyfile.Kind, part pyfile.Part, bucket int, 
 	case metric.Gauge:
 		if kind.Mode.Base() != metric.ModeSum {
 			a.chosen.addPython(kind.Mode, w, from)
+			if kind.Mode.Base() == metric.ModeMostRecent {
+				a.recents = a.recents.add(recentOfPython(w), from.now)
+			}
 		} else if !kind.Mode.Live() || from.live {
 			a.enter(0)
 			a.sum.add(v)
@@ -300,13 +303,9 @@ func (c *chosen) addPython(mode metric.Mode, w []uint64, from source) {
 		c.gauge(mode.Base(), v)
 		return
 	}
-	nanos := int64(math.Float64frombits(w[1]) * 1e9)
-	if nanos == 0 {
-		return // nobody has set it: not even 0 is shown
-	}
-	c.enter(0)
-	if nanos != c.nanos { // of two values of one time, the first file's
-		c.recent(v, nanos, from.now)
+	if r := recentOfPython(w); r.isSet() { // else not even 0 is shown
+		c.enter(0)
+		c.recent(r, from.now)
 	}
 }
 

@@ -32,7 +32,7 @@ func (t *table) merge(files []*file, now int64) {
 				continue
 			}
 			if s := f.placeOf(e.series); s.family != nil && f.series.CreatedNanos(e.series) >= s.since() {
-				s.offer(e.x)
+				s.offer(e.x, now)
 			}
 		}
 		for i := range f.removedSteps {
@@ -83,7 +83,7 @@ func (t *table) addArchived(i int, now int64) (loose bool) {
 	}
 	exemplars := arc.exemplars[i]
 	for j := range exemplars {
-		to.offer(&exemplars[j])
+		to.offer(&exemplars[j], now)
 	}
 	return !s.dense || len(exemplars) > 0
 }

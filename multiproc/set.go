@@ -76,8 +76,7 @@ type Set struct {
 	opts  SetOptions
 	ended chan struct{} // closed by Close
 
-	// Read without a lock; base and store are set once, in this order.
-	base    atomic.Pointer[time.Time]       // of opening: wall time with its monotonic reading
+	// Read without a lock; store is set once.
 	store   atomic.Pointer[mmapstore.Store] // nil until opened
 	waiting [3]atomic.Uint64                // header counts from before the store opened
 
@@ -263,8 +262,6 @@ func (s *Set) adopt(store *mmapstore.Store) {
 	for _, in := range s.declared {
 		in.addFamily(store)
 	}
-	now := s.opts.Now()
-	s.base.Store(&now)
 	s.store.Store(store)
 	for which := range headerCounters {
 		s.flush(which, store)
@@ -342,15 +339,9 @@ func (s *Set) flush(which int, store *mmapstore.Store) {
 	}
 }
 
-// nanos is the time of a mostrecent value: the wall time of opening plus what
-// the monotonic clock says has passed, so that it does not jump.
-func (s *Set) nanos() int64 {
-	now, base := s.opts.Now(), s.base.Load()
-	if base == nil { // a discarded gauge in a Set that is not open
-		return now.UnixNano()
-	}
-	return base.Add(now.Sub(*base)).UnixNano()
-}
+// nanos is the time of a mostrecent value or an exemplar: that of the wall clock. Once a
+// clock that was wrong is put right, a process has the right time too.
+func (s *Set) nanos() int64 { return s.opts.Now().UnixNano() }
 
 // instrument is a definition in a Set, with the object that the user holds.
 type instrument struct {

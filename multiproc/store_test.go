@@ -121,9 +121,9 @@ func TestCounterResetHasANewCreatedTime(t *testing.T) {
 	})
 }
 
-// TestMostRecentTime: a mostrecent value has the time of its Set, counted from
-// opening. That jumps of the wall clock do not reach it cannot be shown here:
-// no time.Time can be made whose two readings disagree.
+// TestMostRecentTime: a mostrecent value has the time of its Set. That it is the wall
+// clock's, also where that was put right after opening, cannot be shown here: no time.Time
+// can be made whose two readings disagree.
 func TestMostRecentTime(t *testing.T) {
 	opened := time.Now()
 	now := opened
@@ -131,7 +131,7 @@ func TestMostRecentTime(t *testing.T) {
 	g := multiproc.Must(s.NewGauge(multiproc.GaugeOpts{Name: "g", Help: "G.", Mode: multiproc.ModeMostRecent}))
 	e := multiproc.Must(s.NewEnum(multiproc.EnumOpts{Name: "e", Help: "E.", States: []string{"a", "b"}, MostRecent: true}))
 	clock := multiproc.Must(s.NewGauge(multiproc.GaugeOpts{Name: "clock", Help: "T.", Mode: multiproc.ModeMax}))
-	now = opened.Add(time.Minute) // what passes before opening does not count
+	now = opened.Add(time.Minute)
 	require.NoError(t, s.Open())
 	now = now.Add(time.Second)
 	g.Set(7)
