@@ -217,5 +217,5 @@ func (d *Dir) shareLikeDir(f *os.File) error {
 			return err
 		}
 	}
-	return giveToOwner(f, info)
+	return d.giveToOwner(f, info)
 }

@@ -55,6 +55,9 @@ func (d *dir) list() (names []string, err error) {
 	}
 }
 
+// owner returns whose directory it is.
+func (d *dir) owner(info os.FileInfo) int { return ownerUID(d.f, info) }
+
 func (d *dir) openat(name string, flags int, mode os.FileMode) (*os.File, error) {
 	fd, err := unix.Openat(d.fd(), name, flags|unix.O_CLOEXEC|unix.O_NOFOLLOW|unix.O_NONBLOCK, uint32(mode.Perm()))
 	if err != nil {

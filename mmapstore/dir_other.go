@@ -25,6 +25,9 @@ func (d *dir) join(name string) string { return filepath.Join(d.root.Name(), nam
 // Stat returns what the directory is.
 func (d *dir) Stat() (os.FileInfo, error) { return d.root.Stat(".") }
 
+// owner returns whose directory it is.
+func (d *dir) owner(info os.FileInfo) int { return ownerUID(nil, info) }
+
 func (d *dir) list() ([]string, error) {
 	f, err := d.root.Open(".")
 	if err != nil {

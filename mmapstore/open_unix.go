@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -20,6 +19,3 @@ func openRegular(path string) (*os.File, error) {
 	}
 	return f, err
 }
-
-// ownerUID returns whose file it is.
-func ownerUID(info os.FileInfo) int { return int(info.Sys().(*syscall.Stat_t).Uid) }

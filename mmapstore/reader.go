@@ -102,11 +102,15 @@ func checkFile(f *os.File, path string, opts ReadOptions) (size int64, err error
 		return 0, err
 	}
 	limit := opts.limit()
-	switch {
-	case !info.Mode().IsRegular():
+	if !info.Mode().IsRegular() {
 		return 0, fmt.Errorf("%w: %s is not a regular file", ErrNotTrusted, path)
-	case opts.Trusted != nil && !opts.Trusted(ownerUID(info)):
-		return 0, fmt.Errorf("%w: %s belongs to uid %d", ErrNotTrusted, path, ownerUID(info))
+	}
+	owner := ownerUID(f, info)
+	switch {
+	case owner == nobody && opts.Trusted != nil:
+		return 0, fmt.Errorf("%w: %s belongs to a user who has no number in this user namespace", ErrNotTrusted, path)
+	case opts.Trusted != nil && !opts.Trusted(owner):
+		return 0, fmt.Errorf("%w: %s belongs to uid %d", ErrNotTrusted, path, owner)
 	case info.Size() > limit:
 		return 0, fmt.Errorf("%w: %s has %d bytes, the cap is %d", ErrTooBig, path, info.Size(), limit)
 	}
