@@ -80,6 +80,16 @@
 // dead one was older than Backoff.Young or is the first to die younger, after a
 // growing delay otherwise. Slots never wait for each other.
 //
+// # When a worker ends
+//
+// A drain reaches all of a worker's process group, and waits for all of it, unless
+// Options.KillMode says otherwise: a shell that starts the server ends at once, the
+// server takes its time. The group of a worker that died by itself gets the same
+// signals, while the successor starts already. A process that went into a group or
+// session of its own is not signalled. On Linux, Run reports it at the end
+// (ErrSurvivors), if it still has MULTIPROM_SUPERVISOR in its environment. To end
+// these too takes a control group: systemd's KillMode, or a container.
+//
 // # When the supervisor dies
 //
 // Even SIGKILL leaves no worker that holds the port for ever. On Linux the
@@ -87,7 +97,8 @@
 // Listeners also see their link close and exit when DrainTimeout has passed.
 // Elsewhere the link alone does both. What remains: a foreign command that
 // ignores SIGTERM needs DeathSignal SIGKILL; one that is set-uid loses the
-// signal; on darwin foreign commands are told nothing.
+// signal; on darwin foreign commands are told nothing; what workers have started is
+// told nothing anywhere.
 //
 // # PID 1
 //

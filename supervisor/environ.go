@@ -13,6 +13,7 @@ const EnvSlot = "MULTIPROM_WORKER_SLOT"
 
 // The other variables between supervisor, shim and worker.
 const (
+	envSupervisor = "MULTIPROM_SUPERVISOR" // which one has started a process or its ancestors
 	envFileMode   = "MULTIPROM_FILE_MODE"
 	envDir        = "PROMETHEUS_MULTIPROC_DIR"
 	envListenFDs  = "LISTEN_FDS"
@@ -27,18 +28,18 @@ const (
 const firstFD = 3
 
 // workerEnv is base without what an outer supervisor or systemd meant for
-// this process, plus what a worker in slot needs. linkFD is 0 without a link.
-func workerEnv(base []string, slot int, names []string, dir string, linkFD int, drain time.Duration, shim bool) []string {
+// this process, plus what a worker in slot of the supervisor id needs. linkFD is 0 without a link.
+func workerEnv(base []string, id string, slot int, names []string, dir string, linkFD int, drain time.Duration, shim bool) []string {
 	env := slices.DeleteFunc(lastWins(base), func(kv string) bool {
 		switch name, _, _ := strings.Cut(kv, "="); name {
-		case EnvSlot, envListenFDs, envListenPID, envListenName, envLinkFD, envDrain, envShim:
+		case EnvSlot, envSupervisor, envListenFDs, envListenPID, envListenName, envLinkFD, envDrain, envShim:
 			return true
 		case envDir:
 			return dir != ""
 		}
 		return false
 	})
-	env = append(env, EnvSlot+"="+strconv.Itoa(slot))
+	env = append(env, EnvSlot+"="+strconv.Itoa(slot), envSupervisor+"="+id)
 	if dir != "" {
 		env = append(env, envDir+"="+dir)
 	}

@@ -103,6 +103,10 @@ func startChild(spec processSpec) (process, error) {
 func (c *child) PID() int                        { return c.proc.Pid }
 func (c *child) Signal(sig syscall.Signal) error { return c.proc.Signal(sig) }
 func (c *child) Wait() ExitStatus                { return c.wait() }
+func (c *child) Group() ([]int, bool)            { return groupMembers(c.proc.Pid) }
+func (c *child) SignalGroup(sig syscall.Signal) error {
+	return os.NewSyscallError("kill", syscall.Kill(-c.proc.Pid, sig))
+}
 
 func exitStatus(ws syscall.WaitStatus) ExitStatus {
 	if ws.Signaled() {

@@ -113,6 +113,9 @@ type Options struct {
 	Metrics http.Handler
 	// DrainTimeout is what a worker gets from SIGTERM to SIGKILL. Default 30 s.
 	DrainTimeout time.Duration
+	// KillMode says which of a worker's processes get these signals. Default
+	// KillGroup: all of its process group.
+	KillMode KillMode
 	// ReadyTimeout is how long Reload waits for a replacement that calls
 	// Ready. Default 30 s.
 	ReadyTimeout time.Duration
@@ -155,6 +158,9 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if (o.MetricsAddress == "") != (o.Metrics == nil) {
 		return o, fmt.Errorf("%w: MetricsAddress and Metrics go together", ErrOptions)
+	}
+	if o.KillMode < KillGroup || o.KillMode > KillProcess {
+		return o, fmt.Errorf("%w: %v", ErrOptions, o.KillMode)
 	}
 	if o.Workers == 0 {
 		o.Workers = runtime.GOMAXPROCS(0)

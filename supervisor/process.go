@@ -81,6 +81,13 @@ type process interface {
 	// Signal fails with os.ErrProcessDone once the process was reaped, and never
 	// reaches another process that got its PID.
 	Signal(syscall.Signal) error
+	// SignalGroup signals the process and its process group, also once the process
+	// is gone and Group has told that others are left: the kernel gives the number
+	// of a group to nobody while the group has a member.
+	SignalGroup(syscall.Signal) error
+	// Group returns what is left of the process group once the process was reaped,
+	// and whether anything is; not every system tells the PIDs.
+	Group() (pids []int, left bool)
 	// Wait blocks until the process was reaped; it may be called often.
 	Wait() ExitStatus
 }
@@ -93,12 +100,15 @@ type worker struct {
 
 	ready   chan struct{} // closed by becomeReady
 	done    chan struct{} // closed after the exit hook returned
+	gone    chan struct{} // closed after done, when its process group has ended too
 	onReady sync.Once
 
-	age time.Duration // at its death; written before done is closed
+	age    time.Duration // at its death; written before done is closed
+	forced bool          // SIGKILL has ended its process group; written before gone is closed
 
-	mu   sync.Mutex // guards info
-	info WorkerInfo
+	mu      sync.Mutex // guards what follows
+	info    WorkerInfo
+	drainBy time.Time // when its drain becomes SIGKILL; zero before one
 }
 
 func (w *worker) snapshot() WorkerInfo {

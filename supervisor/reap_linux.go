@@ -120,6 +120,12 @@ func (c *reaped) Signal(sig syscall.Signal) error {
 	return c.proc.Signal(sig)
 }
 
+func (c *reaped) Group() ([]int, bool) { return groupMembers(c.pid) }
+
+func (c *reaped) SignalGroup(sig syscall.Signal) error {
+	return os.NewSyscallError("kill", unix.Kill(-c.pid, sig))
+}
+
 func (c *reaped) Wait() ExitStatus {
 	<-c.done
 	return c.status

@@ -4,12 +4,17 @@ package supervisor
 
 import (
 	"bufio"
+	"context"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -22,6 +27,7 @@ type outside struct {
 	*exec.Cmd
 	addr  string
 	lines chan string // closed when it and all its workers have ended
+	out   *os.File    // where lines come from
 }
 
 // startOutside returns one whose two workers are ready.
@@ -31,7 +37,7 @@ func startOutside(t *testing.T, workers, drain string) *outside {
 	require.NoError(t, err)
 	pr, pw, err := os.Pipe()
 	require.NoError(t, err)
-	o := &outside{Cmd: exec.Command(self), lines: make(chan string, 1000)}
+	o := &outside{Cmd: exec.Command(self), lines: make(chan string, 1000), out: pr}
 	roleEnv(t, workers)
 	o.Env = roleEnv(t, "supervisor", "WORKER_ROLE="+workers, "DRAIN="+drain)
 	o.Stdout, o.Stderr = pw, pw
@@ -65,6 +71,14 @@ func (o *outside) expect(t *testing.T, what string) string {
 		case <-timeout:
 			require.Fail(t, "timed out", what)
 		}
+	}
+}
+
+// forget closes the pipe that it writes to.
+func (o *outside) forget(t *testing.T) {
+	t.Helper()
+	require.NoError(t, o.out.Close())
+	for range o.lines {
 	}
 }
 
@@ -103,8 +117,25 @@ func TestSecondSignalKills(t *testing.T) {
 	o := startOutside(t, "deaf", "1h")
 	require.NoError(t, o.Process.Signal(syscall.SIGTERM))
 	o.expect(t, "draining")
-	require.NoError(t, o.Process.Signal(syscall.SIGINT))
+	require.NoError(t, o.Process.Signal(syscall.SIGTERM)) // as timeout(1) does
+	o.expect(t, "the drain goes on")
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() { // somebody who means it
+		tick := time.NewTicker(50 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			select {
+			case <-tick.C:
+				_ = o.Process.Signal(syscall.SIGINT)
+			case <-stop:
+				return
+			}
+		}
+	})
 	o.expect(t, "ended "+ErrNotDrained.Error())
+	close(stop)
+	wg.Wait()
 	require.NoError(t, o.Wait())
 	o.gone(t)
 }
@@ -153,4 +184,85 @@ func TestReaping(t *testing.T) {
 		}
 		check(t, "all reaped, pid 1\n", roleEnv(t, "init"), append(argv, self)...)
 	})
+}
+
+// TestTwoSignalsAtOnceDrain: a worker that needs a moment finishes although
+// SIGTERM comes twice.
+func TestTwoSignalsAtOnceDrain(t *testing.T) {
+	o := startOutside(t, "server", "20s")
+	file := filepath.Join(t.TempDir(), "release")
+	resp, err := client.Get("http://" + o.addr + "/hold?file=" + file)
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGTERM} {
+		require.NoError(t, o.Process.Signal(sig))
+		o.expect(t, "signal signal=")
+	}
+	require.NoError(t, os.WriteFile(file, nil, 0o600))
+	body, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	require.Equal(t, "begun\ndone\n", string(body))
+	o.expect(t, "ended <nil>")
+	require.NoError(t, o.Wait())
+}
+
+// TestLogWithoutReader: a supervisor whose log goes nowhere goes on.
+func TestLogWithoutReader(t *testing.T) {
+	o := startOutside(t, "server", "20s")
+	o.forget(t)
+	seen := func() map[string]bool {
+		pids := map[string]bool{}
+		for range 20 {
+			if answer, err := get("http://" + o.addr); err == nil {
+				pids[answer] = true
+			}
+		}
+		return pids
+	}
+	before := seen()
+	for answer := range before { // each replacement is logged
+		_, pid, _ := strings.Cut(answer, " ")
+		n, err := strconv.Atoi(pid)
+		require.NoError(t, err)
+		require.NoError(t, syscall.Kill(n, syscall.SIGKILL))
+	}
+	eventually(t, "others answer", func() bool {
+		for answer := range seen() {
+			if !before[answer] {
+				return true
+			}
+		}
+		return false
+	})
+	require.NoError(t, o.Process.Signal(syscall.Signal(0)), "it lives")
+}
+
+// TestWorkersHaveDefaultSIGPIPE: what the supervisor does about its own log is not
+// inherited.
+func TestWorkersHaveDefaultSIGPIPE(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("only /proc tells")
+	}
+	file := filepath.Join(t.TempDir(), "status")
+	s, err := New(Options{
+		Workers: 1, Command: "/bin/sh", Args: []string{"-c", `cat /proc/self/status >"$0.tmp"; mv "$0.tmp" "$0"; exec sleep 1000`, file},
+	})
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- s.RunWithSignals(ctx) }()
+	var status []byte
+	eventually(t, "the worker has told", func() bool {
+		status, err = os.ReadFile(file)
+		return err == nil
+	})
+	cancel()
+	require.NoError(t, <-ended)
+	for _, field := range []string{"SigIgn:", "SigBlk:"} {
+		_, rest, ok := strings.Cut(string(status), field)
+		require.True(t, ok)
+		mask, err := strconv.ParseUint(strings.TrimSpace(rest[:strings.IndexByte(rest, '\n')]), 16, 64)
+		require.NoError(t, err)
+		require.Zero(t, mask&(1<<(syscall.SIGPIPE-1)), field)
+	}
 }

@@ -135,7 +135,7 @@ func (sl *slot) reload(ctx context.Context) error {
 		return r.err
 	}
 	select {
-	case <-r.old.done:
+	case <-r.old.gone:
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()

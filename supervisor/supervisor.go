@@ -2,17 +2,17 @@ package supervisor
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
+	mathrand "math/rand/v2"
 	"net"
 	"net/http"
 	"os"
 	"runtime"
 	"slices"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/multiprom/multiprom/aggregate"
@@ -40,6 +40,7 @@ type Supervisor struct {
 	addrs   []net.Addr
 	metrics net.Listener // nil without metrics
 
+	id       string        // of this supervisor, in the environment of its workers
 	stop     chan struct{} // closed once when Run begins to end
 	killed   chan struct{} // closed by Kill
 	killOnce sync.Once
@@ -72,10 +73,11 @@ func New(options Options) (*Supervisor, error) {
 		return nil, err
 	}
 	if opt.random == nil {
-		opt.random = rand.Float64
+		opt.random = mathrand.Float64
 	}
 	s := &Supervisor{
 		opt:    opt,
+		id:     rand.Text(),
 		stop:   make(chan struct{}),
 		killed: make(chan struct{}),
 		reload: make(chan struct{}, 1),
@@ -106,9 +108,9 @@ func New(options Options) (*Supervisor, error) {
 }
 
 // Run starts the workers and keeps them running until ctx ends. Then it closes
-// its listeners, sends SIGTERM to each worker, SIGKILL after DrainTimeout,
-// and returns nil or ErrNotDrained once all are gone. A metrics server
-// that fails ends it too. Run works once.
+// its listeners, sends SIGTERM to each worker, SIGKILL after DrainTimeout (to
+// which of its processes, Options.KillMode says), and returns nil, ErrNotDrained or
+// ErrSurvivors once all are gone. A metrics server that fails ends it too. Run works once.
 func (s *Supervisor) Run(ctx context.Context) error {
 	if !s.use() {
 		return ErrRunTwice
@@ -153,6 +155,7 @@ func (s *Supervisor) Run(ctx context.Context) error {
 	s.opt.Logger.Info("draining", "timeout", s.opt.DrainTimeout)
 	s.shut() // connections are refused from now on, not left waiting
 	s.wg.Wait()
+	result = errors.Join(result, s.reportSurvivors())
 	for _, sl := range s.slots {
 		if sl.forced {
 			return errors.Join(result, ErrNotDrained)
@@ -301,6 +304,7 @@ func (s *Supervisor) spawn(slot, restarts int) (*worker, error) {
 	w := &worker{
 		ready: make(chan struct{}),
 		done:  make(chan struct{}),
+		gone:  make(chan struct{}),
 		info:  WorkerInfo{Slot: slot, Restarts: restarts, Started: time.Now()},
 	}
 	linkFD := 0
@@ -313,7 +317,7 @@ func (s *Supervisor) spawn(slot, restarts int) (*worker, error) {
 		w.link, linkFD = ours, len(spec.fds)
 		spec.fds = append(spec.fds, uintptr(theirs))
 	}
-	spec.env = workerEnv(s.opt.Env, slot, names, s.opt.Dir, linkFD, s.opt.DrainTimeout, len(s.opt.ShimCommand) > 0)
+	spec.env = workerEnv(s.opt.Env, s.id, slot, names, s.opt.Dir, linkFD, s.opt.DrainTimeout, len(s.opt.ShimCommand) > 0)
 	proc, err := s.launch(spec)
 	runtime.KeepAlive(s.opt.Stdout)
 	runtime.KeepAlive(s.opt.Stderr)
@@ -345,6 +349,11 @@ func (s *Supervisor) watch(w *worker) {
 	w.info.State, w.info.ExitStatus = Exited, status
 	info := w.info
 	w.mu.Unlock()
+	s.wg.Go(func() {
+		w.forced = s.clear(w)
+		<-w.done
+		close(w.gone)
+	})
 	s.mu.Lock()
 	delete(s.live, w)
 	s.mu.Unlock()
@@ -363,21 +372,27 @@ func (s *Supervisor) watch(w *worker) {
 }
 
 // retire ends w by SIGTERM, or by SIGKILL when that takes too long or Kill
-// was called, and reports whether it had to be SIGKILL.
+// was called, and reports whether it had to be SIGKILL. It returns once the
+// worker's process group has ended, as far as Options.KillMode asks for that.
 func (s *Supervisor) retire(w *worker) (forced bool) {
-	w.advance(Draining)
-	// A signal can fail only because the process is gone; done tells.
-	_ = w.proc.Signal(syscall.SIGTERM)
+	w.mu.Lock()
+	w.info.State = max(w.info.State, Draining)
+	w.drainBy = time.Now().Add(s.opt.DrainTimeout)
+	w.mu.Unlock()
+	s.terminate(w)
 	timeout := time.NewTimer(s.opt.DrainTimeout)
 	defer timeout.Stop()
 	select {
 	case <-w.done:
-		return false
 	case <-timeout.C:
+		forced = true
 	case <-s.killed:
+		forced = true
 	}
-	w.log.Warn("killing worker")
-	_ = w.proc.Signal(syscall.SIGKILL)
-	<-w.done
-	return true
+	if forced {
+		w.log.Warn("killing worker")
+		s.kill(w)
+	}
+	<-w.gone
+	return forced || w.forced
 }

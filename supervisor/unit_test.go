@@ -32,6 +32,10 @@ func (f *fakeProcess) Signal(sig syscall.Signal) error {
 	return nil
 }
 
+func (f *fakeProcess) SignalGroup(sig syscall.Signal) error { return f.Signal(sig) }
+
+func (f *fakeProcess) Group() ([]int, bool) { return nil, false }
+
 func (f *fakeProcess) Wait() ExitStatus {
 	select {
 	case s := <-f.end:
@@ -136,14 +140,14 @@ func TestOptionErrors(t *testing.T) {
 }
 
 func TestWorkerEnv(t *testing.T) {
-	base := []string{"A=0", "A=1", "LISTEN_PID=1", "LISTEN_FDS=9", "MULTIPROM_WORKER_SLOT=7", "PROMETHEUS_MULTIPROC_DIR=/old", "LISTEN=kept"}
+	base := []string{"A=0", "A=1", "MULTIPROM_SUPERVISOR=outer", "LISTEN_PID=1", "LISTEN_FDS=9", "MULTIPROM_WORKER_SLOT=7", "PROMETHEUS_MULTIPROC_DIR=/old", "LISTEN=kept"}
 	require.Equal(t, []string{
-		"A=1", "LISTEN=kept", "MULTIPROM_WORKER_SLOT=2", "PROMETHEUS_MULTIPROC_DIR=/new",
+		"A=1", "LISTEN=kept", "MULTIPROM_WORKER_SLOT=2", "MULTIPROM_SUPERVISOR=x", "PROMETHEUS_MULTIPROC_DIR=/new",
 		"LISTEN_FDS=2", "LISTEN_FDNAMES=a:b", "MULTIPROM_LINK_FD=5", "MULTIPROM_DRAIN_TIMEOUT=1s",
-	}, workerEnv(base, 2, []string{"a", "b"}, "/new", 5, time.Second, false))
+	}, workerEnv(base, "x", 2, []string{"a", "b"}, "/new", 5, time.Second, false))
 	require.Equal(t, []string{
-		"A=1", "PROMETHEUS_MULTIPROC_DIR=/old", "LISTEN=kept", "MULTIPROM_WORKER_SLOT=0", "MULTIPROM_SHIM=1",
-	}, workerEnv(base, 0, nil, "", 0, time.Second, true))
+		"A=1", "PROMETHEUS_MULTIPROC_DIR=/old", "LISTEN=kept", "MULTIPROM_WORKER_SLOT=0", "MULTIPROM_SUPERVISOR=y", "MULTIPROM_SHIM=1",
+	}, workerEnv(base, "y", 0, nil, "", 0, time.Second, true))
 }
 
 func TestUnixSocketFile(t *testing.T) {

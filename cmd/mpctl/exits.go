@@ -43,6 +43,7 @@ func (e *exit) run(cmd *cobra.Command, send func(context.Context) error) error {
 	if e.every <= 0 {
 		return send(ctx)
 	}
+	survivePipe()
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	log := slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil))

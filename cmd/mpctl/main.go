@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -56,6 +58,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	fmt.Fprintln(stderr, "mpctl:", printable(err.Error()))
 	return exitError
 }
+
+// survivePipe keeps the reader of a log from ending a command that serves others:
+// Go ends a program that writes to a stdout or stderr which nobody reads. It does not
+// ignore the signal, since exec would pass that on.
+func survivePipe() { signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) }
 
 func newRoot() *cobra.Command {
 	root := &cobra.Command{

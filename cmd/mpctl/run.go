@@ -18,7 +18,7 @@ func newRun() *cobra.Command {
 	var listen []string
 	var opts supervisor.Options
 	var subreaper bool
-	var onStart string
+	var onStart, killMode string
 	var trust trustFlag
 	var dirMode, fileMode modeFlag
 	cmd := &cobra.Command{
@@ -30,8 +30,11 @@ by systemd's LISTEN_FDS protocol, and so are those that systemd opened for us.
 Each worker finds its slot in
 MULTIPROM_WORKER_SLOT and the directory in PROMETHEUS_MULTIPROC_DIR.
 
-SIGTERM and SIGINT drain, SIGHUP replaces the workers one by one. The exit code is
-0 after a drain.
+SIGTERM and SIGINT drain, once more a second later they kill; SIGHUP replaces the
+workers one by one. --kill-mode says who gets the signals: the worker and its process
+group (group), the worker and then the rest of its group by SIGKILL (mixed), or the
+worker alone (process). The exit code is 0 after a drain; 2 if somebody had to be
+killed, or if a process that a worker has started lives on in a group of its own.
 
 With --group, mpctl serve can run as another user who is in the group: the
 directory is made with mode 2770, which gives new files its group, and files
@@ -46,6 +49,10 @@ with 0640. Workers that change their user are read with --trust-uid.`,
 			if opts.OnStart, err = supervisor.ParseOnStart(onStart); err != nil {
 				return err
 			}
+			if opts.KillMode, err = supervisor.ParseKillMode(killMode); err != nil {
+				return err
+			}
+			survivePipe()
 			var s *supervisor.Supervisor // made before anybody scrapes
 			a, err := aggregate.Open(d, aggregate.Options{TrustUIDs: trust, Workers: func() []int { return pids(s) }})
 			if err != nil {
@@ -96,6 +103,7 @@ with 0640. Workers that change their user are read with --trust-uid.`,
 	cmd.Flags().StringArrayVar(&listen, "listen", nil, "socket for the workers, tcp://HOST:PORT or unix:///PATH; may be repeated")
 	cmd.Flags().StringVar(&metrics, "metrics", "", "serve the merged /metrics on this address")
 	cmd.Flags().DurationVar(&opts.DrainTimeout, "drain", 0, "time from SIGTERM to SIGKILL (default 30s)")
+	cmd.Flags().StringVar(&killMode, "kill-mode", "group", "which processes of a worker a drain ends: group, mixed or process")
 	cmd.Flags().BoolVar(&subreaper, "subreaper", false, "adopt the orphans of the workers")
 	return cmd
 }

@@ -47,6 +47,7 @@ be open to a group that both are in: see mpctl run --group.`,
 			}
 			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGTERM, syscall.SIGINT)
 			defer stop()
+			survivePipe()
 			log := slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil))
 			if !noFold {
 				fold.TrustUIDs, fold.Logger = trust, log
