@@ -62,8 +62,7 @@ func newArchiver(old *mmapstore.Archive, ended map[string]*lives, now int64) (*a
 		a.processes[p.Label] = processes[i]
 	}
 	for i := range old.Families {
-		f := &old.Families[i]
-		a.family(definition{schema: f.Schema, first: f.First, newest: f.Newest, bounds: f.Schema.Bounds})
+		a.family(archivedDefinition(&old.Families[i]))
 	}
 	for i := range arc.series {
 		f, index := arc.of(i)
@@ -151,7 +150,7 @@ func (a *archiver) add(f *file, now time.Time) error {
 	}
 	created := f.header.Created.UnixNano()
 	for _, schema := range f.families {
-		a.family(definition{schema: schema, first: created, newest: created, bounds: schema.Bounds})
+		a.family(f.definition(schema))
 	}
 	var process *archiveProcess
 	if f.python == nil || f.ownGauges() {
@@ -314,7 +313,7 @@ func (a *archiver) prune(now time.Time, keep int, keepFor time.Duration) (out []
 func (f *archiveFamily) archived(now int64) mmapstore.ArchivedFamily {
 	schema := *f.schema
 	schema.Labels, schema.Const, schema.Bounds = nil, nil, f.bounds
-	out := mmapstore.ArchivedFamily{Schema: &schema, First: f.first, Newest: f.newest}
+	out := mmapstore.ArchivedFamily{Schema: &schema, First: f.first, Newest: f.newest, PythonFile: f.python}
 	newest := int64(0)
 	for _, s := range f.series {
 		newest = max(newest, s.acc.newest)

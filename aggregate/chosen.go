@@ -78,22 +78,25 @@ func (c *chosen) join(schema *metric.Schema, o *accumulator, now int64) {
 // gauge merges one value that was set. A process that never set the gauge
 // takes no part while another did.
 func (c *chosen) gauge(mode metric.Mode, v float64) {
-	switch {
-	case !c.set:
-		c.value = v
-	case mode == metric.ModeMin:
-		// NaN says nothing about size: any number wins against it.
-		if v < c.value || math.IsNaN(c.value) {
-			c.value = v
-		}
-	case mode == metric.ModeMax:
-		if v > c.value || math.IsNaN(c.value) {
-			c.value = v
-		}
-	default:
+	if mode != metric.ModeMin && mode != metric.ModeMax || !c.set || wins(mode, v, c.value) {
 		c.value = v
 	}
 	c.set = true
+}
+
+// wins reports whether v takes the place of old: in mode min the smaller, else the
+// larger. Any number wins against NaN, which says nothing about size. A zero has a
+// sign too, so that the order in which values come never shows.
+func wins(mode metric.Mode, v, old float64) bool {
+	switch {
+	case math.IsNaN(v) || math.IsNaN(old):
+		return !math.IsNaN(v)
+	case v == old:
+		return math.Signbit(v) != math.Signbit(old) && math.Signbit(v) == (mode == metric.ModeMin)
+	case mode == metric.ModeMin:
+		return v < old
+	}
+	return v > old
 }
 
 // recent keeps the newest value.

@@ -56,25 +56,22 @@ type definition struct {
 	first  int64          // when the first process that had it opened its file
 	newest int64          // when the newest did
 	live   bool           // a living process has it
-	order  int            // of the first file that has it, by name: where ages are unknown it decides
+	python string         // the first file of client_python that has it, by name; empty if none has
 	bounds []float64      // of a histogram: the union
 }
 
-// choose decides for every name which definition is served: where living
-// processes have several, the one that was seen first, so that a canary does
-// not blank a metric; where none lives, the newest. The choice follows from the
-// files alone: every reader makes the same, before and after folding.
+// choose decides for every name which definition is served (docs/lifecycle.md,
+// "Which definition is served"). The choice follows from what the files and the
+// archive say alone: every reader makes the same, before and after compaction.
 func (t *table) choose(files []*file, arc *archived) {
 	byName := map[string][]*definition{}
-	for i, f := range files {
-		created := f.header.Created.UnixNano()
+	for _, f := range files {
 		for _, schema := range f.families {
-			offer(byName, definition{schema: schema, first: created, newest: created, live: f.live, order: i})
+			offer(byName, f.definition(schema))
 		}
 	}
 	for i := range arc.Families {
-		f := &arc.Families[i]
-		offer(byName, definition{schema: f.Schema, first: f.First, newest: f.Newest})
+		offer(byName, archivedDefinition(&arc.Families[i]))
 	}
 	var chosen []*definition
 	for _, ds := range byName {
@@ -85,20 +82,46 @@ func (t *table) choose(files []*file, arc *archived) {
 	t.install(files, chosen)
 }
 
-// compare orders definitions by who is served first.
-func (d *definition) compare(o *definition) int {
-	age := cmp.Compare(o.newest, d.newest)
-	if d.live && o.live {
-		age = cmp.Compare(d.first, o.first)
+// definition is what the file says of one of its families.
+func (f *file) definition(schema *metric.Schema) definition {
+	created := f.header.Created.UnixNano()
+	d := definition{schema: schema, first: created, newest: created, live: f.live, bounds: schema.Bounds}
+	if f.python != nil {
+		d.python = pythonOriginal(f.name)
 	}
-	// Of client_python's files none says when its process began: then their order decides.
-	return cmp.Or(compareBool(o.live, d.live), age, cmp.Compare(d.order, o.order), strings.Compare(d.schema.Name, o.schema.Name),
-		cmp.Compare(d.schema.Type, o.schema.Type), cmp.Compare(d.schema.Mode, o.schema.Mode))
+	return d
+}
+
+// archivedDefinition is what the archive says of one of its families.
+func archivedDefinition(f *mmapstore.ArchivedFamily) definition {
+	return definition{schema: f.Schema, first: f.First, newest: f.Newest, python: f.PythonFile, bounds: f.Schema.Bounds}
+}
+
+// compare orders definitions by which is served first. It looks at nothing that
+// compaction changes or forgets.
+func (d *definition) compare(o *definition) int {
+	var order int
+	switch {
+	case d.python != "" || o.python != "":
+		// Nobody knows how old client_python's files are, nor, before they are set
+		// aside, whether their processes live. So their names decide.
+		order = compareFirst(d.python, o.python)
+	case d.live && o.live:
+		order = cmp.Compare(d.first, o.first)
+	default:
+		order = cmp.Or(compareBool(o.live, d.live), cmp.Compare(o.newest, d.newest))
+	}
+	s, r := d.schema, o.schema
+	return cmp.Or(order, strings.Compare(s.Name, r.Name), cmp.Compare(s.Type, r.Type), cmp.Compare(s.Mode, r.Mode), slices.Compare(s.States, r.States))
+}
+
+// compareFirst orders names of files; none comes last.
+func compareFirst(a, b string) int {
+	return cmp.Or(compareBool(a == "", b == ""), strings.Compare(a, b))
 }
 
 // offer adds a definition to those of its name.
 func offer(byName map[string][]*definition, d definition) {
-	d.bounds = d.schema.Bounds
 	for _, o := range byName[d.schema.Name] {
 		if compatible(o.schema, d.schema) {
 			o.include(d)
@@ -110,14 +133,27 @@ func offer(byName map[string][]*definition, d definition) {
 
 // include adds the processes of a compatible definition.
 func (d *definition) include(o definition) {
-	d.first = min(d.first, o.first)
-	if o.newest > d.newest {
-		d.newest, d.schema = o.newest, o.schema
+	if o.compareHelp(d) < 0 {
+		d.schema = o.schema
+	}
+	d.first, d.newest = min(d.first, o.first), max(d.newest, o.newest)
+	if compareFirst(o.python, d.python) < 0 {
+		d.python = o.python
 	}
 	d.live = d.live || o.live
 	if !slices.Equal(d.bounds, o.bounds) {
 		d.bounds = union(d.bounds, o.bounds)
 	}
+}
+
+// compareHelp orders compatible definitions by whose help and unit are served: the
+// newest process's, or, if only client_python has it, that of the first file.
+func (d *definition) compareHelp(o *definition) int {
+	order := cmp.Compare(o.newest, d.newest)
+	if d.newest == 0 && o.newest == 0 {
+		order = compareFirst(d.python, o.python)
+	}
+	return cmp.Or(order, strings.Compare(d.schema.Help, o.schema.Help), strings.Compare(d.schema.Unit, o.schema.Unit))
 }
 
 // union returns the bucket bounds of both.

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/multiprom/multiprom/metric"
 	"github.com/multiprom/multiprom/mmapstore"
 )
 
@@ -43,15 +44,18 @@ func recentOf(w []uint64) recent {
 }
 
 // recentOfPython returns what the words of a record of client_python say, whose times
-// are in seconds.
+// are in seconds: any float. Zero, a negative one and NaN say that it was never set.
 func recentOfPython(w []uint64) recent {
-	const most = 1 << 63
+	// Floats from far on, up to infinity, are as many as the numbers from 2^62 on
+	// suffice for. So every such time has its place, in their order.
+	const far = (1 << 62) / 1e9 // the year 2116
 	r := recent{value: math.Float64frombits(w[0])}
-	switch nanos := math.Float64frombits(w[1]) * 1e9; {
-	case nanos >= most:
-		r.nanos = math.MaxInt64
-	case nanos > 0:
-		r.nanos = int64(nanos)
+	switch seconds := math.Float64frombits(w[1]); {
+	case seconds >= far:
+		r.nanos = 1<<62 + int64(w[1]-math.Float64bits(far))
+	case seconds > 0:
+		whole, part := math.Modf(seconds) // the product would be rounded
+		r.nanos = max(1, int64(whole)*1e9+int64(part*1e9))
 	}
 	return r
 }
@@ -65,7 +69,7 @@ func (r recent) beats(o recent, now int64) bool {
 	return r.isSet() && (!o.isSet() || c > 0 || c == 0 && r.isLarger(o))
 }
 
-func (r recent) isLarger(o recent) bool { return r.value > o.value || math.IsNaN(o.value) }
+func (r recent) isLarger(o recent) bool { return wins(metric.ModeMax, r.value, o.value) }
 
 // recents are the values of a series that the archive keeps, ascending by time: as many
 // as it takes for readers to choose as they would among the files.

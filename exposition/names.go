@@ -55,7 +55,14 @@ func (n *names) base(name, suffix string) string {
 func (n *names) claimFamily(f *metric.Family, l *layout) bool {
 	base := n.base(f.Name, ownSuffix(f.Type))
 	n.wanted = n.wanted[:0]
+	total := strings.HasSuffix(base, "_total")
+	if total {
+		n.wanted = append(n.wanted, claim{base, "#"}) // the family's own name
+	}
 	for _, suffix := range l.emitted[f.Type] {
+		if suffix == "" && total && f.Type == metric.Counter {
+			continue // no sample has it, see metric.SampleNames
+		}
 		n.wanted = append(n.wanted, cut(base, suffix))
 	}
 	for _, suffix := range l.apart[f.Type] {

@@ -44,6 +44,10 @@ var differences = map[string]struct {
 		"a user's own label pid is kept: client_python overwrites it, or drops it and merges what it told apart",
 		"# HELP ga h\n# TYPE ga gauge\nga{pid=\"user\",worker_pid=\"7\"} 1\n# HELP gs h\n# TYPE gs gauge\ngs{pid=\"a\"} 1\ngs{pid=\"b\"} 2\n",
 	},
+	"summary_vs_gauge_count": {
+		"a sample has one family: client_python serves s_count twice, which Prometheus refuses; the first file by name has it",
+		"# HELP s_count n\n# TYPE s_count gauge\ns_count 9\n",
+	},
 	"mostrecent_unset": {
 		"a family without a series has no HELP and TYPE either",
 		"",
@@ -78,6 +82,41 @@ func TestClientPythonConformance(t *testing.T) {
 			require.Equal(t, parsed(t, want), parsed(t, serve(t, a)))
 			require.Equal(t, parsed(t, want), parsed(t, serve(t, a)), "a second scrape")
 			checkDead(t, c, dir, a)
+		})
+	}
+}
+
+// TestClientPythonConformanceAfterCompaction: once their processes are marked dead, the
+// cases' files show the same before and after compaction, byte for byte.
+func TestClientPythonConformanceAfterCompaction(t *testing.T) {
+	cases, err := filepath.Glob("testdata/client_python/*/in")
+	require.NoError(t, err)
+	for _, c := range cases {
+		t.Run(filepath.Base(filepath.Dir(c)), func(t *testing.T) {
+			dir := t.TempDir()
+			require.NoError(t, os.CopyFS(dir, os.DirFS(c)))
+			d, err := mmapstore.OpenDir(dir)
+			require.NoError(t, err)
+			defer d.Close()
+			entries, err := d.Entries()
+			require.NoError(t, err)
+			for _, e := range entries {
+				if e.Kind == mmapstore.KindPython {
+					_, err := d.SetAside(e.Name)
+					require.NoError(t, err)
+				}
+			}
+			a, err := aggregate.Open(dir, aggregate.Options{NoSelfMetrics: true})
+			require.NoError(t, err)
+			defer a.Close()
+			before := string(serve(t, a))
+			_, err = aggregate.Fold(t.Context(), dir, aggregate.FoldOptions{Python: true})
+			require.NoError(t, err)
+			require.Equal(t, before, string(serve(t, a)))
+			again, err := aggregate.Open(dir, aggregate.Options{NoSelfMetrics: true})
+			require.NoError(t, err)
+			defer again.Close()
+			require.Equal(t, before, string(serve(t, again)))
 		})
 	}
 }

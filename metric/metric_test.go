@@ -164,6 +164,7 @@ func TestSortFamilies(t *testing.T) {
 
 func TestSampleNames(t *testing.T) {
 	require.Equal(t, []string{"x", "x_total", "x_created"}, metric.SampleNames("x", metric.Counter))
+	require.Equal(t, []string{"x_total_total", "x_total_created"}, metric.SampleNames("x_total", metric.Counter))
 	require.Equal(t, []string{"x"}, metric.SampleNames("x", metric.Gauge))
 	require.Contains(t, metric.SampleNames("x", metric.Histogram), "x_bucket")
 }

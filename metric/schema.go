@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -142,7 +143,9 @@ func (s *Schema) Equal(o *Schema) bool {
 
 // SampleNames returns every name under which a family of that name and type
 // can appear in an exposition, the family's own included: what two families
-// must not share (OpenMetrics 1.0, "MetricFamily").
+// must not share (OpenMetrics 1.0, "MetricFamily"). The own name of a counter that
+// ends in _total is left out, since no sample has it: requests_total_total and
+// requests_total may stand side by side.
 func SampleNames(name string, t Type) []string {
 	suffixes := map[Type][]string{
 		Counter:        {"", "_total", "_created"},
@@ -153,6 +156,9 @@ func SampleNames(name string, t Type) []string {
 	}[t]
 	if suffixes == nil {
 		return []string{name}
+	}
+	if t == Counter && strings.HasSuffix(name, "_total") {
+		suffixes = suffixes[1:]
 	}
 	names := make([]string, len(suffixes))
 	for i, suffix := range suffixes {

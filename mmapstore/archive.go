@@ -58,7 +58,10 @@ type ArchivedFamily struct {
 	Schema *metric.Schema // without label names; the bounds are the union of all
 	First  int64          // when the first process that had it opened its file
 	Newest int64          // when the newest did, whose help this is
-	Series ArchivedList
+	// PythonFile is the first file of client_python, by name, that had it: as its
+	// process named it. Empty if none had.
+	PythonFile string
+	Series     ArchivedList
 }
 
 // HasConsumed reports whether the values of that run of a process are in the

@@ -96,6 +96,7 @@ func (e *encoder) archivedFamily(id uint32, f *ArchivedFamily) error {
 	e.b = append(e.b, rec...)
 	e.u64(uint64(f.First))
 	e.u64(uint64(f.Newest))
+	e.str(f.PythonFile)
 	e.u32(f.Series.Len())
 	e.b = append(e.b, f.Series.raw...)
 	if f.Series.tooLarge {
@@ -229,7 +230,7 @@ func (d *archiveDecoder) family(f *ArchivedFamily, processes int) error {
 		return err
 	}
 	f.Schema = schema
-	f.First, f.Newest = int64(d.u64()), int64(d.u64())
+	f.First, f.Newest, f.PythonFile = int64(d.u64()), int64(d.u64()), d.str()
 	f.Series, err = d.list(d.count(20), schema, processes)
 	return err
 }

@@ -28,7 +28,7 @@ func sampleArchive() *Archive {
 				),
 			},
 			{
-				Schema: &metric.Schema{Name: "g", Help: "G.", Type: metric.Gauge, Mode: metric.ModeAll},
+				Schema: &metric.Schema{Name: "g", Help: "G.", Type: metric.Gauge, Mode: metric.ModeAll}, PythonFile: "gauge_all_ü.db",
 				Series: archivedList(ArchivedSeries{Labels: metric.MakeLabels("ü", "\n"), Process: 0, Words: []uint64{8}}),
 			},
 			{

@@ -93,7 +93,8 @@ func family(from *dto.MetricFamily, names map[string]bool) (*metric.Family, erro
 	}
 	name := from.GetName()
 	if base, found := strings.CutSuffix(name, "_total"); t == metric.Counter && found {
-		if names[base] {
+		// A collector's counter has no name that ends in _total twice: see registry.
+		if names[base] || strings.HasSuffix(base, "_total") || base == "" {
 			t = metric.Unknown
 		} else {
 			name = base

@@ -219,7 +219,9 @@ func (s *KeySet) parse(raw string) (Key, error) {
 	out := Key{next: none, ruby: k.ruby}
 	switch s.kind.Type {
 	case metric.Counter:
-		k.family = strings.TrimSuffix(k.family, "_total")
+		k.family = counterFamily(k.sample)
+	case metric.Gauge:
+		k.family = k.sample
 	case metric.Summary, metric.Histogram:
 		suffix, ok := strings.CutPrefix(k.sample, k.family)
 		switch {
@@ -246,6 +248,17 @@ func (s *KeySet) parse(raw string) (Key, error) {
 	k.help = shortened(k.help)
 	out.Series, err = s.seriesOf(k)
 	return out, err
+}
+
+// counterFamily returns the family of a counter's sample. As with client_python, the
+// sample's name is what is served, and one suffix _total of it is not the family's. The
+// name that a key has for the family does not say how many there are: clients before 0.4
+// have not taken one off.
+func counterFamily(sample string) string {
+	if family := strings.TrimSuffix(sample, "_total"); family != "" {
+		return family
+	}
+	return sample
 }
 
 // defaultHelp is what client_python says where a key has no help.
