@@ -212,3 +212,28 @@ func TestHostileTimesStayFew(t *testing.T) {
 		require.LessOrEqual(t, len(f.Series.Exemplars(index)), maxExemplars)
 	}
 }
+
+// TestTimesOfClientPython: any time that is one counts, in the order of their seconds.
+func TestTimesOfClientPython(t *testing.T) {
+	of := func(seconds float64) int64 { return recentOfPython([]uint64{0, math.Float64bits(seconds)}).nanos }
+	for _, never := range []float64{0, math.Copysign(0, -1), -5, math.NaN(), math.Inf(-1)} {
+		require.Zero(t, of(never), "%v", never)
+	}
+	require.EqualValues(t, 1, of(math.SmallestNonzeroFloat64))
+	require.EqualValues(t, 1_500_000_000, of(1.5))
+	require.EqualValues(t, 1_700_000_000_250_000_000, of(1_700_000_000.25))
+	r := rand.New(rand.NewPCG(3, 4))
+	for range 200_000 {
+		a := math.Ldexp(1+r.Float64(), r.IntN(1024))
+		if r.IntN(2) == 0 {
+			a = (1 << 62) / 1e9 * (1 + (r.Float64()-0.5)*1e-9) // where nanoseconds end
+		}
+		b := math.Nextafter(a, math.Inf(1))
+		require.LessOrEqual(t, of(a), of(b), "%v", a)
+		require.Positive(t, of(a))
+		if a > 1<<23 { // floats below are closer than nanoseconds
+			require.Less(t, of(a), of(b), "%v", a)
+		}
+	}
+	require.Less(t, of(math.MaxFloat64), of(math.Inf(1)))
+}
