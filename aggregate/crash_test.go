@@ -235,7 +235,7 @@ func TestRandomSchedules(t *testing.T) {
 				w.dead(r.Int64N(1000))
 			}
 			if r.IntN(4) == 0 {
-				require.NoError(t, os.WriteFile(filepath.Join(w.dir, "archive.mpm.tmp"), []byte("torn"), 0o600))
+				require.NoError(t, os.WriteFile(filepath.Join(w.dir, "archive.mpm.tmp"), []byte("\x89MPA\r\n\x1a\ntorn"), 0o600))
 			}
 			var folders sync.WaitGroup
 			for range 1 + r.IntN(2) {

@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/multiprom/multiprom/metric"
 	"github.com/multiprom/multiprom/mmapstore"
+	"github.com/multiprom/multiprom/mmapstore/pyfile"
 )
 
 // pass is one run of Fold or Wipe over a directory, whose lock it holds.
@@ -127,7 +129,7 @@ func (p *pass) scan(ctx context.Context) error {
 		}
 		switch e.Kind {
 		case mmapstore.KindTemp:
-			if held, err := p.dir.Locked(e.Name); err == nil && !held {
+			if p.isLeftover(e.Name) {
 				p.trash = append(p.trash, e.Name)
 			}
 		case mmapstore.KindNative, mmapstore.KindPython:
@@ -154,13 +156,22 @@ func (p *pass) scan(ctx context.Context) error {
 	return nil
 }
 
+// isLeftover reports whether a temporary file is one that a kill has left.
+func (p *pass) isLeftover(name string) bool {
+	if p.dir.Recognize(name) != nil {
+		return false // not ours, or gone
+	}
+	held, err := p.dir.Locked(name)
+	return err == nil && !held
+}
+
 // look sorts a file into the living, the dead, and those that were folded
 // before.
 func (p *pass) look(e mmapstore.Entry) error {
 	if p.old.HasConsumed(e.Incarnation) {
 		// A folder was killed before it could remove the file.
 		p.stay = append(p.stay, e.Incarnation)
-		p.trash = append(p.trash, e.Name)
+		p.trash = append(p.trash, e.Name) // if it is ours: see removeTrash
 		return nil
 	}
 	if e.Kind == mmapstore.KindPython {
@@ -400,11 +411,21 @@ func (p *pass) removeTrash() {
 	}
 	for _, name := range p.trash {
 		failpoint("removing")
-		if err := p.dir.Remove(name); err != nil {
+		switch err := p.remove(name); {
+		case errors.Is(err, mmapstore.ErrForeign): // somebody else's
+		case err != nil:
 			p.leave(name, err)
-		} else if !folded[name] {
+		case !folded[name]:
 			p.result.Removed = append(p.result.Removed, name)
 		}
 	}
 	failpoint("removed")
+}
+
+// remove unlinks a file that is ours or client_python's.
+func (p *pass) remove(name string) error {
+	if strings.HasSuffix(name, ".db") {
+		return pyfile.Remove(p.dir, name)
+	}
+	return p.dir.Remove(name)
 }

@@ -16,9 +16,7 @@ import (
 )
 
 // isPython reports whether client_python would read the file.
-func isPython(e mmapstore.Entry) bool {
-	return strings.HasSuffix(e.Name, ".db") && !strings.HasPrefix(e.Name, ".")
-}
+func isPython(e mmapstore.Entry) bool { return e.Kind == mmapstore.KindPython }
 
 // isPythonFile reports whether the file is one of client_python that can be read.
 func isPythonFile(f *file) bool { return f.python != nil }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/multiprom/multiprom/internal/pyfiletest"
 	"github.com/multiprom/multiprom/mmapstore"
+	"github.com/multiprom/multiprom/mmapstore/pyfile"
 )
 
 func pySample(family, sample, labels string, v, at float64) pyfiletest.Sample {
@@ -124,7 +125,7 @@ func TestPythonFolderKilledAtEveryStep(t *testing.T) {
 		d, err := mmapstore.OpenDir(dir)
 		require.NoError(t, err)
 		defer d.Close()
-		_, err = d.SetAside("counter_4.db")
+		_, err = pyfile.SetAside(d, "counter_4.db")
 		require.NoError(t, err)
 		return dir, total + 1000
 	}

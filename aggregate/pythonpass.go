@@ -3,7 +3,6 @@ package aggregate
 import (
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 
 	"github.com/multiprom/multiprom/metric"
@@ -32,18 +31,17 @@ func (p *pass) lookPython(e mmapstore.Entry) error {
 	if err != nil {
 		return nil // none of theirs
 	}
-	if !name.Dead {
+	content, err := pyfile.Look(p.dir, e.Name, p.read) // is it one that may be read?
+	switch {
+	case err != nil && p.opts.Python:
+		return err
+	case err != nil, content == pyfile.Foreign:
+		return nil // somebody else's is no process's file
+	case !name.Dead:
 		p.python.open = append(p.python.open, e.Name)
 	}
 	if !p.opts.Python {
 		return nil
-	}
-	f, _, err := p.dir.OpenFile(e.Name, p.read) // is it one that may be read?
-	if err != nil {
-		return err
-	}
-	if err := f.Close(); err != nil {
-		return err
 	}
 	written, err := p.dir.OpenForWriting(e.Name)
 	switch {
@@ -82,7 +80,10 @@ func (p *pass) setAside() error {
 	p.dead = nil
 	for _, c := range dead {
 		if c.python != "" && c.inc == (mmapstore.Incarnation{}) {
-			e, err := p.dir.SetAside(c.name)
+			e, err := pyfile.SetAside(p.dir, c.name)
+			if errors.Is(err, mmapstore.ErrForeign) {
+				continue // it has taken the file's place
+			}
 			if err != nil {
 				p.leave(c.name, err)
 				continue
@@ -109,18 +110,21 @@ func (p *pass) setAside() error {
 // it has to list again.
 func (p *pass) restore() {
 	for _, name := range p.python.revived {
-		if err := p.dir.Restore(name); err != nil {
+		if err := pyfile.Restore(p.dir, name); err != nil {
 			p.leave(name, err)
 		}
 		failpoint("restored")
 	}
 }
 
-// isEmpty reports whether the file of client_python has no byte: its process was
-// killed between making it and giving it its size.
+// isEmpty reports whether the file of client_python holds nothing: its process was
+// killed before its first record, perhaps before it gave the file its size.
 func (p *pass) isEmpty(c candidate) bool {
-	info, err := os.Lstat(p.dir.Join(c.name))
-	return c.python != "" && err == nil && info.Size() == 0
+	if c.python == "" {
+		return false
+	}
+	content, err := pyfile.Look(p.dir, c.name, p.read)
+	return err == nil && content == pyfile.Nothing
 }
 
 // openPython reads a file of client_python whose process is dead.

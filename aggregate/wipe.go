@@ -4,9 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"strings"
 
 	"github.com/multiprom/multiprom/mmapstore"
+	"github.com/multiprom/multiprom/mmapstore/pyfile"
 )
 
 // ErrInUse: living processes have files in the directory. The error is an
@@ -35,8 +37,10 @@ func (e *InUseError) Is(target error) bool { return target == ErrInUse }
 // that (mmapstore.ErrNoLease), until it is marked dead or force is set.
 //
 // It is a fold that keeps no value: readers see all of it or nothing. An empty
-// archive stays. Only regular files under names that the format knows are
-// removed, never through a symbolic link, never in a directory below.
+// archive stays. Only regular files are removed of which name and content are those of
+// the formats, never through a symbolic link, never in a directory below. Others stay,
+// with force too; where one has the name of the archive, nothing is wiped and the error
+// matches mmapstore.ErrForeign.
 func Wipe(dir string, force bool) (removed []string, err error) {
 	p, err := newPass(dir, FoldOptions{})
 	if err != nil {
@@ -51,6 +55,10 @@ func Wipe(dir string, force bool) (removed []string, err error) {
 }
 
 func (p *pass) wipe(force bool) error {
+	// A new archive would take its place.
+	if err := p.dir.Recognize(mmapstore.ArchiveName); errors.Is(err, mmapstore.ErrForeign) {
+		return fmt.Errorf("%w; move it away", err)
+	}
 	entries, err := p.dir.Entries()
 	if err != nil {
 		return err
@@ -107,10 +115,14 @@ func (p *pass) condemn(e mmapstore.Entry, force bool) error {
 	case mmapstore.KindPython:
 		return p.condemnPython(e, force)
 	}
+	switch err := p.dir.Recognize(e.Name); {
+	case errors.Is(err, mmapstore.ErrNotTrusted), errors.Is(err, mmapstore.ErrForeign):
+		return nil // not a regular file, or not ours
+	case err != nil:
+		return err
+	}
 	held, err := p.dir.Locked(e.Name)
 	switch {
-	case errors.Is(err, mmapstore.ErrNotTrusted):
-		return nil // not a regular file
 	case err != nil:
 		return err
 	case held:
@@ -140,12 +152,21 @@ func (p *pass) condemn(e mmapstore.Entry, force bool) error {
 // condemnPython sorts a file of client_python. What is dead is set aside before
 // it is discarded, like one that is folded.
 func (p *pass) condemnPython(e mmapstore.Entry, force bool) error {
+	content, err := pyfile.Look(p.dir, e.Name, mmapstore.ReadOptions{MaxBytes: math.MaxInt64})
+	switch {
+	case errors.Is(err, mmapstore.ErrNotTrusted):
+		return nil // not a regular file
+	case err != nil:
+		return err
+	case content == pyfile.Foreign:
+		return nil
+	}
 	setAside := e.Incarnation != (mmapstore.Incarnation{})
 	written, err := p.dir.OpenForWriting(e.Name)
 	untold := errors.Is(err, mmapstore.ErrNoLease)
 	switch {
-	case errors.Is(err, mmapstore.ErrNotTrusted):
-		return nil // not a regular file
+	case untold && content == pyfile.Nothing && force:
+		return nil // whose it is and who writes it, nothing tells, and it counts nothing
 	case untold:
 		written = !force && !setAside
 	case err != nil:

@@ -189,8 +189,12 @@ func (d *Dir) StageArchive(a *Archive, opts ReadOptions) (err error) {
 }
 
 // CommitArchive puts the staged archive in the place of the one in use: from
-// here on its processes are folded.
+// here on its processes are folded. What is not an archive by its content is not replaced:
+// the error then matches ErrForeign.
 func (d *Dir) CommitArchive() error {
+	if err := d.Recognize(ArchiveName); err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, ErrNotTrusted) {
+		return fmt.Errorf("mmapstore: %w", err)
+	}
 	if err := d.replace(archiveTempName, ArchiveName); err != nil {
 		return fmt.Errorf("mmapstore: %w", err)
 	}

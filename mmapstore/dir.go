@@ -2,7 +2,6 @@ package mmapstore
 
 import (
 	"errors"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -122,22 +121,4 @@ func (d *Dir) Exists(name string) (bool, error) {
 		return false, nil
 	}
 	return err == nil, err
-}
-
-// Remove unlinks a file. A missing one is no error.
-func (d *Dir) Remove(name string) error {
-	if err := d.remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return nil
-}
-
-// readAll returns the first n bytes of f, or all where there are fewer.
-func readAll(f *os.File, n int64) ([]byte, error) {
-	b := make([]byte, n)
-	got, err := f.ReadAt(b, 0)
-	if errors.Is(err, io.EOF) {
-		err = nil
-	}
-	return b[:got], err
 }

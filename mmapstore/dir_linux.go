@@ -79,6 +79,19 @@ func (d *dir) lstat(name string) (st unix.Stat_t, err error) {
 	return st, nil
 }
 
+// has reports whether f has that name.
+func (d *dir) has(name string, f *os.File) (bool, error) {
+	st, err := d.lstat(name)
+	if err != nil {
+		return false, err
+	}
+	var opened unix.Stat_t
+	if err := unix.Fstat(int(f.Fd()), &opened); err != nil {
+		return false, os.NewSyscallError("fstat", err)
+	}
+	return st.Dev == opened.Dev && st.Ino == opened.Ino, nil
+}
+
 // openRegular opens nothing but a regular file: opening a device or a FIFO can
 // have effects of its own.
 func (d *dir) openRegular(name string) (*os.File, error) {

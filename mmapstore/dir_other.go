@@ -45,6 +45,16 @@ func (d *dir) open(name string) (*os.File, error) { return d.root.Open(name) }
 
 func (d *dir) lstat(name string) (os.FileInfo, error) { return d.root.Lstat(name) }
 
+// has reports whether f has that name.
+func (d *dir) has(name string, f *os.File) (bool, error) {
+	info, err := d.lstat(name)
+	if err != nil {
+		return false, err
+	}
+	opened, err := f.Stat()
+	return err == nil && os.SameFile(info, opened), err
+}
+
 func (d *dir) openRegular(name string) (*os.File, error) {
 	info, err := d.lstat(name)
 	if err != nil {

@@ -74,7 +74,7 @@ func TestFileName(t *testing.T) {
 	}
 	for name, want := range map[string]FileKind{
 		h.FileName(): KindNative, h.tempName(): KindTemp, "archive.mpm": KindArchive, "archive.mpm.tmp": KindArchive,
-		"counter_1.db": KindPython, "gauge_live_my_host-1.db": KindPython, "weird_1.db": KindOther, "counter_.db": KindOther,
+		"counter_1.db": KindPython, "gauge_live_my_host-1.db": KindPython, "weird_1.db": KindPython, ".counter_1.db": KindOther,
 		"notes.txt": KindOther,
 	} {
 		require.Equal(t, want, classify(name).Kind, name)

@@ -3,6 +3,7 @@ package mmapstore
 import "os"
 
 func openRegular(path string) (*os.File, error) { return os.Open(path) }
+func openToMark(path string) (*os.File, error)  { return os.OpenFile(path, os.O_RDWR, 0) }
 
 // nobody is the owner of a file whose owner is not known.
 const nobody = -2

@@ -22,18 +22,10 @@ const (
 	deadInfix    = "_dead-"
 )
 
-// isPythonName reports whether client_python names its files so.
+// isPythonName reports whether client_python would take a file of that name for one of its
+// own: it looks for *.db.
 func isPythonName(name string) bool {
-	stem, ok := strings.CutSuffix(name, pythonSuffix)
-	if !ok {
-		return false
-	}
-	for _, prefix := range []string{"counter_", "summary_", "histogram_", "gauge_"} {
-		if rest, ok := strings.CutPrefix(stem, prefix); ok && rest != "" {
-			return true
-		}
-	}
-	return false
+	return strings.HasSuffix(name, pythonSuffix) && !strings.HasPrefix(name, ".")
 }
 
 // SplitDeadName returns the name that a file of client_python had before it was
@@ -54,9 +46,15 @@ func SplitDeadName(name string) (original string, inc Incarnation, ok bool) {
 	return original, inc, true
 }
 
-// SetAside renames a file of client_python, so that no process opens it any
-// more, and returns its entry. A name that it has already stays.
-func (d *Dir) SetAside(name string) (Entry, error) {
+// SetAside renames a file of client_python whose content is recognized, so that no process
+// opens it any more, and returns its entry. A name that it has already stays. The error is
+// one of RemoveIf's, or fs.ErrNotExist. Package pyfile has the Recognizer.
+func (d *Dir) SetAside(name string, is Recognizer) (Entry, error) {
+	f, err := d.recognized(name, is)
+	if err != nil {
+		return Entry{}, err
+	}
+	defer f.Close()
 	if _, _, ok := SplitDeadName(name); ok {
 		return classify(name), nil
 	}
@@ -69,17 +67,25 @@ func (d *Dir) SetAside(name string) (Entry, error) {
 	if err := d.rename(name, to); err != nil {
 		return Entry{}, err
 	}
+	// Nobody else opens it by its new name: now it is certain which file it is.
+	if same, err := d.has(to, f); err != nil || !same {
+		return Entry{}, errors.Join(fmt.Errorf("%w: another file has taken the name %s", ErrForeign, d.Join(name)), err, d.rename(to, name))
+	}
 	return classify(to), nil
 }
 
-// Restore gives a file that was set aside its name back. It fails where
-// another file has that name.
-func (d *Dir) Restore(name string) error {
+// Restore gives a file that was set aside its name back, if its content is recognized. It
+// fails if another file has that name.
+func (d *Dir) Restore(name string, is Recognizer) error {
 	original, _, ok := SplitDeadName(name)
 	if !ok {
 		return fmt.Errorf("%w: %s was not set aside", ErrForeign, d.Join(name))
 	}
-	return d.rename(name, original)
+	f, err := d.recognized(name, is)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.rename(name, original), f.Close())
 }
 
 // ErrNoLease: the system does not say whether any process has the file open

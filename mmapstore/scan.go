@@ -8,7 +8,7 @@ const (
 	KindNative                  // <pid>-<incarnation>.mpm
 	KindTemp                    // a native file that is being made, or was left so by a kill
 	KindArchive                 // archive.mpm, and the temporary file that becomes it
-	KindPython                  // client_python's <type>_<id>.db
+	KindPython                  // *.db, as client_python looks for its files: package pyfile tells whether it is one
 )
 
 // String returns a word for tables.

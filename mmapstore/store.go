@@ -87,8 +87,8 @@ const (
 func (s *Store) format(h Header, first []byte) {
 	s.header, s.first = h, first
 	s.blocks = [][]byte{first}
+	h.encode(first[:headerSize]) // first its magic: a file that is not empty begins with it
 	s.meta = startBlock(first, 0, blockMeta)
-	h.encode(first[:headerSize])
 	storeWord(first, offBlocks, 1)
 }
 

@@ -3,7 +3,7 @@ package mmapstore
 import (
 	"errors"
 	"fmt"
-	"os"
+	"path/filepath"
 )
 
 // Verify checks the structure of a whole file, more than a reader needs:
@@ -73,13 +73,25 @@ func (r *Reader) overlaps() (problems []CorruptionError) {
 
 // MarkDead marks the process of a file dead by force: readers then leave its
 // live gauges out although it may live. It needs the right to write the file.
-// It never makes the file of a live process foldable.
+// It never makes the file of a live process foldable. The error is Open's if the file
+// is not one of ours.
 func MarkDead(path string) error {
-	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	f, err := openToMark(path)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
+	b, err := readAll(f, headerSize)
+	if err != nil {
+		return err
+	}
+	h, err := decodeHeader(b)
+	if err == nil && h.FileName() != filepath.Base(path) {
+		err = fmt.Errorf("%w: a copy or link of %s", ErrForeign, h.FileName())
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
 	// One aligned word: a reader sees it whole (docs/format.md).
 	_, err = f.WriteAt(le.AppendUint64(nil, 1), offMarked)
 	return err

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 
 	"github.com/multiprom/multiprom/aggregate"
 	"github.com/multiprom/multiprom/mmapstore"
+	"github.com/multiprom/multiprom/mmapstore/pyfile"
 )
 
 // OnStart says what becomes of the files of an earlier run, or from before a
@@ -80,16 +82,34 @@ func (s *Supervisor) prepareDir(ctx context.Context) error {
 }
 
 func (s *Supervisor) refuse() error {
-	entries, err := mmapstore.ScanDir(s.opt.Dir)
+	d, err := mmapstore.OpenDir(s.opt.Dir)
+	if err != nil {
+		return fmt.Errorf("supervisor: %w", err)
+	}
+	defer d.Close()
+	entries, err := d.Entries()
 	if err != nil {
 		return fmt.Errorf("supervisor: %w", err)
 	}
 	for _, e := range entries {
-		if e.Kind != mmapstore.KindOther {
+		if holdsMetrics(d, e) {
 			return fmt.Errorf("%w: %s has %s; keep it with OnStartFold, or wipe the directory", ErrNotEmpty, s.opt.Dir, e.Name)
 		}
 	}
 	return nil
+}
+
+// holdsMetrics reports whether a file is of an earlier run: by its content, as its name
+// may be any other program's too. One that cannot be looked at may be.
+func holdsMetrics(d *mmapstore.Dir, e mmapstore.Entry) bool {
+	switch e.Kind {
+	case mmapstore.KindOther:
+		return false
+	case mmapstore.KindPython:
+		content, err := pyfile.Look(d, e.Name, mmapstore.ReadOptions{MaxBytes: math.MaxInt64})
+		return err != nil || content == pyfile.Records
+	}
+	return !errors.Is(d.Recognize(e.Name), mmapstore.ErrForeign)
 }
 
 // startFolder folds dead workers until stop is called.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"path/filepath"
 	"strconv"
 	"time"
@@ -35,7 +36,8 @@ type MarkOptions struct {
 // Of a process of client_python it removes the files with live gauges and sets
 // the others aside (mmapstore.Dir.SetAside): they count as before, in
 // client_python's own collector too, and can be folded. A file that is still open
-// for writing is refused like one that is locked.
+// for writing is refused like one that is locked. A file is client_python's by its
+// content, not by its name: all others stay as they are.
 //
 // id is a pid in the caller's PID namespace, a process label (client_python's
 // process identifier), or the name of a file. The error is ErrNoSuchProcess, or matches mmapstore.ErrLocked where
@@ -103,9 +105,22 @@ func markPython(ctx context.Context, d *mmapstore.Dir, name, id string, force bo
 	if err != nil || n.ID != id && name != id && !(pyfile.RubyPID(n.ID) == id && isRuby(d, name)) {
 		return false, nil // not a file of that process
 	}
+	content, err := pyfile.Look(d, name, mmapstore.ReadOptions{MaxBytes: math.MaxInt64})
+	switch {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, mmapstore.ErrNotTrusted):
+		return false, nil
+	case err != nil:
+		return false, err
+	case content == pyfile.Foreign && name == id:
+		return false, fmt.Errorf("%w: %w: %s is not client_python's", ErrNoSuchProcess, mmapstore.ErrForeign, d.Join(name))
+	case content == pyfile.Foreign:
+		return false, nil
+	}
 	live := n.Type == metric.Gauge && n.Mode.Live()
 	err = goneFromPython(ctx, d, name)
 	switch {
+	case errors.Is(err, mmapstore.ErrNoLease) && content == pyfile.Nothing:
+		return false, nil // whose it is nobody can tell, and there is nothing to mark
 	case errors.Is(err, mmapstore.ErrNoLease):
 		// Nobody can tell: the caller knows.
 	case errors.Is(err, mmapstore.ErrLocked) && force && live:
@@ -116,11 +131,15 @@ func markPython(ctx context.Context, d *mmapstore.Dir, name, id string, force bo
 	case err != nil:
 		return false, err
 	}
-	if live {
-		return true, d.Remove(name)
-	}
-	if _, err = d.SetAside(name); errors.Is(err, fs.ErrNotExist) {
-		err = nil // a folder was faster
+	// By its new name nobody opens it, so that what is removed is what was looked at.
+	e, err := pyfile.SetAside(d, name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return true, nil // a folder was faster
+	case errors.Is(err, mmapstore.ErrForeign):
+		return false, nil // another file has taken its name
+	case err == nil && live:
+		err = pyfile.Remove(d, e.Name)
 	}
 	return true, err
 }

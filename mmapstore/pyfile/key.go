@@ -25,6 +25,22 @@ var errKey = errors.New("its key is not JSON of the form [family, sample, labels
 // it returns shares the memory of raw.
 func parseKey(raw string) (k key, err error) {
 	s := scanner{b: raw}
+	k = s.key()
+	s.space()
+	if s.bad || len(s.b) > 0 {
+		return key{}, errKey
+	}
+	k.labels.Sort()
+	for i := 1; i < len(k.labels); i++ {
+		if k.labels[i-1].Name == k.labels[i].Name {
+			return key{}, errors.New("its key has a label twice")
+		}
+	}
+	return k, nil
+}
+
+// key takes a key.
+func (s *scanner) key() (k key) {
 	s.expect('[')
 	k.family = s.str()
 	s.expect(',')
@@ -43,20 +59,11 @@ func parseKey(raw string) (k key, err error) {
 		s.bad = true
 	}
 	s.expect(']')
-	s.space()
-	if s.bad || len(s.b) > 0 {
-		return key{}, errKey
-	}
-	k.labels.Sort()
-	for i := 1; i < len(k.labels); i++ {
-		if k.labels[i-1].Name == k.labels[i].Name {
-			return key{}, errors.New("its key has a label twice")
-		}
-	}
-	return k, nil
+	return k
 }
 
-// scanner takes JSON from the front of b; once something is wrong, bad stays true.
+// scanner takes JSON from the front of b; once something is wrong, bad stays true. If it
+// is wrong that there is no more, b is empty.
 type scanner struct {
 	b   string
 	bad bool
@@ -139,6 +146,9 @@ func (s *scanner) value() string {
 		return s.str()
 	}
 	end := strings.IndexAny(s.b, ",] \t\r\n")
+	if end < 0 {
+		s.b = ""
+	}
 	if end <= 0 || s.b[0] == '{' || !json.Valid([]byte(s.b[:end])) {
 		s.bad = true
 		return ""
@@ -171,7 +181,7 @@ func (s *scanner) str() string {
 			return ""
 		}
 	}
-	s.bad = true
+	s.b, s.bad = "", true
 	return ""
 }
 
@@ -239,7 +249,7 @@ func (s *scanner) escape(out []byte) []byte {
 // hex takes four hexadecimal digits.
 func (s *scanner) hex() (r rune) {
 	if len(s.b) < 4 {
-		s.bad = true
+		s.b, s.bad = "", true
 		return 0
 	}
 	for _, c := range []byte(s.b[:4]) {

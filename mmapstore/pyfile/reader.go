@@ -39,8 +39,8 @@ type Reader struct {
 	cumulative cumulative
 }
 
-// Open opens a file. The error matches mmapstore.ErrForeign where its name
-// says nothing that client_python writes, or is one of mmapstore.Dir.Open's.
+// Open opens a file. The error matches mmapstore.ErrForeign where its name or its
+// content is none of client_python's (see Content), or is one of mmapstore.Dir.Open's.
 func Open(d *mmapstore.Dir, name string, keys *Keys, opts mmapstore.ReadOptions) (*Reader, error) {
 	n, err := ParseName(name)
 	if err != nil {
@@ -91,6 +91,11 @@ func (r *Reader) mapFile(d *mmapstore.Dir) error {
 	info, err := f.Stat()
 	if err != nil {
 		return err
+	}
+	if r.info == nil && size > 0 {
+		if err := recognize(f, size); err != nil {
+			return fmt.Errorf("%s: %w", r.path, err)
+		}
 	}
 	if r.info != nil && !os.SameFile(r.info, info) {
 		return fmt.Errorf("%s: another file has its name: %w", r.path, fs.ErrNotExist)
