@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync"
@@ -30,6 +31,9 @@ type Options struct {
 	// Workers returns the pids of the workers that live, where somebody knows
 	// them: those without a file are shown as processes without a store.
 	Workers func() []int
+	// Logger is told of definitions that conflict, each once, by the scrape that finds
+	// it; see Conflicts. Nil logs nothing.
+	Logger *slog.Logger
 	// Now is the clock that tells which times of mostrecent gauges and exemplars are
 	// in the future. Default time.Now.
 	Now func() time.Time
@@ -67,6 +71,8 @@ type Aggregator struct {
 	texts    *mmapstore.Texts // of all files' series
 	halfway  bool             // a merge has begun and not ended
 	keys     *pyfile.Keys     // of client_python's files
+	told     told             // conflicts
+	toldOf   uint64           // how many series were left out then
 
 	// For what is read of a file, one after the other.
 	changes []mmapstore.Change
@@ -128,7 +134,11 @@ func (a *Aggregator) scrape(ctx context.Context, rows bool, fn func([]*metric.Fa
 		fn(nil, err)
 		return
 	}
-	defer unlock()
+	var news []Conflict
+	defer func() {
+		unlock()
+		a.tell(news) // without the lock: the log's handler may do anything
+	}()
 	if a.halfway {
 		a.forget()
 	}
@@ -136,6 +146,7 @@ func (a *Aggregator) scrape(ctx context.Context, rows bool, fn func([]*metric.Fa
 	a.table.plan(a.files, a.archive, a.listed.UnixNano())
 	a.table.merge(a.files, a.opts.Now().UnixNano())
 	a.halfway = false
+	news = a.newConflicts()
 	families := a.table.families(rows)
 	if !a.opts.NoSelfMetrics {
 		self := a.selfMetrics(started)

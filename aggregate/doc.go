@@ -23,7 +23,8 @@
 // more than a minute ahead of the reader's clock counts as older than any other: else a
 // clock that is fast would hide all true values. Where living processes define
 // one name differently, the definition that was seen first is served; where
-// none lives, the newest. Series of the others are left out and counted.
+// none lives, the newest. Series of the others are left out and counted;
+// [Aggregator.Conflicts] names them.
 //
 // A series of all processes together that one of them removes stays, with that
 // one's part, until no living process has it; then it is gone, what the dead and

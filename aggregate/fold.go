@@ -30,6 +30,13 @@ type FoldOptions struct {
 	// the system does not tell (mmapstore.ErrNoLease), only the mark counts.
 	// client_python's own collector does not see what was folded.
 	Python bool
+	// DropFamilies are families that leave the archive with this pass, and with them
+	// what the processes have counted that it compacts: all definitions of the name that
+	// no living process has. Where living processes have every one, nothing is changed and
+	// the error is a *FamilyInUseError; where no dead one has any, it matches ErrNoFamily.
+	// Files that stay, since they are damaged or nobody knows whether their processes
+	// live, keep what they have. A Folder drops none.
+	DropFamilies []string
 	// DryRun finds out what would be folded and changes nothing.
 	DryRun bool
 	// Progress is told after each file how many of all were looked at.
@@ -66,6 +73,7 @@ type FoldResult struct {
 	Removed   []string // files that a killed process or folder had left behind
 	Living    int      // processes that live, as far as one can tell
 	Left      []LeftFile
+	Dropped   []DroppedFamily
 	Series    int           // in the archive
 	Bytes     int64         // of the archive
 	Took      time.Duration // until the new archive was in place

@@ -30,7 +30,7 @@ type Folder struct {
 	deaths atomic.Int64
 	wake   chan struct{} // holds a token when enough have died
 
-	told map[string]bool // what the log was told
+	told told
 }
 
 // NewFolder returns a Folder of dir. Run starts it.
@@ -41,10 +41,11 @@ func NewFolder(dir string, opts FolderOptions) *Folder {
 	if opts.Period <= 0 {
 		opts.Period = 30 * time.Second
 	}
+	opts.DropFamilies = nil
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Folder{dir: dir, opts: opts, wake: make(chan struct{}, 1), told: map[string]bool{}}
+	return &Folder{dir: dir, opts: opts, wake: make(chan struct{}, 1)}
 }
 
 // Died tells the Folder that a process has died: once as many as the threshold
@@ -98,12 +99,7 @@ func (f *Folder) fold(ctx context.Context, opts FoldOptions) {
 
 // tell logs a trouble the first time that it happens.
 func (f *Folder) tell(msg, key string, args ...any) {
-	const most = 1000 // what keeps changing is not worth remembering
-	if len(f.told) >= most {
-		clear(f.told)
-	}
-	if !f.told[key] {
-		f.told[key] = true
+	if f.told.first(key) {
 		f.opts.Logger.Warn(msg, args...)
 	}
 }

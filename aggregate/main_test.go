@@ -47,6 +47,11 @@ func TestMain(m *testing.M) {
 			_, err := Fold(context.Background(), os.Args[1], FoldOptions{Python: true})
 			return err
 		}))
+	case "dropper":
+		os.Exit(dieAtStep(os.Getenv(envStep), func() error {
+			_, err := Fold(context.Background(), os.Args[1], FoldOptions{DropFamilies: []string{"jobs"}})
+			return err
+		}))
 	case "wiper":
 		os.Exit(dieAtStep(os.Getenv(envStep), func() error {
 			_, err := Wipe(os.Args[1], true)

@@ -96,11 +96,14 @@ func (p *pass) fold(ctx context.Context) (err error) {
 	if err := p.add(ctx); err != nil {
 		return err
 	}
+	if err := p.drop(); err != nil {
+		return err
+	}
 	p.result.Living, p.result.Series, p.result.Bytes = len(p.living)+len(p.python.living), p.sum.size(), p.old.Bytes
 	if p.opts.DryRun {
 		return nil
 	}
-	if len(p.folded) > 0 || p.sum.ended > 0 || len(p.python.revived) > 0 {
+	if len(p.folded) > 0 || len(p.result.Dropped) > 0 || p.sum.ended > 0 || len(p.python.revived) > 0 {
 		a := p.sum.archive(p.opts.Now(), p.opts.KeepDead, p.opts.KeepDeadFor)
 		a.Folds++
 		a.Folded += uint64(p.result.Processes)

@@ -18,6 +18,7 @@ type table struct {
 	clashed      map[string]bool    // names left out, since they share a sample name with another
 	conflicts    uint64             // series ever left out
 	topology     topology           // what the definitions were chosen for
+	rechosen     bool               // they were, and nobody has looked for conflicts since
 	archive      *archived          // whose series are placed, or nil
 	ended        []slot             // series that some process has removed
 	livesKnown   bool               // what is known of ended holds: no series has come or gone since
@@ -119,6 +120,7 @@ func (t *table) plan(files []*file, arc *archived, listed int64) {
 	if t.topology.update(files, arc) {
 		nameProcesses(files, arc)
 		t.choose(files, arc)
+		t.rechosen = true
 		t.forgetPython(false)
 	}
 	for _, f := range files {

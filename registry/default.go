@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 
 	"github.com/multiprom/multiprom/aggregate"
@@ -150,7 +151,7 @@ func (d *directory) open() (*aggregate.Aggregator, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.view == nil {
-		a, err := aggregate.Open(d.dir, aggregate.Options{})
+		a, err := aggregate.Open(d.dir, aggregate.Options{Logger: slog.Default()})
 		if err != nil {
 			return nil, fmt.Errorf("registry: %w", err)
 		}

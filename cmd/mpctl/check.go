@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/multiprom/multiprom/aggregate"
 	"github.com/multiprom/multiprom/mmapstore"
 	"github.com/multiprom/multiprom/mmapstore/pyfile"
 )
@@ -40,13 +42,15 @@ func newCheck() *cobra.Command {
 file, offset and reason, and exits with 1 when there is one. Files of living
 processes are checked while they are written. In a directory, the files that mpctl
 serve would leave out, because it does not trust their owner, are problems too;
-those that are named are read whoever owns them.
+those that are named are read whoever owns them. So are definitions that conflict,
+since series of one are left out of the view: mpctl families shows more of them.
 
 What is not as it should be with the directory itself is a note on stderr, and
 changes no exit code.`,
 		Example: "  mpctl check /dev/shm/app\n  mpctl check --json /dev/shm/app/4711-*.mpm",
 		RunE: func(cmd *cobra.Command, files []string) error {
 			var read mmapstore.ReadOptions
+			var conflicts []aggregate.Conflict
 			if len(files) == 1 && dir == "" && isDir(files[0]) {
 				dir, files = files[0], nil
 			}
@@ -75,6 +79,10 @@ changes no exit code.`,
 				for _, w := range warnings {
 					fmt.Fprintln(cmd.ErrOrStderr(), "note:", printable(w.Text))
 				}
+				if conflicts, err = conflictsIn(cmd.Context(), d, trust); err != nil {
+					fmt.Fprintln(cmd.ErrOrStderr(), "note: definitions are not compared:", printable(err.Error()))
+				}
+				dir = d
 			}
 			problems := []problem{}
 			for _, f := range files {
@@ -83,6 +91,9 @@ changes no exit code.`,
 					return err
 				}
 				problems = append(problems, found...)
+			}
+			for _, c := range conflicts {
+				problems = append(problems, problem{dir, whole, c.String()})
 			}
 			if asJSON {
 				if err := printJSON(cmd.OutOrStdout(), problems); err != nil {
@@ -104,6 +115,16 @@ changes no exit code.`,
 	trust.add(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the problems as JSON")
 	return cmd
+}
+
+// conflictsIn returns the definitions in dir that conflict.
+func conflictsIn(ctx context.Context, dir string, trust []int) ([]aggregate.Conflict, error) {
+	a, err := aggregate.Open(dir, aggregate.Options{TrustUIDs: trust, NoSelfMetrics: true})
+	if err != nil {
+		return nil, err
+	}
+	defer a.Close()
+	return a.Conflicts(ctx)
 }
 
 func isDir(path string) bool {

@@ -19,11 +19,20 @@ type gcResult struct {
 	Folded  []string  `json:"folded"`
 	Dead    int       `json:"processes"`
 	Removed []string  `json:"removed"`
+	Dropped []dropped `json:"dropped"`
 	Left    []problem `json:"left"`
 	Living  int       `json:"living"`
 	Series  int       `json:"archive_series"`
 	Bytes   int64     `json:"archive_bytes"`
 	Seconds float64   `json:"seconds"`
+}
+
+// dropped is a definition that has left the archive.
+type dropped struct {
+	Name   string `json:"name"`
+	Type   string `json:"type"`
+	Mode   string `json:"mode,omitempty"`
+	Series int    `json:"series"`
 }
 
 func newGC() *cobra.Command {
@@ -39,11 +48,13 @@ remove the files: the merged view stays the same, to the last bit. Safe beside
 workers, scrapes and other folders, and whenever it is killed.
 
 Files of living processes, and those that are damaged or of a newer version, are
-left alone. With --python, the files of client_python are folded too, whose
+left alone. With --drop-family, a family leaves the archive, in all definitions that
+no living process has; what such processes have of it stays. With --python, the files of client_python are folded too, whose
 process mpctl mark-dead has marked, or which no process has open for writing; its
-own collector does not see them any more then. The exit code is 1 where a dead process's file could not be folded or
-another folder is at work.`,
-		Example: "  mpctl gc /dev/shm/app --dry-run\n  mpctl gc /run/gunicorn --python",
+own collector does not see them any more then. The exit code is 1 where a dead
+process's file could not be folded, another folder is at work, or a family cannot be
+dropped, since living processes have it or no dead one has.`,
+		Example: "  mpctl gc /dev/shm/app --dry-run\n  mpctl gc /run/gunicorn --python\n  mpctl gc /dev/shm/app --drop-family jobs_by_user",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			d, err := existingDir(dir)
 			if err != nil {
@@ -57,6 +68,7 @@ another folder is at work.`,
 	trust.add(cmd)
 	addFoldFlags(cmd, &opts)
 	cmd.Flags().BoolVar(&opts.Python, "python", false, "fold dead processes' files of client_python too")
+	cmd.Flags().StringArrayVar(&opts.DropFamilies, "drop-family", nil, "family, as mpctl families names it, that leaves the archive; may be repeated")
 	cmd.Flags().BoolVar(&opts.DryRun, "dry-run", false, "say what would be folded and change nothing")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the summary as JSON")
 	return cmd
@@ -92,15 +104,25 @@ func gc(ctx context.Context, dir string, opts aggregate.FoldOptions, asJSON bool
 	if errors.Is(err, aggregate.ErrBusy) {
 		return refuse("%w: try again", err)
 	}
+	if errors.Is(err, aggregate.ErrInUse) || errors.Is(err, aggregate.ErrNoFamily) {
+		return refusal{err}
+	}
 	if err != nil {
 		return err
 	}
 	out := gcResult{
-		DryRun: opts.DryRun, Folded: orEmpty(r.Folded), Dead: r.Processes, Removed: orEmpty(r.Removed), Left: []problem{},
+		DryRun: opts.DryRun, Folded: orEmpty(r.Folded), Dead: r.Processes, Removed: orEmpty(r.Removed), Dropped: []dropped{}, Left: []problem{},
 		Living: r.Living, Series: r.Series, Bytes: r.Bytes, Seconds: r.Took.Seconds(),
 	}
 	for _, l := range r.Left {
 		out.Left = append(out.Left, problem{File: l.Name, Offset: whole, Reason: reason(filepath.Join(dir, l.Name), l.Reason)})
+	}
+	for _, d := range r.Dropped {
+		one := dropped{Name: d.Name, Type: d.Type.String(), Series: d.Series}
+		if hasMode(d.Type) {
+			one.Mode = d.Mode.String()
+		}
+		out.Dropped = append(out.Dropped, one)
 	}
 	if asJSON {
 		err = printJSON(stdout, out)
@@ -121,12 +143,24 @@ func (r *gcResult) print(w io.Writer) error {
 	if r.DryRun {
 		verb = "would fold"
 	}
-	return table(w, []string{verb, processes(r.Dead) + " that had died"}, [][]string{
+	var rows [][]string
+	for _, d := range r.Dropped {
+		verb := "dropped"
+		if r.DryRun {
+			verb = "would drop"
+		}
+		kind := d.Type
+		if d.Mode != "" {
+			kind += " of mode " + d.Mode
+		}
+		rows = append(rows, []string{verb, fmt.Sprintf("%s %s, %d series", kind, d.Name, d.Series)})
+	}
+	return table(w, []string{verb, processes(r.Dead) + " that had died"}, append(rows, [][]string{
 		{"removed", plural(len(r.Removed), "file") + " that a kill had left"},
 		{"left alone", plural(len(r.Left), "file")},
 		{"living", processes(r.Living)},
 		{"archive", fmt.Sprintf("%d series, %d bytes", r.Series, r.Bytes)},
-	})
+	}...))
 }
 
 func processes(n int) string {

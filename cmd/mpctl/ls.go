@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -26,6 +27,7 @@ type listed struct {
 	Bytes    int64     `json:"bytes"`
 	Started  time.Time `json:"started,omitzero"`
 	Files    []string  `json:"files"`
+	LeftOut  []string  `json:"left_out,omitempty"` // families whose series are left out, since another definition is served
 }
 
 // The states of client_python's processes that the merged view does not tell: it
@@ -47,8 +49,8 @@ func newLs() *cobra.Command {
 		Short: "list the processes of a directory",
 		Long: `List a row per process: pid, process label (the slot, if the workers use it),
 state, kind of file, series, bytes, and when it started; and one for the archive
-of those that were folded. The last line counts the processes, and the files that
-could not be read.
+of those that were folded. The last lines count the processes, and the files that
+could not be read, and name the families of which some definition is left out.
 
 States are live, closed, marked (dead by force) and dead. Of client_python's
 processes nothing but their files is known: live are those that have one open, dead
@@ -90,6 +92,11 @@ unknown where the system does not say who has a file open.`,
 					"-", fmt.Sprintf("%d folded", arc.Folded), "dead", kindArchive, strconv.Itoa(series), strconv.FormatInt(arc.Bytes, 10), "-",
 				})
 			}
+			conflicts, err := a.Conflicts(cmd.Context())
+			if err != nil {
+				return err
+			}
+			noteLeftOut(items, conflicts)
 			if asJSON {
 				return printJSON(cmd.OutOrStdout(), items)
 			}
@@ -97,7 +104,7 @@ unknown where the system does not say who has a file open.`,
 			if err := table(w, []string{"PID", "LABEL", "STATE", "KIND", "SERIES", "BYTES", "STARTED"}, rows); err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(w, "\n%s\n", summary(items, a.Files(), d))
+			_, err = fmt.Fprintf(w, "\n%s\n", summary(items, a.Files(), conflicts, d))
 			return err
 		},
 	}
@@ -150,8 +157,20 @@ func pythonState(dir string, files []string) (string, error) {
 	return state, nil
 }
 
-// summary counts processes by state, and the files that could not be read.
-func summary(items []listed, files []aggregate.FileStatus, dir string) string {
+// noteLeftOut notes whose series of which families are left out.
+func noteLeftOut(items []listed, conflicts []aggregate.Conflict) {
+	for i := range items {
+		for _, c := range conflicts {
+			if slices.ContainsFunc(c.Left.Owners, func(o aggregate.Owner) bool { return slices.Contains(items[i].Files, o.File) }) {
+				items[i].LeftOut = append(items[i].LeftOut, c.Left.Name)
+			}
+		}
+	}
+}
+
+// summary counts processes by state, and the files that could not be read, and names
+// families of which a definition is left out.
+func summary(items []listed, files []aggregate.FileStatus, conflicts []aggregate.Conflict, dir string) string {
 	var states, bad tally
 	n := 0
 	for _, item := range items {
@@ -171,6 +190,20 @@ func summary(items []listed, files []aggregate.FileStatus, dir string) string {
 	}
 	if len(bad) > 0 {
 		line += fmt.Sprintf("\nfiles left out: %s; mpctl check %s says why", &bad, printable(dir))
+	}
+	var left []string
+	for _, c := range conflicts {
+		if !slices.Contains(left, c.Left.Name) {
+			left = append(left, c.Left.Name)
+		}
+	}
+	if n := len(left); n > 0 {
+		const most = 5
+		names := strings.Join(left[:min(n, most)], ", ")
+		if n > most {
+			names += fmt.Sprintf(" and %d more", n-most)
+		}
+		line += fmt.Sprintf("\nseries left out, since definitions conflict, of %s;\nmpctl families %s says more", printable(names), printable(dir))
 	}
 	return line
 }

@@ -29,6 +29,7 @@ func TestMain(m *testing.M) {
 		"leave": leave,
 		"live":  live,
 		"hold":  hold,
+		"rival": rival,
 	})
 }
 

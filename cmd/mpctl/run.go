@@ -53,14 +53,14 @@ with 0640. Workers that change their user are read with --trust-uid.`,
 				return err
 			}
 			survivePipe()
+			log := slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil))
 			var s *supervisor.Supervisor // made before anybody scrapes
-			a, err := aggregate.Open(d, aggregate.Options{TrustUIDs: trust, Workers: func() []int { return pids(s) }})
+			a, err := aggregate.Open(d, aggregate.Options{TrustUIDs: trust, Logger: log, Workers: func() []int { return pids(s) }})
 			if err != nil {
 				return err
 			}
 			opts.Fold.TrustUIDs = trust
 			defer a.Close()
-			log := slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil))
 			opts.Dir, opts.Command, opts.Args, opts.Logger = d, args[0], args[1:], log
 			inherited, err := supervisor.Listeners() // systemd's socket activation
 			if err != nil {

@@ -70,7 +70,7 @@ be open to a group that both are in: see mpctl run --group.`,
 
 // serve answers scrapes until ctx ends, then lets those under way finish.
 func serve(ctx context.Context, dir string, trust []int, limit scrapeLimits, flags *web.FlagConfig, log *slog.Logger) error {
-	a, err := aggregate.Open(dir, aggregate.Options{TrustUIDs: trust})
+	a, err := aggregate.Open(dir, aggregate.Options{TrustUIDs: trust, Logger: log})
 	if err != nil {
 		return err
 	}

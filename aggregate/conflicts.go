@@ -1,0 +1,309 @@
+package aggregate
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/multiprom/multiprom/metric"
+	"github.com/multiprom/multiprom/mmapstore"
+)
+
+// Definition is one definition of a family, and who has it. What merges is one
+// definition: the help is then the one that is served, labels and bounds are those of all.
+type Definition struct {
+	Name   string
+	Type   metric.Type
+	Mode   metric.Mode // of a gauge or state set
+	Help   string
+	Unit   string
+	Labels []string  // names, sorted; those that only the archive or client_python has are not among them
+	Bounds []float64 // of a histogram
+	States []string  // of a state set
+	Owners []Owner   // who has series of it, in the order of the files' names, the archive last
+}
+
+// Owner is a file with series of a definition.
+type Owner struct {
+	File   string // its name in the directory
+	Label  string // the process label; empty for the archive
+	State  State  // of the process; Dead for the archive
+	Series int
+}
+
+// FamilyStatus is a family of the merged view.
+type FamilyStatus struct {
+	Definition
+	Merged    int        // series that are shown
+	Conflicts []Conflict // what is left out since this family is served
+}
+
+// Conflict says that the series of a definition are left out of the view, since another
+// definition is served under its name or under the name of one of its samples.
+type Conflict struct {
+	Name         string // that both have: the families', or where those differ a sample's
+	Served, Left Definition
+}
+
+// Families returns the families of the merged view, sorted by name, those that show no
+// series too. It reads the directory as Gather does.
+func (a *Aggregator) Families(ctx context.Context) (out []FamilyStatus, err error) {
+	a.View(ctx, func(_ []*metric.Family, e error) {
+		if err = e; err == nil {
+			out = a.table.census(a.files, a.archive)
+		}
+	})
+	return out, err
+}
+
+// Conflicts returns what is left out of the merged view, since processes define a metric
+// differently, or metrics whose samples have the same name: sorted by the name of the
+// family that is served. It reads the directory as Gather does. Options.Logger is told
+// of each.
+func (a *Aggregator) Conflicts(ctx context.Context) ([]Conflict, error) {
+	families, err := a.Families(ctx)
+	var out []Conflict
+	for i := range families {
+		out = append(out, families[i].Conflicts...)
+	}
+	return out, err
+}
+
+// String returns what tells the definition from others, such as "gauge x of mode max".
+func (d *Definition) String() string {
+	out := d.Type.String() + " " + d.Name
+	if d.Type == metric.Gauge || d.Type == metric.StateSet {
+		out += " of mode " + d.Mode.String()
+	}
+	var with []string
+	for _, part := range []struct {
+		noun string
+		of   []string
+	}{{"states", d.States}, {"labels", d.Labels}} {
+		if len(part.of) > 0 {
+			with = append(with, part.noun+" "+strings.Join(part.of, ", "))
+		}
+	}
+	if d.Type == metric.Histogram {
+		with = append(with, fmt.Sprintf("%d buckets", len(d.Bounds)+1))
+	}
+	if len(with) > 0 {
+		out += " with " + strings.Join(with, " and ")
+	}
+	return out
+}
+
+// Series returns how many series the owners have.
+func (d *Definition) Series() (n int) {
+	for _, o := range d.Owners {
+		n += o.Series
+	}
+	return n
+}
+
+// String names the file, and the process where it is of one.
+func (o Owner) String() string {
+	if o.Label == "" {
+		return o.File
+	}
+	return fmt.Sprintf("%s (%s, %s)", o.File, o.Label, o.State)
+}
+
+// String says it in a line.
+func (c *Conflict) String() string {
+	why := "instead of it"
+	if c.Served.Name != c.Left.Name {
+		why = "under the name " + c.Name
+	}
+	return fmt.Sprintf("%s, %d series in %s, is left out: %s in %s is served %s",
+		&c.Left, c.Left.Series(), ownersOf(&c.Left), &c.Served, ownersOf(&c.Served), why)
+}
+
+// ownersOf names the first of those who have the definition.
+func ownersOf(d *Definition) string {
+	const most = 3
+	var out []string
+	for _, o := range d.Owners[:min(most, len(d.Owners))] {
+		out = append(out, o.String())
+	}
+	if more := len(d.Owners) - most; more > 0 {
+		out = append(out, fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(out, ", ")
+}
+
+// census finds out which definitions there are, and who has them.
+func (t *table) census(files []*file, arc *archived) []FamilyStatus {
+	served := map[*family]*FamilyStatus{}
+	for _, fam := range t.byName {
+		served[fam] = &FamilyStatus{Definition: definitionOf(fam.schema, fam.bounds), Merged: fam.shown.len()}
+	}
+	type loser struct {
+		Definition
+		to   *family
+		name string
+	}
+	var left []*loser
+	note := func(schema *metric.Schema, o Owner) {
+		if o.Series == 0 {
+			return
+		}
+		if fam := t.familyOf(schema); fam != nil {
+			served[fam].own(schema, o)
+			return
+		}
+		to, name := t.winner(schema)
+		i := slices.IndexFunc(left, func(l *loser) bool { return l.Name == schema.Name && compatible(l.schema(), schema) })
+		switch {
+		case to == nil:
+			return // nobody has noticed it yet
+		case i < 0:
+			i = len(left)
+			left = append(left, &loser{definitionOf(schema, nil), to, name})
+		}
+		left[i].own(schema, o)
+	}
+	for _, f := range files {
+		if f.known {
+			o := Owner{File: f.name, Label: cmp.Or(f.label, f.header.Label), State: f.state()}
+			if f.python != nil && !f.live {
+				o.State = Dead
+			}
+			f.countSeries(func(schema *metric.Schema, n int) { o.Series = n; note(schema, o) })
+		}
+	}
+	for i := range arc.Families {
+		f := &arc.Families[i]
+		note(f.Schema, Owner{File: mmapstore.ArchiveName, State: Dead, Series: f.Series.Len()})
+	}
+	for _, l := range left {
+		to := served[l.to]
+		to.Conflicts = append(to.Conflicts, Conflict{Name: l.name, Served: to.Definition, Left: l.Definition})
+	}
+	out := make([]FamilyStatus, 0, len(served))
+	for _, f := range served {
+		out = append(out, *f)
+	}
+	slices.SortFunc(out, func(f, g FamilyStatus) int { return strings.Compare(f.Name, g.Name) })
+	return out
+}
+
+// winner returns the family that is served where schema is not, and the name that they
+// share.
+func (t *table) winner(schema *metric.Schema) (*family, string) {
+	if fam := t.byName[schema.Name]; fam != nil {
+		return fam, schema.Name
+	}
+	for _, name := range metric.SampleNames(schema.Name, schema.Type) {
+		if fam := t.taken[name]; fam != nil {
+			return fam, name
+		}
+	}
+	return nil, ""
+}
+
+func definitionOf(s *metric.Schema, bounds []float64) Definition {
+	return Definition{Name: s.Name, Type: s.Type, Mode: s.Mode, Help: s.Help, Unit: s.Unit, Bounds: bounds, States: s.States}
+}
+
+// schema returns what decides whether another definition merges with it.
+func (d *Definition) schema() *metric.Schema {
+	return &metric.Schema{Name: d.Name, Type: d.Type, Mode: d.Mode, States: d.States}
+}
+
+// own adds one who has the definition, as schema says it.
+func (d *Definition) own(schema *metric.Schema, o Owner) {
+	// One file may have a name several times, with other constant labels.
+	if n := len(d.Owners); n > 0 && d.Owners[n-1].File == o.File {
+		d.Owners[n-1].Series += o.Series
+	} else {
+		d.Owners = append(d.Owners, o)
+	}
+	labels := slices.Clone(schema.Labels)
+	for _, l := range schema.Const {
+		labels = append(labels, l.Name)
+	}
+	for _, name := range labels {
+		if i, there := slices.BinarySearch(d.Labels, name); !there {
+			d.Labels = slices.Insert(d.Labels, i, name)
+		}
+	}
+	if !slices.Equal(d.Bounds, schema.Bounds) {
+		d.Bounds = union(d.Bounds, schema.Bounds)
+	}
+}
+
+// countSeries calls fn with every definition of the file, and how many series it has.
+func (f *file) countSeries(fn func(*metric.Schema, int)) {
+	var counts func(*metric.Schema) int
+	if f.python == nil {
+		all := f.series.Counts()
+		counts = func(s *metric.Schema) int { return all[s] }
+	} else {
+		all, keys := map[string]int{}, f.python.Keys()
+		seen := map[uint32]bool{}
+		for _, k := range f.python.Records() {
+			if series := keys.Keys()[k].Series; !seen[series] {
+				seen[series] = true
+				all[keys.Families()[keys.FamilyOf(series)].Name]++
+			}
+		}
+		counts = func(s *metric.Schema) int { return all[s.Name] }
+	}
+	for _, schema := range f.families {
+		fn(schema, counts(schema))
+	}
+}
+
+// leavesOut reports whether there is a definition that is not served.
+func (t *table) leavesOut(files []*file, arc *archived) bool {
+	left := func(s *metric.Schema) bool { return t.familyOf(s) == nil }
+	return slices.ContainsFunc(files, func(f *file) bool { return slices.ContainsFunc(f.families, left) }) ||
+		slices.ContainsFunc(arc.Families, func(f mmapstore.ArchivedFamily) bool { return left(f.Schema) })
+}
+
+// newConflicts returns those of which the log was not told.
+func (a *Aggregator) newConflicts() (out []Conflict) {
+	t := &a.table
+	if a.opts.Logger == nil || !t.rechosen && t.conflicts == a.toldOf {
+		return nil
+	}
+	t.rechosen, a.toldOf = false, t.conflicts
+	if !t.leavesOut(a.files, a.archive) {
+		return nil
+	}
+	for _, f := range t.census(a.files, a.archive) {
+		for _, c := range f.Conflicts {
+			if a.told.first(seriesKey(c.Served.schema(), nil) + seriesKey(c.Left.schema(), nil)) {
+				out = append(out, c)
+			}
+		}
+	}
+	return out
+}
+
+// tell tells the log of conflicts.
+func (a *Aggregator) tell(conflicts []Conflict) {
+	for i := range conflicts {
+		c := &conflicts[i]
+		a.opts.Logger.Warn("a metric is defined in two ways, series of one are left out",
+			"name", c.Name, "served", c.Served.String(), "served_of", ownersOf(&c.Served),
+			"left_out", c.Left.String(), "left_out_of", ownersOf(&c.Left), "series", c.Left.Series())
+	}
+}
+
+// told is what a log was told, so that it is told once.
+type told map[string]bool
+
+// first reports whether this is the first time.
+func (t *told) first(key string) bool {
+	const most = 1000 // what keeps changing is not worth remembering
+	if *t == nil || len(*t) >= most {
+		*t = told{}
+	}
+	known := (*t)[key]
+	(*t)[key] = true
+	return !known
+}

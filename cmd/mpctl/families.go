@@ -1,0 +1,160 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"github.com/multiprom/multiprom/aggregate"
+	"github.com/multiprom/multiprom/metric"
+)
+
+// shownFamily is one family as `mpctl families --json` prints it.
+type shownFamily struct {
+	shownDefinition
+	Merged    int             `json:"merged_series"`
+	Conflicts []shownConflict `json:"conflicts"`
+}
+
+type shownDefinition struct {
+	Name   string       `json:"name"`
+	Type   string       `json:"type"`
+	Mode   string       `json:"mode,omitempty"`
+	Unit   string       `json:"unit,omitempty"`
+	Help   string       `json:"help"`
+	Labels []string     `json:"labels,omitempty"`
+	Bounds []float64    `json:"bounds,omitempty"`
+	States []string     `json:"states,omitempty"`
+	Owners []shownOwner `json:"owners"`
+}
+
+type shownOwner struct {
+	File   string `json:"file"`
+	Label  string `json:"label,omitempty"`
+	State  string `json:"state"`
+	Series int    `json:"series"`
+}
+
+// shownConflict is a definition that is left out, and the name that it shares with the
+// family.
+type shownConflict struct {
+	Name string          `json:"name"`
+	Left shownDefinition `json:"left_out"`
+}
+
+func newFamilies() *cobra.Command {
+	var dir string
+	var asJSON bool
+	var trust trustFlag
+	cmd := &cobra.Command{
+		Use:   "families [DIR]",
+		Short: "list the metrics of a directory, and definitions that conflict",
+		Long: `List a row per family of the merged view: its name, type, mode (of gauges and state
+sets), series, and how many conflicts there are. A conflict is another definition
+of the family's name, or of the name of one of its samples: its series are left out
+of the view.
+
+Below the table, each conflict shows both definitions and who has them. Give one of
+the metrics another name, or end the processes that have the old one. If only dead
+processes have it: mpctl gc --drop-family NAME.`,
+		Example: "  mpctl families /dev/shm/app\n  mpctl families --json",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			d, err := existingDir(dir)
+			if err != nil {
+				return err
+			}
+			a, err := aggregate.Open(d, aggregate.Options{TrustUIDs: trust, NoSelfMetrics: true})
+			if err != nil {
+				return err
+			}
+			defer a.Close()
+			families, err := a.Families(cmd.Context())
+			if err != nil {
+				return err
+			}
+			if !asJSON {
+				return printFamilies(cmd.OutOrStdout(), families)
+			}
+			items := []shownFamily{}
+			for i := range families {
+				items = append(items, describeFamilyStatus(&families[i]))
+			}
+			return printJSON(cmd.OutOrStdout(), items)
+		},
+	}
+	addDirArg(cmd, &dir)
+	trust.add(cmd)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the families as JSON")
+	return cmd
+}
+
+func describeFamilyStatus(f *aggregate.FamilyStatus) shownFamily {
+	out := shownFamily{shownDefinition: describeDefinition(&f.Definition), Merged: f.Merged, Conflicts: []shownConflict{}}
+	for _, c := range f.Conflicts {
+		out.Conflicts = append(out.Conflicts, shownConflict{c.Name, describeDefinition(&c.Left)})
+	}
+	return out
+}
+
+func describeDefinition(d *aggregate.Definition) shownDefinition {
+	out := shownDefinition{
+		Name: d.Name, Type: d.Type.String(), Unit: d.Unit, Help: d.Help, Labels: d.Labels, Bounds: d.Bounds, States: d.States, Owners: []shownOwner{},
+	}
+	if hasMode(d.Type) {
+		out.Mode = d.Mode.String()
+	}
+	for _, o := range d.Owners {
+		out.Owners = append(out.Owners, shownOwner{o.File, o.Label, string(o.State), o.Series})
+	}
+	return out
+}
+
+func hasMode(t metric.Type) bool { return t == metric.Gauge || t == metric.StateSet }
+
+func printFamilies(w io.Writer, families []aggregate.FamilyStatus) error {
+	var rows [][]string
+	series := 0
+	for i := range families {
+		f := &families[i]
+		mode := "-"
+		if hasMode(f.Type) {
+			mode = f.Mode.String()
+		}
+		series += f.Merged
+		rows = append(rows, []string{f.Name, f.Type.String(), mode, strconv.Itoa(f.Merged), strconv.Itoa(len(f.Conflicts))})
+	}
+	if err := table(w, []string{"FAMILY", "TYPE", "MODE", "SERIES", "CONFLICTS"}, rows); err != nil {
+		return err
+	}
+	for i := range families {
+		for _, c := range families[i].Conflicts {
+			fmt.Fprintf(w, "\nconflict of %s:\n", printable(c.Name))
+			printDefinition(w, "served", &c.Served)
+			printDefinition(w, "left out", &c.Left)
+		}
+	}
+	noun := "families"
+	if len(families) == 1 {
+		noun = "family"
+	}
+	_, err := fmt.Fprintf(w, "\n%d %s, %d series\n", len(families), noun, series)
+	return err
+}
+
+// printDefinition prints a definition with a line for each of those who have it.
+func printDefinition(w io.Writer, what string, d *aggregate.Definition) {
+	const most = 5
+	fmt.Fprintf(w, "  %s: %s, %d series\n", what, printable(d.String()), d.Series())
+	if d.Help != "" {
+		fmt.Fprintf(w, "    help: %s\n", printable(d.Help))
+	}
+	for i, o := range d.Owners {
+		if i == most {
+			fmt.Fprintf(w, "    and %d more\n", len(d.Owners)-most)
+			break
+		}
+		fmt.Fprintf(w, "    %s\n", printable(o.String()))
+	}
+}
