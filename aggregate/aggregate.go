@@ -87,6 +87,9 @@ func Open(dir string, opts Options) (*Aggregator, error) {
 	return newAggregator(dir, opts), nil
 }
 
+// Dir returns the directory, empty for a view of one store.
+func (a *Aggregator) Dir() string { return a.dir }
+
 // FromStore returns a view of one store of this process: the same families in
 // the same form as a directory with its file alone.
 func FromStore(store *mmapstore.Store, opts Options) *Aggregator {

@@ -19,6 +19,7 @@ import (
 	"github.com/multiprom/multiprom/aggregate"
 	"github.com/multiprom/multiprom/exposition"
 	"github.com/multiprom/multiprom/mmapstore"
+	"github.com/multiprom/multiprom/mmapstore/pyfile"
 	"github.com/multiprom/multiprom/supervisor"
 )
 
@@ -102,7 +103,7 @@ func TestClientPythonConformanceAfterCompaction(t *testing.T) {
 			require.NoError(t, err)
 			for _, e := range entries {
 				if e.Kind == mmapstore.KindPython {
-					_, err := d.SetAside(e.Name)
+					_, err := pyfile.SetAside(d, e.Name)
 					require.NoError(t, err)
 				}
 			}

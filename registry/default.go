@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"path/filepath"
 	"sync"
 
 	"github.com/multiprom/multiprom/aggregate"
@@ -208,7 +209,8 @@ func (d *directory) workers() []collectors.Worker {
 	return workers(a)
 }
 
-// workers lists the live processes of a directory for their process metrics.
+// workers lists the live processes of a directory for their process metrics. One of
+// client_python says no more than its pid: it is listed if it has one of its files open.
 func workers(a *aggregate.Aggregator) []collectors.Worker {
 	var out []collectors.Worker
 	boot := mmapstore.CurrentIdentity().BootID
@@ -217,7 +219,17 @@ func workers(a *aggregate.Aggregator) []collectors.Worker {
 		return nil // Gather reports it
 	}
 	for _, p := range processes {
-		if p.State == aggregate.Live && p.BootID == boot {
+		switch {
+		case p.State != aggregate.Live:
+		case p.Kind != aggregate.Native:
+			var files []string
+			for _, f := range p.Files {
+				files = append(files, filepath.Join(a.Dir(), f))
+			}
+			if w, found := collectors.FindWorker(p.PID, p.Label, files...); found {
+				out = append(out, w)
+			}
+		case p.BootID == boot:
 			out = append(out, collectors.Worker{PID: p.PID, StartTime: p.StartTime, PIDNamespace: p.PIDNamespace, Label: p.Label})
 		}
 	}

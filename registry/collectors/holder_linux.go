@@ -1,0 +1,114 @@
+package collectors
+
+import (
+	"bufio"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"github.com/prometheus/procfs"
+)
+
+// FindWorker returns the process with that pid in the collector's own PID namespace, if
+// it has one of the files open or mapped: for processes that write down no more than
+// their pid, such as those of client_python. A process that has got the pid since has none
+// of the files. It reports false too where the system does not say, because the
+// process is another user's.
+func FindWorker(pid int, label string, files ...string) (Worker, bool) {
+	return findWorker(procPath(""), pid, label, files)
+}
+
+func findWorker(path string, pid int, label string, files []string) (Worker, bool) {
+	proc, err := procfs.NewFS(path)
+	if err != nil || pid <= 0 {
+		return Worker{}, false
+	}
+	namespace, err := ownPIDNamespace(path)
+	if err != nil {
+		return Worker{}, false
+	}
+	p, err := proc.Proc(pid)
+	if err != nil {
+		return Worker{}, false
+	}
+	// The start time comes first: where another process gets the pid meanwhile, it is
+	// not that one's, and the collector leaves it out.
+	stat, err := p.Stat()
+	if err != nil {
+		return Worker{}, false
+	}
+	held := heldFiles(files)
+	dir := filepath.Join(path, strconv.Itoa(pid))
+	if !held.open(filepath.Join(dir, "fd")) && !held.mapped(filepath.Join(dir, "maps")) {
+		return Worker{}, false
+	}
+	return Worker{PID: pid, StartTime: stat.Starttime, PIDNamespace: namespace, Label: label}, true
+}
+
+// held are files by their names without directory, which a process may see under
+// another path.
+type held map[string]fs.FileInfo
+
+func heldFiles(files []string) held {
+	out := held{}
+	for _, f := range files {
+		if info, err := os.Stat(f); err == nil {
+			out[filepath.Base(f)] = info
+		}
+	}
+	return out
+}
+
+// open reports whether one of the files is among a process's descriptors, those in the
+// directory fd of its proc.
+func (h held) open(dir string) bool {
+	d, err := os.Open(dir)
+	if err != nil {
+		return false
+	}
+	defer d.Close()
+	names, err := d.Readdirnames(-1)
+	if err != nil {
+		return false
+	}
+	return slices.ContainsFunc(names, func(name string) bool {
+		link := filepath.Join(dir, name)
+		target, err := os.Readlink(link)
+		if err != nil {
+			return false
+		}
+		want, ok := h[filepath.Base(target)]
+		if !ok {
+			return false
+		}
+		info, err := os.Stat(link) // of what is open, whatever its path is now
+		return err == nil && os.SameFile(info, want)
+	})
+}
+
+// mapped reports whether one of the files is in a process's maps.
+func (h held) mapped(path string) bool {
+	f, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	for lines := bufio.NewScanner(f); lines.Scan(); {
+		line := lines.Text() // range, mode, offset, device, inode, path
+		want, ok := h[line[strings.LastIndexByte(line, '/')+1:]]
+		fields := strings.Fields(line)
+		if !ok || len(fields) < 6 {
+			continue
+		}
+		// The device is not compared: on btrfs and overlay it is another one here.
+		stat, ok := want.Sys().(*syscall.Stat_t)
+		if ok && fields[4] == strconv.FormatUint(stat.Ino, 10) {
+			return true
+		}
+	}
+	return false
+}
