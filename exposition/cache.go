@@ -214,7 +214,7 @@ func (e *encoder) each(f *metric.Family, number int, series seriesList, write fu
 		if kept.chunks[i] = nil; lasting {
 			kept.chunks[i] = c
 		}
-		e.omitted.Counters += c.omitted
+		e.omitted.Values += c.omitted
 		e.page.add(c)
 	}
 }
@@ -304,7 +304,7 @@ func (e *encoder) record(p part) *chunk {
 	e.recording = false
 	c := &chunk{
 		text: slices.Clone(e.buf[e.start:]), numbers: slices.Clone(e.numbers), places: slices.Clone(e.places), shape: slices.Clone(e.shape),
-		omitted: e.omitted.Counters - omitted.Counters,
+		omitted: e.omitted.Values - omitted.Values,
 	}
 	e.omitted = omitted
 	e.buf, e.bounds = e.buf[:e.start], e.bounds[:0]

@@ -51,18 +51,20 @@
 // value makes a whole exposition invalid, so it is left out:
 //
 //   - a counter that is negative or NaN, which an [OmissionError] reports;
-//   - a histogram's sum that is negative or NaN, and with it the count, which
-//     stands in the bucket +Inf; a summary's sum alone;
+//   - a histogram's sum that is negative or NaN, or beside a negative bound, and
+//     with it the count, which stands in the bucket +Inf; a summary's sum alone;
 //   - a gauge histogram's sum that is NaN, or negative though no bound is;
 //   - a quantile that is negative, or not between 0 and 1.
+//
+// With Lenient all of these are written, as client_golang does, for receivers that
+// do not check: OpenTelemetry's collector drops a histogram without a count.
 //
 // Protobuf has the types and names of text, but gauge histograms, created
 // times, exemplars and units too. Its numbers are any floats. A family is held
 // in memory as a whole, since its length comes first.
 //
 // In all of them an exemplar is left out whose labels have more than 128
-// characters; in text and OpenMetrics a histogram with a negative bound has no
-// sum.
+// characters.
 //
 // # Names
 //
@@ -78,9 +80,11 @@
 //
 // # Bounds
 //
-// The labels le and quantile have canonical numbers in OpenMetrics, as its
-// specification wants: le="1.0". In text they are as short as may be: le="1".
-// Prometheus 3 makes both the same; to an older one they are two series.
+// The labels le and quantile are written as Prometheus' own library (expfmt) does,
+// since they are part of a series' identity. In OpenMetrics numbers are canonical,
+// as its specification wants: le="1.0", le="1e+06". In text they are as short as may
+// be: le="1", le="1e+06". Prometheus 3 makes both the same; to an older one le="1"
+// and le="1.0" are two series. Values are read back as the same bits.
 //
 // # Concurrency
 //

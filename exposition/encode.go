@@ -1,7 +1,6 @@
 package exposition
 
 import (
-	"fmt"
 	"io"
 	"slices"
 	"sync"
@@ -16,36 +15,12 @@ type Options struct {
 	// Created adds the time when each counter, histogram and summary began,
 	// where it is known.
 	Created bool
-}
-
-// OmissionError says what an encoder left out. All else was written.
-type OmissionError struct {
-	// Names of families, and of groups such as x_created, whose name was
-	// taken, as escaping had made two names equal or because two families
-	// share a sample name.
-	Names []string
-	// Series is the number of single series that were left out for it, of
-	// families that were written.
-	Series int
-	// Counters is the number of series of counters that are negative or NaN,
-	// which OpenMetrics does not have.
-	Counters int
-}
-
-// Error names the first few of them.
-func (e *OmissionError) Error() string {
-	const shown = 5
-	msg := fmt.Sprintf("exposition: %d families and %d series left out, since their names are taken", len(e.Names), e.Series)
-	if len(e.Names) > 0 {
-		msg += fmt.Sprintf(": %q", e.Names[:min(shown, len(e.Names))])
-	}
-	if len(e.Names) > shown {
-		msg += "…"
-	}
-	if e.Counters > 0 {
-		msg += fmt.Sprintf("; %d counters, since they are negative or NaN", e.Counters)
-	}
-	return msg
+	// Lenient writes OpenMetrics as client_golang does, with values that its
+	// specification forbids: counters, sums and quantiles that are negative or
+	// NaN, a histogram's sum beside a negative bound, and a count without a sum.
+	// Prometheus and OpenTelemetry's collector read them; a parser that obeys the
+	// specification rejects the whole. Other formats are not affected.
+	Lenient bool
 }
 
 // Encode writes families to w, in pieces of some ten kilobytes; Protobuf in
@@ -85,6 +60,7 @@ type encoder struct {
 	recorder
 	page    *page // nil: the text goes to w, or stays in buf
 	created bool
+	lenient bool          // see Options
 	row     metric.Series // see series
 }
 
@@ -153,7 +129,7 @@ func (f Format) layout() *layout {
 // an x_created that exists must not lose its name to the created times of x.
 func (e *encoder) encode(families []*metric.Family, opts Options) error {
 	l := opts.Format.layout()
-	e.escaping, e.syntax, e.created = opts.Format.escaping(), l.syntax, opts.Created
+	e.escaping, e.syntax, e.created, e.lenient = opts.Format.escaping(), l.syntax, opts.Created, opts.Lenient
 	kept := make([]*metric.Family, 0, len(families))
 	for _, f := range families {
 		if f == nil || f.Len() == 0 || !f.Type.Valid() {
@@ -181,14 +157,10 @@ func (e *encoder) encode(families []*metric.Family, opts Options) error {
 	}
 	e.buf = append(e.buf, l.end...)
 	e.flush(0)
-	switch {
-	case e.err != nil:
+	if e.err != nil {
 		return e.err
-	case len(e.omitted.Names) > 0 || e.omitted.Series > 0 || e.omitted.Counters > 0:
-		omitted := e.omitted
-		return &omitted
 	}
-	return nil
+	return e.omitted.OrNil()
 }
 
 // release lets go of all that belongs to the caller.

@@ -32,6 +32,10 @@ const (
 type HandlerOptions struct {
 	ErrorPolicy ErrorPolicy
 	Created     CreatedPolicy
+	// Lenient writes OpenMetrics with values that its specification forbids, as
+	// [Options] says: for receivers that drop a histogram without _count, as
+	// OpenTelemetry's collector does.
+	Lenient bool
 	// DisableCompression ignores Accept-Encoding, for servers that compress
 	// all that they send.
 	DisableCompression bool
@@ -160,7 +164,7 @@ func (h *handler) gather(ctx context.Context, r *http.Request) <-chan gathering 
 	if names := r.URL.Query()["name[]"]; len(names) > 0 {
 		g = registry.Restrict(g, names...)
 	}
-	opts := Options{Format: Negotiate(r.Header), Created: h.created()}
+	opts := h.options(r)
 	var kept *cache
 	if r.URL.RawQuery == "" && r.Method == http.MethodGet {
 		kept = h.caches.of(opts)
@@ -194,6 +198,11 @@ func (h *handler) gather(ctx context.Context, r *http.Request) <-chan gathering 
 	return result
 }
 
+// options returns what the request is answered with.
+func (h *handler) options(r *http.Request) Options {
+	return Options{Format: Negotiate(r.Header), Created: h.created(), Lenient: h.opts.Lenient}
+}
+
 // reply answers the request. It reports whether nothing of the page is in use any more:
 // a connection that has failed, of HTTP/2, may go on reading what was written to it.
 func (h *handler) reply(w http.ResponseWriter, r *http.Request, got gathering) (done bool) {
@@ -225,7 +234,7 @@ func (h *handler) reply(w http.ResponseWriter, r *http.Request, got gathering) (
 		return got.page.write(w, c) == nil // an error can reach nobody: the client went away
 	}
 	encode := func(w io.Writer) error {
-		err := Encode(w, got.families, Options{Format: format, Created: h.created()})
+		err := Encode(w, got.families, h.options(r))
 		if h.logOmission(r.Context(), err) {
 			return nil
 		}

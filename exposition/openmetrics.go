@@ -36,8 +36,8 @@ var openMetricsLayout = layout{
 	end:    "# EOF\n",
 }
 
-// openMetricsFamily writes f without what would make the whole exposition
-// invalid: counters, sums and quantiles that are negative or NaN.
+// openMetricsFamily writes f. Unless that is lenient, it leaves out what would
+// make the whole exposition invalid: see Options.Lenient.
 func (e *encoder) openMetricsFamily(f *metric.Family, series seriesList) {
 	state := e.reservedLabel(f)
 	typ := f.Type.String()
@@ -52,8 +52,8 @@ func (e *encoder) openMetricsFamily(f *metric.Family, series seriesList) {
 	e.each(f, mainSection, series, func(s *metric.Series) {
 		switch f.Type {
 		case metric.Counter:
-			if !(s.Value >= 0) {
-				e.omitted.Counters++
+			if !(s.Value >= 0 || e.lenient) {
+				e.omitted.Values++
 				return
 			}
 			e.sampleWith("_total", s, floatNumber, math.Float64bits(s.Value), s.Exemplar)
@@ -64,24 +64,18 @@ func (e *encoder) openMetricsFamily(f *metric.Family, series seriesList) {
 			e.states(s, state)
 		case metric.Histogram:
 			e.buckets(s)
-			if metric.HasSum(f.Type, s) && s.Sum >= 0 {
-				e.sample("_sum", s, s.Sum)
-				e.count("_count", s) // never without a sum
-			}
+			e.sumAndCount("_sum", "_count", s, s.Sum >= 0 && !metric.HasNegativeBound(s)) // the sum could fall
 			e.createdSample(s)
 		case metric.GaugeHistogram:
 			e.buckets(s)
-			if metric.HasSum(f.Type, s) && (s.Sum >= 0 || s.Sum < 0 && metric.HasNegativeBound(s)) {
-				e.sample("_gsum", s, s.Sum)
-				e.count("_gcount", s)
-			}
+			e.sumAndCount("_gsum", "_gcount", s, s.Sum >= 0 || s.Sum < 0 && metric.HasNegativeBound(s))
 		case metric.Summary:
 			for _, q := range s.Quantiles {
-				if q.Q >= 0 && q.Q <= 1 && !(q.Value < 0) {
+				if e.lenient || q.Q >= 0 && q.Q <= 1 && !(q.Value < 0) {
 					e.quantile(s, q)
 				}
 			}
-			if metric.HasSum(f.Type, s) && s.Sum >= 0 {
+			if !s.NoSum && (s.Sum >= 0 || e.lenient) {
 				e.sample("_sum", s, s.Sum)
 			}
 			e.count("_count", s)
@@ -90,6 +84,17 @@ func (e *encoder) openMetricsFamily(f *metric.Family, series seriesList) {
 			e.sample("", s, s.Value)
 		}
 	})
+}
+
+// sumAndCount writes both, or, if the sum is not known or not valid, neither: the
+// specification has none without the other. The bucket +Inf has the count too.
+func (e *encoder) sumAndCount(sum, count string, s *metric.Series, valid bool) {
+	if !s.NoSum && (valid || e.lenient) {
+		e.sample(sum, s, s.Sum)
+	}
+	if !s.NoSum && valid || e.lenient {
+		e.count(count, s)
+	}
 }
 
 // createdSample writes when the series began.
@@ -122,7 +127,7 @@ func (e *encoder) unit(f *metric.Family) string {
 // a float is seen to be one.
 func appendCanonical(dst []byte, v float64) []byte {
 	n := len(dst)
-	dst = strconv.AppendFloat(dst, v, 'g', -1, 64)
+	dst = metric.AppendBound(dst, v)
 	if !bytes.ContainsAny(dst[n:], ".eIN") {
 		dst = append(dst, ".0"...)
 	}

@@ -126,7 +126,7 @@ func TestOpenMetricsOmissions(t *testing.T) {
 	require.Equal(t, "# HELP x Help of x.\n# TYPE x counter\nx_total{n=\"b\"} 2\n# EOF\n", string(got))
 	var omission *OmissionError
 	require.ErrorAs(t, err, &omission)
-	require.Equal(t, OmissionError{Counters: 3}, *omission)
+	require.Equal(t, OmissionError{Values: 3}, *omission)
 
 	// A parser gives a counter its name with and without suffix, and x_created.
 	for _, name := range []string{"x", "x_total", "x_created"} {
@@ -182,7 +182,7 @@ func permit(t metric.Type, s *metric.Series) {
 		grows(&s.Value)
 	case metric.Histogram, metric.GaugeHistogram, metric.Summary:
 		grows(&s.Sum)
-		s.NoSum = !metric.HasSum(t, s)
+		s.NoSum = s.NoSum || t == metric.Histogram && metric.HasNegativeBound(s)
 		for i := range s.Quantiles {
 			grows(&s.Quantiles[i].Value)
 		}

@@ -53,7 +53,7 @@ func parsed(t testing.TB, text []byte) (samples map[string]float64, types map[st
 				add(name, labels, m.Untyped.GetValue())
 			case m.Summary != nil:
 				for _, q := range m.Summary.Quantile {
-					add(name, labels.With("quantile", metric.FormatFloat(q.GetQuantile())), q.GetValue())
+					add(name, labels.With("quantile", fmt.Sprint(q.GetQuantile())), q.GetValue())
 				}
 				if m.Summary.SampleSum != nil {
 					add(name+"_sum", labels, m.Summary.GetSampleSum())
@@ -61,7 +61,7 @@ func parsed(t testing.TB, text []byte) (samples map[string]float64, types map[st
 				add(name+"_count", labels, float64(m.Summary.GetSampleCount()))
 			case m.Histogram != nil:
 				for _, b := range m.Histogram.Bucket {
-					add(name+"_bucket", labels.With("le", metric.FormatFloat(b.GetUpperBound())), float64(b.GetCumulativeCount()))
+					add(name+"_bucket", labels.With("le", fmt.Sprint(b.GetUpperBound())), float64(b.GetCumulativeCount()))
 				}
 				if m.Histogram.SampleSum != nil {
 					add(name+"_sum", labels, m.Histogram.GetSampleSum())

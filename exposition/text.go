@@ -22,7 +22,7 @@ var textLayout = layout{
 	apart: map[metric.Type][]string{metric.GaugeHistogram: {"_gcount", "_gsum"}},
 	syntax: &syntax{
 		appendHelp:  appendTextHelp,
-		appendBound: metric.AppendFloat,
+		appendBound: metric.AppendBound,
 		appendTime: func(dst []byte, t time.Time) []byte {
 			return strconv.AppendInt(dst, t.UnixMilli(), 10)
 		},
@@ -54,7 +54,7 @@ func (e *encoder) textFamily(f *metric.Family, series seriesList) {
 			e.states(s, state)
 		case metric.Histogram:
 			e.buckets(s)
-			if metric.HasSum(f.Type, s) {
+			if !s.NoSum {
 				e.sample("_sum", s, s.Sum)
 			}
 			e.count("_count", s)
@@ -64,7 +64,7 @@ func (e *encoder) textFamily(f *metric.Family, series seriesList) {
 			for _, q := range s.Quantiles {
 				e.quantile(s, q)
 			}
-			if metric.HasSum(f.Type, s) {
+			if !s.NoSum {
 				e.sample("_sum", s, s.Sum)
 			}
 			e.count("_count", s)
@@ -76,7 +76,7 @@ func (e *encoder) textFamily(f *metric.Family, series seriesList) {
 	switch f.Type {
 	case metric.GaugeHistogram:
 		e.gauge("_gcount", f, series, func(*metric.Series) bool { return true }, e.count)
-		e.gauge("_gsum", f, series, func(s *metric.Series) bool { return metric.HasSum(f.Type, s) },
+		e.gauge("_gsum", f, series, func(s *metric.Series) bool { return !s.NoSum },
 			func(suffix string, s *metric.Series) { e.sample(suffix, s, s.Sum) })
 	case metric.Counter, metric.Histogram, metric.Summary:
 		if e.created {

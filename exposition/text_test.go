@@ -137,9 +137,11 @@ func TestEachTypeAlone(t *testing.T) {
 			"# TYPE x histogram\nx_bucket{le=\"1\"} 2\nx_bucket{le=\"+Inf\"} 3\nx_sum 4\nx_count 3\n"},
 		{"a histogram without buckets", &metric.Family{Name: "x", Type: metric.Histogram, Series: []metric.Series{{Count: 3, Sum: 4}}}, legacy,
 			"# TYPE x histogram\nx_bucket{le=\"+Inf\"} 3\nx_sum 4\nx_count 3\n"},
-		{"negative bounds have no sum", &metric.Family{Name: "x", Type: metric.Histogram, Series: []metric.Series{
-			{Buckets: metric.Cumulate([]float64{-1}, []uint64{1, 1}), Count: 2, Sum: 4}}}, legacy,
-			"# TYPE x histogram\nx_bucket{le=\"-1\"} 1\nx_bucket{le=\"+Inf\"} 2\nx_count 2\n"},
+		{"negative bounds have a sum all the same, and so has one of NaN", &metric.Family{Name: "x", Type: metric.Histogram, Series: []metric.Series{
+			{Labels: metric.MakeLabels("a", "1"), Buckets: metric.Cumulate([]float64{-1}, []uint64{1, 1}), Count: 2, Sum: -4},
+			{Labels: metric.MakeLabels("a", "2"), Buckets: metric.Cumulate([]float64{-1}, []uint64{1, 1}), Count: 2, Sum: math.NaN()}}}, legacy,
+			"# TYPE x histogram\nx_bucket{a=\"1\",le=\"-1\"} 1\nx_bucket{a=\"1\",le=\"+Inf\"} 2\nx_sum{a=\"1\"} -4\nx_count{a=\"1\"} 2\n" +
+				"x_bucket{a=\"2\",le=\"-1\"} 1\nx_bucket{a=\"2\",le=\"+Inf\"} 2\nx_sum{a=\"2\"} NaN\nx_count{a=\"2\"} 2\n"},
 		{"bounds that differ between series", &metric.Family{Name: "x", Type: metric.GaugeHistogram, Series: []metric.Series{
 			{Labels: metric.MakeLabels("a", "1"), Buckets: metric.Cumulate([]float64{1, 2, 3}, []uint64{1, 1, 1, 1}), Count: 4, Sum: 9},
 			{Labels: metric.MakeLabels("a", "2"), Buckets: metric.Cumulate([]float64{1, 5}, []uint64{1, 1, 1}), Count: 3, Sum: 9},
@@ -269,12 +271,19 @@ func TestCollisions(t *testing.T) {
 }
 
 func TestOmissionErrorNamesSome(t *testing.T) {
-	assert.EqualError(t, &OmissionError{Series: 2},
-		"exposition: 0 families and 2 series left out, since their names are taken")
-	assert.EqualError(t, &OmissionError{Counters: 3},
-		"exposition: 0 families and 0 series left out, since their names are taken; 3 counters, since they are negative or NaN")
-	assert.EqualError(t, &OmissionError{Names: []string{"a", "b", "c", "d", "e", "f"}},
-		`exposition: 6 families and 0 series left out, since their names are taken: ["a" "b" "c" "d" "e"]…`)
+	for _, tt := range []struct {
+		err  OmissionError
+		want string
+	}{
+		{OmissionError{Series: 2}, "exposition: left out: 2 series whose name and labels another one has too"},
+		{OmissionError{Values: 1}, "exposition: left out: 1 series with a value that the format does not have, NaN or a negative counter"},
+		{OmissionError{Timestamps: 3, Oversize: 1}, "exposition: left out: 3 series with a timestamp, which the receiver refuses; 1 line that a UDP packet cannot hold"},
+		{OmissionError{Names: []string{"a"}, Series: 1}, `exposition: left out: 1 family, for want of a free name: ["a"]; 1 series whose name and labels another one has too`},
+		{OmissionError{Names: []string{"a", "b", "c", "d", "e", "f"}}, `exposition: left out: 6 families, for want of a free name: ["a" "b" "c" "d" "e"]…`},
+	} {
+		assert.EqualError(t, tt.err.OrNil(), tt.want)
+	}
+	assert.NoError(t, new(OmissionError).OrNil())
 }
 
 func TestAppendKeepsWhatIsThere(t *testing.T) {

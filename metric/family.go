@@ -167,7 +167,7 @@ func (s *Series) samples(f *Family, yield func(Sample) bool) bool {
 		return true
 	case Histogram, GaugeHistogram:
 		for _, b := range s.Buckets {
-			if !emit("_bucket", s.Labels.With("le", FormatFloat(b.UpperBound)), float64(b.Count), b.Exemplar) {
+			if !emit("_bucket", s.Labels.With("le", string(AppendBound(nil, b.UpperBound))), float64(b.Count), b.Exemplar) {
 				return false
 			}
 		}
@@ -175,13 +175,13 @@ func (s *Series) samples(f *Family, yield func(Sample) bool) bool {
 		if f.Type == GaugeHistogram {
 			count, sum = "_gcount", "_gsum"
 		}
-		if HasSum(f.Type, s) && !emit(sum, s.Labels, s.Sum, nil) {
+		if !s.NoSum && !emit(sum, s.Labels, s.Sum, nil) {
 			return false
 		}
 		return emit(count, s.Labels, float64(s.Count), nil)
 	case Summary:
 		for _, q := range s.Quantiles {
-			if !emit("", s.Labels.With("quantile", FormatFloat(q.Q)), q.Value, nil) {
+			if !emit("", s.Labels.With("quantile", string(AppendBound(nil, q.Q))), q.Value, nil) {
 				return false
 			}
 		}
@@ -192,13 +192,6 @@ func (s *Series) samples(f *Family, yield func(Sample) bool) bool {
 	default:
 		return emit("", s.Labels, s.Value, s.Exemplar)
 	}
-}
-
-// HasSum reports whether the sum of s may be exposed as a sample: not a
-// histogram's that has a negative bound, since the sum could then fall. That
-// of a gauge histogram may (OpenMetrics 1.0, "Histogram", "GaugeHistogram").
-func HasSum(t Type, s *Series) bool {
-	return !s.NoSum && (t != Histogram || !HasNegativeBound(s))
 }
 
 // HasNegativeBound reports whether the first bucket's bound is below zero.

@@ -26,6 +26,16 @@ func AppendFloat(dst []byte, v float64) []byte {
 	return strconv.AppendFloat(dst, v, 'g', -1, 64)
 }
 
-// FormatFloat is AppendFloat as a string: also the value of a label le or
-// quantile.
+// FormatFloat is AppendFloat as a string.
 func FormatFloat(v float64) string { return string(AppendFloat(nil, v)) }
+
+// AppendBound appends v as the value of a label le or quantile, which is part of
+// a series' identity: as Prometheus' own writer of text has it (expfmt), so that
+// a program that changes from one to the other keeps its series. A million is
+// 1e+06, and there is no -0.
+func AppendBound(dst []byte, v float64) []byte {
+	if v == 0 || math.IsNaN(v) || math.IsInf(v, 0) {
+		return AppendFloat(dst, v+0) // -0 + 0 is 0
+	}
+	return strconv.AppendFloat(dst, v, 'g', -1, 64)
+}

@@ -91,7 +91,7 @@ func (s *inspectedSeries) addRecord(of metric.Type, k *pyfile.Key, w []uint64) {
 	value := metric.FormatFloat(math.Float64frombits(w[0]))
 	switch {
 	case k.Part == pyfile.Bucket:
-		s.Buckets = append(s.Buckets, inspectedBucket{metric.FormatFloat(k.Bound), value})
+		s.Buckets = append(s.Buckets, inspectedBucket{string(metric.AppendBound(nil, k.Bound)), value})
 	case k.Part == pyfile.Count:
 		s.Count = value
 	case of == metric.Summary, of == metric.Histogram:

@@ -79,7 +79,7 @@ func inText(families []*metric.Family) []*metric.Family {
 		out = append(out, own)
 		if f.Type == metric.GaugeHistogram {
 			derived("_gcount", func(s *metric.Series) (float64, bool) { return float64(s.Count), true })
-			derived("_gsum", func(s *metric.Series) (float64, bool) { return s.Sum, metric.HasSum(f.Type, s) })
+			derived("_gsum", func(s *metric.Series) (float64, bool) { return s.Sum, !s.NoSum })
 		}
 		if f.Type == metric.Counter || f.Type == metric.Histogram || f.Type == metric.Summary {
 			derived("_created", func(s *metric.Series) (float64, bool) {
@@ -154,7 +154,7 @@ func writeOpenMetrics(families []*metric.Family) string {
 				at = " " + stamp(s.Timestamp)
 			}
 			one := metric.Family{Name: f.Name, Type: f.Type, Series: f.Series[i : i+1]}
-			alone := f.Type != metric.Summary && !metric.HasSum(f.Type, s)
+			alone := f.Type != metric.Summary && s.NoSum
 			for sample := range one.Samples() {
 				if alone && (sample.Name == f.Name+"_count" || sample.Name == f.Name+"_gcount") {
 					continue // a histogram's count goes with a sum
@@ -197,6 +197,7 @@ func forOpenMetrics(families []*metric.Family) []*metric.Family {
 				s.Value = growing(s.Value)
 			case metric.Histogram, metric.GaugeHistogram:
 				s.Sum = growing(s.Sum)
+				s.NoSum = s.NoSum || f.Type == metric.Histogram && metric.HasNegativeBound(s)
 			case metric.Summary:
 				s.Sum = growing(s.Sum)
 				for j := range s.Quantiles {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"time"
 
@@ -57,11 +58,7 @@ func (r Source) series(f *metric.Family, n int, utf8Names bool) metric.Series {
 		}
 		s.Exemplar = r.exemplar(math.Inf(1), utf8Names)
 	case metric.Histogram, metric.GaugeHistogram:
-		var bounds []float64
-		lowest := -r.IntN(2)
-		for i := range r.IntN(5) {
-			bounds = append(bounds, float64(lowest+i)+r.Float64())
-		}
+		bounds := r.bounds()
 		counts := make([]uint64, len(bounds)+1)
 		for i := range counts {
 			counts[i] = r.Uint64N(1 << 50)
@@ -75,7 +72,11 @@ func (r Source) series(f *metric.Family, n int, utf8Names bool) metric.Series {
 	case metric.Summary:
 		s.Count = r.Uint64N(1 << 50)
 		for i := range r.IntN(3) {
-			s.Quantiles = append(s.Quantiles, metric.Quantile{Q: float64(i) / 4, Value: r.float()})
+			q := float64(i) / 4
+			if i == 0 {
+				q = []float64{0, 1e-7, 1e-4, 0.1}[r.IntN(4)]
+			}
+			s.Quantiles = append(s.Quantiles, metric.Quantile{Q: q, Value: r.float()})
 		}
 		s.NoSum = r.IntN(5) == 0
 	case metric.StateSet:
@@ -84,6 +85,32 @@ func (r Source) series(f *metric.Family, n int, utf8Names bool) metric.Series {
 		}
 	}
 	return s
+}
+
+// bounds returns up to four finite ones that ascend: small ones near 0, or any.
+func (r Source) bounds() []float64 {
+	var out []float64
+	for range r.IntN(5) {
+		b := Bounds[r.IntN(len(Bounds))]
+		switch r.IntN(3) {
+		case 0:
+			b = r.NormFloat64()
+		case 1:
+			b = math.Float64frombits(r.Uint64() >> r.IntN(2))
+		}
+		if !math.IsNaN(b) && !math.IsInf(b, 0) {
+			out = append(out, b)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// Bounds are finite numbers that writers have differed about, as bounds or as
+// values.
+var Bounds = []float64{
+	0, math.Copysign(0, -1), 1, -1, 0.1, 10, 1e-4, 1e-5, 99999, 100000, 999999, 1e6, 1234567, 1e15, 1e16, 1e20, 1e21, 1e22, 1 << 53, 1<<53 + 2, 1e100,
+	-1e6, -123456.75, math.MaxInt64, math.MaxUint64, math.MaxFloat64, -math.MaxFloat64, math.SmallestNonzeroFloat64, 2.2250738585072014e-308, 5e-5, 0.30000000000000004,
 }
 
 // exemplar returns one in two times an exemplar of at most that value.
@@ -132,7 +159,7 @@ func (r Source) float() float64 {
 	case 3:
 		return math.Float64frombits(r.Uint64())
 	case 4:
-		return 0
+		return Bounds[r.IntN(len(Bounds))]
 	}
 	return r.NormFloat64() * 1000
 }
