@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/multiprom/multiprom/internal/certtest"
+	"github.com/multiprom/multiprom/internal/pyfiletest"
 )
 
 // mpctlSays runs mpctl and returns its exit code and what it says.
@@ -166,17 +167,8 @@ func TestGraphite(t *testing.T) {
 		})
 	}
 	t.Run("carbon", func(t *testing.T) {
-		program, fetch := needCommand(t, "carbon-cache"), needCommand(t, "whisper-fetch")
-		home, address := t.TempDir(), freeAddress(t)
-		host, port, _ := strings.Cut(address, ":")
-		conf := fmt.Sprintf("[cache]\nUSER =\nLOCAL_DATA_DIR = %s/whisper/\nLINE_RECEIVER_INTERFACE = %s\nLINE_RECEIVER_PORT = %s\n"+
-			"ENABLE_UDP_LISTENER = False\nPICKLE_RECEIVER_INTERFACE = 127.0.0.1\nPICKLE_RECEIVER_PORT = 0\nCACHE_QUERY_INTERFACE = 127.0.0.1\n"+
-			"CACHE_QUERY_PORT = 0\nMAX_CACHE_SIZE = inf\nMAX_UPDATES_PER_SECOND = inf\nMAX_CREATES_PER_MINUTE = inf\nENABLE_TAGS = False\n"+
-			"PID_DIR = %s\nLOG_DIR = %s\n", home, host, port, home, home)
-		require.NoError(t, os.WriteFile(filepath.Join(home, "carbon.conf"), []byte(conf), 0o600))
-		schemas := "[all]\npattern = .*\nretentions = 1s:1h\n"
-		require.NoError(t, os.WriteFile(filepath.Join(home, "storage-schemas.conf"), []byte(schemas), 0o600))
-		startServer(t, program, "--config="+filepath.Join(home, "carbon.conf"), "--nodaemon", "--logdir="+home, "start")
+		fetch, address := needCommand(t, "whisper-fetch"), freeAddress(t)
+		home := startCarbon(t, address, "LINE_RECEIVER", "1s:1h")
 		send(t, address)
 		send(t, address, "--tags")
 		for _, find := range []string{"/my_app/jobs_total/queue/a_b_c.wsp", "/_tagged/"} {
@@ -214,5 +206,50 @@ func TestGraphite(t *testing.T) {
 				return strings.Contains(text, want)
 			})
 		}
+	})
+}
+
+// startCarbon starts carbon-cache with one receiver, LINE_RECEIVER for TCP or
+// UDP_RECEIVER, until the end of the test, and returns the directory that it writes to.
+func startCarbon(t *testing.T, address, receiver, retention string) (home string) {
+	t.Helper()
+	program := needCommand(t, "carbon-cache")
+	home = t.TempDir()
+	host, port, _ := strings.Cut(address, ":")
+	interfaces := map[string]string{"LINE_RECEIVER": "0", "UDP_RECEIVER": "0", "PICKLE_RECEIVER": "0", "CACHE_QUERY": "0", receiver: port}
+	conf := fmt.Sprintf("[cache]\nUSER =\nLOCAL_DATA_DIR = %s/whisper/\nENABLE_UDP_LISTENER = %v\nMAX_CACHE_SIZE = inf\nMAX_UPDATES_PER_SECOND = inf\n"+
+		"MAX_CREATES_PER_MINUTE = inf\nENABLE_TAGS = False\nPID_DIR = %s\nLOG_DIR = %s\n", home, receiver == "UDP_RECEIVER", home, home)
+	for name, port := range interfaces {
+		conf += name + "_INTERFACE = " + host + "\n" + name + "_PORT = " + port + "\n"
+	}
+	require.NoError(t, os.WriteFile(filepath.Join(home, "carbon.conf"), []byte(conf), 0o600))
+	schemas := "[all]\npattern = .*\nretentions = " + retention + "\n"
+	require.NoError(t, os.WriteFile(filepath.Join(home, "storage-schemas.conf"), []byte(schemas), 0o600))
+	startServer(t, program, "--config="+filepath.Join(home, "carbon.conf"), "--nodaemon", "--logdir="+home, "start")
+	return home
+}
+
+// TestGraphiteUDP: carbon-cache gets each of 5,100 series over UDP, of which half were
+// lost when they were sent at once.
+func TestGraphiteUDP(t *testing.T) {
+	const count = 5100
+	var samples []pyfiletest.Sample
+	for i := range count {
+		samples = append(samples, pyfiletest.Sample{Key: fmt.Sprintf(`["requests", "requests_total", {"handler": "/some/long/path/number/%04d"}, "R."]`, i), Value: float64(i)})
+	}
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "counter_1.db"), pyfiletest.Timed.Content(samples...), 0o600))
+	address := freeAddress(t)
+	home := startCarbon(t, address, "UDP_RECEIVER", "60s:10m")
+	send := func() string {
+		code, out := mpctlSays(t, "graphite", address, "--network", "udp", "--dir", dir)
+		require.True(t, code == 0 || strings.Contains(out, "refused"), out)
+		return out
+	}
+	eventually(t, "carbon listens", func() bool { return send() == "" })
+	eventually(t, "carbon has written each", func() bool {
+		paths, err := filepath.Glob(filepath.Join(home, "whisper", "requests_total", "handler", "*.wsp"))
+		require.NoError(t, err)
+		return len(paths) == count
 	})
 }

@@ -15,7 +15,9 @@ import (
 type Options struct {
 	// Address of Graphite. Without a port it is 2003.
 	Address string
-	// Network is tcp or udp. Default tcp: over udp nobody says what was lost.
+	// Network is tcp or udp. Default tcp: over udp nobody says what was lost. So
+	// packets are sent at a pace that a receiver can follow, about a megabyte a
+	// second; more than that in a Timeout is an error, and nothing is sent.
 	Network string
 	// Prefix stands before every name, with a dot between.
 	Prefix string
@@ -77,15 +79,19 @@ func New(opts Options) (*Bridge, error) {
 	return &Bridge{opts: opts}, nil
 }
 
-// Push sends what g yields, once. Where g fails, nothing is sent. Over TCP an error
-// may mean that a part has arrived; to send it again does no harm, since Graphite
-// keeps one value per time.
+// Push sends what g yields, once. If g fails, nothing is sent. An error may mean
+// that a part has arrived; to send it again does no harm, since Graphite keeps one
+// value per time. An *exposition.OmissionError says that some samples had to be left
+// out; everything else was sent.
 func (b *Bridge) Push(ctx context.Context, g registry.Gatherer) error {
-	lines, err := b.gather(ctx, g)
+	lines, omitted, err := b.gather(ctx, g)
 	if err != nil {
 		return err
 	}
-	return b.send(ctx, lines)
+	if err := b.send(ctx, lines); err != nil {
+		return err
+	}
+	return omitted
 }
 
 // Run sends at once and then in every interval until ctx ends, and returns nil.
@@ -95,9 +101,14 @@ func (b *Bridge) Run(ctx context.Context, g registry.Gatherer) error {
 	tick := time.NewTicker(b.opts.Interval)
 	defer tick.Stop()
 	var late backlog
+	said := ""
 	for {
-		lines, err := b.gather(ctx, g)
+		lines, omitted, err := b.gather(ctx, g)
 		if err == nil {
+			if omitted != nil && omitted.Error() != said {
+				said = omitted.Error() // once, not in every interval
+				b.opts.Logger.Warn(said)
+			}
 			late.add(lines, b.opts.MaxBuffered)
 			err = b.sendAll(ctx, &late)
 		}
@@ -115,20 +126,28 @@ func (b *Bridge) Run(ctx context.Context, g registry.Gatherer) error {
 	}
 }
 
-func (b *Bridge) gather(ctx context.Context, g registry.Gatherer) ([]byte, error) {
+// gather returns the lines to send, and what they lack.
+func (b *Bridge) gather(ctx context.Context, g registry.Gatherer) (lines []byte, omitted, err error) {
 	families, err := g.Gather(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("graphite: nothing is sent: %w", err)
+		return nil, nil, fmt.Errorf("graphite: nothing is sent: %w", err)
 	}
-	return b.opts.appendLines(nil, families, b.opts.Now()), nil
+	lines, left := b.opts.appendLines(nil, families, b.opts.Now())
+	if err := left.OrNil(); err != nil {
+		omitted = fmt.Errorf("graphite: everything else is sent: %w", err)
+	}
+	return lines, omitted, nil
 }
 
 // sendAll sends what is late, the eldest first, as far as it gets.
 func (b *Bridge) sendAll(ctx context.Context, late *backlog) error {
 	for len(late.pushes) > 0 {
 		if err := b.send(ctx, late.pushes[0]); err != nil {
-			if b.opts.MaxBuffered < 0 {
+			switch {
+			case b.opts.MaxBuffered < 0:
 				*late = backlog{}
+			case errors.Is(err, errPace):
+				late.drop() // it never fits
 			}
 			return err
 		}

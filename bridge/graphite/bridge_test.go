@@ -14,6 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/multiprom/multiprom/exposition"
 	"github.com/multiprom/multiprom/metric"
 	"github.com/multiprom/multiprom/registry"
 )
@@ -55,7 +56,32 @@ my_app.web-1.seconds_sum 3 1700000000
 my_app.web-1.seconds_count 2 1700000000
 `},
 	} {
-		require.Equal(t, c.want[1:], string(c.opts.appendLines(nil, families, now())))
+		lines, omitted := c.opts.appendLines(nil, families, now())
+		require.Equal(t, c.want[1:], string(lines))
+		require.Equal(t, exposition.OmissionError{Values: 1}, omitted, "the NaN")
+	}
+}
+
+// TestLinesThatCannotArrive: they are counted, and the others are sent.
+func TestLinesThatCannotArrive(t *testing.T) {
+	one := func(path string) *metric.Family {
+		return &metric.Family{Name: "n", Type: metric.Gauge, Series: []metric.Series{{Labels: metric.MakeLabels("path", path), Value: 1}}}
+	}
+	later := one("/a")
+	later.Series[0].Timestamp = time.Unix(5, 0)
+	long := one(strings.Repeat("x", maxUDP))
+	families := []*metric.Family{one("/a"), one("=a"), one("/b"), later, long}
+	for _, c := range []struct {
+		network string
+		want    exposition.OmissionError
+	}{
+		{"tcp", exposition.OmissionError{Series: 1}},
+		{"udp", exposition.OmissionError{Series: 1, Oversize: 1}},
+	} {
+		lines, omitted := (&Options{Network: c.network}).appendLines(nil, families, now())
+		require.Contains(t, string(lines), "n.path._a 1 1700000000\nn.path._b 1 1700000000\nn.path._a 1 5\n")
+		require.Equal(t, c.want, omitted)
+		require.Equal(t, c.network == "tcp", strings.Contains(string(lines), "xxx"))
 	}
 }
 
@@ -99,31 +125,11 @@ func TestPush(t *testing.T) {
 	l := listen(t, "127.0.0.1:0")
 	got := receiver(t, l)
 	b := bridge(t, Options{Address: l.Addr().String()})
-	require.NoError(t, b.Push(t.Context(), all))
-	require.Equal(t, string(b.opts.appendLines(nil, families, now())), <-got)
-}
-
-func TestUDP(t *testing.T) {
-	c, err := net.ListenPacket("udp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer c.Close()
-	var many []*metric.Family
-	for i := range 100 {
-		many = append(many, &metric.Family{Name: fmt.Sprintf("g%d_%s", i, strings.Repeat("x", 50)), Type: metric.Gauge, Series: []metric.Series{{Value: 1}}})
-	}
-	many = append(many, &metric.Family{Name: strings.Repeat("y", 2000), Type: metric.Gauge, Series: []metric.Series{{Value: 1}}})
-	b := bridge(t, Options{Address: c.LocalAddr().String(), Network: "udp"})
-	require.NoError(t, b.Push(t.Context(), registry.GathererFunc(func(context.Context) ([]*metric.Family, error) { return many, nil })))
-	want := string(b.opts.appendLines(nil, many, now()))
-	require.NoError(t, c.SetReadDeadline(time.Now().Add(30*time.Second)))
-	buf, lines := make([]byte, 65536), ""
-	for len(lines) < len(want) {
-		n, _, err := c.ReadFrom(buf)
-		require.NoError(t, err)
-		require.Equal(t, byte('\n'), buf[n-1], "whole lines")
-		lines += string(buf[:n])
-	}
-	require.Equal(t, want, lines)
+	omitted := (*exposition.OmissionError)(nil)
+	require.ErrorAs(t, b.Push(t.Context(), all), &omitted)
+	require.Equal(t, 1, omitted.Values)
+	lines, _ := b.opts.appendLines(nil, families, now())
+	require.Equal(t, string(lines), <-got)
 }
 
 func TestOptions(t *testing.T) {

@@ -6,23 +6,54 @@ import (
 	"strings"
 	"time"
 
+	"github.com/multiprom/multiprom/exposition"
 	"github.com/multiprom/multiprom/metric"
 )
 
 // appendLines appends the samples of families as lines of that time, or of their
-// own.
-func (o *Options) appendLines(dst []byte, families []*metric.Family, at time.Time) []byte {
+// own. It leaves out, and counts, what cannot arrive: a NaN, a line that no packet
+// holds, and a line of the same path and time as another, since Graphite would keep
+// one of the two.
+func (o *Options) appendLines(dst []byte, families []*metric.Family, at time.Time) (lines []byte, omitted exposition.OmissionError) {
+	type point struct {
+		path string
+		time int64
+	}
+	taken := map[point]struct{}{}
 	for _, f := range families {
 		for s := range f.Samples() {
-			if !math.IsNaN(s.Value) {
-				dst = o.appendLine(dst, s, at)
+			start := len(dst)
+			dst = o.appendPath(dst, s)
+			p := point{string(dst[start:]), at.Unix()}
+			if !s.Timestamp.IsZero() {
+				p.time = s.Timestamp.Unix()
 			}
+			dst = append(dst, ' ')
+			dst = metric.AppendFloat(dst, s.Value)
+			dst = append(dst, ' ')
+			dst = strconv.AppendInt(dst, p.time, 10)
+			dst = append(dst, '\n')
+
+			_, again := taken[p]
+			switch {
+			case math.IsNaN(s.Value):
+				omitted.Values++
+			case o.Network == "udp" && len(dst)-start > maxUDP:
+				omitted.Oversize++
+			case again:
+				omitted.Series++
+			default:
+				taken[p] = struct{}{}
+				continue
+			}
+			dst = dst[:start]
 		}
 	}
-	return dst
+	return dst, omitted
 }
 
-func (o *Options) appendLine(dst []byte, s metric.Sample, at time.Time) []byte {
+// appendPath appends the name and labels of a sample.
+func (o *Options) appendPath(dst []byte, s metric.Sample) []byte {
 	if o.Prefix != "" {
 		for i, part := range strings.Split(o.Prefix, ".") {
 			if i > 0 {
@@ -44,14 +75,7 @@ func (o *Options) appendLine(dst []byte, s metric.Sample, at time.Time) []byte {
 		dst = appendClean(append(dst, before), l.Name)
 		dst = appendClean(append(dst, between), l.Value)
 	}
-	dst = append(dst, ' ')
-	dst = append(dst, metric.FormatFloat(s.Value)...)
-	if !s.Timestamp.IsZero() {
-		at = s.Timestamp
-	}
-	dst = append(dst, ' ')
-	dst = strconv.AppendInt(dst, at.Unix(), 10)
-	return append(dst, '\n')
+	return dst
 }
 
 // appendClean appends what Graphite takes for one part of a path, one name or value

@@ -1,7 +1,6 @@
 package graphite
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -9,9 +8,6 @@ import (
 	"net"
 	"time"
 )
-
-// maxDatagram is how much goes into a UDP packet: what an Ethernet frame takes.
-const maxDatagram = 1432
 
 // send sends whole lines over a new connection: one that was kept may have been
 // closed at the other end, and would lose what is written first.
@@ -32,7 +28,7 @@ func (b *Bridge) send(ctx context.Context, lines []byte) (err error) {
 	stop := context.AfterFunc(ctx, func() { c.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
 	if b.opts.Network == "udp" {
-		return sendDatagrams(c, lines)
+		return sendDatagrams(c, lines, b.opts.Timeout)
 	}
 	if _, err := c.Write(lines); err != nil {
 		return err
@@ -48,21 +44,4 @@ func finish(c *net.TCPConn) error {
 	}
 	_, err := io.Copy(io.Discard, c)
 	return err
-}
-
-// sendDatagrams sends as many whole lines in each packet as fit.
-func sendDatagrams(c net.Conn, lines []byte) error {
-	for len(lines) > 0 {
-		end := len(lines)
-		if end > maxDatagram {
-			if end = bytes.LastIndexByte(lines[:maxDatagram], '\n') + 1; end == 0 {
-				end = bytes.IndexByte(lines, '\n') + 1 // a line longer than a packet should be
-			}
-		}
-		if _, err := c.Write(lines[:end]); err != nil {
-			return err
-		}
-		lines = lines[end:]
-	}
-	return nil
 }

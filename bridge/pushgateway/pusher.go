@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/multiprom/multiprom/exposition"
+	"github.com/multiprom/multiprom/internal/untimed"
 	"github.com/multiprom/multiprom/registry"
 )
 
@@ -84,8 +85,10 @@ func New(opts Options) (*Pusher, error) {
 	return p, nil
 }
 
-// Push replaces all metrics of the group by those that g yields (PUT). Where g
-// fails, nothing is sent. An answer other than 2xx is a *StatusError.
+// Push replaces all metrics of the group by those that g yields (PUT). If g fails,
+// nothing is sent. An answer other than 2xx is a *StatusError. An
+// *exposition.OmissionError says that some series had to be left out, such as those
+// with a timestamp, which a Pushgateway refuses; everything else was pushed.
 func (p *Pusher) Push(ctx context.Context, g registry.Gatherer) error {
 	return p.push(ctx, http.MethodPut, g)
 }
@@ -106,11 +109,14 @@ func (p *Pusher) push(ctx context.Context, method string, g registry.Gatherer) e
 	if err != nil {
 		return fmt.Errorf("pushgateway: nothing is pushed: %w", err)
 	}
-	body, err := exposition.Append(nil, families, exposition.Options{Format: p.opts.Format, Created: p.opts.Created})
-	if err != nil {
-		return fmt.Errorf("pushgateway: nothing is pushed: %w", err)
+	body, omitted := untimed.Append(families, exposition.Options{Format: p.opts.Format, Created: p.opts.Created})
+	if err := p.send(ctx, method, p.opts.Compression.compress(body)); err != nil {
+		return err
 	}
-	return p.send(ctx, method, p.opts.Compression.compress(body))
+	if omitted != nil {
+		return fmt.Errorf("pushgateway: everything else is pushed: %w", omitted)
+	}
+	return nil
 }
 
 // StatusError is an answer that says no.

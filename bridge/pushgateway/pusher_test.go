@@ -18,6 +18,7 @@ import (
 	"github.com/klauspost/compress/snappy"
 	"github.com/stretchr/testify/require"
 
+	"github.com/multiprom/multiprom/exposition"
 	"github.com/multiprom/multiprom/metric"
 	"github.com/multiprom/multiprom/registry"
 )
@@ -73,6 +74,29 @@ func TestMethods(t *testing.T) {
 	require.Equal(t, []seen{
 		{"PUT", path, jobsText, "", text, basic}, {"POST", path, jobsText, "", text, basic}, {"DELETE", path, "", "", "", basic},
 	}, *got)
+}
+
+// TestOmissions: a Pushgateway would refuse everything for one series with a
+// timestamp. It is left out, as is one whose name is taken; what the server says
+// goes before.
+func TestOmissions(t *testing.T) {
+	g := registry.GathererFunc(func(context.Context) ([]*metric.Family, error) {
+		families, err := jobs.Gather(t.Context())
+		return append(families,
+			&metric.Family{Name: "jobs.", Type: metric.Counter, Series: []metric.Series{{}}}, &metric.Family{Name: "jobs_", Type: metric.Counter, Series: []metric.Series{{}}},
+			&metric.Family{Name: "late", Type: metric.Gauge, Series: []metric.Series{{Timestamp: time.Unix(5, 0)}}}), err
+	})
+	s, got := server(t, accept)
+	err := pusher(t, Options{URL: s.URL}).Push(t.Context(), g)
+	omitted := (*exposition.OmissionError)(nil)
+	require.ErrorAs(t, err, &omitted)
+	require.Equal(t, exposition.OmissionError{Names: []string{"jobs_"}, Timestamps: 1}, *omitted)
+	require.ErrorContains(t, err, "everything else is pushed")
+	require.Equal(t, jobsText+"# TYPE jobs__total counter\njobs__total 0\n", (*got)[0].body)
+
+	s, _ = server(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadRequest) })
+	status := (*StatusError)(nil)
+	require.ErrorAs(t, pusher(t, Options{URL: s.URL}).Push(t.Context(), g), &status)
 }
 
 func TestGrouping(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	"github.com/multiprom/multiprom/exposition"
+	"github.com/multiprom/multiprom/internal/untimed"
 	"github.com/multiprom/multiprom/registry"
 )
 
@@ -18,6 +19,11 @@ type Options struct {
 	// Escaping is what becomes of names that are not legacy ones. Default
 	// underscores.
 	Escaping exposition.Escaping
+	// Labels are added to every series, but to those that have one of the same name:
+	// their own stays. Two applications whose files one node_exporter reads need
+	// them, since both have multiprom_files and the like: node_exporter leaves out
+	// what it finds twice.
+	Labels map[string]string
 	// Created adds the time when each counter, histogram and summary began.
 	Created bool
 	// TempDir is where the temporary file is made: on the filesystem of the
@@ -36,23 +42,29 @@ var ErrName = errors.New("the name of the file has to end in .prom")
 var ErrOtherFilesystem = errors.New("the temporary directory is on another filesystem")
 
 // Write gathers from g and puts the result in the place of the file at path. On
-// an error, also one of the gatherer, the file is as it was. Write is safe for
-// concurrent use; of two that write one file, the one that ends last wins.
+// an error, also one of the gatherer, the file is as it was. The exception is an
+// *exposition.OmissionError: some series had to be left out, such as those with a
+// timestamp, for which node_exporter would skip the file; everything else is in it.
+// Write is safe for concurrent use; of two that write one file, the one that ends
+// last wins.
 func Write(ctx context.Context, path string, g registry.Gatherer, opts Options) error {
 	if filepath.Ext(path) != ".prom" {
 		return fmt.Errorf("textfile: %s: %w", path, ErrName)
+	}
+	if err := opts.check(); err != nil {
+		return fmt.Errorf("textfile: %w", err)
 	}
 	families, err := g.Gather(ctx)
 	if err != nil {
 		return fmt.Errorf("textfile: %s is left as it is: %w", path, err)
 	}
 	format := exposition.Format{Escaping: opts.Escaping}
-	text, err := exposition.Append(nil, families, exposition.Options{Format: format, Created: opts.Created})
-	if err != nil {
-		return fmt.Errorf("textfile: %s is left as it is: %w", path, err)
-	}
+	text, omitted := untimed.Append(opts.labelled(families), exposition.Options{Format: format, Created: opts.Created})
 	if err := opts.replace(ctx, path, text); err != nil {
 		return fmt.Errorf("textfile: write %s: %w", path, err)
+	}
+	if omitted != nil {
+		return fmt.Errorf("textfile: everything else is in %s: %w", path, omitted)
 	}
 	return nil
 }

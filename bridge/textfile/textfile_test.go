@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -58,6 +59,46 @@ func TestWrite(t *testing.T) {
 		}
 		require.Equal(t, []string{"jobs.prom"}, names(t, dir))
 	}
+}
+
+// TestLabels: every series gets them, but for its own labels; what was gathered stays
+// as it is.
+func TestLabels(t *testing.T) {
+	families := []*metric.Family{{Name: "g", Type: metric.Gauge, Series: []metric.Series{
+		{Labels: metric.MakeLabels("app", "", "n", "1")}, {Labels: metric.MakeLabels("app", "own")},
+	}}, {Name: "h", Type: metric.Gauge, Series: []metric.Series{{}}}}
+	g := registry.GathererFunc(func(context.Context) ([]*metric.Family, error) { return families, nil })
+	path := filepath.Join(t.TempDir(), "x.prom")
+	require.NoError(t, Write(t.Context(), path, g, Options{Labels: map[string]string{"app": "we\"b", "zone": "a"}}))
+	b, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.Equal(t, `# TYPE g gauge
+g{app="we\"b",n="1",zone="a"} 0
+g{app="own",zone="a"} 0
+# TYPE h gauge
+h{app="we\"b",zone="a"} 0
+`, string(b))
+	require.Equal(t, metric.Labels(nil), families[1].Series[0].Labels)
+
+	for _, name := range []string{"", "a-b", "1a", "__name__", "é"} {
+		err := Write(t.Context(), path, g, Options{Labels: map[string]string{name: "x"}})
+		require.ErrorContains(t, err, "is no name of a label")
+	}
+}
+
+// TestTimestamps: node_exporter would skip the file for one series with a timestamp.
+func TestTimestamps(t *testing.T) {
+	families := []*metric.Family{{Name: "g", Type: metric.Gauge, Series: []metric.Series{
+		{Labels: metric.MakeLabels("n", "1")}, {Labels: metric.MakeLabels("n", "2"), Timestamp: time.Unix(5, 0)},
+	}}}
+	g := registry.GathererFunc(func(context.Context) ([]*metric.Family, error) { return families, nil })
+	path := filepath.Join(t.TempDir(), "x.prom")
+	omitted := (*exposition.OmissionError)(nil)
+	require.ErrorAs(t, Write(t.Context(), path, g, Options{}), &omitted)
+	require.Equal(t, exposition.OmissionError{Timestamps: 1}, *omitted)
+	b, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.Equal(t, "# TYPE g gauge\ng{n=\"1\"} 0\n", string(b))
 }
 
 // TestFailures: the old file stays, and nothing else does.

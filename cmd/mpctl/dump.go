@@ -12,11 +12,14 @@ import (
 
 func newDump() *cobra.Command {
 	var dir, format, escaping string
-	var created bool
+	var created, lenient bool
 	var trust trustFlag
 	cmd := &cobra.Command{
-		Use:     "dump",
-		Short:   "print the merged metrics once",
+		Use:   "dump",
+		Short: "print the merged metrics once",
+		Long: `Print the merged metrics of a directory. What the format has no place for, such as
+a counter that is NaN in OpenMetrics, is left out and counted on stderr; the exit
+code is 0 all the same.`,
 		Example: "  mpctl dump --dir /dev/shm/app | promtool check metrics\n  mpctl dump --dir /dev/shm/app --format openmetrics --created",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -35,7 +38,8 @@ func newDump() *cobra.Command {
 			defer a.Close()
 			families, err := a.Gather(cmd.Context())
 			// What could be had is printed, and the error makes the exit code.
-			return errors.Join(err, exposition.Encode(cmd.OutOrStdout(), families, exposition.Options{Format: f, Created: created}))
+			encodeErr := exposition.Encode(cmd.OutOrStdout(), families, exposition.Options{Format: f, Created: created, Lenient: lenient})
+			return errors.Join(err, noted(cmd, encodeErr))
 		},
 	}
 	addDirFlag(cmd, &dir)
@@ -45,6 +49,7 @@ func newDump() *cobra.Command {
 	complete(cmd, "format", "text", "openmetrics", "protobuf")
 	complete(cmd, "escaping", "underscores", "dots", "values", "allow-utf-8")
 	cmd.Flags().BoolVar(&created, "created", false, "print the time when each counter, histogram and summary began")
+	cmd.Flags().BoolVar(&lenient, "lenient", false, "print values that OpenMetrics forbids too, such as a negative sum")
 	return cmd
 }
 

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -11,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/multiprom/multiprom/aggregate"
+	"github.com/multiprom/multiprom/exposition"
 )
 
 // exit is what push, textfile and graphite have in common: the merged directory,
@@ -37,11 +40,12 @@ func (e *exit) open() (*aggregate.Aggregator, error) {
 }
 
 // run calls send once, and returns its error; or every so often, when errors go to
-// the log, and once more when a signal ends it, so that nothing is missing.
+// the log, and once more when a signal ends it, so that nothing is missing. What was
+// left out is no error, and is said once.
 func (e *exit) run(cmd *cobra.Command, send func(context.Context) error) error {
 	ctx := cmd.Context()
 	if e.every <= 0 {
-		return send(ctx)
+		return noted(cmd, send(ctx))
 	}
 	survivePipe()
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
@@ -49,8 +53,12 @@ func (e *exit) run(cmd *cobra.Command, send func(context.Context) error) error {
 	log := slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil))
 	tick := time.NewTicker(e.every)
 	defer tick.Stop()
+	said := ""
 	for {
-		if err := send(ctx); err != nil && ctx.Err() == nil {
+		if err := send(ctx); err != nil && ctx.Err() == nil && err.Error() != said {
+			if said = ""; isOmission(err) {
+				said = err.Error()
+			}
 			log.Warn(err.Error())
 		}
 		select {
@@ -58,7 +66,26 @@ func (e *exit) run(cmd *cobra.Command, send func(context.Context) error) error {
 		case <-ctx.Done():
 			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 			defer cancel()
-			return send(ctx)
+			if err := send(ctx); !isOmission(err) {
+				return err
+			}
+			return nil
 		}
 	}
+}
+
+// isOmission reports whether the error only says that something was left out.
+func isOmission(err error) bool {
+	omission := (*exposition.OmissionError)(nil)
+	return errors.As(err, &omission)
+}
+
+// noted prints what was left out as a note, for everything else was printed or sent,
+// and returns any other error.
+func noted(cmd *cobra.Command, err error) error {
+	if !isOmission(err) {
+		return err
+	}
+	fmt.Fprintln(cmd.ErrOrStderr(), "mpctl: note:", printable(err.Error()))
+	return nil
 }

@@ -103,7 +103,7 @@ func bucketLabel(f *metric.Schema, bucket int) string {
 	case f.Type != metric.Histogram:
 		return ""
 	case bucket < len(f.Bounds):
-		return metric.FormatFloat(f.Bounds[bucket])
+		return string(metric.AppendBound(nil, f.Bounds[bucket]))
 	}
 	return "+Inf"
 }

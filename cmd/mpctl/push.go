@@ -76,7 +76,7 @@ Passwords and tokens come from files, since others can see a command line.`,
 	f.StringVar(&opts.TLS.KeyFile, "tls-key", "", "file with its key")
 	f.StringVar(&opts.TLS.ServerName, "tls-server-name", "", "name that the server's certificate is for (default the URL's host)")
 	f.BoolVar(&opts.TLS.InsecureSkipVerify, "insecure-skip-verify", false, "take any certificate of the server")
-	f.StringVar(&flags.compression, "compression", "none", "none, gzip or snappy")
+	f.StringVar(&flags.compression, "compression", "none", "none; gzip, which a Pushgateway reads since 1.5; or snappy, which it reads since 1.6")
 	complete(cmd, "compression", "none", "gzip", "snappy")
 	f.BoolVar(&opts.FollowRedirects, "follow-redirects", false, "follow redirects, without credentials to other servers")
 	f.BoolVar(&opts.Created, "created", false, "push the time when each counter, histogram and summary began")

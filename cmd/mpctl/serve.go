@@ -112,21 +112,23 @@ func newServer(g registry.Gatherer, limit scrapeLimits, log *slog.Logger) *http.
 type scrapeLimits struct {
 	requests int
 	timeout  time.Duration
+	lenient  bool // --web.lenient
 }
 
 // defaultScrapeLimits are the flags' defaults, and what `mpctl run` has.
-var defaultScrapeLimits = scrapeLimits{limits.Concurrent, limits.Gathering}
+var defaultScrapeLimits = scrapeLimits{requests: limits.Concurrent, timeout: limits.Gathering}
 
 func (l *scrapeLimits) addFlags(cmd *cobra.Command) {
 	cmd.Flags().IntVar(&l.requests, "web.max-requests", defaultScrapeLimits.requests, "scrapes that may run at once, further ones get 503; 0 is no limit")
 	cmd.Flags().DurationVar(&l.timeout, "web.timeout", defaultScrapeLimits.timeout, "time to gather in before a scrape gets 503; 0 is no limit")
+	cmd.Flags().BoolVar(&l.lenient, "web.lenient", false, "serve values that OpenMetrics forbids too, such as a negative sum: for OpenTelemetry's collector")
 }
 
 func (l scrapeLimits) handler(log *slog.Logger) exposition.HandlerOptions {
 	if l.requests == 0 {
 		l.requests = -1 // for the handler, 0 is the default
 	}
-	return exposition.HandlerOptions{ErrorLog: log, MaxConcurrent: l.requests, Timeout: l.timeout}
+	return exposition.HandlerOptions{ErrorLog: log, MaxConcurrent: l.requests, Timeout: l.timeout, Lenient: l.lenient}
 }
 
 // write is how long a whole answer may take: the time to gather, and as long

@@ -75,7 +75,7 @@ func TestServeLimitsTimeAndHeaders(t *testing.T) {
 	never := make(chan struct{})
 	t.Cleanup(func() { close(never) })
 	hangs := func(context.Context) ([]*metric.Family, error) { <-never; return nil, nil }
-	code, body := scrape(t, serveTest(t, hangs, scrapeLimits{1, 100 * time.Millisecond}))
+	code, body := scrape(t, serveTest(t, hangs, scrapeLimits{requests: 1, timeout: 100 * time.Millisecond}))
 	require.Equal(t, http.StatusServiceUnavailable, code, "the answer comes before the connection is cut")
 	require.Contains(t, body, "took too long")
 

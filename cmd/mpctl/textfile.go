@@ -18,9 +18,13 @@ func newTextfile() *cobra.Command {
 		Use:   "textfile FILE.prom",
 		Short: "write the merged metrics to a file for node_exporter",
 		Long: `Write the merged metrics of a directory to a file for node_exporter's textfile
-collector. A reader sees the old file or the new one; on a failure the old one stays.`,
+collector. A reader sees the old file or the new one; on a failure the old one stays.
+
+If one node_exporter reads the files of several applications, give each a --label:
+they all have multiprom_files and the like, and node_exporter shows one of two
+series that are equal.`,
 		Example: `  mpctl textfile /var/lib/node_exporter/app.prom --dir /dev/shm/app
-  mpctl textfile /var/lib/node_exporter/app.prom --dir /dev/shm/app --every 15s`,
+  mpctl textfile /var/lib/node_exporter/app.prom --dir /dev/shm/app --label app=web --every 15s`,
 		Args: needs("FILE.prom"),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			if opts.Escaping, err = parseEscaping(escaping); err != nil {
@@ -36,6 +40,7 @@ collector. A reader sees the old file or the new one; on a failure the old one s
 	}
 	e.addFlags(cmd)
 	addEscapingFlag(cmd, &escaping)
+	cmd.Flags().StringToStringVar(&opts.Labels, "label", nil, "label for every series that has none of that name: NAME=VALUE, may be repeated")
 	cmd.Flags().StringVar(&opts.TempDir, "tmpdir", "", "where to make the temporary file, on the same filesystem (default FILE's directory)")
 	cmd.Flags().BoolVar(&opts.Created, "created", false, "write the time when each counter, histogram and summary began")
 	return cmd

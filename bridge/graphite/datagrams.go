@@ -1,0 +1,83 @@
+package graphite
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"syscall"
+	"time"
+)
+
+// A receiver of UDP has a buffer for what it has not read yet, by default some 90
+// packets of our size on Linux and 30 elsewhere. What comes while it is full is lost,
+// and nobody is told. So packets go out in bursts, of which the buffer holds several,
+// with time between them in which the receiver can read.
+const (
+	maxUDP      = 65507 // bytes that a packet can hold
+	maxDatagram = 1432  // bytes that go into a packet: what an Ethernet frame takes
+	burst       = 8     // packets without a pause
+	pause       = 10 * time.Millisecond
+)
+
+// errPace says that lines are too many to be sent in time at that pace.
+var errPace = errors.New("too much for UDP")
+
+// sendDatagrams sends as many whole lines in each packet as fit, or nothing if that
+// cannot end within the timeout.
+func sendDatagrams(c net.Conn, lines []byte, timeout time.Duration) error {
+	packets := 0
+	for rest := lines; len(rest) > 0; packets++ {
+		rest = rest[datagram(rest):]
+	}
+	if needed := time.Duration(packets/burst) * pause; needed > timeout {
+		return fmt.Errorf("%w: %d packets take %v at the pace that a receiver can follow, the timeout is %v: use tcp, or a longer timeout", errPace, packets, needed, timeout)
+	}
+	for sent := 1; len(lines) > 0; sent++ {
+		n := datagram(lines)
+		if _, err := c.Write(lines[:n]); errors.Is(err, syscall.ENOBUFS) {
+			n = 0 // the network card's queue is full: after the pause again
+		} else if err != nil {
+			return err
+		}
+		lines = lines[n:]
+		if sent%burst == 0 || n == 0 || len(lines) == 0 {
+			if err := rest(c); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// datagram returns how many bytes of lines the next packet gets.
+func datagram(lines []byte) int {
+	if len(lines) <= maxDatagram {
+		return len(lines)
+	}
+	if end := bytes.LastIndexByte(lines[:maxDatagram], '\n') + 1; end > 0 {
+		return end
+	}
+	return bytes.IndexByte(lines, '\n') + 1 // a line longer than a packet should be
+}
+
+// rest waits for the pause, and returns an error if the other machine says meanwhile
+// that nobody listens there. That is all that UDP ever tells.
+func rest(c net.Conn) error {
+	until := time.Now().Add(pause)
+	if err := c.SetReadDeadline(until); err != nil {
+		return err
+	}
+	answer := make([]byte, 512)
+	for {
+		n, err := c.Read(answer)
+		switch {
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			return nil
+		case err != nil && n == 0:
+			return err
+		}
+		// Something answers, which Graphite does not do.
+	}
+}
