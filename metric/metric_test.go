@@ -41,6 +41,17 @@ func TestFloats(t *testing.T) {
 	require.Equal(t, "-0", metric.FormatFloat(math.Copysign(0, -1)))
 }
 
+// TestBounds: the property test of package exposition has expfmt beside it.
+func TestBounds(t *testing.T) {
+	for v, want := range map[float64]string{
+		0: "0", 1: "1", -3: "-3", 0.1: "0.1", 100000: "100000", 1e6: "1e+06", 1234567: "1.234567e+06", 1e-5: "1e-05", math.Inf(1): "+Inf", math.Inf(-1): "-Inf",
+	} {
+		require.Equal(t, want, string(metric.AppendBound(nil, v)))
+	}
+	require.Equal(t, "NaN", string(metric.AppendBound(nil, math.NaN())))
+	require.Equal(t, "0", string(metric.AppendBound(nil, math.Copysign(0, -1))))
+}
+
 func FuzzFormatFloat(f *testing.F) {
 	for _, v := range []float64{0, 1, -1, 0.1, 1e15, -1e15, 1e300, math.Inf(1), math.NaN()} {
 		f.Add(math.Float64bits(v))
@@ -134,7 +145,7 @@ func TestSamples(t *testing.T) {
 		{metric.Family{Type: metric.Histogram, Series: []metric.Series{{Count: 3, Sum: 4, Buckets: metric.Cumulate([]float64{1}, []uint64{1, 2})}}},
 			[]string{`x_bucket{le="1"} 1`, `x_bucket{le="+Inf"} 3`, `x_sum 4`, `x_count 3`}},
 		{metric.Family{Type: metric.Histogram, Series: []metric.Series{{Count: 3, Sum: 4, Buckets: metric.Cumulate([]float64{-1}, []uint64{1, 2})}}},
-			[]string{`x_bucket{le="-1"} 1`, `x_bucket{le="+Inf"} 3`, `x_count 3`}},
+			[]string{`x_bucket{le="-1"} 1`, `x_bucket{le="+Inf"} 3`, `x_sum 4`, `x_count 3`}},
 		{metric.Family{Type: metric.GaugeHistogram, Series: []metric.Series{{Count: 1, Sum: 4, Buckets: metric.Cumulate(nil, []uint64{1})}}},
 			[]string{`x_bucket{le="+Inf"} 1`, `x_gsum 4`, `x_gcount 1`}},
 		{metric.Family{Type: metric.Summary, Series: []metric.Series{{Count: 1, Sum: 4, Quantiles: []metric.Quantile{{Q: 0.5, Value: 4}}}}},
