@@ -19,7 +19,7 @@ type Definition struct {
 	Mode   metric.Mode // of a gauge or state set
 	Help   string
 	Unit   string
-	Labels []string  // names, sorted; those that only the archive or client_python has are not among them
+	Labels []string  // names, sorted: of the definitions, or of the first series where there are none
 	Bounds []float64 // of a histogram
 	States []string  // of a state set
 	Owners []Owner   // who has series of it, in the order of the files' names, the archive last
@@ -146,12 +146,12 @@ func (t *table) census(files []*file, arc *archived) []FamilyStatus {
 		name string
 	}
 	var left []*loser
-	note := func(schema *metric.Schema, o Owner) {
+	note := func(schema *metric.Schema, o Owner, first metric.Labels) {
 		if o.Series == 0 {
 			return
 		}
 		if fam := t.familyOf(schema); fam != nil {
-			served[fam].own(schema, o)
+			served[fam].own(schema, o, first)
 			return
 		}
 		to, name := t.winner(schema)
@@ -163,7 +163,7 @@ func (t *table) census(files []*file, arc *archived) []FamilyStatus {
 			i = len(left)
 			left = append(left, &loser{definitionOf(schema, nil), to, name})
 		}
-		left[i].own(schema, o)
+		left[i].own(schema, o, first)
 	}
 	for _, f := range files {
 		if f.known {
@@ -171,12 +171,19 @@ func (t *table) census(files []*file, arc *archived) []FamilyStatus {
 			if f.python != nil && !f.live {
 				o.State = Dead
 			}
-			f.countSeries(func(schema *metric.Schema, n int) { o.Series = n; note(schema, o) })
+			f.countSeries(func(schema *metric.Schema, n int, first metric.Labels) {
+				o.Series = n
+				note(schema, o, first)
+			})
 		}
 	}
 	for i := range arc.Families {
 		f := &arc.Families[i]
-		note(f.Schema, Owner{File: mmapstore.ArchiveName, State: Dead, Series: f.Series.Len()})
+		var first metric.Labels
+		if f.Series.Len() > 0 {
+			first = f.Series.AppendLabels(nil, 0)
+		}
+		note(f.Schema, Owner{File: mmapstore.ArchiveName, State: Dead, Series: f.Series.Len()}, first)
 	}
 	for _, l := range left {
 		to := served[l.to]
@@ -213,8 +220,9 @@ func (d *Definition) schema() *metric.Schema {
 	return &metric.Schema{Name: d.Name, Type: d.Type, Mode: d.Mode, States: d.States}
 }
 
-// own adds one who has the definition, as schema says it.
-func (d *Definition) own(schema *metric.Schema, o Owner) {
+// own adds one who has the definition, as schema says it, with the labels of one series
+// where schema does not say them.
+func (d *Definition) own(schema *metric.Schema, o Owner, first metric.Labels) {
 	// One file may have a name several times, with other constant labels.
 	if n := len(d.Owners); n > 0 && d.Owners[n-1].File == o.File {
 		d.Owners[n-1].Series += o.Series
@@ -222,7 +230,7 @@ func (d *Definition) own(schema *metric.Schema, o Owner) {
 		d.Owners = append(d.Owners, o)
 	}
 	labels := slices.Clone(schema.Labels)
-	for _, l := range schema.Const {
+	for _, l := range slices.Concat(schema.Const, first) {
 		labels = append(labels, l.Name)
 	}
 	for _, name := range labels {
@@ -235,25 +243,31 @@ func (d *Definition) own(schema *metric.Schema, o Owner) {
 	}
 }
 
-// countSeries calls fn with every definition of the file, and how many series it has.
-func (f *file) countSeries(fn func(*metric.Schema, int)) {
-	var counts func(*metric.Schema) int
+// countSeries calls fn with every definition of the file, and how many series it has;
+// of client_python's, whose definitions have no labels, with those of the first series.
+func (f *file) countSeries(fn func(schema *metric.Schema, n int, first metric.Labels)) {
 	if f.python == nil {
-		all := f.series.Counts()
-		counts = func(s *metric.Schema) int { return all[s] }
-	} else {
-		all, keys := map[string]int{}, f.python.Keys()
-		seen := map[uint32]bool{}
-		for _, k := range f.python.Records() {
-			if series := keys.Keys()[k].Series; !seen[series] {
-				seen[series] = true
-				all[keys.Families()[keys.FamilyOf(series)].Name]++
-			}
+		counts := f.series.Counts()
+		for _, schema := range f.families {
+			fn(schema, counts[schema], nil)
 		}
-		counts = func(s *metric.Schema) int { return all[s.Name] }
+		return
+	}
+	keys, seen := f.python.Keys(), map[uint32]bool{}
+	counts, firsts := map[string]int{}, map[string]metric.Labels{}
+	for _, k := range f.python.Records() {
+		series := keys.Keys()[k].Series
+		if seen[series] {
+			continue
+		}
+		seen[series] = true
+		name := keys.Families()[keys.FamilyOf(series)].Name
+		if counts[name]++; counts[name] == 1 {
+			firsts[name] = keys.AppendLabels(nil, series)
+		}
 	}
 	for _, schema := range f.families {
-		fn(schema, counts(schema))
+		fn(schema, counts[schema.Name], firsts[schema.Name])
 	}
 }
 

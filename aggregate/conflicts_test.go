@@ -62,7 +62,7 @@ func TestConflictsAreNamed(t *testing.T) {
 	require.Equal(t, []string{
 		"histogram depth with 3 buckets, 1 series in .mpm (second, live), is left out: " +
 			"gauge depth of mode max in .mpm (first, live), archive.mpm is served instead of it",
-		"counter jobs, 1 series in archive.mpm, is left out: " +
+		"counter jobs with labels queue, 1 series in archive.mpm, is left out: " +
 			"gauge jobs of mode livesum with labels tenant in .mpm (first, live) is served instead of it",
 		"stateset phase of mode all with states a, c, 1 series in .mpm (second, live), is left out: " +
 			"stateset phase of mode all with states a, b in .mpm (first, live) is served instead of it",
@@ -71,7 +71,7 @@ func TestConflictsAreNamed(t *testing.T) {
 	}, got)
 	lines := strings.Split(strings.TrimSpace(log.String()), "\n")
 	require.Len(t, lines, 4, log.String())
-	for _, want := range []string{"name=jobs", `served="gauge jobs of mode livesum with labels tenant"`, `left_out="counter jobs"`, "left_out_of=archive.mpm", "series=1"} {
+	for _, want := range []string{"name=jobs", `served="gauge jobs of mode livesum with labels tenant"`, `left_out="counter jobs with labels queue"`, "left_out_of=archive.mpm", "series=1"} {
 		require.Contains(t, lines[1], want)
 	}
 
@@ -98,6 +98,7 @@ func TestConflictsAreNamed(t *testing.T) {
 	gather(t, a)
 	require.Greater(t, strings.Count(log.String(), "\n"), 5)
 	require.Contains(t, log.String(), "gauge_max_77.db (77, live)")
+	require.Contains(t, log.String(), `"gauge jobs of mode max with labels x"`)
 }
 
 func namesOf(families []FamilyStatus) (out []string) {

@@ -20,7 +20,7 @@ func TestProcessMetricsOfGunicorn(t *testing.T) {
 	f := newFleet(t)
 	f.start(gunicornOf(ownHook, "app", ""))
 	f.load(func(int64) bool { return len(f.workers()) < 4 }, func(int) {})
-	// This test process has the pid of a worker that is dead, and none of its files open.
+	// This test process has the pid of a worker that is dead, and only reads its file.
 	content, err := os.ReadFile(filepath.Join(f.dir, "counter_"+strconv.Itoa(f.workers()[0])+".db"))
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(filepath.Join(f.dir, "counter_"+strconv.Itoa(os.Getpid())+".db"), content, 0o600))

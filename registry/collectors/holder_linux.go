@@ -14,10 +14,10 @@ import (
 )
 
 // FindWorker returns the process with that pid in the collector's own PID namespace, if
-// it has one of the files open or mapped: for processes that write down no more than
-// their pid, such as those of client_python. A process that has got the pid since has none
-// of the files. It reports false too where the system does not say, because the
-// process is another user's.
+// it has one of the files open or mapped for writing: for processes that write down no
+// more than their pid, such as those of client_python. A process that has got the pid
+// since has none of the files, or reads them, as the collector's own does. It reports
+// false too where the system does not say, because the process is another user's.
 func FindWorker(pid int, label string, files ...string) (Worker, bool) {
 	return findWorker(procPath(""), pid, label, files)
 }
@@ -63,8 +63,8 @@ func heldFiles(files []string) held {
 	return out
 }
 
-// open reports whether one of the files is among a process's descriptors, those in the
-// directory fd of its proc.
+// open reports whether one of the files is among a process's descriptors for writing,
+// those in the directory fd of its proc.
 func (h held) open(dir string) bool {
 	d, err := os.Open(dir)
 	if err != nil {
@@ -85,12 +85,16 @@ func (h held) open(dir string) bool {
 		if !ok {
 			return false
 		}
+		how, err := os.Lstat(link)
+		if err != nil || how.Mode()&0o200 == 0 {
+			return false // for reading
+		}
 		info, err := os.Stat(link) // of what is open, whatever its path is now
 		return err == nil && os.SameFile(info, want)
 	})
 }
 
-// mapped reports whether one of the files is in a process's maps.
+// mapped reports whether one of the files is in a process's maps, for writing.
 func (h held) mapped(path string) bool {
 	f, err := os.Open(path)
 	if err != nil {
@@ -101,7 +105,7 @@ func (h held) mapped(path string) bool {
 		line := lines.Text() // range, mode, offset, device, inode, path
 		want, ok := h[line[strings.LastIndexByte(line, '/')+1:]]
 		fields := strings.Fields(line)
-		if !ok || len(fields) < 6 {
+		if !ok || len(fields) < 6 || !strings.HasPrefix(fields[1], "rw-s") {
 			continue
 		}
 		// The device is not compared: on btrfs and overlay it is another one here.

@@ -63,10 +63,19 @@ func TestFindWorker(t *testing.T) {
 	require.Error(t, cmd.Wait())
 	require.False(t, find(pid, link), "it is dead")
 
+	// A reader is no worker.
+	f, err = os.Open(other)
+	require.NoError(t, err)
+	m, err := mmap.Map(f, mmap.RDONLY, 0)
+	require.NoError(t, err)
+	require.False(t, find(os.Getpid(), other))
+	require.NoError(t, m.Unmap())
+	require.NoError(t, f.Close())
+
 	// A mapping is enough.
 	f, err = os.OpenFile(other, os.O_RDWR, 0)
 	require.NoError(t, err)
-	m, err := mmap.Map(f, mmap.RDWR, 0)
+	m, err = mmap.Map(f, mmap.RDWR, 0)
 	require.NoError(t, err)
 	require.NoError(t, f.Close())
 	require.True(t, find(os.Getpid(), other))
