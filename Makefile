@@ -39,6 +39,9 @@ compat: ## client_golang, fasthttp and Fiber, linted and tested, in a module of 
 	cd compat && $(GO) tool -modfile=../tools/go.mod staticcheck ./...
 	cd compat && $(GO) test -count=1 ./...
 
+peer-suites: ## client_golang's own tests and those of six libraries on compat/prom (ARGS="--suite client_golang")
+	cd compat && $(GO) run ./peersuites $(ARGS)
+
 lint: ## gofmt, vet on three systems, staticcheck
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$unformatted" ]; then echo "gofmt -w needed:"; echo "$$unformatted"; exit 1; fi
 	$(GO) vet $(PACKAGES)
@@ -91,4 +94,4 @@ soak-python: ## 26,000 files of recycled workers of client_python, folded
 clean: ## remove what make built
 	rm -rf bin
 
-.PHONY: help demo build test race integration-deps integration oracle examples compat lint bench bench-full bench-scale bench-plots bench-test bench-packages bench-python bench-compat fuzz soak soak-crash soak-recycle soak-python clean
+.PHONY: help demo build test race integration-deps integration oracle examples compat peer-suites lint bench bench-full bench-scale bench-plots bench-test bench-packages bench-python bench-compat fuzz soak soak-crash soak-recycle soak-python clean

@@ -22,7 +22,7 @@ const (
 	MaxHelpLen       = 8192
 	MaxLabelValueLen = 4096
 	MaxLabels        = 64   // labels of a series
-	MaxBounds        = 1024 // finite bucket bounds of a histogram
+	MaxBounds        = 4096 // finite bucket bounds of a histogram
 	MaxStates        = 256  // states of an enum
 )
 

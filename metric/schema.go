@@ -105,8 +105,8 @@ func (s *Schema) checkType() error {
 }
 
 func checkBounds(bounds []float64) error {
-	if len(bounds) == 0 || len(bounds) > MaxBounds {
-		return fmt.Errorf("%d bucket bounds, from 1 to %d are possible", len(bounds), MaxBounds)
+	if len(bounds) > MaxBounds {
+		return fmt.Errorf("%d bucket bounds, the most is %d", len(bounds), MaxBounds)
 	}
 	for i, b := range bounds {
 		if math.IsNaN(b) || math.IsInf(b, 0) {

@@ -82,6 +82,10 @@ const (
 
 func newBucketTable(bounds []float64) *bucketTable {
 	t := &bucketTable{bounds: bounds}
+	if len(bounds) == 0 { // +Inf only
+		t.search = true
+		return t
+	}
 	lowest := bounds[0]
 	if lowest == 0 && len(bounds) > 1 {
 		lowest = bounds[1]

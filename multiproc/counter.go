@@ -28,7 +28,7 @@ func (s *Set) NewCounter(opts CounterOpts) (*Counter, error) {
 	if err != nil {
 		return nil, err
 	}
-	return declare(s, schema, 0, single[Counter])
+	return declare(s, schema, 0, opts.Separate, single[Counter])
 }
 
 func (c *Counter) init(in *instrument, values []string) { c.of().init(in, values) }
@@ -148,7 +148,7 @@ func (s *Set) NewCounterVec(opts CounterOpts, labels []string) (*CounterVec, err
 	if err != nil {
 		return nil, err
 	}
-	return declare(s, schema, opts.MaxSeries, func(in *instrument) *CounterVec {
+	return declare(s, schema, opts.MaxSeries, opts.Separate, func(in *instrument) *CounterVec {
 		return &CounterVec{metricVec[Counter]{v: newVec[Counter](in)}}
 	})
 }

@@ -27,7 +27,7 @@ func (s *Set) NewEnum(opts EnumOpts) (*Enum, error) {
 	if err != nil {
 		return nil, err
 	}
-	return declare(s, schema, 0, single[Enum])
+	return declare(s, schema, 0, false, single[Enum])
 }
 
 func (e *Enum) init(in *instrument, values []string) {
@@ -45,7 +45,7 @@ func (o EnumOpts) schema(labels []string) (*metric.Schema, error) {
 	case o.PerProcess:
 		mode = metric.ModeAll
 	}
-	common := Opts{o.Namespace, o.Subsystem, o.Name, o.Help, "", o.ConstLabels, o.MaxSeries}
+	common := Opts{o.Namespace, o.Subsystem, o.Name, o.Help, "", o.ConstLabels, o.MaxSeries, false}
 	s, err := common.schema(metric.StateSet, mode, labels)
 	if err != nil {
 		return nil, err
@@ -89,7 +89,7 @@ func (s *Set) NewEnumVec(opts EnumOpts, labels []string) (*EnumVec, error) {
 	if err != nil {
 		return nil, err
 	}
-	return declare(s, schema, opts.MaxSeries, func(in *instrument) *EnumVec {
+	return declare(s, schema, opts.MaxSeries, false, func(in *instrument) *EnumVec {
 		return &EnumVec{metricVec[Enum]{v: newVec[Enum](in)}}
 	})
 }

@@ -28,11 +28,11 @@ func (s *Set) NewGauge(opts GaugeOpts) (*Gauge, error) {
 	if err != nil {
 		return nil, err
 	}
-	return declare(s, schema, 0, single[Gauge])
+	return declare(s, schema, 0, opts.Separate, single[Gauge])
 }
 
 func (o GaugeOpts) schema(labels []string) (*metric.Schema, error) {
-	common := Opts{o.Namespace, o.Subsystem, o.Name, o.Help, o.Unit, o.ConstLabels, o.MaxSeries}
+	common := Opts{o.Namespace, o.Subsystem, o.Name, o.Help, o.Unit, o.ConstLabels, o.MaxSeries, o.Separate}
 	return common.schema(metric.Gauge, o.Mode, labels)
 }
 
@@ -163,13 +163,10 @@ func (s *Set) NewGaugeFunc(opts GaugeOpts, f func() float64) (*GaugeFunc, error)
 	if f == nil {
 		return nil, fmt.Errorf("multiproc: define %q: %w: the function is nil", schema.Name, metric.ErrInvalidSchema)
 	}
-	return declare(s, schema, 0, func(in *instrument) *GaugeFunc {
+	return declare(s, schema, 0, opts.Separate, func(in *instrument) *GaugeFunc {
 		g := &GaugeFunc{f: f}
 		g.gauge.init(in, nil)
-		s.functions = append(s.functions, g)
-		if len(s.functions) == 1 && s.Opened() {
-			s.startPublisher()
-		}
+		s.addFunction(g)
 		return g
 	})
 }
@@ -200,7 +197,7 @@ func (s *Set) NewGaugeVec(opts GaugeOpts, labels []string) (*GaugeVec, error) {
 	if err != nil {
 		return nil, err
 	}
-	return declare(s, schema, opts.MaxSeries, func(in *instrument) *GaugeVec {
+	return declare(s, schema, opts.MaxSeries, opts.Separate, func(in *instrument) *GaugeVec {
 		return &GaugeVec{metricVec[Gauge]{v: newVec[Gauge](in)}}
 	})
 }

@@ -28,7 +28,7 @@ func (s *Set) NewHistogram(opts HistogramOpts) (*Histogram, error) {
 	if err != nil {
 		return nil, err
 	}
-	return declare(s, schema, 0, single[Histogram])
+	return declare(s, schema, 0, opts.Separate, single[Histogram])
 }
 
 func (h *Histogram) init(in *instrument, values []string) {
@@ -37,7 +37,7 @@ func (h *Histogram) init(in *instrument, values []string) {
 }
 
 func (o HistogramOpts) schema(labels []string) (*metric.Schema, error) {
-	common := Opts{o.Namespace, o.Subsystem, o.Name, o.Help, o.Unit, o.ConstLabels, o.MaxSeries}
+	common := Opts{o.Namespace, o.Subsystem, o.Name, o.Help, o.Unit, o.ConstLabels, o.MaxSeries, o.Separate}
 	s, err := common.schema(metric.Histogram, 0, labels)
 	if err != nil {
 		return nil, err
@@ -46,11 +46,11 @@ func (o HistogramOpts) schema(labels []string) (*metric.Schema, error) {
 	if o.Buckets == nil {
 		s.Bounds = slices.Clone(DefBuckets)
 	}
-	if n := len(s.Bounds); n > 0 && math.IsInf(s.Bounds[n-1], 1) {
+	if len(s.Bounds) == 0 {
+		return nil, fmt.Errorf("multiproc: metric %q: %w: Buckets is empty, nil means the default ones", s.Name, metric.ErrInvalidSchema)
+	}
+	if n := len(s.Bounds); math.IsInf(s.Bounds[n-1], 1) {
 		s.Bounds = s.Bounds[:n-1]
-		if n == 1 {
-			return nil, fmt.Errorf("multiproc: metric %q: %w: +Inf is its only bucket", s.Name, metric.ErrInvalidSchema)
-		}
 	}
 	return s, nil
 }
@@ -101,7 +101,7 @@ func (s *Set) NewHistogramVec(opts HistogramOpts, labels []string) (*HistogramVe
 	if err != nil {
 		return nil, err
 	}
-	return declare(s, schema, opts.MaxSeries, func(in *instrument) *HistogramVec {
+	return declare(s, schema, opts.MaxSeries, opts.Separate, func(in *instrument) *HistogramVec {
 		return &HistogramVec{metricVec[Histogram]{v: newVec[Histogram](in)}}
 	})
 }

@@ -33,7 +33,7 @@ func (s *Set) NewInfo(opts InfoOpts) (*Info, error) {
 	if err != nil {
 		return nil, err
 	}
-	return declare(s, schema, 0, single[Info])
+	return declare(s, schema, 0, opts.Separate, single[Info])
 }
 
 func (i *Info) init(in *instrument, values []string) {
@@ -139,7 +139,7 @@ func (s *Set) NewInfoVec(opts InfoOpts, labels []string) (*InfoVec, error) {
 	if err != nil {
 		return nil, err
 	}
-	return declare(s, schema, opts.MaxSeries, func(in *instrument) *InfoVec {
+	return declare(s, schema, opts.MaxSeries, opts.Separate, func(in *instrument) *InfoVec {
 		return &InfoVec{metricVec[Info]{v: newVec[Info](in)}}
 	})
 }

@@ -32,6 +32,10 @@ type Opts struct {
 	Unit                       string // appended to the name unless it ends with it
 	ConstLabels                Labels // the same on every series
 	MaxSeries                  int    // of a Vec; default SetOptions.MaxSeries
+	// Separate makes an instrument of its own. An equal definition given before is
+	// a conflict, not the same instrument. Others of the same name, help, unit and
+	// type that are separate too may have other labels.
+	Separate bool
 }
 
 // CounterOpts define a counter. A suffix _total of the name may be given or
@@ -54,6 +58,8 @@ type GaugeOpts struct {
 	MaxSeries                  int
 	// Mode says how processes' values merge. Default ModeAll.
 	Mode metric.Mode
+	// Separate is as in Opts. The mode must be the same too.
+	Separate bool
 }
 
 // HistogramOpts define a histogram.
@@ -64,8 +70,10 @@ type HistogramOpts struct {
 	ConstLabels                Labels
 	MaxSeries                  int
 	// Buckets are upper bounds, ascending; +Inf may be left out. nil means
-	// DefBuckets, an empty slice is an error.
+	// DefBuckets, an empty slice is an error. +Inf alone is possible.
 	Buckets []float64
+	// Separate is as in Opts. The buckets may differ too.
+	Separate bool
 }
 
 // EnumOpts define an enum. Unit must be empty.

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -73,8 +74,7 @@ func (o SetOptions) withDefaults() SetOptions {
 // Declaring an instrument does no I/O. The store opens at Open, or at the
 // first update of any instrument; only then is there a file.
 type Set struct {
-	opts  SetOptions
-	ended chan struct{} // closed by Close
+	opts SetOptions
 
 	// Read without a lock; store is set once.
 	store   atomic.Pointer[mmapstore.Store] // nil until opened
@@ -88,11 +88,13 @@ type Set struct {
 	untold      []notice // what the log is to be told once the store is open
 	names       map[string]*instrument
 	claims      map[string]any         // owners of names that are no instrument's, see Claim
-	instruments map[string]*instrument // by name and constant labels
+	instruments map[string]*instrument // by definition.key
+	removed     map[string]*instrument // the last one of each key that was removed, for its family
 	declared    []*instrument          // in order
 	unbound     []waiting              // for the store
 	scratch     []string               // label values of a series that is being made
-	functions   []*GaugeFunc
+	functions   []function
+	publisher   *time.Timer // evaluates them; nil before there are any in an open Set
 }
 
 // binder is a series that can be given its words. The Set's lock is held; values
@@ -108,8 +110,8 @@ type waiting struct {
 // NewSet returns a Set without instruments.
 func NewSet(opts SetOptions) *Set {
 	return &Set{
-		opts: opts.withDefaults(), ended: make(chan struct{}),
-		names: map[string]*instrument{}, instruments: map[string]*instrument{},
+		opts:  opts.withDefaults(),
+		names: map[string]*instrument{}, instruments: map[string]*instrument{}, removed: map[string]*instrument{},
 	}
 }
 
@@ -205,7 +207,9 @@ func (s *Set) Close() error {
 		return nil
 	}
 	s.closed = true
-	close(s.ended)
+	if s.publisher != nil {
+		s.publisher.Stop()
+	}
 	if store := s.store.Load(); store != nil {
 		return store.Close()
 	}
@@ -292,21 +296,21 @@ func (s *Set) forget(b binder) {
 	}
 }
 
-// startPublisher evaluates the gauge functions now, so that no reader sees
-// them unset for a period, and then at the period until Close.
+// startPublisher evaluates the functions now, so that no reader sees them unset for
+// a period, and then at the period until Close. A goroutine lives as long as that
+// takes. The Set's lock is held.
 func (s *Set) startPublisher() {
-	go func() {
-		tick := time.NewTicker(s.opts.PublishPeriod)
-		defer tick.Stop()
-		for {
-			s.Publish()
-			select {
-			case <-s.ended:
-				return
-			case <-tick.C:
-			}
+	if s.publisher != nil || s.closed {
+		return
+	}
+	s.publisher = time.AfterFunc(0, func() {
+		s.Publish()
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if !s.closed {
+			s.publisher.Reset(s.opts.PublishPeriod)
 		}
-	}()
+	})
 }
 
 // Counts of the header that wait for the store, by place.
@@ -348,6 +352,8 @@ type instrument struct {
 	// Immutable.
 	set       *Set
 	schema    *metric.Schema
+	key       string       // of Set.instruments
+	separate  bool         // Opts.Separate
 	words     int          // of a series
 	buckets   *bucketTable // of a histogram
 	maxSeries int
@@ -374,9 +380,16 @@ func single[T any, P object[T]](in *instrument) *T {
 	return c
 }
 
-// addFamily gives the instrument its family. A closed store refuses it, and
-// its series go nowhere; nothing else can be wrong with a checked definition.
+// addFamily gives the instrument its family: that of a removed one if the
+// definition is equal, as definitions never leave a store. A closed store refuses
+// it, and its series go nowhere; nothing else can be wrong with a checked
+// definition.
 func (in *instrument) addFamily(store *mmapstore.Store) {
+	if old := in.set.removed[in.key]; old != nil && old.family != nil && old.schema.Equal(in.schema) {
+		in.family = old.family
+		delete(in.set.removed, in.key)
+		return
+	}
 	if f, err := store.AddFamily(in.schema); err == nil {
 		in.family = f
 	}
@@ -384,30 +397,30 @@ func (in *instrument) addFamily(store *mmapstore.Store) {
 
 // declare registers a definition, or returns the instrument that has an equal
 // one. make builds the object that the user holds; the Set's lock is held.
-func declare[T any](s *Set, schema *metric.Schema, maxSeries int, make func(*instrument) *T) (*T, error) {
+func declare[T any](s *Set, schema *metric.Schema, maxSeries int, separate bool, make func(*instrument) *T) (*T, error) {
 	if err := mmapstore.CheckFits(schema); err != nil {
 		return nil, fmt.Errorf("multiproc: define %q: %w", schema.Name, err)
 	}
 	s.mu.Lock()
 	defer s.unlock()
-	key := schema.Name + "\xff" + schema.Const.String() // which no name has
+	key := instrumentKey(schema, separate)
 	if old := s.instruments[key]; old != nil {
 		public, same := old.public.(*T)
-		if !same || !old.schema.Equal(schema) {
+		if !same || separate || !old.schema.Equal(schema) {
 			return nil, conflict(old.schema, schema)
 		}
 		return public, nil
 	}
 	names := metric.SampleNames(schema.Name, schema.Type)
 	for _, n := range names {
-		if old := s.names[n]; old != nil && !sameFamily(old.schema, schema) {
+		if old := s.names[n]; old != nil && !(sameFamily(old.schema, schema) || separate && old.separate && sameKind(old.schema, schema)) {
 			return nil, conflict(old.schema, schema)
 		}
 	}
 	if maxSeries <= 0 {
 		maxSeries = s.opts.MaxSeries
 	}
-	in := &instrument{set: s, schema: schema, words: mmapstore.WordsPerSeries(schema), maxSeries: maxSeries}
+	in := &instrument{set: s, schema: schema, key: key, separate: separate, words: mmapstore.WordsPerSeries(schema), maxSeries: maxSeries}
 	if schema.Type == metric.Histogram {
 		in.buckets = newBucketTable(schema.Bounds)
 	}
@@ -422,6 +435,23 @@ func declare[T any](s *Set, schema *metric.Schema, maxSeries int, make func(*ins
 		s.names[n] = in
 	}
 	return public, nil
+}
+
+// instrumentKey is what no two instruments of a Set share: the name and the constant
+// labels, and of separate ones the names of the variable labels.
+func instrumentKey(schema *metric.Schema, separate bool) string {
+	key := schema.Name + "\xff" + schema.Const.String() // which no name has
+	if separate {
+		sorted := slices.Sorted(slices.Values(schema.Labels))
+		key += "\xff" + strings.Join(sorted, "\xff")
+	}
+	return key
+}
+
+// sameKind reports whether two separate instruments may be one family: they may
+// differ in labels and buckets.
+func sameKind(a, b *metric.Schema) bool {
+	return a.Name == b.Name && a.Help == b.Help && a.Unit == b.Unit && a.Type == b.Type && a.Mode == b.Mode
 }
 
 // sameFamily reports whether two instruments with different constant labels

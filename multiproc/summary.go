@@ -23,7 +23,7 @@ func (s *Set) NewSummary(opts SummaryOpts) (*Summary, error) {
 	if err != nil {
 		return nil, err
 	}
-	return declare(s, schema, 0, single[Summary])
+	return declare(s, schema, 0, opts.Separate, single[Summary])
 }
 
 func (m *Summary) init(in *instrument, values []string) { m.s.init(in, values) }
@@ -55,7 +55,7 @@ func (s *Set) NewSummaryVec(opts SummaryOpts, labels []string) (*SummaryVec, err
 	if err != nil {
 		return nil, err
 	}
-	return declare(s, schema, opts.MaxSeries, func(in *instrument) *SummaryVec {
+	return declare(s, schema, opts.MaxSeries, opts.Separate, func(in *instrument) *SummaryVec {
 		return &SummaryVec{metricVec[Summary]{v: newVec[Summary](in)}}
 	})
 }

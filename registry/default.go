@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/multiprom/multiprom/aggregate"
+	"github.com/multiprom/multiprom/internal/beside"
 	"github.com/multiprom/multiprom/metric"
 	"github.com/multiprom/multiprom/mmapstore"
 	"github.com/multiprom/multiprom/multiproc"
@@ -31,7 +32,8 @@ type DefaultRegistry struct {
 // Default returns the registry of this program. With
 // PROMETHEUS_MULTIPROC_DIR set it yields the merged directory and the process
 // metrics of every live worker, labelled by process; without, the
-// instruments, process and Go runtime metrics of this process. In a
+// instruments, process and Go runtime metrics of this process, and client_golang's
+// default registry where the program makes metrics with compat/prom. In a
 // directory, Go runtime metrics of the one process that happens to answer
 // would say nothing about the fleet: they are left out, and are there of every
 // worker that publishes its own (registry/publish).
@@ -55,8 +57,22 @@ func newDefault(set *multiproc.Set) *DefaultRegistry {
 	}
 	r.Process, r.GoRuntime = collectors.NewProcess(collectors.ProcessOptions{}), collectors.NewGoRuntime()
 	r.MustRegister(r.Process, r.GoRuntime)
-	r.view = Merge(Instruments(set), r.Registry)
+	r.view = merged{Instruments(set), r.Registry, neighbours{}}
 	return r
+}
+
+// neighbours are the registries of other libraries whose metrics the program makes
+// without a directory, such as client_golang's (internal/beside). What this registry
+// has as well, such as process metrics, is left to it without a word.
+type neighbours struct{}
+
+// Gather implements Gatherer.
+func (neighbours) Gather(ctx context.Context) (out []*metric.Family, err error) {
+	for _, gather := range beside.All() {
+		families, gatherErr := gather(ctx)
+		out, err = append(out, families...), errors.Join(err, gatherErr)
+	}
+	return out, err
 }
 
 // Gather returns the families of the instruments and of all collectors.

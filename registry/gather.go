@@ -77,6 +77,7 @@ func (s *scrape) add(c Collector, f *metric.Family) {
 type result struct {
 	families []*metric.Family
 	err      error
+	quiet    bool // what another one has as well is no error
 }
 
 // runAll runs the collectors, Options.Concurrency at once, and returns their

@@ -32,6 +32,7 @@ func (m merged) gatherNamed(ctx context.Context, asked map[string]bool) ([]*metr
 	var wg sync.WaitGroup
 	for i, g := range m {
 		wg.Go(func() {
+			_, results[i].quiet = g.(neighbours)
 			results[i].families, results[i].err = protect(ctx, func(ctx context.Context) ([]*metric.Family, error) {
 				return gatherNamed(ctx, g, asked)
 			})
@@ -49,7 +50,9 @@ func join(results []result) ([]*metric.Family, error) {
 	for _, res := range results {
 		errs = append(errs, res.err)
 		for _, f := range res.families {
-			errs = append(errs, merge.add(f))
+			if err := merge.add(f); !res.quiet {
+				errs = append(errs, err)
+			}
 		}
 	}
 	sortFamilies(merge.families)

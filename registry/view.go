@@ -40,7 +40,10 @@ func (m merged) View(ctx context.Context, fn func([]*metric.Family, error)) {
 			shown = i
 			continue
 		}
-		wg.Go(func() { results[i].families, results[i].err = protect(ctx, g.Gather) })
+		wg.Go(func() {
+			_, results[i].quiet = g.(neighbours)
+			results[i].families, results[i].err = protect(ctx, g.Gather)
+		})
 	}
 	wg.Wait()
 	if shown < 0 {
@@ -59,7 +62,7 @@ func (m merged) View(ctx context.Context, fn func([]*metric.Family, error)) {
 	}()
 	m[shown].(Viewer).View(ctx, func(families []*metric.Family, err error) {
 		called = true
-		results[shown] = result{families, err}
+		results[shown] = result{families: families, err: err}
 		fn(join(results))
 	})
 }

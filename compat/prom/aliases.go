@@ -47,7 +47,6 @@ type (
 	Opts                   = prometheus.Opts
 	ProcessCollectorOpts   = prometheus.ProcessCollectorOpts
 	Registerer             = prometheus.Registerer
-	Registry               = prometheus.Registry
 	SafeMultiError         = prometheus.SafeMultiError
 	Summary                = prometheus.Summary
 	SummaryOpts            = prometheus.SummaryOpts
@@ -104,9 +103,7 @@ var (
 	NewMetricWithExemplars                    = prometheus.NewMetricWithExemplars
 	NewMetricWithTimestamp                    = prometheus.NewMetricWithTimestamp
 	NewMultiTRegistry                         = prometheus.NewMultiTRegistry
-	NewPedanticRegistry                       = prometheus.NewPedanticRegistry
 	NewPidFileFn                              = prometheus.NewPidFileFn
-	NewRegistry                               = prometheus.NewRegistry
 	NewTimer                                  = prometheus.NewTimer
 	ToTransactionalGatherer                   = prometheus.ToTransactionalGatherer
 	WithUnit                                  = prometheus.WithUnit

@@ -120,3 +120,20 @@ func BenchmarkReconcile(b *testing.B) {
 		f.Reconcile()
 	}
 }
+
+// BenchmarkMergedGather is a registry of 100 gauges, of which client_golang has the
+// values of this process and compat those of the directory.
+func BenchmarkMergedGather(b *testing.B) {
+	sides(b, func(b *testing.B, m maker) {
+		r := prom.NewRegistry()
+		for i := range 100 {
+			r.MustRegister(m.gauge(prometheus.GaugeOpts{Name: "g_" + strconv.Itoa(i), Help: "h"}))
+		}
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, err := r.Gather(); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}

@@ -2,6 +2,7 @@ package prom
 
 import (
 	"errors"
+	"math"
 	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -16,6 +17,7 @@ type counter struct {
 	*multiproc.Counter
 	base
 	exemplar atomic.Pointer[dto.Exemplar] // for Write; that of the store is beside the cells
+	beyond   atomic.Uint64                // bits of what was added and is no finite number
 }
 
 // boundCounter is a counter whose file was open when it was made, as those of a Vec
@@ -44,12 +46,30 @@ var (
 	_ prometheus.ExemplarAdder = (*unlabelledCounter)(nil)
 )
 
-// Add adds v, and panics where it is negative, as client_golang does.
+// Add adds v, and panics where it is negative, as client_golang does. The store
+// does not hold +Inf and NaN: with these, the counter is infinite or no number in
+// the registries of this process only.
 func (c *counter) Add(v float64) {
-	if v < 0 {
+	switch {
+	case v < 0:
 		panic(errors.New("counter cannot decrease in value"))
+	case v <= math.MaxFloat64:
+		c.Counter.Add(v)
+	default:
+		for {
+			old := c.beyond.Load()
+			if c.beyond.CompareAndSwap(old, math.Float64bits(math.Float64frombits(old)+v)) {
+				return
+			}
+		}
 	}
-	c.Counter.Add(v)
+}
+
+// amend adds what the store does not hold.
+func (c *counter) amend(merged *dto.Metric) {
+	if beyond := c.beyond.Load(); beyond != 0 {
+		merged.Counter.Value = new(merged.Counter.GetValue() + math.Float64frombits(beyond))
+	}
 }
 
 // AddWithExemplar is Add with an exemplar, unless labels is nil. Where they are
@@ -64,7 +84,11 @@ func (c *counter) AddWithExemplar(v float64, labels prometheus.Labels) {
 		c.Add(v)
 		panic(err)
 	}
-	c.Counter.AddWithExemplar(v, labels)
+	if v <= math.MaxFloat64 {
+		c.Counter.AddWithExemplar(v, labels)
+	} else {
+		c.Add(v)
+	}
 	c.exemplar.Store(x)
 }
 
@@ -72,7 +96,7 @@ func (c *counter) AddWithExemplar(v float64, labels prometheus.Labels) {
 func (c *counter) Write(out *dto.Metric) error {
 	exemplar := c.exemplar.Load() // before the value: no exemplar of what is not counted yet
 	out.Label = c.labels
-	out.Counter = &dto.Counter{Value: new(c.Value()), Exemplar: exemplar, CreatedTimestamp: c.created}
+	out.Counter = &dto.Counter{Value: new(c.Value() + math.Float64frombits(c.beyond.Load())), Exemplar: exemplar, CreatedTimestamp: c.created}
 	return nil
 }
 
@@ -85,26 +109,32 @@ type counterChild interface {
 	child
 }
 
-func newCounter(desc *prometheus.Desc, cells *multiproc.Counter, values []string) counterChild {
+func newCounter(in *instrument, cells *multiproc.Counter, values []string) counterChild {
 	if bound, ok := cells.Unlabelled(); ok {
-		return &unlabelledCounter{counter: counter{Counter: cells, base: newBase(desc, values)}, bound: bound}
+		return &unlabelledCounter{counter: counter{Counter: cells, base: newBase(in, values)}, bound: bound}
 	}
 	if bound, ok := cells.Bound(); ok {
-		return &boundCounter{counter: counter{Counter: cells, base: newBase(desc, values)}, bound: bound}
+		return &boundCounter{counter: counter{Counter: cells, base: newBase(in, values)}, bound: bound}
 	}
-	return &counter{Counter: cells, base: newBase(desc, values)}
+	return &counter{Counter: cells, base: newBase(in, values)}
 }
 
 // NewCounter returns a counter, which is a prometheus.ExemplarAdder too.
 func (f *Factory) NewCounter(opts prometheus.CounterOpts) prometheus.Counter {
+	if f.plain() {
+		return prometheus.NewCounter(opts)
+	}
 	f.qualify(&opts.Namespace, &opts.Subsystem, &opts.Name, &opts.ConstLabels)
 	theirs := prometheus.NewCounter(opts)
-	desc := theirs.Desc()
-	if desc.Err() != nil {
+	if theirs.Desc().Err() != nil {
 		return theirs // which no registry takes
 	}
-	cells := multiproc.Must(f.set.NewCounter(multiproc.CounterOpts(f.common(prometheus.Opts(opts)))))
-	return once(f.made, cells, desc, func() prometheus.Counter { return newCounter(desc, cells, nil) })
+	d := f.define(theirs.Desc(), prometheus.Opts(opts), nil, func(o multiproc.Opts) (any, error) {
+		return f.set.NewCounter(multiproc.CounterOpts(o))
+	})
+	return inStore(f, d, theirs, func(in *instrument) prometheus.Counter {
+		return newCounter(in, in.cells.(*multiproc.Counter), nil)
+	})
 }
 
 // NewCounterVec returns a family of counters.
@@ -113,23 +143,22 @@ func (f *Factory) NewCounterVec(opts prometheus.CounterOpts, labelNames []string
 }
 
 func (f *Factory) counterVec(opts prometheus.CounterVecOpts) *prometheus.CounterVec {
+	if f.plain() {
+		return prometheus.V2.NewCounterVec(opts)
+	}
 	f.qualify(&opts.Namespace, &opts.Subsystem, &opts.Name, &opts.ConstLabels)
-	theirs := prometheus.V2.NewCounterVec(opts)
+	theirs, labels := prometheus.V2.NewCounterVec(opts), names(opts.VariableLabels)
 	desc := description(theirs)
 	if desc.Err() != nil {
 		return theirs
 	}
-	cells := multiproc.Must(f.set.NewCounterVec(multiproc.CounterOpts(f.common(prometheus.Opts(opts.CounterOpts))), names(opts.VariableLabels)))
-	return once(f.made, cells, desc, func() *prometheus.CounterVec {
-		return &prometheus.CounterVec{MetricVec: newMetricVec(f, desc, cells.DeleteLabelValues, func(values []string) child {
-			return newCounter(desc, cells.WithLabelValues(values...), values)
+	d := f.define(desc, prometheus.Opts(opts.CounterOpts), labels, func(o multiproc.Opts) (any, error) {
+		return f.set.NewCounterVec(multiproc.CounterOpts(o), labels)
+	})
+	return inStore(f, d, theirs, func(in *instrument) *prometheus.CounterVec {
+		cells := in.cells.(*multiproc.CounterVec)
+		return &prometheus.CounterVec{MetricVec: newMetricVec(f, in, cells.DeleteLabelValues, func(values []string) child {
+			return newCounter(in, cells.WithLabelValues(values...), values)
 		})}
 	})
-}
-
-// NewCounterFunc returns client_golang's own: a store holds no functions of
-// counters, so the merged view has it not.
-func (f *Factory) NewCounterFunc(opts prometheus.CounterOpts, function func() float64) prometheus.CounterFunc {
-	f.qualify(&opts.Namespace, &opts.Subsystem, &opts.Name, &opts.ConstLabels)
-	return prometheus.NewCounterFunc(opts, function)
 }

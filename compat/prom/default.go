@@ -1,36 +1,46 @@
 package prom
 
 import (
+	"context"
 	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
-	dto "github.com/prometheus/client_model/go"
 
 	"github.com/multiprom/multiprom/compat/convert"
-	"github.com/multiprom/multiprom/multiproc"
-	"github.com/multiprom/multiprom/registry"
+	"github.com/multiprom/multiprom/internal/beside"
+	"github.com/multiprom/multiprom/metric"
 )
 
-// DefaultRegisterer is client_golang's: what is registered there is in the view
-// of this process. A program may set it.
-var DefaultRegisterer = prometheus.DefaultRegisterer
+// DefaultRegisterer is a *Registry over client_golang's default one. It is a
+// Gatherer too, that of DefaultGatherer. A program may set it.
+var DefaultRegisterer Registerer = defaultRegistry
 
-// DefaultGatherer is, with PROMETHEUS_MULTIPROC_DIR set, the merged view of all
-// processes, that of registry.Default; it has what was made here, not what was
-// registered. Without, it is client_golang's. A program may set it.
-var DefaultGatherer prometheus.Gatherer = defaultGatherer{}
+// DefaultGatherer is the same *Registry. With PROMETHEUS_MULTIPROC_DIR set, it has
+// the merged view of all processes: what is registered with it, the process metrics
+// of each worker, and what other programs have in the directory. Without, it is
+// client_golang's. A program may set it.
+var DefaultGatherer Gatherer = defaultRegistry
 
-type defaultGatherer struct{}
+var defaultRegistry = newDefaultRegistry()
 
-func (defaultGatherer) Gather() ([]*dto.MetricFamily, error) {
-	if multiproc.Default().Dir() == "" {
-		return prometheus.DefaultGatherer.Gather()
+func newDefaultRegistry() *Registry {
+	if r, ok := prometheus.DefaultRegisterer.(*prometheus.Registry); ok {
+		return &Registry{Registry: r}
 	}
-	Default().Reconcile()
-	return mergedView().Gather()
+	return NewRegistry() // somebody has set it to something else before
 }
 
-var mergedView = sync.OnceValue(func() prometheus.Gatherer { return convert.ToPrometheus(registry.Default()) })
+// showPlain has registry.Default, which knows no client_golang, show DefaultGatherer
+// of a program without a directory.
+var showPlain = sync.OnceFunc(func() {
+	beside.Add(func(ctx context.Context) ([]*metric.Family, error) {
+		g := DefaultGatherer
+		if r, ok := g.(*Registry); ok {
+			g = r.Registry // in a directory that was set later, r has registry.Default itself
+		}
+		return convert.FromGatherer(g).Gather(ctx)
+	})
+})
 
 // Register registers c with DefaultRegisterer.
 func Register(c Collector) error { return DefaultRegisterer.Register(c) }
@@ -39,5 +49,5 @@ func Register(c Collector) error { return DefaultRegisterer.Register(c) }
 // the first error.
 func MustRegister(cs ...Collector) { DefaultRegisterer.MustRegister(cs...) }
 
-// Unregister takes c out of DefaultRegisterer. The merged view keeps it.
+// Unregister takes c out of DefaultRegisterer. See Registry.Unregister.
 func Unregister(c Collector) bool { return DefaultRegisterer.Unregister(c) }

@@ -13,15 +13,22 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/stretchr/testify/require"
 
+	"github.com/multiprom/multiprom/compat/convert"
 	"github.com/multiprom/multiprom/compat/prom"
 	"github.com/multiprom/multiprom/compat/prom/promauto"
 	"github.com/multiprom/multiprom/compat/prom/promhttp"
 	"github.com/multiprom/multiprom/metric"
 	"github.com/multiprom/multiprom/multiproc"
+	"github.com/multiprom/multiprom/registry"
 )
 
 func newFactory(t *testing.T, opts prom.Options) (*prom.Factory, *multiproc.Set) {
-	set := multiproc.NewSet(multiproc.SetOptions{Dir: t.TempDir()})
+	return factoryOn(t, t.TempDir(), opts)
+}
+
+// factoryOn is a process in a directory, as it were.
+func factoryOn(t *testing.T, dir string, opts prom.Options) (*prom.Factory, *multiproc.Set) {
+	set := multiproc.NewSet(multiproc.SetOptions{Dir: dir})
 	f := prom.New(set, opts)
 	t.Cleanup(func() {
 		f.Close()
@@ -124,87 +131,88 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// TestConflicts are what one store cannot hold and client_golang can, in several
-// registries: a panic that names both.
-func TestConflicts(t *testing.T) {
-	f, _ := newFactory(t, prom.Options{})
-	f.NewCounter(prometheus.CounterOpts{Name: "x_total", Help: "h"})
-	for what, define := range map[string]func(){
-		"another help":   func() { f.NewCounter(prometheus.CounterOpts{Name: "x_total", Help: "i"}) },
-		"another type":   func() { f.NewGauge(prometheus.GaugeOpts{Name: "x_total", Help: "h"}) },
-		"other labels":   func() { f.NewCounterVec(prometheus.CounterOpts{Name: "x_total", Help: "h"}, []string{"a"}) },
-		"without _total": func() { f.NewCounter(prometheus.CounterOpts{Name: "x", Help: "h"}) },
-	} {
-		require.Panics(t, define, what)
-		func() {
-			defer func() {
-				err, ok := recover().(error)
-				require.True(t, ok)
-				require.ErrorIs(t, err, multiproc.ErrConflict, what)
-			}()
-			define()
-		}()
-	}
-}
-
 // TestBeyondTheBounds are definitions that client_golang takes and a file has no
-// place for: a panic, not a metric of one process.
+// place for, or not for all of: a registry of this process shows what
+// client_golang's would.
 func TestBeyondTheBounds(t *testing.T) {
-	f, _ := newFactory(t, prom.Options{})
-	var labels []string
-	for i := range metric.MaxLabels + 1 {
-		labels = append(labels, fmt.Sprint("l", i))
-	}
-	long := strings.Repeat("x", metric.MaxHelpLen+1)
-	for what, define := range map[string]func(m maker){
-		"only +Inf": func(m maker) { m.histogram(prometheus.HistogramOpts{Name: "i", Buckets: []float64{math.Inf(1)}}) },
-		"too many buckets": func(m maker) {
-			m.histogram(prometheus.HistogramOpts{Name: "b", Buckets: prometheus.LinearBuckets(0, 1, metric.MaxBounds+1)})
-		},
-		"too many labels": func(m maker) { m.gaugeVec(prometheus.GaugeOpts{Name: "l"}, labels) },
-		"long help":       func(m maker) { m.summary(prometheus.SummaryOpts{Name: "h", Help: long}) },
-		"long name": func(m maker) {
-			m.counterVec(prometheus.CounterOpts{Name: strings.Repeat("n", metric.MaxNameLen+1)}, nil)
-		},
-	} {
-		require.NotPanics(t, func() { define(genuine) }, what)
-		require.Panics(t, func() { define(over(f)) }, what)
-	}
-}
-
-// TestUnregister takes a metric out of a registry and not out of the merged
-// view, where it is from its declaration on.
-func TestUnregister(t *testing.T) {
 	f, set := newFactory(t, prom.Options{})
-	require.NoError(t, set.Open())
-	r := prometheus.NewRegistry()
-	c := promauto.From(f, r).NewCounter(prometheus.CounterOpts{Name: "c_total", Help: "h"})
-	require.True(t, r.Unregister(c))
-	require.Zero(t, count(t, r, "c_total"))
-	require.Equal(t, 1, count(t, directory(t, set), "c_total"))
+	var labels, values []string
+	for i := range metric.MaxLabels + 1 {
+		labels, values = append(labels, fmt.Sprint("l", i)), append(values, "v")
+	}
+	for what, tc := range map[string]struct {
+		define func(m maker) prometheus.Collector
+		stored bool
+	}{
+		"only +Inf": {func(m maker) prometheus.Collector {
+			h := m.histogram(prometheus.HistogramOpts{Name: "i", Buckets: []float64{math.Inf(1)}})
+			h.Observe(3)
+			return h
+		}, true},
+		"2,000 buckets": {func(m maker) prometheus.Collector {
+			h := m.histogram(prometheus.HistogramOpts{Name: "b", Buckets: prometheus.LinearBuckets(0, 1, 2000)})
+			h.Observe(1800.5)
+			return h
+		}, true},
+		"10,000 buckets": {func(m maker) prometheus.Collector {
+			h := m.histogramVec(prometheus.HistogramOpts{Name: "bb", Buckets: prometheus.LinearBuckets(0, 1, 10_000)}, nil)
+			h.WithLabelValues().Observe(1800.5)
+			return h
+		}, false},
+		"too many labels": {func(m maker) prometheus.Collector {
+			v := m.gaugeVec(prometheus.GaugeOpts{Name: "l"}, labels)
+			v.WithLabelValues(values...).Set(3)
+			return v
+		}, false},
+		"long help": {func(m maker) prometheus.Collector {
+			s := m.summary(prometheus.SummaryOpts{Name: "h", Help: strings.Repeat("ä", 10_000)})
+			s.Observe(3)
+			return s
+		}, true},
+		"long name": {func(m maker) prometheus.Collector {
+			v := m.counterVec(prometheus.CounterOpts{Name: strings.Repeat("n", metric.MaxNameLen+1)}, nil)
+			v.WithLabelValues().Inc()
+			return v
+		}, false},
+		"infinite": {func(m maker) prometheus.Collector {
+			c := m.counter(prometheus.CounterOpts{Name: "infinite_total"})
+			c.Add(1)
+			c.Add(math.Inf(1))
+			return c
+		}, true},
+		"no number": {func(m maker) prometheus.Collector {
+			v := m.counterVec(prometheus.CounterOpts{Name: "nan_total"}, []string{"l"})
+			v.WithLabelValues("x").Add(math.NaN())
+			return v
+		}, true},
+	} {
+		theirs, ours := prometheus.NewRegistry(), prom.NewRegistry()
+		theirs.MustRegister(tc.define(genuine))
+		before := len(instruments(t, set))
+		ours.MustRegister(tc.define(over(f)))
+		want, err := theirs.Gather()
+		require.NoError(t, err, what)
+		got, err := ours.Gather()
+		require.NoError(t, err, what)
+		equal(t, want, got, what)
+		require.Equal(t, tc.stored, len(instruments(t, set)) > before, what)
+	}
+	require.Equal(t, 3, lossesOf(t, set)["refused"])
 }
 
-// TestEqualDefinitions are one metric, as their values are.
-func TestEqualDefinitions(t *testing.T) {
-	f, _ := newFactory(t, prom.Options{})
-	opts := prometheus.CounterOpts{Name: "x_total", Help: "h"}
-	f.NewCounter(opts).Inc()
-	require.Equal(t, 1.0, testutil.ToFloat64(f.NewCounter(opts)))
-	for i, zone := range []string{"1", "2"} {
-		opts := prometheus.CounterOpts{Name: "zoned_total", Help: "h", ConstLabels: prometheus.Labels{"zone": zone}}
-		f.NewCounter(opts).Add(float64(i + 1))
-		require.Equal(t, float64(i+1), testutil.ToFloat64(f.NewCounter(opts)), "another metric of the family")
+// lossesOf returns what multiprom_compat_losses_total counts.
+func lossesOf(t *testing.T, set *multiproc.Set) map[string]int {
+	families, err := convert.ToPrometheus(registry.Instruments(set)).Gather()
+	require.NoError(t, err)
+	out := map[string]int{}
+	for _, f := range families {
+		if f.GetName() == "multiprom_compat_losses_total" {
+			for _, m := range f.Metric {
+				out[m.Label[0].GetValue()] = int(m.Counter.GetValue())
+			}
+		}
 	}
-
-	a := f.NewGaugeVec(prometheus.GaugeOpts{Name: "g", Help: "h"}, []string{"l"})
-	require.Same(t, a, f.NewGaugeVec(prometheus.GaugeOpts{Name: "g", Help: "h"}, []string{"l"}))
-
-	// The idiom of libraries that are made more than once.
-	r := prometheus.NewRegistry()
-	require.NoError(t, r.Register(a))
-	are := prometheus.AlreadyRegisteredError{}
-	require.ErrorAs(t, r.Register(f.NewGaugeVec(prometheus.GaugeOpts{Name: "g", Help: "h"}, []string{"l"})), &are)
-	require.Same(t, a, are.ExistingCollector)
+	return out
 }
 
 func TestModes(t *testing.T) {
@@ -263,8 +271,8 @@ func TestNamesInTheMergedView(t *testing.T) {
 	require.Equal(t, map[string]string{"requests_total": "h,", "no_help": "no_help,", "speed": "h,", "free_bytes": "h,bytes"}, units)
 }
 
-// TestLosses shows what a store does not hold: quantiles, native buckets,
-// functions of counters, and more series than the limit.
+// TestLosses shows what a store does not hold: quantiles, native buckets, and more
+// series than the limit.
 func TestLosses(t *testing.T) {
 	f, set := newFactory(t, prom.Options{MaxSeries: 2})
 	s := f.NewSummary(prometheus.SummaryOpts{Name: "s", Help: "h", Objectives: map[float64]float64{.5: .05}})
@@ -288,7 +296,7 @@ func TestLosses(t *testing.T) {
 	for _, family := range families {
 		switch m := family.Metric[0]; family.GetName() {
 		case "s":
-			require.Empty(t, m.Summary.Quantile)
+			require.Len(t, m.Summary.Quantile, 1, "of this process")
 			require.Equal(t, 3.0, m.Summary.GetSampleSum())
 		case "h":
 			require.Nil(t, m.Histogram.Schema)
@@ -297,6 +305,7 @@ func TestLosses(t *testing.T) {
 	}
 	names := map[string]int{}
 	for _, family := range instruments(t, set) {
+		require.Empty(t, family.Metric[0].Summary.GetQuantile())
 		names[family.GetName()] = len(family.Metric)
 		for _, m := range family.Metric {
 			if family.GetName() == "v_total" && m.Label[0].GetValue() == "__overflow__" {
@@ -307,11 +316,12 @@ func TestLosses(t *testing.T) {
 			}
 		}
 	}
-	require.Equal(t, map[string]int{"s": 1, "h": 1, "v_total": 3, "n_total": 1}, names)
+	require.Equal(t, map[string]int{"s": 1, "h": 1, "v_total": 3, "n_total": 1, "f_total": 1}, names)
+	require.Equal(t, map[string]int{"quantiles": 1, "native_histogram": 1}, lossesOf(t, set))
 }
 
-// TestConstrainedLabels: the values that reach the store are the constrained
-// ones. V2 is the default Factory's, which is on the heap here.
+// TestConstrainedLabels: V2 is the default Factory's, client_golang's own here. In a
+// directory, TestInADirectory has it.
 func TestConstrainedLabels(t *testing.T) {
 	v := prom.V2.NewCounterVec(prom.CounterVecOpts{
 		CounterOpts:    prom.CounterOpts{Name: "constrained_total", Help: "h"},
@@ -321,10 +331,8 @@ func TestConstrainedLabels(t *testing.T) {
 	v.WithLabelValues("x", "Y").Inc()
 	v.With(prom.Labels{"a": "Z", "b": "Y"}).Inc()
 	require.True(t, v.DeleteLabelValues("z", "Y"))
-	prom.Reconcile()
 	want := "\n# HELP constrained_total h\n# TYPE constrained_total counter\nconstrained_total{a=\"x\",b=\"Y\"} 2\n"
 	require.NoError(t, testutil.CollectAndCompare(v, strings.NewReader(want)))
-	require.NoError(t, testutil.GatherAndCompare(directory(t, multiproc.Default()), strings.NewReader(want), "constrained_total"))
 	for _, c := range []prometheus.Collector{
 		prom.V2.NewGaugeVec(prom.GaugeVecOpts{GaugeOpts: prom.GaugeOpts{Name: "constrained_g"}, VariableLabels: prom.UnconstrainedLabels{"a"}}),
 		prom.V2.NewHistogramVec(prom.HistogramVecOpts{HistogramOpts: prom.HistogramOpts{Name: "constrained_h"}, VariableLabels: prom.UnconstrainedLabels{"a"}}),

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"sync"
 	"time"
+	"weak"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -27,11 +28,12 @@ type Options struct {
 // Factory makes client_golang's metrics over the instruments of a Set. All
 // methods are safe for concurrent use.
 //
-// Nothing is registered: as in client_golang, that is another step. The merged
-// view has a metric from its declaration on, registered or not. An equal
-// definition gives the same object again, since its values are the same.
+// Each call makes a metric of its own, as in client_golang, unless the Factory is
+// [Factory.Shared]. The package comment says what becomes of two of one name.
 type Factory struct {
 	opts   Options
+	auto   bool              // of multiproc.Default: client_golang's own metrics without a directory
+	share  bool              // an equal definition is the same metric
 	prefix string            // of names; see Within
 	labels prometheus.Labels // on all metrics
 	*made
@@ -40,22 +42,21 @@ type Factory struct {
 // made is what a Factory and those derived from it share.
 type made struct {
 	set *multiproc.Set
+	merged
 
-	mu      sync.Mutex
-	objects map[any]object // by the multiproc instrument below
-	vecs    []*vec
-	ended   chan struct{} // nil until there is a Vec with a series
-	closed  bool
-}
+	mu     sync.Mutex
+	places map[string][]*place // by what would be one metric; see place
+	shared map[string]any      // metrics of shared Factories, by definition
+	vecs   []weak.Pointer[vec]
+	timer  *time.Timer // reconciles; nil until there is a Vec with a series
+	closed bool
 
-// object is what the user holds.
-type object struct {
-	desc   string
-	public any
+	losses losses
 }
 
 // New returns a Factory over set. Make one for a Set, since the Factory knows
-// which Vec has which series.
+// which Vec has which series. Its metrics are over the Set's store also if that is
+// on the heap.
 func New(set *multiproc.Set, opts Options) *Factory {
 	if opts.Mode == nil {
 		opts.Mode = ModeByName
@@ -63,14 +64,19 @@ func New(set *multiproc.Set, opts Options) *Factory {
 	if opts.Period <= 0 {
 		opts.Period = 5 * time.Second
 	}
-	return &Factory{opts: opts, made: &made{set: set, objects: map[any]object{}}}
+	return &Factory{opts: opts, made: &made{set: set, places: map[string][]*place{}, shared: map[string]any{}}}
 }
 
-// Default returns the Factory of the package-level constructors, over
-// multiproc.Default: the file in $PROMETHEUS_MULTIPROC_DIR, or the heap.
+// Default returns the Factory of the package-level constructors. With
+// PROMETHEUS_MULTIPROC_DIR set, its metrics are over multiproc.Default, the
+// process's file in that directory. Without, they are client_golang's own.
 func Default() *Factory { return defaultFactory() }
 
-var defaultFactory = sync.OnceValue(func() *Factory { return New(multiproc.Default(), Options{}) })
+var defaultFactory = sync.OnceValue(func() *Factory {
+	f := New(multiproc.Default(), Options{})
+	f.auto = true
+	return f
+})
 
 // WithMode returns a Factory whose gauges have that mode; all else it shares
 // with f.
@@ -85,6 +91,29 @@ func (f *Factory) WithMode(mode metric.Mode) *Factory {
 //	var oldest = prom.WithMode(prom.ModeMin).NewGauge(prom.GaugeOpts{…})
 func WithMode(mode metric.Mode) *Factory { return Default().WithMode(mode) }
 
+// Shared returns a Factory that gives an equal definition, made by it or by
+// another shared Factory of the same Set, the metric that it has made before. A
+// function of a metric is not compared: the first one stays.
+func (f *Factory) Shared() *Factory {
+	derived := *f
+	derived.share = true
+	return &derived
+}
+
+// Shared is Factory.Shared of the default Factory.
+func Shared() *Factory { return Default().Shared() }
+
+// plain reports whether the constructors return client_golang's own metrics:
+// there is no directory. The environment counts at the time when a metric is made.
+func (f *Factory) plain() bool {
+	if !f.auto || f.set.Dir() != "" {
+		return false
+	}
+	plainMetrics.Store(true)
+	showPlain()
+	return true
+}
+
 // common translates what every definition has.
 func (f *Factory) common(o prometheus.Opts) multiproc.Opts {
 	name := fullName(o)
@@ -94,26 +123,79 @@ func (f *Factory) common(o prometheus.Opts) multiproc.Opts {
 	if !hasUnit(name, o.Unit) {
 		o.Unit = "" // it would become part of the name
 	}
-	return multiproc.Opts{Name: name, Help: o.Help, Unit: o.Unit, ConstLabels: o.ConstLabels, MaxSeries: f.opts.MaxSeries}
+	return multiproc.Opts{
+		Name: name, Help: cut(o.Help, metric.MaxHelpLen), Unit: o.Unit, ConstLabels: o.ConstLabels,
+		MaxSeries: f.opts.MaxSeries, Separate: true,
+	}
 }
 
-// once returns the object that stands over these cells, and makes it if there
-// is none. It panics if there is one that client_golang calls otherwise: the
-// counters x and x_total are one in a store.
-func once[T any](m *made, cells any, desc *prometheus.Desc, make func() T) T {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if old, ok := m.objects[cells]; ok {
-		public, same := old.public.(T)
-		if !same || old.desc != desc.String() {
-			panic(fmt.Errorf("prom: %w: %s and %s have the same samples", multiproc.ErrConflict, desc, old.desc))
+// definition is what a constructor asks the store for.
+type definition struct {
+	desc   *prometheus.Desc
+	name   string            // as the store would have it, without _registry_2
+	labels prometheus.Labels // constant ones
+	names  []string          // of the variable labels
+	bounds []float64         // of a histogram
+	// declare makes the instrument under that name.
+	declare func(name string) (cells any, err error)
+}
+
+// define translates a definition of client_golang's. names are those of the variable
+// labels.
+func (f *Factory) define(desc *prometheus.Desc, o prometheus.Opts, names []string, declare func(multiproc.Opts) (any, error)) definition {
+	common := f.common(o)
+	return definition{desc: desc, name: common.Name, labels: o.ConstLabels, names: names, declare: func(name string) (any, error) {
+		named := common
+		named.Name = name
+		if !hasUnit(name, named.Unit) {
+			named.Unit = ""
 		}
-		return public
+		return declare(named)
+	}}
+}
+
+// inStore makes a metric over the store: public is what the user gets. Where the
+// store cannot hold it, own is: client_golang's metric, of this process only.
+func inStore[T any](f *Factory, d definition, own T, public func(in *instrument) T) T {
+	sharedKey := ""
+	if f.share {
+		sharedKey = fmt.Sprintf("%T %v %s", own, d.bounds, d.desc)
 	}
-	public := make()
-	m.objects[cells] = object{desc.String(), public}
-	ours.Store(desc, nil)
-	return public
+	var note error // for the log, which is told without the lock
+	which := lossRenamed
+	defer func() {
+		if note != nil {
+			f.losses.add(f.set, which, d.desc, note)
+		}
+		f.noteEarly()
+	}()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if old, ok := f.shared[sharedKey].(T); ok && f.share {
+		return old
+	}
+	inDirectory.Store(true)
+	in, err := f.settle(d)
+	if err != nil {
+		which, note = lossRefused, err
+		return own
+	}
+	if in.number > 1 {
+		note = fmt.Errorf("there is another one of that name; there, this one is called %s", in.family)
+	}
+	out := public(in)
+	if f.share {
+		f.shared[sharedKey] = out
+	}
+	return out
+}
+
+// noteEarly tells that the process has made metrics before it knew its directory.
+func (f *Factory) noteEarly() {
+	if f.auto && plainMetrics.Load() {
+		plainMetrics.Store(false)
+		f.losses.add(f.set, lossEarly, nil, nil)
+	}
 }
 
 // description returns the one Desc of a collector of client_golang.

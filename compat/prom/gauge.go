@@ -25,29 +25,34 @@ func (g *gauge) Write(out *dto.Metric) error {
 // Collect sends the gauge.
 func (g *gauge) Collect(ch chan<- prometheus.Metric) { ch <- g }
 
-func newGauge(desc *prometheus.Desc, cells *multiproc.Gauge, values []string) *gauge {
-	return &gauge{cells, newBase(desc, values)}
+func newGauge(in *instrument, cells *multiproc.Gauge, values []string) *gauge {
+	return &gauge{cells, newBase(in, values)}
 }
 
-func (f *Factory) gaugeOpts(opts prometheus.Opts) multiproc.GaugeOpts {
-	o := f.common(opts)
+func (f *Factory) gaugeOpts(o multiproc.Opts, fullName string) multiproc.GaugeOpts {
 	return multiproc.GaugeOpts{
 		Name: o.Name, Help: o.Help, Unit: o.Unit, ConstLabels: o.ConstLabels, MaxSeries: o.MaxSeries,
-		Mode: f.opts.Mode(o.Name),
+		Mode: f.opts.Mode(fullName), Separate: o.Separate,
 	}
 }
 
 // NewGauge returns a gauge. How the values of several processes merge says
 // Options.Mode or WithMode.
 func (f *Factory) NewGauge(opts prometheus.GaugeOpts) prometheus.Gauge {
+	if f.plain() {
+		return prometheus.NewGauge(opts)
+	}
 	f.qualify(&opts.Namespace, &opts.Subsystem, &opts.Name, &opts.ConstLabels)
 	theirs := prometheus.NewGauge(opts)
-	desc := theirs.Desc()
-	if desc.Err() != nil {
+	if theirs.Desc().Err() != nil {
 		return theirs // which no registry takes
 	}
-	cells := multiproc.Must(f.set.NewGauge(f.gaugeOpts(prometheus.Opts(opts))))
-	return once(f.made, cells, desc, func() prometheus.Gauge { return newGauge(desc, cells, nil) })
+	d := f.define(theirs.Desc(), prometheus.Opts(opts), nil, func(o multiproc.Opts) (any, error) {
+		return f.set.NewGauge(f.gaugeOpts(o, fullName(prometheus.Opts(opts))))
+	})
+	return inStore(f, d, theirs, func(in *instrument) prometheus.Gauge {
+		return newGauge(in, in.cells.(*multiproc.Gauge), nil)
+	})
 }
 
 // NewGaugeVec returns a family of gauges, as NewGauge.
@@ -56,36 +61,22 @@ func (f *Factory) NewGaugeVec(opts prometheus.GaugeOpts, labelNames []string) *p
 }
 
 func (f *Factory) gaugeVec(opts prometheus.GaugeVecOpts) *prometheus.GaugeVec {
+	if f.plain() {
+		return prometheus.V2.NewGaugeVec(opts)
+	}
 	f.qualify(&opts.Namespace, &opts.Subsystem, &opts.Name, &opts.ConstLabels)
-	theirs := prometheus.V2.NewGaugeVec(opts)
+	theirs, labels := prometheus.V2.NewGaugeVec(opts), names(opts.VariableLabels)
 	desc := description(theirs)
 	if desc.Err() != nil {
 		return theirs
 	}
-	cells := multiproc.Must(f.set.NewGaugeVec(f.gaugeOpts(prometheus.Opts(opts.GaugeOpts)), names(opts.VariableLabels)))
-	return once(f.made, cells, desc, func() *prometheus.GaugeVec {
-		return &prometheus.GaugeVec{MetricVec: newMetricVec(f, desc, cells.DeleteLabelValues, func(values []string) child {
-			return newGauge(desc, cells.WithLabelValues(values...), values)
+	d := f.define(desc, prometheus.Opts(opts.GaugeOpts), labels, func(o multiproc.Opts) (any, error) {
+		return f.set.NewGaugeVec(f.gaugeOpts(o, fullName(prometheus.Opts(opts.GaugeOpts))), labels)
+	})
+	return inStore(f, d, theirs, func(in *instrument) *prometheus.GaugeVec {
+		cells := in.cells.(*multiproc.GaugeVec)
+		return &prometheus.GaugeVec{MetricVec: newMetricVec(f, in, cells.DeleteLabelValues, func(values []string) child {
+			return newGauge(in, cells.WithLabelValues(values...), values)
 		})}
 	})
-}
-
-// NewGaugeFunc returns a gauge whose value function tells: at each collection,
-// and for the merged view when this process serves it, and else every 5 s
-// (multiproc.SetOptions.PublishPeriod). Its mode is as with NewGauge.
-func (f *Factory) NewGaugeFunc(opts prometheus.GaugeOpts, function func() float64) prometheus.GaugeFunc {
-	f.qualify(&opts.Namespace, &opts.Subsystem, &opts.Name, &opts.ConstLabels)
-	theirs := prometheus.NewGaugeFunc(opts, function)
-	desc := theirs.Desc()
-	if desc.Err() != nil {
-		return theirs
-	}
-	cells := multiproc.Must(f.set.NewGaugeFunc(f.gaugeOpts(prometheus.Opts(opts)), function))
-	return once(f.made, cells, desc, func() prometheus.GaugeFunc { return theirs })
-}
-
-// NewUntypedFunc returns client_golang's own: it is not in the merged view.
-func (f *Factory) NewUntypedFunc(opts prometheus.UntypedOpts, function func() float64) prometheus.UntypedFunc {
-	f.qualify(&opts.Namespace, &opts.Subsystem, &opts.Name, &opts.ConstLabels)
-	return prometheus.NewUntypedFunc(opts, function)
 }

@@ -64,44 +64,69 @@ func (h *histogram) Write(out *dto.Metric) error {
 // Collect sends the histogram.
 func (h *histogram) Collect(ch chan<- prometheus.Metric) { ch <- h }
 
-func newHistogram(desc *prometheus.Desc, cells *multiproc.Histogram, bounds []float64, values []string) *histogram {
+func newHistogram(in *instrument, cells *multiproc.Histogram, bounds []float64, values []string) *histogram {
 	return &histogram{
-		Histogram: cells, base: newBase(desc, values),
+		Histogram: cells, base: newBase(in, values),
 		bounds: bounds, exemplars: make([]atomic.Pointer[dto.Exemplar], len(bounds)+1),
 	}
 }
 
-func (f *Factory) histogramOpts(opts prometheus.HistogramOpts) multiproc.HistogramOpts {
-	o := f.common(prometheus.Opts{
-		Namespace: opts.Namespace, Subsystem: opts.Subsystem, Name: opts.Name,
-		Help: opts.Help, Unit: opts.Unit, ConstLabels: opts.ConstLabels,
-	})
+// buckets are those of the store, without +Inf, which is there anyway.
+func buckets(opts prometheus.HistogramOpts) []float64 {
 	buckets := slices.Clone(opts.Buckets)
 	if len(buckets) == 0 {
 		buckets = prometheus.DefBuckets
 	}
-	if last := len(buckets) - 1; last > 0 && math.IsInf(buckets[last], 1) {
-		buckets = buckets[:last] // it is there anyway
+	if last := len(buckets) - 1; isInf(buckets[last]) {
+		buckets = buckets[:last]
 	}
+	return buckets
+}
+
+func isInf(v float64) bool { return math.IsInf(v, 1) }
+
+func histogramOpts(o multiproc.Opts, buckets []float64) multiproc.HistogramOpts {
 	return multiproc.HistogramOpts{
 		Name: o.Name, Help: o.Help, Unit: o.Unit, ConstLabels: o.ConstLabels, MaxSeries: o.MaxSeries,
-		Buckets: buckets,
+		Buckets: append(slices.Clone(buckets), math.Inf(1)), Separate: o.Separate,
 	}
 }
 
-// NewHistogram returns a histogram, which is a prometheus.ExemplarObserver too.
-// It has classic buckets only, DefBuckets where opts names none: a store has no
-// native ones, and NativeHistogramBucketFactor is left out of account.
+// commonOfHistogram are the options that all metrics have.
+func commonOfHistogram(opts prometheus.HistogramOpts) prometheus.Opts {
+	return prometheus.Opts{
+		Namespace: opts.Namespace, Subsystem: opts.Subsystem, Name: opts.Name,
+		Help: opts.Help, Unit: opts.Unit, ConstLabels: opts.ConstLabels,
+	}
+}
+
+// NewHistogram returns a histogram, which is a prometheus.ExemplarObserver too. Over
+// a store it has classic buckets only, DefBuckets where opts names none: native
+// ones are left out, and NativeHistogramBucketFactor is counted as a loss.
 func (f *Factory) NewHistogram(opts prometheus.HistogramOpts) prometheus.Histogram {
+	if f.plain() {
+		return prometheus.NewHistogram(opts)
+	}
 	f.qualify(&opts.Namespace, &opts.Subsystem, &opts.Name, &opts.ConstLabels)
 	theirs := prometheus.NewHistogram(opts)
-	desc := theirs.Desc()
+	desc, bounds := theirs.Desc(), buckets(opts)
 	if desc.Err() != nil {
 		return theirs // which no registry takes
 	}
-	o := f.histogramOpts(opts)
-	cells := multiproc.Must(f.set.NewHistogram(o))
-	return once(f.made, cells, desc, func() prometheus.Histogram { return newHistogram(desc, cells, o.Buckets, nil) })
+	f.noteNative(opts, desc)
+	d := f.define(desc, commonOfHistogram(opts), nil, func(o multiproc.Opts) (any, error) {
+		return f.set.NewHistogram(histogramOpts(o, bounds))
+	})
+	d.bounds = bounds
+	return inStore(f, d, theirs, func(in *instrument) prometheus.Histogram {
+		return newHistogram(in, in.cells.(*multiproc.Histogram), bounds, nil)
+	})
+}
+
+func (f *Factory) noteNative(opts prometheus.HistogramOpts, desc *prometheus.Desc) {
+	if opts.NativeHistogramBucketFactor > 1 {
+		f.losses.add(f.set, lossNative, desc, nil)
+	}
 }
 
 // NewHistogramVec returns a family of histograms, as NewHistogram.
@@ -110,6 +135,9 @@ func (f *Factory) NewHistogramVec(opts prometheus.HistogramOpts, labelNames []st
 }
 
 func (f *Factory) histogramVec(opts prometheus.HistogramVecOpts) *prometheus.HistogramVec {
+	if f.plain() {
+		return prometheus.V2.NewHistogramVec(opts)
+	}
 	f.qualify(&opts.Namespace, &opts.Subsystem, &opts.Name, &opts.ConstLabels)
 	theirs := prometheus.V2.NewHistogramVec(opts)
 	desc, labels := description(theirs), names(opts.VariableLabels)
@@ -118,11 +146,16 @@ func (f *Factory) histogramVec(opts prometheus.HistogramVecOpts) *prometheus.His
 	}) {
 		return theirs // which panics at its first lookup, as it does there
 	}
-	o := f.histogramOpts(opts.HistogramOpts)
-	cells := multiproc.Must(f.set.NewHistogramVec(o, labels))
-	return once(f.made, cells, desc, func() *prometheus.HistogramVec {
-		return &prometheus.HistogramVec{MetricVec: newMetricVec(f, desc, cells.DeleteLabelValues, func(values []string) child {
-			return newHistogram(desc, cells.WithLabelValues(values...), o.Buckets, values)
+	f.noteNative(opts.HistogramOpts, desc)
+	bounds := buckets(opts.HistogramOpts)
+	d := f.define(desc, commonOfHistogram(opts.HistogramOpts), labels, func(o multiproc.Opts) (any, error) {
+		return f.set.NewHistogramVec(histogramOpts(o, bounds), labels)
+	})
+	d.bounds = bounds
+	return inStore(f, d, theirs, func(in *instrument) *prometheus.HistogramVec {
+		cells := in.cells.(*multiproc.HistogramVec)
+		return &prometheus.HistogramVec{MetricVec: newMetricVec(f, in, cells.DeleteLabelValues, func(values []string) child {
+			return newHistogram(in, cells.WithLabelValues(values...), bounds, values)
 		})}
 	})
 }

@@ -13,6 +13,31 @@ type summary struct {
 	base
 }
 
+// quantiles is a summary with objectives. The quantiles of this process are in its
+// Write; those of several processes cannot be merged.
+type quantiles struct {
+	summary
+	theirs prometheus.Summary // without labels
+}
+
+// Observe adds an observation.
+func (q *quantiles) Observe(v float64) {
+	q.summary.Observe(v)
+	q.theirs.Observe(v)
+}
+
+// Write gives what this process has observed.
+func (q *quantiles) Write(out *dto.Metric) error {
+	if err := q.theirs.Write(out); err != nil {
+		return err
+	}
+	out.Label, out.Summary.CreatedTimestamp = q.labels, q.created
+	return nil
+}
+
+// Collect sends the summary.
+func (q *quantiles) Collect(ch chan<- prometheus.Metric) { ch <- q }
+
 // Write gives what this process has observed.
 func (s *summary) Write(out *dto.Metric) error {
 	count, sum := s.Values()
@@ -24,29 +49,54 @@ func (s *summary) Write(out *dto.Metric) error {
 // Collect sends the summary.
 func (s *summary) Collect(ch chan<- prometheus.Metric) { ch <- s }
 
-func newSummary(desc *prometheus.Desc, cells *multiproc.Summary, values []string) *summary {
-	return &summary{cells, newBase(desc, values)}
+// summaryChild is either kind of summary.
+type summaryChild interface {
+	prometheus.Summary
+	child
 }
 
-func (f *Factory) summaryOpts(opts prometheus.SummaryOpts) multiproc.SummaryOpts {
-	return multiproc.SummaryOpts(f.common(prometheus.Opts{
+func newSummary(in *instrument, cells *multiproc.Summary, opts prometheus.SummaryOpts, values []string) summaryChild {
+	s := summary{cells, newBase(in, values)}
+	if len(opts.Objectives) == 0 {
+		return &s
+	}
+	opts.ConstLabels = nil
+	return &quantiles{s, prometheus.NewSummary(opts)}
+}
+
+func commonOfSummary(opts prometheus.SummaryOpts) prometheus.Opts {
+	return prometheus.Opts{
 		Namespace: opts.Namespace, Subsystem: opts.Subsystem, Name: opts.Name,
 		Help: opts.Help, Unit: opts.Unit, ConstLabels: opts.ConstLabels,
-	}))
+	}
 }
 
-// NewSummary returns a summary without quantiles, also where opts has
-// objectives: those of several processes cannot be merged. Where quantiles are
-// wanted, use a histogram.
+// NewSummary returns a summary. The merged view has no quantiles, also where opts has
+// objectives, which is counted as a loss: those of several processes cannot be merged.
+// Where quantiles are wanted, use a histogram.
 func (f *Factory) NewSummary(opts prometheus.SummaryOpts) prometheus.Summary {
+	if f.plain() {
+		return prometheus.NewSummary(opts)
+	}
 	f.qualify(&opts.Namespace, &opts.Subsystem, &opts.Name, &opts.ConstLabels)
 	theirs := prometheus.NewSummary(opts)
 	desc := theirs.Desc()
 	if desc.Err() != nil {
 		return theirs // which no registry takes
 	}
-	cells := multiproc.Must(f.set.NewSummary(f.summaryOpts(opts)))
-	return once(f.made, cells, desc, func() prometheus.Summary { return newSummary(desc, cells, nil) })
+	f.noteQuantiles(opts, desc)
+	d := f.define(desc, commonOfSummary(opts), nil, func(o multiproc.Opts) (any, error) {
+		return f.set.NewSummary(multiproc.SummaryOpts(o))
+	})
+	return inStore(f, d, theirs, func(in *instrument) prometheus.Summary {
+		return newSummary(in, in.cells.(*multiproc.Summary), opts, nil)
+	})
+}
+
+func (f *Factory) noteQuantiles(opts prometheus.SummaryOpts, desc *prometheus.Desc) {
+	if len(opts.Objectives) > 0 {
+		f.losses.add(f.set, lossQuantiles, desc, nil)
+	}
 }
 
 // NewSummaryVec returns a family of summaries, as NewSummary.
@@ -55,6 +105,9 @@ func (f *Factory) NewSummaryVec(opts prometheus.SummaryOpts, labelNames []string
 }
 
 func (f *Factory) summaryVec(opts prometheus.SummaryVecOpts) *prometheus.SummaryVec {
+	if f.plain() {
+		return prometheus.V2.NewSummaryVec(opts)
+	}
 	f.qualify(&opts.Namespace, &opts.Subsystem, &opts.Name, &opts.ConstLabels)
 	theirs := prometheus.V2.NewSummaryVec(opts)
 	desc, labels := description(theirs), names(opts.VariableLabels)
@@ -63,10 +116,14 @@ func (f *Factory) summaryVec(opts prometheus.SummaryVecOpts) *prometheus.Summary
 	}) {
 		return theirs // which panics at its first lookup, as it does there
 	}
-	cells := multiproc.Must(f.set.NewSummaryVec(f.summaryOpts(opts.SummaryOpts), labels))
-	return once(f.made, cells, desc, func() *prometheus.SummaryVec {
-		return &prometheus.SummaryVec{MetricVec: newMetricVec(f, desc, cells.DeleteLabelValues, func(values []string) child {
-			return newSummary(desc, cells.WithLabelValues(values...), values)
+	f.noteQuantiles(opts.SummaryOpts, desc)
+	d := f.define(desc, commonOfSummary(opts.SummaryOpts), labels, func(o multiproc.Opts) (any, error) {
+		return f.set.NewSummaryVec(multiproc.SummaryOpts(o), labels)
+	})
+	return inStore(f, d, theirs, func(in *instrument) *prometheus.SummaryVec {
+		cells := in.cells.(*multiproc.SummaryVec)
+		return &prometheus.SummaryVec{MetricVec: newMetricVec(f, in, cells.DeleteLabelValues, func(values []string) child {
+			return newSummary(in, cells.WithLabelValues(values...), opts.SummaryOpts, values)
 		})}
 	})
 }

@@ -1,9 +1,11 @@
 package prom
 
 import (
+	"slices"
 	"strings"
 	"sync"
 	"time"
+	"weak"
 
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
@@ -12,6 +14,7 @@ import (
 
 // base is what each metric of one label set has.
 type base struct {
+	in      *instrument
 	desc    *prometheus.Desc
 	labels  []*dto.LabelPair // constant and variable ones, sorted
 	created *timestamppb.Timestamp
@@ -22,8 +25,9 @@ type base struct {
 	seen   uint64   // last round that found it; guarded by vec.sweeping
 }
 
-func newBase(desc *prometheus.Desc, values []string) base {
-	return base{desc: desc, labels: prometheus.MakeLabelPairs(desc, values), created: timestamppb.Now(), values: values}
+func newBase(in *instrument, values []string) base {
+	desc := in.desc
+	return base{in: in, desc: desc, labels: prometheus.MakeLabelPairs(desc, values), created: timestamppb.Now(), values: values}
 }
 
 // Desc returns the description.
@@ -34,9 +38,15 @@ func (b *base) Describe(ch chan<- *prometheus.Desc) { ch <- b.desc }
 
 func (b *base) common() *base { return b }
 
+// amend has nothing to add but in a counter.
+func (b *base) amend(*dto.Metric) {}
+
+// child is a metric of one label set over the store.
 type child interface {
 	prometheus.Metric
 	common() *base
+	// amend adds to the merged series what the store does not hold of this one.
+	amend(merged *dto.Metric)
 }
 
 // vec takes out of the store what was deleted from a MetricVec, which tells
@@ -46,6 +56,7 @@ type child interface {
 // Locks are taken in this order: sweeping, the MetricVec's, mu.
 type vec struct {
 	*prometheus.MetricVec
+	in     *instrument
 	remove func(values ...string) bool // from the store
 
 	sweeping sync.Mutex
@@ -57,13 +68,14 @@ type vec struct {
 
 // newMetricVec returns a MetricVec whose metrics make makes. remove takes a
 // series out of the store.
-func newMetricVec(f *Factory, desc *prometheus.Desc, remove func(...string) bool, make func(values []string) child) *prometheus.MetricVec {
-	v := &vec{remove: remove, children: map[string]*base{}}
-	v.MetricVec = prometheus.NewMetricVec(desc, func(values ...string) prometheus.Metric {
-		f.watch()
+func newMetricVec(f *Factory, in *instrument, remove func(...string) bool, make func(values []string) child) *prometheus.MetricVec {
+	v := &vec{in: in, remove: remove, children: map[string]*base{}}
+	m := f.made
+	v.MetricVec = prometheus.NewMetricVec(in.desc, func(values ...string) prometheus.Metric {
+		m.watch(f.opts.Period)
 		return v.add(values, make)
 	})
-	f.vecs = append(f.vecs, v) // once holds the lock
+	f.vecs = append(f.vecs, weak.Make(v)) // inStore holds the lock
 	return v.MetricVec
 }
 
@@ -119,17 +131,49 @@ func (v *vec) sweep() {
 // Reconcile removes from the store the series that were deleted from a Vec, now
 // and not only after Options.Period. The gatherer and handler of this module
 // call it before they show the merged view.
-func (f *Factory) Reconcile() {
-	f.mu.Lock()
-	vecs := f.vecs[:len(f.vecs):len(f.vecs)]
-	f.mu.Unlock()
-	for _, v := range vecs {
+func (f *Factory) Reconcile() { f.reconcile() }
+
+func (m *made) reconcile() {
+	for _, v := range m.living() {
 		v.sweep()
 	}
 }
 
+// living returns the Vecs that somebody can still reach.
+func (m *made) living() (out []*vec) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.vecs = slices.DeleteFunc(m.vecs, func(w weak.Pointer[vec]) bool {
+		v := w.Value()
+		if v != nil {
+			out = append(out, v)
+		}
+		return v == nil
+	})
+	return out
+}
+
 // Reconcile is that of the default Factory.
 func Reconcile() { Default().Reconcile() }
+
+// Reset begins again with all metrics of the Factory's Set in this process, those that
+// variables hold too: Vecs lose their series, others are 0. It is for tests, each of
+// which then begins as in a process of its own. What other processes have in the
+// directory stays.
+func (f *Factory) Reset() {
+	for _, v := range f.living() {
+		v.MetricVec.Reset()
+	}
+	f.set.Reset()
+}
+
+// Reset is that of the default Factory. Without a directory, where metrics are
+// client_golang's, it does nothing: as there, a test has a registry of its own.
+func Reset() {
+	if f := Default(); !f.plain() {
+		f.Reset()
+	}
+}
 
 // Close reconciles once more and stops doing so at the period. A process that
 // deletes series and ends at once calls it before it closes the Set; others
@@ -138,8 +182,8 @@ func (f *Factory) Close() {
 	f.mu.Lock()
 	closed := f.closed
 	f.closed = true
-	if !closed && f.ended != nil {
-		close(f.ended)
+	if f.timer != nil {
+		f.timer.Stop()
 	}
 	f.mu.Unlock()
 	if !closed {
@@ -147,25 +191,20 @@ func (f *Factory) Close() {
 	}
 }
 
-// watch starts reconciling at the period, at the first series of a Vec: a
-// program that only declares has no goroutine.
-func (f *Factory) watch() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.ended != nil || f.closed {
+// watch starts reconciling at the period, at the first series of a Vec. A goroutine
+// lives as long as that takes.
+func (m *made) watch(period time.Duration) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.timer != nil || m.closed {
 		return
 	}
-	f.ended = make(chan struct{})
-	go func() {
-		tick := time.NewTicker(f.opts.Period)
-		defer tick.Stop()
-		for {
-			select {
-			case <-f.ended:
-				return
-			case <-tick.C:
-				f.Reconcile()
-			}
+	m.timer = time.AfterFunc(period, func() {
+		m.reconcile()
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		if !m.closed {
+			m.timer.Reset(period)
 		}
-	}()
+	})
 }

@@ -28,6 +28,14 @@ func directory(t *testing.T, set *multiproc.Set) prometheus.Gatherer {
 	return convert.ToPrometheus(a)
 }
 
+// viewOf is what mpctl serve has of a directory.
+func viewOf(t *testing.T, dir string) prometheus.Gatherer {
+	a, err := aggregate.Open(dir, aggregate.Options{})
+	require.NoError(t, err)
+	t.Cleanup(func() { a.Close() })
+	return convert.ToPrometheus(a)
+}
+
 func count(t *testing.T, g prometheus.Gatherer, name string) int {
 	t.Helper()
 	n, err := testutil.GatherAndCount(g, name)
@@ -145,4 +153,30 @@ func TestConcurrentDeletion(t *testing.T) {
 	require.NoError(t, err)
 	require.NotEmpty(t, want)
 	equal(t, want, instruments(t, set), "after all")
+}
+
+// TestDeletedByOneOfFour: what one process deletes stays until no living process has it.
+func TestDeletedByOneOfFour(t *testing.T) {
+	dir := t.TempDir()
+	var registries []*prom.Registry
+	var vecs []*prometheus.CounterVec
+	for _, n := range []float64{1, 2, 30, 1} {
+		f, _ := factoryOn(t, dir, prom.Options{Period: time.Hour})
+		r := prom.NewRegistry()
+		v := f.NewCounterVec(prometheus.CounterOpts{Name: "c_total", Help: "h"}, []string{"l"})
+		r.MustRegister(v)
+		v.WithLabelValues("x").Add(n)
+		registries, vecs = append(registries, r), append(vecs, v)
+	}
+	want := strings.NewReader("# HELP c_total h\n# TYPE c_total counter\nc_total{l=\"x\"} 34\n")
+	vecs[2].DeleteLabelValues("x")
+	require.NoError(t, testutil.GatherAndCompare(registries[2], want))
+	for _, v := range vecs {
+		v.Reset()
+	}
+	for _, r := range registries {
+		_, err := r.Gather() // each process takes its own out
+		require.NoError(t, err)
+	}
+	require.Zero(t, count(t, registries[0], "c_total"))
 }

@@ -1,73 +1,61 @@
 package prom
 
 import (
-	"errors"
 	"fmt"
 	"maps"
-	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// ErrWrapped is matched by the error of a Registerer of WrapRegistererWith or
-// WrapRegistererWithPrefix for a metric that was made without its labels and
-// prefix: the merged view, which sees no registration, would show another name
-// than the registry.
-var ErrWrapped = errors.New("metric was made without the labels and prefix of its registerer")
-
 // WrapRegistererWith returns a Registerer that adds labels to what is registered
-// with it. Metrics of this module must be made with them: by a promauto.With of
-// the Registerer, or with ConstLabels and reg itself. Else registering them is an
-// error that matches ErrWrapped. Collectors of others are wrapped as in
-// client_golang.
-func WrapRegistererWith(labels Labels, reg Registerer) Registerer { return wrap("", labels, reg) }
+// with it, as client_golang's. The registry shows metrics of this package with the
+// labels, as all processes have them.
+//
+// In views of the directory that know no registry, such as `mpctl serve`, a metric
+// has the labels if it was made with them: by a promauto.With of the Registerer.
+func WrapRegistererWith(labels Labels, reg Registerer) Registerer {
+	return wrap(reg, "", labels, func(r prometheus.Registerer) prometheus.Registerer {
+		return prometheus.WrapRegistererWith(labels, r)
+	})
+}
 
 // WrapRegistererWithPrefix is WrapRegistererWith with a prefix of names.
 func WrapRegistererWithPrefix(prefix string, reg Registerer) Registerer {
-	return wrap(prefix, nil, reg)
+	return wrap(reg, prefix, nil, func(r prometheus.Registerer) prometheus.Registerer {
+		return prometheus.WrapRegistererWithPrefix(prefix, r)
+	})
 }
 
-// wrapped is a Registerer that knows what it adds.
+// wrapped is a Registerer that knows what it adds and to which registry.
 type wrapped struct {
-	prometheus.Registerer // client_golang's, for the collectors of others
-
-	base   prometheus.Registerer // without any wrapping; may be nil
-	prefix string
-	labels prometheus.Labels
+	theirs   prometheus.Registerer // client_golang's, over that of the registry
+	registry *Registry
+	prefix   string
+	labels   prometheus.Labels
 }
 
-func wrap(prefix string, labels prometheus.Labels, reg prometheus.Registerer) prometheus.Registerer {
-	w := &wrapped{base: reg, prefix: prefix, labels: labels}
-	w.Registerer = prometheus.WrapRegistererWithPrefix(prefix, prometheus.WrapRegistererWith(labels, reg))
-	if inner, ok := reg.(*wrapped); ok {
-		// The outer one comes first, so that the inner prefix is in front.
-		w.base, w.prefix, w.labels = inner.base, inner.prefix+prefix, joined(inner.labels, labels)
-	}
-	return w
-}
-
-// joined returns both, and panics where a label is in both, as client_golang
-// refuses it.
-func joined(a, b prometheus.Labels) prometheus.Labels {
-	out := maps.Clone(a)
-	if out == nil {
-		out = prometheus.Labels{}
-	}
-	for name, value := range b {
-		if _, twice := out[name]; twice {
-			panic(fmt.Errorf("prom: attempted wrapping with already existing label name %q", name))
+func wrap(reg prometheus.Registerer, prefix string, labels prometheus.Labels, theirs func(prometheus.Registerer) prometheus.Registerer) prometheus.Registerer {
+	switch reg := reg.(type) {
+	case *Registry:
+		if reg != nil {
+			return &wrapped{theirs(reg.Registry), reg, prefix, labels}
 		}
-		out[name] = value
+	case *wrapped:
+		// The outer one comes first, so that the inner prefix is in front.
+		return &wrapped{theirs(reg.theirs), reg.registry, reg.prefix + prefix, joined(reg.labels, labels)}
 	}
+	return theirs(reg) // not one of this package, whose metrics it shows as this process has them
+}
+
+// joined returns both. The registry refuses a label that is given twice.
+func joined(a, b prometheus.Labels) prometheus.Labels {
+	out := prometheus.Labels{}
+	maps.Copy(out, a)
+	maps.Copy(out, b)
 	return out
 }
 
-func (w *wrapped) Register(c prometheus.Collector) error {
-	if w.base != nil && isOurs(c) {
-		return fmt.Errorf("prom: register %s: %w: make it by promauto.With of this registerer, or with ConstLabels and the registerer below", description(c), ErrWrapped)
-	}
-	return w.Registerer.Register(c)
-}
+func (w *wrapped) Register(c prometheus.Collector) error { return w.registry.register(c, w.theirs) }
 
 func (w *wrapped) MustRegister(cs ...prometheus.Collector) {
 	for _, c := range cs {
@@ -77,50 +65,34 @@ func (w *wrapped) MustRegister(cs ...prometheus.Collector) {
 	}
 }
 
-func (w *wrapped) Unregister(c prometheus.Collector) bool {
-	if isOurs(c) && w.base != nil {
-		return w.base.Unregister(c)
-	}
-	return w.Registerer.Unregister(c)
-}
+func (w *wrapped) Unregister(c prometheus.Collector) bool { return w.registry.unregister(c, w.theirs) }
 
 // Within returns a Factory whose metrics have the labels and the prefix that r
 // adds, and the Registerer to register them with. It is what promauto.With does.
+// Where metrics are client_golang's own, it returns f and r.
 func (f *Factory) Within(r Registerer) (*Factory, Registerer) {
 	w, ok := r.(*wrapped)
-	if !ok {
+	if !ok || f.plain() {
 		return f, r
 	}
 	derived := *f
 	derived.prefix, derived.labels = w.prefix+f.prefix, joined(w.labels, f.labels)
-	return &derived, w.base
+	return &derived, w.registry
 }
 
-// qualify adds the prefix and the labels of the Factory to a definition.
+// qualify adds the prefix and the labels of the Factory to a definition. It panics
+// where a label is given twice, as registering the metric would.
 func (f *Factory) qualify(namespace, subsystem, name *string, labels *prometheus.Labels) {
 	if full := prometheus.BuildFQName(*namespace, *subsystem, *name); f.prefix != "" && full != "" {
 		*namespace, *subsystem, *name = "", "", f.prefix+full
 	}
-	if len(f.labels) > 0 {
-		*labels = joined(f.labels, *labels)
+	if len(f.labels) == 0 {
+		return
 	}
-}
-
-// ours has the Desc of each metric over a store, for as long as the program runs,
-// as its cells.
-var ours sync.Map
-
-// isOurs reports whether c is a metric over a store, or a view of a Vec of them.
-func isOurs(c prometheus.Collector) bool {
-	descs := make(chan *prometheus.Desc)
-	go func() {
-		c.Describe(descs)
-		close(descs)
-	}()
-	found := false
-	for d := range descs {
-		_, made := ours.Load(d)
-		found = found || made
+	for name := range *labels {
+		if _, twice := f.labels[name]; twice {
+			panic(fmt.Errorf("prom: attempted wrapping with already existing label name %q", name))
+		}
 	}
-	return found
+	*labels = joined(f.labels, *labels)
 }

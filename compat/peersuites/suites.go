@@ -1,0 +1,58 @@
+package main
+
+// The packages whose imports are replaced.
+const (
+	theirPackage = "github.com/prometheus/client_golang/prometheus"
+	ourPackage   = "github.com/multiprom/multiprom/compat/prom"
+)
+
+// replaced are the import paths below theirPackage that have a counterpart below
+// ourPackage.
+var replaced = []string{"", "/promauto", "/promhttp"}
+
+// suite is one module whose tests are run.
+type suite struct {
+	name    string
+	module  string
+	version string
+	// packages are the patterns given to go test.
+	packages []string
+	// inside are the packages, below the module's root, that this module has a
+	// counterpart of. Only their tests are copied.
+	inside []string
+	// only, where set, are the folders that are copied, below the module's root.
+	only []string
+}
+
+var suites = []suite{
+	{
+		name: "client_golang", module: "github.com/prometheus/client_golang", version: "v1.25.0",
+		packages: []string{"./..."},
+		inside:   []string{"prometheus", "prometheus/promauto"},
+		only:     []string{"prometheus/promhttp", "prometheus/testutil", "prometheus/push", "prometheus/graphite", "prometheus/collectors"},
+	},
+	{
+		name: "go-http-metrics", module: "github.com/slok/go-http-metrics", version: "v0.13.0",
+		packages: []string{"./..."},
+	},
+	{
+		name: "go-grpc-middleware", module: "github.com/grpc-ecosystem/go-grpc-middleware/providers/prometheus", version: "v1.1.1",
+		packages: []string{"./..."},
+	},
+	{
+		name: "statsd_exporter", module: "github.com/prometheus/statsd_exporter", version: "v0.31.0",
+		packages: []string{"./..."},
+	},
+	{
+		name: "fiberprometheus", module: "github.com/ansrivas/fiberprometheus/v2", version: "v2.16.0",
+		packages: []string{"./..."},
+	},
+	{
+		name: "echoprometheus", module: "github.com/labstack/echo-contrib", version: "v0.50.1",
+		packages: []string{"./echoprometheus"},
+	},
+	{
+		name: "component-base", module: "k8s.io/component-base", version: "v0.37.2",
+		packages: []string{"./metrics/..."},
+	},
+}
