@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"runtime/debug"
+	"sync"
 	"time"
 
 	"github.com/multiprom/multiprom/internal/limits"
@@ -39,12 +40,16 @@ type HandlerOptions struct {
 	// DisableCompression ignores Accept-Encoding, for servers that compress
 	// all that they send.
 	DisableCompression bool
-	// MaxConcurrent is how many scrapes may run at once; further ones get 503.
-	// Default 40; negative is no limit.
+	// MaxConcurrent is how many scrapes may be gathered at once; further ones get
+	// 503. As many answers may be on their way to clients: of more, the one is cut
+	// off that has waited for its client the longest. Default 40; negative is no
+	// limit.
 	MaxConcurrent int
 	// Timeout is how long gathering may take before the scrape gets 503. The
 	// gatherer's context ends a tenth earlier, so that one that heeds it can
-	// still yield what it has. 0 is no limit.
+	// still yield what it has. 0 is no limit. A client that says how long it waits,
+	// as Prometheus does in X-Prometheus-Scrape-Timeout-Seconds, shortens it for its
+	// scrape.
 	Timeout time.Duration
 	// ErrorLog gets the errors of gathering and encoding; nil drops them. A
 	// client that goes away is none.
@@ -70,6 +75,7 @@ func HandlerFor(g registry.Gatherer, opts HandlerOptions) http.Handler {
 	}
 	h := &handler{gatherer: g, opts: opts, created: opts.Created.resolve(os.Getenv)}
 	limits.Default(&h.opts.MaxConcurrent, limits.Concurrent)
+	h.senders.most = h.opts.MaxConcurrent
 	if n := h.opts.MaxConcurrent; n > 0 {
 		h.slots = make(chan struct{}, n)
 	}
@@ -81,6 +87,7 @@ type handler struct {
 	opts     HandlerOptions
 	created  func() bool
 	slots    chan struct{} // one element per running scrape; nil: no limit
+	senders  senders
 	caches   caches
 }
 
@@ -103,18 +110,21 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 
+	begun, patience := time.Now(), scrapePatience(r.Header)
+	within := gatherWithin(h.opts.Timeout, patience)
 	ctx := r.Context()
-	if t := h.opts.Timeout; t > 0 {
+	if within > 0 {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, t)
+		ctx, cancel = context.WithTimeout(ctx, within)
 		defer cancel()
 	}
-	gathered := h.gather(ctx, r)
+	gathered := h.gather(ctx, r, within)
 	select {
 	case got := <-gathered:
-		defer h.release()
-		if h.reply(w, r, got) {
-			got.page.release()
+		release := sync.OnceFunc(h.release)
+		defer release()
+		if a := h.encode(w, r, got); a != nil {
+			h.senders.send(w, r, a, begun, patience, release)
 		}
 	case <-ctx.Done():
 		// What is left behind still works and holds memory: it keeps its slot.
@@ -158,8 +168,8 @@ type gathering struct {
 }
 
 // gather starts the gatherer that the request asks for and returns where its
-// result will be. It runs in a goroutine, so that it can be left behind.
-func (h *handler) gather(ctx context.Context, r *http.Request) <-chan gathering {
+// result will be. It runs in a goroutine, so that it can be left behind after within.
+func (h *handler) gather(ctx context.Context, r *http.Request, within time.Duration) <-chan gathering {
 	g := h.gatherer
 	if names := r.URL.Query()["name[]"]; len(names) > 0 {
 		g = registry.Restrict(g, names...)
@@ -179,9 +189,9 @@ func (h *handler) gather(ctx context.Context, r *http.Request) <-chan gathering 
 			}
 			result <- got
 		}()
-		if t := h.opts.Timeout; t > 0 {
+		if within > 0 {
 			var cancel context.CancelFunc
-			ctx, cancel = context.WithTimeout(ctx, t-t/10)
+			ctx, cancel = context.WithTimeout(ctx, within-within/10)
 			defer cancel()
 		}
 		v, ok := g.(registry.Viewer)
@@ -203,14 +213,19 @@ func (h *handler) options(r *http.Request) Options {
 	return Options{Format: Negotiate(r.Header), Created: h.created(), Lenient: h.opts.Lenient}
 }
 
-// reply answers the request. It reports whether nothing of the page is in use any more:
-// a connection that has failed, of HTTP/2, may go on reading what was written to it.
-func (h *handler) reply(w http.ResponseWriter, r *http.Request, got gathering) (done bool) {
+// encode sets the answer's header and returns its body, or nil after it has answered
+// with an error or without a body.
+func (h *handler) encode(w http.ResponseWriter, r *http.Request, got gathering) (a *answer) {
+	defer func() {
+		if a == nil || a.page == nil {
+			got.page.release()
+		}
+	}()
 	if got.err != nil {
 		h.log(r.Context(), "gathering metrics", got.err)
 		if len(got.families) == 0 && got.page == nil || h.opts.ErrorPolicy == FailScrape {
 			http.Error(w, "gathering metrics: "+got.err.Error(), http.StatusInternalServerError)
-			return true
+			return nil
 		}
 	}
 
@@ -226,12 +241,16 @@ func (h *handler) reply(w http.ResponseWriter, r *http.Request, got gathering) (
 		}
 	}
 	if r.Method == http.MethodHead {
-		return true
+		return nil
 	}
 
+	a = &answer{}
 	if got.page != nil {
 		h.logOmission(r.Context(), got.omitted)
-		return got.page.write(w, c) == nil // an error can reach nobody: the client went away
+		if a.parts = got.page.encoded(c); c == nil {
+			a.page = got.page
+		}
+		return a
 	}
 	encode := func(w io.Writer) error {
 		err := Encode(w, got.families, h.options(r))
@@ -240,12 +259,13 @@ func (h *handler) reply(w http.ResponseWriter, r *http.Request, got gathering) (
 		}
 		return err
 	}
+	// Neither can fail: an answer takes all.
 	if c != nil {
-		_ = c.compress(w, encode)
+		_ = c.compress(a, encode)
 	} else {
-		_ = encode(w)
+		_ = encode(a)
 	}
-	return true
+	return a
 }
 
 // logOmission logs what an encoder left out, and reports whether err is that.

@@ -70,25 +70,20 @@ func (c *cache) page(families []*metric.Family, opts Options) (*page, error) {
 	return p, err
 }
 
-// write writes the page in that coding, nil for none.
-func (p *page) write(w io.Writer, c *coding) error {
+// encoded returns the page in that coding, nil for none. What it returns is the
+// page's own, and valid until it is released; compressed parts are valid for good.
+func (p *page) encoded(c *coding) [][]byte {
+	parts := make([][]byte, 0, len(p.pieces)+2)
 	switch c {
 	case gzipCoding:
-		return p.writeGzip(w)
+		return p.appendGzip(parts)
 	case zstdCoding:
-		return p.writeZstd(w)
+		return p.appendZstd(parts)
 	}
-	return p.writeTo(w)
-}
-
-// writeTo writes the page as it is.
-func (p *page) writeTo(w io.Writer) error {
 	for _, c := range p.pieces {
-		if _, err := w.Write(c.text); err != nil {
-			return err
-		}
+		parts = append(parts, c.text)
 	}
-	return nil
+	return parts
 }
 
 // compressed is a chunk's text in some coding, made when it is first asked for.
@@ -97,28 +92,23 @@ type compressed struct {
 	b    []byte
 }
 
-// writeGzip writes the page as one gzip member (RFC 1952): of each piece the
+// appendGzip appends the page as one gzip member (RFC 1952): of each piece the
 // blocks that it compresses to, which refer to nothing before it and end at a whole
 // byte, and in the end an empty last block.
-func (p *page) writeGzip(w io.Writer) error {
+func (p *page) appendGzip(parts [][]byte) [][]byte {
 	const (
 		header    = "\x1f\x8b\x08\x00\x00\x00\x00\x00\x04\xff" // deflate, no time, the fastest level, some system
 		lastBlock = "\x03\x00"
 	)
-	if _, err := io.WriteString(w, header); err != nil {
-		return err
-	}
+	parts = append(parts, []byte(header))
 	sum, size := uint32(0), uint32(0)
 	for _, c := range p.pieces {
 		sum, size = crc32.Update(sum, crc32.IEEETable, c.text), size+uint32(len(c.text))
 		c.gzip.once.Do(func() { c.gzip.b = deflate(c.text) })
-		if _, err := w.Write(c.gzip.b); err != nil {
-			return err
-		}
+		parts = append(parts, c.gzip.b)
 	}
 	end := appendUint32([]byte(lastBlock), sum)
-	_, err := w.Write(appendUint32(end, size))
-	return err
+	return append(parts, appendUint32(end, size))
 }
 
 func appendUint32(dst []byte, v uint32) []byte {
@@ -148,14 +138,12 @@ var zstdFrames = sync.OnceValue(func() *zstd.Encoder {
 	return z
 })
 
-// writeZstd writes the page as zstd frames, one behind the other (RFC 8878,
+// appendZstd appends the page as zstd frames, one after the other (RFC 8878,
 // section 3).
-func (p *page) writeZstd(w io.Writer) error {
+func (p *page) appendZstd(parts [][]byte) [][]byte {
 	for _, c := range p.pieces {
 		c.zstd.once.Do(func() { c.zstd.b = zstdFrames().EncodeAll(c.text, nil) })
-		if _, err := w.Write(c.zstd.b); err != nil {
-			return err
-		}
+		parts = append(parts, c.zstd.b)
 	}
-	return nil
+	return parts
 }

@@ -9,6 +9,7 @@ import (
 const (
 	Concurrent = 40               // as in node_exporter
 	Gathering  = 30 * time.Second // in mpctl's servers
+	Stall      = 5 * time.Second  // of a client that takes nothing of its answer
 )
 
 // Server gives a server the limits that its fields leave at zero, so that a
