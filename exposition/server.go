@@ -12,13 +12,14 @@ import (
 	"time"
 
 	"github.com/multiprom/multiprom/internal/limits"
+	"github.com/multiprom/multiprom/internal/listen"
 	"github.com/multiprom/multiprom/registry"
 )
 
 // ServerOptions of [Serve]. The zero value serves the default registry. A
 // negative timeout is none at all.
 type ServerOptions struct {
-	// Addr is host:port to listen at. Empty is ":8000", the port of
+	// Addr is host:port to listen at, or unix:///path of a socket. Empty is ":8000", the port of
 	// client_python's examples on all interfaces, IPv4 and IPv6. Port 0 takes
 	// a free one; see [Server.Addr].
 	Addr string
@@ -75,7 +76,7 @@ func Serve(opts ServerOptions) (*Server, error) {
 			return nil, fmt.Errorf("exposition: TLS: %w", err)
 		}
 	}
-	listener, err := net.Listen("tcp", opts.Addr)
+	listener, err := listen.Open(opts.Addr)
 	if err != nil {
 		return nil, fmt.Errorf("exposition: %w", err)
 	}
@@ -128,17 +129,13 @@ func (s *Server) finish(err error) {
 func (s *Server) Addr() net.Addr { return s.listener.Addr() }
 
 // URL returns where this machine reaches the metrics. A server on all
-// interfaces is reached at localhost.
+// interfaces is reached at localhost, one on a socket by its path alone.
 func (s *Server) URL() string {
-	host := s.listener.Addr().String()
-	if a, ok := s.listener.Addr().(*net.TCPAddr); ok && a.IP.IsUnspecified() {
-		host = fmt.Sprintf("localhost:%d", a.Port)
-	}
-	scheme := "http://"
+	scheme := "http"
 	if s.tls {
-		scheme = "https://"
+		scheme = "https"
 	}
-	return scheme + host + "/metrics"
+	return listen.URL(s.listener.Addr(), scheme, "/metrics")
 }
 
 // Wait blocks until the server ends. It returns nil after Shutdown or Close,

@@ -59,8 +59,28 @@ func (o Options) withDir() (Options, error) {
 	if asked := o.DirMode != 0 || o.Group != ""; !made && asked {
 		warnOfOther(o.Logger, dir, mode, gid)
 	}
-	o.Dir = dir
+	o.Dir, o.DirMode, o.gid = dir, mode, gid
 	return o, nil
+}
+
+// restoreDir makes the directory again if somebody has removed it, as a cleaner of
+// temporary files does, or the end of a login session: without it, no worker could
+// count any more.
+func (o *Options) restoreDir() {
+	if o.Dir == "" {
+		return
+	}
+	if info, err := os.Stat(o.Dir); err == nil && info.IsDir() {
+		return
+	}
+	made, err := makeDir(o.Dir, o.DirMode, o.gid)
+	switch {
+	case err != nil: // the service is worth more than its metrics
+		o.Logger.Error("the directory has vanished and cannot be made again", "dir", o.Dir, "error", err)
+	case made:
+		o.Logger.Warn("the directory had vanished and is made again: what dead workers counted is lost; "+
+			"what workers count that run already is not seen until they are replaced", "dir", o.Dir)
+	}
 }
 
 // withFileMode puts the mode of the files into the workers' environment.

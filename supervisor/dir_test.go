@@ -15,6 +15,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"github.com/multiprom/multiprom/aggregate"
 )
 
 func lookAt(t *testing.T, path string) (mode fs.FileMode, gid int) {
@@ -140,4 +142,47 @@ func TestWarnsOfTheDirectory(t *testing.T) {
 	warnOfDir(slog.New(slog.NewTextHandler(&log, nil)), dir)
 	require.Contains(t, log.String(), "writable by everybody")
 	warnOfDir(slog.New(slog.DiscardHandler), "")
+}
+
+// TestVanishedDirectory: a cleaner takes the directory away. The next worker finds one
+// again, as it was asked for, and readers that had the old one open see the new one's.
+func TestVanishedDirectory(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "run", "metrics")
+	log := &syncBuffer{}
+	r := run(t, Options{
+		Workers: 3, Dir: dir, DirMode: 0o750, Env: roleEnv(t, "counter"), SignalsReady: true,
+		Logger: slog.New(slog.NewTextHandler(log, nil)),
+	})
+	pids := r.pids(t)
+	a, err := aggregate.Open(dir, aggregate.Options{NoSelfMetrics: true})
+	require.NoError(t, err)
+	defer a.Close()
+	counted := func() float64 {
+		families, err := a.Gather(t.Context())
+		if err != nil || len(families) == 0 {
+			return -1
+		}
+		require.Equal(t, "earlier", families[0].Name)
+		return families[0].Series[0].Value
+	}
+	require.Equal(t, 3.0, counted())
+
+	require.NoError(t, os.RemoveAll(filepath.Dir(dir)))
+	require.Equal(t, -1.0, counted())
+	for _, pid := range pids {
+		require.NoError(t, syscall.Kill(pid, syscall.SIGKILL))
+	}
+	eventually(t, "the new workers count", func() bool { return counted() == 3 })
+	mode, _ := lookAt(t, dir)
+	require.Equal(t, fs.FileMode(0o750), mode)
+	require.Equal(t, 1, strings.Count(log.String(), "the directory had vanished"), "it is said once")
+	require.Contains(t, log.String(), dir)
+
+	// What is in its place is not touched, and the service goes on.
+	before := r.pids(t)
+	require.NoError(t, os.RemoveAll(filepath.Dir(dir)))
+	require.NoError(t, os.WriteFile(filepath.Dir(dir), []byte("a file"), 0o600))
+	require.NoError(t, syscall.Kill(before[0], syscall.SIGKILL))
+	eventually(t, "it is reported", func() bool { return strings.Contains(log.String(), "cannot be made again") })
+	require.NotEqual(t, before[0], r.pids(t)[0])
 }

@@ -19,6 +19,7 @@ const (
 	envListenFDs  = "LISTEN_FDS"
 	envListenPID  = "LISTEN_PID"
 	envListenName = "LISTEN_FDNAMES"
+	envListenID   = "LISTEN_PIDFDID"          // of the process, as LISTEN_PID; newer systemd sets both
 	envLinkFD     = "MULTIPROM_LINK_FD"       // the worker's end of the link
 	envDrain      = "MULTIPROM_DRAIN_TIMEOUT" // what an orphan may still take
 	envShim       = "MULTIPROM_SHIM"          // the process is a shim
@@ -32,7 +33,7 @@ const firstFD = 3
 func workerEnv(base []string, id string, slot int, names []string, dir string, linkFD int, drain time.Duration, shim bool) []string {
 	env := slices.DeleteFunc(lastWins(base), func(kv string) bool {
 		switch name, _, _ := strings.Cut(kv, "="); name {
-		case EnvSlot, envSupervisor, envListenFDs, envListenPID, envListenName, envLinkFD, envDrain, envShim:
+		case EnvSlot, envSupervisor, envListenFDs, envListenPID, envListenID, envListenName, envLinkFD, envDrain, envShim:
 			return true
 		case envDir:
 			return dir != ""

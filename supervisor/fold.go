@@ -56,6 +56,7 @@ func (s *Supervisor) prepareDir(ctx context.Context) error {
 	if s.opt.Dir == "" {
 		return nil
 	}
+	s.opt.restoreDir()
 	switch s.opt.OnStart {
 	case OnStartWipe:
 		removed, err := aggregate.Wipe(s.opt.Dir, false)

@@ -9,13 +9,15 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	"github.com/multiprom/multiprom/internal/listen"
 )
 
 // Listener is a socket that all workers share. Exactly one of Address,
 // Listener and File is set.
 type Listener struct {
-	// Name is the socket's entry in LISTEN_FDNAMES: printable ASCII without
-	// colons. Default "listener" and its index.
+	// Name is the socket's entry in LISTEN_FDNAMES: at most 255 characters of
+	// printable ASCII without colons. Default "listener" and its index.
 	Name string
 	// Address is opened by New: "tcp://127.0.0.1:8080" (also tcp4, tcp6),
 	// "unix:///run/app.sock", "unix://@abstract"; without a scheme it is tcp.
@@ -44,13 +46,14 @@ func openSocket(l Listener, index int, blocking bool) (*socket, error) {
 	if s.name == "" {
 		s.name = "listener" + strconv.Itoa(index)
 	}
-	if strings.ContainsFunc(s.name, func(r rune) bool { return r <= ' ' || r > '~' || r == ':' }) {
+	// As systemd has it; two sockets may have one name.
+	if len(s.name) > 255 || strings.ContainsFunc(s.name, func(r rune) bool { return r < ' ' || r > '~' || r == ':' }) {
 		return nil, fmt.Errorf("%w: listener name %q", ErrOptions, l.Name)
 	}
 	var conn syscall.Conn
 	switch {
 	case l.Address != "" && l.Listener == nil && l.File == nil:
-		ln, err := listen(l.Address)
+		ln, err := openAddress(l.Address)
 		if err != nil {
 			return nil, err
 		}
@@ -108,39 +111,14 @@ func (s *socket) close() {
 	}
 }
 
-// listen opens an address in Listener's syntax.
-func listen(address string) (net.Listener, error) {
-	network, rest, ok := strings.Cut(address, "://")
-	if !ok {
-		network, rest = "tcp", address
+// openAddress listens at an address in Listener's syntax.
+func openAddress(address string) (net.Listener, error) {
+	ln, err := listen.Open(address)
+	if errors.Is(err, listen.ErrScheme) {
+		return nil, fmt.Errorf("%w: listener %q: %w", ErrOptions, address, err)
 	}
-	switch network {
-	case "tcp", "tcp4", "tcp6", "unix":
-	default:
-		return nil, fmt.Errorf("%w: listener %q: unknown scheme", ErrOptions, address)
-	}
-	if network == "unix" {
-		removeStale(rest)
-	}
-	ln, err := net.Listen(network, rest)
 	if err != nil {
 		return nil, fmt.Errorf("supervisor: listener %q: %w", address, err)
 	}
 	return ln, nil
-}
-
-// removeStale removes a unix socket that a killed process left behind: one
-// that nobody listens on. Anything else stays and makes listening fail.
-func removeStale(path string) {
-	if fi, err := os.Lstat(path); err != nil || fi.Mode().Type() != fs.ModeSocket {
-		return
-	}
-	conn, err := net.Dial("unix", path)
-	if err == nil {
-		conn.Close()
-		return
-	}
-	if errors.Is(err, syscall.ECONNREFUSED) {
-		os.Remove(path)
-	}
 }

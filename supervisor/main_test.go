@@ -26,6 +26,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"github.com/multiprom/multiprom/metric"
+	"github.com/multiprom/multiprom/mmapstore"
 )
 
 // envRole makes the test binary a helper process instead.
@@ -44,7 +47,7 @@ func TestMain(m *testing.M) {
 	MaybeShim()
 	roles = map[string]func(){
 		"server": roleServer, "deaf": roleDeaf, "silent": roleSilent, "crash": roleCrash,
-		"report": roleReport, "supervisor": roleSupervisor, "init": roleInit,
+		"report": roleReport, "counter": roleCounter, "supervisor": roleSupervisor, "init": roleInit,
 	}
 	if name := os.Getenv(envRole); name != "" {
 		role, ok := roles[name]
@@ -139,6 +142,16 @@ func roleSilent() {
 	select {}
 }
 
+// roleCounter counts one in the directory, if it can, and lives on.
+func roleCounter() {
+	if s, err := mmapstore.Create(os.Getenv(envDir), mmapstore.Options{}); err == nil {
+		f := must(s.AddFamily(&metric.Schema{Name: "earlier", Help: "E.", Type: metric.Counter}))
+		must(s.AddSeries(f, nil, nil)).Words()[mmapstore.CellCounterInts] = 1
+	}
+	check(Ready())
+	select {}
+}
+
 func roleCrash() { os.Exit(3) }
 
 // report is what a worker finds around itself.
@@ -147,6 +160,8 @@ type report struct {
 	Worker               bool
 	FDs                  []int
 	Names, Dir           string
+	Named                []string // by NamedListeners
+	NamedErr             string
 	Args                 []string
 	Listeners            int
 	Addr                 string
@@ -164,7 +179,17 @@ func roleReport() {
 	if len(ls) > 0 {
 		r.Addr = ls[0].Addr().String()
 	}
-	for _, name := range []string{envListenFDs, envListenPID, envListenName, envLinkFD, envDrain, envShim} {
+	named, err := NamedListeners()
+	if err != nil {
+		r.NamedErr = err.Error()
+	}
+	for i, l := range named {
+		if l.Listener != ls[i] {
+			check(fmt.Errorf("listener %d is another", i))
+		}
+		r.Named = append(r.Named, l.Name)
+	}
+	for _, name := range []string{envListenFDs, envListenPID, envListenID, envListenName, envLinkFD, envDrain, envShim} {
 		if _, ok := os.LookupEnv(name); ok {
 			r.LeftEnv = append(r.LeftEnv, name)
 		}

@@ -78,8 +78,8 @@ type Options struct {
 	// supervisor's variables are added to it.
 	Env []string
 	// Dir becomes the workers' PROMETHEUS_MULTIPROC_DIR, as an absolute path. It
-	// defaults to this process's own value and is created when it is missing.
-	// Empty means no directory.
+	// defaults to this process's own value. It is created if it is missing, at the
+	// start of each worker too. Empty means no directory.
 	Dir string
 	// OnStart says what becomes of the files that are in Dir when Run begins.
 	OnStart OnStart
@@ -143,6 +143,8 @@ type Options struct {
 	// order and before the slot's next start. Calls for different workers
 	// may overlap; a slow hook delays its own slot only.
 	OnWorkerStart, OnWorkerExit func(WorkerInfo)
+
+	gid int // of Group, -1 without one
 
 	// start is the seam that runs a process; nil means the operating system.
 	start func(processSpec) (process, error)

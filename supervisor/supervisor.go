@@ -99,7 +99,7 @@ func New(options Options) (*Supervisor, error) {
 		s.addrs = append(s.addrs, sock.addr)
 	}
 	if opt.MetricsAddress != "" {
-		if s.metrics, err = listen(opt.MetricsAddress); err != nil {
+		if s.metrics, err = openAddress(opt.MetricsAddress); err != nil {
 			s.release()
 			return nil, err
 		}
@@ -287,6 +287,7 @@ func (s *Supervisor) spawn(slot, restarts int) (*worker, error) {
 	if s.closed {
 		return nil, ErrNotRunning
 	}
+	s.opt.restoreDir()
 	spec := processSpec{
 		path:        s.opt.Command,
 		argv:        slices.Concat([]string{s.opt.Command}, s.opt.Args),

@@ -261,6 +261,7 @@ func TestWhatAWorkerSees(t *testing.T) {
 		got := reports(t, Options{Env: roleEnv(t, "report"), Listeners: two, Dir: dir, Args: []string{"a b"}})
 		fds(got, 0, 1, 2, 3, 4, 5)
 		require.Equal(t, "web:listener1", got.Names)
+		require.Equal(t, []string{"web", "listener1"}, got.Named)
 		require.Equal(t, 2, got.Listeners)
 		require.Equal(t, dir, got.Dir)
 		require.Equal(t, []string{"a b"}, got.Args)
@@ -276,12 +277,37 @@ func TestWhatAWorkerSees(t *testing.T) {
 	})
 	t.Run("foreign by a shell as shim", func(t *testing.T) {
 		got := reports(t, Options{
-			Command: self, Env: append(roleEnv(t, "report"), "LISTEN_PID=1", "MULTIPROM_LINK_FD=9"), Listeners: two,
+			Command: self, Env: append(roleEnv(t, "report"), "LISTEN_PID=1", "LISTEN_PIDFDID=1", "MULTIPROM_LINK_FD=9"), Listeners: two,
 			ShimCommand: []string{"/bin/sh", "-c", `unset MULTIPROM_SHIM; export LISTEN_PID=$$; exec "$@"`, "sh"},
 		})
 		fds(got, 0, 1, 2, 3, 4)
 		require.Equal(t, got.PID, got.ListenPID)
 	})
+}
+
+// TestListenersWithoutNames: other supervisors give none, or not as many.
+func TestListenersWithoutNames(t *testing.T) {
+	self, err := os.Executable()
+	require.NoError(t, err)
+	for names, want := range map[string]struct {
+		named []string
+		err   string
+	}{
+		"unset LISTEN_FDNAMES":          {named: []string{"", ""}},
+		"export LISTEN_FDNAMES=:":       {named: []string{"", ""}},
+		"export LISTEN_FDNAMES='a b:c'": {named: []string{"a b", "c"}},
+		"export LISTEN_FDNAMES=one":     {err: `LISTEN_FDNAMES="one" has 1 names for 2 listeners`},
+		"export LISTEN_FDNAMES=1:2:3":   {err: "has 3 names for 2 listeners"},
+	} {
+		got := reports(t, Options{
+			Command: self, Env: roleEnv(t, "report"), Listeners: []Listener{{Address: "127.0.0.1:0"}, {Address: "127.0.0.1:0"}},
+			ShimCommand: []string{"/bin/sh", "-c", `unset MULTIPROM_SHIM; ` + names + `; export LISTEN_PID=$$; exec "$@"`, "sh"},
+		})
+		require.Equal(t, 2, got.Listeners, "they serve nevertheless")
+		require.Equal(t, want.named, got.Named, names)
+		require.Contains(t, got.NamedErr, want.err, names)
+		require.Equal(t, want.err == "", got.NamedErr == "", names)
+	}
 }
 
 func TestMetricsServer(t *testing.T) {

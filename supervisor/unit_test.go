@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -128,6 +129,7 @@ func TestOptionErrors(t *testing.T) {
 	fails(one(Listener{}), ErrOptions)
 	fails(one(Listener{Address: "udp://127.0.0.1:0"}), ErrOptions)
 	fails(one(Listener{Address: "127.0.0.1:0", Name: "a:b"}), ErrOptions)
+	fails(one(Listener{Address: "127.0.0.1:0", Name: strings.Repeat("a", 256)}), ErrOptions)
 	fails(one(Listener{Address: "127.0.0.1:0", File: os.Stdin}), ErrOptions)
 	fails(one(Listener{Listener: struct{ net.Listener }{}}), ErrOptions)
 

@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -32,6 +33,8 @@ var inherited struct {
 	taken     bool
 	listeners []net.Listener
 	err       error
+	names     []string // of listeners
+	namesErr  error
 	link      *os.File // kept reachable: closing it would look like our death
 	ready     bool
 }
@@ -47,6 +50,27 @@ func Listeners() ([]net.Listener, error) {
 	defer inherited.mu.Unlock()
 	take()
 	return inherited.listeners, inherited.err
+}
+
+// NamedListeners returns the same listeners with their names in LISTEN_FDNAMES, as
+// Options.Listeners takes them: Options.Listeners of the supervisor that started this
+// worker, or FileDescriptorName= of systemd's socket units. Names are empty where the
+// parent gave none; the error also says that it gave another number of them.
+func NamedListeners() ([]Listener, error) {
+	inherited.mu.Lock()
+	defer inherited.mu.Unlock()
+	take()
+	if err := errors.Join(inherited.err, inherited.namesErr); err != nil {
+		return nil, err
+	}
+	named := make([]Listener, len(inherited.listeners))
+	for i, l := range inherited.listeners {
+		named[i].Listener = l
+		if inherited.names != nil {
+			named[i].Name = inherited.names[i]
+		}
+	}
+	return named, nil
 }
 
 // Ready tells the supervisor that this worker serves: a reload waits for it
@@ -92,12 +116,18 @@ func takeListeners() ([]net.Listener, error) {
 		}
 		return nil, nil
 	}
-	for _, name := range []string{envListenFDs, envListenPID, envListenName} {
+	names, named := os.LookupEnv(envListenName)
+	for _, name := range []string{envListenFDs, envListenPID, envListenID, envListenName} {
 		os.Unsetenv(name)
 	}
 	n, err := strconv.Atoi(count)
 	if err != nil || n < 0 || n > 1024 {
 		return nil, fmt.Errorf("supervisor: %s=%q", envListenFDs, count)
+	}
+	if inherited.names = strings.Split(names, ":"); !named {
+		inherited.names = nil
+	} else if got := len(inherited.names); got != n {
+		inherited.namesErr = fmt.Errorf("supervisor: %s=%q has %d names for %d listeners", envListenName, names, got, n)
 	}
 	for fd := firstFD; fd < firstFD+n; fd++ {
 		closeOnExec(fd)

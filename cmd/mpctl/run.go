@@ -8,6 +8,7 @@ import (
 
 	"github.com/multiprom/multiprom/aggregate"
 	"github.com/multiprom/multiprom/exposition"
+	"github.com/multiprom/multiprom/internal/listen"
 	"github.com/multiprom/multiprom/mmapstore"
 	"github.com/multiprom/multiprom/registry"
 	"github.com/multiprom/multiprom/supervisor"
@@ -15,7 +16,7 @@ import (
 
 func newRun() *cobra.Command {
 	var dir, metrics string
-	var listen []string
+	var addresses []string
 	var opts supervisor.Options
 	var subreaper bool
 	var onStart, killMode string
@@ -26,7 +27,8 @@ func newRun() *cobra.Command {
 		Short: "run any program as prefork workers",
 		Long: `Start N workers of a program in any language, restart those that die, and serve
 their merged /metrics; dead ones' files are folded into the archive. Sockets named with --listen are opened once and passed on
-by systemd's LISTEN_FDS protocol, and so are those that systemd opened for us.
+by systemd's LISTEN_FDS protocol, and so are those that systemd opened for us, by
+the names that it gave them.
 Each worker finds its slot in
 MULTIPROM_WORKER_SLOT and the directory in PROMETHEUS_MULTIPROC_DIR.
 
@@ -62,14 +64,10 @@ with 0640. Workers that change their user are read with --trust-uid.`,
 			opts.Fold.TrustUIDs = trust
 			defer a.Close()
 			opts.Dir, opts.Command, opts.Args, opts.Logger = d, args[0], args[1:], log
-			inherited, err := supervisor.Listeners() // systemd's socket activation
-			if err != nil {
+			if opts.Listeners, err = supervisor.NamedListeners(); err != nil { // systemd's socket activation
 				return err
 			}
-			for _, l := range inherited {
-				opts.Listeners = append(opts.Listeners, supervisor.Listener{Listener: l})
-			}
-			for _, address := range listen {
+			for _, address := range addresses {
 				opts.Listeners = append(opts.Listeners, supervisor.Listener{Address: address})
 			}
 			if metrics != "" {
@@ -85,7 +83,8 @@ with 0640. Workers that change their user are read with --trust-uid.`,
 				fmt.Fprintf(cmd.ErrOrStderr(), "listening on %s\n", addr)
 			}
 			if addr := s.MetricsAddr(); addr != nil {
-				fmt.Fprintf(cmd.ErrOrStderr(), "merged metrics on http://%s/metrics\n", addr)
+				fmt.Fprintf(cmd.ErrOrStderr(), "merged metrics on %s\n", listen.URL(addr, "http", "/metrics"))
+				warnOfPublic(log, addr, "name an interface by --metrics")
 			}
 			return s.RunWithSignals(cmd.Context())
 		},
@@ -100,7 +99,7 @@ with 0640. Workers that change their user are read with --trust-uid.`,
 	cmd.Flags().Var(&dirMode, "dir-mode", "mode of a directory that does not exist (default 0700, with --group 2770)")
 	cmd.Flags().Var(&fileMode, "file-mode", "mode of the workers' files, by MULTIPROM_FILE_MODE (default 0600, with --group 0640)")
 	cmd.Flags().IntVarP(&opts.Workers, "workers", "n", 0, "number of workers (default one per CPU)")
-	cmd.Flags().StringArrayVar(&listen, "listen", nil, "socket for the workers, tcp://HOST:PORT or unix:///PATH; may be repeated")
+	cmd.Flags().StringArrayVar(&addresses, "listen", nil, "socket for the workers, tcp://HOST:PORT or unix:///PATH; may be repeated")
 	cmd.Flags().StringVar(&metrics, "metrics", "", "serve the merged /metrics on this address")
 	cmd.Flags().DurationVar(&opts.DrainTimeout, "drain", 0, "time from SIGTERM to SIGKILL (default 30s)")
 	cmd.Flags().StringVar(&killMode, "kill-mode", "group", "which processes of a worker a drain ends: group, mixed or process")

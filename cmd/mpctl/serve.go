@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"os"
 	"os/signal"
@@ -18,6 +19,7 @@ import (
 	"github.com/multiprom/multiprom/aggregate"
 	"github.com/multiprom/multiprom/exposition"
 	"github.com/multiprom/multiprom/internal/limits"
+	"github.com/multiprom/multiprom/internal/listen"
 	"github.com/multiprom/multiprom/registry"
 )
 
@@ -53,14 +55,12 @@ be open to a group that both are in: see mpctl run --group.`,
 				fold.TrustUIDs, fold.Logger = trust, log
 				go aggregate.NewFolder(d, fold).Run(ctx)
 			}
-			return serve(ctx, d, trust, limit, &web.FlagConfig{
-				WebListenAddresses: &addresses, WebConfigFile: &config, WebSystemdSocket: new(bool),
-			}, log)
+			return serve(ctx, d, trust, limit, addresses, config, log)
 		},
 	}
 	addDirArg(cmd, &dir)
 	addFolderFlags(cmd, &fold, &noFold)
-	cmd.Flags().StringArrayVar(&addresses, "web.listen-address", []string{":9090"}, "address to listen on; may be repeated")
+	cmd.Flags().StringArrayVar(&addresses, "web.listen-address", []string{":9090"}, "address to listen on, HOST:PORT or unix:///PATH; may be repeated")
 	cmd.Flags().StringVar(&config, "web.config.file", "", "file with TLS and basic auth, see the exporter toolkit's documentation")
 	cmd.Flags().BoolVar(&fold.Python, "reap-python", false, "fold dead processes' files of client_python too, see mpctl gc --help")
 	limit.addFlags(cmd)
@@ -69,7 +69,16 @@ be open to a group that both are in: see mpctl run --group.`,
 }
 
 // serve answers scrapes until ctx ends, then lets those under way finish.
-func serve(ctx context.Context, dir string, trust []int, limit scrapeLimits, flags *web.FlagConfig, log *slog.Logger) error {
+func serve(ctx context.Context, dir string, trust []int, limit scrapeLimits, addresses []string, config string, log *slog.Logger) error {
+	listeners, err := openAll(addresses)
+	if err != nil {
+		return fmt.Errorf("serve: %w", err)
+	}
+	if config == "" {
+		for _, l := range listeners {
+			warnOfPublic(log, l.Addr(), "name an interface by --web.listen-address, or users by --web.config.file")
+		}
+	}
 	a, err := aggregate.Open(dir, aggregate.Options{TrustUIDs: trust, Logger: log})
 	if err != nil {
 		return err
@@ -83,7 +92,9 @@ func serve(ctx context.Context, dir string, trust []int, limit scrapeLimits, fla
 	warnOfDir(log, dir)
 	server := newServer(registry.Directory(a), limit, log)
 	served := make(chan error, 1)
-	go func() { served <- web.ListenAndServe(server, flags, log) }()
+	go func() {
+		served <- web.ServeMultiple(listeners, server, &web.FlagConfig{WebConfigFile: &config}, log)
+	}()
 	select {
 	case err := <-served:
 		return fmt.Errorf("serve: %w", err)
@@ -97,9 +108,30 @@ func serve(ctx context.Context, dir string, trust []int, limit scrapeLimits, fla
 	return nil
 }
 
+// openAll listens at all addresses, or at none.
+func openAll(addresses []string) (listeners []net.Listener, err error) {
+	defer func() {
+		if err != nil {
+			for _, l := range listeners {
+				l.Close()
+			}
+		}
+	}()
+	for _, address := range addresses {
+		l, err := listen.Open(address)
+		if err != nil {
+			return listeners, fmt.Errorf("--web.listen-address %s: %w", address, err)
+		}
+		listeners = append(listeners, l)
+	}
+	return listeners, nil
+}
+
 func newServer(g registry.Gatherer, limit scrapeLimits, log *slog.Logger) *http.Server {
 	mux := http.NewServeMux()
-	mux.Handle("/metrics", exposition.HandlerFor(g, limit.handler(log)))
+	metrics := exposition.HandlerFor(g, limit.handler(log))
+	mux.Handle("/metrics", metrics)
+	mux.Handle("/metrics/{$}", metrics) // as client_python's
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprintln(w, `<html><head><title>mpctl</title></head><body><a href="/metrics">Metrics</a></body></html>`)
 	})

@@ -4,15 +4,21 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/multiprom/multiprom/metric"
+	"github.com/multiprom/multiprom/mmapstore"
 	"github.com/multiprom/multiprom/registry"
 )
 
@@ -103,4 +109,92 @@ func TestServeNegotiates(t *testing.T) {
 		require.Equal(t, http.StatusOK, code)
 		require.Equal(t, want, body, accept)
 	}
+}
+
+// TestServeBeforeTheDirectory: a directory that is not there is named in the log, and
+// served as soon as somebody makes it; by a unix socket, and at /metrics/ too.
+func TestServeBeforeTheDirectory(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("unix sockets are another matter there")
+	}
+	base := t.TempDir()
+	dir, socket := filepath.Join(base, "typo"), filepath.Join(base, "s")
+	ctx, cancel := context.WithCancel(t.Context())
+	var out safeBuffer
+	ended := make(chan int, 1)
+	go func() {
+		ended <- run(ctx, []string{"serve", "--dir", dir, "--web.listen-address", "unix://" + socket}, io.Discard, &out)
+	}()
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, "unix", socket)
+		}}}
+	get := func(path string) (int, string) {
+		resp, err := client.Get("http://socket" + path)
+		if err != nil {
+			return 0, err.Error()
+		}
+		defer resp.Body.Close()
+		b, err := io.ReadAll(resp.Body)
+		require.NoError(t, err)
+		return resp.StatusCode, string(b)
+	}
+	require.Eventually(t, func() bool { code, _ := get("/"); return code == 200 }, 20*time.Second, 10*time.Millisecond)
+	require.Contains(t, out.String(), "the directory does not exist")
+	require.Contains(t, out.String(), "dir="+dir)
+	require.NotContains(t, out.String(), "without authentication", "a socket is open to this machine alone")
+	code, body := get("/metrics")
+	require.Equal(t, 500, code)
+	require.Contains(t, body, dir)
+
+	require.NoError(t, os.Mkdir(dir, 0o700))
+	s, err := mmapstore.Create(dir, mmapstore.Options{})
+	require.NoError(t, err)
+	require.NoError(t, fill(s, "7"))
+	for _, path := range []string{"/metrics", "/metrics/", "/metrics/?name[]=multiprom_processes"} {
+		code, body = get(path)
+		require.Equal(t, 200, code, path)
+		require.Contains(t, body, "multiprom_processes", path)
+	}
+	code, _ = get("/metrics/other")
+	require.Equal(t, 404, code)
+	cancel()
+	require.Equal(t, exitOK, <-ended)
+	require.NoFileExists(t, socket)
+}
+
+func TestServeSaysThatItIsOpen(t *testing.T) {
+	for address, open := range map[string]bool{":0": true, "0.0.0.0:0": true, "127.0.0.1:0": false} {
+		ctx, cancel := context.WithCancel(t.Context())
+		var out safeBuffer
+		ended := make(chan int, 1)
+		go func() {
+			ended <- run(ctx, []string{"serve", t.TempDir(), "--no-fold", "--web.listen-address", address}, io.Discard, &out)
+		}()
+		require.Eventually(t, func() bool { return strings.Contains(out.String(), "TLS is disabled") }, 20*time.Second, 10*time.Millisecond)
+		cancel()
+		require.Equal(t, exitOK, <-ended, out.String())
+		require.Equal(t, open, strings.Contains(out.String(), "open to all interfaces, without authentication"), address)
+	}
+	code, out := mpctl(t, "serve", t.TempDir(), "--web.listen-address", "127.0.0.1:0", "--web.listen-address", "ftp://x")
+	require.Equal(t, exitError, code)
+	require.Contains(t, out, "--web.listen-address ftp://x")
+}
+
+// safeBuffer is written by servers.
+type safeBuffer struct {
+	mu sync.Mutex
+	b  strings.Builder
+}
+
+func (b *safeBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *safeBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
 }

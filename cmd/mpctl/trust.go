@@ -1,14 +1,19 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
+	"net"
 	"os/user"
+	"path/filepath"
 	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/multiprom/multiprom/internal/listen"
 	"github.com/multiprom/multiprom/mmapstore"
 )
 
@@ -57,11 +62,27 @@ func lookupUID(name string) (int, error) {
 	return uid, nil
 }
 
-// warnOfDir tells the log what CheckDir has to say. A directory that is not
-// there yet cannot be judged.
+// warnOfDir tells the log what CheckDir has to say of a directory that may not be
+// there yet.
 func warnOfDir(log *slog.Logger, dir string) {
-	warnings, _ := mmapstore.CheckDir(dir)
+	warnings, err := mmapstore.CheckDir(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		if path, err := filepath.Abs(dir); err == nil {
+			dir = path
+		}
+		log.Warn("the directory does not exist: scrapes fail until a process has made it; is this the right name?", "dir", dir)
+	case err != nil:
+		log.Warn("cannot look at the directory", "error", err)
+	}
 	for _, w := range warnings {
 		log.Warn(w.Text)
+	}
+}
+
+// warnOfPublic says that everybody may scrape who reaches this machine.
+func warnOfPublic(log *slog.Logger, a net.Addr, remedy string) {
+	if listen.IsPublic(a) {
+		log.Warn("metrics are open to all interfaces, without authentication: "+remedy, "address", a.String())
 	}
 }

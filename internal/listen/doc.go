@@ -1,0 +1,3 @@
+// Package listen opens the addresses that all our servers are given: of the
+// supervisor's listeners and metrics, and of `mpctl serve`.
+package listen
