@@ -8,6 +8,7 @@ import (
 	"math"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/multiprom/multiprom/metric"
@@ -15,8 +16,13 @@ import (
 	"github.com/multiprom/multiprom/mmapstore/pyfile"
 )
 
-// ErrNoSuchProcess: no file in the directory belongs to that process.
-var ErrNoSuchProcess = errors.New("no file of that process")
+// Errors of MarkProcessDead.
+var (
+	// ErrNoSuchProcess: no file in the directory belongs to that process.
+	ErrNoSuchProcess = errors.New("no file of that process")
+	// ErrAmbiguous: several processes' incarnations begin like that.
+	ErrAmbiguous = errors.New("several processes have such an id")
+)
 
 // MarkOptions of MarkProcessDead. The zero value is useful.
 type MarkOptions struct {
@@ -40,7 +46,9 @@ type MarkOptions struct {
 // content, not by its name: all others stay as they are.
 //
 // id is a pid in the caller's PID namespace, a process label (client_python's
-// process identifier), or the name of a file. The error is ErrNoSuchProcess, or matches mmapstore.ErrLocked where
+// process identifier), the name of a file, or the first eight or more digits of an
+// incarnation. The error is ErrNoSuchProcess, which names the files of that pid in other
+// PID namespaces; ErrAmbiguous; or it matches mmapstore.ErrLocked where
 // the process still holds its lock and Force is not set; files before it were
 // marked.
 func MarkProcessDead(ctx context.Context, dir, id string, opts MarkOptions) ([]string, error) {
@@ -58,7 +66,10 @@ func MarkProcessDead(ctx context.Context, dir, id string, opts MarkOptions) ([]s
 	}
 	ctx, cancel := context.WithTimeout(ctx, opts.Wait)
 	defer cancel()
-	namespace := mmapstore.CurrentIdentity().PIDNamespace
+	native, err := findNative(d, entries, id)
+	if err != nil {
+		return nil, fmt.Errorf("supervisor: mark %s dead: %w", id, err)
+	}
 	var names []string
 	for _, e := range entries {
 		if e.Kind == mmapstore.KindPython {
@@ -71,17 +82,13 @@ func MarkProcessDead(ctx context.Context, dir, id string, opts MarkOptions) ([]s
 			}
 			continue
 		}
-		if e.Kind != mmapstore.KindNative {
+		if !native.its[e.Name] {
 			continue
 		}
 		path := filepath.Join(dir, e.Name)
 		r, err := mmapstore.Open(path, mmapstore.ReadOptions{})
 		if err != nil {
-			continue // not readable as a process's file: nobody's
-		}
-		if !belongs(r.Header(), e.Name, id, namespace) {
-			r.Close()
-			continue
+			continue // folded meanwhile
 		}
 		names = append(names, e.Name)
 		err = markFile(ctx, r, opts.Force)
@@ -91,10 +98,78 @@ func MarkProcessDead(ctx context.Context, dir, id string, opts MarkOptions) ([]s
 		}
 	}
 	if len(names) == 0 {
-		return nil, fmt.Errorf("supervisor: mark %s dead: %w in %s", id, ErrNoSuchProcess, dir)
+		return nil, fmt.Errorf("supervisor: mark %s dead: %w in %s%s", id, ErrNoSuchProcess, dir, native.elsewhere())
 	}
 	return names, nil
 }
+
+// found are the native files that an id may mean.
+type found struct {
+	its     map[string]bool
+	foreign []string // of that pid, but in other PID namespaces: with their labels
+}
+
+// elsewhere tells how to name what the id does not.
+func (f *found) elsewhere() string {
+	const most = 4
+	names, more := f.foreign, ""
+	if n := len(names) - most; n > 0 {
+		names, more = names[:most], fmt.Sprintf(", and %d more", n)
+	}
+	switch len(f.foreign) {
+	case 0:
+		return ""
+	case 1:
+		return "; a process of that pid in another PID namespace has " + names[0] + ": name that file"
+	}
+	return "; processes of that pid in other PID namespaces have " + strings.Join(names, ", ") + more + ": name one of these files"
+}
+
+// findNative finds the files of an id. It marks nothing, so that an ambiguous one
+// changes nothing.
+func findNative(d *mmapstore.Dir, entries []mmapstore.Entry, id string) (*found, error) {
+	f := &found{its: map[string]bool{}}
+	namespace := mmapstore.CurrentIdentity().PIDNamespace
+	var begun []string // by incarnations that begin with id
+	for _, e := range entries {
+		if e.Kind != mmapstore.KindNative {
+			continue
+		}
+		r, err := d.Open(e.Name, mmapstore.ReadOptions{})
+		if err != nil {
+			continue // not readable as a process's file: nobody's
+		}
+		h := r.Header()
+		r.Close()
+		switch inc := h.Incarnation.String(); {
+		case belongs(h, e.Name, id, namespace):
+			f.its[e.Name] = true
+		case id == strconv.Itoa(h.PID):
+			f.foreign = append(f.foreign, fmt.Sprintf("%s (label %q)", e.Name, h.Label))
+		case len(id) >= minIncarnation && strings.HasPrefix(inc, id):
+			begun = append(begun, e.Name)
+		}
+	}
+	one, err := chooseBegun(begun)
+	if one != "" {
+		f.its[one] = true
+	}
+	return f, err
+}
+
+// chooseBegun returns the one file whose incarnation begins as the id, if any.
+func chooseBegun(names []string) (string, error) {
+	switch len(names) {
+	case 0:
+		return "", nil
+	case 1:
+		return names[0], nil
+	}
+	return "", fmt.Errorf("%w: %s", ErrAmbiguous, strings.Join(names, ", "))
+}
+
+// minIncarnation is how many digits of an incarnation name a process at least.
+const minIncarnation = 8
 
 // markPython removes a file of client_python that holds live gauges of that
 // process, as mark_process_dead does there; but it compares identifiers, where
@@ -177,6 +252,9 @@ func belongs(h mmapstore.Header, name, id string, namespace uint64) bool {
 	}
 	if id == strconv.Itoa(h.PID) && h.PIDNamespace == namespace {
 		return true
+	}
+	if id == h.Label+"-"+h.Incarnation.String()[:4] {
+		return true // as it is shown beside an older process of that label
 	}
 	return id == h.Label && h.Label != strconv.Itoa(h.PID)
 }

@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/multiprom/multiprom/aggregate"
+	"github.com/multiprom/multiprom/mmapstore"
 )
 
 // Environment variables that name the directory; the second is client_python's
@@ -174,8 +176,13 @@ func completeID(dir *string) cobra.CompletionFunc {
 		if err != nil {
 			return nil, only
 		}
+		here := mmapstore.CurrentIdentity().PIDNamespace
 		for _, p := range processes {
-			ids = append(ids, cobra.CompletionWithDesc(p.Label, fmt.Sprintf("%s, %s", p.State, p.Kind)))
+			id := p.Label
+			if p.Kind == aggregate.Native && p.PIDNamespace != here && id == strconv.Itoa(p.PID) {
+				id = p.Incarnation.String() // that pid means nothing here
+			}
+			ids = append(ids, cobra.CompletionWithDesc(id, fmt.Sprintf("%s, %s", p.State, p.Kind)))
 		}
 		return ids, only
 	}

@@ -18,7 +18,9 @@ import (
 
 // listed is one process as `mpctl ls --json` prints it.
 type listed struct {
+	ID       string    `json:"id,omitempty"` // its incarnation
 	PID      int       `json:"pid"`
+	PIDNS    uint64    `json:"pid_namespace,omitempty"`
 	Label    string    `json:"label"`
 	State    string    `json:"state"`
 	Kind     string    `json:"kind"`
@@ -52,6 +54,9 @@ state, kind of file, series, bytes, and when it started; and one for the archive
 of those that were folded. The last lines count the processes, and the files that
 could not be read, and name the families of which some definition is left out.
 
+If a pid says too little, because two processes have it or because it is one of
+another PID namespace, there is a column ID after it. mpctl mark-dead takes an ID.
+
 States are live, closed, marked (dead by force) and dead. Of client_python's
 processes nothing but their files is known: live are those that have one open, dead
 those that were marked. One that is unmarked has ended, but its live gauges are shown
@@ -72,7 +77,7 @@ unknown where the system does not say who has a file open.`,
 			if err != nil {
 				return err
 			}
-			now := time.Now()
+			now, ids := time.Now(), newIDs(processes)
 			rows, items := [][]string{}, []listed{}
 			for _, p := range processes {
 				item, err := describeProcess(d, &p)
@@ -80,7 +85,7 @@ unknown where the system does not say who has a file open.`,
 					return err
 				}
 				items = append(items, item)
-				rows = append(rows, item.row(now))
+				rows = append(rows, ids.add(item.row(now), &p))
 			}
 			if arc, err := readArchive(filepath.Join(d, mmapstore.ArchiveName), mmapstore.ReadOptions{}); err == nil && arc.Bytes > 0 {
 				series := 0
@@ -88,9 +93,9 @@ unknown where the system does not say who has a file open.`,
 					series += arc.Families[i].Series.Len()
 				}
 				items = append(items, listed{State: "dead", Kind: kindArchive, Series: series, Bytes: arc.Bytes, Files: []string{mmapstore.ArchiveName}})
-				rows = append(rows, []string{
+				rows = append(rows, ids.add([]string{
 					"-", fmt.Sprintf("%d folded", arc.Folded), "dead", kindArchive, strconv.Itoa(series), strconv.FormatInt(arc.Bytes, 10), "-",
-				})
+				}, nil))
 			}
 			conflicts, err := a.Conflicts(cmd.Context())
 			if err != nil {
@@ -101,7 +106,7 @@ unknown where the system does not say who has a file open.`,
 				return printJSON(cmd.OutOrStdout(), items)
 			}
 			w := cmd.OutOrStdout()
-			if err := table(w, []string{"PID", "LABEL", "STATE", "KIND", "SERIES", "BYTES", "STARTED"}, rows); err != nil {
+			if err := table(w, ids.head([]string{"PID", "LABEL", "STATE", "KIND", "SERIES", "BYTES", "STARTED"}), rows); err != nil {
 				return err
 			}
 			_, err = fmt.Fprintf(w, "\n%s\n", summary(items, a.Files(), conflicts, d))
@@ -114,12 +119,60 @@ unknown where the system does not say who has a file open.`,
 	return cmd
 }
 
+// ids is the column ID: the first digits of the processes' incarnations, as many as
+// tell them apart. It has no width if PIDs do as well.
+type ids int
+
+// newIDs looks whether mark-dead would take a PID for that process and no other.
+func newIDs(processes []aggregate.Process) ids {
+	here := mmapstore.CurrentIdentity().PIDNamespace
+	needed, width := false, 8
+	pids := map[int]bool{}
+	var known []string
+	for _, p := range processes {
+		if p.Kind != aggregate.Native {
+			continue
+		}
+		needed = needed || p.PIDNamespace != here || pids[p.PID]
+		pids[p.PID] = true
+		known = append(known, p.Incarnation.String())
+	}
+	if !needed {
+		return 0
+	}
+	slices.Sort(known)
+	for i := 1; i < len(known); i++ {
+		for width < len(known[i]) && known[i][:width] == known[i-1][:width] {
+			width++
+		}
+	}
+	return ids(width)
+}
+
+func (w ids) head(columns []string) []string { return w.insert(columns, "ID") }
+
+// add gives a row its ID. nil is the archive, which has none.
+func (w ids) add(row []string, p *aggregate.Process) []string {
+	if p == nil || p.Kind != aggregate.Native {
+		return w.insert(row, "-")
+	}
+	return w.insert(row, p.Incarnation.String()[:w])
+}
+
+func (w ids) insert(row []string, cell string) []string {
+	if w == 0 {
+		return row
+	}
+	return slices.Insert(row, 1, cell)
+}
+
 func describeProcess(dir string, p *aggregate.Process) (listed, error) {
 	item := listed{
 		PID: p.PID, Label: p.Label, State: string(p.State), Kind: string(p.Kind), Liveness: p.Liveness.String(),
 		Series: p.Series, Bytes: p.Bytes, Started: p.Created.UTC(), Files: p.Files,
 	}
 	if p.Kind == aggregate.Native {
+		item.ID, item.PIDNS = p.Incarnation.String(), p.PIDNamespace
 		return item, nil
 	}
 	item.Liveness, item.Started = "lease", time.Time{}

@@ -17,8 +17,10 @@ func newMarkDead() *cobra.Command {
 		Use:   "mark-dead ID",
 		Short: "make readers take a process for dead",
 		Long: `Make sure that a process counts as dead: its live gauges leave the merged view,
-its counters stay. ID is a pid, a process label or a file name. A process that
-still holds its lock is alive and is refused, unless --force.
+its counters stay. ID is a pid, a process label, a file name, or what mpctl ls shows
+as ID. A pid is one of this PID namespace: a process of another, as one in another
+container, is named in another way. A process that still holds its lock is alive and
+is refused, unless --force.
 
 Of a process of client_python, or of GitLab's client for Ruby, it removes the files
 with live gauges, and renames the others, so that a later process of the same id
@@ -34,7 +36,7 @@ begins new ones. It is refused while a process has one of them open for writing.
 			switch {
 			case errors.Is(err, mmapstore.ErrLocked):
 				return refuse("%w; end it first, or say --force", err)
-			case errors.Is(err, supervisor.ErrNoSuchProcess):
+			case errors.Is(err, supervisor.ErrNoSuchProcess), errors.Is(err, supervisor.ErrAmbiguous):
 				return refuse("%w", err)
 			case err != nil:
 				return err
