@@ -5,8 +5,11 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -223,6 +226,21 @@ func TestServer(t *testing.T) {
 	require.NoError(t, s.Wait())
 	_, err = http.Get(s.URL())
 	require.Error(t, err)
+
+	if runtime.GOOS != "windows" {
+		path := filepath.Join(t.TempDir(), "s")
+		socket, err := Serve(ServerOptions{Addr: "unix://" + path, Gatherer: registry.GathererFunc(some)})
+		require.NoError(t, err)
+		require.Equal(t, "unix://"+path, socket.URL())
+		client := &http.Client{Transport: &http.Transport{Dial: func(string, string) (net.Conn, error) { return net.Dial("unix", path) }}}
+		resp, err := client.Get("http://socket/metrics")
+		require.NoError(t, err)
+		b, err := io.ReadAll(resp.Body)
+		require.NoError(t, errors.Join(err, resp.Body.Close()))
+		require.Equal(t, text004, string(b))
+		require.NoError(t, socket.Close())
+		require.NoFileExists(t, path)
+	}
 
 	six, err := Serve(ServerOptions{Addr: "[::1]:0", Gatherer: registry.GathererFunc(some)})
 	if err != nil {

@@ -293,3 +293,38 @@ func TestPatienceBoundsGathering(t *testing.T) {
 	require.Equal(t, 200, scrape(Handler(registry.GathererFunc(some)), "GET", "/", header, "-5").Code)
 	require.Equal(t, 503, scrape(HandlerFor(hangs, HandlerOptions{Timeout: 10 * time.Millisecond}), "GET", "/", header, "1e300").Code)
 }
+
+// TestStalledStream: in HTTP/2 a client stops reading one stream of a connection. The
+// stream is cut off, and the others of that connection go on.
+func TestStalledStream(t *testing.T) {
+	const series = 100000 // more than a stream's window
+	s := httptest.NewUnstartedServer(HandlerFor(newGathered(series), HandlerOptions{MaxConcurrent: 1}))
+	s.EnableHTTP2 = true
+	limits.Server(s.Config)
+	s.StartTLS()
+	t.Cleanup(s.Close)
+	get := func() *http.Response {
+		t.Helper()
+		// The slot may still be with the encoding of the answer before.
+		for deadline := time.Now().Add(60 * time.Second); ; {
+			resp, err := s.Client().Get(s.URL)
+			require.NoError(t, err)
+			t.Cleanup(func() { resp.Body.Close() })
+			require.Equal(t, 2, resp.ProtoMajor)
+			if resp.StatusCode == 200 || time.Now().After(deadline) {
+				require.Equal(t, 200, resp.StatusCode)
+				return resp
+			}
+			resp.Body.Close()
+		}
+	}
+	uncompressed := s.Client().Transport.(*http.Transport)
+	uncompressed.DisableCompression = true
+	stalled := get()
+	whole, err := io.ReadAll(get().Body)
+	require.NoError(t, err)
+	require.Equal(t, series, strings.Count(string(whole), "\ng{"))
+	got, err := io.ReadAll(stalled.Body)
+	require.Error(t, err)
+	require.Less(t, len(got), len(whole))
+}

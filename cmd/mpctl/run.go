@@ -103,6 +103,7 @@ with 0640. Workers that change their user are read with --trust-uid.`,
 	cmd.Flags().StringVar(&metrics, "metrics", "", "serve the merged /metrics on this address")
 	cmd.Flags().DurationVar(&opts.DrainTimeout, "drain", 0, "time from SIGTERM to SIGKILL (default 30s)")
 	cmd.Flags().StringVar(&killMode, "kill-mode", "group", "which processes of a worker a drain ends: group, mixed or process")
+	complete(cmd, "kill-mode", "group", "mixed", "process")
 	cmd.Flags().BoolVar(&subreaper, "subreaper", false, "adopt the orphans of the workers")
 	return cmd
 }
