@@ -2,6 +2,8 @@ package exposition
 
 import (
 	"io"
+	"net/http"
+	"slices"
 	"sync"
 
 	"github.com/klauspost/compress/gzip"
@@ -35,6 +37,15 @@ var (
 		return z
 	}}}
 )
+
+// othersCompress reports whether the header of a response, before the handler has set
+// anything, says that a middleware around it compresses. Both would make of it what no
+// client can read: the middleware overwrites Content-Encoding.
+func othersCompress(h http.Header) bool {
+	return h.Get("Content-Encoding") != "" || slices.ContainsFunc(parseRanges(h.Values("Vary")), func(r mediaRange) bool {
+		return r.name == "accept-encoding"
+	})
+}
 
 // compress calls write with a writer that compresses into w.
 func (c *coding) compress(w io.Writer, write func(io.Writer) error) error {

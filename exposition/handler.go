@@ -37,8 +37,10 @@ type HandlerOptions struct {
 	// [Options] says: for receivers that drop a histogram without _count, as
 	// OpenTelemetry's collector does.
 	Lenient bool
-	// DisableCompression ignores Accept-Encoding, for servers that compress
-	// all that they send.
+	// DisableCompression ignores Accept-Encoding, for servers that compress all
+	// that they send. If a middleware says so before the handler is called, by
+	// Vary: Accept-Encoding or Content-Encoding, as echo's Gzip does, the handler
+	// leaves compressing to it anyway.
 	DisableCompression bool
 	// MaxConcurrent is how many scrapes may be gathered at once; further ones get
 	// 503. As many answers may be on their way to clients: of more, the one is cut
@@ -234,7 +236,7 @@ func (h *handler) encode(w http.ResponseWriter, r *http.Request, got gathering) 
 	header.Set("Content-Type", format.ContentType())
 	header.Add("Vary", "Accept")
 	var c *coding
-	if !h.opts.DisableCompression {
+	if !h.opts.DisableCompression && !othersCompress(header) {
 		header.Add("Vary", "Accept-Encoding")
 		if c = negotiateCoding(r.Header); c != nil {
 			header.Set("Content-Encoding", c.name)

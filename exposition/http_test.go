@@ -89,6 +89,32 @@ func TestHandlerCompresses(t *testing.T) {
 	require.Empty(t, scrape(off, "GET", "/", "Accept-Encoding", "gzip").Header().Get("Content-Encoding"))
 }
 
+// A middleware that has said that it compresses does it alone: both would make of the
+// page what no client can read.
+func TestHandlerLeavesCompressingToOthers(t *testing.T) {
+	h := Handler(registry.GathererFunc(some))
+	for _, tc := range []struct {
+		name, value string
+		others      bool
+	}{
+		{"Vary", "Accept-Encoding", true}, {"Vary", "Origin, accept-encoding", true}, {"Content-Encoding", "br", true},
+		{"Vary", "Origin", false}, {"Content-Type", "gzip", false},
+	} {
+		w := httptest.NewRecorder()
+		w.Header().Set(tc.name, tc.value)
+		r := httptest.NewRequest(http.MethodGet, "/metrics", nil)
+		r.Header.Set("Accept-Encoding", "gzip")
+		h.ServeHTTP(w, r)
+		if tc.others {
+			require.Equal(t, text004, w.Body.String(), tc.value)
+			require.NotEqual(t, "gzip", w.Header().Get("Content-Encoding"))
+		} else {
+			require.Equal(t, text004, decompress(t, w.Header().Get("Content-Encoding"), w.Body), tc.value)
+			require.Equal(t, "gzip", w.Header().Get("Content-Encoding"))
+		}
+	}
+}
+
 func decompress(t *testing.T, coding string, r io.Reader) string {
 	t.Helper()
 	switch coding {
