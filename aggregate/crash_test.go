@@ -194,7 +194,7 @@ func TestFolderKilledAtEveryStep(t *testing.T) {
 		w.dead(10)
 	}
 	steps := runFolder(t, w.dir, 0)
-	require.Equal(t, []string{"opened", "locked", "swept", "scanned", "staged", "committed", "synced", "removing", "removing", "removing", "removed"}, steps)
+	require.Equal(t, []string{"opened", "locked", "scanned", "staged", "committed", "synced", "removing", "removing", "removing", "removed", "reserved"}, steps)
 	for step := range steps {
 		t.Run(fmt.Sprintf("%d-%s", step+1, steps[step]), func(t *testing.T) {
 			w := newTraffic(t)
@@ -211,7 +211,7 @@ func TestFolderKilledAtEveryStep(t *testing.T) {
 				runFolder(t, w.dir, 0)
 				w.settled()
 			})
-			require.Len(t, names(t, w.dir), w.living+1, "the living, and the archive")
+			require.Len(t, names(t, w.dir), w.living+2, "the living, the archive, and room for the next")
 		})
 	}
 }
@@ -251,7 +251,7 @@ func TestRandomSchedules(t *testing.T) {
 	})
 	runFolder(t, w.dir, 0)
 	w.settled()
-	require.Len(t, names(t, w.dir), w.living+1)
+	require.Len(t, names(t, w.dir), w.living+2)
 	t.Logf("%d schedules, %d folders to be killed, %d scrapes, %d counted, %d differences",
 		schedules, kills, w.scrapes.Load(), w.counted.Load(), len(w.differences))
 }

@@ -37,6 +37,9 @@ type FoldOptions struct {
 	// Files that stay, since they are damaged or nobody knows whether their processes
 	// live, keep what they have. A Folder drops none.
 	DropFamilies []string
+	// Reserve keeps room in the directory for the next archive, so that a fold needs
+	// none when the filesystem is full. A Folder always does.
+	Reserve bool
 	// DryRun finds out what would be folded and changes nothing.
 	DryRun bool
 	// Progress is told after each file how many of all were looked at.
@@ -80,7 +83,8 @@ type FoldResult struct {
 }
 
 // LeftFile is a file that was not folded although no process holds its lock,
-// or was not removed although it was folded.
+// or was not removed although it was folded; under mmapstore.StagedName, why no room
+// could be kept.
 type LeftFile struct {
 	Name   string
 	Reason error
@@ -103,8 +107,9 @@ var (
 // It needs the right to write the directory, and is safe beside readers,
 // workers and other folders, who get ErrBusy while one is at work. The error of
 // an archive that cannot be read is that of mmapstore.Dir.ReadArchive; then
-// nothing is folded. Where there is no space, the error matches
-// mmapstore.ErrFull, and all stays as it was. docs/lifecycle.md has the steps.
+// nothing is folded. Where there is little space, it folds in small steps; where
+// there is not enough for one, the error matches mmapstore.ErrFull, and what is not
+// folded stays as it was. docs/lifecycle.md has the steps.
 func Fold(ctx context.Context, dir string, opts FoldOptions) (*FoldResult, error) {
 	p, err := newPass(dir, opts)
 	if err != nil {

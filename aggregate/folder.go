@@ -7,11 +7,13 @@ import (
 	"math/rand/v2"
 	"sync/atomic"
 	"time"
+
+	"github.com/multiprom/multiprom/mmapstore"
 )
 
 // FolderOptions of NewFolder. The zero value is useful.
 type FolderOptions struct {
-	FoldOptions // Threshold is 8 by default here
+	FoldOptions // Threshold is 8 by default here, and Reserve is always set
 
 	// Period is how often the directory is looked at, up to a fifth more or
 	// less at random, so that many folders do not come at once. Default 30 s.
@@ -38,6 +40,7 @@ func NewFolder(dir string, opts FolderOptions) *Folder {
 	if opts.Threshold <= 0 {
 		opts.Threshold = 8
 	}
+	opts.Reserve = true
 	if opts.Period <= 0 {
 		opts.Period = 30 * time.Second
 	}
@@ -60,8 +63,10 @@ func (f *Folder) Died() {
 	}
 }
 
-// Run folds until ctx ends.
+// Run folds until ctx ends, for the first time at once: room for an archive is kept
+// before workers take it.
 func (f *Folder) Run(ctx context.Context) {
+	f.fold(ctx, f.opts.FoldOptions)
 	for {
 		opts := f.opts.FoldOptions
 		jitter := 0.8 + 0.4*rand.Float64()
@@ -90,7 +95,11 @@ func (f *Folder) fold(ctx context.Context, opts FoldOptions) {
 		return
 	}
 	for _, left := range r.Left {
-		f.tell("a dead process's file is left alone", left.Name+left.Reason.Error(), "file", left.Name, "reason", left.Reason)
+		msg := "a dead process's file is left alone"
+		if left.Name == mmapstore.StagedName {
+			msg = "no room is kept for the next archive"
+		}
+		f.tell(msg, left.Name+left.Reason.Error(), "file", left.Name, "reason", left.Reason)
 	}
 	if len(r.Folded) > 0 {
 		f.opts.Logger.Debug("folded dead processes", "processes", len(r.Folded), "series", r.Series, "took", r.Took)

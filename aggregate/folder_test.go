@@ -54,7 +54,7 @@ func TestFolderWakesForDeaths(t *testing.T) {
 			die(t, p.Store, dir)
 			f.Died()
 		}
-		require.Eventually(t, func() bool { return len(names(t, dir)) == 1 }, 10*time.Second, time.Millisecond)
+		require.Eventually(t, func() bool { return len(names(t, dir)) == 2 }, 10*time.Second, time.Millisecond)
 		require.EqualValues(t, 3*(round+1), gather(t, openDir(t, dir, Options{}))["c_total"])
 	}
 }

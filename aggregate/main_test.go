@@ -39,7 +39,7 @@ func TestMain(m *testing.M) {
 		}
 	case "folder":
 		os.Exit(dieAtStep(os.Getenv(envStep), func() error {
-			_, err := Fold(context.Background(), os.Args[1], FoldOptions{})
+			_, err := Fold(context.Background(), os.Args[1], FoldOptions{Reserve: true})
 			return err
 		}))
 	case "pythonfolder":
@@ -120,7 +120,7 @@ func die(t testing.TB, s *mmapstore.Store, dir string) string {
 	b, err := os.ReadFile(s.Path())
 	require.NoError(t, err)
 	path := filepath.Join(dir, filepath.Base(s.Path()))
-	staged := s.Path() + ".copy"
+	staged := filepath.Join(dir, ".copy-"+filepath.Base(s.Path())) // in the same filesystem
 	require.NoError(t, os.WriteFile(staged, b, 0o600))
 	require.NoError(t, os.Rename(staged, path))
 	return path

@@ -24,6 +24,7 @@ type pass struct {
 	started time.Time
 	result  FoldResult
 
+	// Of one step of many, where there is no room for all at once.
 	old    *mmapstore.Archive
 	sum    *archiver // what becomes the new archive
 	living []*file   // open
@@ -55,7 +56,8 @@ const maxHeld = 1024
 var failpoint = func(step string) {}
 
 func newPass(dir string, opts FoldOptions) (*pass, error) {
-	p := &pass{opts: opts.withDefaults(), started: time.Now(), ended: map[string]*lives{}, python: newPythonPass()}
+	p := &pass{opts: opts.withDefaults(), started: time.Now()}
+	p.begin()
 	var err error
 	if p.dir, p.unlock, err = lockDir(dir); err != nil {
 		return nil, err
@@ -69,53 +71,59 @@ func newPass(dir string, opts FoldOptions) (*pass, error) {
 }
 
 func (p *pass) close() error {
-	for _, f := range slices.Concat(p.living, p.others) {
-		f.close()
-	}
+	p.closeFiles()
 	return errors.Join(p.dir.Close(), p.unlock())
 }
 
-func (p *pass) fold(ctx context.Context) (err error) {
-	if !p.opts.DryRun {
-		if err := p.dir.RemoveStaged(); err != nil {
+func (p *pass) closeFiles() {
+	for _, f := range slices.Concat(p.living, p.others) {
+		f.close()
+	}
+}
+
+// begin forgets what an earlier step has seen.
+func (p *pass) begin() {
+	p.closeFiles()
+	p.living, p.others, p.dead, p.stay, p.trash = nil, nil, nil, nil, nil
+	p.ended, p.python = map[string]*lives{}, newPythonPass()
+	p.result.Left = nil
+}
+
+// fold folds all, in one step if there is room for it.
+func (p *pass) fold(ctx context.Context) error {
+	for {
+		more, err := p.step(ctx)
+		if err != nil || !more {
 			return err
 		}
-		failpoint("swept")
+		p.begin()
+		p.opts.Threshold = 1 // enough have died
 	}
+}
+
+// step reports whether it has left some of the dead for the next one.
+func (p *pass) step(ctx context.Context) (more bool, err error) {
 	// An archive that cannot be read is not an empty one.
 	if p.old, err = p.dir.ReadArchive(p.read); err != nil {
-		return err
+		return false, err
 	}
 	if err := p.scan(ctx); err != nil {
-		return err
+		return false, err
 	}
 	failpoint("scanned")
 	if err := p.setAside(); err != nil {
-		return err
+		return false, err
 	}
-	if err := p.add(ctx); err != nil {
-		return err
-	}
-	if err := p.drop(); err != nil {
-		return err
-	}
-	p.result.Living, p.result.Series, p.result.Bytes = len(p.living)+len(p.python.living), p.sum.size(), p.old.Bytes
-	if p.opts.DryRun {
-		return nil
-	}
-	if len(p.folded) > 0 || len(p.result.Dropped) > 0 || p.sum.ended > 0 || len(p.python.revived) > 0 {
-		a := p.sum.archive(p.opts.Now(), p.opts.KeepDead, p.opts.KeepDeadFor)
-		a.Folds++
-		a.Folded += uint64(p.result.Processes)
-		a.FoldTime += time.Since(p.started)
-		if err := p.write(a); err != nil {
-			return err
-		}
+	if more, err = p.commit(ctx); err != nil || p.opts.DryRun {
+		return false, err
 	}
 	p.restore()
 	p.touch()
 	p.removeTrash()
-	return nil
+	if p.opts.Reserve && !more {
+		p.reserve()
+	}
+	return more, nil
 }
 
 // scan looks at every file. An error of the system ends it before anything is
@@ -315,11 +323,12 @@ func (p *pass) noteLiving(f *file) {
 }
 
 // add sums up the archive and the dead.
-func (p *pass) add(ctx context.Context) (err error) {
+func (p *pass) add(ctx context.Context, dead []candidate) (err error) {
+	p.folded, p.spent, p.python.folded = nil, nil, map[string]bool{}
 	if p.sum, err = newArchiver(p.old, p.ended, p.opts.Now().UnixNano()); err != nil {
 		return err
 	}
-	for _, c := range p.dead {
+	for _, c := range dead {
 		if err := ctx.Err(); err != nil {
 			return err
 		}

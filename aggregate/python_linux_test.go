@@ -132,7 +132,7 @@ func TestPythonFolderKilledAtEveryStep(t *testing.T) {
 	dir, _ := build(t)
 	steps := runRole(t, "pythonfolder", dir, 0)
 	require.Equal(t, []string{
-		"opened", "locked", "swept", "scanned", "renamed", "renamed", "renamed", "staged", "committed", "synced",
+		"opened", "locked", "scanned", "renamed", "renamed", "renamed", "staged", "committed", "synced",
 		"restored", "removing", "removing", "removing", "removed",
 	}, steps)
 	require.Equal(t, []string{"archive.mpm", "counter_4.db"}, names(t, dir))

@@ -37,10 +37,11 @@ func (e *InUseError) Is(target error) bool { return target == ErrInUse }
 // that (mmapstore.ErrNoLease), until it is marked dead or force is set.
 //
 // It is a fold that keeps no value: readers see all of it or nothing. An empty
-// archive stays. Only regular files are removed of which name and content are those of
-// the formats, never through a symbolic link, never in a directory below. Others stay,
-// with force too; where one has the name of the archive, nothing is wiped and the error
-// matches mmapstore.ErrForeign.
+// archive stays. It needs no space; where there is none at all, the values may go file
+// by file, and no archive stays. Only regular files are removed of which name and content
+// are those of the formats, never through a symbolic link, never in a directory below.
+// Others stay, with force too; where one has the name of the archive, nothing is wiped and
+// the error matches mmapstore.ErrForeign.
 func Wipe(dir string, force bool) (removed []string, err error) {
 	p, err := newPass(dir, FoldOptions{})
 	if err != nil {
@@ -81,9 +82,6 @@ func (p *pass) wipe(force bool) error {
 	for _, c := range p.dead {
 		p.discount(c)
 	}
-	if err := p.dir.RemoveStaged(); err != nil {
-		return err
-	}
 	// A new archive, with an id of its own, takes the place of one that cannot
 	// be read.
 	empty := false
@@ -92,9 +90,12 @@ func (p *pass) wipe(force bool) error {
 		p.old, empty = old, len(old.Families) == 0
 	}
 	if len(p.folded)+len(p.python.revived) > 0 || !empty {
-		if err := p.write(&mmapstore.Archive{Epoch: p.old.Epoch + 1}); err != nil {
+		if err := p.discard(&mmapstore.Archive{Epoch: p.old.Epoch + 1}); err != nil {
 			return err
 		}
+	}
+	if err := p.dir.RemoveReserve(p.read); err != nil {
+		return err
 	}
 	if !empty {
 		p.result.Removed = append(p.result.Removed, mmapstore.ArchiveName)

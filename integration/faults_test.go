@@ -150,8 +150,9 @@ func TestReadOnlyMountBesideWorkers(t *testing.T) {
 	}
 }
 
-// TestFullWhileFolding: the new archive does not fit. All stays as it was, and
-// the fold succeeds once there is space.
+// TestFullWhileFolding: the new archive does not fit, and the dead have used all of
+// their files. What they counted stays as it was, and the fold succeeds once there is
+// space.
 func TestFullWhileFolding(t *testing.T) {
 	needRoot(t)
 	for _, fs := range []struct {
@@ -175,6 +176,7 @@ func TestFullWhileFolding(t *testing.T) {
 				warm := open(t, dir)
 				samples(t, warm)
 
+				trim(t, dir)
 				filler := fill(t, dir)
 				info, err := os.Stat(filler)
 				require.NoError(t, err)
@@ -185,17 +187,40 @@ func TestFullWhileFolding(t *testing.T) {
 					require.ErrorIs(t, err, mmapstore.ErrFull)
 					require.ErrorIs(t, err, syscall.ENOSPC)
 					require.ErrorContains(t, err, dir)
-					sameBytes(t, files, contents(t, dir))
 					require.Equal(t, before, merged(t, dir))
-					require.EqualValues(t, 2, samples(t, warm)[`multiprom_processes{state="dead"}`])
+					switch dead := samples(t, warm)[`multiprom_processes{state="dead"}`]; dead {
+					case 2:
+						sameBytes(t, files, contents(t, dir))
+						require.False(t, fs.name == "tmpfs" && pages == 2, "the small one fits")
+					case 1:
+						require.False(t, fs.name == "tmpfs" && pages == 0)
+					default:
+						t.Fatalf("%v are dead", dead)
+					}
 				}
 				require.NoError(t, os.Remove(filler))
-				r, err := fold(t, dir, aggregate.FoldOptions{})
+				_, err = fold(t, dir, aggregate.FoldOptions{})
 				require.NoError(t, err)
-				require.Len(t, r.Folded, 2)
+				require.Zero(t, samples(t, warm)[`multiprom_processes{state="dead"}`])
 				require.Len(t, contents(t, dir), len(files)-3, "two folded, the filler removed")
 				require.Equal(t, before, merged(t, dir))
 			})
+		}
+	}
+}
+
+// trim takes the room that the dead have left in their files.
+func trim(t *testing.T, dir string) {
+	t.Helper()
+	d, err := mmapstore.OpenDir(dir)
+	require.NoError(t, err)
+	defer d.Close()
+	entries, err := d.Entries()
+	require.NoError(t, err)
+	for _, e := range entries {
+		if e.Kind == mmapstore.KindNative {
+			_, err := d.Trim(e.Name, mmapstore.ReadOptions{})
+			require.NoError(t, err)
 		}
 	}
 }
@@ -236,6 +261,7 @@ func TestFilesystemWithoutTrustedLocks(t *testing.T) {
 		require.Empty(t, r.Folded)
 		require.Equal(t, 1, r.Living)
 	}
-	_, err := fold(t, dir, aggregate.FoldOptions{})
-	require.ErrorIs(t, err, syscall.EROFS)
+	r, err := fold(t, dir, aggregate.FoldOptions{})
+	require.NoError(t, err, "there is nothing to write")
+	require.Empty(t, r.Folded)
 }

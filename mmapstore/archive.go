@@ -145,9 +145,10 @@ func (d *Dir) archiveError(err error) error {
 }
 
 // StageArchive writes the archive beside the one in use, where no reader looks,
-// and makes it durable. The error matches ErrFull where there is no space, and
-// ErrTooBig or ErrCorrupt where a reader with these options would not take it:
-// then nothing is left of it. The caller holds the directory's lock.
+// and makes it durable. It needs no space where Reserve has kept enough. The error
+// matches ErrFull where there is no space, ErrTooBig or ErrCorrupt where a reader
+// with these options would not take the archive, and ErrNotTrusted where something
+// else stands in its place. The caller holds the directory's lock.
 func (d *Dir) StageArchive(a *Archive, opts ReadOptions) (err error) {
 	b, err := a.encode()
 	if err == nil {
@@ -159,31 +160,32 @@ func (d *Dir) StageArchive(a *Archive, opts ReadOptions) (err error) {
 	if err != nil {
 		return fmt.Errorf("mmapstore: encode %s: %w", d.Join(ArchiveName), err)
 	}
-	if err := d.Remove(archiveTempName); err != nil {
-		return fmt.Errorf("mmapstore: %w", err)
-	}
-	f, err := d.create(archiveTempName, 0o600)
+	f, made, err := d.openStaged(opts)
 	if err != nil {
-		return fmt.Errorf("mmapstore: %w", err)
+		return fmt.Errorf("mmapstore: %w", fullError(err))
 	}
 	defer func() {
 		err = errors.Join(err, f.Close())
-		if err != nil {
-			err = errors.Join(err, d.Remove(archiveTempName))
+		if err != nil && made { // one that was there is room for the next try
+			err = errors.Join(err, d.Remove(StagedName))
 		}
 	}()
 	if err := d.shareLikeDir(f); err != nil {
 		return fmt.Errorf("mmapstore: %w", err)
 	}
 	a.Bytes = int64(len(b))
-	if _, err := f.Write(b); err != nil {
-		return fmt.Errorf("mmapstore: write %s: %w", d.Join(archiveTempName), fullError(err))
+	_, err = f.WriteAt(b, 0)
+	if err == nil {
+		err = f.Truncate(a.Bytes)
+	}
+	if err != nil {
+		return fmt.Errorf("mmapstore: write %s, %d bytes: %w", d.Join(StagedName), len(b), fullError(err))
 	}
 	if d.inMemory() {
 		return nil
 	}
 	if err := f.Sync(); err != nil {
-		return fmt.Errorf("mmapstore: write %s: %w", d.Join(archiveTempName), fullError(err))
+		return fmt.Errorf("mmapstore: write %s: %w", d.Join(StagedName), fullError(err))
 	}
 	return nil
 }
@@ -195,7 +197,7 @@ func (d *Dir) CommitArchive() error {
 	if err := d.Recognize(ArchiveName); err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, ErrNotTrusted) {
 		return fmt.Errorf("mmapstore: %w", err)
 	}
-	if err := d.replace(archiveTempName, ArchiveName); err != nil {
+	if err := d.replace(StagedName, ArchiveName); err != nil {
 		return fmt.Errorf("mmapstore: %w", err)
 	}
 	return nil
@@ -209,9 +211,6 @@ func (d *Dir) SyncDir() error {
 	return nil
 }
 
-// RemoveStaged removes what a killed folder left behind.
-func (d *Dir) RemoveStaged() error { return d.Remove(archiveTempName) }
-
 // shareLikeDir lets those who may read the directory read the archive: it is
 // written by whoever folds, for workers that may be other users.
 func (d *Dir) shareLikeDir(f *os.File) error {
@@ -219,10 +218,8 @@ func (d *Dir) shareLikeDir(f *os.File) error {
 	if err != nil {
 		return err
 	}
-	if mode := 0o600 | info.Mode().Perm()&0o044; mode != 0o600 {
-		if err := f.Chmod(mode); err != nil {
-			return err
-		}
+	if err := f.Chmod(0o600 | info.Mode().Perm()&0o044); err != nil {
+		return err
 	}
 	return d.giveToOwner(f, info)
 }

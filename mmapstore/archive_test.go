@@ -169,7 +169,7 @@ func TestArchiveThatNoReaderTakesIsNotStaged(t *testing.T) {
 	a = sampleArchive()
 	a.Families[0].Series.Add(ArchivedSeries{Process: -1, Labels: metric.MakeLabels("a", strings.Repeat("x", MaxStringLen+1))})
 	require.ErrorIs(t, d.StageArchive(a, ReadOptions{}), ErrRecordTooLarge)
-	there, err := d.Exists(archiveTempName)
+	there, err := d.Exists(StagedName)
 	require.NoError(t, err)
 	require.False(t, there)
 }

@@ -92,9 +92,20 @@ func (d *dir) has(name string, f *os.File) (bool, error) {
 	return st.Dev == opened.Dev && st.Ino == opened.Ino, nil
 }
 
+// Allocated returns how much of the filesystem's space a file takes.
+func (d *dir) Allocated(name string) (int64, error) {
+	st, err := d.lstat(name)
+	return st.Blocks * 512, err
+}
+
 // openRegular opens nothing but a regular file: opening a device or a FIFO can
 // have effects of its own.
-func (d *dir) openRegular(name string) (*os.File, error) {
+func (d *dir) openRegular(name string) (*os.File, error) { return d.openRegularAs(name, unix.O_RDONLY) }
+
+// openWritable is openRegular for reading and writing.
+func (d *dir) openWritable(name string) (*os.File, error) { return d.openRegularAs(name, unix.O_RDWR) }
+
+func (d *dir) openRegularAs(name string, flags int) (*os.File, error) {
 	st, err := d.lstat(name)
 	if err != nil {
 		return nil, err
@@ -102,7 +113,7 @@ func (d *dir) openRegular(name string) (*os.File, error) {
 	if st.Mode&unix.S_IFMT != unix.S_IFREG {
 		return nil, fmt.Errorf("%w: %s is not a regular file", ErrNotTrusted, d.join(name))
 	}
-	return d.open(name)
+	return d.openat(name, flags, 0)
 }
 
 // rename never replaces a file. Filesystems without RENAME_NOREPLACE get a

@@ -55,7 +55,21 @@ func (d *dir) has(name string, f *os.File) (bool, error) {
 	return err == nil && os.SameFile(info, opened), err
 }
 
-func (d *dir) openRegular(name string) (*os.File, error) {
+// Allocated returns how much of the filesystem's space a file takes: at least its size.
+func (d *dir) Allocated(name string) (int64, error) {
+	info, err := d.lstat(name)
+	if err != nil {
+		return 0, err
+	}
+	return info.Size(), nil
+}
+
+func (d *dir) openRegular(name string) (*os.File, error) { return d.openRegularAs(name, os.O_RDONLY) }
+
+// openWritable is openRegular for reading and writing.
+func (d *dir) openWritable(name string) (*os.File, error) { return d.openRegularAs(name, os.O_RDWR) }
+
+func (d *dir) openRegularAs(name string, flags int) (*os.File, error) {
 	info, err := d.lstat(name)
 	if err != nil {
 		return nil, err
@@ -63,7 +77,7 @@ func (d *dir) openRegular(name string) (*os.File, error) {
 	if !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("%w: %s is not a regular file", ErrNotTrusted, d.join(name))
 	}
-	return d.open(name)
+	return d.root.OpenFile(name, flags, 0)
 }
 
 // rename gives a file its final name. A name with 128 random bits is not

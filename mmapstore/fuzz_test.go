@@ -342,7 +342,7 @@ func FuzzScan(f *testing.F) {
 		"", ".", "-", "1-" + hex + ".mpm", ".1-" + hex + ".tmp", "0-" + hex + ".mpm", "-0-" + hex + ".mpm", "+1-" + hex + ".mpm",
 		"01-" + hex + ".mpm", "1-" + strings.ToUpper(hex) + ".mpm", "1-" + hex + ".tmp", ".1-" + hex + ".mpm", "1-" + hex[:31] + "g.mpm",
 		"9223372036854775807-" + hex + ".mpm", "9223372036854775808-" + hex + ".mpm", "2147483648-" + hex + ".mpm",
-		"1-" + hex[:30] + "\u212a.mpm", ArchiveName, archiveTempName, "counter_1.db", "counter_.db", "gauge_all_1.db", "a.db",
+		"1-" + hex[:30] + "\u212a.mpm", ArchiveName, StagedName, "counter_1.db", "counter_.db", "gauge_all_1.db", "a.db",
 	} {
 		f.Add(name, uint32(len(name)))
 	}

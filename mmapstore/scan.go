@@ -16,10 +16,10 @@ func (k FileKind) String() string {
 	return [...]string{"other", "native", "temporary", "archive", "python"}[k]
 }
 
-// Names of the archive of folded files.
+// Names of the archive of folded files, and of the file that becomes the next one.
 const (
-	ArchiveName     = "archive.mpm"
-	archiveTempName = "archive.mpm.tmp"
+	ArchiveName = "archive.mpm"
+	StagedName  = "archive.mpm.tmp"
 )
 
 // Entry is one name in a directory.
@@ -49,7 +49,7 @@ func classify(name string) Entry {
 	}
 	e := Entry{Name: name}
 	switch {
-	case name == ArchiveName || name == archiveTempName:
+	case name == ArchiveName || name == StagedName:
 		e.Kind = KindArchive
 	case isPythonName(name):
 		e.Kind = KindPython

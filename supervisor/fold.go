@@ -68,7 +68,7 @@ func (s *Supervisor) prepareDir(ctx context.Context) error {
 		return s.refuse()
 	default:
 		opts := s.opt.Fold.FoldOptions
-		opts.Threshold = 1
+		opts.Threshold, opts.Reserve = 1, !s.opt.NoFold
 		r, err := aggregate.Fold(ctx, s.opt.Dir, opts)
 		switch {
 		case errors.Is(err, aggregate.ErrBusy):
@@ -103,10 +103,10 @@ func (s *Supervisor) refuse() error {
 // holdsMetrics reports whether a file is of an earlier run: by its content, as its name
 // may be any other program's too. One that cannot be looked at may be.
 func holdsMetrics(d *mmapstore.Dir, e mmapstore.Entry) bool {
-	switch e.Kind {
-	case mmapstore.KindOther:
+	switch {
+	case e.Kind == mmapstore.KindOther, e.Name == mmapstore.StagedName:
 		return false
-	case mmapstore.KindPython:
+	case e.Kind == mmapstore.KindPython:
 		content, err := pyfile.Look(d, e.Name, mmapstore.ReadOptions{MaxBytes: math.MaxInt64})
 		return err != nil || content == pyfile.Records
 	}
