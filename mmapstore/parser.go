@@ -33,6 +33,7 @@ type parser struct {
 	exemplars []ExemplarInfo
 
 	spans   []span // of the words of series
+	claimed claims // words that a series has
 	values  int    // that they make up
 	damage  []CorruptionError
 	damaged int
@@ -223,6 +224,11 @@ func (p *parser) oneSeries(rec []byte, live bool, at place) error {
 	w, err := p.cells(r.cells, WordsPerSeries(schema))
 	if err != nil {
 		return err
+	}
+	// What a reader keeps of a file is bounded by the file only while no word is
+	// read twice.
+	if !p.claimed.claim(r.cells, len(w)) {
+		return fmt.Errorf("a series of %s shares words with one before it", schema.Name)
 	}
 	raw := unsafe.String(unsafe.SliceData(text), len(text)) // of the scratch record
 	if info := (SeriesInfo{Family: schema, text: raw}); extra > 0 && !ascending(info.Labels()) {

@@ -39,7 +39,6 @@ func (r *Reader) verify() (problems []CorruptionError, settled bool, err error) 
 			if more := total - len(details); more > 0 {
 				problems = append(problems, CorruptionError{Path: r.path, Reason: fmt.Sprintf("%d more damaged records", more)})
 			}
-			problems = append(problems, r.overlaps()...)
 			settled = r.Unchanged()
 			return nil
 		})
@@ -49,26 +48,6 @@ func (r *Reader) verify() (problems []CorruptionError, settled bool, err error) 
 		return append(problems, *c), true, nil
 	}
 	return problems, settled, err
-}
-
-// overlaps finds series that share words.
-func (r *Reader) overlaps() (problems []CorruptionError) {
-	owner := map[*uint64]int64{}
-	for _, s := range r.Series() {
-		words := s.Words()
-		for i := range words {
-			w := &words[i]
-			if other, ok := owner[w]; ok {
-				problems = append(problems, CorruptionError{
-					Path: r.path, Offset: s.Offset(),
-					Reason: fmt.Sprintf("a series of %s shares its words with the series at offset %d", s.Family.Name, other),
-				})
-				break
-			}
-			owner[w] = s.Offset()
-		}
-	}
-	return problems
 }
 
 // MarkDead marks the process of a file dead by force: readers then leave its
