@@ -32,6 +32,7 @@ func (a *Aggregator) list() error {
 	a.dropKeys(d)
 	o := newOpener(d, opts, a.files, a.keys)
 	files, arc, damage, err := a.look(o)
+	stray := o.stray
 	if err == nil && damage != nil {
 		err = a.canDoWithout(files, damage)
 		files = unfolded(files, arc)
@@ -45,9 +46,9 @@ func (a *Aggregator) list() error {
 		a.table.gone = true
 	}
 	closeOthers(o.opened, files)
-	a.files, a.archive, a.damage = files, arc, damage
+	a.files, a.archive, a.damage, a.stray = files, arc, damage, stray
 	a.read = opts
-	if damage == nil && !slices.ContainsFunc(files, func(f *file) bool { return !f.known || f.python != nil }) {
+	if damage == nil && stray == nil && !slices.ContainsFunc(files, func(f *file) bool { return !f.known || f.python != nil }) {
 		a.asListed = o.listed
 	}
 	return nil
@@ -94,12 +95,12 @@ const maxLooks = 16
 func (a *Aggregator) look(o *opener) (files []*file, arc *archived, damage, err error) {
 	arc = a.archive
 	for range maxLooks {
-		before, bad := o.dir.ArchiveVersion(o.opts)
+		before, bad := o.archiveVersion(arc)
 		if files, err = o.files(a.finished == 0); err != nil || bad != nil {
 			return files, arc, bad, err
 		}
 		listed := files
-		files, arc, damage, err = settle(o.dir, o.opts, files, arc, before)
+		files, arc, damage, err = o.settle(files, arc, before)
 		// Files of client_python have no incarnation before they are set aside:
 		// what has become of one that was listed, only a new list tells.
 		if err != nil || damage != nil || arc.ArchiveVersion == before || !slices.ContainsFunc(listed, isPythonFile) {
@@ -139,6 +140,7 @@ type opener struct {
 	python map[string][]*file // of client_python, by the names that its processes know
 	opened []*file            // all that it has opened
 	listed []mmapstore.Entry  // what the directory had when its native files were opened
+	stray  error              // why what has the archive's name is none
 	mapped int                // how many of client_python's files it has looked at
 }
 
@@ -227,9 +229,9 @@ func (o *opener) open(e mmapstore.Entry) (f *file, err error) {
 // settle reads the archive, and leaves out the files of the processes in it.
 // Where the archive changed since before the listing, a file that has vanished
 // meanwhile may be in a newer one still.
-func settle(d *mmapstore.Dir, opts mmapstore.ReadOptions, files []*file, arc *archived, before mmapstore.ArchiveVersion) (_ []*file, _ *archived, damage, err error) {
+func (o *opener) settle(files []*file, arc *archived, before mmapstore.ArchiveVersion) (_ []*file, _ *archived, damage, err error) {
 	for {
-		arc, damage = loadArchive(d, opts, arc)
+		arc, damage = o.loadArchive(arc)
 		if damage != nil {
 			return files, arc, damage, nil
 		}
@@ -237,7 +239,7 @@ func settle(d *mmapstore.Dir, opts mmapstore.ReadOptions, files []*file, arc *ar
 		if arc.ArchiveVersion == before {
 			return files, arc, nil, nil
 		}
-		rest, err := present(d, files)
+		rest, err := present(o.dir, files)
 		if err != nil || len(rest) == len(files) {
 			return files, arc, nil, err
 		}
@@ -252,13 +254,25 @@ func unfolded(files []*file, arc *archived) []*file {
 	})
 }
 
+// archiveVersion returns the version of the archive that is there now. Where no archive
+// is known, what somebody who is not trusted has put under its name is none: nobody has
+// compacted. Once there was one, the same is damage, since counters would fall.
+func (o *opener) archiveVersion(known *archived) (mmapstore.ArchiveVersion, error) {
+	v, err := o.dir.ArchiveVersion(o.opts)
+	if o.stray = nil; errors.Is(err, mmapstore.ErrNotTrusted) && known.ArchiveVersion == (mmapstore.ArchiveVersion{}) {
+		o.stray = err
+		return mmapstore.ArchiveVersion{}, nil
+	}
+	return v, err
+}
+
 // loadArchive reads the archive unless old is it.
-func loadArchive(d *mmapstore.Dir, opts mmapstore.ReadOptions, old *archived) (*archived, error) {
-	version, err := d.ArchiveVersion(opts)
+func (o *opener) loadArchive(old *archived) (*archived, error) {
+	version, err := o.archiveVersion(old)
 	if err != nil || version == old.ArchiveVersion {
 		return old, err
 	}
-	a, err := d.ReadArchive(opts)
+	a, err := o.dir.ReadArchive(o.opts)
 	if err != nil {
 		return old, err
 	}

@@ -105,6 +105,9 @@ func (p *pass) fold(ctx context.Context) error {
 func (p *pass) step(ctx context.Context) (more bool, err error) {
 	// An archive that cannot be read is not an empty one.
 	if p.old, err = p.dir.ReadArchive(p.read); err != nil {
+		if errors.Is(err, mmapstore.ErrNotTrusted) {
+			err = fmt.Errorf("%w; dead processes are compacted once it is moved away", err)
+		}
 		return false, err
 	}
 	if err := p.scan(ctx); err != nil {

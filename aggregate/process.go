@@ -1,6 +1,7 @@
 package aggregate
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/multiprom/multiprom/mmapstore"
@@ -111,7 +112,8 @@ func (a *Aggregator) Files() []FileStatus {
 
 // archiveStatus tells whether there is an archive, and why it cannot be read.
 func (a *Aggregator) archiveStatus() (there bool, damage error) {
-	return a.damage != nil || a.archive.Bytes > 0, a.damage
+	left := cmp.Or(a.damage, a.stray)
+	return left != nil || a.archive.Bytes > 0, left
 }
 
 // storeless returns how many of the workers have no file of their own.

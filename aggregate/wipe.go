@@ -41,7 +41,7 @@ func (e *InUseError) Is(target error) bool { return target == ErrInUse }
 // by file, and no archive stays. Only regular files are removed of which name and content
 // are those of the formats, never through a symbolic link, never in a directory below.
 // Others stay, with force too; where one has the name of the archive, nothing is wiped and
-// the error matches mmapstore.ErrForeign.
+// the error matches mmapstore.ErrForeign or mmapstore.ErrNotTrusted.
 func Wipe(dir string, force bool) (removed []string, err error) {
 	p, err := newPass(dir, FoldOptions{})
 	if err != nil {
@@ -57,7 +57,7 @@ func Wipe(dir string, force bool) (removed []string, err error) {
 
 func (p *pass) wipe(force bool) error {
 	// A new archive would take its place.
-	if err := p.dir.Recognize(mmapstore.ArchiveName); errors.Is(err, mmapstore.ErrForeign) {
+	if err := p.dir.Recognize(mmapstore.ArchiveName); errors.Is(err, mmapstore.ErrForeign) || errors.Is(err, mmapstore.ErrNotTrusted) {
 		return fmt.Errorf("%w; move it away", err)
 	}
 	entries, err := p.dir.Entries()
