@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"log/slog"
@@ -113,4 +114,23 @@ func TestDefaultAfterDeletion(t *testing.T) {
 func TestViewErrorIsTransparent(t *testing.T) {
 	cause := errors.New("cause")
 	require.ErrorIs(t, &viewError{cause}, cause)
+}
+
+// TestDefaultTellsConflicts: whose metric is left out, the log says once.
+func TestDefaultTellsConflicts(t *testing.T) {
+	old := slog.Default()
+	defer slog.SetDefault(old)
+	var log bytes.Buffer
+	slog.SetDefault(slog.New(slog.NewTextHandler(&log, nil)))
+
+	dir := t.TempDir()
+	first, second := multiproc.NewSet(multiproc.SetOptions{Dir: dir}), multiproc.NewSet(multiproc.SetOptions{Dir: dir})
+	multiproc.Must(first.NewCounter(multiproc.CounterOpts{Name: "jobs_total", Help: "J."})).Inc()
+	multiproc.Must(second.NewGauge(multiproc.GaugeOpts{Name: "jobs", Help: "J.", Mode: multiproc.ModeMax})).Set(1)
+	r := newDefault(first)
+	for range 3 {
+		names(t, r)
+	}
+	require.Equal(t, 1, strings.Count(log.String(), `served="counter jobs"`), log.String())
+	require.Contains(t, log.String(), `left_out="gauge jobs of mode max" left_out_of="`+filepath.Base(second.Store().Path()))
 }
