@@ -31,7 +31,7 @@ code is 0 all the same.`,
 			if err != nil {
 				return err
 			}
-			a, err := aggregate.Open(d, aggregate.Options{TrustUIDs: trust})
+			a, err := aggregate.Open(d, aggregate.Options{TrustUIDs: trust, Logger: newLog(cmd)})
 			if err != nil {
 				return err
 			}

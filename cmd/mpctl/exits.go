@@ -30,13 +30,18 @@ func (e *exit) addFlags(cmd *cobra.Command) {
 	cmd.Flags().DurationVar(&e.every, "every", 0, "do it again after this time, until SIGTERM or SIGINT; 0 does it once")
 }
 
-// open returns the merged view of the directory.
-func (e *exit) open() (*aggregate.Aggregator, error) {
+// open returns the merged view of the directory. What definitions that conflict leave
+// out is said on stderr.
+func (e *exit) open(cmd *cobra.Command) (*aggregate.Aggregator, error) {
 	d, err := existingDir(e.dir)
 	if err != nil {
 		return nil, err
 	}
-	return aggregate.Open(d, aggregate.Options{TrustUIDs: e.trust})
+	return aggregate.Open(d, aggregate.Options{TrustUIDs: e.trust, Logger: newLog(cmd)})
+}
+
+func newLog(cmd *cobra.Command) *slog.Logger {
+	return slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil))
 }
 
 // run calls send once, and returns its error; or every so often, when errors go to
@@ -50,7 +55,7 @@ func (e *exit) run(cmd *cobra.Command, send func(context.Context) error) error {
 	survivePipe()
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	log := slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil))
+	log := newLog(cmd)
 	tick := time.NewTicker(e.every)
 	defer tick.Stop()
 	said := ""

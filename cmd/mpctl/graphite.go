@@ -33,7 +33,7 @@ refused. Prefer TCP.`,
 			if err != nil {
 				return err
 			}
-			a, err := e.open()
+			a, err := e.open(cmd)
 			if err != nil {
 				return err
 			}

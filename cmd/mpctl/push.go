@@ -48,7 +48,7 @@ Passwords and tokens come from files, since others can see a command line.`,
 			if flags.remove {
 				return p.Delete(cmd.Context())
 			}
-			a, err := e.open()
+			a, err := e.open(cmd)
 			if err != nil {
 				return err
 			}

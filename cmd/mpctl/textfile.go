@@ -30,7 +30,7 @@ series that are equal.`,
 			if opts.Escaping, err = parseEscaping(escaping); err != nil {
 				return err
 			}
-			a, err := e.open()
+			a, err := e.open(cmd)
 			if err != nil {
 				return err
 			}
