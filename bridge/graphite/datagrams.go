@@ -17,8 +17,8 @@ import (
 const (
 	maxUDP      = 65507 // bytes that a packet can hold
 	maxDatagram = 1432  // bytes that go into a packet: what an Ethernet frame takes
-	burst       = 8     // packets without a pause
-	pause       = 10 * time.Millisecond
+	burst       = 4     // packets without a pause
+	pause       = 20 * time.Millisecond
 )
 
 // errPace says that lines are too many to be sent in time at that pace.

@@ -35,12 +35,12 @@ func listenUDP(t *testing.T) *net.UDPConn {
 	return c
 }
 
-// TestUDP has a socket with the system's own buffer read 20,000 series, of which most
+// TestUDP has a socket with the system's own buffer read 10,000 series, of which most
 // were lost when they were sent at once.
 func TestUDP(t *testing.T) {
 	c := listenUDP(t)
 	b := bridge(t, Options{Address: c.LocalAddr().String(), Network: "udp"})
-	lines, omitted, err := b.gather(t.Context(), gauges(20000))
+	lines, omitted, err := b.gather(t.Context(), gauges(10000))
 	require.NoError(t, errors.Join(omitted, err))
 	want := string(lines)
 	got := make(chan string)
@@ -56,7 +56,7 @@ func TestUDP(t *testing.T) {
 		}
 		got <- lines.String()
 	}()
-	require.NoError(t, b.Push(t.Context(), gauges(20000)))
+	require.NoError(t, b.Push(t.Context(), gauges(10000)))
 	require.Equal(t, want, <-got)
 }
 

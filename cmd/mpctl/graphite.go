@@ -21,7 +21,7 @@ func newGraphite() *cobra.Command {
 With --every, what could not be sent is kept, up to 4 MiB, until Graphite is back.
 
 Over UDP nobody says what was lost. So packets are sent at a pace that a receiver
-can follow, about a megabyte a second, and what would take longer than --timeout is
+can follow, about 300 kB a second, and what would take longer than --timeout is
 refused. Prefer TCP.`,
 		Example: `  mpctl graphite graphite.example:2003 --dir /dev/shm/app --prefix app
   mpctl graphite graphite.example --dir /dev/shm/app --tags --every 1m`,
@@ -49,7 +49,7 @@ refused. Prefer TCP.`,
 	e.addFlags(cmd)
 	cmd.Flags().StringVar(&opts.Prefix, "prefix", "", "stands before every name, with a dot between")
 	cmd.Flags().BoolVar(&opts.Tags, "tags", false, "send labels as tags (name;label=value)")
-	cmd.Flags().StringVar(&opts.Network, "network", "tcp", "tcp, or udp at a megabyte a second, where losses go unseen")
+	cmd.Flags().StringVar(&opts.Network, "network", "tcp", "tcp, or udp at 300 kB a second, where losses go unseen")
 	complete(cmd, "network", "tcp", "udp")
 	cmd.Flags().DurationVar(&opts.Timeout, "timeout", 0, "for connecting and sending (default 30s)")
 	return cmd
