@@ -21,9 +21,14 @@ type claimant struct {
 // their incarnation, and those beside a process of client_python too, whose id
 // its files say. Among dead processes the newest has the label, unless a living
 // one has it; the others are not shown.
+//
+// Of client_python's files only those count that have series of their process alone.
+// Whether the process of another one lives must not show, since nobody knows before
+// compaction.
 func nameProcesses(files []*file, arc *archived) {
 	byLabel := map[string][]claimant{}
-	python := map[string]bool{} // ids of living processes of client_python, which have several files
+	python := map[string]bool{}  // ids of living processes of client_python that have such series
+	lasting := map[string]bool{} // those of which some stay when they have died
 	for _, f := range files {
 		f.label = ""
 		h := &f.header
@@ -32,11 +37,15 @@ func nameProcesses(files []*file, arc *archived) {
 		}
 		c := claimant{file: f, live: f.live, created: f.age(), inc: h.Incarnation}
 		switch {
+		case f.python != nil && !kindIsOwn(f.python.Keys().Kind()):
+			f.label = h.Label
+			continue // it says nothing of a single process
 		case f.python != nil && f.live:
 			f.label, python[h.Label] = h.Label, true
+			lasting[h.Label] = lasting[h.Label] || f.ownGauges()
 			continue
 		case f.python != nil && !f.ownGauges():
-			continue // it says nothing of a single process
+			continue
 		}
 		byLabel[h.Label] = append(byLabel[h.Label], c)
 	}
@@ -46,15 +55,17 @@ func nameProcesses(files []*file, arc *archived) {
 	}
 	for label, cs := range byLabel {
 		slices.SortFunc(cs, claimant.compare)
-		taken := python[label]
+		plain, taken := !python[label], lasting[label]
 		for _, c := range cs {
 			switch {
 			case !c.live:
-			case !taken:
-				c.file.label, taken = label, true
+				continue
+			case plain:
+				c.file.label, plain = label, false
 			default:
 				c.file.label = label + "-" + c.inc.String()[:4]
 			}
+			taken = true
 		}
 		if newest := cs[len(cs)-1]; taken {
 			continue

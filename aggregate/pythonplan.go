@@ -197,7 +197,7 @@ func (p *pythonPlan) sum(records []uint32, values []uint64, from source) {
 		v := math.Float64frombits(values[i])
 		sum, err := twoSum(p.sums[k], v)
 		switch {
-		case kind.Type != metric.Counter && (v != math.Trunc(v) || v < 0):
+		case kind.Type != metric.Counter && (v != math.Trunc(v) || v < 0 || v > maxCount):
 			p.add(&p.targets[k], values[i:i+1], from) // each count is rounded by itself
 		case err == 0:
 			p.sums[k] = sum
@@ -270,11 +270,12 @@ func (a *accumulator) addPython(kind pyfile.Kind, part pyfile.Part, bucket int, 
 			a.sum.add(v)
 		}
 	case metric.Histogram:
-		a.enter(0)
-		switch {
-		case part != pyfile.Bucket:
+		if part != pyfile.Bucket {
 			a.sum.add(v)
-		case bucket >= 0:
+			break // the series begins with a bucket
+		}
+		a.enter(0)
+		if bucket >= 0 {
 			a.counts[bucket] += whole(v)
 		}
 	case metric.Gauge:
@@ -308,6 +309,10 @@ func (c *chosen) addPython(mode metric.Mode, w []uint64, from source) {
 		c.recent(r, from.now)
 	}
 }
+
+// maxCount is a count that no process reaches. The sum of such ones, of any number of
+// processes, is as whole makes it of each.
+const maxCount = 1 << 40
 
 // whole turns a float that counts into a whole number.
 func whole(f float64) uint64 {

@@ -398,12 +398,15 @@ func (t *table) familyOf(schema *metric.Schema) *family {
 }
 
 // withProcess adds the process label; a metric's own label of that name stays,
-// and the process is then named worker_pid.
+// and the process is then named worker_pid, or, if it has that label too,
+// worker_worker_pid.
 func withProcess(labels metric.Labels, process metric.Label) metric.Labels {
-	if _, own := labels.Get(process.Name); own {
+	for {
+		if _, own := labels.Get(process.Name); !own {
+			return labels.With(process.Name, process.Value)
+		}
 		process.Name = "worker_" + process.Name
 	}
-	return labels.With(process.Name, process.Value)
 }
 
 // placeBuckets returns for each bucket of bounds, +Inf included, its place in
