@@ -17,6 +17,7 @@ import (
 	"github.com/multiprom/multiprom/internal/pyfiletest"
 	"github.com/multiprom/multiprom/metric"
 	"github.com/multiprom/multiprom/mmapstore"
+	"github.com/multiprom/multiprom/mmapstore/pyfile"
 )
 
 // TestCompactionKeepsTheView compacts random directories of native files and files of
@@ -309,7 +310,7 @@ func (c *colliding) compact() int {
 	defer d.Close()
 	for name, f := range c.pythonFiles() {
 		if f.writer == nil && (marked || c.coin(4)) {
-			_, err := d.SetAside(name)
+			_, err := pyfile.SetAside(d, name)
 			require.NoError(c.t, err)
 			delete(c.python, name)
 			c.note("%s is set aside", name)

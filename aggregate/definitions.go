@@ -21,7 +21,7 @@ type fileTopology struct {
 	name            string
 	live            bool
 	epoch, families int
-	age             int64 // of one of client_python, whose file may have grown
+	age             int64 // of one of client_python with gauges of its own: the newest is shown
 }
 
 // update reports whether the topology has changed.
@@ -34,7 +34,7 @@ func (t *topology) update(files []*file, arc *archived) bool {
 			continue
 		}
 		now := fileTopology{file: f, name: f.name, live: f.live, epoch: f.epoch, families: len(f.families)}
-		if f.python != nil {
+		if f.python != nil && f.ownGauges() {
 			now.age = f.age()
 		}
 		if n == len(t.files) {

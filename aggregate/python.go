@@ -61,6 +61,9 @@ func (o *opener) openPython(e mmapstore.Entry) (*file, error) {
 	if err := f.rename(o.dir, e.Name); err != nil {
 		return nil, err
 	}
+	if f.python.Same(info) {
+		f.python.Note(info) // one that was just opened may be another already
+	}
 	if f.err = f.python.CutAt(info.Size()); f.err == nil {
 		f.err = f.python.Refresh(o.dir)
 	}

@@ -114,7 +114,7 @@ func (o Opts) schema(t metric.Type, mode metric.Mode, labels []string) (*metric.
 		if t == metric.Info || t == metric.StateSet {
 			return invalid("an info or enum has no unit")
 		}
-		if name != o.Unit && !strings.HasSuffix(name, "_"+o.Unit) {
+		if !strings.HasSuffix(name, "_"+o.Unit) {
 			name += "_" + o.Unit
 		}
 	}

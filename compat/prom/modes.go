@@ -58,7 +58,7 @@ func ModeByName(name string) metric.Mode {
 // aside.
 func hasUnit(name, unit string) bool {
 	name = strings.TrimSuffix(name, "_total")
-	return unit != "" && (name == unit || strings.HasSuffix(name, "_"+unit))
+	return unit != "" && strings.HasSuffix(name, "_"+unit)
 }
 
 func fullName(o prometheus.Opts) string {

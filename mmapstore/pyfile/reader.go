@@ -120,6 +120,9 @@ func (r *Reader) mapFile(d *mmapstore.Dir) error {
 // that has taken its name.
 func (r *Reader) Same(info os.FileInfo) bool { return os.SameFile(r.info, info) }
 
+// Note takes what the filesystem says of the file now, for Changed.
+func (r *Reader) Note(info os.FileInfo) { r.info = info }
+
 // CutAt returns why a file of that many bytes can no longer be read: it had more
 // in use. What is missing from its last page reads as zeros, without a fault.
 func (r *Reader) CutAt(size int64) error {
