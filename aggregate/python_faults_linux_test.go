@@ -151,7 +151,7 @@ func TestFoldPythonOddFiles(t *testing.T) {
 		{"a long label", "counter_1.db", []pyfiletest.Sample{pySample("c", "c", `"q": "`+long+`"`, 1, 0)}, "the label q of a series of c has 70000 bytes"},
 		{"a long help", "counter_1.db", []pyfiletest.Sample{manyBytes}, ""},
 		{"a name that looks set aside", "counter_1.db_dead-00000000000000000000000000000000.db", []pyfiletest.Sample{pySample("c", "c", "", 1, 0)}, ""},
-		{"no bucket", "histogram_1.db", []pyfiletest.Sample{pySample("h", "h_sum", "", 5, 0)}, "the histogram h has a sum and no bucket"},
+		{"no bucket", "histogram_1.db", []pyfiletest.Sample{pySample("h", "h_sum", "", 5, 0)}, "the histogram h has no bucket with a bound"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			dir := t.TempDir()

@@ -2,6 +2,7 @@ package aggregate
 
 import (
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/multiprom/multiprom/metric"
@@ -10,19 +11,13 @@ import (
 )
 
 // acceptsPython returns why the archive cannot take a series of a file of
-// client_python: labels may be of any length there, and what a histogram has need not
-// begin with a bucket. Such a part counts once another file has the bucket, so it stays
-// in its file.
+// client_python: labels may be of any length there, and a histogram may have a sum before
+// it has a bucket. What it has then counts once another file has a bucket, so it stays in
+// its file.
 func (a *archiver) acceptsPython(f *file) error {
 	keys, words := f.python.Keys(), f.python.Words()
 	kind := keys.Kind()
 	var labels metric.Labels
-	buckets := map[uint32]bool{} // series that have some
-	for _, n := range f.python.Records() {
-		if k := &keys.Keys()[n]; k.Part == pyfile.Bucket {
-			buckets[k.Series] = true
-		}
-	}
 	for i, n := range f.python.Records()[:len(f.values)/words] {
 		k := &keys.Keys()[n]
 		name := keys.Families()[keys.FamilyOf(k.Series)].Name
@@ -34,12 +29,10 @@ func (a *archiver) acceptsPython(f *file) error {
 			}
 		}
 		switch {
-		case kind.Type != metric.Histogram || k.Part == pyfile.Value && f.values[i] == 0: // as of a process that was killed between sum and buckets
-		case !buckets[k.Series]:
-			return fmt.Errorf("%w: a series of the histogram %s has a sum and no bucket", ErrNotUnderstood, name)
-		case a.lookup(&metric.Schema{Name: name, Type: kind.Type}) != nil:
+		case kind.Type != metric.Histogram || a.lookup(&metric.Schema{Name: name, Type: kind.Type}) != nil:
+		case k.Part == pyfile.Value && math.Float64frombits(f.values[i]) == 0: // as of a process that was killed between sum and buckets
 		case !slices.ContainsFunc(f.families, func(schema *metric.Schema) bool { return schema.Name == name }):
-			return fmt.Errorf("%w: the histogram %s has no bucket but that of +Inf", ErrNotUnderstood, name)
+			return fmt.Errorf("%w: the histogram %s has no bucket with a bound", ErrNotUnderstood, name)
 		}
 	}
 	return nil

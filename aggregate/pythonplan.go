@@ -270,12 +270,13 @@ func (a *accumulator) addPython(kind pyfile.Kind, part pyfile.Part, bucket int, 
 			a.sum.add(v)
 		}
 	case metric.Histogram:
-		if part != pyfile.Bucket {
-			a.sum.add(v)
-			break // the series begins with a bucket
+		if part == pyfile.Bucket || v != 0 { // a process may be killed between the sum and the buckets of a new series
+			a.enter(0)
 		}
-		a.enter(0)
-		if bucket >= 0 {
+		switch {
+		case part != pyfile.Bucket:
+			a.sum.add(v)
+		case bucket >= 0:
 			a.counts[bucket] += whole(v)
 		}
 	case metric.Gauge:
