@@ -26,7 +26,7 @@ import (
 // what it was, of a reader that knew the directory before and of a new one, however
 // often and in whatever portions it is compacted. MULTIPROM_SCHEDULES is how many directories there are.
 func TestCompactionKeepsTheView(t *testing.T) {
-	rounds := 60
+	rounds := 40
 	if n, err := strconv.Atoi(os.Getenv("MULTIPROM_SCHEDULES")); err == nil {
 		rounds = n
 	}

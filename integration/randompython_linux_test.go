@@ -60,7 +60,7 @@ func TestRandomDirectoriesOfClientPython(t *testing.T) {
 	needPython(t)
 	docs, err := os.ReadFile("../docs/client_python.md")
 	require.NoError(t, err)
-	count := 20
+	count := 8
 	if n, err := strconv.Atoi(os.Getenv("MULTIPROM_SCHEDULES")); err == nil {
 		count = n
 	}
