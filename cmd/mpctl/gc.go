@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -59,6 +60,9 @@ dropped, since living processes have it or no dead one has.`,
 			d, err := existingDir(dir)
 			if err != nil {
 				return err
+			}
+			if slices.Contains(opts.DropFamilies, "") {
+				return misused(cmd, "--drop-family names no family")
 			}
 			opts.TrustUIDs = trust
 			return gc(cmd.Context(), d, opts, asJSON, cmd.OutOrStdout(), cmd.ErrOrStderr())
