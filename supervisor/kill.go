@@ -13,19 +13,20 @@ import (
 type KillMode int
 
 const (
-	// KillGroup sends SIGTERM to the worker's process group, and SIGKILL to what
-	// is left of it after DrainTimeout. The worker counts as drained once all of
-	// them are gone. The default.
-	KillGroup KillMode = iota
-	// KillMixed sends SIGTERM to the worker alone. Once it is gone, the rest of its
-	// process group gets SIGKILL. It is for programs that end their children
-	// themselves and take it amiss if somebody else does.
-	KillMixed
+	// KillMixed sends SIGTERM to the worker alone, which may have children of its own
+	// to end in good order, as gunicorn and Celery have. Once it is gone, what it has
+	// left of its process group gets SIGTERM too: the server that a shell has started.
+	// After DrainTimeout all of them get SIGKILL. The worker counts as drained once
+	// none is left. The default. (systemd's mode of that name has no second SIGTERM.)
+	KillMixed KillMode = iota
+	// KillGroup sends SIGTERM to the whole process group at once, for shells that
+	// wait for their children before they obey. Otherwise it is KillMixed.
+	KillGroup
 	// KillProcess signals the worker alone. What it leaves is logged.
 	KillProcess
 )
 
-var killModeNames = []string{"group", "mixed", "process"}
+var killModeNames = []string{"mixed", "group", "process"}
 
 // String returns the word that ParseKillMode takes.
 func (m KillMode) String() string {
@@ -35,14 +36,14 @@ func (m KillMode) String() string {
 	return killModeNames[m]
 }
 
-// ParseKillMode returns the KillMode of a word: group, mixed or process.
+// ParseKillMode returns the KillMode of a word: mixed, group or process.
 func ParseKillMode(word string) (KillMode, error) {
 	for i, name := range killModeNames {
 		if word == name {
 			return KillMode(i), nil
 		}
 	}
-	return 0, fmt.Errorf("%w: %q is none of group, mixed and process", ErrOptions, word)
+	return 0, fmt.Errorf("%w: %q is none of mixed, group and process", ErrOptions, word)
 }
 
 // ErrSurvivors says that processes which workers had started live on after Run,
@@ -82,28 +83,28 @@ func (s *Supervisor) clear(w *worker) (forced bool) {
 	w.mu.Lock()
 	deadline := w.drainBy
 	w.mu.Unlock()
-	switch s.opt.KillMode {
-	case KillProcess:
+	if s.opt.KillMode == KillProcess {
 		if pids, left = s.outlast(w, time.Now().Add(lastMoments), false); left {
 			w.log.Warn("worker has left processes, which live on", "pids", pids)
 		}
 		return false
-	case KillGroup:
-		if deadline.IsZero() { // it has died by itself
-			w.log.Warn("worker has left processes: ending them", "pids", pids)
-			deadline = time.Now().Add(s.opt.DrainTimeout)
-			_ = w.proc.SignalGroup(syscall.SIGTERM)
-		}
-		if pids, left = s.outlast(w, deadline, true); !left {
-			return false
-		}
+	}
+	if deadline.IsZero() { // it has died by itself
+		deadline = time.Now().Add(s.opt.DrainTimeout)
+		w.log.Warn("worker has left processes: ending them", "pids", pids)
+		_ = w.proc.SignalGroup(syscall.SIGTERM)
+	} else if s.opt.KillMode == KillMixed {
+		_ = w.proc.SignalGroup(syscall.SIGTERM)
+	}
+	if pids, left = s.outlast(w, deadline, true); !left {
+		return false
 	}
 	w.log.Warn("killing what the worker has left", "pids", pids)
 	_ = w.proc.SignalGroup(syscall.SIGKILL)
 	if pids, left = s.outlast(w, time.Now().Add(lastMoments), false); left {
 		w.log.Error("killed processes are still there", "pids", pids)
 	}
-	return s.opt.KillMode == KillGroup
+	return true
 }
 
 // outlast waits until nothing is left of w's process group and returns what is at

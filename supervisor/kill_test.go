@@ -99,12 +99,13 @@ func TestKillModes(t *testing.T) {
 		lives        bool   // after Run
 		says         string // in the log, with the child's PID if it is named
 	}{
+		"mixed":              {child: obedient, obeyed: true},
+		"mixed, deaf":        {child: deaf, drain: 50 * ms, want: ErrNotDrained, says: "killing what the worker has left"},
+		"mixed, own session": {start: "setsid", child: obedient, want: ErrSurvivors, lives: true, says: "live on"},
 		"group":              {mode: KillGroup, child: obedient, obeyed: true},
 		"group, deaf":        {mode: KillGroup, child: deaf, drain: 50 * ms, want: ErrNotDrained, says: "killing what the worker has left"},
-		"mixed":              {mode: KillMixed, child: obedient, says: "killing what the worker has left"},
-		"process":            {mode: KillProcess, child: obedient, lives: true, says: "which live on"},
 		"group, own session": {mode: KillGroup, start: "setsid", child: obedient, want: ErrSurvivors, lives: true, says: "live on"},
-		"mixed, own session": {mode: KillMixed, start: "setsid", child: obedient, want: ErrSurvivors, lives: true, says: "live on"},
+		"process":            {mode: KillProcess, child: obedient, lives: true, says: "which live on"},
 		"process, session":   {mode: KillProcess, start: "setsid", child: obedient, lives: true, says: "live on"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -148,7 +149,7 @@ func isAlive(pid int) bool {
 // TestDeadWorkersChildren: what a worker that is killed leaves behind ends, while its
 // successor serves already.
 func TestDeadWorkersChildren(t *testing.T) {
-	for _, mode := range []KillMode{KillGroup, KillMixed, KillProcess} {
+	for _, mode := range []KillMode{KillMixed, KillGroup, KillProcess} {
 		t.Run(mode.String(), func(t *testing.T) {
 			t.Parallel()
 			f := startFamily(t, mode, Options{}, "", obedient)
@@ -162,7 +163,7 @@ func TestDeadWorkersChildren(t *testing.T) {
 				return
 			}
 			eventually(t, "the child is gone", func() bool { return !isAlive(child) })
-			require.Equal(t, mode == KillGroup, f.noted("obeyed"))
+			require.True(t, f.noted("obeyed"))
 		})
 	}
 }
@@ -174,6 +175,30 @@ func TestKillEndsAll(t *testing.T) {
 	f.Kill()
 	require.ErrorIs(t, f.wait(t), ErrNotDrained)
 	require.False(t, isAlive(child))
+}
+
+// TestWhoIsAskedFirst: a worker with children that it ends in good order is asked alone,
+// and its children only if they outlive it; with KillGroup all are asked at once.
+func TestWhoIsAskedFirst(t *testing.T) {
+	for mode, asked := range map[KillMode]bool{KillMixed: false, KillGroup: true, KillProcess: false} {
+		t.Run(mode.String(), func(t *testing.T) {
+			t.Parallel()
+			// The worker goes on until the file end exists, and then ends its child itself.
+			f := startFamily(t, mode, Options{}, `trap 'touch told; while ! [ -e end ]; do sleep 0.02; done; kill -KILL $!; exit 0' TERM;`, obedient)
+			_, child := f.child(t)
+			f.cancel()
+			eventually(t, "the worker is asked", func() bool { return f.noted("told") })
+			if asked {
+				eventually(t, "so is the child", func() bool { return f.noted("obeyed") })
+			} else {
+				require.True(t, isAlive(child))
+			}
+			require.NoError(t, os.WriteFile(filepath.Join(f.dir, "end"), nil, 0o600))
+			require.NoError(t, f.wait(t))
+			require.Equal(t, asked, f.noted("obeyed"))
+			require.False(t, isAlive(child))
+		})
+	}
 }
 
 func TestKillModeWords(t *testing.T) {

@@ -113,8 +113,8 @@ type Options struct {
 	Metrics http.Handler
 	// DrainTimeout is what a worker gets from SIGTERM to SIGKILL. Default 30 s.
 	DrainTimeout time.Duration
-	// KillMode says which of a worker's processes get these signals. Default
-	// KillGroup: all of its process group.
+	// KillMode says which of a worker's processes get these signals, and when.
+	// Default KillMixed: the worker, then what it leaves of its process group.
 	KillMode KillMode
 	// ReadyTimeout is how long Reload waits for a replacement that calls
 	// Ready. Default 30 s.
@@ -161,7 +161,7 @@ func (o Options) withDefaults() (Options, error) {
 	if (o.MetricsAddress == "") != (o.Metrics == nil) {
 		return o, fmt.Errorf("%w: MetricsAddress and Metrics go together", ErrOptions)
 	}
-	if o.KillMode < KillGroup || o.KillMode > KillProcess {
+	if o.KillMode < KillMixed || o.KillMode > KillProcess {
 		return o, fmt.Errorf("%w: %v", ErrOptions, o.KillMode)
 	}
 	if o.Workers == 0 {

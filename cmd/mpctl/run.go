@@ -33,10 +33,11 @@ Each worker finds its slot in
 MULTIPROM_WORKER_SLOT and the directory in PROMETHEUS_MULTIPROC_DIR.
 
 SIGTERM and SIGINT drain, once more a second later they kill; SIGHUP replaces the
-workers one by one. --kill-mode says who gets the signals: the worker and its process
-group (group), the worker and then the rest of its group by SIGKILL (mixed), or the
-worker alone (process). The exit code is 0 after a drain; 2 if somebody had to be
-killed, or if a process that a worker has started lives on in a group of its own.
+workers one by one. --kill-mode says who is asked to end: the worker, and then what it
+has left of its process group (mixed); all of its group at once (group); or the worker
+alone (process). What is left after --drain is killed. The exit code is 0 after a
+drain; 2 if somebody had to be killed, or if a process that a worker has started
+lives on in a group of its own.
 
 With --group, mpctl serve can run as another user who is in the group: the
 directory is made with mode 2770, which gives new files its group, and files
@@ -102,8 +103,8 @@ with 0640. Workers that change their user are read with --trust-uid.`,
 	cmd.Flags().StringArrayVar(&addresses, "listen", nil, "socket for the workers, tcp://HOST:PORT or unix:///PATH; may be repeated")
 	cmd.Flags().StringVar(&metrics, "metrics", "", "serve the merged /metrics on this address")
 	cmd.Flags().DurationVar(&opts.DrainTimeout, "drain", 0, "time from SIGTERM to SIGKILL (default 30s)")
-	cmd.Flags().StringVar(&killMode, "kill-mode", "group", "which processes of a worker a drain ends: group, mixed or process")
-	complete(cmd, "kill-mode", "group", "mixed", "process")
+	cmd.Flags().StringVar(&killMode, "kill-mode", "mixed", "which processes of a worker a drain ends: mixed, group or process")
+	complete(cmd, "kill-mode", "mixed", "group", "process")
 	cmd.Flags().BoolVar(&subreaper, "subreaper", false, "adopt the orphans of the workers")
 	return cmd
 }
