@@ -67,6 +67,7 @@ type Aggregator struct {
 	asListed []mmapstore.Entry // what files and archive come from, nil where some of it has to be looked at again
 	listed   time.Time         // before the directory was, by the system's clock
 	damage   error             // why the archive cannot be read; archive is then the last good one
+	restored []string          // files that are back though their values are in the archive
 	stray    error             // why what has the archive's name was left out, where no archive is known
 	table    table
 	texts    *mmapstore.Texts // of all files' series

@@ -68,7 +68,7 @@
 //	multiprom_fallback_series_total    counter  series on the heap: a file was full
 //	multiprom_files{state}             gauge    files, archive included: ok, corrupt,
 //	                                            foreign, unsupported, untrusted,
-//	                                            toobig, unreadable
+//	                                            toobig, unreadable, consumed
 //	multiprom_fold_seconds_total       counter  time that folding took
 //	multiprom_folded_processes_total   counter  dead processes in the archive
 //	multiprom_folds_total              counter  how often some were folded

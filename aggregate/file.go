@@ -23,9 +23,10 @@ const (
 	FileUntrusted   FileState = "untrusted"
 	FileTooBig      FileState = "toobig"
 	FileUnreadable  FileState = "unreadable"
+	FileConsumed    FileState = "consumed" // it is back, though its values are in the archive
 )
 
-var fileStates = []FileState{FileOK, FileCorrupt, FileForeign, FileUnsupported, FileUntrusted, FileTooBig, FileUnreadable}
+var fileStates = []FileState{FileOK, FileCorrupt, FileForeign, FileUnsupported, FileUntrusted, FileTooBig, FileUnreadable, FileConsumed}
 
 // FileStatus is one file of the directory and what became of it.
 type FileStatus struct {
@@ -40,7 +41,7 @@ func stateOf(err error) FileState {
 		state FileState
 	}{
 		{nil, FileOK}, {mmapstore.ErrForeign, FileForeign}, {mmapstore.ErrUnsupported, FileUnsupported},
-		{mmapstore.ErrNotTrusted, FileUntrusted}, {mmapstore.ErrTooBig, FileTooBig}, {mmapstore.ErrCorrupt, FileCorrupt},
+		{mmapstore.ErrNotTrusted, FileUntrusted}, {mmapstore.ErrTooBig, FileTooBig}, {mmapstore.ErrCorrupt, FileCorrupt}, {ErrConsumed, FileConsumed},
 	} {
 		if errors.Is(err, s.err) {
 			return s.state

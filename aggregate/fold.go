@@ -97,6 +97,9 @@ var (
 	// ErrNotUnderstood: the file has damaged records, or some of a kind that a
 	// newer version writes: what is not wholly understood is not folded.
 	ErrNotUnderstood = errors.New("not wholly understood")
+	// ErrConsumed: the file was compacted and removed, and is there again, such as from
+	// a backup. Its values are in the archive, and are not counted twice.
+	ErrConsumed = errors.New("its values are in the archive already: remove it (was it restored from a backup?)")
 )
 
 // Fold moves the values of dead processes from their files into the archive,

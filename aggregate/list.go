@@ -47,7 +47,7 @@ func (a *Aggregator) list() error {
 	}
 	closeOthers(o.opened, files)
 	a.files, a.archive, a.damage, a.stray = files, arc, damage, stray
-	a.read = opts
+	a.read, a.restored = opts, o.restored(arc)
 	if damage == nil && stray == nil && !slices.ContainsFunc(files, func(f *file) bool { return !f.known || f.python != nil }) {
 		a.asListed = o.listed
 	}
@@ -264,6 +264,21 @@ func (o *opener) archiveVersion(known *archived) (mmapstore.ArchiveVersion, erro
 		return mmapstore.ArchiveVersion{}, nil
 	}
 	return v, err
+}
+
+// restored returns the names of files whose values are in the archive, and which were
+// removed since.
+func (o *opener) restored(arc *archived) (names []string) {
+	for _, e := range o.listed {
+		if !arc.Restored(e.Incarnation) {
+			continue
+		}
+		// One that was listed may have been compacted and removed since.
+		if there, err := o.dir.Exists(e.Name); there || err != nil {
+			names = append(names, e.Name)
+		}
+	}
+	return names
 }
 
 // loadArchive reads the archive unless old is it.

@@ -33,6 +33,8 @@ type pass struct {
 	listed time.Time // before the directory was
 	dead   []candidate
 	stay   []mmapstore.Incarnation // folded before, and still there
+	back   []mmapstore.Incarnation // folded before, removed, and there again
+	forget bool                    // what was folded before is not remembered
 	folded []mmapstore.Incarnation // whose values are in sum, or discarded
 	trash  []string                // what is removed behind the commit
 	spent  []string                // files of folded
@@ -84,7 +86,7 @@ func (p *pass) closeFiles() {
 // begin forgets what an earlier step has seen.
 func (p *pass) begin() {
 	p.closeFiles()
-	p.living, p.others, p.dead, p.stay, p.trash = nil, nil, nil, nil, nil
+	p.living, p.others, p.dead, p.stay, p.back, p.trash = nil, nil, nil, nil, nil, nil
 	p.ended, p.python = map[string]*lives{}, newPythonPass()
 	p.result.Left = nil
 }
@@ -182,6 +184,10 @@ func (p *pass) isLeftover(name string) bool {
 // look sorts a file into the living, the dead, and those that were folded
 // before.
 func (p *pass) look(e mmapstore.Entry) error {
+	if p.old.Restored(e.Incarnation) {
+		p.back = append(p.back, e.Incarnation)
+		return ErrConsumed
+	}
 	if p.old.HasConsumed(e.Incarnation) {
 		// A folder was killed before it could remove the file.
 		p.stay = append(p.stay, e.Incarnation)
@@ -383,7 +389,7 @@ func (p *pass) write(a *mmapstore.Archive) error {
 	if a.ID = p.old.ID; a.ID == (mmapstore.Incarnation{}) {
 		rand.Read(a.ID[:]) // never fails, see its documentation
 	}
-	a.Consume(p.stay, p.folded)
+	a.Consume(p.remembered(), slices.Concat(p.stay, p.folded), p.back)
 	if _, err := newArchived(a); err != nil {
 		return err // what no reader would take must not take the old one's place
 	}
@@ -403,6 +409,14 @@ func (p *pass) write(a *mmapstore.Archive) error {
 	p.result.Took = time.Since(p.started)
 	p.trash = append(p.trash, p.spent...)
 	return nil
+}
+
+// remembered is the archive whose consumed processes stay known.
+func (p *pass) remembered() *mmapstore.Archive {
+	if p.forget {
+		return &mmapstore.Archive{}
+	}
+	return p.old
 }
 
 // touch keeps cleaners that go by a file's age from taking away what is in use.

@@ -2,6 +2,8 @@ package aggregate
 
 import (
 	"cmp"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/multiprom/multiprom/mmapstore"
@@ -104,9 +106,13 @@ func (a *Aggregator) Files() []FileStatus {
 	for _, f := range a.files {
 		out = append(out, FileStatus{Name: f.name, State: stateOf(f.err), Err: f.err})
 	}
+	for _, name := range a.restored {
+		out = append(out, FileStatus{Name: name, State: FileConsumed, Err: ErrConsumed})
+	}
 	if there, damage := a.archiveStatus(); there {
 		out = append(out, FileStatus{Name: mmapstore.ArchiveName, State: stateOf(damage), Err: damage})
 	}
+	slices.SortFunc(out, func(f, g FileStatus) int { return strings.Compare(f.Name, g.Name) })
 	return out
 }
 

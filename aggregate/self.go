@@ -27,6 +27,7 @@ func (a *Aggregator) selfMetrics(started time.Time) []*metric.Family {
 		damaged += f.damaged
 		read += f.size()
 	}
+	files[slices.Index(fileStates, FileConsumed)] += float64(len(a.restored))
 	if there, damage := a.archiveStatus(); there {
 		files[slices.Index(fileStates, stateOf(damage))]++
 	}

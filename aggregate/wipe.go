@@ -89,6 +89,7 @@ func (p *pass) wipe(force bool) error {
 	if old, err := p.dir.ReadArchive(p.read); err == nil {
 		p.old, empty = old, len(old.Families) == 0
 	}
+	p.forget = true // nothing that they counted is there any more
 	if len(p.folded)+len(p.python.revived) > 0 || !empty {
 		if err := p.discard(&mmapstore.Archive{Epoch: p.old.Epoch + 1}); err != nil {
 			return err

@@ -1,6 +1,7 @@
 package mmapstore
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -29,9 +30,9 @@ type Archive struct {
 	FoldTime time.Duration // that folding took, in all
 	Counts   [len(HeaderCounters)]uint64
 
-	// Consumed are the incarnations whose values are in the archive and whose
-	// files may still be there, sorted.
-	Consumed []Incarnation
+	// Consumed are the incarnations whose values are in the archive: those whose files
+	// may still be there, and the newest others, sorted.
+	Consumed []Consumed
 	// Processes have gauges or states of their own: one for each label, the newest.
 	Processes []ArchivedProcess
 	Families  []ArchivedFamily
@@ -64,21 +65,66 @@ type ArchivedFamily struct {
 	Series     ArchivedList
 }
 
+// Consumed is a run of a process whose values are in an archive.
+type Consumed struct {
+	Incarnation Incarnation
+	// Generation is that of the last archive that was written while the file was to be
+	// removed.
+	Generation uint64
+}
+
+// KeepConsumed is how many of those whose files are gone stay known.
+const KeepConsumed = 1000
+
+func (c Consumed) compare(o Consumed) int { return c.Incarnation.Compare(o.Incarnation) }
+
 // HasConsumed reports whether the values of that run of a process are in the
 // archive: its file must not be read beside it.
 func (a *Archive) HasConsumed(inc Incarnation) bool {
-	if inc == (Incarnation{}) {
-		return false // a living process of client_python has none
-	}
-	_, found := slices.BinarySearchFunc(a.Consumed, inc, Incarnation.Compare)
+	_, found := a.consumed(inc)
 	return found
 }
 
-// Consume sets Consumed to these incarnations.
-func (a *Archive) Consume(incs ...[]Incarnation) {
-	a.Consumed = slices.Concat(incs...)
-	slices.SortFunc(a.Consumed, Incarnation.Compare)
-	a.Consumed = slices.Compact(a.Consumed)
+// Restored reports whether the file of that run, if there is one, was removed since it
+// was consumed: somebody has put it back.
+func (a *Archive) Restored(inc Incarnation) bool {
+	c, found := a.consumed(inc)
+	return found && c.Generation < a.Generation
+}
+
+func (a *Archive) consumed(inc Incarnation) (c Consumed, found bool) {
+	if inc == (Incarnation{}) {
+		return c, false // a living process of client_python has none
+	}
+	i, found := slices.BinarySearchFunc(a.Consumed, Consumed{Incarnation: inc}, Consumed.compare)
+	if found {
+		c = a.Consumed[i]
+	}
+	return c, found
+}
+
+// Consume sets Consumed: to those whose files are to be removed, now or still; to those
+// of old that are back; and to the newest KeepConsumed others of old.
+func (a *Archive) Consume(old *Archive, remove, back []Incarnation) {
+	all := map[Incarnation]uint64{}
+	for _, inc := range back {
+		if c, ok := old.consumed(inc); ok {
+			all[inc] = c.Generation
+		}
+	}
+	for _, inc := range remove {
+		all[inc] = a.Generation
+	}
+	others := slices.DeleteFunc(slices.Clone(old.Consumed), func(c Consumed) bool {
+		_, ok := all[c.Incarnation]
+		return ok
+	})
+	slices.SortStableFunc(others, func(c, o Consumed) int { return cmp.Compare(o.Generation, c.Generation) })
+	a.Consumed = others[:min(len(others), KeepConsumed)]
+	for inc, generation := range all {
+		a.Consumed = append(a.Consumed, Consumed{inc, generation})
+	}
+	slices.SortFunc(a.Consumed, Consumed.compare)
 }
 
 // openArchive returns nil without an error where there is no archive.

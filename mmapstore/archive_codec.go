@@ -39,8 +39,9 @@ func (i Incarnation) Compare(o Incarnation) int { return bytes.Compare(i[:], o[:
 func (a *Archive) encode() ([]byte, error) {
 	e := encoder{b: make([]byte, archiveHeaderSize, 4096)}
 	e.u32(len(a.Consumed))
-	for _, inc := range a.Consumed {
-		e.b = append(e.b, inc[:]...)
+	for _, c := range a.Consumed {
+		e.b = append(e.b, c.Incarnation[:]...)
+		e.u64(c.Generation)
 	}
 	e.u32(len(a.Processes))
 	for i := range a.Processes {
@@ -187,10 +188,11 @@ func (d *archiveDecoder) u32() uint32 { return le.Uint32(d.take(4)) }
 func (d *archiveDecoder) u64() uint64 { return le.Uint64(d.take(8)) }
 
 func (d *archiveDecoder) archive(a *Archive) error {
-	a.Consumed = make([]Incarnation, d.count(16))
+	a.Consumed = make([]Consumed, d.count(24))
 	for i := range a.Consumed {
-		copy(a.Consumed[i][:], d.take(16))
-		if i > 0 && a.Consumed[i-1].Compare(a.Consumed[i]) >= 0 {
+		copy(a.Consumed[i].Incarnation[:], d.take(16))
+		a.Consumed[i].Generation = d.u64()
+		if i > 0 && a.Consumed[i-1].compare(a.Consumed[i]) >= 0 {
 			return errors.New("its incarnations are not sorted")
 		}
 	}

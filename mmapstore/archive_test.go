@@ -36,7 +36,7 @@ func sampleArchive() *Archive {
 			},
 		},
 	}
-	a.Consume([]Incarnation{{5}, {3}}, []Incarnation{{4}, {3}})
+	a.Consume(&Archive{}, []Incarnation{{5}, {3}, {4}, {3}}, nil)
 	return a
 }
 

@@ -51,6 +51,7 @@ changes no exit code.`,
 		RunE: func(cmd *cobra.Command, files []string) error {
 			var read mmapstore.ReadOptions
 			var conflicts []aggregate.Conflict
+			var restored []problem
 			if len(files) == 1 && dir == "" && isDir(files[0]) {
 				dir, files = files[0], nil
 			}
@@ -82,6 +83,9 @@ changes no exit code.`,
 				if conflicts, err = conflictsIn(cmd.Context(), d, trust); err != nil {
 					fmt.Fprintln(cmd.ErrOrStderr(), "note: definitions are not compared:", printable(err.Error()))
 				}
+				if restored, err = restoredIn(d, read); err != nil {
+					return err
+				}
 				dir = d
 			}
 			problems := []problem{}
@@ -92,6 +96,7 @@ changes no exit code.`,
 				}
 				problems = append(problems, found...)
 			}
+			problems = append(problems, restored...)
 			for _, c := range conflicts {
 				problems = append(problems, problem{dir, whole, c.String()})
 			}
@@ -115,6 +120,29 @@ changes no exit code.`,
 	trust.add(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the problems as JSON")
 	return cmd
+}
+
+// restoredIn returns the files in dir that are back though the archive has their values.
+func restoredIn(dir string, read mmapstore.ReadOptions) (problems []problem, err error) {
+	d, err := mmapstore.OpenDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer d.Close()
+	entries, err := d.Entries()
+	if err != nil {
+		return nil, err
+	}
+	arc, err := d.ReadArchive(read)
+	if err != nil {
+		return nil, nil // it is a problem of its own
+	}
+	for _, e := range entries {
+		if arc.Restored(e.Incarnation) {
+			problems = append(problems, problem{d.Join(e.Name), whole, aggregate.ErrConsumed.Error()})
+		}
+	}
+	return problems, nil
 }
 
 // conflictsIn returns the definitions in dir that conflict.

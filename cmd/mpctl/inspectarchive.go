@@ -37,8 +37,8 @@ func inspectArchive(path string) (*inspection, error) {
 		ID: a.ID.String(), Generation: a.Generation, Epoch: a.Epoch, Folds: a.Folds, Folded: a.Folded,
 		Seconds: a.FoldTime.Seconds(), Consumed: []string{}, Processes: []archivedProcess{},
 	}
-	for _, inc := range a.Consumed {
-		arc.Consumed = append(arc.Consumed, inc.String())
+	for _, c := range a.Consumed {
+		arc.Consumed = append(arc.Consumed, c.Incarnation.String())
 	}
 	for _, p := range a.Processes {
 		arc.Processes = append(arc.Processes, archivedProcess{
@@ -76,7 +76,7 @@ func (a *inspectedArchive) rows() [][]string {
 		{"generation", strconv.FormatUint(a.Generation, 10)},
 		{"epoch", strconv.FormatUint(a.Epoch, 10)},
 		{"folded", fmt.Sprintf("%d processes in %d folds, %.3f s", a.Folded, a.Folds, a.Seconds)},
-		{"files to remove", strconv.Itoa(len(a.Consumed))},
+		{"known to be in it", strconv.Itoa(len(a.Consumed))},
 	}
 }
 
