@@ -2,6 +2,7 @@ package aggregate
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -16,6 +17,7 @@ import (
 // definition of a name: which of them is served is the reader's choice.
 type archiver struct {
 	old       *mmapstore.Archive
+	words     int // of the old archive and of all files that were added
 	counts    [len(mmapstore.HeaderCounters)]uint64
 	byName    map[string][]*archiveFamily
 	families  []*archiveFamily                    // in the order of their first appearance
@@ -53,7 +55,7 @@ func newArchiver(old *mmapstore.Archive, ended map[string]*lives, now int64) (*a
 		return nil, err
 	}
 	a := &archiver{
-		old: old, counts: old.Counts, byName: map[string][]*archiveFamily{}, processes: map[string]*archiveProcess{}, lives: ended,
+		old: old, words: int(old.Bytes / 8), counts: old.Counts, byName: map[string][]*archiveFamily{}, processes: map[string]*archiveProcess{}, lives: ended,
 		python: map[*pyfile.KeySet][]*archiveSeries{},
 	}
 	processes := make([]*archiveProcess, len(old.Processes))
@@ -137,14 +139,10 @@ func (f *archiveFamily) at(labels metric.Labels, p *archiveProcess) *archiveSeri
 
 // add adds all that a dead process has left, or nothing.
 func (a *archiver) add(f *file, now time.Time) error {
-	if err := a.accepts(f.families); err != nil {
+	if err := errors.Join(a.accepts(f.families), a.hasRoom(f)); err != nil {
 		return err
 	}
-	if f.python != nil {
-		if err := a.acceptsPython(f); err != nil {
-			return err
-		}
-	}
+	a.words += len(f.values)
 	for i, n := range f.counters {
 		a.counts[i] += n
 	}
@@ -191,21 +189,12 @@ func (a *archiver) add(f *file, now time.Time) error {
 	return nil
 }
 
-// accepts returns why the archive cannot take these definitions: what it would
-// not understand again, or what would grow beyond what a definition may be.
+// accepts returns why the archive cannot take these definitions: it would not
+// understand them again.
 func (a *archiver) accepts(families []*metric.Schema) error {
-	bounds := map[string][]float64{}
 	for _, s := range families {
 		switch s.Type {
-		case metric.Counter, metric.Gauge, metric.Summary, metric.Info, metric.StateSet:
-		case metric.Histogram:
-			if old := a.lookup(s); old != nil {
-				bounds[s.Name] = union(bounds[s.Name], old.bounds)
-			}
-			bounds[s.Name] = union(bounds[s.Name], s.Bounds)
-			if len(bounds[s.Name]) > metric.MaxBounds {
-				return fmt.Errorf("%w: the histogram %s would have more than %d bucket bounds", ErrNotUnderstood, s.Name, metric.MaxBounds)
-			}
+		case metric.Counter, metric.Gauge, metric.Histogram, metric.Summary, metric.Info, metric.StateSet:
 		default:
 			return fmt.Errorf("%w: %s is a %s", ErrNotUnderstood, s.Name, s.Type)
 		}

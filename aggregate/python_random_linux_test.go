@@ -63,12 +63,6 @@ func (w *pythonWorker) write(t *testing.T, dir string, conflicts bool) {
 	samples, known := w.files[kind]
 	for range rand.IntN(6) {
 		s := randomSample(kind, conflicts)
-		if kind == "histogram" && len(samples) == 0 {
-			// Every family has a bucket before anything is observed.
-			for _, family := range []string{"histogram_a", "histogram_b", "histogram_c"} {
-				samples = append(samples, pySample(family, family+"_bucket", `"l": "0", "le": "1.0"`, 1, 0))
-			}
-		}
 		samples = append(samples, s)
 	}
 	if len(samples) > 0 && rand.IntN(2) == 0 {

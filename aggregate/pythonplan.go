@@ -17,7 +17,7 @@ type pythonPlan struct {
 	slots    []int32         // by number of the series: its slot in its family, or nowhere
 	targets  []target        // by number of the key
 	sums     []float64       // by number of the key, NaN where there is none; while files are merged
-	missing  bool            // a series has no family: a histogram without a bound yet
+	missing  bool            // a series has no family: no file that is read has it now
 	counted  map[uint32]bool // series that were counted as conflicts
 }
 
@@ -110,11 +110,7 @@ func (p *pythonPlan) place(t *table, series uint32, process string) int32 {
 		p.missing = true
 		return nowhere
 	case fam == nil || fam.schema.Type != kind.Type || fam.schema.Mode != kind.Mode:
-		if !p.counted[series] {
-			p.counted[series] = true
-			t.conflicts++
-		}
-		return nowhere
+		return p.leaveOut(t, series)
 	}
 	var few [stackLabels]metric.Label
 	labels := p.keys.AppendLabels(few[:0], series)
@@ -123,10 +119,19 @@ func (p *pythonPlan) place(t *table, series uint32, process string) int32 {
 	}
 	to := fam.slot(labels)
 	if to.family == nil {
-		return nowhere
+		return p.leaveOut(t, series)
 	}
 	fam.refs[to.number]++
 	return to.number
+}
+
+// leaveOut counts a series that is left out, once.
+func (p *pythonPlan) leaveOut(t *table, series uint32) int32 {
+	if !p.counted[series] {
+		p.counted[series] = true
+		t.conflicts++
+	}
+	return nowhere
 }
 
 // release takes the plan's series out of the table.

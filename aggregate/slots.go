@@ -26,13 +26,17 @@ func (f *family) slotOf(schema *metric.Schema, list *mmapstore.SeriesList, i int
 	return f.slotOfText(id)
 }
 
-// slotOfText returns the slot of a text that the family's shape has.
+// slotOfText returns the slot of a text that the family's shape has, none where there is no
+// room for it.
 func (f *family) slotOfText(id mmapstore.TextID) slot {
 	n := f.guess(id)
 	if n < 0 {
 		n = f.index.byText.find(f.text, id)
 	}
 	if n < 0 {
+		if f.isFull() {
+			return slot{}
+		}
 		n = f.newSlot(id)
 		f.index.add(f.text, n)
 	}
@@ -82,6 +86,9 @@ func (f *family) guess(id mmapstore.TextID) int32 {
 func (f *family) slot(labels metric.Labels) slot {
 	if n := f.find(labels); n >= 0 {
 		return slot{f, n}
+	}
+	if f.isFull() {
+		return slot{}
 	}
 	text, named := f.index.textOf(nil, labels)
 	id, ok := f.texts.Intern(string(text))

@@ -40,6 +40,7 @@ type family struct {
 	bounds []float64      // of a histogram: the union over all files
 	texts  *mmapstore.Texts
 	index  index
+	most   int // of a histogram: how many series it has room for
 
 	own, ownShape *metric.Schema // of series of one process: a definition, and what it is with the process
 
@@ -123,6 +124,7 @@ func (t *table) plan(files []*file, arc *archived, listed int64) {
 		t.rechosen = true
 		t.forgetPython(false)
 	}
+	t.measure(files, arc)
 	for _, f := range files {
 		if f.planEpoch != f.epoch || f.planLabel != f.label {
 			t.forget(f)

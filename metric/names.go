@@ -14,8 +14,8 @@ var (
 	ErrReservedLabel = errors.New("reserved label name")
 )
 
-// Bounds of what a definition or a series may carry, in bytes unless said
-// otherwise. They keep each record of a file within one block
+// Bounds of what a definition or a series of the native format may carry, in bytes
+// unless said otherwise. They keep each record of a file within one block
 // (docs/format.md, "Bounds").
 const (
 	MaxNameLen       = 1024 // metric, label and state names, and units
@@ -45,12 +45,14 @@ func isLetter(c byte) bool { return c|0x20 >= 'a' && c|0x20 <= 'z' || c == '_' }
 
 // CheckName returns an error unless s may name a metric: UTF-8, not empty, at
 // most MaxNameLen (Prometheus 3, "UTF-8 in metric and label names").
-func CheckName(s string) error {
+func CheckName(s string) error { return checkName(s, MaxNameLen) }
+
+func checkName(s string, most int) error {
 	switch {
 	case s == "":
 		return fmt.Errorf("%w: it is empty", ErrInvalidName)
-	case len(s) > MaxNameLen:
-		return fmt.Errorf("%w: %.40q… has %d bytes, the most is %d", ErrInvalidName, s, len(s), MaxNameLen)
+	case len(s) > most:
+		return fmt.Errorf("%w: %.40q… has %d bytes, the most is %d", ErrInvalidName, s, len(s), most)
 	case !utf8.ValidString(s):
 		return fmt.Errorf("%w: %q is not UTF-8", ErrInvalidName, s)
 	}
@@ -60,12 +62,14 @@ func CheckName(s string) error {
 // CheckLabelName returns an error unless s may name a label: UTF-8, not
 // empty, at most MaxNameLen, and not beginning with two underscores, which
 // Prometheus keeps for itself.
-func CheckLabelName(s string) error {
+func CheckLabelName(s string) error { return checkLabelName(s, MaxNameLen) }
+
+func checkLabelName(s string, most int) error {
 	switch {
 	case s == "":
 		return fmt.Errorf("%w: it is empty", ErrInvalidLabel)
-	case len(s) > MaxNameLen:
-		return fmt.Errorf("%w: %.40q… has %d bytes, the most is %d", ErrInvalidLabel, s, len(s), MaxNameLen)
+	case len(s) > most:
+		return fmt.Errorf("%w: %.40q… has %d bytes, the most is %d", ErrInvalidLabel, s, len(s), most)
 	case !utf8.ValidString(s):
 		return fmt.Errorf("%w: %q is not UTF-8", ErrInvalidLabel, s)
 	case strings.HasPrefix(s, "__"):

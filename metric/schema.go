@@ -32,32 +32,48 @@ type Schema struct {
 // nil. It matches ErrInvalidName, ErrInvalidLabel, ErrReservedLabel or
 // ErrInvalidSchema.
 func (s *Schema) Check() error {
-	if err := CheckName(s.Name); err != nil {
+	return s.check(limits{
+		name: MaxNameLen, help: MaxHelpLen, value: MaxLabelValueLen, labels: MaxLabels, bounds: MaxBounds, states: MaxStates,
+	})
+}
+
+// CheckForm is Check for a definition that no native file has: it may be of any size. What
+// its reader needs for it is bounded by the size of the file that it is read from.
+func (s *Schema) CheckForm() error {
+	const any = math.MaxInt
+	return s.check(limits{name: any, help: any, value: any, labels: any, bounds: any, states: any})
+}
+
+// limits are how much of each a definition may have.
+type limits struct{ name, help, value, labels, bounds, states int }
+
+func (s *Schema) check(most limits) error {
+	if err := checkName(s.Name, most.name); err != nil {
 		return err
 	}
-	if err := s.checkLabels(); err != nil {
+	if err := s.checkLabels(&most); err != nil {
 		return fmt.Errorf("metric %q: %w", s.Name, err)
 	}
-	if err := s.checkType(); err != nil {
+	if err := s.checkType(&most); err != nil {
 		return fmt.Errorf("metric %q: %w: %w", s.Name, ErrInvalidSchema, err)
 	}
 	return nil
 }
 
-func (s *Schema) checkLabels() error {
+func (s *Schema) checkLabels(most *limits) error {
 	names := slices.Clone(s.Labels)
 	for _, l := range s.Const {
 		names = append(names, l.Name)
-		if !utf8.ValidString(l.Value) || len(l.Value) > MaxLabelValueLen {
-			return fmt.Errorf("%w: the value of const label %q is not UTF-8 or longer than %d bytes", ErrInvalidLabel, l.Name, MaxLabelValueLen)
+		if !utf8.ValidString(l.Value) || len(l.Value) > most.value {
+			return fmt.Errorf("%w: the value of const label %q is not UTF-8 or longer than %d bytes", ErrInvalidLabel, l.Name, most.value)
 		}
 	}
-	if len(names) > MaxLabels {
-		return fmt.Errorf("%w: %d labels, the most is %d", ErrInvalidLabel, len(names), MaxLabels)
+	if len(names) > most.labels {
+		return fmt.Errorf("%w: %d labels, the most is %d", ErrInvalidLabel, len(names), most.labels)
 	}
 	slices.Sort(names)
 	for i, n := range names {
-		if err := CheckLabelName(n); err != nil {
+		if err := checkLabelName(n, most.name); err != nil {
 			return err
 		}
 		if i > 0 && names[i-1] == n {
@@ -82,31 +98,31 @@ func (s *Schema) reservedLabel() string {
 	return ""
 }
 
-func (s *Schema) checkType() error {
+func (s *Schema) checkType(most *limits) error {
 	switch {
 	case !s.Type.Valid():
 		return fmt.Errorf("unknown type %d", s.Type)
 	case !s.Mode.Valid():
 		return fmt.Errorf("unknown gauge mode %d", s.Mode)
-	case len(s.Help) > MaxHelpLen:
-		return fmt.Errorf("its help has %d bytes, the most is %d", len(s.Help), MaxHelpLen)
+	case len(s.Help) > most.help:
+		return fmt.Errorf("its help has %d bytes, the most is %d", len(s.Help), most.help)
 	case !utf8.ValidString(s.Help) || !utf8.ValidString(s.Unit):
 		return errors.New("its help or unit is not UTF-8")
-	case len(s.Unit) > MaxNameLen:
-		return fmt.Errorf("its unit has %d bytes, the most is %d", len(s.Unit), MaxNameLen)
+	case len(s.Unit) > most.name:
+		return fmt.Errorf("its unit has %d bytes, the most is %d", len(s.Unit), most.name)
 	}
 	switch s.Type {
 	case Histogram:
-		return checkBounds(s.Bounds)
+		return checkBounds(s.Bounds, most)
 	case StateSet:
-		return checkStates(s.States)
+		return checkStates(s.States, most)
 	}
 	return nil
 }
 
-func checkBounds(bounds []float64) error {
-	if len(bounds) > MaxBounds {
-		return fmt.Errorf("%d bucket bounds, the most is %d", len(bounds), MaxBounds)
+func checkBounds(bounds []float64, most *limits) error {
+	if len(bounds) > most.bounds {
+		return fmt.Errorf("%d bucket bounds, the most is %d", len(bounds), most.bounds)
 	}
 	for i, b := range bounds {
 		if math.IsNaN(b) || math.IsInf(b, 0) {
@@ -119,17 +135,19 @@ func checkBounds(bounds []float64) error {
 	return nil
 }
 
-func checkStates(states []string) error {
-	if len(states) == 0 || len(states) > MaxStates {
-		return fmt.Errorf("%d states, from 1 to %d are possible", len(states), MaxStates)
+func checkStates(states []string, most *limits) error {
+	if len(states) == 0 || len(states) > most.states {
+		return fmt.Errorf("%d states, from 1 to %d are possible", len(states), most.states)
 	}
+	there := make(map[string]bool, len(states))
 	for i, st := range states {
-		if !utf8.ValidString(st) || len(st) > MaxNameLen {
-			return fmt.Errorf("state %d is not UTF-8 or longer than %d bytes", i, MaxNameLen)
+		if !utf8.ValidString(st) || len(st) > most.name {
+			return fmt.Errorf("state %d is not UTF-8 or longer than %d bytes", i, most.name)
 		}
-		if slices.Contains(states[:i], st) {
+		if there[st] {
 			return fmt.Errorf("state %q is given twice", st)
 		}
+		there[st] = true
 	}
 	return nil
 }

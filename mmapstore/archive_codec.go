@@ -2,6 +2,7 @@ package mmapstore
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash/crc32"
@@ -46,17 +47,14 @@ func (a *Archive) encode() ([]byte, error) {
 	e.u32(len(a.Processes))
 	for i := range a.Processes {
 		p := &a.Processes[i]
-		e.str(p.Label)
+		e.text(p.Label)
 		e.b = append(e.b, p.Incarnation[:]...)
 		e.u64(uint64(p.Created))
 		e.u64(uint64(p.Folded))
 	}
-	if e.tooLong {
-		return nil, fmt.Errorf("a process's label has more than %d bytes: %w", MaxStringLen, ErrRecordTooLarge)
-	}
 	e.u32(len(a.Families))
 	for i := range a.Families {
-		if err := e.archivedFamily(uint32(i), &a.Families[i]); err != nil {
+		if err := e.archivedFamily(&a.Families[i]); err != nil {
 			return nil, err
 		}
 	}
@@ -84,24 +82,37 @@ func (a *Archive) header(b []byte, size int) {
 func (e *encoder) u32(n int)    { e.b = le.AppendUint32(e.b, uint32(n)) }
 func (e *encoder) u64(n uint64) { e.b = le.AppendUint64(e.b, n) }
 
-func (e *encoder) labelSet(ls metric.Labels) {
-	e.u32(len(ls))
-	e.labels(ls)
+// text appends a string, which may have any length.
+func (e *encoder) text(s string) {
+	e.b = append(binary.AppendUvarint(e.b, uint64(len(s))), s...)
 }
 
-func (e *encoder) archivedFamily(id uint32, f *ArchivedFamily) error {
-	rec, err := encodeFamily(id, f.Schema)
-	if err != nil {
-		return fmt.Errorf("%s: %w", f.Schema.Name, err)
+func (e *encoder) labelSet(ls metric.Labels) {
+	e.u32(len(ls))
+	e.b = ls.AppendKey(e.b) // each as text has it
+}
+
+func (e *encoder) archivedFamily(f *ArchivedFamily) error {
+	s := f.Schema
+	e.b = append(e.b, byte(s.Type), byte(s.Mode))
+	e.u32(len(s.Bounds))
+	for _, b := range s.Bounds {
+		e.u64(math.Float64bits(b))
 	}
-	e.b = append(e.b, rec...)
+	e.u32(len(s.States))
+	for _, st := range s.States {
+		e.text(st)
+	}
+	e.text(s.Name)
+	e.text(s.Help)
+	e.text(s.Unit)
 	e.u64(uint64(f.First))
 	e.u64(uint64(f.Newest))
-	e.str(f.PythonFile)
+	e.text(f.PythonFile)
 	e.u32(f.Series.Len())
 	e.b = append(e.b, f.Series.raw...)
 	if f.Series.tooLarge {
-		return fmt.Errorf("%s: a label has more than %d bytes, or all series more than %d: %w", f.Schema.Name, MaxStringLen, int64(maxArchivedList), ErrRecordTooLarge)
+		return fmt.Errorf("%s: its series have more than %d bytes: %w", s.Name, int64(maxArchivedList), ErrTooBig)
 	}
 	return nil
 }
@@ -183,9 +194,21 @@ func (d *archiveDecoder) take(n int) []byte {
 	return b
 }
 
-func (d *archiveDecoder) u16() uint16 { return le.Uint16(d.take(2)) }
 func (d *archiveDecoder) u32() uint32 { return le.Uint32(d.take(4)) }
 func (d *archiveDecoder) u64() uint64 { return le.Uint64(d.take(8)) }
+
+// bytes takes a string, whose memory it shares.
+func (d *archiveDecoder) bytes() []byte {
+	n, size := binary.Uvarint(d.b)
+	if size <= 0 || n > uint64(len(d.b)-size) {
+		d.bad = true
+		return nil
+	}
+	d.b = d.b[size:]
+	return d.take(int(n))
+}
+
+func (d *archiveDecoder) text() string { return string(d.bytes()) }
 
 func (d *archiveDecoder) archive(a *Archive) error {
 	a.Consumed = make([]Consumed, d.count(24))
@@ -196,14 +219,14 @@ func (d *archiveDecoder) archive(a *Archive) error {
 			return errors.New("its incarnations are not sorted")
 		}
 	}
-	a.Processes = make([]ArchivedProcess, d.count(34))
+	a.Processes = make([]ArchivedProcess, d.count(33))
 	for i := range a.Processes {
 		p := &a.Processes[i]
-		p.Label = d.str()
+		p.Label = d.text()
 		copy(p.Incarnation[:], d.take(16))
 		p.Created, p.Folded = int64(d.u64()), int64(d.u64())
 	}
-	a.Families = make([]ArchivedFamily, d.count(offFamBody))
+	a.Families = make([]ArchivedFamily, d.count(minArchivedFamily))
 	for i := range a.Families {
 		if err := d.family(&a.Families[i], len(a.Processes)); err != nil {
 			return err
@@ -218,32 +241,48 @@ func (d *archiveDecoder) archive(a *Archive) error {
 	return nil
 }
 
-func (d *archiveDecoder) family(f *ArchivedFamily, processes int) error {
-	if d.bad || len(d.b) < offFamBody {
+// minArchivedFamily is what a family without a name, a bound, a state and a series takes.
+const minArchivedFamily = 34
+
+func (d *archiveDecoder) family(f *ArchivedFamily, processes int) (err error) {
+	kind := d.take(2)
+	s := &metric.Schema{Type: metric.Type(kind[0]), Mode: metric.Mode(kind[1])}
+	if n := d.count(8); n > 0 {
+		s.Bounds = make([]float64, n)
+	}
+	for i := range s.Bounds {
+		s.Bounds[i] = math.Float64frombits(d.u64())
+	}
+	if n := d.count(1); n > 0 {
+		s.States = make([]string, n)
+	}
+	for i := range s.States {
+		s.States[i] = d.text()
+	}
+	s.Name, s.Help, s.Unit = d.text(), d.text(), d.text()
+	f.First, f.Newest, f.PythonFile = int64(d.u64()), int64(d.u64()), d.text()
+	n := d.count(20)
+	if d.bad {
 		return errShortRecord
 	}
-	n := le.Uint32(d.b[offRecLen:])
-	rec := d.take(int(n))
-	if d.bad || len(rec) < offFamBody {
-		return errShortRecord
-	}
-	_, schema, err := decodeFamily(rec)
-	if err != nil {
+	if err := s.CheckForm(); err != nil {
 		return err
 	}
-	f.Schema = schema
-	f.First, f.Newest, f.PythonFile = int64(d.u64()), int64(d.u64()), d.str()
-	f.Series, err = d.list(d.count(20), schema, processes)
+	f.Schema = s
+	f.Series, err = d.list(n, s, processes)
 	return err
 }
 
 func (d *archiveDecoder) labelSet() metric.Labels {
-	n := d.count(4)
-	if n > math.MaxUint16 {
-		d.bad = true
+	n := d.count(2)
+	if n == 0 {
 		return nil
 	}
-	return d.labels(uint16(n))
+	out := make(metric.Labels, n)
+	for i := range out {
+		out[i] = metric.Label{Name: d.text(), Value: d.text()}
+	}
+	return out
 }
 
 // ascending reports whether no name follows one that is equal or larger.

@@ -1,6 +1,7 @@
 package mmapstore
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -38,6 +39,47 @@ func sampleArchive() *Archive {
 	}
 	a.Consume(&Archive{}, []Incarnation{{5}, {3}, {4}, {3}}, nil)
 	return a
+}
+
+// TestArchiveHasRoom: the bounds of native files are not the archive's.
+func TestArchiveHasRoom(t *testing.T) {
+	d := openTestDir(t)
+	long := strings.Repeat("x", 10*MaxStringLen)
+	var many metric.Labels
+	for i := range 100 * metric.MaxLabels {
+		many = append(many, metric.Label{Name: fmt.Sprintf("l%05d", i), Value: long[:i]})
+	}
+	bounds := make([]float64, 100*metric.MaxBounds)
+	for i := range bounds {
+		bounds[i] = float64(i)
+	}
+	want := &Archive{Processes: []ArchivedProcess{{Label: long}}, Families: []ArchivedFamily{
+		{
+			Schema: &metric.Schema{Name: long, Help: long, Unit: long, Type: metric.Counter}, PythonFile: long,
+			Series: archivedList(
+				ArchivedSeries{Labels: many, Process: -1, Words: []uint64{1, 2}},
+				ArchivedSeries{Labels: metric.MakeLabels(long, long), Process: -1, Words: []uint64{3, 4}},
+			),
+		},
+		{
+			Schema: &metric.Schema{Name: "h", Type: metric.Histogram, Bounds: bounds},
+			Series: archivedList(ArchivedSeries{Process: -1, Words: make([]uint64, len(bounds)+1)}),
+		},
+		{
+			Schema: &metric.Schema{Name: "none", Type: metric.Histogram},
+			Series: archivedList(ArchivedSeries{Process: -1, Words: []uint64{1}}),
+		},
+		{
+			Schema: &metric.Schema{Name: "s", Type: metric.StateSet, States: []string{long, ""}},
+			Series: archivedList(ArchivedSeries{Process: 0, Words: []uint64{1}}),
+		},
+	}}
+	require.NoError(t, d.StageArchive(want, ReadOptions{}))
+	require.NoError(t, d.CommitArchive())
+	got, err := d.ReadArchive(ReadOptions{})
+	require.NoError(t, err)
+	got.Consumed, want.Consumed = nil, nil
+	require.Equal(t, want, got)
 }
 
 func archivedList(series ...ArchivedSeries) (l ArchivedList) {
@@ -167,8 +209,8 @@ func TestArchiveThatNoReaderTakesIsNotStaged(t *testing.T) {
 	require.ErrorIs(t, d.StageArchive(a, ReadOptions{}), ErrCorrupt)
 	require.ErrorIs(t, d.StageArchive(sampleArchive(), ReadOptions{MaxBytes: 200}), ErrTooBig)
 	a = sampleArchive()
-	a.Families[0].Series.Add(ArchivedSeries{Process: -1, Labels: metric.MakeLabels("a", strings.Repeat("x", MaxStringLen+1))})
-	require.ErrorIs(t, d.StageArchive(a, ReadOptions{}), ErrRecordTooLarge)
+	a.Families[2].Schema.Bounds = []float64{2, 1}
+	require.ErrorIs(t, d.StageArchive(a, ReadOptions{}), ErrCorrupt)
 	there, err := d.Exists(StagedName)
 	require.NoError(t, err)
 	require.False(t, there)

@@ -69,7 +69,7 @@ func (l *ArchivedList) Add(s ArchivedSeries) {
 		e.u64(math.Float64bits(x.Value))
 		e.labelSet(x.Labels)
 	}
-	if e.tooLong || uint64(len(e.b)) > maxArchivedList {
+	if uint64(len(e.b)) > maxArchivedList {
 		l.tooLarge = true
 		return
 	}
@@ -97,7 +97,7 @@ func (l *ArchivedList) Created(i int) int64 {
 func (l *ArchivedList) AppendLabels(dst metric.Labels, i int) metric.Labels {
 	d := archiveDecoder{decoder{b: l.raw[l.at[i].series+offArcSeriesLabels : l.at[i].words]}}
 	str := func() string {
-		b := d.take(int(d.u16()))
+		b := d.bytes()
 		return unsafe.String(unsafe.SliceData(b), len(b))
 	}
 	for range d.u32() {
@@ -175,9 +175,7 @@ func (d *archiveDecoder) list(n int, schema *metric.Schema, processes int) (l Ar
 
 // skipLabels takes a set of labels off.
 func (d *archiveDecoder) skipLabels() {
-	n := d.count(4)
-	d.bad = d.bad || n > math.MaxUint16
-	for range 2 * n {
-		d.take(int(d.u16()))
+	for range 2 * d.count(2) {
+		d.bytes()
 	}
 }

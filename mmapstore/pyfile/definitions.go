@@ -1,7 +1,6 @@
 package pyfile
 
 import (
-	"fmt"
 	"math"
 	"slices"
 
@@ -10,7 +9,7 @@ import (
 
 // definitions are what a file says of its families: one of each name. If its keys
 // have several helps, the first one's counts, as with client_python. A histogram's
-// bounds are the union over its series, and without one it is none yet.
+// bounds are the union over its series.
 type definitions struct {
 	kind     Kind
 	epoch    int
@@ -25,6 +24,7 @@ type definitions struct {
 type definition struct {
 	family  *Family   // the first of its name
 	bounds  []float64 // finite, ascending
+	added   []float64 // further ones, in any order
 	shown   int       // in families, -1 where it is not there yet
 	changed bool
 }
@@ -37,7 +37,7 @@ func (d *definitions) Epoch() int { return d.epoch }
 func (d *definitions) Families() []*metric.Schema { return d.families }
 
 // define notes what a record's key says of its family.
-func (d *definitions) define(k *Key, f *Family) error {
+func (d *definitions) define(k *Key, f *Family) {
 	if d.last != f {
 		n, known := d.byFamily[f]
 		if !known {
@@ -46,19 +46,36 @@ func (d *definitions) define(k *Key, f *Family) error {
 		d.last, d.at = f, n
 	}
 	if k.Part != Bucket || math.IsInf(k.Bound, 1) {
-		return nil
+		return
 	}
 	def := &d.all[d.at]
-	i, there := slices.BinarySearch(def.bounds, k.Bound)
-	if there {
-		return nil
+	switch n := len(def.bounds); {
+	case n == 0 || k.Bound > def.bounds[n-1]: // as clients write them
+		def.bounds = append(def.bounds, k.Bound)
+		def.changed = true
+	case def.has(k.Bound):
+	default:
+		def.added = append(def.added, k.Bound)
+		def.changed = true
+		if len(def.added) > n { // else inserting each would take the square of the time
+			def.sort()
+		}
 	}
-	if len(def.bounds) == metric.MaxBounds {
-		return fmt.Errorf("the histogram %s has more than %d bucket bounds", f.Name, metric.MaxBounds)
+}
+
+func (d *definition) has(bound float64) bool {
+	_, there := slices.BinarySearch(d.bounds, bound)
+	return there
+}
+
+// sort puts the bounds that were added in their places.
+func (d *definition) sort() {
+	if len(d.added) > 0 {
+		d.bounds = append(d.bounds, d.added...)
+		slices.Sort(d.bounds)
+		d.bounds = slices.Compact(d.bounds)
+		d.added = nil
 	}
-	def.bounds = slices.Insert(def.bounds, i, k.Bound)
-	def.changed = true
-	return nil
 }
 
 // add notes a family that no record had so far, and returns its number.
@@ -70,7 +87,7 @@ func (d *definitions) add(f *Family) int {
 		}
 		n = len(d.all)
 		d.byName[f.Name] = n
-		d.all = append(d.all, definition{family: f, shown: -1, changed: d.kind.Type != metric.Histogram})
+		d.all = append(d.all, definition{family: f, shown: -1, changed: true})
 	}
 	d.byFamily[f] = n
 	return n
@@ -84,6 +101,7 @@ func (d *definitions) settle() {
 			continue
 		}
 		def.changed = false
+		def.sort()
 		schema := def.family.schema(d.kind, def.bounds)
 		if def.shown < 0 {
 			def.shown = len(d.families)

@@ -108,7 +108,7 @@ type Family struct {
 	Name, Help string
 	labels     []string // the names that were checked last
 	checked    bool
-	schemas    []*metric.Schema // by the bounds that files have
+	schemas    []*metric.Schema // by the bounds that files have, the last few
 }
 
 // none is the number of no key.
@@ -245,7 +245,6 @@ func (s *KeySet) parse(raw string) (Key, error) {
 	if k.help == "" {
 		k.help = defaultHelp
 	}
-	k.help = shortened(k.help)
 	out.Series, err = s.seriesOf(k)
 	return out, err
 }
@@ -263,14 +262,6 @@ func counterFamily(sample string) string {
 
 // defaultHelp is what client_python says where a key has no help.
 const defaultHelp = "Multiprocess metric"
-
-// shortened cuts a help that is longer than one may be: no value is lost for it.
-func shortened(help string) string {
-	if len(help) <= metric.MaxHelpLen {
-		return help
-	}
-	return strings.ToValidUTF8(help[:metric.MaxHelpLen], "") // a rune may be cut in two
-}
 
 // intern keeps a text.
 func (s *KeySet) intern(text string) (mmapstore.TextID, error) {
@@ -310,10 +301,7 @@ func (f *Family) check(kind Kind, labels metric.Labels) error {
 	for _, l := range labels {
 		schema.Labels = append(schema.Labels, strings.Clone(l.Name))
 	}
-	if kind.Type == metric.Histogram {
-		schema.Bounds = []float64{0} // which they are, is of each file
-	}
-	if err := schema.Check(); err != nil {
+	if err := schema.CheckForm(); err != nil {
 		return err
 	}
 	f.checked, f.labels = true, schema.Labels
@@ -334,6 +322,9 @@ func (s *KeySet) family(id familyID) uint32 {
 	return n
 }
 
+// maxSchemas is how many programs may take turns in a directory and still share.
+const maxSchemas = 8
+
 // schema returns the definition of a file whose histograms have these bounds:
 // one for all such files.
 func (f *Family) schema(kind Kind, bounds []float64) *metric.Schema {
@@ -341,6 +332,9 @@ func (f *Family) schema(kind Kind, bounds []float64) *metric.Schema {
 		if slices.Equal(s.Bounds, bounds) {
 			return s
 		}
+	}
+	if len(f.schemas) == maxSchemas { // of a file that grows, each is one that it had once
+		f.schemas = slices.Delete(f.schemas, 0, 1)
 	}
 	s := &metric.Schema{Name: f.Name, Help: f.Help, Type: kind.Type, Mode: kind.Mode, Bounds: slices.Clone(bounds)}
 	f.schemas = append(f.schemas, s)

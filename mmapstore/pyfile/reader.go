@@ -278,24 +278,21 @@ func (r *Reader) parseOn(end int) {
 		n, err := r.keys.follow(last, raw)
 		if err == nil {
 			last = n
-			err = r.record(n, value)
-		}
-		if err != nil {
+			r.record(n, value)
+		} else {
 			r.damageAt(r.off, err)
 		}
 		r.off = next
 	}
 }
 
-// record adds a record whose value lies at off. An error leaves it out.
-func (r *Reader) record(n uint32, off int) error {
+// record adds a record whose value lies at off.
+func (r *Reader) record(n uint32, off int) {
 	k := &r.keys.keys[n]
 	if k.Part == Ignored {
-		return nil
+		return
 	}
-	if err := r.define(k, r.keys.families[r.keys.series[k.Series].family]); err != nil {
-		return err
-	}
+	r.define(k, r.keys.families[r.keys.series[k.Series].family])
 	if k.ruby && k.Part == Bucket {
 		r.cumulative.add(r.keys, n, len(r.records))
 	}
@@ -303,7 +300,6 @@ func (r *Reader) record(n uint32, off int) error {
 		r.series++ // of each series there is one
 	}
 	r.records, r.offsets = append(r.records, n), append(r.offsets, uint32(off))
-	return nil
 }
 
 func (r *Reader) damageAt(off int, err error) {

@@ -1,0 +1,46 @@
+package integration
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/multiprom/multiprom/aggregate"
+	"github.com/multiprom/multiprom/internal/pyfiletest"
+	"github.com/multiprom/multiprom/metric"
+	"github.com/multiprom/multiprom/mmapstore"
+)
+
+// TestLargeClientPythonFiles: of buckets, labels and bytes that are more than a native file
+// can have, the view is that of client_python's own collector, before compaction and
+// after it.
+func TestLargeClientPythonFiles(t *testing.T) {
+	needPython(t)
+	for what, limit := range map[string]int{
+		"buckets": metric.MaxBounds, "labels": metric.MaxLabels, "bytes of a name": metric.MaxNameLen,
+		"bytes of a label name": metric.MaxNameLen, "bytes of a label value": mmapstore.MaxStringLen, "bytes of a help": metric.MaxHelpLen,
+	} {
+		for _, n := range []int{limit, limit + 1, 10 * limit} {
+			t.Run(fmt.Sprint(n, " ", what), func(t *testing.T) {
+				dir := t.TempDir()
+				for name, samples := range pyfiletest.Large(what, n) {
+					require.NoError(t, os.WriteFile(filepath.Join(dir, name), pyfiletest.Simple.Content(samples...), 0o600))
+				}
+				a, err := aggregate.Open(dir, aggregate.Options{NoSelfMetrics: true})
+				require.NoError(t, err)
+				defer a.Close()
+				before := serve(t, a)
+				require.Equal(t, parsed(t, collectPython(t, dir)), parsed(t, before))
+
+				r, err := aggregate.Fold(t.Context(), dir, aggregate.FoldOptions{Python: true})
+				require.NoError(t, err)
+				require.Len(t, r.Folded, 2)
+				require.True(t, bytes.Equal(before, serve(t, a)))
+			})
+		}
+	}
+}
