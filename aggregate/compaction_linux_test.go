@@ -57,7 +57,6 @@ type colliding struct {
 	removes        bool                        // native processes remove series
 	python         map[string]*collidingPython // by name of the file
 	kept           []*mmapstore.Series         // of living native processes
-	native         []*process                  // living
 	story          []string
 }
 
