@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/multiprom/multiprom/internal/options"
 	"github.com/multiprom/multiprom/metric"
 	"github.com/multiprom/multiprom/mmapstore"
 	"github.com/multiprom/multiprom/mmapstore/pyfile"
@@ -21,7 +23,8 @@ type Options struct {
 	// TrustUIDs are users whose files are read beside one's own and those of
 	// the directory's owner.
 	TrustUIDs []int
-	// MaxFileBytes is the size above which a file is left out. Default 1 GiB.
+	// MaxFileBytes is the size above which a file is left out. Default 1 GiB;
+	// NoLimit.
 	MaxFileBytes int64
 	// ProcessLabel is the name of the label that tells processes apart in
 	// gauges of mode all and liveall. Default "pid".
@@ -39,14 +42,30 @@ type Options struct {
 	Now func() time.Time
 }
 
-func (o Options) withDefaults() Options {
+// withDefaults checks the options and fills in what was left out.
+func (o Options) withDefaults() (Options, error) {
+	var c options.Checker
+	checkReading(&c, o.TrustUIDs, &o.MaxFileBytes)
 	if o.ProcessLabel == "" {
 		o.ProcessLabel = "pid"
+	}
+	if err := metric.CheckLabelName(o.ProcessLabel); err != nil {
+		c.Failf("ProcessLabel", "cannot name a label: %v", err)
 	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return o
+	return o, c.Err()
+}
+
+// checkReading checks the options that say which files are read.
+func checkReading(c *options.Checker, trust []int, maxBytes *int64) {
+	for _, uid := range trust {
+		if uid < 0 || int64(uid) > math.MaxUint32 {
+			c.Failf("TrustUIDs", "has %d, which is no user's number", uid)
+		}
+	}
+	options.Number(c, "MaxFileBytes", maxBytes, 1<<30, NoLimit)
 }
 
 // Aggregator merges the files of a directory at every Gather, and keeps what
@@ -86,6 +105,10 @@ func Open(dir string, opts Options) (*Aggregator, error) {
 	if dir == "" {
 		return nil, errors.New("aggregate: no directory was named")
 	}
+	opts, err := opts.withDefaults()
+	if err != nil {
+		return nil, fmt.Errorf("aggregate: open %s: %w", dir, err)
+	}
 	return newAggregator(dir, opts), nil
 }
 
@@ -93,7 +116,8 @@ func Open(dir string, opts Options) (*Aggregator, error) {
 func (a *Aggregator) Dir() string { return a.dir }
 
 // FromStore returns a view of one store of this process: the same families in
-// the same form as a directory with its file alone.
+// the same form as a directory with its file alone. It panics if the options are
+// invalid: they are constants of a program.
 func FromStore(store *mmapstore.Store, opts Options) *Aggregator {
 	a := newAggregator("", opts)
 	h := store.Header()
@@ -102,7 +126,11 @@ func FromStore(store *mmapstore.Store, opts Options) *Aggregator {
 }
 
 func newAggregator(dir string, opts Options) *Aggregator {
-	a := &Aggregator{opts: opts.withDefaults(), dir: dir, texts: &mmapstore.Texts{}, archive: &archived{Archive: &mmapstore.Archive{}}, keys: &pyfile.Keys{}}
+	opts, err := opts.withDefaults()
+	if err != nil {
+		panic(fmt.Errorf("aggregate: %w", err))
+	}
+	a := &Aggregator{opts: opts, dir: dir, texts: &mmapstore.Texts{}, archive: &archived{Archive: &mmapstore.Archive{}}, keys: &pyfile.Keys{}}
 	a.table.init(a.opts.ProcessLabel, a.texts)
 	return a
 }

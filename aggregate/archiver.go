@@ -269,11 +269,12 @@ func (a *archiver) size() (n int) {
 	return n
 }
 
-// archive returns the new archive, but for what says that it is written.
-func (a *archiver) archive(now time.Time, keep int, keepFor time.Duration) *mmapstore.Archive {
+// archive returns the new archive, but for what says that it is written. kept is
+// what prune has returned.
+func (a *archiver) archive(now time.Time, kept []mmapstore.ArchivedProcess) *mmapstore.Archive {
 	out := &mmapstore.Archive{
 		Epoch: a.old.Epoch, Folds: a.old.Folds, Folded: a.old.Folded, FoldTime: a.old.FoldTime, Counts: a.counts,
-		Processes: a.prune(now, keep, keepFor),
+		Processes: kept,
 	}
 	for _, f := range a.families {
 		out.Families = append(out.Families, f.archived(now.UnixNano()))
@@ -281,8 +282,12 @@ func (a *archiver) archive(now time.Time, keep int, keepFor time.Duration) *mmap
 	return out
 }
 
-// prune numbers the processes that stay, the newest first.
+// prune numbers the processes that stay, the newest first. The bounds are those of
+// FoldOptions.
 func (a *archiver) prune(now time.Time, keep int, keepFor time.Duration) (out []mmapstore.ArchivedProcess) {
+	if keep == KeepNone || keepFor == KeepNone {
+		keep = 0
+	}
 	var all []*archiveProcess
 	for _, p := range a.processes {
 		all = append(all, p)

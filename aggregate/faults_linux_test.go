@@ -412,7 +412,9 @@ func TestExchangedDirectories(t *testing.T) {
 		return unix.Renameat2(unix.AT_FDCWD, paths[0], unix.AT_FDCWD, paths[1], unix.RENAME_EXCHANGE)
 	})
 	for _, path := range paths {
-		ctx, folder := t.Context(), NewFolder(path, FolderOptions{FoldOptions: FoldOptions{Threshold: 1}})
+		ctx := t.Context()
+		folder, err := NewFolder(path, FolderOptions{FoldOptions: FoldOptions{Threshold: 1}})
+		require.NoError(t, err)
 		loop(func() error { folder.fold(ctx, folder.opts.FoldOptions); return nil })
 		a := openDir(t, path, Options{})
 		loop(func() error {

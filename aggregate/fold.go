@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/multiprom/multiprom/internal/options"
 )
 
 // FoldOptions of Fold. The zero value is useful.
@@ -15,10 +17,11 @@ type FoldOptions struct {
 	// are folded at once, since they are shown until then.
 	Threshold int
 	// KeepDead is how many dead processes keep their series in gauges and
-	// states of mode all, the newest. Default 1,000; negative keeps all.
+	// states of mode all, the newest. Default 1,000; KeepNone or NoLimit. A lower
+	// bound than the last one takes effect at the next pass, though nobody died.
 	KeepDead int
-	// KeepDeadFor is how long they keep them after they were folded. Default 0:
-	// for ever.
+	// KeepDeadFor is how long they keep them after they were folded. Default
+	// NoLimit; KeepNone.
 	KeepDeadFor time.Duration
 	// Marked folds the files of processes without a lock once they are marked
 	// dead, on filesystems whose locks cannot be trusted. Whoever sets it
@@ -53,20 +56,28 @@ type FoldOptions struct {
 	Now func() time.Time
 }
 
-func (o FoldOptions) withDefaults() FoldOptions {
-	if o.Threshold <= 0 {
-		o.Threshold = 1
-	}
-	if o.KeepDead == 0 {
-		o.KeepDead = 1000
-	}
+// Values of options that bound something. The zero value is always the default.
+const (
+	// NoLimit is no bound at all.
+	NoLimit = options.NoLimit
+	// KeepNone keeps nothing of a dead process in gauges and states of mode all.
+	KeepNone = options.KeepNone
+)
+
+// withDefaults checks the options and fills in what was left out.
+func (o FoldOptions) withDefaults() (FoldOptions, error) {
+	var c options.Checker
+	options.Number(&c, "Threshold", &o.Threshold, 1)
+	options.Number(&c, "KeepDead", &o.KeepDead, 1000, NoLimit, KeepNone)
+	options.Number(&c, "KeepDeadFor", &o.KeepDeadFor, NoLimit, NoLimit, KeepNone)
+	checkReading(&c, o.TrustUIDs, &o.MaxFileBytes)
 	if o.Progress == nil {
 		o.Progress = func(int, int) {}
 	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return o
+	return o, c.Err()
 }
 
 // FoldResult is what Fold did, or with DryRun would have done.

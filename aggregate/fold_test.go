@@ -324,7 +324,7 @@ func TestFoldKeepsAsManyDeadAsAsked(t *testing.T) {
 		opts FoldOptions
 		want []string
 	}{
-		{"all", FoldOptions{KeepDead: -1}, []string{`g{pid="0"}`, `g{pid="1"}`, `g{pid="2"}`, `g{pid="3"}`}},
+		{"all", FoldOptions{KeepDead: NoLimit}, []string{`g{pid="0"}`, `g{pid="1"}`, `g{pid="2"}`, `g{pid="3"}`}},
 		{"two", FoldOptions{KeepDead: 2}, []string{`g{pid="2"}`, `g{pid="3"}`}},
 		{"a minute", FoldOptions{KeepDeadFor: time.Minute}, []string{`g{pid="3"}`}},
 	} {
@@ -445,4 +445,63 @@ func TestDamagedArchiveBesideLeftovers(t *testing.T) {
 	require.NoError(t, os.WriteFile(archive, b, 0o600))
 	require.EqualValues(t, 10, gather(t, a)["c_total"])
 	require.EqualValues(t, 1, gather(t, a)[`multiprom_files{state="corrupt"}`])
+}
+
+// TestBoundsOfTheDeadTakeEffectWithoutADeath: a pass obeys new bounds of what it
+// keeps though nobody has died since the last one, and writes no archive where they
+// change nothing.
+func TestBoundsOfTheDeadTakeEffectWithoutADeath(t *testing.T) {
+	clock := int64(1000)
+	now := func() time.Time { return time.Unix(clock, 0) }
+	for _, c := range []struct {
+		name string
+		opts FoldOptions
+		want []string
+	}{
+		{"default", FoldOptions{}, []string{"0", "1", "2", "3"}},
+		{"no limit", FoldOptions{KeepDead: NoLimit, KeepDeadFor: NoLimit}, []string{"0", "1", "2", "3"}},
+		{"more than there are", FoldOptions{KeepDead: 5}, []string{"0", "1", "2", "3"}},
+		{"two", FoldOptions{KeepDead: 2}, []string{"2", "3"}},
+		{"none", FoldOptions{KeepDead: KeepNone}, nil},
+		{"for no time", FoldOptions{KeepDeadFor: KeepNone}, nil},
+		{"a minute", FoldOptions{KeepDeadFor: time.Minute}, []string{"3"}},
+		{"below the threshold", FoldOptions{KeepDead: 1, Threshold: 100}, []string{"3"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir, elsewhere := t.TempDir(), t.TempDir()
+			for i := range 4 {
+				p := newProcess(t, elsewhere, strconv.Itoa(i), int64(i))
+				setGauge(p.add(gauge("g", metric.ModeAll)), 1)
+				p.count(counter("c"), 1)
+				die(t, p.Store, dir)
+				clock = 1000 + int64(40*i*i)
+				_, err := Fold(t.Context(), dir, FoldOptions{Now: now})
+				require.NoError(t, err)
+			}
+			content := func() string {
+				b, err := os.ReadFile(filepath.Join(dir, mmapstore.ArchiveName))
+				require.NoError(t, err)
+				return string(b)
+			}
+			before := content()
+			c.opts.Now = now
+			r, err := Fold(t.Context(), dir, c.opts)
+			require.NoError(t, err)
+			require.Equal(t, len(c.want) == 4, content() == before, "an archive is written if and only if it changes")
+			require.Equal(t, len(c.want)+1, r.Series)
+
+			view := gather(t, openDir(t, dir, Options{}))
+			var want []string
+			for _, pid := range c.want {
+				want = append(want, `g{pid="`+pid+`"}`)
+			}
+			require.ElementsMatch(t, want, prefixed(view, "g{"))
+			require.EqualValues(t, 4, view["c_total"], "counters are kept whatever the bounds are")
+
+			before = content()
+			_, err = Fold(t.Context(), dir, c.opts)
+			require.NoError(t, err)
+			require.Equal(t, before, content(), "the second pass has nothing to do")
+		})
+	}
 }

@@ -3,11 +3,13 @@ package aggregate
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"sync/atomic"
 	"time"
 
+	"github.com/multiprom/multiprom/internal/options"
 	"github.com/multiprom/multiprom/mmapstore"
 )
 
@@ -35,20 +37,25 @@ type Folder struct {
 	told told
 }
 
-// NewFolder returns a Folder of dir. Run starts it.
-func NewFolder(dir string, opts FolderOptions) *Folder {
-	if opts.Threshold <= 0 {
-		opts.Threshold = 8
+// NewFolder returns a Folder of dir, which need not exist yet. Run starts it. The
+// error says that an option is invalid.
+func NewFolder(dir string, opts FolderOptions) (*Folder, error) {
+	if dir == "" {
+		return nil, errors.New("aggregate: folder: no directory was named")
+	}
+	var c options.Checker
+	options.Number(&c, "Threshold", &opts.Threshold, 8)
+	options.Number(&c, "Period", &opts.Period, 30*time.Second)
+	_, err := opts.FoldOptions.withDefaults()
+	if err := errors.Join(c.Err(), err); err != nil {
+		return nil, fmt.Errorf("aggregate: folder: %w", err)
 	}
 	opts.Reserve = true
-	if opts.Period <= 0 {
-		opts.Period = 30 * time.Second
-	}
 	opts.DropFamilies = nil
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Folder{dir: dir, opts: opts, wake: make(chan struct{}, 1)}
+	return &Folder{dir: dir, opts: opts, wake: make(chan struct{}, 1)}, nil
 }
 
 // Died tells the Folder that a process has died: once as many as the threshold

@@ -45,7 +45,8 @@ func runInBackground(t *testing.T, f *Folder) {
 
 func TestFolderWakesForDeaths(t *testing.T) {
 	dir, elsewhere := t.TempDir(), t.TempDir()
-	f := NewFolder(dir, FolderOptions{FoldOptions: FoldOptions{Threshold: 3}, Period: time.Hour})
+	f, err := NewFolder(dir, FolderOptions{FoldOptions: FoldOptions{Threshold: 3}, Period: time.Hour})
+	require.NoError(t, err)
 	runInBackground(t, f)
 	for round := range 5 {
 		for i := range 3 {
@@ -62,9 +63,10 @@ func TestFolderWakesForDeaths(t *testing.T) {
 func TestFolderWorksByPeriodAndTellsOnce(t *testing.T) {
 	dir, elsewhere := t.TempDir(), t.TempDir()
 	var log lockedBuffer
-	f := NewFolder(dir, FolderOptions{
+	f, err := NewFolder(dir, FolderOptions{
 		FoldOptions: FoldOptions{Threshold: 1}, Period: time.Millisecond, Logger: slog.New(slog.NewTextHandler(&log, nil)),
 	})
+	require.NoError(t, err)
 	p := newProcess(t, elsewhere, "damaged", 1)
 	p.count(counter("c"), 1)
 	damaged := die(t, p.Store, dir)

@@ -87,7 +87,7 @@ func foldInMemory(t *testing.T, view *table, files []*file, arc *archived) (rest
 		require.NoError(t, sum.add(f, time.Unix(9, 0)))
 		view.forget(f)
 	}
-	a := sum.archive(time.Unix(9, 0), -1, 0)
+	a := sum.archive(time.Unix(9, 0), sum.prune(time.Unix(9, 0), NoLimit, NoLimit))
 	a.Generation = arc.Generation + 1
 	arc, err = newArchived(a)
 	require.NoError(t, err)

@@ -58,9 +58,12 @@ const maxHeld = 1024
 var failpoint = func(step string) {}
 
 func newPass(dir string, opts FoldOptions) (*pass, error) {
-	p := &pass{opts: opts.withDefaults(), started: time.Now()}
+	opts, err := opts.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	p := &pass{opts: opts, started: time.Now()}
 	p.begin()
-	var err error
 	if p.dir, p.unlock, err = lockDir(dir); err != nil {
 		return nil, err
 	}

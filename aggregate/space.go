@@ -29,10 +29,17 @@ func (p *pass) commit(ctx context.Context) (more bool, err error) {
 			return false, err
 		}
 		p.result.Living, p.result.Series, p.result.Bytes = len(p.living)+len(p.python.living), p.sum.size(), p.old.Bytes
-		if p.opts.DryRun || len(p.folded) == 0 && len(p.result.Dropped) == len(before.Dropped) && p.sum.ended == 0 && len(p.python.revived) == 0 {
+		now := p.opts.Now()
+		kept := p.sum.prune(now, p.opts.KeepDead, p.opts.KeepDeadFor)
+		pruned := len(kept) < len(p.sum.processes) // nobody need have died for that: the bounds may be new
+		if p.opts.DryRun || len(p.folded) == 0 && len(p.result.Dropped) == len(before.Dropped) && p.sum.ended == 0 && len(p.python.revived) == 0 && !pruned {
 			return false, nil
 		}
-		a := p.sum.archive(p.opts.Now(), p.opts.KeepDead, p.opts.KeepDeadFor)
+		a := p.sum.archive(now, kept)
+		p.result.Series = 0
+		for i := range a.Families {
+			p.result.Series += a.Families[i].Series.Len()
+		}
 		a.Folds++
 		a.Folded += uint64(p.result.Processes - before.Processes)
 		a.FoldTime += time.Since(p.started)

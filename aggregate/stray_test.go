@@ -52,7 +52,9 @@ func TestStraysInPlaceOfTheArchive(t *testing.T) {
 				require.Equal(t, before, listing(t, dir))
 			}
 			var log lockedBuffer
-			runInBackground(t, NewFolder(dir, FolderOptions{Period: time.Millisecond, Logger: slog.New(slog.NewTextHandler(&log, nil))}))
+			folder, folderErr := NewFolder(dir, FolderOptions{Period: time.Millisecond, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+			require.NoError(t, folderErr)
+			runInBackground(t, folder)
 			require.Eventually(t, func() bool { return bytes.Contains([]byte(log.String()), []byte("moved away")) }, 10*time.Second, time.Millisecond)
 			dead(t, dir, "b", 2, 20)
 			require.EqualValues(t, 21, gather(t, a)["c_total"])

@@ -100,7 +100,7 @@ func runFleet(spec string) {
 	// Of a series each, by worker, in the order of their labels.
 	incs, observations := make([][]func(), s.Workers), make([][]func(), s.Workers)
 	for w := range s.Workers {
-		set := multiproc.NewSet(multiproc.SetOptions{Dir: s.Dir, Label: strconv.Itoa(w), MaxSeries: 1 << 30})
+		set := multiproc.NewSet(multiproc.SetOptions{Dir: s.Dir, ProcessID: strconv.Itoa(w), MaxSeries: multiproc.NoLimit})
 		labels := []string{"path", "code"}
 		counters := multiproc.Must(set.NewCounterVec(multiproc.CounterOpts{Name: "requests_total", Help: "Requests served."}, labels))
 		histograms := multiproc.Must(set.NewHistogramVec(multiproc.HistogramOpts{

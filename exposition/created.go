@@ -10,9 +10,8 @@ type CreatedPolicy uint8
 
 const (
 	// CreatedByEnv exposes them unless PROMETHEUS_DISABLE_CREATED_SERIES is
-	// true, t or 1, in any case, when the handler is made, as in
-	// client_python. [EnableCreated] and [DisableCreated] overrule it. The
-	// default.
+	// true, t or 1, in any case, at the time of the scrape. [EnableCreated] and
+	// [DisableCreated] overrule it. The default.
 	CreatedByEnv CreatedPolicy = iota
 	CreatedOn
 	CreatedOff
@@ -35,7 +34,6 @@ func (p CreatedPolicy) resolve(getenv func(string) string) func() bool {
 	if p != CreatedByEnv {
 		return func() bool { return p == CreatedOn }
 	}
-	byEnv := createdByEnv(getenv)
 	return func() bool {
 		switch CreatedPolicy(createdSwitch.Load()) {
 		case CreatedOn:
@@ -43,7 +41,7 @@ func (p CreatedPolicy) resolve(getenv func(string) string) func() bool {
 		case CreatedOff:
 			return false
 		}
-		return byEnv
+		return createdByEnv(getenv)
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/multiprom/multiprom/internal/limits"
+	"github.com/multiprom/multiprom/internal/options"
 	"github.com/multiprom/multiprom/metric"
 	"github.com/multiprom/multiprom/registry"
 )
@@ -44,12 +45,11 @@ type HandlerOptions struct {
 	DisableCompression bool
 	// MaxConcurrent is how many scrapes may be gathered at once; further ones get
 	// 503. As many answers may be on their way to clients: of more, the one is cut
-	// off that has waited for its client the longest. Default 40; negative is no
-	// limit.
+	// off that has waited for its client the longest. Default 40; NoLimit.
 	MaxConcurrent int
 	// Timeout is how long gathering may take before the scrape gets 503. The
 	// gatherer's context ends a tenth earlier, so that one that heeds it can
-	// still yield what it has. 0 is no limit. A client that says how long it waits,
+	// still yield what it has. Default NoLimit. A client that says how long it waits,
 	// as Prometheus does in X-Prometheus-Scrape-Timeout-Seconds, shortens it for its
 	// scrape.
 	Timeout time.Duration
@@ -57,6 +57,10 @@ type HandlerOptions struct {
 	// client that goes away is none.
 	ErrorLog *slog.Logger
 }
+
+// NoLimit in a field of options that bounds something is no bound at all. The zero
+// value of a field is always its default.
+const NoLimit = options.NoLimit
 
 // Handler returns a handler that serves what g gathers, with default options.
 func Handler(g registry.Gatherer) http.Handler { return HandlerFor(g, HandlerOptions{}) }
@@ -69,19 +73,37 @@ func Handler(g registry.Gatherer) http.Handler { return HandlerFor(g, HandlerOpt
 // It answers GET and HEAD; OPTIONS gets 200 and every other method 405, both
 // with Allow. When gathering yields an error and nothing else, or panics, the
 // answer is 500 with a text that says why.
+//
+// It panics if an option is invalid: they are constants of a program.
 func HandlerFor(g registry.Gatherer, opts HandlerOptions) http.Handler {
 	if g == nil {
 		g = registry.GathererFunc(func(context.Context) ([]*metric.Family, error) {
 			return nil, errors.New("exposition: the handler was made without a gatherer")
 		})
 	}
+	if err := opts.complete(); err != nil {
+		panic(fmt.Errorf("exposition: %w", err))
+	}
 	h := &handler{gatherer: g, opts: opts, created: opts.Created.resolve(os.Getenv)}
-	limits.Default(&h.opts.MaxConcurrent, limits.Concurrent)
 	h.senders.most = h.opts.MaxConcurrent
 	if n := h.opts.MaxConcurrent; n > 0 {
 		h.slots = make(chan struct{}, n)
 	}
 	return h
+}
+
+// complete checks the options and fills in what was left out.
+func (o *HandlerOptions) complete() error {
+	var c options.Checker
+	if o.ErrorPolicy > FailScrape {
+		c.Failf("ErrorPolicy", "is %d: it must be ServeRest or FailScrape", o.ErrorPolicy)
+	}
+	if o.Created > CreatedOff {
+		c.Failf("Created", "is %d: it must be CreatedByEnv, CreatedOn or CreatedOff", o.Created)
+	}
+	options.Number(&c, "MaxConcurrent", &o.MaxConcurrent, limits.Concurrent, NoLimit)
+	options.Number(&c, "Timeout", &o.Timeout, NoLimit, NoLimit)
+	return c.Err()
 }
 
 type handler struct {

@@ -13,11 +13,12 @@ import (
 
 	"github.com/multiprom/multiprom/internal/limits"
 	"github.com/multiprom/multiprom/internal/listen"
+	"github.com/multiprom/multiprom/internal/options"
 	"github.com/multiprom/multiprom/registry"
 )
 
-// ServerOptions of [Serve]. The zero value serves the default registry. A
-// negative timeout is none at all.
+// ServerOptions of [Serve]. The zero value serves the default registry. NoLimit is
+// no timeout at all.
 type ServerOptions struct {
 	// Addr is host:port to listen at, or unix:///path of a socket. Empty is ":8000", the port of
 	// client_python's examples on all interfaces, IPv4 and IPv6. Port 0 takes
@@ -37,13 +38,28 @@ type ServerOptions struct {
 	MaxHeaderBytes    int           // default 64 KiB; larger ones get 431
 }
 
-func (o *ServerOptions) setDefaults() {
+// complete checks the options and fills in what was left out; internal/limits has
+// the defaults of the server.
+func (o *ServerOptions) complete() error {
+	var c options.Checker
+	for _, f := range []struct {
+		name  string
+		value time.Duration
+	}{
+		{"ReadHeaderTimeout", o.ReadHeaderTimeout}, {"ReadTimeout", o.ReadTimeout},
+		{"WriteTimeout", o.WriteTimeout}, {"IdleTimeout", o.IdleTimeout},
+	} {
+		options.Number(&c, f.name, &f.value, 0, NoLimit)
+	}
+	bytes := o.MaxHeaderBytes
+	options.Number(&c, "MaxHeaderBytes", &bytes, 0)
 	if o.Addr == "" {
 		o.Addr = ":8000"
 	}
 	if o.Gatherer == nil {
 		o.Gatherer = registry.Default()
 	}
+	return errors.Join(c.Err(), o.Handler.complete())
 }
 
 // Server is an HTTP server of its own for metrics, made by [Serve].
@@ -64,7 +80,9 @@ type Server struct {
 // nobody has to know the right one. Only /favicon.ico is empty, so that a
 // browser does not scrape twice.
 func Serve(opts ServerOptions) (*Server, error) {
-	opts.setDefaults()
+	if err := opts.complete(); err != nil {
+		return nil, fmt.Errorf("exposition: %w", err)
+	}
 	logger := opts.Handler.ErrorLog
 	if logger == nil {
 		logger = slog.New(slog.DiscardHandler) // net/http would write to the standard logger
@@ -78,7 +96,7 @@ func Serve(opts ServerOptions) (*Server, error) {
 	}
 	listener, err := listen.Open(opts.Addr)
 	if err != nil {
-		return nil, fmt.Errorf("exposition: %w", err)
+		return nil, fmt.Errorf("exposition: Addr: %w", err)
 	}
 	metrics := HandlerFor(opts.Gatherer, opts.Handler)
 	s := &Server{

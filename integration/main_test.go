@@ -146,7 +146,8 @@ func open(t *testing.T, dir string) *aggregate.Aggregator {
 // startFolder folds dir in the background until the end of the test.
 func startFolder(t *testing.T, dir string, opts aggregate.FolderOptions) *aggregate.Folder {
 	ctx, cancel := context.WithCancel(context.Background())
-	folder := aggregate.NewFolder(dir, opts)
+	folder, err := aggregate.NewFolder(dir, opts)
+	require.NoError(t, err)
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)

@@ -59,7 +59,7 @@ func TestRecycledWorkers(t *testing.T) {
 			alive[slot].kill()
 			folder.Died()
 		}
-		alive[slot] = start(t, "recycled", dir, "env", multiproc.EnvProcessLabel+"="+strconv.Itoa(slot))
+		alive[slot] = start(t, "recycled", dir, "env", multiproc.EnvProcessID+"="+strconv.Itoa(slot))
 		alive[slot].expect(t, "done")
 	}
 	for slot := range alive {

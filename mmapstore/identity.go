@@ -2,9 +2,12 @@ package mmapstore
 
 import (
 	"crypto/rand"
+	"errors"
+	"fmt"
 	"os"
 	"strconv"
 	"time"
+	"unicode/utf8"
 )
 
 // Identity is what the operating system says of this process.
@@ -53,6 +56,21 @@ func (o Options) withDefaults() Options {
 		o.Identity = CurrentIdentity
 	}
 	return o
+}
+
+// ErrProcessID: the text cannot name a process.
+var ErrProcessID = errors.New("invalid process ID")
+
+// CheckProcessID returns an error unless a process may have this ID: UTF-8, at most
+// 128 bytes. An empty one stands for the pid.
+func CheckProcessID(id string) error {
+	switch {
+	case len(id) > maxLabelLen:
+		return fmt.Errorf("%w: %.40q… has %d bytes, the most is %d", ErrProcessID, id, len(id), maxLabelLen)
+	case !utf8.ValidString(id):
+		return fmt.Errorf("%w: %q is not UTF-8", ErrProcessID, id)
+	}
+	return nil
 }
 
 // header returns the header of a new file of this process.

@@ -4,11 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 
 	"github.com/edsrzf/mmap-go"
 
+	"github.com/multiprom/multiprom/internal/options"
 	"github.com/multiprom/multiprom/metric"
 )
 
@@ -16,17 +18,21 @@ import (
 type ReadOptions struct {
 	// Trusted says whose files are read, by uid. Default: everybody's.
 	Trusted func(uid int) bool
-	// MaxBytes is the size above which a file is not read. Default 1 GiB.
+	// MaxBytes is the size above which a file is not read. Default 1 GiB; -1 is
+	// no limit.
 	MaxBytes int64
 	// Texts keeps the texts of series. Default: one of the reader's own.
 	Texts *Texts
 }
 
 func (o ReadOptions) limit() int64 {
-	if o.MaxBytes > 0 {
-		return o.MaxBytes
+	switch {
+	case o.MaxBytes == options.NoLimit:
+		return math.MaxInt64
+	case o.MaxBytes == 0:
+		return 1 << 30
 	}
-	return 1 << 30
+	return o.MaxBytes // which lets nothing pass if it is less than that
 }
 
 // source is where a reader's blocks come from.

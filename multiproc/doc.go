@@ -21,6 +21,11 @@
 // It then holds every declared instrument without labels as 0. A process that
 // only declares, or only scrapes, never has a file.
 //
+// The environment is read at that moment too, not before: main may set [EnvDir],
+// [EnvProcessID] and [EnvFileMode] with os.Setenv although instruments were
+// declared in package variables. When this process counts already, Open returns
+// [ErrTooLate] for a variable that has changed.
+//
 // Where the file cannot be made, [Open] says why. Updates go to the heap then,
 // and the log says so once. It also says once when somebody has deleted the
 // file; [Set.Fallback] tells of both.

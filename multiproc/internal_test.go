@@ -2,10 +2,7 @@ package multiproc
 
 import (
 	"bytes"
-	"log/slog"
 	"math"
-	"os"
-	"runtime"
 	"sort"
 	"strconv"
 	"strings"
@@ -166,48 +163,6 @@ func TestTableKnowsWords(t *testing.T) {
 		n++
 	})
 	require.Equal(t, 100, n)
-}
-
-// TestEnvironment: which variables the default Set obeys, and that the old
-// spelling is warned of once, when the store opens.
-func TestEnvironment(t *testing.T) {
-	dir, other := t.TempDir(), t.TempDir()
-	for name, tc := range map[string]struct {
-		env   map[string]string
-		dir   string
-		label string
-		mode  os.FileMode
-		warns int
-	}{
-		"nothing":   {nil, "", "", 0, 0},
-		"directory": {map[string]string{EnvDir: dir, EnvProcessLabel: "w1"}, dir, "w1", 0o600, 0},
-		"old":       {map[string]string{envDirLower: dir}, dir, "", 0o600, 1},
-		"both":      {map[string]string{EnvDir: dir, envDirLower: other}, dir, "", 0o600, 0},
-		"mode":      {map[string]string{EnvDir: dir, EnvFileMode: "0640"}, dir, "", 0o640, 0},
-		"bad mode":  {map[string]string{EnvDir: dir, EnvFileMode: "0666"}, dir, "", 0o600, 1},
-	} {
-		t.Run(name, func(t *testing.T) {
-			var log bytes.Buffer
-			s := environmentSet(func(key string) string { return tc.env[key] })
-			s.opts.Logger = slog.New(slog.NewTextHandler(&log, nil))
-			require.Equal(t, tc.dir, s.Dir())
-			require.False(t, s.Opened())
-			require.Empty(t, log.String())
-			require.NoError(t, s.Open())
-			require.NoError(t, s.Open())
-			s.Store()
-			require.Equal(t, tc.warns, strings.Count(log.String(), "\n"), log.String())
-			if tc.label == "" {
-				tc.label = strconv.Itoa(os.Getpid())
-			}
-			require.Equal(t, tc.label, s.Store().Header().Label)
-			if tc.mode != 0 && runtime.GOOS != "windows" {
-				info, err := os.Stat(s.Store().Path())
-				require.NoError(t, err)
-				require.Equal(t, tc.mode, info.Mode())
-			}
-		})
-	}
 }
 
 // TestWaitingCountsAreTakenOnce: opening and a count that meets it may both

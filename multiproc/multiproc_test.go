@@ -152,7 +152,7 @@ func TestInvalidUpdatesAreDroppedAndCounted(t *testing.T) {
 }
 
 func TestEveryGaugeMode(t *testing.T) {
-	sets(t, multiproc.SetOptions{Label: "w1"}, func(t *testing.T, s *multiproc.Set, read func() map[string]float64) {
+	sets(t, multiproc.SetOptions{ProcessID: "w1"}, func(t *testing.T, s *multiproc.Set, read func() map[string]float64) {
 		for m := metric.ModeAll; m.Valid(); m++ {
 			g := multiproc.Must(s.NewGauge(multiproc.GaugeOpts{Name: "g_" + m.String(), Help: "G.", Mode: m}))
 			g.Set(float64(m) + 1)

@@ -73,7 +73,7 @@ func (s *Set) say() {
 // directory is not in memory costs time only, which is the operator's to judge:
 // mpctl and the supervisor say it, not each of many workers.
 func (s *Set) warnOfDir() {
-	warnings, err := mmapstore.CheckDir(s.opts.Dir)
+	warnings, err := mmapstore.CheckDir(s.at.Load().dir)
 	if err != nil {
 		return // the file is there, so this can only be a race
 	}

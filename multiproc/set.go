@@ -3,6 +3,7 @@ package multiproc
 import (
 	"fmt"
 	"log/slog"
+	"math"
 	"os"
 	"slices"
 	"strings"
@@ -10,31 +11,19 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/multiprom/multiprom/internal/options"
 	"github.com/multiprom/multiprom/metric"
 	"github.com/multiprom/multiprom/mmapstore"
-)
-
-// Environment variables that the default Set obeys.
-const (
-	// EnvDir names the directory; without it the default Set is on the heap.
-	EnvDir = "PROMETHEUS_MULTIPROC_DIR"
-	// EnvProcessLabel is the process label; without it, the pid.
-	EnvProcessLabel = "MULTIPROM_PROCESS_LABEL"
-	// EnvFileMode is the permissions of the file in octal, such as 0640; see
-	// SetOptions.FileMode.
-	EnvFileMode = "MULTIPROM_FILE_MODE"
-
-	envDirLower = "prometheus_multiproc_dir" // client_python's old spelling
 )
 
 // SetOptions of NewSet. The zero value is a Set on the heap.
 type SetOptions struct {
 	// Dir is the directory of the file; empty keeps values on the heap.
 	Dir string
-	// Label is the process label, the value of the label pid in the merged
-	// view. Default: the pid. The slot that a supervisor gives its workers in
-	// MULTIPROM_WORKER_SLOT makes one that survives restarts.
-	Label string
+	// ProcessID names this process in the merged view, where it is the value of
+	// the label pid: at most 128 bytes of UTF-8. Default: the pid. The slot of a
+	// supervisor's worker survives restarts (supervisor.Options.ProcessID).
+	ProcessID string
 	// FileMode is the permissions of the file, whatever the umask is. Default
 	// 0600: processes of one user, and a reader that is the same user or root.
 	//
@@ -45,7 +34,7 @@ type SetOptions struct {
 	// 0660 lets it mark processes dead as well.
 	FileMode os.FileMode
 	// MaxSeries bounds the series of a Vec; further label sets share an
-	// overflow series. Default 10,000.
+	// overflow series. Default 10,000; NoLimit.
 	MaxSeries int
 	// PublishPeriod is how often gauge functions are evaluated. Default 5 s.
 	PublishPeriod time.Duration
@@ -56,27 +45,53 @@ type SetOptions struct {
 	Now func() time.Time
 }
 
-func (o SetOptions) withDefaults() SetOptions {
-	if o.MaxSeries <= 0 {
-		o.MaxSeries = 10_000
+// NoLimit in a field of options that bounds something is no bound at all. The zero
+// value of a field is always its default.
+const NoLimit = options.NoLimit
+
+// withDefaults checks the options and fills in what was left out. Beside an error
+// they can be used: Set.Open returns it, and updates must not fail.
+func (o SetOptions) withDefaults() (SetOptions, error) {
+	var c options.Checker
+	if err := mmapstore.CheckProcessID(o.ProcessID); err != nil {
+		c.Failf("ProcessID", "is invalid: %v", err)
 	}
-	if o.PublishPeriod <= 0 {
-		o.PublishPeriod = 5 * time.Second
+	if o.FileMode != 0 {
+		if _, err := mmapstore.ParseFileMode(fmt.Sprintf("%o", uint32(o.FileMode))); err != nil {
+			c.Failf("FileMode", "is invalid: %v", err)
+		}
+	}
+	options.Number(&c, "MaxSeries", &o.MaxSeries, defaultMaxSeries, NoLimit)
+	options.Number(&c, "PublishPeriod", &o.PublishPeriod, defaultPublishPeriod)
+	err := c.Err()
+	if err != nil {
+		o.MaxSeries, o.PublishPeriod = max(o.MaxSeries, 1), max(o.PublishPeriod, defaultPublishPeriod)
+	}
+	if o.MaxSeries == NoLimit {
+		o.MaxSeries = math.MaxInt
 	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return o
+	return o, err
 }
+
+const (
+	defaultMaxSeries     = 10_000
+	defaultPublishPeriod = 5 * time.Second
+)
 
 // Set is a group of instruments over one store. It is safe for concurrent use.
 //
 // Declaring an instrument does no I/O. The store opens at Open, or at the
 // first update of any instrument; only then is there a file.
 type Set struct {
-	opts SetOptions
+	opts    SetOptions
+	invalid error               // what is wrong with opts: for Open
+	getenv  func(string) string // of the default Set, whose place the environment says; else nil
 
-	// Read without a lock; store is set once.
+	// Read without a lock; at and store are set once, in this order.
+	at      atomic.Pointer[place]           // where the store is
 	store   atomic.Pointer[mmapstore.Store] // nil until opened
 	waiting [3]atomic.Uint64                // header counts from before the store opened
 
@@ -107,48 +122,15 @@ type waiting struct {
 	values []string
 }
 
-// NewSet returns a Set without instruments.
+// NewSet returns a Set without instruments. Open says what is wrong with the
+// options.
 func NewSet(opts SetOptions) *Set {
+	opts, err := opts.withDefaults()
 	return &Set{
-		opts:  opts.withDefaults(),
+		opts: opts, invalid: err,
 		names: map[string]*instrument{}, instruments: map[string]*instrument{}, removed: map[string]*instrument{},
 	}
 }
-
-// Default returns the Set of the package-level constructors. It keeps values
-// in $PROMETHEUS_MULTIPROC_DIR, or on the heap where that is empty. The
-// environment is read at the first call.
-func Default() *Set { return defaultSet() }
-
-var defaultSet = sync.OnceValue(func() *Set { return environmentSet(os.Getenv) })
-
-func environmentSet(getenv func(string) string) *Set {
-	dir, old := getenv(EnvDir), false
-	if dir == "" {
-		dir = getenv(envDirLower)
-		old = dir != ""
-	}
-	opts := SetOptions{Dir: dir, Label: getenv(EnvProcessLabel)}
-	var modeErr error
-	if octal := getenv(EnvFileMode); octal != "" {
-		opts.FileMode, modeErr = mmapstore.ParseFileMode(octal)
-	}
-	s := NewSet(opts)
-	if old {
-		s.tell(slog.LevelWarn, envDirLower+" is an old spelling, use "+EnvDir)
-	}
-	if modeErr != nil {
-		s.tell(slog.LevelWarn, EnvFileMode+" is left out of account", "error", modeErr)
-	}
-	return s
-}
-
-// Open makes this process a worker: it opens the default Set's store. Without
-// it, the first update does.
-func Open() error { return Default().Open() }
-
-// Dir returns the directory, empty for a Set on the heap.
-func (s *Set) Dir() string { return s.opts.Dir }
 
 // Opened reports whether the store is open.
 func (s *Set) Opened() bool { return s.store.Load() != nil }
@@ -156,7 +138,11 @@ func (s *Set) Opened() bool { return s.store.Load() != nil }
 // Open opens the store and gives every declared instrument its series. The
 // error says why there can be no file: it wraps those of package fs,
 // mmapstore.ErrFull, or mmapstore.ErrClosed after Close. A Set that has fallen
-// back to the heap returns why. Opening twice does nothing.
+// back to the heap returns why. Invalid options and variables are errors too.
+//
+// Opening twice does nothing. The default Set obeys what the environment says when
+// the store opens; if a variable says something else when it is open already, the
+// error is ErrTooLate, and nothing is changed.
 func (s *Set) Open() error {
 	s.mu.Lock()
 	defer s.unlock()
@@ -164,12 +150,20 @@ func (s *Set) Open() error {
 	case s.closed:
 		return fmt.Errorf("multiproc: open: %w", mmapstore.ErrClosed)
 	case s.Opened():
+		if err := s.changed(); err != nil {
+			return fmt.Errorf("multiproc: open: %w", err)
+		}
 		return s.fallback
 	}
-	store, err := s.create()
+	at, err := s.place()
 	if err != nil {
 		return fmt.Errorf("multiproc: open: %w", err)
 	}
+	store, err := s.create(at)
+	if err != nil {
+		return fmt.Errorf("multiproc: open: %w", err)
+	}
+	s.settle(at)
 	s.adopt(store)
 	return nil
 }
@@ -233,15 +227,15 @@ func (s *Set) Publish() {
 	}
 }
 
-func (s *Set) storeOptions() mmapstore.Options {
-	return mmapstore.Options{Label: s.opts.Label, Mode: s.opts.FileMode, Now: s.opts.Now}
+func (s *Set) storeOptions(at place) mmapstore.Options {
+	return mmapstore.Options{Label: at.id, Mode: at.mode, Now: s.opts.Now}
 }
 
-func (s *Set) create() (*mmapstore.Store, error) {
-	if s.opts.Dir == "" || s.closed {
-		return mmapstore.NewHeap(s.storeOptions()), nil
+func (s *Set) create(at place) (*mmapstore.Store, error) {
+	if at.dir == "" || s.closed {
+		return mmapstore.NewHeap(s.storeOptions(at)), nil
 	}
-	return mmapstore.Create(s.opts.Dir, s.storeOptions())
+	return mmapstore.Create(at.dir, s.storeOptions(at))
 }
 
 // open is Open for updates, which have nobody to return an error to: where
@@ -251,11 +245,16 @@ func (s *Set) open() *mmapstore.Store {
 	if store := s.store.Load(); store != nil {
 		return store
 	}
-	store, err := s.create()
+	at, err := s.place()
+	var store *mmapstore.Store
+	if err == nil {
+		store, err = s.create(at)
+	}
+	s.settle(at)
 	if err != nil {
 		s.fallback = err
 		s.tell(slog.LevelError, "no metrics file, this process's metrics are seen by nobody else", "error", err)
-		store = mmapstore.NewHeap(s.storeOptions())
+		store = mmapstore.NewHeap(s.storeOptions(at))
 	}
 	s.adopt(store)
 	return store
@@ -417,8 +416,12 @@ func declare[T any](s *Set, schema *metric.Schema, maxSeries int, separate bool,
 			return nil, conflict(old.schema, schema)
 		}
 	}
-	if maxSeries <= 0 {
-		maxSeries = s.opts.MaxSeries
+	var c options.Checker
+	if options.Number(&c, "MaxSeries", &maxSeries, s.opts.MaxSeries, NoLimit); c.Err() != nil {
+		return nil, fmt.Errorf("multiproc: define %q: %w: %w", schema.Name, metric.ErrInvalidSchema, c.Err())
+	}
+	if maxSeries == NoLimit {
+		maxSeries = math.MaxInt
 	}
 	in := &instrument{set: s, schema: schema, key: key, separate: separate, words: mmapstore.WordsPerSeries(schema), maxSeries: maxSeries}
 	if schema.Type == metric.Histogram {

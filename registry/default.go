@@ -33,7 +33,9 @@ type DefaultRegistry struct {
 // PROMETHEUS_MULTIPROC_DIR set it yields the merged directory and the process
 // metrics of every live worker, labelled by process; without, the
 // instruments, process and Go runtime metrics of this process, and client_golang's
-// default registry where the program makes metrics with compat/prom. In a
+// default registry where the program makes metrics with compat/prom. Which of the two is
+// the default Set's choice at the time of the scrape (multiproc.Set.Dir): a program
+// may set the variable after it has made a handler, and supervisor.New does. In a
 // directory, Go runtime metrics of the one process that happens to answer
 // would say nothing about the fleet: they are left out, and are there of every
 // worker that publishes its own (registry/publish).
@@ -47,17 +49,12 @@ func newDefault(set *multiproc.Set) *DefaultRegistry {
 	r := &DefaultRegistry{Registry: New(Options{AutoDescribe: true})}
 	r.BuildInfo = collectors.NewBuildInfo()
 	r.MustRegister(r.BuildInfo)
-	if dir := set.Dir(); dir != "" {
-		d := &directory{dir: dir, set: set, heap: instruments(set, aggregate.Options{NoSelfMetrics: true})}
-		r.Process = collectors.NewWorkers(collectors.WorkersOptions{List: d.workers})
-		r.GoRuntime = CollectorFunc(func(context.Context) ([]*metric.Family, error) { return nil, nil })
-		r.MustRegister(r.Process)
-		r.view = withRest(d, r.Registry)
-		return r
-	}
-	r.Process, r.GoRuntime = collectors.NewProcess(collectors.ProcessOptions{}), collectors.NewGoRuntime()
+	d := &directory{set: set, heap: instruments(set, aggregate.Options{NoSelfMetrics: true})}
+	none := CollectorFunc(func(context.Context) ([]*metric.Family, error) { return nil, nil })
+	r.Process = &bySet{set, collectors.NewWorkers(collectors.WorkersOptions{List: d.workers}), collectors.NewProcess(collectors.ProcessOptions{})}
+	r.GoRuntime = &bySet{set, none, collectors.NewGoRuntime()}
 	r.MustRegister(r.Process, r.GoRuntime)
-	r.view = merged{Instruments(set), r.Registry, neighbours{}}
+	r.view = &viewBySet{set, withRest(d, r.Registry), merged{Instruments(set), r.Registry, neighbours{}}}
 	return r
 }
 
@@ -73,6 +70,45 @@ func (neighbours) Gather(ctx context.Context) (out []*metric.Family, err error) 
 		out, err = append(out, families...), errors.Join(err, gatherErr)
 	}
 	return out, err
+}
+
+// bySet is one of two collectors: with or without a directory.
+type bySet struct {
+	set   *multiproc.Set
+	with  Collector
+	alone Describer // of the names of both
+}
+
+func (c *bySet) Collect(ctx context.Context) ([]*metric.Family, error) {
+	if c.set.Dir() != "" {
+		return c.with.Collect(ctx)
+	}
+	return c.alone.Collect(ctx)
+}
+
+func (c *bySet) Describe() []*metric.Family { return c.alone.Describe() }
+
+// viewBySet is one of two gatherers: with or without a directory.
+type viewBySet struct {
+	set         *multiproc.Set
+	with, alone Gatherer
+}
+
+func (v *viewBySet) now() Gatherer {
+	if v.set.Dir() != "" {
+		return v.with
+	}
+	return v.alone
+}
+
+func (v *viewBySet) Gather(ctx context.Context) ([]*metric.Family, error) { return v.now().Gather(ctx) }
+
+func (v *viewBySet) View(ctx context.Context, fn func([]*metric.Family, error)) {
+	View(ctx, v.now(), fn)
+}
+
+func (v *viewBySet) gatherNamed(ctx context.Context, asked map[string]bool) ([]*metric.Family, error) {
+	return gatherNamed(ctx, v.now(), asked)
 }
 
 // Gather returns the families of the instruments and of all collectors.
@@ -154,25 +190,28 @@ func (w whole) gatherNamed(ctx context.Context, asked map[string]bool) ([]*metri
 }
 
 // directory opens the aggregator at the first scrape: a program that is never
-// scraped reads no directory.
+// scraped reads no directory. It follows the Set to another one.
 type directory struct {
-	dir  string
 	set  *multiproc.Set
 	heap Gatherer // the set alone, for a process that could make no file
 
 	mu   sync.Mutex
+	dir  string // of view
 	view *aggregate.Aggregator
 }
 
 func (d *directory) open() (*aggregate.Aggregator, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.view == nil {
-		a, err := aggregate.Open(d.dir, aggregate.Options{Logger: slog.Default()})
+	if dir := d.set.Dir(); d.view == nil || d.dir != dir {
+		a, err := aggregate.Open(dir, aggregate.Options{Logger: slog.Default()})
 		if err != nil {
 			return nil, fmt.Errorf("registry: %w", err)
 		}
-		d.view = a
+		if d.view != nil {
+			d.view.Close()
+		}
+		d.dir, d.view = dir, a
 	}
 	return d.view, nil
 }

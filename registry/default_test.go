@@ -111,6 +111,35 @@ func TestDefaultAfterDeletion(t *testing.T) {
 	require.EqualValues(t, 1, got["multiprom_store_fallback"])
 }
 
+// TestDefaultFollowsTheEnvironment: a package-level handler is made before main sets
+// the variable.
+func TestDefaultFollowsTheEnvironment(t *testing.T) {
+	t.Setenv(multiproc.EnvDir, "")
+	r := newDefault(multiproc.Default())
+	c := multiproc.NewCounter(multiproc.CounterOpts{Name: "late", Help: "C."})
+
+	first, dir := t.TempDir(), filepath.Join(t.TempDir(), "second")
+	require.NoError(t, os.Mkdir(dir, 0o700))
+	for _, d := range []string{first, dir} {
+		t.Setenv(multiproc.EnvDir, d)
+		other := multiproc.NewSet(multiproc.SetOptions{Dir: d, ProcessID: "other"})
+		multiproc.Must(other.NewCounter(multiproc.CounterOpts{Name: "other", Help: "O."})).Add(float64(len(d)))
+		got := names(t, r)
+		require.EqualValues(t, len(d), got["other_total"])
+		require.NotContains(t, got, "go_goroutines")
+		require.NotContains(t, got, "late_total", "a process that only scrapes has no file")
+	}
+	require.NoError(t, multiproc.Open())
+	t.Cleanup(func() { multiproc.Default().Close() })
+	c.Inc()
+	require.EqualValues(t, 1, names(t, r)["late_total"])
+	require.Contains(t, names(t, Restrict(r, "process_start_time_seconds")), `process_start_time_seconds{pid="`+strconv.Itoa(os.Getpid())+`"}`)
+
+	t.Setenv(multiproc.EnvDir, first)
+	require.ErrorIs(t, multiproc.Open(), multiproc.ErrTooLate)
+	require.EqualValues(t, 1, names(t, r)["late_total"], "it stays where it counts")
+}
+
 func TestViewErrorIsTransparent(t *testing.T) {
 	cause := errors.New("cause")
 	require.ErrorIs(t, &viewError{cause}, cause)

@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -10,7 +11,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/multiprom/multiprom/mmapstore"
 )
@@ -21,7 +21,7 @@ const modeBits = fs.ModePerm | fs.ModeSetgid | fs.ModeSticky
 // withDir makes the directory absolute and creates it.
 func (o Options) withDir() (Options, error) {
 	if o.Dir == "" {
-		o.Dir = os.Getenv(envDir)
+		o.Dir = cmp.Or(lookup(o.Env, envDir), lookup(o.Env, envDirLower))
 	}
 	if o.Dir == "" {
 		return o, nil
@@ -85,8 +85,7 @@ func (o *Options) restoreDir() {
 
 // withFileMode puts the mode of the files into the workers' environment.
 func (o Options) withFileMode() (Options, error) {
-	set := slices.ContainsFunc(o.Env, func(kv string) bool { return strings.HasPrefix(kv, envFileMode+"=") })
-	if o.FileMode == 0 && o.Group != "" && !set {
+	if o.FileMode == 0 && o.Group != "" && lookup(o.Env, envFileMode) == "" {
 		o.FileMode = 0o640
 	}
 	if o.FileMode == 0 {

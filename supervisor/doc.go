@@ -3,7 +3,12 @@
 // on SIGTERM, exchanges them one by one on SIGHUP, and serves the merged
 // /metrics itself, so that no scrape depends on which worker answers it.
 //
-// The main of a prefork server is supervisor and worker at once:
+// The main of a prefork server is supervisor and worker at once. Here the workers
+// answer on port 8080, and port 9090 has the sum of what they count:
+//
+//	var requests = multiproc.NewCounterVec(multiproc.CounterOpts{
+//		Name: "http_requests_total", Help: "HTTP requests served.",
+//	}, []string{"method", "code"})
 //
 //	func main() {
 //		if supervisor.IsWorker() {
@@ -14,7 +19,6 @@
 //			Listeners:      []supervisor.Listener{{Address: "tcp://:8080"}},
 //			Dir:            "/run/app/metrics",
 //			MetricsAddress: "tcp://:9090",
-//			Metrics:        exposition.Handler(registry.Default()),
 //		})
 //		if err != nil {
 //			log.Fatal(err)
@@ -36,7 +40,10 @@
 //		defer own.Close()
 //		ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 //		defer stop()
-//		srv := &http.Server{Handler: app}
+//		srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+//			requests.WithLabelValues(r.Method, "200").Inc()
+//			io.WriteString(w, "hello\n")
+//		})}
 //		go srv.Serve(listeners[0])
 //		if err := supervisor.Ready(); err != nil {
 //			log.Fatal(err)
@@ -50,6 +57,17 @@
 // [Options] say what to run, a [Supervisor] runs it, a [WorkerInfo] describes
 // one process. [Listeners], [Ready] and [Slot] are the worker's side. A program
 // that supervises foreign commands calls [MaybeShim] at the top of main.
+//
+// # Metrics
+//
+// Without Options.Metrics, MetricsAddress serves the merged view of Options.Dir. New
+// also sets PROMETHEUS_MULTIPROC_DIR of this process, so that registry.Default here
+// shows the workers too: exposition.Handler(registry.Default()) as Options.Metrics
+// adds collectors of the supervisor's own. It must not have counted elsewhere
+// before: New says so. A metrics address without a directory is an error.
+//
+// Options.ProcessID says what names a worker in the label pid: its PID, or its slot,
+// which survives restarts. docs/lifecycle.md says what a reload shows.
 //
 // # The directory
 //

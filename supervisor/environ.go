@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/multiprom/multiprom/multiproc"
 )
 
 // EnvSlot is the environment variable with a worker's slot, 0 to N-1. It
@@ -14,8 +16,9 @@ const EnvSlot = "MULTIPROM_WORKER_SLOT"
 // The other variables between supervisor, shim and worker.
 const (
 	envSupervisor = "MULTIPROM_SUPERVISOR" // which one has started a process or its ancestors
-	envFileMode   = "MULTIPROM_FILE_MODE"
-	envDir        = "PROMETHEUS_MULTIPROC_DIR"
+	envFileMode   = multiproc.EnvFileMode
+	envDir        = multiproc.EnvDir
+	envDirLower   = "prometheus_multiproc_dir" // client_python's old spelling
 	envListenFDs  = "LISTEN_FDS"
 	envListenPID  = "LISTEN_PID"
 	envListenName = "LISTEN_FDNAMES"
@@ -30,19 +33,24 @@ const firstFD = 3
 
 // workerEnv is base without what an outer supervisor or systemd meant for
 // this process, plus what a worker in slot of the supervisor id needs. linkFD is 0 without a link.
-func workerEnv(base []string, id string, slot int, names []string, dir string, linkFD int, drain time.Duration, shim bool) []string {
+func workerEnv(base []string, id string, slot int, processID ProcessID, names []string, dir string, linkFD int, drain time.Duration, shim bool) []string {
 	env := slices.DeleteFunc(lastWins(base), func(kv string) bool {
 		switch name, _, _ := strings.Cut(kv, "="); name {
 		case EnvSlot, envSupervisor, envListenFDs, envListenPID, envListenID, envListenName, envLinkFD, envDrain, envShim:
 			return true
-		case envDir:
+		case envDir, envDirLower:
 			return dir != ""
+		case multiproc.EnvProcessID:
+			return processID == ProcessIDSlot
 		}
 		return false
 	})
 	env = append(env, EnvSlot+"="+strconv.Itoa(slot), envSupervisor+"="+id)
 	if dir != "" {
 		env = append(env, envDir+"="+dir)
+	}
+	if processID == ProcessIDSlot {
+		env = append(env, multiproc.EnvProcessID+"="+strconv.Itoa(slot))
 	}
 	if len(names) > 0 {
 		env = append(env,
@@ -56,6 +64,16 @@ func workerEnv(base []string, id string, slot int, names []string, dir string, l
 		env = append(env, envShim+"=1")
 	}
 	return env
+}
+
+// lookup returns the last setting of a variable, empty if there is none.
+func lookup(env []string, name string) (value string) {
+	for _, kv := range env {
+		if n, v, _ := strings.Cut(kv, "="); n == name {
+			value = v
+		}
+	}
+	return value
 }
 
 // lastWins drops all but the last setting of each variable, as os/exec does:

@@ -115,11 +115,10 @@ func holdsMetrics(d *mmapstore.Dir, e mmapstore.Entry) bool {
 
 // startFolder folds dead workers until stop is called.
 func (s *Supervisor) startFolder() (stop func()) {
-	if s.opt.Dir == "" || s.opt.NoFold {
+	if s.folder == nil {
 		return func() {}
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	s.folder = aggregate.NewFolder(s.opt.Dir, s.opt.Fold)
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)

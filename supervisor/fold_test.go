@@ -66,6 +66,7 @@ func TestOnStart(t *testing.T) {
 			onStart, err := ParseOnStart(c.word)
 			require.NoError(t, err)
 			require.Equal(t, c.word, onStart.String())
+			t.Setenv(envDir, "") // New sets it
 			s, err := New(Options{Workers: 1, Dir: dir, Command: "true", OnStart: onStart})
 			require.NoError(t, err)
 			ctx, cancel := context.WithCancel(t.Context())
@@ -88,6 +89,7 @@ func TestWipeAtTheStartNeedsAnEmptyHouse(t *testing.T) {
 	dir := t.TempDir()
 	_, err := mmapstore.Create(dir, mmapstore.Options{})
 	require.NoError(t, err)
+	t.Setenv(envDir, "") // New sets it
 	s, err := New(Options{Workers: 1, Dir: dir, Command: "true", OnStart: OnStartWipe})
 	require.NoError(t, err)
 	require.ErrorIs(t, s.Run(t.Context()), aggregate.ErrInUse)

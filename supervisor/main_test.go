@@ -47,7 +47,7 @@ func TestMain(m *testing.M) {
 	MaybeShim()
 	roles = map[string]func(){
 		"server": roleServer, "deaf": roleDeaf, "silent": roleSilent, "crash": roleCrash,
-		"report": roleReport, "counter": roleCounter, "supervisor": roleSupervisor, "init": roleInit,
+		"report": roleReport, "counter": roleCounter, "supervisor": roleSupervisor, "init": roleInit, "toolate": roleTooLate,
 	}
 	if name := os.Getenv(envRole); name != "" {
 		role, ok := roles[name]

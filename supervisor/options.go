@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/multiprom/multiprom/aggregate"
+	"github.com/multiprom/multiprom/internal/options"
 )
 
 // Errors of New; match them with errors.Is.
@@ -77,10 +78,12 @@ type Options struct {
 	// Env is the workers' environment; nil means this process's own. The
 	// supervisor's variables are added to it.
 	Env []string
-	// Dir becomes the workers' PROMETHEUS_MULTIPROC_DIR, as an absolute path. It
-	// defaults to this process's own value. It is created if it is missing, at the
-	// start of each worker too. Empty means no directory.
+	// Dir becomes the workers' PROMETHEUS_MULTIPROC_DIR, and this process's, as an
+	// absolute path. It is created if it is missing, at the start of each worker too.
+	// Default: what Env says; without that variable there is no directory.
 	Dir string
+	// ProcessID names the workers in the merged view. Default ProcessIDPID.
+	ProcessID ProcessID
 	// OnStart says what becomes of the files that are in Dir when Run begins.
 	OnStart OnStart
 	// NoFold leaves dead workers' files where they are: something else folds
@@ -106,10 +109,12 @@ type Options struct {
 	// Listeners are opened once, by New, and inherited by every worker.
 	Listeners []Listener
 	// MetricsAddress is where the supervisor itself serves Metrics, in the
-	// syntax of Listener.Address. Either both are set or neither.
+	// syntax of Listener.Address. It needs a directory. Default: nowhere.
 	MetricsAddress string
 	// Metrics answers every request to MetricsAddress, whatever its path. The
-	// server limits the size of headers and how long a client may take.
+	// server limits the size of headers and how long a client may take. Default:
+	// the merged view of Dir, with the process metrics of the workers.
+	// exposition.Handler(registry.Default()) adds this process's own collectors.
 	Metrics http.Handler
 	// DrainTimeout is what a worker gets from SIGTERM to SIGKILL. Default 30 s.
 	DrainTimeout time.Duration
@@ -155,37 +160,35 @@ type Options struct {
 // withDefaults checks o and fills what was left out, without side effects
 // but for the creation of Dir.
 func (o Options) withDefaults() (Options, error) {
-	if o.Workers < 0 {
-		return o, fmt.Errorf("%w: %d workers", ErrOptions, o.Workers)
+	var c options.Checker
+	options.Number(&c, "Workers", &o.Workers, runtime.GOMAXPROCS(0))
+	options.Number(&c, "DrainTimeout", &o.DrainTimeout, 30*time.Second)
+	options.Number(&c, "ReadyTimeout", &o.ReadyTimeout, 30*time.Second)
+	options.Number(&c, "ReadyAfter", &o.ReadyAfter, time.Second)
+	options.Number(&c, "Backoff.Min", &o.Backoff.Min, 100*time.Millisecond)
+	options.Number(&c, "Backoff.Max", &o.Backoff.Max, max(30*time.Second, o.Backoff.Min))
+	options.Number(&c, "Backoff.Young", &o.Backoff.Young, 2*time.Second)
+	if o.Backoff.Max < o.Backoff.Min {
+		c.Failf("Backoff.Max", "is %v, less than Backoff.Min, which is %v", o.Backoff.Max, o.Backoff.Min)
 	}
-	if (o.MetricsAddress == "") != (o.Metrics == nil) {
-		return o, fmt.Errorf("%w: MetricsAddress and Metrics go together", ErrOptions)
-	}
-	if o.KillMode < KillMixed || o.KillMode > KillProcess {
-		return o, fmt.Errorf("%w: %v", ErrOptions, o.KillMode)
-	}
-	if o.Workers == 0 {
-		o.Workers = runtime.GOMAXPROCS(0)
-	}
-	for _, d := range []struct {
-		value *time.Duration
-		def   time.Duration
+	words := []struct {
+		name       string
+		value, max int
 	}{
-		{&o.DrainTimeout, 30 * time.Second},
-		{&o.ReadyTimeout, 30 * time.Second},
-		{&o.ReadyAfter, time.Second},
-		{&o.Backoff.Min, 100 * time.Millisecond},
-		{&o.Backoff.Max, 30 * time.Second},
-		{&o.Backoff.Young, 2 * time.Second},
-	} {
-		if *d.value < 0 {
-			return o, fmt.Errorf("%w: negative duration %v", ErrOptions, *d.value)
-		}
-		if *d.value == 0 {
-			*d.value = d.def
+		{"OnStart", int(o.OnStart), int(OnStartRefuse)}, {"KillMode", int(o.KillMode), int(KillProcess)},
+		{"Reap", int(o.Reap), int(ReapNever)}, {"ProcessID", int(o.ProcessID), int(ProcessIDSlot)},
+	}
+	for _, w := range words {
+		if w.value < 0 || w.value > w.max {
+			c.Failf(w.name, "is %d: it must be one of its constants", w.value)
 		}
 	}
-	o.Backoff.Max = max(o.Backoff.Max, o.Backoff.Min)
+	if o.DeathSignal < 0 {
+		c.Failf("DeathSignal", "is %d: it must be a signal", o.DeathSignal)
+	}
+	if err := c.Err(); err != nil {
+		return o, fmt.Errorf("%w: %w", ErrOptions, err)
+	}
 	if o.DeathSignal == 0 {
 		o.DeathSignal = syscall.SIGTERM
 	}
@@ -206,7 +209,10 @@ func (o Options) withDefaults() (Options, error) {
 	if err != nil {
 		return o, err
 	}
-	return o.withDir()
+	if o, err = o.withDir(); err != nil {
+		return o, err
+	}
+	return o, o.checkMetrics()
 }
 
 // withCommand resolves what a worker executes, once: a reload after the file
@@ -215,6 +221,9 @@ func (o Options) withCommand() (Options, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return o, fmt.Errorf("supervisor: own executable: %w", err)
+	}
+	if slot := os.Getenv(EnvSlot); slot != "" && !IsWorker() {
+		return o, fmt.Errorf("%w: %s is %q, which is no slot: unset it, only supervisors set it", ErrOptions, EnvSlot, slot)
 	}
 	if o.Command == "" {
 		if IsWorker() {

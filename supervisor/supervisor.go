@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	mathrand "math/rand/v2"
 	"net"
-	"net/http"
 	"os"
 	"runtime"
 	"slices"
@@ -16,7 +15,6 @@ import (
 	"time"
 
 	"github.com/multiprom/multiprom/aggregate"
-	"github.com/multiprom/multiprom/internal/limits"
 )
 
 // Errors of a running supervisor; match them with errors.Is.
@@ -47,8 +45,9 @@ type Supervisor struct {
 	reload   chan struct{}  // holds a token while Reload works
 	wg       sync.WaitGroup // slots, and what they started
 	launch   func(processSpec) (process, error)
-	null     *os.File          // the workers' stdin
-	folder   *aggregate.Folder // nil where nothing is folded
+	null     *os.File              // the workers' stdin
+	folder   *aggregate.Folder     // nil where nothing is folded
+	view     *aggregate.Aggregator // of Dir; nil where Options.Metrics is served, or nothing
 
 	mu   sync.Mutex // guards what follows
 	used bool       // Run or Close was called
@@ -62,7 +61,9 @@ type Supervisor struct {
 }
 
 // New checks the options, creates the directory and opens the listeners, but
-// starts nothing: Run does. Where processes cannot inherit sockets, on
+// starts nothing: Run does. It sets PROMETHEUS_MULTIPROC_DIR of this process to
+// Options.Dir, so that registry.Default here shows the workers; if this process has
+// counted elsewhere already, the error matches multiproc.ErrTooLate. Where processes cannot inherit sockets, on
 // Windows, it fails with errors.ErrUnsupported.
 func New(options Options) (*Supervisor, error) {
 	if err := checkPlatform(options); err != nil {
@@ -84,8 +85,16 @@ func New(options Options) (*Supervisor, error) {
 		live:   make(map[*worker]struct{}),
 		launch: opt.start,
 	}
+	if opt.Dir != "" && !opt.NoFold {
+		if s.folder, err = aggregate.NewFolder(opt.Dir, opt.Fold); err != nil {
+			return nil, fmt.Errorf("%w: Fold: %w", ErrOptions, err)
+		}
+	}
 	for i := range opt.Workers {
 		s.slots = append(s.slots, newSlot(s, i))
+	}
+	if err := s.openView(); err != nil {
+		return nil, err
 	}
 	for i, l := range opt.Listeners {
 		// Programs that do not use Go expect the blocking sockets that systemd
@@ -101,8 +110,12 @@ func New(options Options) (*Supervisor, error) {
 	if opt.MetricsAddress != "" {
 		if s.metrics, err = openAddress(opt.MetricsAddress); err != nil {
 			s.release()
-			return nil, err
+			return nil, fmt.Errorf("MetricsAddress: %w", err)
 		}
+	}
+	if err := settleDefaultSet(opt.Dir); err != nil {
+		s.release()
+		return nil, err
 	}
 	return s, nil
 }
@@ -227,12 +240,6 @@ func (s *Supervisor) MetricsAddr() net.Addr {
 	return s.metrics.Addr()
 }
 
-func (s *Supervisor) metricsServer() *http.Server {
-	srv := &http.Server{Handler: s.opt.Metrics}
-	limits.Server(srv)
-	return srv
-}
-
 // use claims the one use of s.
 func (s *Supervisor) use() bool {
 	s.mu.Lock()
@@ -246,6 +253,9 @@ func (s *Supervisor) release() {
 	s.shut()
 	if s.metrics != nil {
 		s.metrics.Close()
+	}
+	if s.view != nil {
+		s.view.Close()
 	}
 }
 
@@ -318,7 +328,7 @@ func (s *Supervisor) spawn(slot, restarts int) (*worker, error) {
 		w.link, linkFD = ours, len(spec.fds)
 		spec.fds = append(spec.fds, uintptr(theirs))
 	}
-	spec.env = workerEnv(s.opt.Env, s.id, slot, names, s.opt.Dir, linkFD, s.opt.DrainTimeout, len(s.opt.ShimCommand) > 0)
+	spec.env = workerEnv(s.opt.Env, s.id, slot, s.opt.ProcessID, names, s.opt.Dir, linkFD, s.opt.DrainTimeout, len(s.opt.ShimCommand) > 0)
 	proc, err := s.launch(spec)
 	runtime.KeepAlive(s.opt.Stdout)
 	runtime.KeepAlive(s.opt.Stderr)

@@ -257,6 +257,7 @@ func TestWhatAWorkerSees(t *testing.T) {
 			require.Equal(t, want, got.FDs)
 		}
 	}
+	t.Setenv(envDir, "") // New sets it
 	t.Run("re-executed", func(t *testing.T) {
 		got := reports(t, Options{Env: roleEnv(t, "report"), Listeners: two, Dir: dir, Args: []string{"a b"}})
 		fds(got, 0, 1, 2, 3, 4, 5)
@@ -311,7 +312,9 @@ func TestListenersWithoutNames(t *testing.T) {
 }
 
 func TestMetricsServer(t *testing.T) {
+	t.Setenv(envDir, "") // New sets it
 	o := serverOptions(t, 1)
+	o.Dir = t.TempDir()
 	o.MetricsAddress = "tcp://127.0.0.1:0"
 	o.Metrics = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "merged") })
 	r := run(t, o)

@@ -123,7 +123,9 @@ func TestOptionErrors(t *testing.T) {
 	one := func(l Listener) Options { return Options{Listeners: []Listener{l}} }
 	fails(Options{Workers: -1}, ErrOptions)
 	fails(Options{DrainTimeout: -1}, ErrOptions)
+	t.Setenv(envDir, "")
 	fails(Options{MetricsAddress: "127.0.0.1:0"}, ErrOptions)
+	fails(Options{MetricsAddress: "127.0.0.1:0", Metrics: http.NotFoundHandler()}, ErrOptions)
 	fails(Options{Metrics: http.NotFoundHandler()}, ErrOptions)
 	fails(Options{Command: "no-such-command-here"}, exec.ErrNotFound)
 	fails(one(Listener{}), ErrOptions)
@@ -133,6 +135,8 @@ func TestOptionErrors(t *testing.T) {
 	fails(one(Listener{Address: "127.0.0.1:0", File: os.Stdin}), ErrOptions)
 	fails(one(Listener{Listener: struct{ net.Listener }{}}), ErrOptions)
 
+	t.Setenv(EnvSlot, "two")
+	fails(Options{}, ErrOptions)
 	t.Setenv(EnvSlot, "2")
 	fails(Options{}, ErrNested)
 
@@ -146,10 +150,17 @@ func TestWorkerEnv(t *testing.T) {
 	require.Equal(t, []string{
 		"A=1", "LISTEN=kept", "MULTIPROM_WORKER_SLOT=2", "MULTIPROM_SUPERVISOR=x", "PROMETHEUS_MULTIPROC_DIR=/new",
 		"LISTEN_FDS=2", "LISTEN_FDNAMES=a:b", "MULTIPROM_LINK_FD=5", "MULTIPROM_DRAIN_TIMEOUT=1s",
-	}, workerEnv(base, "x", 2, []string{"a", "b"}, "/new", 5, time.Second, false))
+	}, workerEnv(base, "x", 2, ProcessIDPID, []string{"a", "b"}, "/new", 5, time.Second, false))
 	require.Equal(t, []string{
 		"A=1", "PROMETHEUS_MULTIPROC_DIR=/old", "LISTEN=kept", "MULTIPROM_WORKER_SLOT=0", "MULTIPROM_SUPERVISOR=y", "MULTIPROM_SHIM=1",
-	}, workerEnv(base, "y", 0, nil, "", 0, time.Second, true))
+	}, workerEnv(base, "y", 0, ProcessIDPID, nil, "", 0, time.Second, true))
+	base = []string{"MULTIPROM_PROCESS_ID=mine", "prometheus_multiproc_dir=/old"}
+	require.Equal(t, []string{
+		"MULTIPROM_PROCESS_ID=mine", "MULTIPROM_WORKER_SLOT=3", "MULTIPROM_SUPERVISOR=z", "PROMETHEUS_MULTIPROC_DIR=/new",
+	}, workerEnv(base, "z", 3, ProcessIDPID, nil, "/new", 0, time.Second, false))
+	require.Equal(t, []string{
+		"MULTIPROM_WORKER_SLOT=3", "MULTIPROM_SUPERVISOR=z", "PROMETHEUS_MULTIPROC_DIR=/new", "MULTIPROM_PROCESS_ID=3",
+	}, workerEnv(base, "z", 3, ProcessIDSlot, nil, "/new", 0, time.Second, false))
 }
 
 func TestUnixSocketFile(t *testing.T) {

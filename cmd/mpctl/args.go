@@ -81,6 +81,7 @@ func unexpected(cmd *cobra.Command, arg string) error {
 func addDirFlag(cmd *cobra.Command, dir *string) {
 	cmd.Flags().StringVar(dir, "dir", "", "directory of the metric files (default $"+envDir+")")
 	cmd.MarkFlagDirname("dir")
+	obey(cmd, notEmpty, "dir")
 }
 
 // addDirArg lets a command take its directory as an argument or by --dir.
@@ -92,8 +93,6 @@ func addDirArg(cmd *cobra.Command, dir *string) {
 			return misused(cmd, "unexpected argument %q: there is one directory", args[1])
 		case len(args) == 1 && *dir != "" && *dir != args[0]:
 			return misused(cmd, "two directories: %s and --dir %s", args[0], *dir)
-		case len(args) == 1 && args[0] == "":
-			return misused(cmd, "DIR is empty")
 		case len(args) == 1:
 			*dir = args[0]
 		}

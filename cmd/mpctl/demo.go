@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -80,16 +79,22 @@ is 0 only when the count is exact.`,
 	}
 	cmd.Flags().IntVar(&o.workers, "workers", 4, "number of workers")
 	cmd.Flags().IntVar(&o.clients, "clients", 8, "requests under way at once")
-	cmd.Flags().DurationVar(&o.duration, "duration", 10*time.Second, "how long to send requests; 0 until interrupted")
+	cmd.Flags().DurationVar(&o.duration, "duration", 10*time.Second, "how long to send requests; -1 until interrupted")
 	cmd.Flags().BoolVar(&o.kill, "kill", false, "kill workers at random by SIGKILL")
 	cmd.Flags().StringVar(&o.metrics, "metrics", "127.0.0.1:0", "address of the merged /metrics")
 	cmd.Flags().StringVar(&o.dir, "dir", "", "keep the metric files in this directory (default one that is removed at the end)")
-	cmd.Flags().DurationVar(&o.reload, "reload", 0, "replace all workers at this period")
+	cmd.Flags().DurationVar(&o.reload, "reload", 0, "replace all workers at this period (default never)")
 	cmd.Flags().BoolVar(&o.asJSON, "json", false, "print the result as JSON")
 	// Without --kill the loss is certain to show; with it, a request that was
 	// counted but broken can stand in for the one that was lost.
 	cmd.Flags().IntVar(&o.lose, "lose", 0, "drop that many increments, to see that the demo notices")
 	cmd.Flags().MarkHidden("lose")
+	obey(cmd, atLeast(1, ""), "workers", "clients")
+	obey(cmd, orNoLimit(longerThanZero(", or -1 for until interrupted"), true), "duration")
+	obey(cmd, longerThanZero("; leave it out to replace none"), "reload")
+	obey(cmd, address("tcp", "tcp4", "tcp6"), "metrics")
+	obey(cmd, notEmpty, "dir")
+	obey(cmd, atLeast(0, ""), "lose")
 	return cmd
 }
 
@@ -133,7 +138,7 @@ func runDemo(ctx context.Context, o demoOptions, progress io.Writer) (_ *demoRes
 		Workers: o.workers, Dir: dir, Args: []string{"demo-worker"},
 		Env:            append(os.Environ(), envLose+"="+strconv.Itoa(o.lose)),
 		Listeners:      []supervisor.Listener{{Address: "tcp://127.0.0.1:0"}},
-		MetricsAddress: cmp.Or(o.metrics, "127.0.0.1:0"), Metrics: exposition.Handler(d.view),
+		MetricsAddress: o.metrics, Metrics: exposition.Handler(d.view),
 		DrainTimeout: 10 * time.Second,
 		// Counted from zero, whatever an earlier demo has left in --dir.
 		OnStart: supervisor.OnStartWipe,

@@ -46,10 +46,10 @@ code is 0 all the same.`,
 	trust.add(cmd)
 	cmd.Flags().StringVar(&format, "format", "text", "format of the output: text, openmetrics or protobuf")
 	cmd.Flags().StringVar(&escaping, "escaping", "underscores", "what becomes of names that are not legacy ones: underscores, dots, values or allow-utf-8")
-	complete(cmd, "format", "text", "openmetrics", "protobuf")
-	complete(cmd, "escaping", "underscores", "dots", "values", "allow-utf-8")
 	cmd.Flags().BoolVar(&created, "created", false, "print the time when each counter, histogram and summary began")
 	cmd.Flags().BoolVar(&lenient, "lenient", false, "print values that OpenMetrics forbids too, such as a negative sum")
+	obeyWords(cmd, "format", "text", "openmetrics", "protobuf")
+	obeyWords(cmd, "escaping", "underscores", "dots", "values", "allow-utf-8")
 	return cmd
 }
 

@@ -27,7 +27,8 @@ type exit struct {
 func (e *exit) addFlags(cmd *cobra.Command) {
 	addDirFlag(cmd, &e.dir)
 	e.trust.add(cmd)
-	cmd.Flags().DurationVar(&e.every, "every", 0, "do it again after this time, until SIGTERM or SIGINT; 0 does it once")
+	cmd.Flags().DurationVar(&e.every, "every", 0, "do it again after this time, until SIGTERM or SIGINT (default once)")
+	obey(cmd, longerThanZero("; leave it out to do it once"), "every")
 }
 
 // open returns the merged view of the directory. What definitions that conflict leave

@@ -60,7 +60,7 @@ func TestFlagErrors(t *testing.T) {
 		{[]string{"ls", "--trust-uid", "no-such-user"}, "no-such-user"},
 		{[]string{"run", "--dir-mode", "rwx", "--", "true"}, "is not octal"},
 		{[]string{"run", "--file-mode", "0666", "--", "true"}, "everybody could change it"},
-		{[]string{"serve", "--web.timeout", "soon"}, "invalid duration"},
+		{[]string{"serve", "--web.timeout", "soon"}, "it must be a duration like 30s or 5m"},
 	} {
 		code, out := mpctl(t, tc.args...)
 		require.Equal(t, exitError, code, out)

@@ -73,6 +73,7 @@ dropped, since living processes have it or no dead one has.`,
 	addFoldFlags(cmd, &opts)
 	cmd.Flags().BoolVar(&opts.Python, "python", false, "fold dead processes' files of client_python too")
 	cmd.Flags().StringArrayVar(&opts.DropFamilies, "drop-family", nil, "family, as mpctl families names it, that leaves the archive; may be repeated")
+	obey(cmd, notEmpty, "drop-family")
 	cmd.Flags().BoolVar(&opts.DryRun, "dry-run", false, "say what would be folded and change nothing")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the summary as JSON")
 	return cmd
@@ -80,8 +81,11 @@ dropped, since living processes have it or no dead one has.`,
 
 // addFoldFlags gives a command that folds the flags of how.
 func addFoldFlags(cmd *cobra.Command, o *aggregate.FoldOptions) {
-	cmd.Flags().IntVar(&o.KeepDead, "keep-dead", 1000, "how many dead processes keep their series in gauges of mode all; -1 for all")
-	cmd.Flags().DurationVar(&o.KeepDeadFor, "keep-dead-for", 0, "how long they keep them after they were folded; 0 for ever")
+	cmd.Flags().IntVar(&o.KeepDead, "keep-dead", 1000, "how many dead processes keep their series in gauges of mode all; 0 for none, -1 for all")
+	cmd.Flags().DurationVar(&o.KeepDeadFor, "keep-dead-for", aggregate.NoLimit, "how long they keep them after they were folded; 0 for no time, -1 for ever")
+	cmd.Flags().Lookup("keep-dead-for").DefValue = noLimit // and not -1ns
+	obey(cmd, zeroKeepsNone(orNoLimit(atLeast(0, ", or -1 to keep all"), false), false), "keep-dead")
+	obey(cmd, zeroKeepsNone(orNoLimit(longerThanZero(", or 0 to keep none, or -1 for ever"), true), true), "keep-dead-for")
 	cmd.Flags().BoolVar(&o.Marked, "fold-marked", false, "on filesystems without trusted locks: fold processes that were marked dead, which must be gone")
 }
 
@@ -91,6 +95,8 @@ func addFolderFlags(cmd *cobra.Command, o *aggregate.FolderOptions, off *bool) {
 	cmd.Flags().BoolVar(off, "no-fold", false, "leave dead processes' files where they are")
 	cmd.Flags().DurationVar(&o.Period, "fold-period", 30*time.Second, "how often to look for dead processes")
 	cmd.Flags().IntVar(&o.Threshold, "fold-threshold", 8, "how many dead processes are folded at once; of client_python, how many files")
+	obey(cmd, longerThanZero("; to leave the files alone, say --no-fold"), "fold-period")
+	obey(cmd, atLeast(1, "; to leave the files alone, say --no-fold"), "fold-threshold")
 }
 
 func gc(ctx context.Context, dir string, opts aggregate.FoldOptions, asJSON bool, stdout, stderr io.Writer) error {

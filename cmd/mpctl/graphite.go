@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -50,7 +51,8 @@ refused. Prefer TCP.`,
 	cmd.Flags().StringVar(&opts.Prefix, "prefix", "", "stands before every name, with a dot between")
 	cmd.Flags().BoolVar(&opts.Tags, "tags", false, "send labels as tags (name;label=value)")
 	cmd.Flags().StringVar(&opts.Network, "network", "tcp", "tcp, or udp at 300 kB a second, where losses go unseen")
-	complete(cmd, "network", "tcp", "udp")
-	cmd.Flags().DurationVar(&opts.Timeout, "timeout", 0, "for connecting and sending (default 30s)")
+	cmd.Flags().DurationVar(&opts.Timeout, "timeout", 30*time.Second, "for connecting and sending")
+	obeyWords(cmd, "network", "tcp", "udp")
+	obey(cmd, longerThanZero(""), "timeout")
 	return cmd
 }

@@ -82,5 +82,8 @@ not exact, a living process is in the way), 2 the command could not do its work.
 	}
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return &usageError{cmd, err} })
 	root.AddCommand(newDemo(), newDemoWorker(), newRun(), newServe(), newDump(), newLs(), newFamilies(), newInspect(), newCheck(), newPush(), newTextfile(), newGraphite(), newMarkDead(), newGC(), newWipe(), newVersion())
+	for _, cmd := range root.Commands() {
+		argumentsNotEmpty(cmd)
+	}
 	return root
 }

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -77,10 +78,13 @@ Passwords and tokens come from files, since others can see a command line.`,
 	f.StringVar(&opts.TLS.ServerName, "tls-server-name", "", "name that the server's certificate is for (default the URL's host)")
 	f.BoolVar(&opts.TLS.InsecureSkipVerify, "insecure-skip-verify", false, "take any certificate of the server")
 	f.StringVar(&flags.compression, "compression", "none", "none; gzip, which a Pushgateway reads since 1.5; or snappy, which it reads since 1.6")
-	complete(cmd, "compression", "none", "gzip", "snappy")
 	f.BoolVar(&opts.FollowRedirects, "follow-redirects", false, "follow redirects, without credentials to other servers")
 	f.BoolVar(&opts.Created, "created", false, "push the time when each counter, histogram and summary began")
-	f.DurationVar(&opts.Timeout, "timeout", 0, "for one push (default 30s)")
+	f.DurationVar(&opts.Timeout, "timeout", 30*time.Second, "for one push")
+	obey(cmd, notEmpty, "job", "grouping", "username", "tls-server-name")
+	obey(cmd, existing, "password-file", "token-file", "tls-ca", "tls-cert", "tls-key")
+	obeyWords(cmd, "compression", "none", "gzip", "snappy")
+	obey(cmd, longerThanZero(""), "timeout")
 	cmd.MarkFlagsMutuallyExclusive("add", "delete")
 	return cmd
 }

@@ -3,14 +3,12 @@ package main
 import (
 	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/multiprom/multiprom/aggregate"
-	"github.com/multiprom/multiprom/exposition"
 	"github.com/multiprom/multiprom/internal/listen"
 	"github.com/multiprom/multiprom/mmapstore"
-	"github.com/multiprom/multiprom/registry"
 	"github.com/multiprom/multiprom/supervisor"
 )
 
@@ -19,7 +17,7 @@ func newRun() *cobra.Command {
 	var addresses []string
 	var opts supervisor.Options
 	var subreaper bool
-	var onStart, killMode string
+	var onStart, killMode, processID string
 	var trust trustFlag
 	var dirMode, fileMode modeFlag
 	cmd := &cobra.Command{
@@ -30,7 +28,10 @@ their merged /metrics; dead ones' files are folded into the archive. Sockets nam
 by systemd's LISTEN_FDS protocol, and so are those that systemd opened for us, by
 the names that it gave them.
 Each worker finds its slot in
-MULTIPROM_WORKER_SLOT and the directory in PROMETHEUS_MULTIPROC_DIR.
+MULTIPROM_WORKER_SLOT and the directory in PROMETHEUS_MULTIPROC_DIR. With
+--process-id slot, the label pid has the slot instead of the PID, so that series
+survive restarts; while a reload has two workers in a slot, the younger one's label
+has a suffix.
 
 SIGTERM and SIGINT drain, once more a second later they kill; SIGHUP replaces the
 workers one by one. --kill-mode says who is asked to end: the worker, and then what it
@@ -56,14 +57,11 @@ with 0640. Workers that change their user are read with --trust-uid.`,
 				return err
 			}
 			survivePipe()
-			log := slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil))
-			var s *supervisor.Supervisor // made before anybody scrapes
-			a, err := aggregate.Open(d, aggregate.Options{TrustUIDs: trust, Logger: log, Workers: func() []int { return pids(s) }})
-			if err != nil {
+			if opts.ProcessID, err = supervisor.ParseProcessID(processID); err != nil {
 				return err
 			}
 			opts.Fold.TrustUIDs = trust
-			defer a.Close()
+			log := slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil))
 			opts.Dir, opts.Command, opts.Args, opts.Logger = d, args[0], args[1:], log
 			if opts.Listeners, err = supervisor.NamedListeners(); err != nil { // systemd's socket activation
 				return err
@@ -71,13 +69,11 @@ with 0640. Workers that change their user are read with --trust-uid.`,
 			for _, address := range addresses {
 				opts.Listeners = append(opts.Listeners, supervisor.Listener{Address: address})
 			}
-			if metrics != "" {
-				opts.MetricsAddress = metrics
-				opts.Metrics = exposition.HandlerFor(registry.Directory(a), defaultScrapeLimits.handler(log))
-			}
+			opts.MetricsAddress = metrics
 			opts.Subreaper = subreaper
 			opts.DirMode, opts.FileMode = dirMode.mode, fileMode.mode
-			if s, err = supervisor.New(opts); err != nil {
+			s, err := supervisor.New(opts)
+			if err != nil {
 				return err
 			}
 			for _, addr := range s.Addrs() {
@@ -92,7 +88,6 @@ with 0640. Workers that change their user are read with --trust-uid.`,
 	}
 	addDirFlag(cmd, &dir)
 	cmd.Flags().StringVar(&onStart, "on-start", "fold", "what becomes of the metrics of an earlier run: fold, wipe or refuse to start")
-	complete(cmd, "on-start", "fold", "wipe", "refuse")
 	addFolderFlags(cmd, &opts.Fold, &opts.NoFold)
 	trust.add(cmd)
 	dirMode.parse, fileMode.parse = parseDirMode, mmapstore.ParseFileMode
@@ -102,10 +97,17 @@ with 0640. Workers that change their user are read with --trust-uid.`,
 	cmd.Flags().IntVarP(&opts.Workers, "workers", "n", 0, "number of workers (default one per CPU)")
 	cmd.Flags().StringArrayVar(&addresses, "listen", nil, "socket for the workers, tcp://HOST:PORT or unix:///PATH; may be repeated")
 	cmd.Flags().StringVar(&metrics, "metrics", "", "serve the merged /metrics on this address")
-	cmd.Flags().DurationVar(&opts.DrainTimeout, "drain", 0, "time from SIGTERM to SIGKILL (default 30s)")
+	cmd.Flags().DurationVar(&opts.DrainTimeout, "drain", 30*time.Second, "time from SIGTERM to SIGKILL")
 	cmd.Flags().StringVar(&killMode, "kill-mode", "mixed", "which processes of a worker a drain ends: mixed, group or process")
-	complete(cmd, "kill-mode", "mixed", "group", "process")
+	cmd.Flags().StringVar(&processID, "process-id", "pid", "what the label pid has: pid or slot, which survives restarts")
+	obeyWords(cmd, "process-id", "pid", "slot")
 	cmd.Flags().BoolVar(&subreaper, "subreaper", false, "adopt the orphans of the workers")
+	obeyWords(cmd, "on-start", "fold", "wipe", "refuse")
+	obeyWords(cmd, "kill-mode", "mixed", "group", "process")
+	obey(cmd, group, "group")
+	obey(cmd, atLeast(1, "; leave it out for one per CPU"), "workers")
+	obey(cmd, address("tcp", "tcp4", "tcp6", "unix"), "listen", "metrics")
+	obey(cmd, longerThanZero("; 1ms kills at once"), "drain")
 	return cmd
 }
 

@@ -53,7 +53,11 @@ be open to a group that both are in: see mpctl run --group.`,
 			log := slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil))
 			if !noFold {
 				fold.TrustUIDs, fold.Logger = trust, log
-				go aggregate.NewFolder(d, fold).Run(ctx)
+				folder, err := aggregate.NewFolder(d, fold)
+				if err != nil {
+					return err
+				}
+				go folder.Run(ctx)
 			}
 			return serve(ctx, d, trust, limit, addresses, config, log)
 		},
@@ -63,6 +67,8 @@ be open to a group that both are in: see mpctl run --group.`,
 	cmd.Flags().StringArrayVar(&addresses, "web.listen-address", []string{":9090"}, "address to listen on, HOST:PORT or unix:///PATH; may be repeated")
 	cmd.Flags().StringVar(&config, "web.config.file", "", "file with TLS and basic auth, see the exporter toolkit's documentation")
 	cmd.Flags().BoolVar(&fold.Python, "reap-python", false, "fold dead processes' files of client_python too, see mpctl gc --help")
+	obey(cmd, address("unix", "vsock"), "web.listen-address")
+	obey(cmd, existing, "web.config.file")
 	limit.addFlags(cmd)
 	trust.add(cmd)
 	return cmd
@@ -151,23 +157,22 @@ type scrapeLimits struct {
 var defaultScrapeLimits = scrapeLimits{requests: limits.Concurrent, timeout: limits.Gathering}
 
 func (l *scrapeLimits) addFlags(cmd *cobra.Command) {
-	cmd.Flags().IntVar(&l.requests, "web.max-requests", defaultScrapeLimits.requests, "scrapes that may run at once, further ones get 503; 0 is no limit")
-	cmd.Flags().DurationVar(&l.timeout, "web.timeout", defaultScrapeLimits.timeout, "time to gather in before a scrape gets 503; 0 is no limit")
+	cmd.Flags().IntVar(&l.requests, "web.max-requests", defaultScrapeLimits.requests, "scrapes that may run at once, further ones get 503; -1 is no limit")
+	cmd.Flags().DurationVar(&l.timeout, "web.timeout", defaultScrapeLimits.timeout, "time to gather in before a scrape gets 503; -1 is no limit")
 	cmd.Flags().BoolVar(&l.lenient, "web.lenient", false, "serve values that OpenMetrics forbids too, such as a negative sum: for OpenTelemetry's collector")
+	obey(cmd, orNoLimit(atLeast(1, ", or -1 for no limit"), false), "web.max-requests")
+	obey(cmd, orNoLimit(longerThanZero(", or -1 for no limit"), true), "web.timeout")
 }
 
 func (l scrapeLimits) handler(log *slog.Logger) exposition.HandlerOptions {
-	if l.requests == 0 {
-		l.requests = -1 // for the handler, 0 is the default
-	}
 	return exposition.HandlerOptions{ErrorLog: log, MaxConcurrent: l.requests, Timeout: l.timeout, Lenient: l.lenient}
 }
 
 // write is how long a whole answer may take: the time to gather, and as long
 // again to send it.
 func (l scrapeLimits) write() time.Duration {
-	if l.timeout == 0 {
-		return -1
+	if l.timeout == exposition.NoLimit {
+		return exposition.NoLimit
 	}
 	return 2 * l.timeout
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/multiprom/multiprom/exposition"
 	"github.com/multiprom/multiprom/metric"
 	"github.com/multiprom/multiprom/mmapstore"
 	"github.com/multiprom/multiprom/registry"
@@ -90,10 +91,13 @@ func TestServeLimitsTimeAndHeaders(t *testing.T) {
 }
 
 func TestServeWithoutLimits(t *testing.T) {
-	none := scrapeLimits{}
-	require.Negative(t, none.handler(nil).MaxConcurrent)
-	require.Zero(t, none.handler(nil).Timeout)
-	require.Negative(t, none.write())
+	cmd := newServe()
+	require.NoError(t, cmd.ParseFlags([]string{"--web.max-requests", "-1", "--web.timeout", "-1"}))
+	none := scrapeLimits{requests: exposition.NoLimit, timeout: exposition.NoLimit}
+	require.Equal(t, "-1", cmd.Flag("web.max-requests").Value.String())
+	require.EqualValues(t, exposition.NoLimit, none.handler(nil).MaxConcurrent)
+	require.EqualValues(t, exposition.NoLimit, none.handler(nil).Timeout)
+	require.EqualValues(t, exposition.NoLimit, none.write())
 }
 
 func TestServeNegotiates(t *testing.T) {
@@ -178,7 +182,7 @@ func TestServeSaysThatItIsOpen(t *testing.T) {
 	}
 	code, out := mpctl(t, "serve", t.TempDir(), "--web.listen-address", "127.0.0.1:0", "--web.listen-address", "ftp://x")
 	require.Equal(t, exitError, code)
-	require.Contains(t, out, "--web.listen-address ftp://x")
+	require.Contains(t, out, `"ftp://x" for "--web.listen-address"`)
 }
 
 // safeBuffer is written by servers.

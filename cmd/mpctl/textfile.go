@@ -41,14 +41,16 @@ series that are equal.`,
 	e.addFlags(cmd)
 	addEscapingFlag(cmd, &escaping)
 	cmd.Flags().StringToStringVar(&opts.Labels, "label", nil, "label for every series that has none of that name: NAME=VALUE, may be repeated")
+	obey(cmd, notEmpty, "label")
 	cmd.Flags().StringVar(&opts.TempDir, "tmpdir", "", "where to make the temporary file, on the same filesystem (default FILE's directory)")
+	obey(cmd, existing, "tmpdir")
 	cmd.Flags().BoolVar(&opts.Created, "created", false, "write the time when each counter, histogram and summary began")
 	return cmd
 }
 
 func addEscapingFlag(cmd *cobra.Command, escaping *string) {
 	cmd.Flags().StringVar(escaping, "escaping", "underscores", "what becomes of names that are not legacy ones: underscores, dots or values")
-	complete(cmd, "escaping", "underscores", "dots", "values")
+	obeyWords(cmd, "escaping", "underscores", "dots", "values")
 }
 
 // parseEscaping is for text 0.0.4, which holds legacy names alone.

@@ -51,9 +51,12 @@ func lookupUID(name string) (int, error) {
 	if uid, err := strconv.ParseUint(name, 10, 32); err == nil {
 		return int(uid), nil
 	}
+	if name == "" {
+		return 0, errEmpty
+	}
 	u, err := user.Lookup(name)
 	if err != nil {
-		return 0, err
+		return 0, fmt.Errorf("%w: give the name of a user, or its number", err)
 	}
 	uid, err := strconv.Atoi(u.Uid) // not a number on Windows
 	if err != nil {

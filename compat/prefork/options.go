@@ -3,7 +3,6 @@ package prefork
 import (
 	"errors"
 	"log/slog"
-	"os"
 	"path/filepath"
 
 	"github.com/multiprom/multiprom/aggregate"
@@ -26,8 +25,8 @@ type Options struct {
 	// every path. Port 0 takes a free one. Default: none; any child can serve them
 	// too.
 	MetricsAddress string
-	// Gatherer is what the master serves. Default: registry.Default(); where Dir
-	// is not that of the environment at the start, the directory alone.
+	// Gatherer is what the master serves. Default: registry.Default(); if this
+	// process counts elsewhere already, the directory alone.
 	Gatherer registry.Gatherer
 	// Fold says when and how dead children's files are folded into the archive.
 	// Its Logger is this one's.
@@ -42,9 +41,6 @@ type Options struct {
 func (o Options) withDefaults() (Options, error) {
 	if o.Dir == "" {
 		o.Dir = multiproc.Default().Dir()
-	}
-	if o.Dir == "" {
-		o.Dir = os.Getenv(multiproc.EnvDir)
 	}
 	if o.Dir == "" {
 		return o, ErrNoDir

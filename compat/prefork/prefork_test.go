@@ -25,7 +25,6 @@ const envChild = "PREFORK_TEST_CHILD"
 func TestMain(m *testing.M) {
 	if os.Getenv(envChild) == "" {
 		os.Unsetenv(multiproc.EnvDir)
-		multiproc.Default() // reads the environment once: each test has a directory of its own
 		os.Exit(m.Run())
 	}
 	jobs := multiproc.NewCounter(multiproc.CounterOpts{Name: "jobs", Help: "Jobs done."})

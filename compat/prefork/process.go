@@ -69,7 +69,8 @@ func Master(opts Options) (*Process, error) {
 		}
 		return errors.Join(errs...)
 	}
-	// The default Set may have read the environment already: sameDir decides below.
+	// The default Set obeys it too, unless it counts elsewhere already: sameDir
+	// decides below.
 	if err := os.Setenv(multiproc.EnvDir, opts.Dir); err != nil {
 		return nil, errors.Join(fmt.Errorf("prefork: %w", err), p.Close())
 	}
@@ -79,8 +80,10 @@ func Master(opts Options) (*Process, error) {
 		}
 	}
 	if !opts.NoFold {
+		if p.folder, err = aggregate.NewFolder(opts.Dir, opts.Fold); err != nil {
+			return nil, errors.Join(fmt.Errorf("prefork: Fold: %w", err), p.Close())
+		}
 		p.foldEarlier(opts.Fold.FoldOptions)
-		p.folder = aggregate.NewFolder(opts.Dir, opts.Fold)
 		p.running.Go(func() { p.folder.Run(ctx) })
 	}
 	return p, nil

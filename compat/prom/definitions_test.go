@@ -226,7 +226,7 @@ func TestModes(t *testing.T) {
 	dir := t.TempDir()
 	var view *multiproc.Set
 	for i := range 3 {
-		set := multiproc.NewSet(multiproc.SetOptions{Dir: dir, Label: fmt.Sprint("w", i)})
+		set := multiproc.NewSet(multiproc.SetOptions{Dir: dir, ProcessID: fmt.Sprint("w", i)})
 		t.Cleanup(func() { require.NoError(t, set.Close()) })
 		f := prom.New(set, prom.Options{Mode: func(name string) metric.Mode {
 			require.Equal(t, "ns_least", name)

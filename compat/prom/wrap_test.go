@@ -88,7 +88,7 @@ func TestRegisteringWithAWrapper(t *testing.T) {
 
 	var registries []*prom.Registry
 	for i := range 2 { // two processes, as it were
-		set := multiproc.NewSet(multiproc.SetOptions{Dir: dir, Label: string(rune('a' + i))})
+		set := multiproc.NewSet(multiproc.SetOptions{Dir: dir, ProcessID: string(rune('a' + i))})
 		f := prom.New(set, prom.Options{})
 		ours := prom.NewRegistry()
 		gather(over(f), ours, prom.WrapRegistererWith, 2+i)

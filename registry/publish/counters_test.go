@@ -102,7 +102,7 @@ func TestVanishAndReturn(t *testing.T) {
 	var ps [2]*Publisher
 	for i := range ps {
 		sources[i] = &scripted{}
-		ps[i] = start(t, Options{Source: sources[i], Set: multiproc.NewSet(multiproc.SetOptions{Dir: dir, Label: []string{"a", "b"}[i]})})
+		ps[i] = start(t, Options{Source: sources[i], Set: multiproc.NewSet(multiproc.SetOptions{Dir: dir, ProcessID: []string{"a", "b"}[i]})})
 	}
 	say := func(i int, families ...*metric.Family) {
 		sources[i].say(nil, families...)

@@ -111,6 +111,11 @@ func Start(opts Options) (*Publisher, error) {
 	}
 	p.turn <- struct{}{}
 	if p.idle {
+		// It is settled that the values are on the heap: a directory that is set
+		// later is an error of the next Open, and not ignored.
+		if err := opts.Set.Open(); err != nil {
+			return nil, fmt.Errorf("publish: %w", err)
+		}
 		close(p.stopped)
 		return p, nil
 	}

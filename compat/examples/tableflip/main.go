@@ -44,7 +44,11 @@ func serve(address string) error {
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
 	// Each process folds what its predecessors have left.
-	go aggregate.NewFolder(multiproc.Default().Dir(), aggregate.FolderOptions{}).Run(ctx)
+	folder, err := aggregate.NewFolder(multiproc.Default().Dir(), aggregate.FolderOptions{})
+	if err != nil {
+		return err
+	}
+	go folder.Run(ctx)
 
 	listener, err := upgrader.Listen("tcp", address)
 	if err != nil {

@@ -1,0 +1,51 @@
+package aggregate
+
+import (
+	"testing"
+
+	"github.com/multiprom/multiprom/internal/optiontest"
+	"github.com/multiprom/multiprom/mmapstore"
+)
+
+func TestOptions(t *testing.T) {
+	dir := t.TempDir()
+	reading := map[string]optiontest.Row{
+		"TrustUIDs":    {Bad: []any{[]int{-1}, []int{0, 1 << 32}}, Good: []any{[]int{0}}},
+		"MaxFileBytes": {Special: []int64{NoLimit}},
+		"Now":          {},
+	}
+	with := func(more map[string]optiontest.Row) map[string]optiontest.Row {
+		for name, row := range reading {
+			more[name] = row
+		}
+		return more
+	}
+	view := with(map[string]optiontest.Row{
+		"ProcessLabel": {Bad: []any{"__x", "\xff"}, Good: []any{"worker"}}, "NoSelfMetrics": {}, "Workers": {}, "Logger": {},
+	})
+	optiontest.Check(t, Options{}, view, func(o Options) error {
+		a, err := Open(dir, o)
+		if err == nil {
+			err = a.Close()
+		}
+		return err
+	})
+	store := mmapstore.NewHeap(mmapstore.Options{})
+	optiontest.Check(t, Options{}, view, func(o Options) error { return FromStore(store, o).Close() })
+	folding := func() map[string]optiontest.Row {
+		return with(map[string]optiontest.Row{
+			"Threshold": {}, "KeepDead": {Special: []int64{NoLimit, KeepNone}}, "KeepDeadFor": {Special: []int64{NoLimit, KeepNone}},
+			"Marked": {}, "Python": {}, "DryRun": {}, "Progress": {}, "DropFamilies": {}, "Reserve": {},
+		})
+	}
+	optiontest.Check(t, FoldOptions{}, folding(), func(o FoldOptions) error {
+		_, err := Fold(t.Context(), dir, o)
+		return err
+	})
+	rows := folding()
+	rows["Period"], rows["Logger"] = optiontest.Row{}, optiontest.Row{}
+	optiontest.Check(t, FolderOptions{}, rows, func(o FolderOptions) error {
+		_, err := NewFolder(dir, o)
+		return err
+	})
+}

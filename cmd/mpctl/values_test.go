@@ -1,0 +1,186 @@
+package main
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+	"github.com/stretchr/testify/require"
+
+	"github.com/multiprom/multiprom/aggregate"
+)
+
+// ok: the value is accepted. Anything else in a row is a part of the error.
+const ok = "accepted"
+
+// answers is what a flag says to the values that have gone wrong in a shell: 0, -7,
+// nothing at all and nonsense; and to -1, which is no limit or an error.
+type answers struct{ zero, minus7, empty, nonsense, minus1 string }
+
+func all(s string) answers { return answers{s, s, s, s, s} }
+
+var (
+	boolean = answers{ok, "invalid syntax", "invalid syntax", "invalid syntax", "invalid syntax"}
+	text    = answers{ok, ok, "it is empty", ok, ok}
+	path    = answers{"no such file", "no such file", "it is empty", "no such file", "no such file"}
+	listens = all("it must be HOST:PORT")
+	period  = all("it must be a duration like 30s or 5m, longer than 0")
+	one     = all("it must be a whole number, at least 1")
+	users   = answers{ok, "give the name of a user", "it is empty", "give the name of a user", "give the name of a user"}
+	forms   = all("it must be text, openmetrics or protobuf")
+	schemes = all("it must be underscores, dots")
+)
+
+// flagAnswers has a row for every flag of every verb; "* FLAG" for all verbs that
+// have it. Boolean flags need none.
+var flagAnswers = map[string]answers{
+	"* --dir":            text,
+	"* --trust-uid":      users,
+	"* --every":          period,
+	"* --escaping":       schemes,
+	"* --timeout":        period,
+	"* --keep-dead":      {ok, "or -1 to keep all", "or -1 to keep all", "or -1 to keep all", ok},
+	"* --keep-dead-for":  {ok, "or 0 to keep none, or -1 for ever", "longer than 0", "longer than 0", ok},
+	"* --fold-period":    all("say --no-fold"),
+	"* --fold-threshold": all("say --no-fold"),
+
+	"gc --drop-family": text,
+
+	"demo --workers":  one,
+	"demo --clients":  one,
+	"demo --duration": {"or -1 for until interrupted", "or -1 for until interrupted", "a duration", "a duration", ok},
+	"demo --reload":   period,
+	"demo --metrics":  listens,
+	"demo --lose":     {ok, "at least 0", "at least 0", "at least 0", "at least 0"},
+
+	"run --on-start":   all("it must be fold, wipe or refuse"),
+	"run --kill-mode":  all("it must be mixed, group or process"),
+	"run --process-id": all("it must be pid or slot"),
+	"run --workers":    all("leave it out for one per CPU"),
+	"run --drain":      period,
+	"run --listen":     listens,
+	"run --metrics":    listens,
+	"run --group":      {ok, "give the name of a group", "give the name of a group", "give the name of a group", "give the name of a group"},
+	"run --dir-mode":   {"its owner could not use it", "is not octal", "is not octal", "is not octal", "is not octal"},
+	"run --file-mode":  {"its owner could not read", "is not octal", "is not octal", "is not octal", "is not octal"},
+
+	"serve --web.listen-address": listens,
+	"serve --web.config.file":    path,
+	"serve --web.max-requests":   {"or -1 for no limit", "or -1 for no limit", "whole number", "whole number", ok},
+	"serve --web.timeout":        {"or -1 for no limit", "or -1 for no limit", "a duration", "a duration", ok},
+
+	"dump --format": forms,
+
+	"push --job":             text,
+	"push --grouping":        {"must be formatted as key=value", "must be formatted as key=value", "it is empty", "must be formatted as key=value", "must be formatted as key=value"},
+	"push --username":        text,
+	"push --password-file":   path,
+	"push --token-file":      path,
+	"push --tls-ca":          path,
+	"push --tls-cert":        path,
+	"push --tls-key":         path,
+	"push --tls-server-name": text,
+	"push --compression":     all("it must be none, gzip or snappy"),
+
+	"textfile --tmpdir": path,
+	"textfile --label":  {"must be formatted as key=value", "must be formatted as key=value", "it is empty", "must be formatted as key=value", "must be formatted as key=value"},
+
+	"graphite --prefix":  all(ok), // no prefix is one too
+	"graphite --network": all("it must be tcp or udp"),
+}
+
+// TestFlagValues: what is invalid is an error that names the flag and says what to
+// do, before anything is done. A flag without a row fails.
+func TestFlagValues(t *testing.T) {
+	rows := map[string]bool{}
+	for _, verb := range newRoot().Commands() {
+		verb.Flags().VisitAll(func(f *pflag.Flag) {
+			row, found := flagAnswers["* --"+f.Name], false
+			for _, key := range []string{"* --" + f.Name, verb.Name() + " --" + f.Name} {
+				if r, in := flagAnswers[key]; in {
+					row, found, rows[key] = r, true, true
+				}
+			}
+			if !found && f.Value.Type() == "bool" {
+				row, found = boolean, true
+			}
+			if !found {
+				t.Errorf("mpctl %s --%s: no row in flagAnswers says what it makes of 0, -7, nothing and nonsense", verb.Name(), f.Name)
+				return
+			}
+			for value, want := range map[string]string{"0": row.zero, "-7": row.minus7, "": row.empty, "nonsense": row.nonsense, "-1": row.minus1} {
+				arg := "--" + f.Name + "=" + value
+				if want == ok {
+					cmd := command(verb.Name())
+					require.NoError(t, cmd.ParseFlags([]string{arg}), "mpctl %s %s", verb.Name(), arg)
+					require.True(t, cmd.Flag(f.Name).Changed)
+					continue
+				}
+				code, out := mpctl(t, verb.Name(), arg)
+				require.Equal(t, exitError, code, "mpctl %s %s: %s", verb.Name(), arg, out)
+				require.Contains(t, out, "--"+f.Name)
+				require.Contains(t, out, want, "mpctl %s %s", verb.Name(), arg)
+			}
+			// What the help calls the default must be a value that is taken.
+			if f.DefValue != "" && f.DefValue != "[]" && f.Value.Type() != "bool" {
+				require.NoError(t, command(verb.Name()).ParseFlags([]string{"--" + f.Name + "=" + strings.Trim(f.DefValue, "[]")}), "the default of mpctl %s --%s", verb.Name(), f.Name)
+			}
+		})
+	}
+	for key := range flagAnswers {
+		require.True(t, rows[key], "%s: there is no such flag", key)
+	}
+}
+
+func command(name string) *cobra.Command {
+	for _, cmd := range newRoot().Commands() {
+		if cmd.Name() == name {
+			return cmd
+		}
+	}
+	panic("no verb " + name)
+}
+
+// TestEmptyArguments: an unset variable of the shell is no PID, no file and no URL.
+func TestEmptyArguments(t *testing.T) {
+	taking := 0
+	for _, verb := range newRoot().Commands() {
+		if verb.Args(verb, []string{"x"}) != nil {
+			continue
+		}
+		taking++
+		for _, empty := range []string{"", " ", "\t"} {
+			code, out := mpctl(t, verb.Name(), "--", empty)
+			require.Equal(t, exitError, code, out)
+			require.Contains(t, out, verb.Name()+": argument 1 is empty")
+		}
+	}
+	require.GreaterOrEqual(t, taking, 7)
+	run := command("run")
+	require.NoError(t, run.Args(run, []string{"printf", ""}), "the arguments of a program are its own")
+}
+
+// TestNoLimitAndNone: -1 and 0 mean in the flags what the help says.
+func TestNoLimitAndNone(t *testing.T) {
+	for typed, want := range map[string][2]int{
+		"-1": {aggregate.NoLimit, aggregate.NoLimit}, "0": {aggregate.KeepNone, aggregate.KeepNone},
+	} {
+		var o aggregate.FoldOptions
+		cmd := &cobra.Command{}
+		addFoldFlags(cmd, &o)
+		require.Equal(t, 1000, o.KeepDead)
+		require.EqualValues(t, aggregate.NoLimit, o.KeepDeadFor)
+		require.NoError(t, cmd.ParseFlags([]string{"--keep-dead", typed, "--keep-dead-for", typed}))
+		require.Equal(t, want[0], o.KeepDead)
+		require.Equal(t, time.Duration(want[1]), o.KeepDeadFor)
+	}
+	var o aggregate.FoldOptions
+	cmd := &cobra.Command{}
+	addFoldFlags(cmd, &o)
+	require.NoError(t, cmd.ParseFlags([]string{"--keep-dead", "7", "--keep-dead-for", "0s"}))
+	require.Equal(t, 7, o.KeepDead)
+	require.EqualValues(t, aggregate.KeepNone, o.KeepDeadFor)
+	require.Contains(t, cmd.Flags().FlagUsages(), "(default -1)")
+}

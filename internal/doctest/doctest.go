@@ -1,0 +1,96 @@
+package doctest
+
+import (
+	"fmt"
+	"go/doc/comment"
+	"go/parser"
+	"go/token"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// PackageBlocks returns the blocks of code in the doc comment of a package's file.
+func PackageBlocks(t *testing.T, path string) (blocks []string) {
+	t.Helper()
+	f, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ParseComments|parser.PackageClauseOnly)
+	if err != nil || f.Doc == nil {
+		t.Fatalf("%s has no doc comment: %v", path, err)
+	}
+	for _, b := range new(comment.Parser).Parse(f.Doc.Text()).Content {
+		if code, ok := b.(*comment.Code); ok {
+			blocks = append(blocks, code.Text)
+		}
+	}
+	return blocks
+}
+
+// MarkdownBlocks returns the blocks of a language in a page.
+func MarkdownBlocks(t *testing.T, path, language string) (blocks []string) {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, rest := range strings.Split("\n"+string(text), "\n```"+language+"\n")[1:] {
+		block, _, found := strings.Cut(rest, "\n```")
+		if !found {
+			t.Fatalf("%s: a block does not end", path)
+		}
+		blocks = append(blocks, block+"\n")
+	}
+	return blocks
+}
+
+// imports are those of the snippets, by the name that is used.
+var imports = map[string]string{
+	"context": "context", "fmt": "fmt", "io": "io", "log": "log", "http": "net/http", "os": "os", "signal": "os/signal", "syscall": "syscall", "time": "time",
+	"metric": ours + "metric", "multiproc": ours + "multiproc", "exposition": ours + "exposition", "registry": ours + "registry",
+	"collectors": ours + "registry/collectors", "publish": ours + "registry/publish", "supervisor": ours + "supervisor",
+	"aggregate": ours + "aggregate",
+}
+
+const ours = "github.com/multiprom/multiprom/"
+
+var selector = regexp.MustCompile(`\b([a-z]+)\.[A-Z]`)
+
+// Build makes a program of declarations, to which it adds the package clause and the
+// imports, and returns its path. replace are pairs of what the reader sees and what
+// the test needs, such as an address; each must be there.
+func Build(t *testing.T, declarations string, replace ...string) (program string) {
+	t.Helper()
+	for i := 0; i < len(replace); i += 2 {
+		if !strings.Contains(declarations, replace[i]) {
+			t.Fatalf("the snippet has no %q:\n%s", replace[i], declarations)
+		}
+		declarations = strings.ReplaceAll(declarations, replace[i], replace[i+1])
+	}
+	used := map[string]bool{}
+	for _, m := range selector.FindAllStringSubmatch(declarations, -1) {
+		if path, ok := imports[m[1]]; ok {
+			used[path] = true
+		}
+	}
+	var source strings.Builder
+	source.WriteString("package main\n\n")
+	for _, path := range slices.Sorted(maps.Keys(used)) {
+		fmt.Fprintf(&source, "import %q\n", path)
+	}
+	source.WriteString("\n" + declarations)
+	dir := t.TempDir()
+	file := filepath.Join(dir, "main.go")
+	if err := os.WriteFile(file, []byte(source.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	program = filepath.Join(dir, "program")
+	out, err := exec.Command("go", "build", "-o", program, file).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s\n%s", err, out, source.String())
+	}
+	return program
+}

@@ -1,0 +1,54 @@
+package options
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// The values of an option with a meaning of their own. They are untyped, so that
+// they fit numbers and durations.
+const (
+	NoLimit  = -1
+	KeepNone = -2
+)
+
+// ErrInvalid: a field has a value that means nothing.
+var ErrInvalid = errors.New("invalid option")
+
+// Checker collects what is wrong with the fields of a struct.
+type Checker struct{ errs []error }
+
+// Failf notes that a field is wrong. The text says why, and what to do.
+func (c *Checker) Failf(field, format string, args ...any) {
+	c.errs = append(c.errs, fmt.Errorf("%w: %s %s", ErrInvalid, field, fmt.Sprintf(format, args...)))
+}
+
+// Err returns all that is wrong, or nil.
+func (c *Checker) Err() error { return errors.Join(c.errs...) }
+
+// Number gives a field that is 0 its default. A negative value is wrong, unless it
+// is NoLimit or KeepNone and among special.
+func Number[T ~int | ~int64](c *Checker, field string, value *T, def T, special ...T) {
+	if *value == 0 {
+		*value = def
+		return
+	}
+	if *value > 0 {
+		return
+	}
+	allowed := []string{"positive"}
+	for _, s := range special {
+		if *value == s {
+			return
+		}
+		switch s {
+		case NoLimit:
+			allowed = append(allowed, "NoLimit")
+		case KeepNone:
+			allowed = append(allowed, "KeepNone")
+		}
+	}
+	allowed = append(allowed, "0 for the default")
+	c.Failf(field, "is %v: it must be %s", *value, strings.Join(allowed, ", or "))
+}

@@ -1,0 +1,121 @@
+package multiproc
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+
+	"github.com/multiprom/multiprom/mmapstore"
+)
+
+// Environment variables that the default Set obeys. They are read when its store
+// opens, at Open or at the first update: main may set them although package-level
+// instruments were declared before.
+const (
+	// EnvDir names the directory; without it the default Set is on the heap.
+	EnvDir = "PROMETHEUS_MULTIPROC_DIR"
+	// EnvProcessID is the process ID, see SetOptions.ProcessID.
+	EnvProcessID = "MULTIPROM_PROCESS_ID"
+	// EnvFileMode is the permissions of the file in octal, such as 0640; see
+	// SetOptions.FileMode.
+	EnvFileMode = "MULTIPROM_FILE_MODE"
+
+	envDirLower = "prometheus_multiproc_dir" // client_python's old spelling
+)
+
+// ErrTooLate: an environment variable was changed after the default Set had opened
+// its store. What this process has counted is elsewhere.
+var ErrTooLate = errors.New("too late")
+
+// Default returns the Set of the package-level constructors. It keeps values
+// in $PROMETHEUS_MULTIPROC_DIR, or on the heap if that is empty. The environment is
+// read when the store opens, not before.
+func Default() *Set { return defaultSet() }
+
+var defaultSet = sync.OnceValue(func() *Set { return environmentSet(os.Getenv) })
+
+func environmentSet(getenv func(string) string) *Set {
+	s := NewSet(SetOptions{})
+	s.getenv = getenv
+	return s
+}
+
+// Open makes this process a worker: it opens the default Set's store. Without
+// it, the first update does. See Set.Open.
+func Open() error { return Default().Open() }
+
+// place is where a Set's values are, and as whose.
+type place struct {
+	dir  string // empty: the heap
+	id   string // of the process; empty: the pid
+	mode os.FileMode
+}
+
+// Dir returns the directory, empty for a Set on the heap. Of the default Set it is
+// what the environment says now, until the store opens; after that it stays.
+func (s *Set) Dir() string {
+	if at := s.at.Load(); at != nil {
+		return at.dir
+	}
+	at, _ := s.place()
+	return at.dir
+}
+
+// place returns what the options, or the environment at this moment, say. The error
+// is about all but the directory, which is always right.
+func (s *Set) place() (place, error) {
+	at := place{s.opts.Dir, s.opts.ProcessID, s.opts.FileMode}
+	if s.getenv == nil {
+		return at, s.invalid
+	}
+	if at.dir = s.getenv(EnvDir); at.dir == "" {
+		at.dir = s.getenv(envDirLower)
+	}
+	at.id = s.getenv(EnvProcessID)
+	if err := mmapstore.CheckProcessID(at.id); err != nil {
+		return at, fmt.Errorf("%s: %w", EnvProcessID, err)
+	}
+	if octal := s.getenv(EnvFileMode); octal != "" {
+		var err error
+		if at.mode, err = mmapstore.ParseFileMode(octal); err != nil {
+			return at, fmt.Errorf("%s: %w", EnvFileMode, err)
+		}
+	}
+	return at, nil
+}
+
+// settle fixes the place: from now on the environment changes nothing.
+func (s *Set) settle(at place) {
+	if s.getenv != nil && at.dir != "" && s.getenv(EnvDir) == "" {
+		s.tell(slog.LevelWarn, envDirLower+" is an old spelling, use "+EnvDir)
+	}
+	s.at.Store(&at)
+}
+
+// changed returns an error if the environment says something else than when the
+// store opened. A variable that was taken away says nothing.
+func (s *Set) changed() error {
+	now, err := s.place()
+	if err != nil {
+		return err
+	}
+	at := *s.at.Load()
+	for _, v := range []struct{ name, was, is string }{
+		{EnvDir, at.dir, now.dir},
+		{EnvProcessID, at.id, now.id},
+		{EnvFileMode, fmt.Sprintf("%04o", at.mode), fmt.Sprintf("%04o", now.mode)},
+	} {
+		if v.is == v.was || v.is == "" || v.is == "0000" {
+			continue
+		}
+		where := "on the heap"
+		if at.dir != "" {
+			where = "in " + at.dir
+		}
+		return fmt.Errorf("%w: %s is %q now, but this process already counts %s, with %q: set it before the first update or scrape",
+			ErrTooLate, v.name, v.is, where, v.was)
+	}
+	return nil
+}

@@ -1,0 +1,86 @@
+package supervisor
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+
+	"github.com/multiprom/multiprom/aggregate"
+	"github.com/multiprom/multiprom/exposition"
+	"github.com/multiprom/multiprom/internal/limits"
+	"github.com/multiprom/multiprom/multiproc"
+	"github.com/multiprom/multiprom/registry"
+)
+
+// checkMetrics says what is wrong with the options of metrics, once Dir is known.
+func (o Options) checkMetrics() error {
+	switch {
+	case o.MetricsAddress == "" && o.Metrics != nil:
+		return fmt.Errorf("%w: Metrics is set, and MetricsAddress does not say where to serve it", ErrOptions)
+	case o.MetricsAddress != "" && o.Dir == "":
+		return fmt.Errorf("%w: MetricsAddress is set, but there is no directory in which workers could keep their metrics: set Dir or %s", ErrOptions, envDir)
+	}
+	return nil
+}
+
+// openView makes the merged view of Dir, if nothing else is to be served.
+func (s *Supervisor) openView() error {
+	if s.opt.MetricsAddress == "" || s.opt.Metrics != nil {
+		return nil
+	}
+	view, err := aggregate.Open(s.opt.Dir, aggregate.Options{
+		TrustUIDs: s.opt.Fold.TrustUIDs, MaxFileBytes: s.opt.Fold.MaxFileBytes, Logger: s.opt.Logger, Workers: s.pids,
+	})
+	if err != nil {
+		return fmt.Errorf("supervisor: metrics: %w", err)
+	}
+	s.view = view
+	s.opt.Metrics = exposition.HandlerFor(registry.Directory(view), exposition.HandlerOptions{
+		Timeout: limits.Gathering, ErrorLog: s.opt.Logger,
+	})
+	return nil
+}
+
+// pids returns the processes of the workers: those without a file are in the view
+// as such.
+func (s *Supervisor) pids() (pids []int) {
+	for _, w := range s.Workers() {
+		pids = append(pids, w.PID)
+	}
+	return pids
+}
+
+func (s *Supervisor) metricsServer() *http.Server {
+	srv := &http.Server{Handler: s.opt.Metrics}
+	limits.Server(srv)
+	return srv
+}
+
+// settleDefaultSet has this process's default Set, and with it registry.Default,
+// use the workers' directory. The environment says it: other programs that this
+// process starts are told too.
+func settleDefaultSet(dir string) error {
+	if dir == "" {
+		return nil
+	}
+	set := multiproc.Default()
+	if sameDir(set.Dir(), dir) {
+		return nil
+	}
+	if !set.Opened() {
+		return os.Setenv(envDir, dir)
+	}
+	where := "on the heap"
+	if set.Dir() != "" {
+		where = "in " + set.Dir()
+	}
+	return fmt.Errorf("%w: Dir is %s, but this process has counted %s already, and its /metrics would show that: "+
+		"call New before the first update, or set %s before the program starts: %w", ErrOptions, dir, where, envDir, multiproc.ErrTooLate)
+}
+
+func sameDir(a, b string) bool {
+	a, errA := filepath.Abs(a)
+	b, errB := filepath.Abs(b)
+	return errA == nil && errB == nil && a == b
+}

@@ -1,0 +1,56 @@
+//go:build unix
+
+package supervisor
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/multiprom/multiprom/multiproc"
+)
+
+// TestDirectoryOfEnv: the directory that Env gives the workers is the one that the
+// supervisor makes, folds and serves, whether its own environment has one or not.
+func TestDirectoryOfEnv(t *testing.T) {
+	for name, variable := range map[string]string{"new": envDir, "old spelling": envDirLower} {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv(envDir, "")
+			dir := filepath.Join(t.TempDir(), "made")
+			s, err := New(Options{
+				Command: "true", MetricsAddress: "127.0.0.1:0", Env: append(os.Environ(), variable+"="+t.TempDir(), variable+"="+dir),
+			})
+			require.NoError(t, err)
+			require.DirExists(t, dir)
+			require.NotNil(t, s.folder)
+			require.Equal(t, dir, multiproc.Default().Dir(), "registry.Default follows")
+			require.NoError(t, s.Close())
+		})
+	}
+}
+
+// TestTooLateForTheDirectory: a supervisor that has counted elsewhere would show
+// that and not its workers.
+func TestTooLateForTheDirectory(t *testing.T) {
+	self, err := os.Executable()
+	require.NoError(t, err)
+	cmd := exec.Command(self)
+	cmd.Env = roleEnv(t, "toolate", "TOO_LATE_DIR="+t.TempDir())
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	require.Regexp(t, `Dir is .* but this process has counted on the heap already.*: too late`, string(out))
+}
+
+// roleTooLate counts, and is a supervisor after that.
+func roleTooLate() {
+	os.Unsetenv(envDir)
+	multiproc.NewCounter(multiproc.CounterOpts{Name: "c", Help: "C."}).Inc()
+	_, err := New(Options{Command: "true", Dir: os.Getenv("TOO_LATE_DIR")})
+	if err == nil {
+		os.Exit(1)
+	}
+	os.Stdout.WriteString(err.Error())
+}
