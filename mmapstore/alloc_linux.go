@@ -14,7 +14,7 @@ func allocate(f *os.File, off, n int64) error {
 		switch {
 		case errors.Is(err, unix.EINTR):
 			continue
-		case errors.Is(err, unix.EOPNOTSUPP):
+		case errors.Is(err, unix.EOPNOTSUPP), refused(err):
 			return writeZeros(f, off, n)
 		}
 		return os.NewSyscallError("fallocate", err)

@@ -1,6 +1,7 @@
 package mmapstore
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -53,8 +54,9 @@ func create(d *Dir, opts Options) (_ *Store, err error) {
 			f.Close()
 		}
 	}()
-	if err := lockFile(f); err != nil {
-		return nil, err
+	unlocked := lockFile(f)
+	if unlocked != nil && !errors.Is(unlocked, errNoLocks) {
+		return nil, unlocked
 	}
 	if err := setMode(f, opts.Mode); err != nil {
 		return nil, err
@@ -65,17 +67,43 @@ func create(d *Dir, opts Options) (_ *Store, err error) {
 	if err != nil {
 		return nil, err
 	}
-	h.Liveness, err = probeOwnLock(f, func() (*os.File, error) { return d.open(h.tempName()) })
-	if err != nil {
-		return nil, sweptIfMissing(err)
+	if unlocked == nil {
+		h.Liveness, err = probeOwnLock(f, func() (*os.File, error) { return d.open(h.tempName()) })
+		if err != nil {
+			return nil, sweptIfMissing(err)
+		}
 	}
 	s.format(h, first)
+	if err := seesStores(d, h.tempName(), first[:headerSize]); err != nil {
+		return nil, err
+	}
 	if err := d.rename(h.tempName(), h.FileName()); err != nil {
 		return nil, sweptIfMissing(err)
 	}
 	pin(f)
 	s.watchLink(f, h.Created)
 	return s, nil
+}
+
+// errNoLocks: the system has no liveness lock. The file says that it has no liveness.
+var errNoLocks = errors.New("no lock that tells whether a process lives")
+
+// seesStores checks that who opens the file by its name sees what was stored through the
+// mapping: on some filesystems a shared mapping is no other process's business.
+func seesStores(d *Dir, name string, want []byte) error {
+	f, err := d.open(name)
+	if err != nil {
+		return sweptIfMissing(err)
+	}
+	defer f.Close()
+	got, err := readAll(f, int64(len(want)))
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(got, want) {
+		return fmt.Errorf("%w: %s", ErrNotShared, d.Join(name))
+	}
+	return nil
 }
 
 func sweptIfMissing(err error) error {

@@ -120,7 +120,7 @@ func (d *dir) openRegularAs(name string, flags int) (*os.File, error) {
 // link and an unlink, which do not either.
 func (d *dir) rename(from, to string) error {
 	err := unix.Renameat2(d.fd(), from, d.fd(), to, unix.RENAME_NOREPLACE)
-	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) {
+	if refused(err) {
 		if err = unix.Linkat(d.fd(), from, d.fd(), to, 0); err == nil {
 			if err = unix.Unlinkat(d.fd(), from, 0); errors.Is(err, unix.ENOENT) {
 				err = nil // somebody has removed the old name meanwhile

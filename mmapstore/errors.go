@@ -26,6 +26,9 @@ var (
 	ErrRecordTooLarge = errors.New("record does not fit a block")
 	// ErrFull: the file cannot grow: no space, quota, or size limit.
 	ErrFull = errors.New("store cannot grow")
+	// ErrNotShared: other processes do not see what is stored in a mapped file of that
+	// filesystem. A directory on a tmpfs, such as in /dev/shm or /run, has no such fault.
+	ErrNotShared = errors.New("what is stored in mapped memory is not seen in the file; use a directory on a tmpfs")
 	// ErrClosed: the store was closed.
 	ErrClosed = errors.New("store is closed")
 	// ErrDeleted: somebody has deleted the file of a store that is open.

@@ -2,6 +2,7 @@ package mmapstore
 
 import (
 	"errors"
+	"fmt"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -16,10 +17,19 @@ const lockByte = 1 << 62
 func lockFile(f *os.File) error {
 	fl := unix.Flock_t{Type: unix.F_WRLCK, Start: lockByte, Len: 1}
 	err := unix.FcntlFlock(f.Fd(), unix.F_OFD_SETLK, &fl)
-	if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EACCES) {
+	switch {
+	case errors.Is(err, unix.EAGAIN), errors.Is(err, unix.EACCES):
 		return ErrLocked
+	case refused(err):
+		return fmt.Errorf("%w: %w", errNoLocks, err)
 	}
-	return err
+	return os.NewSyscallError("fcntl(F_OFD_SETLK)", err)
+}
+
+// refused reports whether err says that there is no such system call here: an old kernel,
+// one that is only imitated (gVisor), or a filter of a container's (seccomp(2)).
+func refused(err error) bool {
+	return errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EPERM)
 }
 
 // lockHeld asks, without taking it, whether anybody holds the lock. f must be
@@ -28,9 +38,17 @@ func lockHeld(f *os.File, kind Liveness) (bool, error) {
 	if kind != LivenessOFD {
 		return true, nil // not a lock of this system: alive until marked
 	}
+	held, err := askLock(f)
+	if refused(err) {
+		return true, nil // nobody can tell: alive until marked
+	}
+	return held, err
+}
+
+func askLock(f *os.File) (held bool, err error) {
 	fl := unix.Flock_t{Type: unix.F_WRLCK, Start: lockByte, Len: 1}
 	if err := unix.FcntlFlock(f.Fd(), unix.F_OFD_GETLK, &fl); err != nil {
-		return false, err
+		return false, os.NewSyscallError("fcntl(F_OFD_GETLK)", err)
 	}
 	return fl.Type != unix.F_UNLCK, nil
 }
@@ -65,7 +83,7 @@ func probeOwnLock(f *os.File, reopen func() (*os.File, error)) (Liveness, error)
 		return LivenessNone, err
 	}
 	defer other.Close()
-	if held, err := lockHeld(other, LivenessOFD); err != nil || !held {
+	if held, err := askLock(other); err != nil || !held {
 		return LivenessNone, nil
 	}
 	return LivenessOFD, nil
