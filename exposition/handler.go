@@ -54,7 +54,8 @@ type HandlerOptions struct {
 	// scrape.
 	Timeout time.Duration
 	// ErrorLog gets the errors of gathering and encoding; nil drops them. A
-	// client that goes away is none.
+	// client that goes away is none. What a format has no place for is logged when
+	// it changes, not at each scrape.
 	ErrorLog *slog.Logger
 }
 
@@ -113,6 +114,7 @@ type handler struct {
 	slots    chan struct{} // one element per running scrape; nil: no limit
 	senders  senders
 	caches   caches
+	said     sync.Map // what was left out last, by Options: it is logged when it changes
 }
 
 const allowedMethods = "GET, HEAD, OPTIONS"
@@ -270,7 +272,7 @@ func (h *handler) encode(w http.ResponseWriter, r *http.Request, got gathering) 
 
 	a = &answer{}
 	if got.page != nil {
-		h.logOmission(r.Context(), got.omitted)
+		h.logOmission(r, got.omitted)
 		if a.parts = got.page.encoded(c); c == nil {
 			a.page = got.page
 		}
@@ -278,7 +280,7 @@ func (h *handler) encode(w http.ResponseWriter, r *http.Request, got gathering) 
 	}
 	encode := func(w io.Writer) error {
 		err := Encode(w, got.families, h.options(r))
-		if h.logOmission(r.Context(), err) {
+		if h.logOmission(r, err) {
 			return nil
 		}
 		return err
@@ -292,13 +294,17 @@ func (h *handler) encode(w http.ResponseWriter, r *http.Request, got gathering) 
 	return a
 }
 
-// logOmission logs what an encoder left out, and reports whether err is that.
-func (h *handler) logOmission(ctx context.Context, err error) bool {
+// logOmission logs what an encoder left out, unless the last scrape that asked in the
+// same way lacked the same. It reports whether err is that.
+func (h *handler) logOmission(r *http.Request, err error) bool {
 	omission := (*OmissionError)(nil)
 	if !errors.As(err, &omission) {
 		return false
 	}
-	h.log(ctx, "encoding metrics", err)
+	text := omission.Error()
+	if last, _ := h.said.Swap(h.options(r), text); last != text {
+		h.log(r.Context(), "encoding metrics", err)
+	}
 	return true
 }
 

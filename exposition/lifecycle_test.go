@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"net"
 	"net/http"
 	"strings"
@@ -60,6 +61,33 @@ func TestErrorLog(t *testing.T) {
 	assert.Equal(t, 200, scrape(h, "GET", "/").Code)
 	assert.Contains(t, out.String(), "boom")
 	assert.Contains(t, out.String(), "g.utf8", "what a collision cost is said")
+}
+
+// What is left out of every scrape is said once for each way of asking, and again when
+// it is something else; errors of gathering are said each time.
+func TestOmissionsAreLoggedOnce(t *testing.T) {
+	var out bytes.Buffer
+	bad := []metric.Series{{Labels: metric.MakeLabels("n", "1"), Value: math.NaN()}, {Labels: metric.MakeLabels("n", "2"), Value: -1}}
+	counter := &metric.Family{Name: "c", Type: metric.Counter, Series: bad[:1]}
+	h := HandlerFor(registry.GathererFunc(func(context.Context) ([]*metric.Family, error) {
+		return []*metric.Family{counter, {Name: "g.x", Type: metric.Gauge, Series: bad[:1]}, {Name: "g_x", Type: metric.Gauge, Series: bad[:1]}}, nil
+	}), HandlerOptions{ErrorLog: slog.New(slog.NewTextHandler(&out, nil))})
+	said := func(n int) {
+		t.Helper()
+		assert.Equal(t, n, strings.Count(out.String(), "encoding metrics"), out.String())
+	}
+	const openMetrics = "application/openmetrics-text;version=1.0.0"
+	for range 3 {
+		scrape(h, "GET", "/")
+		scrape(h, "GET", "/", "Accept", openMetrics)
+	}
+	said(2)
+	counter = &metric.Family{Name: "c", Type: metric.Counter, Series: bad}
+	for range 3 {
+		scrape(h, "GET", "/", "Accept", openMetrics)
+	}
+	said(3)
+	assert.Contains(t, out.String(), "2 series with a value that the format does not have")
 }
 
 func TestServerEnds(t *testing.T) {
