@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/multiprom/multiprom/internal/options"
 	"github.com/multiprom/multiprom/metric"
 	"github.com/multiprom/multiprom/mmapstore"
 	"github.com/multiprom/multiprom/mmapstore/pyfile"
@@ -52,8 +53,13 @@ type MarkOptions struct {
 // the process still holds its lock and Force is not set; files before it were
 // marked.
 func MarkProcessDead(ctx context.Context, dir, id string, opts MarkOptions) ([]string, error) {
-	if opts.Wait <= 0 {
-		opts.Wait = 2 * time.Second
+	var c options.Checker
+	options.Number(&c, "Wait", &opts.Wait, 2*time.Second)
+	if id == "" {
+		c.Failf("id", "is empty: name a process by its PID, its process ID or a file")
+	}
+	if err := c.Err(); err != nil {
+		return nil, fmt.Errorf("supervisor: mark dead: %w", err)
 	}
 	d, err := mmapstore.OpenDir(dir)
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"net"
 	"time"
 
+	"github.com/multiprom/multiprom/internal/options"
 	"github.com/multiprom/multiprom/registry"
 )
 
@@ -30,13 +31,16 @@ type Options struct {
 	// Timeout is for connecting and sending. Default 30 s.
 	Timeout time.Duration
 	// MaxBuffered is how many bytes of what could not be sent Run keeps for when
-	// Graphite is back, the newest. Default 4 MiB; negative keeps nothing.
+	// Graphite is back, the newest. Default 4 MiB; KeepNone.
 	MaxBuffered int
 	// Logger gets what fails in Run; nil logs nothing.
 	Logger *slog.Logger
 	// Now is the clock. Default time.Now.
 	Now func() time.Time
 }
+
+// KeepNone as Options.MaxBuffered keeps nothing of what could not be sent.
+const KeepNone = options.KeepNone
 
 // Bridge sends to one Graphite. It is safe for concurrent use.
 type Bridge struct {
@@ -61,14 +65,12 @@ func New(opts Options) (*Bridge, error) {
 	default:
 		return nil, fmt.Errorf("graphite: %q is no network: there are tcp and udp", opts.Network)
 	}
-	if opts.Interval <= 0 {
-		opts.Interval = time.Minute
-	}
-	if opts.Timeout <= 0 {
-		opts.Timeout = 30 * time.Second
-	}
-	if opts.MaxBuffered == 0 {
-		opts.MaxBuffered = 4 << 20
+	var c options.Checker
+	options.Number(&c, "Interval", &opts.Interval, time.Minute)
+	options.Number(&c, "Timeout", &opts.Timeout, 30*time.Second)
+	options.Number(&c, "MaxBuffered", &opts.MaxBuffered, 4<<20, KeepNone)
+	if err := c.Err(); err != nil {
+		return nil, fmt.Errorf("graphite: %w", err)
 	}
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)

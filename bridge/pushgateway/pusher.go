@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/multiprom/multiprom/exposition"
+	"github.com/multiprom/multiprom/internal/options"
 	"github.com/multiprom/multiprom/internal/untimed"
 	"github.com/multiprom/multiprom/registry"
 )
@@ -65,8 +66,9 @@ func New(opts Options) (*Pusher, error) {
 	if err != nil {
 		return nil, fmt.Errorf("pushgateway: %w", err)
 	}
-	if opts.Timeout <= 0 {
-		opts.Timeout = 30 * time.Second
+	var c options.Checker
+	if options.Number(&c, "Timeout", &opts.Timeout, 30*time.Second); c.Err() != nil {
+		return nil, fmt.Errorf("pushgateway: %w", c.Err())
 	}
 	if u := target.User; u != nil {
 		if opts.Username == "" {
