@@ -8,6 +8,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/multiprom/multiprom/compat/internal/losses"
 	"github.com/multiprom/multiprom/metric"
 	"github.com/multiprom/multiprom/multiproc"
 )
@@ -50,8 +51,6 @@ type made struct {
 	vecs   []weak.Pointer[vec]
 	timer  *time.Timer // reconciles; nil until there is a Vec with a series
 	closed bool
-
-	losses losses
 }
 
 // New returns a Factory over set. Make one for a Set, since the Factory knows
@@ -162,10 +161,10 @@ func inStore[T any](f *Factory, d definition, own T, public func(in *instrument)
 		sharedKey = fmt.Sprintf("%T %v %s", own, d.bounds, d.desc)
 	}
 	var note error // for the log, which is told without the lock
-	which := lossRenamed
+	which := losses.Renamed
 	defer func() {
 		if note != nil {
-			f.losses.add(f.set, which, d.desc, note)
+			losses.Add(f.set, which, d.desc.String(), note)
 		}
 		f.noteEarly()
 	}()
@@ -177,7 +176,7 @@ func inStore[T any](f *Factory, d definition, own T, public func(in *instrument)
 	inDirectory.Store(true)
 	in, err := f.settle(d)
 	if err != nil {
-		which, note = lossRefused, err
+		which, note = losses.Refused, err
 		return own
 	}
 	if in.number > 1 {
@@ -194,7 +193,7 @@ func inStore[T any](f *Factory, d definition, own T, public func(in *instrument)
 func (f *Factory) noteEarly() {
 	if f.auto && plainMetrics.Load() {
 		plainMetrics.Store(false)
-		f.losses.add(f.set, lossEarly, nil, nil)
+		losses.Add(f.set, losses.Early, "", nil)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 
+	"github.com/multiprom/multiprom/compat/internal/losses"
 	"github.com/multiprom/multiprom/multiproc"
 )
 
@@ -125,7 +126,7 @@ func (f *Factory) NewHistogram(opts prometheus.HistogramOpts) prometheus.Histogr
 
 func (f *Factory) noteNative(opts prometheus.HistogramOpts, desc *prometheus.Desc) {
 	if opts.NativeHistogramBucketFactor > 1 {
-		f.losses.add(f.set, lossNative, desc, nil)
+		losses.Add(f.set, losses.Native, desc.String(), nil)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 
+	"github.com/multiprom/multiprom/compat/internal/losses"
 	"github.com/multiprom/multiprom/multiproc"
 )
 
@@ -95,7 +96,7 @@ func (f *Factory) NewSummary(opts prometheus.SummaryOpts) prometheus.Summary {
 
 func (f *Factory) noteQuantiles(opts prometheus.SummaryOpts, desc *prometheus.Desc) {
 	if len(opts.Objectives) > 0 {
-		f.losses.add(f.set, lossQuantiles, desc, nil)
+		losses.Add(f.set, losses.Quantiles, desc.String(), nil)
 	}
 }
 

@@ -1,9 +1,11 @@
 package publish_test
 
 import (
+	"math"
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -194,4 +196,33 @@ func gather(t *testing.T, set *multiproc.Set) map[string]*metric.Family {
 		out[f.Name] = f
 	}
 	return out
+}
+
+// TestNativeHistograms without classic buckets are left out, which is no error; all else
+// is published.
+func TestNativeHistograms(t *testing.T) {
+	dir := t.TempDir()
+	set := multiproc.NewSet(multiproc.SetOptions{Dir: dir})
+	defer set.Close()
+	r := prometheus.NewRegistry()
+	native := prometheus.NewHistogram(prometheus.HistogramOpts{Name: "native", Help: "H.", NativeHistogramBucketFactor: 1.1})
+	both := prometheus.NewHistogram(prometheus.HistogramOpts{Name: "both", Help: "H.", NativeHistogramBucketFactor: 1.1, Buckets: []float64{1}})
+	only := prometheus.NewHistogram(prometheus.HistogramOpts{Name: "only_inf", Help: "H.", Buckets: []float64{math.Inf(1)}})
+	r.MustRegister(native, both, only)
+	for _, h := range []prometheus.Histogram{native, both, only} {
+		h.Observe(3)
+	}
+	p, err := publish.Start(r, publish.Options{Set: set, Period: time.Hour})
+	require.NoError(t, err)
+	defer p.Close()
+	for range 3 {
+		require.NoError(t, p.Publish(t.Context()))
+	}
+	set.Publish()
+	now := view(t, dir)()
+	require.NotContains(t, now, "native")
+	require.Equal(t, 1.0, one(t, now["both"]))
+	require.Equal(t, 1.0, one(t, now["only_inf"]))
+	require.Equal(t, 1.0, one(t, now["multiprom_compat_losses_total"]))
+	require.Zero(t, one(t, now["multiprom_publish_failures_total"]))
 }
