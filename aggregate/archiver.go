@@ -194,7 +194,7 @@ func (a *archiver) add(f *file, now time.Time) error {
 func (a *archiver) accepts(families []*metric.Schema) error {
 	for _, s := range families {
 		switch s.Type {
-		case metric.Counter, metric.Gauge, metric.Histogram, metric.Summary, metric.Info, metric.StateSet:
+		case metric.Counter, metric.Gauge, metric.Unknown, metric.Histogram, metric.Summary, metric.Info, metric.StateSet:
 		default:
 			return fmt.Errorf("%w: %s is a %s", ErrNotUnderstood, s.Name, s.Type)
 		}
@@ -221,7 +221,7 @@ func seriesKey(s *metric.Schema, labels metric.Labels) string {
 // addSeries adds a dead process's series and returns what it was added to, nil
 // where it does not count any more.
 func (a *archiver) addSeries(s *mmapstore.SeriesInfo, p *archiveProcess, words []uint64, from source) *archiveSeries {
-	if (s.Family.Type == metric.Gauge || s.Family.Type == metric.StateSet) && s.Family.Mode.Live() {
+	if (s.Family.Type.LikeGauge() || s.Family.Type == metric.StateSet) && s.Family.Mode.Live() {
 		return nil
 	}
 	labels := s.Labels()

@@ -51,7 +51,7 @@ func (c *chosen) add(schema *metric.Schema, w []uint64, created int64, from sour
 		c.recent(recentOf(w), from.now)
 	case schema.Type == metric.StateSet:
 		c.state = w[mmapstore.CellState]
-	case schema.Type == metric.Gauge && w[mmapstore.CellGauge] != mmapstore.UnsetBits:
+	case schema.Type.LikeGauge() && w[mmapstore.CellGauge] != mmapstore.UnsetBits:
 		c.gauge(schema.Mode.Base(), math.Float64frombits(w[mmapstore.CellGauge]))
 	}
 }

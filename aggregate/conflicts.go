@@ -74,7 +74,7 @@ func (a *Aggregator) Conflicts(ctx context.Context) ([]Conflict, error) {
 // String returns what tells the definition from others, such as "gauge x of mode max".
 func (d *Definition) String() string {
 	out := d.Type.String() + " " + d.Name
-	if d.Type == metric.Gauge || d.Type == metric.StateSet {
+	if d.Type.LikeGauge() || d.Type == metric.StateSet {
 		out += " of mode " + d.Mode.String()
 	}
 	var with []string

@@ -42,7 +42,7 @@ func denseWords(s *metric.Schema) (n int, ok bool) {
 		return 1, true
 	case metric.Histogram:
 		return len(s.Bounds) + 1, true
-	case metric.Gauge:
+	case metric.Gauge, metric.Unknown:
 		return gaugeWords, s.Mode.Base() == metric.ModeSum
 	}
 	return 0, false
@@ -198,7 +198,7 @@ func (d *dense) join(f *family, n int, a *accumulator) bool {
 		words[0] += a.ints
 	case metric.Histogram:
 		addWords(words, a.counts)
-	case metric.Gauge:
+	case metric.Gauge, metric.Unknown:
 		words[gaugeThere]++
 		if a.set {
 			words[gaugeSet]++
@@ -222,7 +222,7 @@ func (d *dense) leave(f *family, n int, a *accumulator) bool {
 		for i, count := range a.counts {
 			words[i] -= count
 		}
-	case metric.Gauge:
+	case metric.Gauge, metric.Unknown:
 		words[gaugeThere]--
 		if a.set {
 			words[gaugeSet]--
@@ -237,7 +237,7 @@ func (d *dense) leave(f *family, n int, a *accumulator) bool {
 
 // has reports whether some process has the series of slot n.
 func (d *dense) has(f *family, n int) bool {
-	if f.schema.Type == metric.Gauge && d.of(n)[gaugeThere] == 0 {
+	if f.schema.Type.LikeGauge() && d.of(n)[gaugeThere] == 0 {
 		return false // of live ones, none is of a living process
 	}
 	return d.created[n] != never
@@ -262,7 +262,7 @@ func (d *dense) fill(f *family, n int, out *metric.Series) {
 	case metric.Histogram:
 		metric.CumulateInto(out.Buckets, f.bounds, words)
 		out.Count, out.Sum = out.Buckets[len(f.bounds)].Count, sum
-	case metric.Gauge:
+	case metric.Gauge, metric.Unknown:
 		out.Value = sum
 		return
 	}

@@ -247,7 +247,7 @@ func (f *family) fill(n int32, out *metric.Series) {
 	case metric.Histogram:
 		metric.CumulateInto(out.Buckets, f.bounds, a.counts)
 		out.Count, out.Sum = out.Buckets[len(f.bounds)].Count, a.sum.round()
-	case metric.Gauge:
+	case metric.Gauge, metric.Unknown:
 		out.Value = a.sum.round()
 		return
 	}

@@ -37,7 +37,7 @@ func (a *accumulator) add(schema *metric.Schema, w []uint64, bucket []int, creat
 		}
 		return
 	}
-	if schema.Type == metric.Gauge && schema.Mode.Live() && !from.live {
+	if schema.Type.LikeGauge() && schema.Mode.Live() && !from.live {
 		return
 	}
 	a.enter(created)
@@ -54,7 +54,7 @@ func (a *accumulator) add(schema *metric.Schema, w []uint64, bucket []int, creat
 	case metric.Histogram:
 		a.sum.add(math.Float64frombits(w[mmapstore.CellHistogramSum]))
 		a.addCounts(w[mmapstore.CellHistogramBuckets:], bucket)
-	case metric.Gauge:
+	case metric.Gauge, metric.Unknown:
 		if w[mmapstore.CellGauge] != mmapstore.UnsetBits {
 			a.sum.add(math.Float64frombits(w[mmapstore.CellGauge]))
 			a.set = true

@@ -87,7 +87,7 @@ func (r *run) addAll(values []uint64, from source) {
 		r.summaries(values)
 	case metric.Histogram:
 		r.histograms(values)
-	case metric.Gauge:
+	case metric.Gauge, metric.Unknown:
 		if !schema.Mode.Live() || from.live {
 			r.gauges(values)
 		}
@@ -317,7 +317,7 @@ func (r *run) take(f *file, changes []mmapstore.Change) []mmapstore.Change {
 			d.words[n] += now - old
 		case typ == metric.Histogram && column >= mmapstore.CellHistogramBuckets:
 			d.words[n*d.stride+column-mmapstore.CellHistogramBuckets] += now - old
-		case typ == metric.Gauge:
+		case typ.LikeGauge():
 			exact = d.moveGauge(n, old, now)
 		default:
 			exact = d.moveSum(n, math.Float64frombits(old), math.Float64frombits(now))

@@ -124,7 +124,7 @@ func (f *family) settle() {
 			a.ints += words[0]
 		case metric.Histogram:
 			a.addCounts(words, nil)
-		case metric.Gauge:
+		case metric.Gauge, metric.Unknown:
 			if words[gaugeThere] == 0 {
 				continue // of live ones, none is of a living process
 			}

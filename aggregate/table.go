@@ -102,12 +102,12 @@ func (t *table) init(processLabel string, texts *mmapstore.Texts) {
 
 // isRecent reports whether the series holds a value with its time.
 func isRecent(s *metric.Schema) bool {
-	return (s.Type == metric.Gauge || s.Type == metric.StateSet) && s.Mode.Base() == metric.ModeMostRecent
+	return (s.Type.LikeGauge() || s.Type == metric.StateSet) && s.Mode.Base() == metric.ModeMostRecent
 }
 
 // perProcess reports whether each process has a series of its own.
 func perProcess(s *metric.Schema) bool {
-	return (s.Type == metric.Gauge || s.Type == metric.StateSet) && s.Mode.Base() == metric.ModeAll
+	return (s.Type.LikeGauge() || s.Type == metric.StateSet) && s.Mode.Base() == metric.ModeAll
 }
 
 // compatible reports whether two definitions of one name merge into one.

@@ -34,6 +34,10 @@ func (t Type) String() string {
 // Valid reports whether t is one of the types above.
 func (t Type) Valid() bool { return t < numTypes }
 
+// LikeGauge reports whether series of the type have one value that may go up and
+// down, and a Mode by which it merges: gauges and unknown ones.
+func (t Type) LikeGauge() bool { return t == Gauge || t == Unknown }
+
 // Mode says how the values that several processes gave one gauge merge into
 // what a scrape shows. Its values are written into files: they are
 // append-only. The zero value is ModeAll, the default.

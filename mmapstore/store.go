@@ -215,7 +215,7 @@ func (s *Store) lose(h *Series) {
 
 // initWords gives new words, which are zero, their first values.
 func initWords(schema *metric.Schema, w []uint64) {
-	if schema.Type == metric.Gauge && schema.Mode.Base() != metric.ModeMostRecent {
+	if schema.Type.LikeGauge() && schema.Mode.Base() != metric.ModeMostRecent {
 		atomic.StoreUint64(&w[CellGauge], UnsetBits)
 	}
 }

@@ -205,5 +205,5 @@ func recentValues(w []uint64) [2]uint64 {
 
 // isRecent reports whether the series holds a value with its time.
 func isRecent(s *metric.Schema) bool {
-	return (s.Type == metric.Gauge || s.Type == metric.StateSet) && s.Mode.Base() == metric.ModeMostRecent
+	return (s.Type.LikeGauge() || s.Type == metric.StateSet) && s.Mode.Base() == metric.ModeMostRecent
 }

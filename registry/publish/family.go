@@ -36,7 +36,7 @@ const maxShapes = 64
 
 // define decides what becomes of a family that is new.
 func (b *book) define(f *metric.Family) *family {
-	fam := &family{name: f.Name, typ: f.Type, names: metric.SampleNames(f.Name, storedType(f.Type)), series: map[string]*series{}}
+	fam := &family{name: f.Name, typ: f.Type, names: metric.SampleNames(f.Name, f.Type), series: map[string]*series{}}
 	if f.Type == metric.GaugeHistogram {
 		fam.fault = errors.New("the store has no gauge histograms")
 		return fam
@@ -51,7 +51,7 @@ func (b *book) define(f *metric.Family) *family {
 		fam.fault = fmt.Errorf("Options.Mode gave an unknown mode, %d", mode)
 	case f.Type == metric.StateSet && base != metric.ModeAll && base != metric.ModeMostRecent:
 		fam.fault = fmt.Errorf("states do not merge by mode %s, only by all, mostrecent and their live forms", mode)
-	case f.Type == metric.Gauge, f.Type == metric.Unknown, f.Type == metric.StateSet:
+	case f.Type.LikeGauge(), f.Type == metric.StateSet:
 		fam.mode = mode
 	}
 	return fam
@@ -68,14 +68,6 @@ func askMode(ask func(*metric.Family) (metric.Mode, bool), f *metric.Family) (mo
 	return mode, wanted, nil
 }
 
-// storedType is the type that the store has for one of the source's.
-func storedType(t metric.Type) metric.Type {
-	if t == metric.Unknown {
-		return metric.Gauge // which says no more of its values
-	}
-	return t
-}
-
 // shapeOf returns the definition that s falls under.
 func (b *book) shapeOf(fam *family, f *metric.Family, s *metric.Series) (*shape, error) {
 	for _, sh := range fam.shapes {
@@ -86,7 +78,7 @@ func (b *book) shapeOf(fam *family, f *metric.Family, s *metric.Series) (*shape,
 	if len(fam.shapes) == maxShapes {
 		return nil, fmt.Errorf("more than %d sets of label names, bucket bounds or states", maxShapes)
 	}
-	schema := &metric.Schema{Name: f.Name, Help: f.Help, Unit: f.Unit, Type: storedType(f.Type), Mode: fam.mode}
+	schema := &metric.Schema{Name: f.Name, Help: f.Help, Unit: f.Unit, Type: f.Type, Mode: fam.mode}
 	if f.Type != metric.Info { // whose labels are its content
 		for _, l := range s.Labels {
 			schema.Labels = append(schema.Labels, l.Name)

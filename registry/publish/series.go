@@ -38,7 +38,7 @@ func (e *series) write(s *metric.Series, now time.Time) {
 		e.histogram(w, s)
 	case metric.Summary:
 		e.summary(w, s)
-	case metric.Gauge:
+	case metric.Gauge, metric.Unknown:
 		bits := math.Float64bits(s.Value)
 		if math.IsNaN(s.Value) {
 			bits = math.Float64bits(math.NaN()) // not the bits that say "unset"
