@@ -40,7 +40,7 @@ func one(t *testing.T, ms []*dto.Metric) float64 {
 	t.Helper()
 	require.Len(t, ms, 1)
 	m := ms[0]
-	return m.Counter.GetValue() + m.Gauge.GetValue() + float64(m.Histogram.GetSampleCount())
+	return m.Counter.GetValue() + m.Gauge.GetValue() + m.Untyped.GetValue() + float64(m.Histogram.GetSampleCount())
 }
 
 // TestFourProcesses: counters, histograms and the livesum of gauges over four

@@ -138,7 +138,7 @@ func TestTypes(t *testing.T) {
 		require.Len(t, got["g"].Series, 2, "series of one family may have different labels")
 		require.Equal(t, -1.0, got["g"].Series[0].Value)
 		require.Equal(t, inf, got["g"].Series[1].Value)
-		require.Equal(t, metric.Gauge, got["u"].Type)
+		require.Equal(t, metric.Unknown, got["u"].Type)
 		require.Equal(t, metric.Series{Buckets: buckets(1, 1, 4), Count: 4, Sum: 9}, only(t, got["h"]))
 		require.True(t, math.IsNaN(only(t, got["n"]).Sum), "a sum that is not known")
 		require.Equal(t, metric.Series{Count: 3, Sum: 2.5}, only(t, got["s"]), "no quantiles")
