@@ -43,6 +43,8 @@ func (m *made) gatherer() (registry.Gatherer, error) {
 // first metric asks for it.
 type snapshot struct {
 	number uint64 // later ones have higher numbers
+	// asked are the metrics that are asked for; nil for any.
+	asked []*instrument
 
 	mu     sync.Mutex
 	stores map[*made]*storeSnapshot
@@ -67,13 +69,13 @@ func (s *snapshot) of(m *made) *storeSnapshot {
 	}
 	s.mu.Unlock()
 	store.once.Do(func() {
-		m.reconcile()
+		m.reconcile(s.asked)
 		var g registry.Gatherer
 		if g, store.err = m.gatherer(); store.err != nil {
 			return
 		}
 		if _, all := g.(*registry.DefaultRegistry); all {
-			g = registry.Restrict(g, m.families()...) // the collectors beside the directory cost time
+			g = registry.Restrict(g, m.families(s.asked)...) // the collectors beside the directory cost time
 		}
 		store.take(g.Gather(context.Background()))
 	})

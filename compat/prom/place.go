@@ -47,6 +47,7 @@ type instrument struct {
 	constant prometheus.Labels
 	variable []string
 	bounds   []float64 // of a histogram
+	vec      *vec      // nil for a metric without variable labels
 }
 
 // free reports whether another metric may take the place: nobody shows the one
@@ -88,7 +89,7 @@ func (f *Factory) settle(d definition) (*instrument, error) {
 		}
 		p := &place{made: f.made, key: key, number: i + 1, family: name, cells: cells}
 		taken[i] = p
-		in := &instrument{p, d.desc, d.labels, d.names, d.bounds}
+		in := &instrument{p, d.desc, d.labels, d.names, d.bounds, nil}
 		remember(in)
 		if i > 0 {
 			runtime.AddCleanup(in, (*place).release, p)
@@ -188,11 +189,19 @@ func (m *made) renamed() map[string]bool {
 	return out
 }
 
-// families are the names that the store has for all metrics.
-func (m *made) families() []string {
+// families are the names that the store has for these metrics, or for all where there
+// is no list.
+func (m *made) families(asked []*instrument) (out []string) {
+	if asked != nil {
+		for _, in := range asked {
+			if in.made == m {
+				out = append(out, storedName(in.cells, in.family))
+			}
+		}
+		return out
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	var out []string
 	for _, taken := range m.places {
 		for _, p := range taken {
 			if p != nil && !p.gone.Load() {

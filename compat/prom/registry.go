@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -24,9 +25,11 @@ import (
 type Registry struct {
 	*prometheus.Registry
 
-	mu     sync.Mutex
-	active int       // how many gatherings are under way
-	snap   *snapshot // the latest of theirs; nil without any
+	mu        sync.Mutex
+	active    int                 // how many gatherings are under way
+	snap      *snapshot           // the latest of theirs; nil without any
+	metrics   map[*instrument]int // how often each is registered
+	unchecked bool                // there are collectors that have not said which metrics they have
 }
 
 // NewRegistry returns a registry without collectors.
@@ -61,9 +64,7 @@ func (r *Registry) register(c prometheus.Collector, via prometheus.Registerer) e
 	}
 	err := via.Register(as)
 	if err == nil {
-		for _, in := range instruments {
-			in.registered(r, 1)
-		}
+		r.note(instruments, unchecked, 1)
 		return nil
 	}
 	if are, ok := errors.AsType[prometheus.AlreadyRegisteredError](err); ok {
@@ -89,10 +90,24 @@ func (r *Registry) unregister(c prometheus.Collector, via prometheus.Registerer)
 		return false
 	}
 	instruments, _ := instrumentsOf(c)
-	for _, in := range instruments {
-		in.registered(r, -1)
-	}
+	r.note(instruments, false, -1)
 	return true
+}
+
+// note notes that the registry has metrics, or has them no more.
+func (r *Registry) note(instruments []*instrument, unchecked bool, n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.unchecked = r.unchecked || unchecked
+	for _, in := range instruments {
+		in.registered(r, n)
+		if r.metrics == nil {
+			r.metrics = map[*instrument]int{}
+		}
+		if r.metrics[in] += n; r.metrics[in] == 0 {
+			delete(r.metrics, in)
+		}
+	}
 }
 
 // instrumentsOf returns whose metrics a collector describes, and whether it
@@ -136,7 +151,7 @@ func (r *Registry) Gather() ([]*dto.MetricFamily, error) {
 	case !inDirectory.Load():
 		return r.Registry.Gather()
 	}
-	r.begin(&snapshot{number: snapshots.Add(1)})
+	r.begin(r.snapshot())
 	defer r.end()
 	return r.Registry.Gather()
 }
@@ -156,9 +171,20 @@ func (r *Registry) Collect(ch chan<- prometheus.Metric) {
 		r.Registry.Collect(ch)
 		return
 	}
-	r.begin(&snapshot{number: snapshots.Add(1)})
+	r.begin(r.snapshot())
 	defer r.end()
 	r.Registry.Collect(ch)
+}
+
+// snapshot returns a new one, of the metrics that the registry has.
+func (r *Registry) snapshot() *snapshot {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s := &snapshot{number: snapshots.Add(1)}
+	if !r.unchecked {
+		s.asked = slices.AppendSeq(make([]*instrument, 0, len(r.metrics)), maps.Keys(r.metrics))
+	}
+	return s
 }
 
 // snapshots numbers them.
@@ -194,7 +220,7 @@ func (r *Registry) now() *snapshot {
 // of each worker and the families of programs that share the directory.
 func (r *Registry) gatherAll() ([]*dto.MetricFamily, error) {
 	m := Default().made
-	m.reconcile()
+	m.reconcile(nil)
 	families, err := registry.Default().Gather(context.Background())
 	all := &storeSnapshot{}
 	all.once.Do(func() { all.take(families, err) })

@@ -75,6 +75,7 @@ func newMetricVec(f *Factory, in *instrument, remove func(...string) bool, make 
 		m.watch(f.opts.Period)
 		return v.add(values, make)
 	})
+	in.vec = v
 	f.vecs = append(f.vecs, weak.Make(v)) // inStore holds the lock
 	return v.MetricVec
 }
@@ -131,11 +132,19 @@ func (v *vec) sweep() {
 // Reconcile removes from the store the series that were deleted from a Vec, now
 // and not only after Options.Period. The gatherer and handler of this module
 // call it before they show the merged view.
-func (f *Factory) Reconcile() { f.reconcile() }
+func (f *Factory) Reconcile() { f.reconcile(nil) }
 
-func (m *made) reconcile() {
-	for _, v := range m.living() {
-		v.sweep()
+// reconcile is Reconcile for these metrics, or for all where there is no list.
+func (m *made) reconcile(asked []*instrument) {
+	if asked == nil {
+		for _, v := range m.living() {
+			v.sweep()
+		}
+	}
+	for _, in := range asked {
+		if in.made == m && in.vec != nil {
+			in.vec.sweep()
+		}
 	}
 }
 
@@ -200,7 +209,7 @@ func (m *made) watch(period time.Duration) {
 		return
 	}
 	m.timer = time.AfterFunc(period, func() {
-		m.reconcile()
+		m.reconcile(nil)
 		m.mu.Lock()
 		defer m.mu.Unlock()
 		if !m.closed {
