@@ -12,13 +12,16 @@
 // runs the tests of both copies and compares which fail. Nothing of the other
 // projects is kept in this repository.
 //
-// There are two modes:
+// There are three modes:
 //
 //   - plain: PROMETHEUS_MULTIPROC_DIR is not set. The same tests must fail in both
 //     copies.
 //   - directory: each package has a fresh directory. What fails besides must be in
 //     expected.txt, a line a test, with the reason. What is in there and passes is
 //     reported too. A panic or a hang is never expected.
+//   - processes: a program that uses the library (programs/, or the library's own
+//     command), four processes of the one copy with a directory and one of the other.
+//     What each of the four serves must be what the one serves.
 //
 // The tests of client_golang's packages prometheus and promauto are in those
 // packages. They are compiled with a dot import of the package under test. A test

@@ -35,6 +35,8 @@ const (
 // errUnexpected: the runs ended, and something is not as expected.
 var errUnexpected = errors.New("not as expected")
 
+var allModes = []string{modePlain, modeDirectory, modeProcesses}
+
 // options are the flags.
 type options struct {
 	suites   []string
@@ -108,11 +110,11 @@ func parse(args []string) (options, error) {
 	}
 	var suiteList, modeList string
 	flags.StringVar(&suiteList, "suite", "", "`names` of the suites to run, with commas; default all")
-	flags.StringVar(&modeList, "mode", modePlain+","+modeDirectory, "`modes` to run, with commas")
+	flags.StringVar(&modeList, "mode", strings.Join(allModes, ","), "`modes` to run, with commas")
 	flags.StringVar(&opts.run, "run", "", "only tests that match this `pattern`, as go test -run")
 	flags.StringVar(&opts.expected, "expected", "peersuites/expected.txt", "`file` of the failures that are documented")
 	flags.StringVar(&opts.keep, "keep", "", "prepare the copies in this `folder` and keep them; what is there is used again")
-	flags.StringVar(&opts.timeout, "timeout", "5m", "`time` that a package's tests may take")
+	flags.StringVar(&opts.timeout, "timeout", "10m", "`time` that a package's tests may take")
 	flags.BoolVar(&opts.verbose, "verbose", false, "print what the failing tests said, and which tests were left out")
 	if err := flags.Parse(args); err != nil {
 		return opts, err
@@ -122,8 +124,8 @@ func parse(args []string) (options, error) {
 	}
 	opts.modes = strings.Split(modeList, ",")
 	for _, m := range opts.modes {
-		if m != modePlain && m != modeDirectory {
-			return opts, fmt.Errorf("there is no mode %q, only %s and %s", m, modePlain, modeDirectory)
+		if !slices.Contains(allModes, m) {
+			return opts, fmt.Errorf("there is no mode %q, only %s", m, strings.Join(allModes, ", "))
 		}
 	}
 	if suiteList != "" {
