@@ -274,13 +274,13 @@ func TestTextsOfTheArchive(t *testing.T) {
 	require.LessOrEqual(t, a.texts.Len(), 200)
 }
 
-// TestArchiveOfUnknownSums: a mode says nothing of a type that has none.
-func TestArchiveOfUnknownSums(t *testing.T) {
+// TestArchiveOfCounterSums: a mode says nothing of a type that has none.
+func TestArchiveOfCounterSums(t *testing.T) {
 	dir := t.TempDir()
 	d, err := mmapstore.OpenDir(dir)
 	require.NoError(t, err)
 	defer d.Close()
-	f := mmapstore.ArchivedFamily{Schema: &metric.Schema{Name: "x", Help: "h", Type: metric.Unknown, Mode: metric.ModeSum}}
+	f := mmapstore.ArchivedFamily{Schema: &metric.Schema{Name: "x", Help: "h", Type: metric.Summary, Mode: metric.ModeSum}}
 	f.Series.Add(mmapstore.ArchivedSeries{Process: -1, Words: []uint64{2}})
 	arc := &mmapstore.Archive{ArchiveVersion: mmapstore.ArchiveVersion{Generation: 1}, Families: []mmapstore.ArchivedFamily{f}}
 	require.NoError(t, d.StageArchive(arc, mmapstore.ReadOptions{}))

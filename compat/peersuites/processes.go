@@ -81,7 +81,7 @@ func compareProcesses(ctx context.Context, s suite, dir string, out io.Writer) (
 		if err != nil {
 			return 0, err
 		}
-		for _, d := range different {
+		for _, d := range different[:min(len(different), 10)] {
 			fmt.Fprintf(out, "    DIFFERS     process %d: %s\n", i, d)
 		}
 		unexpected += len(different)
@@ -181,7 +181,12 @@ func (p *process) end() {
 }
 
 func (p *process) get(path string) ([]byte, error) {
-	resp, err := http.Get("http://" + p.address + path)
+	req, err := http.NewRequest(http.MethodGet, "http://"+p.address+path, nil)
+	if err != nil {
+		return nil, err
+	}
+	req.Host = "service" // not the port, which some libraries have in a label
+	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return nil, err
 	}
