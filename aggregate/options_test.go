@@ -1,16 +1,26 @@
 package aggregate
 
 import (
+	"strconv"
 	"testing"
 
 	"github.com/multiprom/multiprom/internal/optiontest"
 	"github.com/multiprom/multiprom/mmapstore"
 )
 
+// tooLargeUID is no user's number, where an int can say one.
+func tooLargeUID() int {
+	shift := 32
+	if strconv.IntSize == 32 {
+		return -1
+	}
+	return 1 << shift
+}
+
 func TestOptions(t *testing.T) {
 	dir := t.TempDir()
 	reading := map[string]optiontest.Row{
-		"TrustUIDs":    {Bad: []any{[]int{-1}, []int{0, 1 << 32}}, Good: []any{[]int{0}}},
+		"TrustUIDs":    {Bad: []any{[]int{-1}, []int{0, tooLargeUID()}}, Good: []any{[]int{0}}},
 		"MaxFileBytes": {Special: []int64{NoLimit}},
 		"Now":          {},
 	}

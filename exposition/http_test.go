@@ -259,7 +259,9 @@ func TestServer(t *testing.T) {
 		socket, err := Serve(ServerOptions{Addr: "unix://" + path, Gatherer: registry.GathererFunc(some)})
 		require.NoError(t, err)
 		require.Equal(t, "unix://"+path, socket.URL())
-		client := &http.Client{Transport: &http.Transport{Dial: func(string, string) (net.Conn, error) { return net.Dial("unix", path) }}}
+		client := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "unix", path)
+		}}}
 		resp, err := client.Get("http://socket/metrics")
 		require.NoError(t, err)
 		b, err := io.ReadAll(resp.Body)

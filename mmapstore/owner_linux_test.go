@@ -1,6 +1,7 @@
 package mmapstore
 
 import (
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -47,7 +48,8 @@ func TestOwnersInUserNamespaces(t *testing.T) {
 	}
 
 	overflow := overflowUID()
-	all := []syscall.SysProcIDMap{{ContainerID: 0, HostID: 0, Size: 1<<32 - 1}}
+	everybody := uint32(math.MaxUint32)
+	all := []syscall.SysProcIDMap{{ContainerID: 0, HostID: 0, Size: int(everybody)}}
 	for name, tc := range map[string]struct {
 		maps []syscall.SysProcIDMap // nil: the process has no number itself
 		want map[string]string      // by directory
