@@ -76,7 +76,7 @@ var metricsURL = regexp.MustCompile(`http://\S+/metrics`)
 // its merged metrics.
 func startDemo(t *testing.T, args ...string) string {
 	t.Helper()
-	cmd := exec.Command(mpctl(t), append([]string{"demo", "--duration", "0"}, args...)...)
+	cmd := exec.Command(mpctl(t), append([]string{"demo", "--duration", "-1"}, args...)...)
 	stderr, err := cmd.StderrPipe()
 	require.NoError(t, err)
 	require.NoError(t, cmd.Start())

@@ -50,7 +50,7 @@ type MarkOptions struct {
 // process identifier), the name of a file, or the first eight or more digits of an
 // incarnation. The error is ErrNoSuchProcess, which names the files of that pid in other
 // PID namespaces; ErrAmbiguous; or it matches mmapstore.ErrLocked where
-// the process still holds its lock and Force is not set; files before it were
+// the process still holds its lock and Force is not set, or ErrOptions; files before it were
 // marked.
 func MarkProcessDead(ctx context.Context, dir, id string, opts MarkOptions) ([]string, error) {
 	var c options.Checker
@@ -59,7 +59,7 @@ func MarkProcessDead(ctx context.Context, dir, id string, opts MarkOptions) ([]s
 		c.Failf("id", "is empty: name a process by its PID, its process ID or a file")
 	}
 	if err := c.Err(); err != nil {
-		return nil, fmt.Errorf("supervisor: mark dead: %w", err)
+		return nil, fmt.Errorf("%w: %w", ErrOptions, err)
 	}
 	d, err := mmapstore.OpenDir(dir)
 	if err != nil {

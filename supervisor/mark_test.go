@@ -50,7 +50,6 @@ func TestWhoIsMarked(t *testing.T) {
 		webID[1:]:           nil,
 		"8":                 nil,
 		"9":                 nil,
-		"":                  nil,
 		"7-" + twinID[:4]:   {twin},
 		"web-" + twinID[:4]: nil,
 	} {
@@ -60,8 +59,10 @@ func TestWhoIsMarked(t *testing.T) {
 			require.ErrorIs(t, err, ErrNoSuchProcess, id)
 		}
 	}
+	_, err := MarkProcessDead(t.Context(), dir, "", MarkOptions{})
+	require.ErrorIs(t, err, ErrOptions, "no id is no process's")
 
-	_, err := chooseBegun([]string{"1-a.mpm", "2-b.mpm"})
+	_, err = chooseBegun([]string{"1-a.mpm", "2-b.mpm"})
 	require.ErrorIs(t, err, ErrAmbiguous)
 	require.ErrorContains(t, err, "1-a.mpm, 2-b.mpm")
 	_, err = MarkProcessDead(t.Context(), dir, "8", MarkOptions{})
