@@ -72,12 +72,10 @@ func compareProcesses(ctx context.Context, s suite, dir string, out io.Writer) (
 			}
 		}
 	}
-	want, err := one.samples(s)
-	if err != nil {
-		return 0, err
-	}
+	want := samples{}
 	for i, p := range four {
-		different, err := p.until(s, want)
+		var different []string
+		different, want, err = until(s, one, p)
 		if err != nil {
 			return 0, err
 		}
@@ -227,7 +225,7 @@ func statsdLines(p *process, round int) error {
 	return w.Flush()
 }
 
-// sample is a number of an exposition by what it is called.
+// samples are what an exposition says, by what it is called.
 type samples map[string]string
 
 // samples returns what the process serves, without what says of one process how long
@@ -296,13 +294,17 @@ func (s samples) add(f *dto.MetricFamily, m *dto.Metric) {
 // duration reports whether a family's values are how long something took.
 func duration(name string) bool { return strings.HasSuffix(name, "_seconds") }
 
-// until waits until the process serves the samples, and returns what is different
-// after that.
-func (p *process) until(s suite, want samples) (different []string, err error) {
+// until waits until p serves what one does, which both may do some time after the
+// operations, and returns what is different after that, and what one serves.
+func until(s suite, one, p *process) (different []string, want samples, err error) {
 	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		want, err := one.samples(s)
+		if err != nil {
+			return nil, nil, err
+		}
 		got, err := p.samples(s)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		different = nil
 		for _, name := range sortedKeys(want) {
@@ -316,11 +318,11 @@ func (p *process) until(s suite, want samples) (different []string, err error) {
 			}
 		}
 		if len(different) == 0 || time.Now().After(deadline) {
-			return different, nil
+			return different, want, nil
 		}
 		select {
 		case <-p.exited:
-			return nil, errors.New("a process ended")
+			return nil, nil, errors.New("a process ended")
 		default:
 		}
 	}

@@ -65,6 +65,9 @@ func TestDefaultRegistry(t *testing.T) {
 	define := func(f *prom.Factory, r, own prom.Registerer, n float64) {
 		promauto.From(f, r).NewCounter(prom.CounterOpts{Name: "requests", Help: "h"}).Add(n)
 		promauto.From(f, own).NewCounter(prom.CounterOpts{Name: "own_total", Help: "h"}).Add(10 * n)
+		hidden := f.NewCounter(prom.CounterOpts{Name: "hidden", Help: "h"})
+		r.MustRegister(unchecked{hidden})
+		hidden.Add(n)
 		c := f.NewCounterVec(prom.CounterOpts{Name: "prefixed_total", Help: "h"}, []string{"l"})
 		prom.WrapRegistererWithPrefix("app_", r).MustRegister(c)
 		c.WithLabelValues("x").Add(100 * n)
@@ -80,6 +83,9 @@ func TestDefaultRegistry(t *testing.T) {
 # HELP app_prefixed_total h
 # TYPE app_prefixed_total counter
 app_prefixed_total{l="x"} 300
+# HELP hidden h
+# TYPE hidden counter
+hidden 3
 # HELP of_another_program h
 # TYPE of_another_program gauge
 of_another_program 7
@@ -90,7 +96,7 @@ requests 3
 # TYPE theirs gauge
 theirs 3
 `
-	names := []string{"app_prefixed_total", "prefixed_total", "requests", "requests_total", "own_total", "theirs", "of_another_program", "go_goroutines"}
+	names := []string{"app_prefixed_total", "prefixed_total", "requests", "requests_total", "hidden", "hidden_total", "own_total", "theirs", "of_another_program", "go_goroutines"}
 	require.NoError(t, testutil.GatherAndCompare(gatherer, strings.NewReader(want), names...))
 	require.NoError(t, testutil.GatherAndCompare(prom.DefaultGatherer, strings.NewReader(want), names...))
 	require.NoError(t, testutil.GatherAndCompare(own, strings.NewReader("# HELP own_total h\n# TYPE own_total counter\nown_total 30\n")))

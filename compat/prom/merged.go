@@ -152,6 +152,7 @@ type proxy struct {
 	prometheus.Collector
 	registry *Registry
 	known    []*instrument // that it describes
+	found    sync.Map      // *place of further ones that it has collected
 }
 
 // Collect is that of the collector outside of the registry's own Gather.
@@ -175,6 +176,9 @@ func (p *proxy) Collect(ch chan<- prometheus.Metric) {
 			in := c.common().in
 			if own[in] == nil && !slices.Contains(order, in) {
 				order = append(order, in)
+				if _, before := p.found.LoadOrStore(in.place, nil); !before {
+					in.registered(p.registry, 1)
+				}
 			}
 			own[in] = append(own[in], c)
 		}

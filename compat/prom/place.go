@@ -125,15 +125,15 @@ func (p *place) release() {
 }
 
 // registered notes that a registry has the metric, or has it no more.
-func (in *instrument) registered(r *Registry, n int) {
-	in.made.mu.Lock()
-	defer in.made.mu.Unlock()
+func (p *place) registered(r *Registry, n int) {
+	p.made.mu.Lock()
+	defer p.made.mu.Unlock()
 	if r == defaultRegistry {
-		in.inDefault += n
+		p.inDefault += n
 	} else {
-		in.elsewhere += n
+		p.elsewhere += n
 	}
-	in.was = true
+	p.was = true
 }
 
 // refused withdraws a metric that a registry has refused since it has one of the

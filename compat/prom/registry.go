@@ -60,7 +60,7 @@ func (r *Registry) register(c prometheus.Collector, via prometheus.Registerer) e
 	instruments, unchecked := instrumentsOf(c)
 	as := c
 	if len(instruments) > 0 || unchecked {
-		as = &proxy{c, r, instruments}
+		as = &proxy{Collector: c, registry: r, known: instruments}
 	}
 	err := via.Register(as)
 	if err == nil {
