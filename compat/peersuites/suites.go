@@ -76,5 +76,6 @@ var suites = []suite{
 		name: "component-base", module: "k8s.io/component-base", version: "v0.37.2",
 		packages: []string{"./metrics/..."},
 		operate:  requests,
+		apart:    []string{"registered_metrics_total"}, // each process counts what it has registered
 	},
 }
