@@ -152,11 +152,11 @@ func TestVecsFromRemoteInput(t *testing.T) {
 	theirs := prometheus.NewRegistry()
 	fill(genuine, theirs)
 	fill(genuine, theirs)
-	want, err := theirs.Gather()
+	_, err := theirs.Gather()
 	require.Error(t, err, "each series twice")
 	theirs = prometheus.NewRegistry()
 	fill(genuine, theirs)
-	want, err = theirs.Gather()
+	want, err := theirs.Gather()
 	require.NoError(t, err)
 
 	f, _ := factoryOn(t, dir, prom.Options{})
