@@ -59,8 +59,8 @@ var suites = []suite{
 		command: func(p *process) []string {
 			return []string{"--web.listen-address=" + p.address, "--statsd.listen-tcp=" + p.other, "--statsd.listen-udp="}
 		},
-		// How its queue and cache are used, and what is open at the moment.
-		apart: []string{"statsd_exporter_event_queue_", "statsd_exporter_cache_", "statsd_metric_mapper_cache_", "statsd_exporter_events_flushed"},
+		// How its queue and cache are used, and how many metrics each process has.
+		apart: []string{"statsd_exporter_event_queue_", "statsd_exporter_cache_", "statsd_metric_mapper_cache_", "statsd_exporter_events_flushed", "statsd_exporter_metrics_total"},
 	},
 	{
 		name: "fiberprometheus", module: "github.com/ansrivas/fiberprometheus/v2", version: "v2.16.0",
