@@ -42,11 +42,12 @@ def value(r):
     return r.choice(FLOATS) if r.random() < 0.2 else r.choice([1, -1]) * r.random() * 2.0 ** r.randint(-30, 30)
 
 
-def work(directory, identifier, r):
-    """Is one process: it makes some metrics and updates them."""
+def work(directory, identifier, r, definitions, texts):
+    """Is one process: it makes some metrics, most of them as others do, and updates them."""
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = directory
     values.ValueClass = values.MultiProcessValue(lambda: identifier)
     for _ in range(r.randint(1, 8)):
+        updates, r = r, random.Random(r.choice(definitions) if r.random() < 0.85 else r.random())
         labels = r.choice([[], [], ["l"], ["l"], ["l", "m"], ["pid"], ["pid", "worker_pid"]])
         opts = {"labelnames": labels, "registry": None, "unit": r.choice(["", "", "", "seconds"])}
         typ = r.choice([Counter, Gauge, Gauge, Summary, Histogram])
@@ -55,8 +56,9 @@ def work(directory, identifier, r):
         if typ is Histogram:
             opts["buckets"] = r.choice([(1, 2), (0.5, 1, 5), (-1, 0, 1e6, math.inf), (1e-3, 0.1)])
         metric = typ(name(r), r.choice(["Help.", "Other help.", "with \\ and \n", ""]), **opts)
+        r = updates
         for _ in range(r.randint(0, 3)):
-            one = metric.labels(*[r.choice(TEXTS) for _ in labels]) if labels else metric
+            one = metric.labels(*[r.choice(texts) for _ in labels]) if labels else metric
             for _ in range(r.randint(0, 3)):
                 v = value(r)
                 if typ is Counter:
@@ -71,13 +73,14 @@ def work(directory, identifier, r):
 
 def write(directory, r):
     os.mkdir(directory)
+    definitions, texts = [r.random() for _ in range(6)], r.sample(TEXTS, 2)
     for i in range(r.randint(1, 5)):
         identifier = r.choice([i, i, 10 + i, f"web{i}", f"web_{i}"])
         seed = r.random()
         child = os.fork()
         if child == 0:
             try:
-                work(directory, identifier, random.Random(seed))
+                work(directory, identifier, random.Random(seed), definitions, texts)
                 os._exit(0)
             except BaseException as e:
                 print(repr(e), file=sys.stderr, flush=True)
