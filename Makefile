@@ -17,10 +17,10 @@ build: ## bin/mpctl
 	$(GO) build -o bin/mpctl ./cmd/mpctl
 
 test: ## all tests that need nothing but Go; those that need a real server skip with a reason
-	$(GO) test $(PACKAGES)
+	$(GO) test -timeout 20m $(PACKAGES)
 
 race: ## the same under the race detector
-	$(GO) test -race $(PACKAGES)
+	$(GO) test -race -timeout 20m $(PACKAGES)
 
 integration-deps: ## install the real servers (Debian, as root)
 	./integration/install.sh
