@@ -20,7 +20,7 @@ const (
 // roomFor returns how many series a family of so many bounds can have, where the files have
 // so many words.
 func roomFor(words, bounds int) int {
-	return max(1, (roomPerWord*words+roomAtLeast)/(bounds+1))
+	return int(max(1, (roomPerWord*int64(words)+roomAtLeast)/int64(bounds+1))) // int may have 32 bits
 }
 
 // measure has the families know how many series they have room for.

@@ -238,9 +238,9 @@ func (d *Dir) StageArchive(a *Archive, opts ReadOptions) (err error) {
 
 // CommitArchive puts the staged archive in the place of the one in use: from
 // here on its processes are folded. What is not an archive by its content is not replaced:
-// the error then matches ErrForeign.
+// the error then matches ErrForeign, or ErrNotTrusted if it is no regular file.
 func (d *Dir) CommitArchive() error {
-	if err := d.Recognize(ArchiveName); err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, ErrNotTrusted) {
+	if err := d.Recognize(ArchiveName); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("mmapstore: %w", err)
 	}
 	if err := d.replace(StagedName, ArchiveName); err != nil {

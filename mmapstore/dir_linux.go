@@ -120,7 +120,7 @@ func (d *dir) openRegularAs(name string, flags int) (*os.File, error) {
 // link and an unlink, which do not either.
 func (d *dir) rename(from, to string) error {
 	err := unix.Renameat2(d.fd(), from, d.fd(), to, unix.RENAME_NOREPLACE)
-	if refused(err) {
+	if renameRefused(err) {
 		if err = unix.Linkat(d.fd(), from, d.fd(), to, 0); err == nil {
 			if err = unix.Unlinkat(d.fd(), from, 0); errors.Is(err, unix.ENOENT) {
 				err = nil // somebody has removed the old name meanwhile
@@ -128,6 +128,17 @@ func (d *dir) rename(from, to string) error {
 		}
 	}
 	return d.linkError("rename", from, to, err)
+}
+
+// renameRefused reports whether there is no renameat2(2) here. EPERM is also the answer for
+// another user's file in a sticky directory: a link to that one could never be removed
+// again. So then a call that cannot succeed is asked too: the kernel says EBADF, a filter
+// EPERM once more.
+func renameRefused(err error) bool {
+	if errors.Is(err, unix.EPERM) {
+		err = unix.Renameat2(-1, "x", -1, "x", unix.RENAME_NOREPLACE)
+	}
+	return refused(err)
 }
 
 // replace renames over an existing file.

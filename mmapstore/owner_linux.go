@@ -35,7 +35,7 @@ func ownerGID(info os.FileInfo) int {
 	return gid
 }
 
-// The numbers that stand for whoever has none.
+// The numbers that stand for users and groups who have none.
 var (
 	overflowUID = sync.OnceValue(func() int { return overflowID("/proc/sys/kernel/overflowuid") })
 	overflowGID = sync.OnceValue(func() int { return overflowID("/proc/sys/kernel/overflowgid") })

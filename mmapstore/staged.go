@@ -119,7 +119,7 @@ func (d *Dir) RemoveReserve(opts ReadOptions) error {
 }
 
 // Trim gives back the ends of the blocks of a dead process's file: nobody reads what
-// lies behind the used part of a block. It returns how many bytes those are. A file
+// lies after the used part of a block. It returns how many bytes those are. A file
 // whose process may live, and one whose structure is not what this version writes,
 // stays as it is. The system may not be able to do it: errors.ErrUnsupported.
 func (d *Dir) Trim(name string, opts ReadOptions) (freed int64, err error) {
@@ -152,7 +152,7 @@ func (d *Dir) Trim(name string, opts ReadOptions) (freed int64, err error) {
 	return freed, err
 }
 
-// trimBlock gives back the whole pages behind the used part of block i.
+// trimBlock gives back the whole pages after the used part of block i.
 func trimBlock(f *os.File, i int, b []byte) (freed int64, err error) {
 	header, start := blockStart(i)
 	kind, used := le.Uint32(b[header+offBlockKind:]), loadWord(b, header+offBlockUsed)

@@ -16,19 +16,19 @@ const (
 // slow or hostile client holds neither memory nor a connection for long. A
 // negative time stays and is no limit.
 func Server(s *http.Server) {
-	Default(&s.ReadTimeout, 10*time.Second)
+	fill(&s.ReadTimeout, 10*time.Second)
 	header := 5 * time.Second
 	if s.ReadTimeout > 0 {
 		header = min(header, s.ReadTimeout) // net/http would let the header take longer than the whole
 	}
-	Default(&s.ReadHeaderTimeout, header)
-	Default(&s.WriteTimeout, time.Minute)
-	Default(&s.IdleTimeout, 2*time.Minute)
-	Default(&s.MaxHeaderBytes, 64<<10)
+	fill(&s.ReadHeaderTimeout, header)
+	fill(&s.WriteTimeout, time.Minute)
+	fill(&s.IdleTimeout, 2*time.Minute)
+	fill(&s.MaxHeaderBytes, 64<<10)
 }
 
-// Default sets a field that is zero.
-func Default[T comparable](field *T, value T) {
+// fill sets a field that is zero.
+func fill[T comparable](field *T, value T) {
 	var zero T
 	if *field == zero {
 		*field = value

@@ -15,7 +15,7 @@ const (
 	// Foreign is somebody else's file: it is never changed, renamed or removed.
 	Foreign Content = iota
 	// Nothing has no byte, or only zeros, as a client makes a file before its first
-	// record. Whoever's it is, it holds nothing that could be lost.
+	// record. Whatever program made it, it holds nothing that could be lost.
 	Nothing
 	// Records are client_python's or those of GitLab's client for Ruby, damaged perhaps.
 	Records
@@ -149,7 +149,7 @@ func keyAt(f io.ReaderAt, size int64) (whole, cut bool, err error) {
 }
 
 // framesKey reports whether b is a key of n bytes in which something is damaged: where it
-// begins and ends, and the spaces behind it, are as they should be.
+// begins and ends, and the spaces after it, are as they should be.
 func framesKey(b []byte, n int64) bool {
 	return n > 2 && b[1] == '"' && b[n-1] == ']' && len(bytes.Trim(b[n:], " ")) == 0
 }
