@@ -194,7 +194,7 @@ type gathering struct {
 }
 
 // gather starts the gatherer that the request asks for and returns where its
-// result will be. It runs in a goroutine, so that it can be left behind after within.
+// result will be. It runs in a goroutine, so that the handler need not wait for it longer than within.
 func (h *handler) gather(ctx context.Context, r *http.Request, within time.Duration) <-chan gathering {
 	g := h.gatherer
 	if names := r.URL.Query()["name[]"]; len(names) > 0 {

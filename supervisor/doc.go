@@ -103,8 +103,8 @@
 // A drain asks the worker to end, then what it has left of its process group, and
 // waits for all of it, unless Options.KillMode says otherwise: a shell that starts the
 // server ends at once, the server takes its time. The group of a worker that died by
-// itself gets the same signals, while the successor starts already. A process that went into a group or
-// session of its own is not signalled. On Linux, Run reports it at the end
+// itself gets the same signals, while the successor starts already. A process that went
+// into a group or session of its own is not signalled. On Linux, Run reports it at the end
 // (ErrSurvivors), if it still has MULTIPROM_SUPERVISOR in its environment. To end
 // these too takes a control group: systemd's KillMode, or a container.
 //

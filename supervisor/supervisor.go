@@ -63,8 +63,8 @@ type Supervisor struct {
 // New checks the options, creates the directory and opens the listeners, but
 // starts nothing: Run does. It sets PROMETHEUS_MULTIPROC_DIR of this process to
 // Options.Dir, so that registry.Default here shows the workers; if this process has
-// counted elsewhere already, the error matches multiproc.ErrTooLate. Where processes cannot inherit sockets, on
-// Windows, it fails with errors.ErrUnsupported.
+// counted elsewhere already, the error matches multiproc.ErrTooLate. Where processes
+// cannot inherit sockets, on Windows, it fails with errors.ErrUnsupported.
 func New(options Options) (*Supervisor, error) {
 	if err := checkPlatform(options); err != nil {
 		return nil, err

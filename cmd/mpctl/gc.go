@@ -50,9 +50,9 @@ workers, scrapes and other folders, and whenever it is killed.
 
 Files of living processes, and those that are damaged or of a newer version, are
 left alone. With --drop-family, a family leaves the archive, in all definitions that
-no living process has; what such processes have of it stays. With --python, the files of client_python are folded too, whose
-process mpctl mark-dead has marked, or which no process has open for writing; its
-own collector does not see them any more then. The exit code is 1 where a dead
+no living process has; what living ones have of it stays. With --python, the files
+of client_python are folded too, whose process mpctl mark-dead has marked, or which
+no process has open for writing; its own collector does not see them any more then. The exit code is 1 where a dead
 process's file could not be folded, another folder is at work, or a family cannot be
 dropped, since living processes have it or no dead one has.`,
 		Example: "  mpctl gc /dev/shm/app --dry-run\n  mpctl gc /run/gunicorn --python\n  mpctl gc /dev/shm/app --drop-family jobs_by_user",

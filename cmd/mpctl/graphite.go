@@ -1,7 +1,6 @@
 package main
 
 import (
-	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
@@ -29,7 +28,7 @@ refused. Prefer TCP.`,
 		Args: needs("ADDRESS"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			opts.Address, opts.Interval = args[0], e.every
-			opts.Logger = slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil))
+			opts.Logger = newLog(cmd)
 			b, err := graphite.New(opts)
 			if err != nil {
 				return err
@@ -42,6 +41,7 @@ refused. Prefer TCP.`,
 			if e.every <= 0 {
 				return noted(cmd, b.Push(cmd.Context(), a))
 			}
+			survivePipe()
 			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 			defer stop()
 			return b.Run(ctx, a)

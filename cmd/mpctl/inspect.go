@@ -15,7 +15,7 @@ import (
 	"github.com/multiprom/multiprom/mmapstore"
 )
 
-// inspection is a file as `mpctl inspect` shows it, whoever wrote it.
+// inspection is a file as `mpctl inspect` shows it, of whatever kind.
 type inspection struct {
 	File     string            `json:"file"`
 	Kind     string            `json:"kind"` // native, python, ruby or archive

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"log/slog"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -24,14 +23,14 @@ func newRun() *cobra.Command {
 		Use:   "run [flags] -- CMD [ARG...]",
 		Short: "run any program as prefork workers",
 		Long: `Start N workers of a program in any language, restart those that die, and serve
-their merged /metrics; dead ones' files are folded into the archive. Sockets named with --listen are opened once and passed on
-by systemd's LISTEN_FDS protocol, and so are those that systemd opened for us, by
-the names that it gave them.
-Each worker finds its slot in
-MULTIPROM_WORKER_SLOT and the directory in PROMETHEUS_MULTIPROC_DIR. With
---process-id slot, the label pid has the slot instead of the PID, so that series
-survive restarts; while a reload has two workers in a slot, the younger one's label
-has a suffix.
+their merged /metrics; dead ones' files are folded into the archive. Sockets named
+with --listen are opened once and passed on by systemd's LISTEN_FDS protocol, and so
+are those that systemd opened for us, by the names that it gave them.
+
+Each worker finds its slot in MULTIPROM_WORKER_SLOT and the directory in
+PROMETHEUS_MULTIPROC_DIR. With --process-id slot, the label pid has the slot instead
+of the PID, so that series survive restarts; while a reload has two workers in a
+slot, the younger one's label has a suffix.
 
 SIGTERM and SIGINT drain, once more a second later they kill; SIGHUP replaces the
 workers one by one. --kill-mode says who is asked to end: the worker, and then what it
@@ -61,7 +60,7 @@ with 0640. Workers that change their user are read with --trust-uid.`,
 				return err
 			}
 			opts.Fold.TrustUIDs = trust
-			log := slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil))
+			log := newLog(cmd)
 			opts.Dir, opts.Command, opts.Args, opts.Logger = d, args[0], args[1:], log
 			if opts.Listeners, err = supervisor.NamedListeners(); err != nil { // systemd's socket activation
 				return err

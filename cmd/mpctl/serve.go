@@ -50,7 +50,7 @@ be open to a group that both are in: see mpctl run --group.`,
 			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGTERM, syscall.SIGINT)
 			defer stop()
 			survivePipe()
-			log := slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil))
+			log := newLog(cmd)
 			if !noFold {
 				fold.TrustUIDs, fold.Logger = trust, log
 				folder, err := aggregate.NewFolder(d, fold)
@@ -67,7 +67,7 @@ be open to a group that both are in: see mpctl run --group.`,
 	cmd.Flags().StringArrayVar(&addresses, "web.listen-address", []string{":9090"}, "address to listen on, HOST:PORT or unix:///PATH; may be repeated")
 	cmd.Flags().StringVar(&config, "web.config.file", "", "file with TLS and basic auth, see the exporter toolkit's documentation")
 	cmd.Flags().BoolVar(&fold.Python, "reap-python", false, "fold dead processes' files of client_python too, see mpctl gc --help")
-	obey(cmd, address("unix", "vsock"), "web.listen-address")
+	obey(cmd, address("tcp", "tcp4", "tcp6", "unix"), "web.listen-address")
 	obey(cmd, existing, "web.config.file")
 	limit.addFlags(cmd)
 	trust.add(cmd)

@@ -17,7 +17,8 @@ func newWipe() *cobra.Command {
 		Short: "remove the files of dead processes",
 		Long: `Remove the metric files of dead processes: what they counted leaves the merged
 view. Refused while a process lives; with --force the living ones' files stay and
-the rest goes. Only files that the format knows are removed.`,
+the rest goes. Only files that are ours by their name and their content are removed,
+or client_python's.`,
 		Example: "  mpctl wipe /dev/shm/app",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			d, err := existingDir(dir)
