@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
-	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -60,9 +59,6 @@ dropped, since living processes have it or no dead one has.`,
 			d, err := existingDir(dir)
 			if err != nil {
 				return err
-			}
-			if slices.Contains(opts.DropFamilies, "") {
-				return misused(cmd, "--drop-family names no family")
 			}
 			opts.TrustUIDs = trust
 			return gc(cmd.Context(), d, opts, asJSON, cmd.OutOrStdout(), cmd.ErrOrStderr())
