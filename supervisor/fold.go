@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"time"
 
 	"github.com/multiprom/multiprom/aggregate"
 	"github.com/multiprom/multiprom/mmapstore"
@@ -59,7 +60,7 @@ func (s *Supervisor) prepareDir(ctx context.Context) error {
 	s.opt.restoreDir()
 	switch s.opt.OnStart {
 	case OnStartWipe:
-		removed, err := aggregate.Wipe(s.opt.Dir, false)
+		removed, err := s.wipe(ctx)
 		if err != nil {
 			return fmt.Errorf("supervisor: wipe at the start: %w", err)
 		}
@@ -80,6 +81,29 @@ func (s *Supervisor) prepareDir(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// busyPatience is how long the start waits for another compaction of the directory,
+// such as that of an `mpctl serve` that starts at the same moment.
+const busyPatience = 10 * time.Second
+
+// wipe waits its turn.
+func (s *Supervisor) wipe(ctx context.Context) (removed []string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, busyPatience)
+	defer cancel()
+	again := time.NewTicker(20 * time.Millisecond)
+	defer again.Stop()
+	for {
+		removed, err = aggregate.Wipe(s.opt.Dir, false)
+		if !errors.Is(err, aggregate.ErrBusy) {
+			return removed, err
+		}
+		select {
+		case <-again.C:
+		case <-ctx.Done():
+			return removed, err
+		}
+	}
 }
 
 func (s *Supervisor) refuse() error {

@@ -6,7 +6,9 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+	"time"
 
+	"github.com/gofrs/flock"
 	"github.com/stretchr/testify/require"
 
 	"github.com/multiprom/multiprom/aggregate"
@@ -93,4 +95,39 @@ func TestWipeAtTheStartNeedsAnEmptyHouse(t *testing.T) {
 	s, err := New(Options{Workers: 1, Dir: dir, Command: "true", OnStart: OnStartWipe})
 	require.NoError(t, err)
 	require.ErrorIs(t, s.Run(t.Context()), aggregate.ErrInUse)
+}
+
+// TestWipeAtStartWaits: another compaction that is at work for a moment does not keep the
+// supervisor from starting.
+func TestWipeAtStartWaits(t *testing.T) {
+	dir := t.TempDir()
+	leaveBehind(t, dir)
+	t.Setenv(envDir, "") // New sets it
+	s, err := New(Options{Workers: 1, Dir: dir, Command: "true", OnStart: OnStartWipe})
+	require.NoError(t, err)
+	t.Cleanup(func() { s.Close() })
+	other := flock.New(dir, flock.SetFlag(os.O_RDONLY))
+	locked, err := other.TryLock()
+	require.NoError(t, err)
+	require.True(t, locked)
+	done := make(chan error, 1)
+	go func() { done <- s.prepareDir(t.Context()) }()
+	tried := time.NewTimer(100 * time.Millisecond)
+	select {
+	case err := <-done:
+		t.Fatal("it did not wait: ", err)
+	case <-tried.C:
+	}
+	require.NoError(t, other.Close())
+	require.NoError(t, <-done)
+	require.Zero(t, merged(t, dir, "earlier"))
+
+	// If its turn does not come, it says so.
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	locked, err = other.TryLock()
+	require.NoError(t, err)
+	require.True(t, locked)
+	defer other.Close()
+	require.ErrorIs(t, s.prepareDir(ctx), aggregate.ErrBusy)
 }
