@@ -191,6 +191,9 @@ func (p *proxy) Collect(ch chan<- prometheus.Metric) {
 		p.Collector.Collect(metrics)
 	}()
 	for _, in := range order {
+		if in.vec == nil && own[in] == nil {
+			continue // the collector has another metric in its place by now
+		}
 		in.collect(snap, own[in], ch)
 	}
 }

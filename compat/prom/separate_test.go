@@ -259,3 +259,20 @@ func TestMetricsThatNobodyHas(t *testing.T) {
 	}, 30*time.Second, time.Millisecond)
 	require.Equal(t, 1.0, testutil.ToFloat64(keep))
 }
+
+// replaceable is a collector whose metric another one takes the place of while it is
+// registered, as the resetting of a counter does in Kubernetes' component-base.
+type replaceable struct{ prometheus.Counter }
+
+// TestReplacedMetric: a registry shows what a collector has now.
+func TestReplacedMetric(t *testing.T) {
+	f, _ := newFactory(t, prom.Options{})
+	opts := prometheus.CounterOpts{Name: "x_total", Help: "h"}
+	r, c := prom.NewRegistry(), &replaceable{f.NewCounter(opts)}
+	r.MustRegister(c)
+	c.Add(5)
+	require.NoError(t, testutil.GatherAndCompare(r, strings.NewReader("# HELP x_total h\n# TYPE x_total counter\nx_total 5\n")))
+	c.Counter = f.NewCounter(opts)
+	c.Add(2)
+	require.NoError(t, testutil.GatherAndCompare(r, strings.NewReader("# HELP x_total h\n# TYPE x_total counter\nx_total 2\n")))
+}
