@@ -30,7 +30,7 @@ func TestInADirectory(t *testing.T) {
 		t.Skip("this process has one")
 	}
 	for _, name := range []string{
-		"TestConstructors", "TestConstrainedLabels", "TestDefaultRegistry", "TestReset", "TestFunctions",
+		"TestConstructors", "TestConstrainedLabels", "TestDefaultRegistry", "TestReset", "TestFunctions", "TestReplacedMetric",
 	} {
 		cmd := exec.Command(os.Args[0], "-test.v", "-test.count=1", "-test.run=^"+name+"$")
 		cmd.Env = append(os.Environ(), multiproc.EnvDir+"="+t.TempDir())

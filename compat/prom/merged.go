@@ -48,12 +48,27 @@ type snapshot struct {
 
 	mu     sync.Mutex
 	stores map[*made]*storeSnapshot
+	rest   *snapshot // see any
 }
 
 type storeSnapshot struct {
 	once     sync.Once
 	families map[string]*metric.Family
 	err      error
+}
+
+// any returns a snapshot for metrics that were not known to be asked for: those that a
+// collector has not described, or has in place of others by now.
+func (s *snapshot) any() *snapshot {
+	if s.asked == nil {
+		return s
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.rest == nil {
+		s.rest = &snapshot{number: s.number}
+	}
+	return s.rest
 }
 
 // of returns the merged families of a store.
@@ -194,7 +209,11 @@ func (p *proxy) Collect(ch chan<- prometheus.Metric) {
 		if in.vec == nil && own[in] == nil {
 			continue // the collector has another metric in its place by now
 		}
-		in.collect(snap, own[in], ch)
+		from := snap
+		if !slices.Contains(p.known, in) {
+			from = snap.any()
+		}
+		in.collect(from, own[in], ch)
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 
 	"github.com/multiprom/multiprom/compat/prom"
 	"github.com/multiprom/multiprom/compat/prom/promauto"
+	"github.com/multiprom/multiprom/multiproc"
 )
 
 // TestDefinitionsThatDiffer from an earlier one of the same name, in all that
@@ -265,8 +266,12 @@ func TestMetricsThatNobodyHas(t *testing.T) {
 type replaceable struct{ prometheus.Counter }
 
 // TestReplacedMetric: a registry shows what a collector has now.
+// TestInADirectory runs this with the default Factory, too.
 func TestReplacedMetric(t *testing.T) {
-	f, _ := newFactory(t, prom.Options{})
+	f := prom.Default()
+	if multiproc.Default().Dir() == "" {
+		f, _ = newFactory(t, prom.Options{})
+	}
 	opts := prometheus.CounterOpts{Name: "x_total", Help: "h"}
 	r, c := prom.NewRegistry(), &replaceable{f.NewCounter(opts)}
 	r.MustRegister(c)
