@@ -78,17 +78,17 @@ fuzz: ## each fuzz target for FUZZTIME (default 20s)
 	@for pkg in $$($(GO) list ./...); do for f in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz'); do \
 		$(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $${FUZZTIME:-20s} -fuzzminimizetime 20x $$pkg || exit 1; done; done
 
-soak: ## 8 minutes of the demo with kills, reloads, folding and scrapes
+soak: ## 8 minutes of the demo with kills, reloads, compacting and scrapes
 	MULTIPROM_SOAK_SECONDS=480 $(GO) test -count=1 -timeout 9m -v -run '^TestSoak$$' ./integration
 
-soak-crash: ## folders killed at every step: 1,000 random schedules
-	MULTIPROM_SCHEDULES=1000 $(GO) test -count=1 -timeout 9m -v -run '^TestFolderKilledAtEveryStep$$|^TestRandomSchedules$$' ./aggregate
+soak-crash: ## compactors killed at every step: 1,000 random schedules
+	MULTIPROM_SCHEDULES=1000 $(GO) test -count=1 -timeout 9m -v -run '^TestCompactorKilledAtEveryStep$$|^TestRandomSchedules$$' ./aggregate
 	MULTIPROM_SCHEDULES=1000 $(GO) test -count=1 -timeout 9m -v -run '^TestRandomPythonDirectories$$' ./aggregate
 
 soak-recycle: ## 20,000 short-lived workers, 16 at a time
 	MULTIPROM_RECYCLED=20000 $(GO) test -count=1 -timeout 9m -v -run '^TestRecycledWorkers$$' ./integration
 
-soak-python: ## 26,000 files of recycled workers of client_python, folded
+soak-python: ## 26,000 files of recycled workers of client_python, compacted
 	MULTIPROM_RECYCLED_PYTHON=2364 $(GO) test -count=1 -timeout 9m -v -run '^TestRecycledPythonWorkers$$' ./integration
 
 clean: ## remove what make built

@@ -37,7 +37,7 @@ type archivedSeries struct {
 	dense         bool  // it was put into the target's dense, and is there while that holds
 }
 
-// newArchived checks an archive. The error says what no folder writes.
+// newArchived checks an archive. The error says what no compactor writes.
 func newArchived(a *mmapstore.Archive) (*archived, error) {
 	n := 0
 	for i := range a.Families {

@@ -244,7 +244,7 @@ func (a *archiver) addSeries(s *mmapstore.SeriesInfo, p *archiveProcess, words [
 func (a *archiver) process(f *file, now time.Time) *archiveProcess {
 	h := &f.header
 	p := &archiveProcess{ArchivedProcess: mmapstore.ArchivedProcess{
-		Label: h.Label, Incarnation: h.Incarnation, Created: f.age(), Folded: now.UnixNano(),
+		Label: h.Label, Incarnation: h.Incarnation, Created: f.age(), Compacted: now.UnixNano(),
 	}}
 	if old := a.processes[h.Label]; old != nil {
 		if old.compare(p) > 0 {
@@ -273,7 +273,7 @@ func (a *archiver) size() (n int) {
 // what prune has returned.
 func (a *archiver) archive(now time.Time, kept []mmapstore.ArchivedProcess) *mmapstore.Archive {
 	out := &mmapstore.Archive{
-		Epoch: a.old.Epoch, Folds: a.old.Folds, Folded: a.old.Folded, FoldTime: a.old.FoldTime, Counts: a.counts,
+		Epoch: a.old.Epoch, Compactions: a.old.Compactions, Compacted: a.old.Compacted, CompactTime: a.old.CompactTime, Counts: a.counts,
 		Processes: kept,
 	}
 	for _, f := range a.families {
@@ -283,7 +283,7 @@ func (a *archiver) archive(now time.Time, kept []mmapstore.ArchivedProcess) *mma
 }
 
 // prune numbers the processes that stay, the newest first. The bounds are those of
-// FoldOptions.
+// CompactOptions.
 func (a *archiver) prune(now time.Time, keep int, keepFor time.Duration) (out []mmapstore.ArchivedProcess) {
 	if keep == KeepNone || keepFor == KeepNone {
 		keep = 0
@@ -294,7 +294,7 @@ func (a *archiver) prune(now time.Time, keep int, keepFor time.Duration) (out []
 	}
 	slices.SortFunc(all, func(p, o *archiveProcess) int { return o.compare(p) })
 	for _, p := range all {
-		tooOld := keepFor > 0 && now.UnixNano()-p.Folded > int64(keepFor)
+		tooOld := keepFor > 0 && now.UnixNano()-p.Compacted > int64(keepFor)
 		if p.gone = tooOld || keep >= 0 && len(out) == keep; p.gone {
 			continue
 		}

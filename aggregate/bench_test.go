@@ -80,9 +80,9 @@ func BenchmarkMergeBehind(b *testing.B) {
 		gather()
 		require.NoError(b, os.Remove(path))
 	})
-	run("fold", func(b *testing.B, dir string, _ *mmapstore.Store, _ *mmapstore.Family, gather func()) {
+	run("compact", func(b *testing.B, dir string, _ *mmapstore.Store, _ *mmapstore.Family, gather func()) {
 		another(b, dir)
 		gather()
-		fold(b, dir)
+		compact(b, dir)
 	})
 }

@@ -37,7 +37,7 @@ func TestCompactionKeepsTheView(t *testing.T) {
 			defer c.close()
 			for range 2 + c.IntN(5) {
 				c.happen()
-				compacted += c.compact()
+				compacted += c.compactSomehow()
 			}
 		})
 	}
@@ -300,9 +300,9 @@ func (c *colliding) pythonFiles() func(func(string, *collidingPython) bool) {
 	}
 }
 
-// compact compacts the directory in some way, and compares what is seen before and
+// compactSomehow compacts the directory in some way, and compares what is seen before and
 // after. It returns how many files are in the archive now.
-func (c *colliding) compact() int {
+func (c *colliding) compactSomehow() int {
 	marked := !c.apart || c.coin(2)
 	d, err := mmapstore.OpenDir(c.dir)
 	require.NoError(c.t, err)
@@ -317,33 +317,33 @@ func (c *colliding) compact() int {
 	}
 	if c.coin(6) {
 		before := view(c.t, c.warm)
-		c.fold(FoldOptions{Now: c.opts.Now}) // of native files alone
+		c.compact(CompactOptions{Now: c.opts.Now}) // of native files alone
 		c.same(before, true)
 	}
 	before := view(c.t, c.warm)
 	require.Equal(c.t, before, view(c.t, openDir(c.t, c.dir, c.opts)), "%s", strings.Join(c.story, "\n"))
-	opts := FoldOptions{Python: true, Now: c.opts.Now}
+	opts := CompactOptions{Python: true, Now: c.opts.Now}
 	if c.coin(4) {
 		opts.Threshold = c.IntN(4)
 	}
-	folded := c.fold(opts)
+	compacted := c.compact(opts)
 	c.same(before, marked)
 	before = view(c.t, c.warm)
-	folded += c.fold(FoldOptions{Python: true, Now: c.opts.Now})
+	compacted += c.compact(CompactOptions{Python: true, Now: c.opts.Now})
 	c.same(before, marked)
 	for name, f := range c.python {
 		if f.writer == nil {
 			delete(c.python, name) // it was set aside, and is in the archive or damaged
 		}
 	}
-	return folded
+	return compacted
 }
 
-func (c *colliding) fold(opts FoldOptions) int {
-	r, err := Fold(c.t.Context(), c.dir, opts)
+func (c *colliding) compact(opts CompactOptions) int {
+	r, err := Compact(c.t.Context(), c.dir, opts)
 	require.NoError(c.t, err)
-	c.note("compacted %v, left %v", r.Folded, r.Left)
-	return len(r.Folded)
+	c.note("compacted %v, left %v", r.Compacted, r.Left)
+	return len(r.Compacted)
 }
 
 // same compares what is seen with what was. Live gauges of processes that were found to

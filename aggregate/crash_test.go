@@ -20,7 +20,7 @@ import (
 	"github.com/multiprom/multiprom/mmapstore"
 )
 
-// dieAtStep is a helper process: it folds or wipes, and dies by SIGKILL at the
+// dieAtStep is a helper process: it compacts or wipes, and dies by SIGKILL at the
 // failpoint of that number. It prints the failpoints that it passes.
 func dieAtStep(step string, work func() error) int {
 	last, _ := strconv.Atoi(step) // none: it lives
@@ -49,11 +49,11 @@ func dieAtStep(step string, work func() error) int {
 	return 0
 }
 
-// runFolder runs a folder process that dies at that step; at 0 it lives. It
+// runCompactor runs a compactor process that dies at that step; at 0 it lives. It
 // returns the steps that it passed.
-func runFolder(t testing.TB, dir string, step int) []string {
+func runCompactor(t testing.TB, dir string, step int) []string {
 	t.Helper()
-	return runRole(t, "folder", dir, step)
+	return runRole(t, "compactor", dir, step)
 }
 
 func runRole(t testing.TB, role, dir string, step int) []string {
@@ -75,7 +75,7 @@ func runRole(t testing.TB, role, dir string, step int) []string {
 	return steps
 }
 
-// traffic is a directory whose processes come and die while it is folded and
+// traffic is a directory whose processes come and die while it is compacted and
 // read, with what they have counted.
 type traffic struct {
 	t         testing.TB
@@ -160,7 +160,7 @@ func (w *traffic) differ(format string, args ...any) {
 	w.differences = append(w.differences, fmt.Sprintf(format, args...))
 }
 
-// settled checks that all is counted, and with nobody dead left to fold.
+// settled checks that all is counted, and with nobody dead left to compact.
 func (w *traffic) settled() {
 	w.t.Helper()
 	want := w.counted.Load()
@@ -185,15 +185,15 @@ func (w *traffic) watched(fn func()) {
 	fn()
 }
 
-// TestFolderKilledAtEveryStep kills a folder at each step of the protocol,
+// TestCompactorKilledAtEveryStep kills a compactor at each step of the protocol,
 // beside readers and starting workers.
-func TestFolderKilledAtEveryStep(t *testing.T) {
+func TestCompactorKilledAtEveryStep(t *testing.T) {
 	const dead = 3
 	w := newTraffic(t)
 	for range dead {
 		w.dead(10)
 	}
-	steps := runFolder(t, w.dir, 0)
+	steps := runCompactor(t, w.dir, 0)
 	require.Equal(t, []string{"opened", "locked", "scanned", "staged", "committed", "synced", "removing", "removing", "removing", "removed", "reserved"}, steps)
 	for step := range steps {
 		t.Run(fmt.Sprintf("%d-%s", step+1, steps[step]), func(t *testing.T) {
@@ -203,12 +203,12 @@ func TestFolderKilledAtEveryStep(t *testing.T) {
 				for range dead {
 					w.dead(10)
 				}
-				runFolder(t, w.dir, step+1)
+				runCompactor(t, w.dir, step+1)
 				w.settled()
 				w.live(100)
 				w.dead(1000)
 				w.settled()
-				runFolder(t, w.dir, 0)
+				runCompactor(t, w.dir, 0)
 				w.settled()
 			})
 			require.Len(t, names(t, w.dir), w.living+2, "the living, the archive, and room for the next")
@@ -216,7 +216,7 @@ func TestFolderKilledAtEveryStep(t *testing.T) {
 	}
 }
 
-// TestRandomSchedules kills folders at random steps in one directory that goes
+// TestRandomSchedules kills compactors at random steps in one directory that goes
 // on, beside readers and starting workers. MULTIPROM_SCHEDULES is how often.
 func TestRandomSchedules(t *testing.T) {
 	schedules := 40
@@ -237,22 +237,22 @@ func TestRandomSchedules(t *testing.T) {
 			if r.IntN(4) == 0 {
 				require.NoError(t, os.WriteFile(filepath.Join(w.dir, "archive.mpm.tmp"), []byte("\x89MPA\r\n\x1a\ntorn"), 0o600))
 			}
-			var folders sync.WaitGroup
+			var compactors sync.WaitGroup
 			for range 1 + r.IntN(2) {
 				step := r.IntN(12)
-				folders.Go(func() { runFolder(t, w.dir, step) })
+				compactors.Go(func() { runCompactor(t, w.dir, step) })
 				if step > 0 {
 					kills++
 				}
 			}
 			w.dead(r.Int64N(1000))
-			folders.Wait()
+			compactors.Wait()
 		}
 	})
-	runFolder(t, w.dir, 0)
+	runCompactor(t, w.dir, 0)
 	w.settled()
 	require.Len(t, names(t, w.dir), w.living+2)
-	t.Logf("%d schedules, %d folders to be killed, %d scrapes, %d counted, %d differences",
+	t.Logf("%d schedules, %d compactors to be killed, %d scrapes, %d counted, %d differences",
 		schedules, kills, w.scrapes.Load(), w.counted.Load(), len(w.differences))
 }
 
@@ -262,7 +262,7 @@ func TestWiperKilledAtEveryStep(t *testing.T) {
 	build := func(t *testing.T) *traffic {
 		w := newTraffic(t)
 		w.dead(1000)
-		runFolder(t, w.dir, 0)
+		runCompactor(t, w.dir, 0)
 		w.live(1)
 		w.dead(10)
 		w.dead(100)
@@ -283,7 +283,7 @@ func TestWiperKilledAtEveryStep(t *testing.T) {
 			require.EqualValues(t, want, gather(t, warm)["c_total"])
 			require.EqualValues(t, want, gather(t, openDir(t, w.dir, Options{}))["c_total"])
 			w.dead(5)
-			runFolder(t, w.dir, 0)
+			runCompactor(t, w.dir, 0)
 			require.EqualValues(t, want+5, gather(t, warm)["c_total"])
 			require.EqualValues(t, want+5, gather(t, openDir(t, w.dir, Options{}))["h_count"])
 			runRole(t, "wiper", w.dir, 0)

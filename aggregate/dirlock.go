@@ -9,8 +9,8 @@ import (
 	"github.com/multiprom/multiprom/mmapstore"
 )
 
-// ErrBusy: somebody else wipes or folds the directory at this moment.
-var ErrBusy = errors.New("the directory is locked by another wipe or fold")
+// ErrBusy: somebody else wipes or compacts the directory at this moment.
+var ErrBusy = errors.New("the directory is locked by another wipe or compaction")
 
 // lockDir opens a directory and takes the lock under which files are removed
 // from it. The kernel drops it when the process ends.

@@ -37,9 +37,9 @@
 // are told apart by their labels: of two living ones with the same label, the
 // younger gets a suffix; of dead ones the newest keeps it.
 //
-// [Fold] moves what dead processes have counted into one file, the archive, and
+// [Compact] moves what dead processes have counted into one file, the archive, and
 // removes theirs, so that a directory is as large as its living processes. A
-// [Folder] does so in the background. docs/lifecycle.md has every step, and what
+// [Compactor] does so in the background. docs/lifecycle.md has every step, and what
 // a kill behind it leaves.
 //
 // # Bad files
@@ -49,7 +49,7 @@
 // scrape. A file that was readable and no longer is keeps the values of its
 // last good read, so that no counter falls. [Aggregator.Files] says why. An
 // archive that cannot be read fails the scrape, since every counter would fall
-// without it; only while nothing was folded since does the last good one do.
+// without it; only while nothing was compacted since does the last good one do.
 //
 // # Files of client_python
 //
@@ -58,7 +58,7 @@
 // GitLab's client for Ruby. Their definitions come before those of native files, in the
 // order of the files' names (docs/lifecycle.md, "Which definition is served").
 // They hold no lock, so that they count as of living processes until they are set
-// aside: by supervisor.MarkProcessDead, or by a fold with FoldOptions.Python.
+// aside: by supervisor.MarkProcessDead, or by a compaction with CompactOptions.Python.
 //
 // # Self metrics
 //
@@ -69,9 +69,9 @@
 //	multiprom_files{state}             gauge    files, archive included: ok, corrupt,
 //	                                            foreign, unsupported, untrusted,
 //	                                            toobig, unreadable, consumed
-//	multiprom_fold_seconds_total       counter  time that folding took
-//	multiprom_folded_processes_total   counter  dead processes in the archive
-//	multiprom_folds_total              counter  how often some were folded
+//	multiprom_compaction_seconds_total       counter  time that compacting took
+//	multiprom_compacted_processes_total   counter  dead processes in the archive
+//	multiprom_compactions_total              counter  how often some were compacted
 //	multiprom_invalid_updates_total    counter  updates dropped: negative, NaN, …
 //	multiprom_merge_conflicts_total    counter  series left out by a conflict
 //	multiprom_overflow_series_total    counter  label sets beyond a family's limit
@@ -90,6 +90,6 @@
 // # Caveats
 //
 // The kernel's locks are trusted only where docs/assumptions.md says so;
-// elsewhere processes count as living, and nothing is folded unless it was
-// marked dead and FoldOptions.Marked is set.
+// elsewhere processes count as living, and nothing is compacted unless it was
+// marked dead and CompactOptions.Marked is set.
 package aggregate

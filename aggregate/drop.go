@@ -9,7 +9,7 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// ErrNoFamily: what FoldOptions.DropFamilies names is neither in the archive nor of a
+// ErrNoFamily: what CompactOptions.DropFamilies names is neither in the archive nor of a
 // dead process.
 var ErrNoFamily = errors.New("no dead process has the family")
 

@@ -24,11 +24,11 @@ func TestDropFamily(t *testing.T) {
 		p.count(counter("other"), 3)
 		die(t, p.Store, dir)
 	}
-	drop := func(names ...string) (*FoldResult, error) {
-		return Fold(context.Background(), dir, FoldOptions{DropFamilies: names})
+	drop := func(names ...string) (*CompactResult, error) {
+		return Compact(context.Background(), dir, CompactOptions{DropFamilies: names})
 	}
 	dead(counter("jobs"))
-	fold(t, dir)
+	compact(t, dir)
 	dead(counter("jobs"))
 	live := newProcess(t, dir, "live", 5)
 	live.count(counter("other"), 1)
@@ -44,14 +44,14 @@ func TestDropFamily(t *testing.T) {
 	require.ErrorContains(t, err, "other: "+filepath.Base(live.Path()))
 	require.Equal(t, before, names(t, dir), "all or nothing")
 	require.Equal(t, all, gather(t, a))
-	r, err := Fold(context.Background(), dir, FoldOptions{DropFamilies: []string{"jobs"}, DryRun: true})
+	r, err := Compact(context.Background(), dir, CompactOptions{DropFamilies: []string{"jobs"}, DryRun: true})
 	require.NoError(t, err)
 	require.Equal(t, []DroppedFamily{{Name: "jobs", Type: metric.Counter, Series: 1}}, r.Dropped)
 	require.Equal(t, before, names(t, dir))
 
 	r, err = drop("jobs_total") // as a scrape has it
 	require.NoError(t, err)
-	require.Len(t, r.Folded, 1)
+	require.Len(t, r.Compacted, 1)
 	require.Len(t, r.Dropped, 1)
 	delete(all, "jobs_total")
 	require.Equal(t, all, gather(t, a))
@@ -62,7 +62,7 @@ func TestDropFamily(t *testing.T) {
 	// Of definitions that conflict, those go that nobody has any more.
 	dead(counter("jobs"), gauge("jobs", metric.ModeSum)) // a file may have both
 	live.add(gauge("jobs", metric.ModeSum))
-	fold(t, dir)
+	compact(t, dir)
 	conflicts, err := a.Conflicts(context.Background())
 	require.NoError(t, err)
 	require.Len(t, conflicts, 1)
@@ -94,7 +94,7 @@ func TestDropFamilyIsKilled(t *testing.T) {
 			die(t, p.Store, dir)
 		}
 		dead()
-		fold(t, dir)
+		compact(t, dir)
 		dead()
 		warm := openDir(t, dir, Options{NoSelfMetrics: true})
 		require.Equal(t, map[string]float64{"jobs_total": 6, "other_total": 10}, gather(t, warm))
@@ -110,10 +110,10 @@ func TestDropFamilyIsKilled(t *testing.T) {
 			require.Equal(t, want, after)
 		} else {
 			require.Equal(t, map[string]float64{"jobs_total": 6, "other_total": 10}, after)
-			_, err := Fold(t.Context(), dir, FoldOptions{DropFamilies: []string{"jobs"}})
+			_, err := Compact(t.Context(), dir, CompactOptions{DropFamilies: []string{"jobs"}})
 			require.NoError(t, err)
 		}
-		fold(t, dir)
+		compact(t, dir)
 		require.Equal(t, want, gather(t, warm))
 		require.Equal(t, []string{mmapstore.ArchiveName}, names(t, dir))
 	}

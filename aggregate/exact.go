@@ -4,7 +4,7 @@ import "math"
 
 // exactSum adds floats without rounding and rounds once, at the end: the sum
 // of the same numbers is the same in any order and any grouping. Were it not,
-// folding, which regroups additions, would let a merged sum step back by a bit,
+// compacting, which regroups additions, would let a merged sum step back by a bit,
 // and rate() would take that for a reset.
 //
 // The sum is parts[0] + parts[1] + …, an expansion of non-overlapping floats of

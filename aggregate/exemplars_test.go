@@ -41,7 +41,7 @@ func exemplarsIn(families []*metric.Family) map[string]string {
 }
 
 // TestExemplarsMerge: of each bucket the newest is shown, whichever process has
-// it, and folding keeps it.
+// it, and compacting keeps it.
 func TestExemplarsMerge(t *testing.T) {
 	dir, elsewhere := t.TempDir(), t.TempDir()
 	id := func(s string) metric.Labels { return metric.MakeLabels("id", s) }
@@ -69,7 +69,7 @@ func TestExemplarsMerge(t *testing.T) {
 		require.Equal(t, want, exemplarsOf(t, openDir(t, dir, Options{})))
 	}
 	check()
-	require.Len(t, fold(t, dir).Folded, 1)
+	require.Len(t, compact(t, dir).Compacted, 1)
 	check()
 
 	c2.SetExemplar(0, id("older"), 1, 99)
@@ -141,7 +141,7 @@ func TestExemplarsOfKilledProcesses(t *testing.T) {
 		kill()
 		check()
 	}
-	require.Len(t, fold(t, dir).Folded, 10)
+	require.Len(t, compact(t, dir).Compacted, 10)
 	before := newest
 	check()
 	require.Equal(t, before, newest)

@@ -143,9 +143,9 @@ func TestFilesOfOthers(t *testing.T) {
 			}
 		}
 		state := states(a)
-		r, err := Fold(t.Context(), dir, FoldOptions{TrustUIDs: c.trust})
+		r, err := Compact(t.Context(), dir, CompactOptions{TrustUIDs: c.trust})
 		require.NoError(t, err)
-		require.Len(t, r.Folded, 1)
+		require.Len(t, r.Compacted, 1)
 		require.Len(t, r.Left, len(c.left))
 		for _, left := range r.Left {
 			require.ErrorIs(t, left.Reason, c.left[state[left.Name]])
@@ -157,14 +157,14 @@ func TestFilesOfOthers(t *testing.T) {
 }
 
 // TestDirectoriesWithoutPermission: what may not be read fails the scrape, what
-// may not be written only the fold.
+// may not be written only the compaction.
 func TestDirectoriesWithoutPermission(t *testing.T) {
 	dir := child(t, true, func(dir string) {
 		own(t, nobody, dir)
 		for name, mode := range map[string]os.FileMode{"unwritable": 0o500, "unreadable": 0o300, "unsearchable": 0o600} {
 			d := sub(t, dir, name)
 			own(t, nobody, dead(t, d, "a", 1, 1))
-			fold(t, d)
+			compact(t, d)
 			own(t, nobody, dead(t, d, "b", 2, 20))
 			require.NoError(t, os.Chmod(d, mode))
 		}
@@ -177,7 +177,7 @@ func TestDirectoriesWithoutPermission(t *testing.T) {
 	require.EqualValues(t, 21, gather(t, warm)["c_total"])
 	before := listing(t, path)
 	for _, run := range []func() error{
-		func() error { _, err := Fold(t.Context(), path, FoldOptions{}); return err },
+		func() error { _, err := Compact(t.Context(), path, CompactOptions{}); return err },
 		func() error { _, err := Wipe(path, true); return err },
 	} {
 		err := run()
@@ -193,7 +193,7 @@ func TestDirectoriesWithoutPermission(t *testing.T) {
 		_, err := openDir(t, path, Options{}).Gather(t.Context())
 		require.ErrorIs(t, err, fs.ErrPermission, name)
 		require.ErrorContains(t, err, path)
-		_, err = Fold(t.Context(), path, FoldOptions{})
+		_, err = Compact(t.Context(), path, CompactOptions{})
 		require.ErrorIs(t, err, fs.ErrPermission, name)
 		require.NoError(t, os.Chmod(path, 0o700))
 		require.Len(t, names(t, path), 2, "nothing changed")
@@ -208,7 +208,7 @@ func TestArchiveWithoutPermission(t *testing.T) {
 		for name, uid := range map[string]int{"unreadable": nobody, "untrusted": stranger} {
 			d := sub(t, dir, name)
 			dead(t, d, "a", 1, 1)
-			fold(t, d)
+			compact(t, d)
 			own(t, nobody, dead(t, d, "b", 2, 20))
 			archive := filepath.Join(d, mmapstore.ArchiveName)
 			own(t, uid, archive)
@@ -238,7 +238,7 @@ func TestArchiveWithoutPermission(t *testing.T) {
 			require.ErrorIs(t, err, reason)
 			require.ErrorContains(t, err, archive)
 		}
-		_, err := Fold(t.Context(), path, FoldOptions{})
+		_, err := Compact(t.Context(), path, CompactOptions{})
 		require.ErrorIs(t, err, reason)
 		require.ErrorContains(t, err, archive)
 		require.Equal(t, before, listing(t, path))
@@ -254,12 +254,12 @@ func limit(t *testing.T, resource int, n uint64) {
 	require.NoError(t, unix.Setrlimit(resource, &l))
 }
 
-// TestFileSizeLimit folds where no file may be larger than two pages: the
+// TestFileSizeLimit compacts where no file may be larger than two pages: the
 // archive does not fit, and all stays as it was.
 func TestFileSizeLimit(t *testing.T) {
 	dir := child(t, false, func(dir string) {
 		dead(t, dir, "a", 1, 1)
-		fold(t, dir)
+		compact(t, dir)
 		p := newProcess(t, t.TempDir(), "b", 2)
 		f, err := p.AddFamily(counter("many", "l"))
 		require.NoError(t, err)
@@ -278,17 +278,17 @@ func TestFileSizeLimit(t *testing.T) {
 	var old unix.Rlimit
 	require.NoError(t, unix.Getrlimit(unix.RLIMIT_FSIZE, &old))
 	limit(t, unix.RLIMIT_FSIZE, 8192)
-	_, err := Fold(t.Context(), dir, FoldOptions{})
+	_, err := Compact(t.Context(), dir, CompactOptions{})
 	require.ErrorIs(t, err, mmapstore.ErrFull)
 	require.ErrorIs(t, err, syscall.EFBIG)
 	require.Equal(t, files, listing(t, dir), "no temporary file stays either")
 	require.Equal(t, before, view(t, openDir(t, dir, opts)))
 	limit(t, unix.RLIMIT_FSIZE, old.Cur)
-	require.Len(t, fold(t, dir).Folded, 1)
+	require.Len(t, compact(t, dir).Compacted, 1)
 	require.Equal(t, before, view(t, openDir(t, dir, opts)))
 }
 
-// TestManyDeadFiles reads and folds far more files than the process may have
+// TestManyDeadFiles reads and compacts far more files than the process may have
 // descriptors. MULTIPROM_MANY_FILES is how many: more than 65,530 exceed the
 // mappings that a process may have, too.
 func TestManyDeadFiles(t *testing.T) {
@@ -338,15 +338,15 @@ func TestManyDeadFiles(t *testing.T) {
 	heapRead := heap() - heapBefore
 	require.Less(t, mappings(), before+100, "dead files stay neither mapped nor open")
 	start := time.Now()
-	r := fold(t, dir)
-	folding := time.Since(start)
-	require.Len(t, r.Folded, many)
+	r := compact(t, dir)
+	compacting := time.Since(start)
+	require.Len(t, r.Compacted, many)
 	require.Empty(t, r.Left)
 	require.Equal(t, []string{mmapstore.ArchiveName}, names(t, dir))
 	check(2)
-	t.Logf("%d files: first scrape %v, second %v, behind the fold %v; fold %v; heap of the reader %.1f MiB, behind the fold %.1f MiB; most resident %d MiB",
+	t.Logf("%d files: first scrape %v, second %v, behind the compaction %v; compact %v; heap of the reader %.1f MiB, behind the compaction %.1f MiB; most resident %d MiB",
 		many, took[0].Round(time.Millisecond), took[1].Round(time.Millisecond), took[2].Round(time.Millisecond),
-		folding.Round(time.Millisecond), heapRead, heap()-heapBefore, mostResident(t)>>10)
+		compacting.Round(time.Millisecond), heapRead, heap()-heapBefore, mostResident(t)>>10)
 }
 
 // mostResident returns the most memory that the process ever had, in KiB.
@@ -376,7 +376,7 @@ func sparseCopy(t *testing.T, dir string, b []byte, i int) {
 }
 
 // TestExchangedDirectories swaps two directories all the time while both are
-// folded and read: each operation sees one of them whole.
+// compacted and read: each operation sees one of them whole.
 func TestExchangedDirectories(t *testing.T) {
 	root := t.TempDir()
 	paths := [2]string{filepath.Join(root, "a"), filepath.Join(root, "b")}
@@ -414,9 +414,9 @@ func TestExchangedDirectories(t *testing.T) {
 	})
 	for _, path := range paths {
 		ctx := t.Context()
-		folder, err := NewFolder(path, FolderOptions{FoldOptions: FoldOptions{Threshold: 1}})
+		compactor, err := NewCompactor(path, CompactorOptions{CompactOptions: CompactOptions{Threshold: 1}})
 		require.NoError(t, err)
-		loop(func() error { folder.fold(ctx, folder.opts.FoldOptions); return nil })
+		loop(func() error { compactor.compact(ctx, compactor.opts.CompactOptions); return nil })
 		a := openDir(t, path, Options{})
 		loop(func() error {
 			families, err := a.Gather(ctx)
@@ -438,7 +438,7 @@ func TestExchangedDirectories(t *testing.T) {
 		got := gather(t, openDir(t, path, Options{}))
 		require.Equal(t, counts[i], got["c_total"])
 		require.EqualValues(t, 1, got[fmt.Sprintf("of_%d_total", i)])
-		fold(t, path)
+		compact(t, path)
 		left := slices.DeleteFunc(names(t, path), func(name string) bool { return name == mmapstore.StagedName }) // the reserve
 		require.Len(t, left, 2, "the living, and the archive")
 	}

@@ -22,7 +22,7 @@ import (
 )
 
 // What bad files and directories get: each fault is a real one, and all else
-// is served and folded beside it.
+// is served and compacted beside it.
 
 // dead is a file of a dead process that counted n, in dir.
 func dead(t testing.TB, dir, label string, created int64, n uint64) (path string) {
@@ -54,7 +54,7 @@ func listing(t testing.TB, dir string) map[string]string {
 type badFile struct {
 	fault  string
 	state  FileState
-	reason error // of Fold
+	reason error // of Compact
 	make   func(t *testing.T, path string, b []byte)
 }
 
@@ -109,7 +109,7 @@ func mend(b []byte, pid int, inc mmapstore.Incarnation) {
 }
 
 // TestBadFilesLeaveTheRest has one file of every fault in one directory: the
-// others are served and folded, the bad ones are counted, named, and left as
+// others are served and compacted, the bad ones are counted, named, and left as
 // they are.
 func TestBadFilesLeaveTheRest(t *testing.T) {
 	dir := t.TempDir()
@@ -158,8 +158,8 @@ func TestBadFilesLeaveTheRest(t *testing.T) {
 	}
 	check(states)
 
-	r := fold(t, dir)
-	require.ElementsMatch(t, good, r.Folded)
+	r := compact(t, dir)
+	require.ElementsMatch(t, good, r.Compacted)
 	require.Len(t, r.Left, len(faults))
 	for _, left := range r.Left {
 		require.ErrorIs(t, left.Reason, faults[left.Name].reason, faults[left.Name].fault)
@@ -262,8 +262,8 @@ func TestFileCutWhileItIsRead(t *testing.T) {
 			for _, a := range append(readers, openDir(t, dir, Options{})) {
 				require.EqualValues(t, 1, gather(t, a)[`multiprom_files{state="corrupt"}`])
 			}
-			r := fold(t, dir)
-			require.Empty(t, r.Folded)
+			r := compact(t, dir)
+			require.Empty(t, r.Compacted)
 			require.Equal(t, 2, r.Living+len(r.Left), "its process lives, where the header still says so")
 			require.FileExists(t, p.Path())
 			require.EqualValues(t, 1, gather(t, openDir(t, dir, Options{}))["c_total"], "a new reader has no good values")
@@ -354,15 +354,15 @@ func TestHardLinksAndCopiesCountOnce(t *testing.T) {
 		require.EqualValues(t, 10, gather(t, openDir(t, other, Options{}))["c_total"])
 	}
 	check()
-	r := fold(t, dir)
-	require.Equal(t, []string{filepath.Base(path)}, r.Folded)
+	r := compact(t, dir)
+	require.Equal(t, []string{filepath.Base(path)}, r.Compacted)
 	require.Len(t, r.Left, 2)
 	for _, left := range r.Left {
 		require.Contains(t, links, left.Name)
 		require.ErrorIs(t, left.Reason, mmapstore.ErrForeign)
 	}
 	check()
-	fold(t, other)
+	compact(t, other)
 	check()
 }
 
@@ -379,7 +379,7 @@ func TestWithoutLocks(t *testing.T) {
 	got := gather(t, a)
 	require.EqualValues(t, 3, got["g"])
 	require.EqualValues(t, 1, got[`multiprom_processes{state="live"}`])
-	_, err := Fold(t.Context(), dir, FoldOptions{Marked: true})
+	_, err := Compact(t.Context(), dir, CompactOptions{Marked: true})
 	require.NoError(t, err)
 	require.FileExists(t, path)
 	require.NoError(t, mmapstore.MarkDead(path))
@@ -388,16 +388,16 @@ func TestWithoutLocks(t *testing.T) {
 		require.NotContains(t, got, "g")
 		require.EqualValues(t, 5, got["c_total"])
 		require.EqualValues(t, 1, got[`multiprom_processes{state="marked"}`])
-		fold(t, dir) // without the option it stays
+		compact(t, dir) // without the option it stays
 	}
-	_, err = Fold(t.Context(), dir, FoldOptions{Marked: true})
+	_, err = Compact(t.Context(), dir, CompactOptions{Marked: true})
 	require.NoError(t, err)
 	require.Equal(t, []string{mmapstore.ArchiveName}, names(t, dir))
 	require.EqualValues(t, 5, gather(t, a)["c_total"])
 }
 
 // TestReplacedDirectory puts another directory in the place of the one that is
-// read, between scrapes and in the middle of a fold.
+// read, between scrapes and in the middle of a compaction.
 func TestReplacedDirectory(t *testing.T) {
 	root := t.TempDir()
 	dir, away := filepath.Join(root, "dir"), filepath.Join(root, "away")
@@ -420,18 +420,18 @@ func TestReplacedDirectory(t *testing.T) {
 			replace()
 		}
 	}
-	r := fold(t, dir)
+	r := compact(t, dir)
 	failpoint = func(string) {}
-	require.Len(t, r.Folded, 1)
-	require.Equal(t, []string{mmapstore.ArchiveName}, names(t, away), "the fold ends where it began")
+	require.Len(t, r.Compacted, 1)
+	require.Equal(t, []string{mmapstore.ArchiveName}, names(t, away), "the compaction ends where it began")
 	require.Len(t, names(t, dir), 2)
 	require.EqualValues(t, 320, gather(t, a)["c_total"])
-	fold(t, dir)
+	compact(t, dir)
 	require.EqualValues(t, 320, gather(t, a)["c_total"])
 	require.EqualValues(t, 1, gather(t, openDir(t, away, Options{}))["c_total"])
 }
 
-// TestClockThatJumpsBack: neither writers nor folders nor readers may rely on
+// TestClockThatJumpsBack: neither writers nor compactors nor readers may rely on
 // time going forward.
 func TestClockThatJumpsBack(t *testing.T) {
 	dir := t.TempDir()
@@ -454,26 +454,26 @@ func TestClockThatJumpsBack(t *testing.T) {
 	}
 	now := at(2000) // of the reader, which is the true one
 	opts := func() Options { return Options{NoSelfMetrics: true, Now: now} }
-	folded := func(clock int64, keep time.Duration) {
+	compacted := func(clock int64, keep time.Duration) {
 		t.Helper()
 		warm := openDir(t, dir, opts())
 		before := view(t, warm)
-		_, err := Fold(t.Context(), dir, FoldOptions{Now: at(clock), KeepDeadFor: keep})
+		_, err := Compact(t.Context(), dir, CompactOptions{Now: at(clock), KeepDeadFor: keep})
 		require.NoError(t, err)
 		require.Equal(t, before, view(t, warm))
 		require.Equal(t, before, view(t, openDir(t, dir, opts())))
 	}
 	worker("slot-1", 1000, 1010, 5, false)
-	folded(1100, time.Minute)
+	compacted(1100, time.Minute)
 	// The clock jumps to 10. What begins now seems older than what is dead.
 	worker("slot-1", 10, 20, 4, false)
 	worker("slot-2", 10, 1020, 3, false) // set before the jump
 	worker("slot-3", 10, 500, 1, true)
-	folded(30, time.Minute)
-	folded(-5, time.Minute)
+	compacted(30, time.Minute)
+	compacted(-5, time.Minute)
 	worker("slot-4", -10, -20, 2, false)
-	folded(-5, time.Minute)
-	folded(0, time.Minute)
+	compacted(-5, time.Minute)
+	compacted(0, time.Minute)
 	got := gather(t, openDir(t, dir, opts()))
 	require.EqualValues(t, 5, got["c_total"])
 	require.EqualValues(t, 3, got["g_recent"], "the newest by the clock that it was set by")
@@ -486,7 +486,7 @@ func TestClockThatJumpsBack(t *testing.T) {
 		got := gather(t, openDir(t, dir, opts()))
 		require.EqualValues(t, 5, got["c_total"])
 		require.Contains(t, got, "g_recent")
-		folded(clock, 0)
+		compacted(clock, 0)
 	}
 	now = at(2000)
 	got = gather(t, openDir(t, dir, opts()))
@@ -494,7 +494,7 @@ func TestClockThatJumpsBack(t *testing.T) {
 	require.Len(t, prefixed(got, "g_all{"), 4, "nobody was dead for a minute by any clock")
 	// Once it goes right again, the dead leave as they were asked to.
 	worker("slot-5", 2000, 0, 6, false)
-	_, err := Fold(t.Context(), dir, FoldOptions{Now: at(2000), KeepDeadFor: time.Minute})
+	_, err := Compact(t.Context(), dir, CompactOptions{Now: at(2000), KeepDeadFor: time.Minute})
 	require.NoError(t, err)
 	require.ElementsMatch(t, []string{`g_all{pid="slot-3"}`, `g_all{pid="slot-5"}`}, prefixed(gather(t, openDir(t, dir, opts())), "g_all{"))
 }

@@ -30,7 +30,7 @@ func (c *choices) Uint64() uint64 {
 }
 
 // FuzzMerge lets the fuzzer choose processes, what they define and count, who of
-// them is dead and which of the dead are folded, and when: the view is that of
+// them is dead and which of the dead are compacted, and when: the view is that of
 // the reference merge.
 func FuzzMerge(f *testing.F) {
 	for seed := range uint64(30) {
@@ -66,7 +66,7 @@ func FuzzMerge(f *testing.F) {
 				check()
 			}
 			if r.IntN(2) == 0 {
-				files, arc = foldInMemory(t, &view, files, arc)
+				files, arc = compactInMemory(t, &view, files, arc)
 			}
 		}
 		check()
@@ -75,8 +75,8 @@ func FuzzMerge(f *testing.F) {
 
 func emptyArchive() *archived { return &archived{Archive: &mmapstore.Archive{}} }
 
-// foldInMemory folds the dead as a pass does, without a directory.
-func foldInMemory(t *testing.T, view *table, files []*file, arc *archived) (rest []*file, _ *archived) {
+// compactInMemory compacts the dead as a pass does, without a directory.
+func compactInMemory(t *testing.T, view *table, files []*file, arc *archived) (rest []*file, _ *archived) {
 	sum, err := newArchiver(arc.Archive, nil, 0)
 	require.NoError(t, err)
 	for _, f := range files {

@@ -13,7 +13,7 @@ import (
 )
 
 // Workers may declare the same labels in another order, or one of them constant:
-// their series are the same, whichever file comes first, and a folded one too.
+// their series are the same, whichever file comes first, and a compacted one too.
 func TestSeriesOfOtherDefinitions(t *testing.T) {
 	schemas := []struct {
 		schema *metric.Schema
@@ -65,7 +65,7 @@ func TestSeriesOfOtherDefinitions(t *testing.T) {
 		}
 		requireSeries(a)
 		requireSeries(openDir(t, dir, Options{}))
-		require.Len(t, fold(t, dir).Folded, 5)
+		require.Len(t, compact(t, dir).Compacted, 5)
 		requireSeries(a)
 		requireSeries(openDir(t, dir, Options{}))
 	}
@@ -91,7 +91,7 @@ func TestSeriesWithFurtherLabels(t *testing.T) {
 			die(t, p.Store, dir)
 		}
 		if i == 3 {
-			require.Len(t, fold(t, dir).Folded, 1)
+			require.Len(t, compact(t, dir).Compacted, 1)
 		}
 	}
 	for _, a := range []*Aggregator{a, openDir(t, dir, Options{})} {

@@ -148,12 +148,12 @@ func compactAll(t *testing.T, dir string, want map[string]float64) {
 	cold := openDir(t, dir, Options{NoSelfMetrics: true})
 	lines := view(t, cold)
 
-	r := foldPython(t, dir)
+	r := compactPython(t, dir)
 	require.Empty(t, r.Left)
 	require.Equal(t, []string{mmapstore.ArchiveName}, names(t, dir))
 	require.True(t, slices.Equal(lines, view(t, cold)), "the view has changed")
 	require.True(t, slices.Equal(lines, view(t, openDir(t, dir, Options{NoSelfMetrics: true}))), "for a new reader")
-	require.Empty(t, foldPython(t, dir).Folded)
+	require.Empty(t, compactPython(t, dir).Compacted)
 }
 
 func sameValues(a, b map[string]float64) bool {
@@ -201,7 +201,7 @@ func TestHistogramsThatShareNoBucket(t *testing.T) {
 	require.Greater(t, a.table.conflicts, uint64(series/2))
 	runtime.KeepAlive(a)
 
-	r := foldPython(t, dir)
+	r := compactPython(t, dir)
 	require.Len(t, r.Left, 1)
 	require.ErrorIs(t, r.Left[0].Reason, ErrNotUnderstood)
 	require.ErrorContains(t, r.Left[0].Reason, "10000 series of 10000 bounds")

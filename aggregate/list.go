@@ -12,7 +12,7 @@ import (
 )
 
 // list brings the list of files and the archive up to date with each other, so
-// that each process is counted once: in its file or in the archive. A folder may
+// that each process is counted once: in its file or in the archive. A compactor may
 // be at work all the while: it renames the new archive first and unlinks the
 // files that are in it afterwards (docs/lifecycle.md, "Reading").
 func (a *Aggregator) list() error {
@@ -35,7 +35,7 @@ func (a *Aggregator) list() error {
 	stray := o.stray
 	if err == nil && damage != nil {
 		err = a.canDoWithout(files, damage)
-		files = unfolded(files, arc)
+		files = uncompacted(files, arc)
 	}
 	if err != nil {
 		closeOthers(o.opened, a.files)
@@ -107,7 +107,7 @@ func (a *Aggregator) look(o *opener) (files []*file, arc *archived, damage, err 
 			return files, arc, damage, err
 		}
 	}
-	return nil, nil, nil, errors.New("the directory is folded faster than it can be read")
+	return nil, nil, nil, errors.New("the directory is compacted faster than it can be read")
 }
 
 // closeOthers closes the files that are not among those to keep, and returns
@@ -235,7 +235,7 @@ func (o *opener) settle(files []*file, arc *archived, before mmapstore.ArchiveVe
 		if damage != nil {
 			return files, arc, damage, nil
 		}
-		files = unfolded(files, arc)
+		files = uncompacted(files, arc)
 		if arc.ArchiveVersion == before {
 			return files, arc, nil, nil
 		}
@@ -247,8 +247,8 @@ func (o *opener) settle(files []*file, arc *archived, before mmapstore.ArchiveVe
 	}
 }
 
-// unfolded returns the files whose processes are not in the archive.
-func unfolded(files []*file, arc *archived) []*file {
+// uncompacted returns the files whose processes are not in the archive.
+func uncompacted(files []*file, arc *archived) []*file {
 	return slices.DeleteFunc(slices.Clone(files), func(f *file) bool {
 		return f.known && arc.HasConsumed(f.header.Incarnation)
 	})
@@ -313,7 +313,7 @@ func present(d *mmapstore.Dir, files []*file) (out []*file, err error) {
 }
 
 // canDoWithout decides whether the last good archive can stand in for one that
-// cannot be read: while all files that were there are there, nobody has folded
+// cannot be read: while all files that were there are there, nobody has compacted
 // since. Otherwise counters would fall, and the scrape has to fail.
 func (a *Aggregator) canDoWithout(files []*file, damage error) error {
 	err := fmt.Errorf("%w: what dead processes counted is in it; see `mpctl check`, and `mpctl wipe` to begin anew", damage)

@@ -37,8 +37,8 @@ func (w *clocked) series(n uint64) *mmapstore.Series {
 // remove a series in turn; behind the last one nothing is left, of the dead and
 // of the archive neither; a new one begins anew.
 func TestRemovalByOneProcessAfterTheOther(t *testing.T) {
-	for _, folding := range []string{"never", "before", "after", "always"} {
-		t.Run(folding, func(t *testing.T) {
+	for _, compacting := range []string{"never", "before", "after", "always"} {
+		t.Run(compacting, func(t *testing.T) {
 			dir, elsewhere := t.TempDir(), t.TempDir()
 			now := time.Unix(1000, 0)
 			later := func() { now = now.Add(time.Second) }
@@ -55,8 +55,8 @@ func TestRemovalByOneProcessAfterTheOther(t *testing.T) {
 						require.Equal(t, created, families[0].Series[0].Created)
 					}
 				}
-				if folding == "always" {
-					fold(t, dir)
+				if compacting == "always" {
+					compact(t, dir)
 				}
 			}
 			first := now
@@ -67,8 +67,8 @@ func TestRemovalByOneProcessAfterTheOther(t *testing.T) {
 			a, b := startAt(t, dir, &now), startAt(t, dir, &now)
 			ofA, ofB := a.series(10), b.series(1)
 			check(111, true, first)
-			if folding == "before" {
-				fold(t, dir)
+			if compacting == "before" {
+				compact(t, dir)
 			}
 
 			later()
@@ -77,8 +77,8 @@ func TestRemovalByOneProcessAfterTheOther(t *testing.T) {
 			later()
 			ofB.Remove()
 			check(0, false, first)
-			if folding == "after" {
-				fold(t, dir)
+			if compacting == "after" {
+				compact(t, dir)
 			}
 			check(0, false, first)
 
@@ -90,13 +90,13 @@ func TestRemovalByOneProcessAfterTheOther(t *testing.T) {
 			other := startAt(t, dir, &now)
 			other.series(7)
 			check(12, true, again)
-			fold(t, dir)
+			compact(t, dir)
 			check(12, true, again)
 		})
 	}
 }
 
-// TestRemovalIsForgottenByTheArchive: once folded, a series whose life is over
+// TestRemovalIsForgottenByTheArchive: once compacted, a series whose life is over
 // stays away although no file speaks of its removal any more.
 func TestRemovalIsForgottenByTheArchive(t *testing.T) {
 	dir, elsewhere := t.TempDir(), t.TempDir()
@@ -104,7 +104,7 @@ func TestRemovalIsForgottenByTheArchive(t *testing.T) {
 	dead := startAt(t, elsewhere, &now)
 	dead.series(100)
 	die(t, dead.Store, dir)
-	fold(t, dir)
+	compact(t, dir)
 	now = now.Add(time.Second)
 	last := startAt(t, elsewhere, &now)
 	series := last.series(10)
@@ -113,7 +113,7 @@ func TestRemovalIsForgottenByTheArchive(t *testing.T) {
 	die(t, last.Store, dir)
 	a := openDir(t, dir, Options{NoSelfMetrics: true})
 	require.Empty(t, gather(t, a))
-	fold(t, dir)
+	compact(t, dir)
 	require.Empty(t, gather(t, a))
 	require.Equal(t, []string{mmapstore.ArchiveName}, names(t, dir))
 }
@@ -126,13 +126,13 @@ func TestRemovalWithoutDead(t *testing.T) {
 	dead := startAt(t, elsewhere, &now)
 	dead.series(100)
 	die(t, dead.Store, dir)
-	require.Equal(t, 1, fold(t, dir).Series)
+	require.Equal(t, 1, compact(t, dir).Series)
 	now = now.Add(time.Second)
 	live := startAt(t, dir, &now)
 	series := live.series(10)
 	now = now.Add(time.Second)
 	series.Remove()
-	require.Equal(t, 0, fold(t, dir).Series)
+	require.Equal(t, 0, compact(t, dir).Series)
 	require.Empty(t, gather(t, openDir(t, dir, Options{NoSelfMetrics: true})))
 }
 
@@ -171,9 +171,9 @@ func TestRemovalDoesNotWaitForTheThreshold(t *testing.T) {
 	series := live.series(1)
 	now = now.Add(time.Second)
 	series.Remove()
-	r, err := Fold(t.Context(), dir, FoldOptions{Threshold: 8})
+	r, err := Compact(t.Context(), dir, CompactOptions{Threshold: 8})
 	require.NoError(t, err)
-	require.Len(t, r.Folded, 1)
+	require.Len(t, r.Compacted, 1)
 	require.Equal(t, 0, r.Series)
 }
 
@@ -185,11 +185,11 @@ func TestRemovalBehindTheListing(t *testing.T) {
 	dead := startAt(t, elsewhere, &now)
 	dead.series(100)
 	die(t, dead.Store, dir)
-	fold(t, dir)
+	compact(t, dir)
 	first := startAt(t, dir, &now)
 	ofFirst := first.series(6)
 	var once bool
-	_, err := Fold(t.Context(), dir, FoldOptions{Progress: func(done, total int) {
+	_, err := Compact(t.Context(), dir, CompactOptions{Progress: func(done, total int) {
 		if done == total && !once {
 			once = true
 			now = time.Now()
@@ -203,14 +203,14 @@ func TestRemovalBehindTheListing(t *testing.T) {
 }
 
 // TestFilesThatAreLeftAreEvidence: what may live keeps a series alive, and what
-// cannot be folded still tells that one was removed.
+// cannot be compacted still tells that one was removed.
 func TestFilesThatAreLeftAreEvidence(t *testing.T) {
 	dir, elsewhere := t.TempDir(), t.TempDir()
 	now := time.Unix(1000, 0)
 	dead := startAt(t, elsewhere, &now)
 	dead.series(100)
 	die(t, dead.Store, dir)
-	fold(t, dir)
+	compact(t, dir)
 	unsure := startAt(t, elsewhere, &now)
 	unsure.series(10)
 	setLiveness(t, die(t, unsure.Store, dir), mmapstore.LivenessNone)
@@ -220,12 +220,12 @@ func TestFilesThatAreLeftAreEvidence(t *testing.T) {
 	series.Remove()
 	a := openDir(t, dir, Options{})
 	require.EqualValues(t, 111, gather(t, a)[`c_total{l="x"}`])
-	fold(t, dir)
+	compact(t, dir)
 	require.EqualValues(t, 111, gather(t, a)[`c_total{l="x"}`])
 }
 
 // TestRemovalKeepsItsEvidence: the part of a process that has closed its store and
-// runs on stays away, although who removed the series later is dead and folded.
+// runs on stays away, although who removed the series later is dead and compacted.
 func TestRemovalKeepsItsEvidence(t *testing.T) {
 	dir, elsewhere := t.TempDir(), t.TempDir()
 	now := time.Unix(1000, 0)
@@ -240,10 +240,10 @@ func TestRemovalKeepsItsEvidence(t *testing.T) {
 	die(t, last.Store, dir)
 	a := openDir(t, dir, Options{NoSelfMetrics: true})
 	require.Empty(t, gather(t, a))
-	require.Empty(t, fold(t, dir).Folded)
+	require.Empty(t, compact(t, dir).Compacted)
 	require.Empty(t, gather(t, a))
 
 	die(t, closed.Store, dir)
-	require.Len(t, fold(t, dir).Folded, 2)
+	require.Len(t, compact(t, dir).Compacted, 2)
 	require.Empty(t, gather(t, a))
 }

@@ -19,7 +19,7 @@ import (
 
 const (
 	envRole = "MULTIPROM_TEST_ROLE"
-	envStep = "MULTIPROM_TEST_STEP" // number of the failpoint at which a folder dies
+	envStep = "MULTIPROM_TEST_STEP" // number of the failpoint at which a compactor dies
 )
 
 // TestMain is also the main of the helper process: a worker with one series.
@@ -37,19 +37,19 @@ func TestMain(m *testing.M) {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
-	case "folder":
+	case "compactor":
 		os.Exit(dieAtStep(os.Getenv(envStep), func() error {
-			_, err := Fold(context.Background(), os.Args[1], FoldOptions{Reserve: true})
+			_, err := Compact(context.Background(), os.Args[1], CompactOptions{Reserve: true})
 			return err
 		}))
-	case "pythonfolder":
+	case "pythoncompactor":
 		os.Exit(dieAtStep(os.Getenv(envStep), func() error {
-			_, err := Fold(context.Background(), os.Args[1], FoldOptions{Python: true})
+			_, err := Compact(context.Background(), os.Args[1], CompactOptions{Python: true})
 			return err
 		}))
 	case "dropper":
 		os.Exit(dieAtStep(os.Getenv(envStep), func() error {
-			_, err := Fold(context.Background(), os.Args[1], FoldOptions{DropFamilies: []string{"jobs"}})
+			_, err := Compact(context.Background(), os.Args[1], CompactOptions{DropFamilies: []string{"jobs"}})
 			return err
 		}))
 	case "wiper":

@@ -11,7 +11,7 @@ import (
 // accumulator is what any number of processes add up to in one series. Which
 // fields count depends on the definition's type. The result does not depend on
 // the order in which processes are added, nor on how many of them were added up
-// before: folding changes no value.
+// before: compacting changes no value.
 type accumulator struct {
 	chosen
 	sum      exactSum // counter: other increments; histogram, summary, gauge sum: the sum

@@ -42,20 +42,20 @@ func TestOptions(t *testing.T) {
 	})
 	store := mmapstore.NewHeap(mmapstore.Options{})
 	optiontest.Check(t, Options{}, view, func(o Options) error { return FromStore(store, o).Close() })
-	folding := func() map[string]optiontest.Row {
+	compacting := func() map[string]optiontest.Row {
 		return with(map[string]optiontest.Row{
 			"Threshold": {}, "KeepDead": {Special: []int64{NoLimit, KeepNone}}, "KeepDeadFor": {Special: []int64{NoLimit, KeepNone}},
 			"Marked": {}, "Python": {}, "DryRun": {}, "Progress": {}, "DropFamilies": {}, "Reserve": {},
 		})
 	}
-	optiontest.Check(t, FoldOptions{}, folding(), func(o FoldOptions) error {
-		_, err := Fold(t.Context(), dir, o)
+	optiontest.Check(t, CompactOptions{}, compacting(), func(o CompactOptions) error {
+		_, err := Compact(t.Context(), dir, o)
 		return err
 	})
-	rows := folding()
+	rows := compacting()
 	rows["Period"], rows["Logger"] = optiontest.Row{}, optiontest.Row{}
-	optiontest.Check(t, FolderOptions{}, rows, func(o FolderOptions) error {
-		_, err := NewFolder(dir, o)
+	optiontest.Check(t, CompactorOptions{}, rows, func(o CompactorOptions) error {
+		_, err := NewCompactor(dir, o)
 		return err
 	})
 }

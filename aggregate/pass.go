@@ -15,33 +15,33 @@ import (
 	"github.com/multiprom/multiprom/mmapstore/pyfile"
 )
 
-// pass is one run of Fold or Wipe over a directory, whose lock it holds.
+// pass is one run of Compact or Wipe over a directory, whose lock it holds.
 type pass struct {
-	opts    FoldOptions
+	opts    CompactOptions
 	dir     *mmapstore.Dir
 	unlock  func() error
 	read    mmapstore.ReadOptions
 	started time.Time
-	result  FoldResult
+	result  CompactResult
 
 	// Of one step of many, where there is no room for all at once.
-	old    *mmapstore.Archive
-	sum    *archiver // what becomes the new archive
-	living []*file   // open
-	others []*file   // open, without liveness: they may live
-	python pythonPass
-	listed time.Time // before the directory was
-	dead   []candidate
-	stay   []mmapstore.Incarnation // folded before, and still there
-	back   []mmapstore.Incarnation // folded before, removed, and there again
-	forget bool                    // what was folded before is not remembered
-	folded []mmapstore.Incarnation // whose values are in sum, or discarded
-	trash  []string                // what is removed behind the commit
-	spent  []string                // files of folded
-	ended  map[string]*lives       // by seriesKey: what some process has removed
+	old       *mmapstore.Archive
+	sum       *archiver // what becomes the new archive
+	living    []*file   // open
+	others    []*file   // open, without liveness: they may live
+	python    pythonPass
+	listed    time.Time // before the directory was
+	dead      []candidate
+	stay      []mmapstore.Incarnation // compacted before, and still there
+	back      []mmapstore.Incarnation // compacted before, removed, and there again
+	forget    bool                    // what was compacted before is not remembered
+	compacted []mmapstore.Incarnation // whose values are in sum, or discarded
+	trash     []string                // what is removed behind the commit
+	spent     []string                // files of compacted
+	ended     map[string]*lives       // by seriesKey: what some process has removed
 }
 
-// candidate is a dead process's file that can be folded.
+// candidate is a dead process's file that can be compacted.
 type candidate struct {
 	name   string
 	inc    mmapstore.Incarnation
@@ -54,10 +54,10 @@ type candidate struct {
 // maxHeld bounds how many files' values are held in memory at once.
 const maxHeld = 1024
 
-// failpoint is called at every step. Tests stop a folder there.
+// failpoint is called at every step. Tests stop a compactor there.
 var failpoint = func(step string) {}
 
-func newPass(dir string, opts FoldOptions) (*pass, error) {
+func newPass(dir string, opts CompactOptions) (*pass, error) {
 	opts, err := opts.withDefaults()
 	if err != nil {
 		return nil, err
@@ -94,8 +94,8 @@ func (p *pass) begin() {
 	p.result.Left = nil
 }
 
-// fold folds all, in one step if there is room for it.
-func (p *pass) fold(ctx context.Context) error {
+// compact compacts all, in one step if there is room for it.
+func (p *pass) compact(ctx context.Context) error {
 	for {
 		more, err := p.step(ctx)
 		if err != nil || !more {
@@ -168,7 +168,7 @@ func (p *pass) scan(ctx context.Context) error {
 	}
 	// Where a series was removed, the dead may have parts of a life that is
 	// over, and nobody knows how long the evidence stays.
-	// The live gauges of one that nobody has marked are shown until it is folded.
+	// The live gauges of one that nobody has marked are shown until it is compacted.
 	if len(p.dead) < p.opts.Threshold && len(p.ended) == 0 && !slices.ContainsFunc(p.dead, candidate.unmarkedLive) {
 		p.dead = nil // another time
 	}
@@ -184,7 +184,7 @@ func (p *pass) isLeftover(name string) bool {
 	return err == nil && !held
 }
 
-// look sorts a file into the living, the dead, and those that were folded
+// look sorts a file into the living, the dead, and those that were compacted
 // before.
 func (p *pass) look(e mmapstore.Entry) error {
 	if p.old.Restored(e.Incarnation) {
@@ -192,7 +192,7 @@ func (p *pass) look(e mmapstore.Entry) error {
 		return ErrConsumed
 	}
 	if p.old.HasConsumed(e.Incarnation) {
-		// A folder was killed before it could remove the file.
+		// A compactor was killed before it could remove the file.
 		p.stay = append(p.stay, e.Incarnation)
 		p.trash = append(p.trash, e.Name) // if it is ours: see removeTrash
 		return nil
@@ -284,7 +284,7 @@ func (p *pass) lookAtRemovals() error {
 			return err
 		}
 		if f.err != nil || !f.settled {
-			// It may have any series: nothing is folded, and nothing ends.
+			// It may have any series: nothing is compacted, and nothing ends.
 			clear(p.ended)
 			p.dead = nil
 			return nil
@@ -336,7 +336,7 @@ func (p *pass) noteLiving(f *file) {
 
 // add sums up the archive and the dead.
 func (p *pass) add(ctx context.Context, dead []candidate) (err error) {
-	p.folded, p.spent, p.python.folded = nil, nil, map[string]bool{}
+	p.compacted, p.spent, p.python.compacted = nil, nil, map[string]bool{}
 	if p.sum, err = newArchiver(p.old, p.ended, p.opts.Now().UnixNano()); err != nil {
 		return err
 	}
@@ -373,13 +373,13 @@ func (p *pass) add(ctx context.Context, dead []candidate) (err error) {
 // discount notes that the candidate's values are in the new archive, or are no
 // longer to be counted.
 func (p *pass) discount(c candidate) {
-	p.folded = append(p.folded, c.inc)
+	p.compacted = append(p.compacted, c.inc)
 	p.spent = append(p.spent, c.name)
-	p.result.Folded = append(p.result.Folded, pythonOriginal(c.name))
-	if c.python == "" || !p.python.folded[c.python] {
+	p.result.Compacted = append(p.result.Compacted, pythonOriginal(c.name))
+	if c.python == "" || !p.python.compacted[c.python] {
 		p.result.Processes++
 	}
-	p.python.folded[c.python] = true
+	p.python.compacted[c.python] = true
 }
 
 func (p *pass) leave(name string, reason error) {
@@ -392,7 +392,7 @@ func (p *pass) write(a *mmapstore.Archive) error {
 	if a.ID = p.old.ID; a.ID == (mmapstore.Incarnation{}) {
 		rand.Read(a.ID[:]) // never fails, see its documentation
 	}
-	a.Consume(p.remembered(), slices.Concat(p.stay, p.folded), p.back)
+	a.Consume(p.remembered(), slices.Concat(p.stay, p.compacted), p.back)
 	if _, err := newArchived(a); err != nil {
 		return err // what no reader would take must not take the old one's place
 	}
@@ -437,9 +437,9 @@ func (p *pass) touch() {
 // removeTrash unlinks what is in the archive or never was anything. What
 // cannot be removed stays listed in the archive.
 func (p *pass) removeTrash() {
-	folded := make(map[string]bool, len(p.spent))
+	compacted := make(map[string]bool, len(p.spent))
 	for _, name := range p.spent {
-		folded[name] = true
+		compacted[name] = true
 	}
 	for _, name := range p.trash {
 		failpoint("removing")
@@ -447,7 +447,7 @@ func (p *pass) removeTrash() {
 		case errors.Is(err, mmapstore.ErrForeign): // somebody else's
 		case err != nil:
 			p.leave(name, err)
-		case !folded[name]:
+		case !compacted[name]:
 			p.result.Removed = append(p.result.Removed, name)
 		}
 	}

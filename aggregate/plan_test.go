@@ -15,7 +15,7 @@ import (
 	"github.com/multiprom/multiprom/mmapstore"
 )
 
-// TestPlanMovesSums: where a process ends, is folded or removes a series, the sums of
+// TestPlanMovesSums: where a process ends, is compacted or removes a series, the sums of
 // the others stay, and only what it had is added or taken out.
 func TestPlanMovesSums(t *testing.T) {
 	dir, elsewhere := t.TempDir(), t.TempDir()
@@ -42,12 +42,12 @@ func TestPlanMovesSums(t *testing.T) {
 	require.NoError(t, os.Remove(path))
 	look(false, map[string]float64{a1: 1, b2: 2})
 
-	come("folded", 20)
+	come("compacted", 20)
 	look(false, map[string]float64{a1: 1, b2: 22})
-	require.Len(t, fold(t, dir).Folded, 1)
+	require.Len(t, compact(t, dir).Compacted, 1)
 	look(false, map[string]float64{a1: 1, b2: 22})
-	come("folded too", 30)
-	require.Len(t, fold(t, dir).Folded, 1) // nobody has seen it
+	come("compacted too", 30)
+	require.Len(t, compact(t, dir).Compacted, 1) // nobody has seen it
 	look(false, map[string]float64{a1: 1, b2: 52})
 	require.NoError(t, os.Remove(filepath.Join(dir, mmapstore.ArchiveName)))
 	look(false, map[string]float64{a1: 1, b2: 2})
@@ -58,9 +58,9 @@ func TestPlanMovesSums(t *testing.T) {
 	look(false, map[string]float64{a1: 1, b2: 2, `c_total{l="d"}`: 4})
 }
 
-// TestFoldedUnseen: a process that came and was folded between two scrapes changes its
+// TestCompactedUnseen: a process that came and was compacted between two scrapes changes its
 // series, and says so.
-func TestFoldedUnseen(t *testing.T) {
+func TestCompactedUnseen(t *testing.T) {
 	dir, elsewhere := t.TempDir(), t.TempDir()
 	a := openDir(t, dir, Options{NoSelfMetrics: true})
 	newProcess(t, dir, "alive", 1).count(counter("c"), 1)
@@ -77,7 +77,7 @@ func TestFoldedUnseen(t *testing.T) {
 	p := newProcess(t, elsewhere, "unseen", 2)
 	p.count(counter("c"), 5)
 	die(t, p.Store, dir)
-	require.Len(t, fold(t, dir).Folded, 1)
+	require.Len(t, compact(t, dir).Compacted, 1)
 	look(6)
 	require.NoError(t, os.Remove(filepath.Join(dir, mmapstore.ArchiveName)))
 	look(1)
@@ -95,7 +95,7 @@ func TestSumWithoutArchive(t *testing.T) {
 		return p
 	}
 	die(t, observe(elsewhere, "archived", -tiny).Store, dir)
-	require.Len(t, fold(t, dir).Folded, 1)
+	require.Len(t, compact(t, dir).Compacted, 1)
 	a := openDir(t, dir, Options{NoSelfMetrics: true})
 	for i, v := range []float64{tiny, 1, 1 << 53} {
 		observe(dir, strconv.Itoa(i), v)
@@ -238,7 +238,7 @@ func TestBoundsBehindAPanic(t *testing.T) {
 	p := newProcess(t, elsewhere, "x", 1)
 	p.add(histogram("h", 1)).Words()[mmapstore.CellHistogramBuckets+1] = 3
 	die(t, p.Store, dir)
-	fold(t, dir)
+	compact(t, dir)
 	q := newProcess(t, elsewhere, "y", 2)
 	q.add(histogram("h", 0.5, 1)).Words()[mmapstore.CellHistogramBuckets] = 3
 	path := die(t, q.Store, dir)
@@ -267,7 +267,7 @@ func TestTextsOfTheArchive(t *testing.T) {
 			require.NoError(t, err)
 		}
 		die(t, p.Store, dir)
-		_, err = Fold(t.Context(), dir, FoldOptions{KeepDead: 1})
+		_, err = Compact(t.Context(), dir, CompactOptions{KeepDead: 1})
 		require.NoError(t, err)
 		require.Len(t, gather(t, a), 51)
 	}
@@ -293,6 +293,6 @@ func TestArchiveOfCounterSums(t *testing.T) {
 	other := t.TempDir()
 	die(t, p.Store, other)
 	require.Equal(t, map[string]float64{"c_total": 5}, gather(t, openDir(t, other, Options{NoSelfMetrics: true})))
-	fold(t, other)
+	compact(t, other)
 	require.Equal(t, map[string]float64{"c_total": 5}, gather(t, openDir(t, other, Options{NoSelfMetrics: true})))
 }

@@ -137,9 +137,9 @@ func TestPythonKeysAreDroppedBesideABadFile(t *testing.T) {
 	}
 }
 
-// TestFoldPythonOddFiles: no file of one process keeps those of others from being
-// folded, and what is left alone is in the view.
-func TestFoldPythonOddFiles(t *testing.T) {
+// TestCompactionPythonOddFiles: no file of one process keeps those of others from being
+// compacted, and what is left alone is in the view.
+func TestCompactionPythonOddFiles(t *testing.T) {
 	long := strings.Repeat("x", 70_000)
 	manyBytes := pySample("c", "c", "", 1, 0)
 	manyBytes.Key = `["c", "c", {}, "` + long + `"]`
@@ -162,10 +162,10 @@ func TestFoldPythonOddFiles(t *testing.T) {
 			holdPython(t, dir, "counter_3.db")
 			warm := openDir(t, dir, Options{NoSelfMetrics: true})
 			want := gather(t, warm)
-			r := foldPython(t, dir)
+			r := compactPython(t, dir)
 			require.Empty(t, r.Left)
-			require.Len(t, r.Folded, 3)
-			foldPython(t, dir)
+			require.Len(t, r.Compacted, 3)
+			compactPython(t, dir)
 			require.Contains(t, names(t, dir), "counter_3.db")
 			require.Equal(t, want, gather(t, warm))
 			require.Equal(t, want, gather(t, openDir(t, dir, Options{NoSelfMetrics: true})))
@@ -173,9 +173,9 @@ func TestFoldPythonOddFiles(t *testing.T) {
 	}
 }
 
-// TestFoldEmptyPythonFile: a process that was killed before its file had a size
+// TestCompactionEmptyPythonFile: a process that was killed before its file had a size
 // leaves nothing behind for ever.
-func TestFoldEmptyPythonFile(t *testing.T) {
+func TestCompactionEmptyPythonFile(t *testing.T) {
 	dir := t.TempDir()
 	for _, name := range []string{"counter_1.db", "counter_2.db"} {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, name), nil, 0o600))
@@ -183,12 +183,12 @@ func TestFoldEmptyPythonFile(t *testing.T) {
 	release := holdPython(t, dir, "counter_2.db")
 	warm := openDir(t, dir, Options{})
 	require.EqualValues(t, 2, gather(t, warm)[`multiprom_files{state="corrupt"}`])
-	r := foldPython(t, dir)
-	require.Equal(t, []string{"counter_1.db"}, r.Folded)
+	r := compactPython(t, dir)
+	require.Equal(t, []string{"counter_1.db"}, r.Compacted)
 	require.Empty(t, r.Left)
 	require.EqualValues(t, 1, gather(t, warm)[`multiprom_files{state="corrupt"}`])
 	release()
-	require.Equal(t, []string{"counter_2.db"}, foldPython(t, dir).Folded)
+	require.Equal(t, []string{"counter_2.db"}, compactPython(t, dir).Compacted)
 	require.Zero(t, gather(t, warm)[`multiprom_files{state="corrupt"}`])
 	require.Equal(t, []string{"archive.mpm"}, names(t, dir))
 }
@@ -210,7 +210,7 @@ func TestWipePythonWithoutLeases(t *testing.T) {
 
 	_, err = Wipe(dir, false)
 	require.ErrorIs(t, err, ErrInUse)
-	_, err = Fold(context.Background(), dir, FoldOptions{Python: true})
+	_, err = Compact(context.Background(), dir, CompactOptions{Python: true})
 	require.NoError(t, err)
 	require.Contains(t, names(t, dir), "counter_7.db")
 	removed, err := Wipe(dir, true)

@@ -47,16 +47,16 @@ func holdPython(t testing.TB, dir, name string) (release func()) {
 	return release
 }
 
-func foldPython(t testing.TB, dir string) *FoldResult {
+func compactPython(t testing.TB, dir string) *CompactResult {
 	t.Helper()
-	r, err := Fold(context.Background(), dir, FoldOptions{Python: true})
+	r, err := Compact(context.Background(), dir, CompactOptions{Python: true})
 	require.NoError(t, err)
 	return r
 }
 
-// TestFoldPython: what dead processes of client_python have counted stays, for
+// TestCompactionPython: what dead processes of client_python have counted stays, for
 // readers that know their files and for new ones; their live gauges go.
-func TestFoldPython(t *testing.T) {
+func TestCompactionPython(t *testing.T) {
 	dir := t.TempDir()
 	for i := 1; i <= 3; i++ {
 		pythonProcess(t, dir, fmt.Sprint(i), float64(i))
@@ -72,16 +72,16 @@ func TestFoldPython(t *testing.T) {
 	want := gather(t, warm)
 	require.Equal(t, 1006.3, want[`c_total{l="x"}`])
 
-	dry, err := Fold(context.Background(), dir, FoldOptions{Python: true, DryRun: true})
+	dry, err := Compact(context.Background(), dir, CompactOptions{Python: true, DryRun: true})
 	require.NoError(t, err)
-	require.Len(t, dry.Folded, 2*9)
+	require.Len(t, dry.Compacted, 2*9)
 	require.Equal(t, want, gather(t, warm))
-	unasked, err := Fold(context.Background(), dir, FoldOptions{})
+	unasked, err := Compact(context.Background(), dir, CompactOptions{})
 	require.NoError(t, err)
-	require.Empty(t, unasked.Folded, "not unless asked")
+	require.Empty(t, unasked.Compacted, "not unless asked")
 
-	r := foldPython(t, dir)
-	require.ElementsMatch(t, dry.Folded, r.Folded)
+	r := compactPython(t, dir)
+	require.ElementsMatch(t, dry.Compacted, r.Compacted)
 	require.Equal(t, 2, r.Processes)
 	require.Equal(t, 2, r.Living, "the native one and 3")
 	require.Empty(t, r.Left)
@@ -92,9 +92,9 @@ func TestFoldPython(t *testing.T) {
 	want["g_livesum"] = 3
 	require.Equal(t, want, gather(t, warm))
 	require.Equal(t, want, gather(t, openDir(t, dir, Options{NoSelfMetrics: true})))
-	require.Empty(t, foldPython(t, dir).Folded)
+	require.Empty(t, compactPython(t, dir).Compacted)
 
-	// A process of an id that was folded begins anew, and has the label.
+	// A process of an id that was compacted begins anew, and has the label.
 	pythonProcess(t, dir, "1", 50)
 	later := time.Now().Add(time.Second) // the filesystem's clock ticks slowly
 	require.NoError(t, os.Chtimes(filepath.Join(dir, "gauge_all_1.db"), later, later))
@@ -102,7 +102,7 @@ func TestFoldPython(t *testing.T) {
 	require.Equal(t, 1056.4, got[`c_total{l="x"}`])
 	require.Equal(t, 50.0, got[`g_all{pid="1"}`])
 	require.Equal(t, 2.0, got[`g_all{pid="2"}`])
-	foldPython(t, dir)
+	compactPython(t, dir)
 	after := gather(t, warm)
 	require.Equal(t, 1056.4, after[`c_total{l="x"}`])
 	require.Equal(t, 50.0, after[`g_all{pid="1"}`])
@@ -110,9 +110,9 @@ func TestFoldPython(t *testing.T) {
 	require.Equal(t, 50.0, after["g_mostrecent"])
 }
 
-// TestPythonFolderKilledAtEveryStep kills a folder at each step beside readers,
+// TestPythonCompactorKilledAtEveryStep kills a compactor at each step beside readers,
 // who must never see another sum.
-func TestPythonFolderKilledAtEveryStep(t *testing.T) {
+func TestPythonCompactorKilledAtEveryStep(t *testing.T) {
 	build := func(t *testing.T) (dir string, total float64) {
 		dir = t.TempDir()
 		for i := 1; i <= 3; i++ {
@@ -130,7 +130,7 @@ func TestPythonFolderKilledAtEveryStep(t *testing.T) {
 		return dir, total + 1000
 	}
 	dir, _ := build(t)
-	steps := runRole(t, "pythonfolder", dir, 0)
+	steps := runRole(t, "pythoncompactor", dir, 0)
 	require.Equal(t, []string{
 		"opened", "locked", "scanned", "renamed", "renamed", "renamed", "staged", "committed", "synced",
 		"restored", "removing", "removing", "removing", "removed",
@@ -161,8 +161,8 @@ func TestPythonFolderKilledAtEveryStep(t *testing.T) {
 					}
 				}
 			})
-			runRole(t, "pythonfolder", dir, step+1)
-			runRole(t, "pythonfolder", dir, 0)
+			runRole(t, "pythoncompactor", dir, step+1)
+			runRole(t, "pythoncompactor", dir, 0)
 			close(stop)
 			readers.Wait()
 			require.Empty(t, differ)
@@ -172,20 +172,20 @@ func TestPythonFolderKilledAtEveryStep(t *testing.T) {
 	}
 }
 
-// TestPythonFilesThatStay: what is damaged or foreign is neither folded nor lost.
+// TestPythonFilesThatStay: what is damaged or foreign is neither compacted nor lost.
 func TestPythonFilesThatStay(t *testing.T) {
 	dir := t.TempDir()
 	writePython(t, dir, "counter_1.db", pySample("c_total", "c_total", "", 1, 0), pyfiletest.Sample{Key: "[oops"})
 	writePython(t, dir, "weird_1.db")
-	r := foldPython(t, dir)
+	r := compactPython(t, dir)
 	require.Len(t, r.Left, 1)
 	require.ErrorIs(t, r.Left[0].Reason, ErrNotUnderstood)
 	require.Equal(t, 1.0, gather(t, openDir(t, dir, Options{}))["c_total"])
-	require.Empty(t, foldPython(t, dir).Folded)
+	require.Empty(t, compactPython(t, dir).Compacted)
 }
 
 // TestPythonKeepsASeriesAlive: a series that a native process has removed stays
-// while a process of client_python has it, whoever folds.
+// while a process of client_python has it, whoever compacts.
 func TestPythonKeepsASeriesAlive(t *testing.T) {
 	dir := t.TempDir()
 	writePython(t, dir, "counter_1.db", pySample("c_total", "c_total", `"l": "x"`, 1, 0))
@@ -194,10 +194,10 @@ func TestPythonKeepsASeriesAlive(t *testing.T) {
 	p.count(counter("c", "l"), 10, "x").Remove()
 	a := openDir(t, dir, Options{})
 	require.Equal(t, 11.0, gather(t, a)[`c_total{l="x"}`])
-	foldPython(t, dir)
+	compactPython(t, dir)
 	require.Equal(t, 11.0, gather(t, a)[`c_total{l="x"}`])
 	release()
-	require.Equal(t, 1, foldPython(t, dir).Processes)
+	require.Equal(t, 1, compactPython(t, dir).Processes)
 }
 
 // TestWipePython: a file that is open for writing refuses the wipe, a forced one
@@ -276,21 +276,21 @@ func TestMoreFilesThanMappings(t *testing.T) {
 	require.Equal(t, want["h_count"], got["h_count"])
 }
 
-// TestFoldPythonThreshold: files of the dead may wait until there are more of
-// them, but their live gauges are shown until they are folded.
-func TestFoldPythonThreshold(t *testing.T) {
+// TestCompactionPythonThreshold: files of the dead may wait until there are more of
+// them, but their live gauges are shown until they are compacted.
+func TestCompactionPythonThreshold(t *testing.T) {
 	dir := t.TempDir()
-	fold := func() int {
-		r, err := Fold(context.Background(), dir, FoldOptions{Python: true, Threshold: 8})
+	compact := func() int {
+		r, err := Compact(context.Background(), dir, CompactOptions{Python: true, Threshold: 8})
 		require.NoError(t, err)
-		return len(r.Folded)
+		return len(r.Compacted)
 	}
 	writePython(t, dir, "counter_1.db", pySample("c_total", "c_total", "", 1, 0))
 	writePython(t, dir, "gauge_max_1.db", pySample("g", "g", "", 1, 0))
-	require.Zero(t, fold())
+	require.Zero(t, compact())
 	writePython(t, dir, "gauge_livesum_1.db", pySample("l", "l", "", 1, 0))
 	release := holdPython(t, dir, "gauge_livesum_1.db")
-	require.Zero(t, fold())
+	require.Zero(t, compact())
 	release()
-	require.Equal(t, 3, fold())
+	require.Equal(t, 3, compact())
 }

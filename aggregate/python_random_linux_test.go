@@ -83,7 +83,7 @@ func (w *pythonWorker) write(t *testing.T, dir string, conflicts bool) {
 
 // TestRandomPythonDirectories: whatever happens in a directory, a reader that
 // knows it from before sees what a new one sees; and what was counted stays when
-// it is folded. MULTIPROM_SCHEDULES is how many directories there are.
+// it is compacted. MULTIPROM_SCHEDULES is how many directories there are.
 func TestRandomPythonDirectories(t *testing.T) {
 	many := maxMapped
 	defer func() { maxMapped = many }()
@@ -140,8 +140,8 @@ func randomPythonDirectory(t *testing.T, conflicts bool) {
 			happened = append(happened, "end "+workers[i].id)
 			workers = append(workers[:i], workers[i+1:]...)
 		default:
-			r := foldPython(t, dir)
-			happened = append(happened, fmt.Sprint("fold ", len(r.Folded)))
+			r := compactPython(t, dir)
+			happened = append(happened, fmt.Sprint("compact ", len(r.Compacted)))
 			require.Empty(t, r.Left)
 			after := gather(t, openDir(t, dir, Options{NoSelfMetrics: true}))
 			requireSame(t, lasting(before), lasting(after), happened)

@@ -13,15 +13,15 @@ import (
 // pythonPass is what a pass knows of client_python's files (docs/lifecycle.md,
 // "Files of client_python").
 type pythonPass struct {
-	open    []string        // files that count as of living processes
-	living  map[string]bool // ids of processes that have files open
-	folded  map[string]bool // ids of processes some of whose files were folded
-	keys    *pyfile.Keys
-	revived []string // files that were set aside although they are open for writing
+	open      []string        // files that count as of living processes
+	living    map[string]bool // ids of processes that have files open
+	compacted map[string]bool // ids of processes some of whose files were compacted
+	keys      *pyfile.Keys
+	revived   []string // files that were set aside although they are open for writing
 }
 
 func newPythonPass() pythonPass {
-	return pythonPass{living: map[string]bool{}, folded: map[string]bool{}, keys: &pyfile.Keys{}}
+	return pythonPass{living: map[string]bool{}, compacted: map[string]bool{}, keys: &pyfile.Keys{}}
 }
 
 // lookPython sorts a file of client_python into the living, the dead, and those

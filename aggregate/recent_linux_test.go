@@ -119,7 +119,7 @@ func TestClockThatIsFast(t *testing.T) {
 								}
 							}
 							if becomes == "compacted" {
-								_, err := Fold(t.Context(), dir, FoldOptions{Now: clock, Python: true})
+								_, err := Compact(t.Context(), dir, CompactOptions{Now: clock, Python: true})
 								require.NoError(t, err)
 							}
 						}
@@ -199,7 +199,7 @@ func TestHostileTimesStayFew(t *testing.T) {
 		die(t, p.Store, dir)
 		if i%3 == 0 {
 			before := gather(t, openDir(t, dir, Options{NoSelfMetrics: true, Now: clock}))
-			_, err := Fold(t.Context(), dir, FoldOptions{Now: clock})
+			_, err := Compact(t.Context(), dir, CompactOptions{Now: clock})
 			require.NoError(t, err)
 			require.Equal(t, before, gather(t, openDir(t, dir, Options{NoSelfMetrics: true, Now: clock})))
 		}

@@ -83,17 +83,17 @@ func TestNothingToScan(t *testing.T) {
 		"python gauge all":        python("gauge_all", "", ""),
 		"python histogram":        python("histogram", "_bucket", `, "le": "1"`),
 	} {
-		for _, folded := range []bool{false, true} {
-			if folded && strings.HasPrefix(name, "python ") {
+		for _, compacted := range []bool{false, true} {
+			if compacted && strings.HasPrefix(name, "python ") {
 				continue // in the archive it is as any other
 			}
-			t.Run(fmt.Sprintf("%s/folded=%t", name, folded), func(t *testing.T) {
+			t.Run(fmt.Sprintf("%s/compacted=%t", name, compacted), func(t *testing.T) {
 				dir := t.TempDir()
 				for i := range processes {
 					write(t, dir, i)
 				}
-				if folded {
-					fold(t, dir)
+				if compacted {
+					compact(t, dir)
 				}
 				before := scannable()
 				a := newAggregator(dir, Options{NoSelfMetrics: true})

@@ -46,15 +46,15 @@ func (a *Aggregator) selfMetrics(started time.Time) []*metric.Family {
 		return &metric.Family{Name: name, Type: t, Help: help, Series: []metric.Series{{Value: v}}}
 	}
 	return []*metric.Family{
-		one("multiprom_archive_bytes", metric.Gauge, float64(a.archive.Bytes), "Size of the archive of folded processes."),
+		one("multiprom_archive_bytes", metric.Gauge, float64(a.archive.Bytes), "Size of the archive of compacted processes."),
 		one("multiprom_damaged_records", metric.Gauge, float64(damaged), "Records of readable files that are left out because they are damaged."),
 		one("multiprom_discarded_calls", metric.Counter, count(mmapstore.DiscardedCalls), "Lookups with wrong labels, whose updates went nowhere."),
 		one("multiprom_fallback_series", metric.Counter, count(mmapstore.FallbackSeries), "Series that no scrape sees, because their file could not grow."),
 		{Name: "multiprom_files", Type: metric.Gauge, Series: byState(fileStateLabels(), files),
 			Help: "Files in the directory by what became of them, the archive included."},
-		one("multiprom_fold_seconds", metric.Counter, a.archive.FoldTime.Seconds(), "Time that folding took."),
-		one("multiprom_folded_processes", metric.Counter, float64(a.archive.Folded), "Dead processes whose values are in the archive."),
-		one("multiprom_folds", metric.Counter, float64(a.archive.Folds), "How often dead processes were folded into the archive."),
+		one("multiprom_compaction_seconds", metric.Counter, a.archive.CompactTime.Seconds(), "Time that compacting took."),
+		one("multiprom_compacted_processes", metric.Counter, float64(a.archive.Compacted), "Dead processes whose values are in the archive."),
+		one("multiprom_compactions", metric.Counter, float64(a.archive.Compactions), "How often dead processes were compacted into the archive."),
 		one("multiprom_invalid_updates", metric.Counter, count(mmapstore.InvalidUpdates), "Updates and exemplars that were dropped because they were invalid."),
 		one("multiprom_merge_conflicts", metric.Counter, float64(a.table.conflicts),
 			"Series that were left out because another definition of their name is served."),

@@ -32,7 +32,7 @@ func (p *pass) commit(ctx context.Context) (more bool, err error) {
 		now := p.opts.Now()
 		kept := p.sum.prune(now, p.opts.KeepDead, p.opts.KeepDeadFor)
 		pruned := len(kept) < len(p.sum.processes) // nobody need have died for that: the bounds may be new
-		if p.opts.DryRun || len(p.folded) == 0 && len(p.result.Dropped) == len(before.Dropped) && p.sum.ended == 0 && len(p.python.revived) == 0 && !pruned {
+		if p.opts.DryRun || len(p.compacted) == 0 && len(p.result.Dropped) == len(before.Dropped) && p.sum.ended == 0 && len(p.python.revived) == 0 && !pruned {
 			return false, nil
 		}
 		a := p.sum.archive(now, kept)
@@ -40,9 +40,9 @@ func (p *pass) commit(ctx context.Context) (more bool, err error) {
 		for i := range a.Families {
 			p.result.Series += a.Families[i].Series.Len()
 		}
-		a.Folds++
-		a.Folded += uint64(p.result.Processes - before.Processes)
-		a.FoldTime += time.Since(p.started)
+		a.Compactions++
+		a.Compacted += uint64(p.result.Processes - before.Processes)
+		a.CompactTime += time.Since(p.started)
 		err := p.write(a)
 		if !errors.Is(err, mmapstore.ErrFull) {
 			return n < len(dead), err
@@ -72,7 +72,7 @@ func (p *pass) fewer(dead []candidate, n int) int {
 	sizes := make(map[string]int64, len(dead))
 	alone := 0
 	for _, c := range dead {
-		sizes[c.name], _ = p.dir.Allocated(c.name) // what cannot be asked is looked at when it is folded
+		sizes[c.name], _ = p.dir.Allocated(c.name) // what cannot be asked is looked at when it is compacted
 		if len(c.ends) == 0 {
 			alone++
 		}

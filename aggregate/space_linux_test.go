@@ -90,8 +90,8 @@ func trimAll(t *testing.T, dir string) {
 // taken all of it.
 func TestFullOfDeadWorkers(t *testing.T) {
 	for name, work := range map[string]func(dir string) error{
-		"fold":       func(dir string) error { _, err := Fold(t.Context(), dir, FoldOptions{}); return err },
-		"reserve":    func(dir string) error { _, err := Fold(t.Context(), dir, FoldOptions{Reserve: true}); return err },
+		"compact":    func(dir string) error { _, err := Compact(t.Context(), dir, CompactOptions{}); return err },
+		"reserve":    func(dir string) error { _, err := Compact(t.Context(), dir, CompactOptions{Reserve: true}); return err },
 		"wipe":       func(dir string) error { _, err := Wipe(dir, false); return err },
 		"force wipe": func(dir string) error { _, err := Wipe(dir, true); return err },
 	} {
@@ -129,11 +129,11 @@ func TestFullWithoutSlack(t *testing.T) {
 		return dir
 	}
 	opts := Options{NoSelfMetrics: true}
-	t.Run("fold", func(t *testing.T) {
+	t.Run("compact", func(t *testing.T) {
 		dir := build(t, 0)
 		before, files := view(t, openDir(t, dir, opts)), names(t, dir)
 		for range 2 {
-			_, err := Fold(t.Context(), dir, FoldOptions{})
+			_, err := Compact(t.Context(), dir, CompactOptions{})
 			require.ErrorIs(t, err, mmapstore.ErrFull)
 			require.ErrorIs(t, err, syscall.ENOSPC)
 			require.ErrorContains(t, err, "`mpctl wipe`")
@@ -141,18 +141,18 @@ func TestFullWithoutSlack(t *testing.T) {
 			require.Equal(t, files, names(t, dir))
 		}
 	})
-	t.Run("fold in steps", func(t *testing.T) {
+	t.Run("compact in steps", func(t *testing.T) {
 		// The large one's archive takes about 32 pages, a small one's one.
 		dir := build(t, 24*4096)
 		before := view(t, openDir(t, dir, opts))
-		r, err := Fold(t.Context(), dir, FoldOptions{})
+		r, err := Compact(t.Context(), dir, CompactOptions{})
 		require.NoError(t, err)
-		require.Len(t, r.Folded, 7)
+		require.Len(t, r.Compacted, 7)
 		require.Equal(t, 7, r.Processes)
 		require.Equal(t, before, view(t, openDir(t, dir, opts)))
 		got := gather(t, openDir(t, dir, Options{}))
-		require.Greater(t, got["multiprom_folds_total"], 1.0)
-		require.EqualValues(t, 7, got["multiprom_folded_processes_total"])
+		require.Greater(t, got["multiprom_compactions_total"], 1.0)
+		require.EqualValues(t, 7, got["multiprom_compacted_processes_total"])
 		require.Equal(t, []string{mmapstore.ArchiveName, "filler"}, names(t, dir))
 	})
 	t.Run("wipe", func(t *testing.T) {
@@ -168,7 +168,7 @@ func TestFullWithoutSlack(t *testing.T) {
 	t.Run("wipe of the archive alone", func(t *testing.T) {
 		dir := smallTmpfs(t, mebibyte)
 		deadWithMany(t, dir, "a", 10)
-		fold(t, dir)
+		compact(t, dir)
 		fill(t, dir, 0)
 		warm := openDir(t, dir, opts)
 		require.EqualValues(t, 1, gather(t, warm)["c_total"])
@@ -181,7 +181,7 @@ func TestFullWithoutSlack(t *testing.T) {
 }
 
 // TestCrashLoopDoesNotWedge: workers die until there is no room for another, over and
-// over; a fold with a reserve always gets through, and always counts each once.
+// over; a compaction with a reserve always gets through, and always counts each once.
 func TestCrashLoopDoesNotWedge(t *testing.T) {
 	dir := smallTmpfs(t, 2*mebibyte)
 	live := newProcess(t, dir, "live", 1) // what it takes tells how large a file gets
@@ -197,7 +197,7 @@ func TestCrashLoopDoesNotWedge(t *testing.T) {
 	require.NoError(t, err)
 	want := 1
 	for round := range 30 {
-		r, err := Fold(t.Context(), dir, FoldOptions{Reserve: true})
+		r, err := Compact(t.Context(), dir, CompactOptions{Reserve: true})
 		require.NoError(t, err, "round %d", round)
 		require.Empty(t, r.Left)
 		require.NoError(t, os.RemoveAll(filepath.Join(dir, "filler")))
@@ -222,7 +222,7 @@ func TestCrashLoopDoesNotWedge(t *testing.T) {
 	require.Greater(t, want, 100)
 }
 
-// TestKilledAtEveryStepWhenFull kills folders and wipers at each step in a full
+// TestKilledAtEveryStepWhenFull kills compactors and wipers at each step in a full
 // filesystem, beside readers.
 func TestKilledAtEveryStepWhenFull(t *testing.T) {
 	for _, slack := range []bool{true, false} {
@@ -230,7 +230,7 @@ func TestKilledAtEveryStepWhenFull(t *testing.T) {
 			w := newTraffic(t)
 			w.dir = smallTmpfs(t, mebibyte)
 			w.dead(1000)
-			runFolder(t, w.dir, 0)
+			runCompactor(t, w.dir, 0)
 			d, err := mmapstore.OpenDir(w.dir)
 			require.NoError(t, err)
 			require.NoError(t, d.RemoveReserve(mmapstore.ReadOptions{}))
@@ -248,14 +248,14 @@ func TestKilledAtEveryStepWhenFull(t *testing.T) {
 		settle := func(t *testing.T, w *traffic) {
 			require.NoError(t, os.Remove(filepath.Join(w.dir, "filler")))
 			w.dead(100)
-			runFolder(t, w.dir, 0)
+			runCompactor(t, w.dir, 0)
 		}
 		if slack {
 			for step := 0; ; step++ {
 				w := build(t)
 				var steps []string
 				w.watched(func() {
-					steps = runFolder(t, w.dir, step+1)
+					steps = runCompactor(t, w.dir, step+1)
 					w.settled()
 					settle(t, w)
 					w.settled()
@@ -283,7 +283,7 @@ func TestKilledAtEveryStepWhenFull(t *testing.T) {
 			require.EqualValues(t, 1, gather(t, warm)["c_total"])
 			require.NoError(t, os.Remove(filepath.Join(w.dir, "filler")))
 			w.dead(5)
-			runFolder(t, w.dir, 0)
+			runCompactor(t, w.dir, 0)
 			require.EqualValues(t, 6, gather(t, warm)["c_total"])
 			require.EqualValues(t, 6, gather(t, openDir(t, w.dir, Options{}))["h_count"])
 			if len(steps) <= step {

@@ -42,7 +42,7 @@ func TestStraysInPlaceOfTheArchive(t *testing.T) {
 			}
 			before := listing(t, dir)
 			for _, work := range []func() error{
-				func() error { _, err := Fold(t.Context(), dir, FoldOptions{Reserve: true}); return err },
+				func() error { _, err := Compact(t.Context(), dir, CompactOptions{Reserve: true}); return err },
 				func() error { _, err := Wipe(dir, true); return err },
 			} {
 				err := work()
@@ -52,16 +52,16 @@ func TestStraysInPlaceOfTheArchive(t *testing.T) {
 				require.Equal(t, before, listing(t, dir))
 			}
 			var log lockedBuffer
-			folder, folderErr := NewFolder(dir, FolderOptions{Period: time.Millisecond, Logger: slog.New(slog.NewTextHandler(&log, nil))})
-			require.NoError(t, folderErr)
-			runInBackground(t, folder)
+			compactor, compactorErr := NewCompactor(dir, CompactorOptions{Period: time.Millisecond, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+			require.NoError(t, compactorErr)
+			runInBackground(t, compactor)
 			require.Eventually(t, func() bool { return bytes.Contains([]byte(log.String()), []byte("moved away")) }, 10*time.Second, time.Millisecond)
 			dead(t, dir, "b", 2, 20)
 			require.EqualValues(t, 21, gather(t, a)["c_total"])
 
 			require.NoError(t, os.RemoveAll(archive))
 			require.Eventually(t, func() bool {
-				_, err := Fold(t.Context(), dir, FoldOptions{})
+				_, err := Compact(t.Context(), dir, CompactOptions{})
 				return err == nil
 			}, 10*time.Second, time.Millisecond)
 			require.EqualValues(t, 21, gather(t, a)["c_total"])
@@ -96,7 +96,7 @@ func TestStraysInPlaceOfTheNextArchive(t *testing.T) {
 			require.EqualValues(t, 1, gather(t, a)["c_total"])
 			before := listing(t, dir)
 			for _, work := range []func() error{
-				func() error { _, err := Fold(t.Context(), dir, FoldOptions{}); return err },
+				func() error { _, err := Compact(t.Context(), dir, CompactOptions{}); return err },
 				func() error { _, err := Wipe(dir, true); return err },
 			} {
 				err := work()
@@ -107,7 +107,7 @@ func TestStraysInPlaceOfTheNextArchive(t *testing.T) {
 			}
 			require.EqualValues(t, 1, gather(t, a)["c_total"])
 			require.NoError(t, os.RemoveAll(staged))
-			fold(t, dir)
+			compact(t, dir)
 			require.EqualValues(t, 1, gather(t, a)["c_total"])
 		})
 	}

@@ -53,7 +53,7 @@ func warmIsCold(t *testing.T, r *rand.Rand, steps int) {
 			p.change(t, r)
 			die(t, p.Store, dir)
 		case n == 5:
-			fold(t, dir)
+			compact(t, dir)
 		case n == 6 && r.IntN(3) == 0:
 			_, err := Wipe(dir, true)
 			require.NoError(t, err)

@@ -36,19 +36,19 @@ func (e *InUseError) Is(target error) bool { return target == ErrInUse }
 // while a process has it open for writing, and where the system does not tell
 // that (mmapstore.ErrNoLease), until it is marked dead or force is set.
 //
-// It is a fold that keeps no value: readers see all of it or nothing. An empty
+// It is a compaction that keeps no value: readers see all of it or nothing. An empty
 // archive stays. It needs no space; where there is none at all, the values may go file
 // by file, and no archive stays. Only regular files are removed of which name and content
 // are those of the formats, never through a symbolic link, never in a directory below.
 // Others stay, with force too; where one has the name of the archive, nothing is wiped and
 // the error matches mmapstore.ErrForeign or mmapstore.ErrNotTrusted.
 func Wipe(dir string, force bool) (removed []string, err error) {
-	p, err := newPass(dir, FoldOptions{})
+	p, err := newPass(dir, CompactOptions{})
 	if err != nil {
 		return nil, fmt.Errorf("aggregate: wipe: %w", err)
 	}
 	err = errors.Join(p.wipe(force), p.close())
-	removed = append(p.result.Folded, p.result.Removed...)
+	removed = append(p.result.Compacted, p.result.Removed...)
 	if err != nil {
 		return removed, fmt.Errorf("aggregate: wipe: %w", err)
 	}
@@ -90,7 +90,7 @@ func (p *pass) wipe(force bool) error {
 		p.old, empty = old, len(old.Families) == 0
 	}
 	p.forget = true // nothing that they counted is there any more
-	if len(p.folded)+len(p.python.revived) > 0 || !empty {
+	if len(p.compacted)+len(p.python.revived) > 0 || !empty {
 		if err := p.discard(&mmapstore.Archive{Epoch: p.old.Epoch + 1}); err != nil {
 			return err
 		}
@@ -152,7 +152,7 @@ func (p *pass) condemn(e mmapstore.Entry, force bool) error {
 }
 
 // condemnPython sorts a file of client_python. What is dead is set aside before
-// it is discarded, like one that is folded.
+// it is discarded, like one that is compacted.
 func (p *pass) condemnPython(e mmapstore.Entry, force bool) error {
 	content, err := pyfile.Look(p.dir, e.Name, mmapstore.ReadOptions{MaxBytes: math.MaxInt64})
 	switch {

@@ -44,7 +44,7 @@ var plots = []struct {
 	}},
 	{"files", "Dead processes with the same 10 counters each", "dead processes", "ns", [][3]string{
 		{"cold", "files", "cold_ns"}, {"warm", "files", "warm_ns"},
-		{"cold, folded", "folded", "cold_ns"}, {"warm, folded", "folded", "warm_ns"}, {"fold", "folded", "fold_ns"},
+		{"cold, compacted", "compacted", "cold_ns"}, {"warm, compacted", "compacted", "warm_ns"}, {"compact", "compacted", "compact_ns"},
 	}},
 	{"memory", "Bytes of counters that 4 processes have each", "merged series", "B", [][3]string{
 		{"directory", "series", "directory_bytes"}, {"text", "series", "text_bytes"}, {"aggregator's heap", "series", "heap_bytes"},

@@ -21,7 +21,7 @@ type point struct {
 // measures are the columns behind ladder and size. Where nothing was measured the
 // field is empty.
 var measures = []string{
-	"warm_ns", "warm_ratio", "cold_ns", "cold_ratio", "fold_ns", "fold_ratio", "heap_bytes", "text_bytes", "directory_bytes",
+	"warm_ns", "warm_ratio", "cold_ns", "cold_ratio", "compact_ns", "compact_ratio", "heap_bytes", "text_bytes", "directory_bytes",
 }
 
 var header = "ladder,size," + strings.Join(measures, ",")

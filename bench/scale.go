@@ -42,8 +42,8 @@ var ladders = []ladder{
 		}},
 	{"files", "Files of dead processes, with the same 10 counters each",
 		[]int{10, 100, 1_000, 10_000}, (*bench).dead},
-	{"folded", "Dead processes as above, folded into the archive",
-		[]int{10, 100, 1_000, 10_000}, (*bench).folded},
+	{"compacted", "Dead processes as above, compacted into the archive",
+		[]int{10, 100, 1_000, 10_000}, (*bench).compacted},
 }
 
 // scale measures all points that are wanted.
@@ -113,30 +113,30 @@ func (b *bench) living(s shape) rung {
 	}}
 }
 
-// dead are processes that have ended, nobody having folded their files.
+// dead are processes that have ended, nobody having compacted their files.
 func (b *bench) dead(files int) rung {
 	return b.still(sync.OnceValue(func() string { return b.newDead(few(files)).Dir }))
 }
 
-// folded are dead processes whose files are in the archive.
-func (b *bench) folded(processes int) rung {
-	unfolded := sync.OnceValue(func() string { return b.newDead(few(processes)).Dir })
+// compacted are dead processes whose files are in the archive.
+func (b *bench) compacted(processes int) rung {
+	uncompacted := sync.OnceValue(func() string { return b.newDead(few(processes)).Dir })
 	r := b.still(sync.OnceValue(func() string {
 		dir := b.newDir()
-		link(unfolded(), dir)
-		fold(dir)
+		link(uncompacted(), dir)
+		compact(dir)
 		return dir
 	}))
-	r.times = append(r.times, timed{"fold", func() side {
+	r.times = append(r.times, timed{"compact", func() side {
 		var dir string
 		return side{
-			// A fold removes the files, and writes none of them: links to them are as good.
+			// A compaction removes the files, and writes none of them: links to them are as good.
 			prepare: func() {
 				check(os.RemoveAll(dir))
 				dir = b.newDir()
-				link(unfolded(), dir)
+				link(uncompacted(), dir)
 			},
-			run: func(int) { fold(dir) },
+			run: func(int) { compact(dir) },
 		}
 	}, true})
 	return r
@@ -164,8 +164,8 @@ func link(from, to string) {
 	}
 }
 
-func fold(dir string) {
-	if r := must(aggregate.Fold(background, dir, aggregate.FoldOptions{})); len(r.Left) > 0 {
-		panic(fmt.Sprintf("bench: %s was not folded: %v", r.Left[0].Name, r.Left[0].Reason))
+func compact(dir string) {
+	if r := must(aggregate.Compact(background, dir, aggregate.CompactOptions{})); len(r.Left) > 0 {
+		panic(fmt.Sprintf("bench: %s was not compacted: %v", r.Left[0].Name, r.Left[0].Reason))
 	}
 }

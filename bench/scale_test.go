@@ -20,8 +20,8 @@ func TestScale(t *testing.T) {
 	require.Len(t, points, 2*len(ladders))
 	for _, p := range points {
 		want := []string{"warm_ns", "warm_ratio", "cold_ns", "cold_ratio", "text_bytes", "directory_bytes"}
-		if p.ladder == "folded" {
-			want = append(want, "fold_ns", "fold_ratio")
+		if p.ladder == "compacted" {
+			want = append(want, "compact_ns", "compact_ratio")
 		}
 		for _, m := range want { // the heap of so few may be lost among what else the test has
 			require.Positive(t, p.values[m], "%s %d %s", p.ladder, p.size, m)
@@ -48,14 +48,14 @@ func TestRatios(t *testing.T) {
 var somePoints = []point{
 	{"processes", 1, map[string]float64{"warm_ns": 300500, "warm_ratio": 1, "cold_ns": 3.25e6, "cold_ratio": 1, "text_bytes": 59693}},
 	{"processes", 512, map[string]float64{"warm_ns": 7.646e6, "warm_ratio": 0.0457, "cold_ns": 5.57e8, "cold_ratio": 0.33, "text_bytes": 62589}},
-	{"folded", 10, map[string]float64{"fold_ns": 954761, "fold_ratio": 1}},
+	{"compacted", 10, map[string]float64{"compact_ns": 954761, "compact_ratio": 1}},
 }
 
 const somePointsText = `# a machine
-ladder,size,warm_ns,warm_ratio,cold_ns,cold_ratio,fold_ns,fold_ratio,heap_bytes,text_bytes,directory_bytes
+ladder,size,warm_ns,warm_ratio,cold_ns,cold_ratio,compact_ns,compact_ratio,heap_bytes,text_bytes,directory_bytes
 processes,1,300500,1,3250000,1,,,,59693,
 processes,512,7646000,0.0457,557000000,0.33,,,,62589,
-folded,10,,,,,954761,1,,,
+compacted,10,,,,,954761,1,,,
 `
 
 func TestPoints(t *testing.T) {
@@ -69,16 +69,16 @@ func TestPoints(t *testing.T) {
 func TestDamagedPoints(t *testing.T) {
 	for _, test := range []struct{ old, new, want string }{
 		{"# a", "a", `line 1: does not begin with "# "`},
-		{"fold_ns", "folds", "line 2: is not the header"},
+		{"compact_ns", "compacts", "line 2: is not the header"},
 		{"ladder", "\nladder", "line 2: is not the header"},
 		{somePointsText[strings.Index(somePointsText, "processes"):], "", "line 3: there are no points"},
 		{"1,300500", "1.5,300500", `line 3: size "1.5" is not a positive integer`},
 		{",,,,62589", ",,,,62589,", "line 4: 12 fields instead of 11"},
 		{"7646000", "7646us", `line 4: warm_ns "7646us" is not a positive number`},
-		{"954761", "-954761", `line 5: fold_ns "-954761" is not a positive number`},
-		{"954761", "NaN", `line 5: fold_ns "NaN" is not a positive number`},
-		{"954761", "0", `line 5: fold_ns "0" is not a positive number`},
-		{"folded,10", "fold,10", `line 5: there is no ladder "fold"`},
+		{"954761", "-954761", `line 5: compact_ns "-954761" is not a positive number`},
+		{"954761", "NaN", `line 5: compact_ns "NaN" is not a positive number`},
+		{"954761", "0", `line 5: compact_ns "0" is not a positive number`},
+		{"compacted,10", "compact,10", `line 5: there is no ladder "compact"`},
 	} {
 		damaged := strings.Replace(somePointsText, test.old, test.new, 1)
 		require.NotEqual(t, somePointsText, damaged)
@@ -142,6 +142,6 @@ func wellFormed(svg string) error {
 func TestPointsTable(t *testing.T) {
 	table := pointsTable("a machine", somePoints)
 	require.Contains(t, table, "\n| processes | warm | cold | text |\n|---:|---:|---:|---:|\n| 1 | 300 us, 1.00 | 3.25 ms, 1.00 | 59.7 kB |\n| 512 | 7.65 ms, 1/22 | 557 ms, 0.33 | 62.6 kB |\n")
-	require.Contains(t, table, "\n| folded | fold |\n|---:|---:|\n| 10 | 955 us, 1.00 |\n")
+	require.Contains(t, table, "\n| compacted | compact |\n|---:|---:|\n| 10 | 955 us, 1.00 |\n")
 	require.NotContains(t, table, "## series")
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/multiprom/multiprom/aggregate"
 )
 
-// TestCelery: what Celery's short-lived processes count is merged and folded
+// TestCelery: what Celery's short-lived processes count is merged and compacted
 // without a hook, under way and when it has ended.
 func TestCelery(t *testing.T) {
 	needPython(t, "celery")
@@ -46,7 +46,7 @@ func TestCelery(t *testing.T) {
 	const done = `celery_done_total{queue="mail"}`
 	eventually(t, "all tasks are done", func() bool { return samples(t, a)[done] == 40 })
 	require.Greater(t, dbFiles(t, dir), 8*2, "processes were replaced")
-	eventually(t, "the files of all but the main process and its three are folded", func() bool {
+	eventually(t, "the files of all but the main process and its three are compacted", func() bool {
 		gcPython(t, dir)
 		return dbFiles(t, dir) <= 4*2
 	})

@@ -117,7 +117,7 @@ func TestClientPythonConformanceAfterCompaction(t *testing.T) {
 			require.NoError(t, err)
 			defer a.Close()
 			before := string(serve(t, a))
-			_, err = aggregate.Fold(t.Context(), dir, aggregate.FoldOptions{Python: true})
+			_, err = aggregate.Compact(t.Context(), dir, aggregate.CompactOptions{Python: true})
 			require.NoError(t, err)
 			require.Equal(t, before, string(serve(t, a)))
 			again, err := aggregate.Open(dir, aggregate.Options{NoSelfMetrics: true})

@@ -61,7 +61,7 @@ func TestShownUwsgi(t *testing.T) {
 	ini, err := os.ReadFile(shown + "uwsgi.ini")
 	require.NoError(t, err)
 	metrics := freeAddress(t)
-	text := strings.NewReplacer("127.0.0.1:9108", metrics, "--reap-python", "--reap-python --fold-period 50ms").Replace(string(ini))
+	text := strings.NewReplacer("127.0.0.1:9108", metrics, "--reap-python", "--reap-python --compact-period 50ms").Replace(string(ini))
 	path := filepath.Join(t.TempDir(), "uwsgi.ini")
 	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
 	f := newFleet(t)
@@ -70,7 +70,7 @@ func TestShownUwsgi(t *testing.T) {
 			"--worker-reload-mercy", "2", "--disable-logging"} // a worker that is just starting may not hear the signal
 	}})
 	f.kill(400, 4)
-	f.foldedBehind(metrics, 4)
+	f.compactedBehind(metrics, 4)
 	require.NoError(t, process.Signal(syscall.SIGTERM))
 	eventually(t, "mpctl ends with uWSGI", func() bool {
 		c, err := net.Dial("tcp", metrics)
@@ -78,18 +78,18 @@ func TestShownUwsgi(t *testing.T) {
 	})
 }
 
-// foldedBehind waits until `mpctl serve` has folded that many dead workers, all
+// compactedBehind waits until `mpctl serve` has compacted that many dead workers, all
 // that count as living are the four, and holds its numbers to the clients'.
-func (f *fleet) foldedBehind(address string, dead float64) {
+func (f *fleet) compactedBehind(address string, dead float64) {
 	f.t.Helper()
 	var text []byte
-	eventually(f.t, fmt.Sprintf("%v dead workers are folded", dead), func() bool {
+	eventually(f.t, fmt.Sprintf("%v dead workers are compacted", dead), func() bool {
 		code, body := get(f.t, request(f.t, "http://"+address+"/metrics"))
 		require.Equal(f.t, http.StatusOK, code, body)
 		text = []byte(body)
-		return valueOf(f.t, text, "multiprom_folded_processes_total") >= dead && len(vectorOf(f.t, text, "py_liveall")) == 4
+		return valueOf(f.t, text, "multiprom_compacted_processes_total") >= dead && len(vectorOf(f.t, text, "py_liveall")) == 4
 	})
-	f.log(f.counted(text), "folded")
+	f.log(f.counted(text), "compacted")
 }
 
 // container is one of sidecar.yaml.
@@ -202,8 +202,8 @@ func innerPID(t *testing.T, pid int) string {
 	return pids[len(pids)-1]
 }
 
-// TestShownSidecar: a sidecar with a PID namespace of its own folds dead workers
-// as the application's user; as another user of the group it reads, and folds what
+// TestShownSidecar: a sidecar with a PID namespace of its own compacts dead workers
+// as the application's user; as another user of the group it reads, and compacts what
 // was marked.
 func TestShownSidecar(t *testing.T) {
 	for _, c := range []struct {
@@ -231,7 +231,7 @@ func TestShownSidecar(t *testing.T) {
 			for i := range sidecar.Command {
 				sidecar.Command[i] = strings.Replace(sidecar.Command[i], ":9108", metrics, 1)
 			}
-			p.start(p.command(sidecar, "--fold-period", "50ms"))
+			p.start(p.command(sidecar, "--compact-period", "50ms"))
 			f.send(200)
 			master := children(t, running.Process.Pid)[0]
 			require.Equal(t, "1", innerPID(t, master))
@@ -259,7 +259,7 @@ func TestShownSidecar(t *testing.T) {
 			if !c.mine {
 				look := sidecar
 				look.Command = []string{"mpctl", "gc", "--python", "--dry-run", "--dir", "/metrics/app"}
-				// It may meet the sidecar's own folder at work.
+				// It may meet the sidecar's own compactor at work.
 				eventually(t, "a look says what is missing", func() bool {
 					out, err := p.command(look).CombinedOutput()
 					return err != nil && strings.Contains(string(out), "CAP_LEASE")
@@ -272,7 +272,7 @@ func TestShownSidecar(t *testing.T) {
 				}
 			}
 			allServe()
-			f.foldedBehind(metrics, 2)
+			f.compactedBehind(metrics, 2)
 		})
 	}
 }

@@ -26,14 +26,14 @@ func tracedRole() error {
 }
 
 // TestExemplarsReachPrometheus: exemplars of a living process, and of one that was
-// killed and folded, are read back from Prometheus.
+// killed and compacted, are read back from Prometheus.
 func TestExemplarsReachPrometheus(t *testing.T) {
 	prometheus := needCommand(t, "prometheus")
 	dir := t.TempDir()
 	first := start(t, "traced", dir)
 	first.expect(t, "traced")
 	first.kill()
-	_, err := aggregate.Fold(t.Context(), dir, aggregate.FoldOptions{})
+	_, err := aggregate.Compact(t.Context(), dir, aggregate.CompactOptions{})
 	require.NoError(t, err)
 	a, err := aggregate.Open(dir, aggregate.Options{})
 	require.NoError(t, err)

@@ -18,7 +18,7 @@ import (
 )
 
 // What filesystems that cannot be written, are full, or have no locks to
-// trust do to readers and folders.
+// trust do to readers and compactors.
 
 // leave writes the file of a dead process into dir, with as many counters as
 // that and one live gauge, and returns its name.
@@ -44,8 +44,8 @@ func leave(t *testing.T, dir string, series int) string {
 	return name
 }
 
-func fold(t *testing.T, dir string, opts aggregate.FoldOptions) (*aggregate.FoldResult, error) {
-	return aggregate.Fold(t.Context(), dir, opts)
+func compact(t *testing.T, dir string, opts aggregate.CompactOptions) (*aggregate.CompactResult, error) {
+	return aggregate.Compact(t.Context(), dir, opts)
 }
 
 // contents returns the bytes of all files.
@@ -86,39 +86,39 @@ func merged(t *testing.T, dir string) map[string]float64 {
 	return out
 }
 
-// TestReadOnlyFilesystem: it is read, and not folded.
+// TestReadOnlyFilesystem: it is read, and not compacted.
 func TestReadOnlyFilesystem(t *testing.T) {
 	needRoot(t)
 	dir := t.TempDir()
 	mountTmpfs(t, dir)
 	leave(t, dir, 3)
-	_, err := fold(t, dir, aggregate.FoldOptions{})
+	_, err := compact(t, dir, aggregate.CompactOptions{})
 	require.NoError(t, err)
 	leave(t, dir, 5)
 	before, files := merged(t, dir), contents(t, dir)
 	require.EqualValues(t, 2, before[`left_total{n="0"}`])
 
 	command(t, "mount", "-o", "remount,ro", dir)
-	_, err = fold(t, dir, aggregate.FoldOptions{})
+	_, err = compact(t, dir, aggregate.CompactOptions{})
 	require.ErrorIs(t, err, syscall.EROFS)
 	require.ErrorContains(t, err, dir)
 	_, err = aggregate.Wipe(dir, true)
 	require.ErrorIs(t, err, syscall.EROFS)
 	sameBytes(t, files, contents(t, dir))
 	require.Equal(t, before, merged(t, dir))
-	r, err := fold(t, dir, aggregate.FoldOptions{DryRun: true})
+	r, err := compact(t, dir, aggregate.CompactOptions{DryRun: true})
 	require.NoError(t, err)
-	require.Len(t, r.Folded, 1, "what it would do can be asked all the same")
+	require.Len(t, r.Compacted, 1, "what it would do can be asked all the same")
 
 	command(t, "mount", "-o", "remount,rw", dir)
-	r, err = fold(t, dir, aggregate.FoldOptions{})
+	r, err = compact(t, dir, aggregate.CompactOptions{})
 	require.NoError(t, err)
-	require.Len(t, r.Folded, 1)
+	require.Len(t, r.Compacted, 1)
 	require.Equal(t, before, merged(t, dir))
 }
 
 // TestReadOnlyMountBesideWorkers is the sidecar whose volume is mounted
-// readOnly: it sees who lives, and cannot fold.
+// readOnly: it sees who lives, and cannot compact.
 func TestReadOnlyMountBesideWorkers(t *testing.T) {
 	needRoot(t)
 	dir, sidecar := t.TempDir(), t.TempDir()
@@ -131,18 +131,18 @@ func TestReadOnlyMountBesideWorkers(t *testing.T) {
 	got := samples(t, a)
 	require.EqualValues(t, 1, got[`multiprom_processes{state="live"}`])
 	require.EqualValues(t, 1, got[`multiprom_processes{state="dead"}`])
-	_, err := fold(t, sidecar, aggregate.FoldOptions{})
+	_, err := compact(t, sidecar, aggregate.CompactOptions{})
 	require.ErrorIs(t, err, syscall.EROFS)
 	h.kill()
 	eventually(t, "the killed worker counts as dead", func() bool {
 		got = samples(t, a)
 		return got[`multiprom_processes{state="dead"}`] == 2
 	})
-	r, err := fold(t, dir, aggregate.FoldOptions{})
+	r, err := compact(t, dir, aggregate.CompactOptions{})
 	require.NoError(t, err)
-	require.Len(t, r.Folded, 2)
+	require.Len(t, r.Compacted, 2)
 	after := samples(t, a)
-	require.EqualValues(t, 2, after["multiprom_folded_processes_total"])
+	require.EqualValues(t, 2, after["multiprom_compacted_processes_total"])
 	for key, v := range got {
 		if !strings.HasPrefix(key, "multiprom_") {
 			require.Equal(t, v, after[key], key)
@@ -150,10 +150,10 @@ func TestReadOnlyMountBesideWorkers(t *testing.T) {
 	}
 }
 
-// TestFullWhileFolding: the new archive does not fit, and the dead have used all of
-// their files. What they counted stays as it was, and the fold succeeds once there is
+// TestFullWhileCompacting: the new archive does not fit, and the dead have used all of
+// their files. What they counted stays as it was, and the compaction succeeds once there is
 // space.
-func TestFullWhileFolding(t *testing.T) {
+func TestFullWhileCompacting(t *testing.T) {
 	needRoot(t)
 	for _, fs := range []struct {
 		name  string
@@ -167,7 +167,7 @@ func TestFullWhileFolding(t *testing.T) {
 				dir := t.TempDir()
 				fs.mount(t, dir)
 				leave(t, dir, 3)
-				_, err := fold(t, dir, aggregate.FoldOptions{})
+				_, err := compact(t, dir, aggregate.CompactOptions{})
 				require.NoError(t, err)
 				leave(t, dir, 1000) // an archive of about 10 pages
 				leave(t, dir, 10)
@@ -183,7 +183,7 @@ func TestFullWhileFolding(t *testing.T) {
 				require.NoError(t, os.Truncate(filler, info.Size()-pages*4096))
 				files := contents(t, dir)
 				for range 2 {
-					_, err = fold(t, dir, aggregate.FoldOptions{})
+					_, err = compact(t, dir, aggregate.CompactOptions{})
 					require.ErrorIs(t, err, mmapstore.ErrFull)
 					require.ErrorIs(t, err, syscall.ENOSPC)
 					require.ErrorContains(t, err, dir)
@@ -199,10 +199,10 @@ func TestFullWhileFolding(t *testing.T) {
 					}
 				}
 				require.NoError(t, os.Remove(filler))
-				_, err = fold(t, dir, aggregate.FoldOptions{})
+				_, err = compact(t, dir, aggregate.CompactOptions{})
 				require.NoError(t, err)
 				require.Zero(t, samples(t, warm)[`multiprom_processes{state="dead"}`])
-				require.Len(t, contents(t, dir), len(files)-3, "two folded, the filler removed")
+				require.Len(t, contents(t, dir), len(files)-3, "two compacted, the filler removed")
 				require.Equal(t, before, merged(t, dir))
 			})
 		}
@@ -241,7 +241,7 @@ func fill(t *testing.T, dir string) (path string) {
 
 // TestFilesystemWithoutTrustedLocks reads an image of a type whose locks say
 // nothing here, though the header of the file in it tells of a lock: its
-// process counts as alive, and is not folded.
+// process counts as alive, and is not compacted.
 func TestFilesystemWithoutTrustedLocks(t *testing.T) {
 	needRoot(t)
 	mksquashfs := needCommand(t, "mksquashfs")
@@ -256,12 +256,12 @@ func TestFilesystemWithoutTrustedLocks(t *testing.T) {
 	require.EqualValues(t, 1, got[`multiprom_processes{state="live"}`])
 	require.EqualValues(t, 2, got[`left_total{n="1"}`])
 	for _, marked := range []bool{false, true} {
-		r, err := fold(t, dir, aggregate.FoldOptions{DryRun: true, Marked: marked})
+		r, err := compact(t, dir, aggregate.CompactOptions{DryRun: true, Marked: marked})
 		require.NoError(t, err)
-		require.Empty(t, r.Folded)
+		require.Empty(t, r.Compacted)
 		require.Equal(t, 1, r.Living)
 	}
-	r, err := fold(t, dir, aggregate.FoldOptions{})
+	r, err := compact(t, dir, aggregate.CompactOptions{})
 	require.NoError(t, err, "there is nothing to write")
-	require.Empty(t, r.Folded)
+	require.Empty(t, r.Compacted)
 }

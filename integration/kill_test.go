@@ -51,7 +51,7 @@ func updatesRole() error {
 }
 
 // TestKilledWriters: 8 processes make a million mixed updates each and are
-// killed at random while the dead are folded; acknowledged <= merged <=
+// killed at random while the dead are compacted; acknowledged <= merged <=
 // attempted, and no counter that a reader sees ever falls.
 func TestKilledWriters(t *testing.T) {
 	dir := t.TempDir()
@@ -82,7 +82,7 @@ func TestKilledWriters(t *testing.T) {
 		})
 	}
 	a := open(t, dir)
-	startFolder(t, dir, aggregate.FolderOptions{FoldOptions: aggregate.FoldOptions{Threshold: 1}, Period: 20 * time.Millisecond})
+	startCompactor(t, dir, aggregate.CompactorOptions{CompactOptions: aggregate.CompactOptions{Threshold: 1}, Period: 20 * time.Millisecond})
 	stop := neverFalls(t, a)
 	wg.Wait()
 	scrapes := stop()

@@ -36,9 +36,9 @@ func TestLargeClientPythonFiles(t *testing.T) {
 				before := serve(t, a)
 				require.Equal(t, parsed(t, collectPython(t, dir)), parsed(t, before))
 
-				r, err := aggregate.Fold(t.Context(), dir, aggregate.FoldOptions{Python: true})
+				r, err := aggregate.Compact(t.Context(), dir, aggregate.CompactOptions{Python: true})
 				require.NoError(t, err)
-				require.Len(t, r.Folded, 2)
+				require.Len(t, r.Compacted, 2)
 				require.True(t, bytes.Equal(before, serve(t, a)))
 			})
 		}

@@ -143,21 +143,21 @@ func open(t *testing.T, dir string) *aggregate.Aggregator {
 	return a
 }
 
-// startFolder folds dir in the background until the end of the test.
-func startFolder(t *testing.T, dir string, opts aggregate.FolderOptions) *aggregate.Folder {
+// startCompactor compacts dir in the background until the end of the test.
+func startCompactor(t *testing.T, dir string, opts aggregate.CompactorOptions) *aggregate.Compactor {
 	ctx, cancel := context.WithCancel(context.Background())
-	folder, err := aggregate.NewFolder(dir, opts)
+	compactor, err := aggregate.NewCompactor(dir, opts)
 	require.NoError(t, err)
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		folder.Run(ctx)
+		compactor.Run(ctx)
 	}()
 	t.Cleanup(func() {
 		cancel()
 		<-ended
 	})
-	return folder
+	return compactor
 }
 
 // samples returns every sample of one scrape by its name and labels.

@@ -47,15 +47,15 @@ func mixedRole() error {
 }
 
 // TestMixedFleet: Python and Go workers write the same families into one
-// directory, die and are folded; `mpctl serve` has the sum of both.
+// directory, die and are compacted; `mpctl serve` has the sum of both.
 func TestMixedFleet(t *testing.T) {
 	f := newFleet(t)
 	self, err := os.Executable()
 	require.NoError(t, err)
 	f.start(gunicornOf(ownHook, "app", ""))
 	goAddress, metrics := freeAddress(t), freeAddress(t)
-	go drain(startMpctl(t, []string{envRole + "=mixed"}, "run", "-n", "4", "--dir", f.dir, "--no-fold", "--listen", "tcp://"+goAddress, "--", self))
-	go drain(startMpctl(t, nil, "serve", "--dir", f.dir, "--fold-threshold", "1", "--fold-period", "50ms", "--web.listen-address", metrics))
+	go drain(startMpctl(t, []string{envRole + "=mixed"}, "run", "-n", "4", "--dir", f.dir, "--no-compact", "--listen", "tcp://"+goAddress, "--", self))
+	go drain(startMpctl(t, nil, "serve", "--dir", f.dir, "--compact-threshold", "1", "--compact-period", "50ms", "--web.listen-address", metrics))
 	goURL := "http://" + goAddress + "/"
 	f.urls = append(f.urls, goURL)
 	f.listens(goAddress)
@@ -85,26 +85,26 @@ func TestMixedFleet(t *testing.T) {
 	f.log(merged, fmt.Sprintf("%d of them by Python", byPython))
 
 	f.kill(600, 12)
-	folded := 0.0 // the killed ones of Go
-	for folded == 0 {
+	compacted := 0.0 // the killed ones of Go
+	for compacted == 0 {
 		f.kill(100, 1)
 		for _, pid := range f.killedWorkers() {
 			if f.seen[pid].url == goURL {
-				folded++
+				compacted++
 			}
 		}
 	}
-	eventually(t, "the dead are folded, and have no live gauge", func() bool {
+	eventually(t, "the dead are compacted, and have no live gauge", func() bool {
 		text = scrape()
 		for _, pid := range f.killedWorkers() {
 			if strings.Contains(string(text), fmt.Sprintf(`py_liveall{pid="%d"}`, pid)) {
 				return false
 			}
 		}
-		return valueOf(t, text, "multiprom_folded_processes_total") >= folded
+		return valueOf(t, text, "multiprom_compacted_processes_total") >= compacted
 	})
 	f.gauges(text)
-	f.log(f.counted(text), fmt.Sprintf("at least %v folded", folded))
+	f.log(f.counted(text), fmt.Sprintf("at least %v compacted", compacted))
 }
 
 // gauges holds gauges to what the workers that have answered set: each the

@@ -100,7 +100,7 @@ func (d *randomDirectory) compare(t *testing.T, rules map[string]int) (samples i
 		require.NoError(t, err)
 		samples = d.compareFamilies(t, families, used, func(string) bool { return true })
 	}
-	_, err = aggregate.Fold(t.Context(), d.Dir, aggregate.FoldOptions{Python: true})
+	_, err = aggregate.Compact(t.Context(), d.Dir, aggregate.CompactOptions{Python: true})
 	require.NoError(t, err)
 	families, err := a.Gather(t.Context())
 	require.NoError(t, err)

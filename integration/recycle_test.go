@@ -45,19 +45,19 @@ func intFromEnv(name string, short int) int {
 }
 
 // TestRecycledWorkers lets many workers live shortly, 16 at a time, while a
-// folder runs: files and records stay as few as the living, and no update is
+// compactor runs: files and records stay as few as the living, and no update is
 // lost. MULTIPROM_RECYCLED is how many.
 func TestRecycledWorkers(t *testing.T) {
 	const batch = 100
 	workers := intFromEnv("MULTIPROM_RECYCLED", 400)
 	dir := t.TempDir()
-	folder := startFolder(t, dir, aggregate.FolderOptions{FoldOptions: aggregate.FoldOptions{Threshold: recycledThreshold}})
+	compactor := startCompactor(t, dir, aggregate.CompactorOptions{CompactOptions: aggregate.CompactOptions{Threshold: recycledThreshold}})
 
 	var alive [recycledSlots]*helper
 	replace := func(slot int) {
 		if alive[slot] != nil {
 			alive[slot].kill()
-			folder.Died()
+			compactor.Died()
 		}
 		alive[slot] = start(t, "recycled", dir, "env", multiproc.EnvProcessID+"="+strconv.Itoa(slot))
 		alive[slot].expect(t, "done")
@@ -83,7 +83,7 @@ func TestRecycledWorkers(t *testing.T) {
 		started += batch
 
 		files := 0
-		eventually(t, "the folder has caught up", func() bool {
+		eventually(t, "the compactor has caught up", func() bool {
 			entries, err := os.ReadDir(dir)
 			require.NoError(t, err)
 			files = len(entries)
@@ -109,7 +109,7 @@ func TestRecycledWorkers(t *testing.T) {
 	}
 	last := samples(t, a)
 	require.Equal(t, len(first), len(last), "the view does not grow")
-	t.Logf("%d workers, %d alive: at most %d names in the directory, %v series read by the first scrape and %v by the last, %v folds, %v",
-		started, recycledSlots, peak, first["multiprom_read_series"], last["multiprom_read_series"], last["multiprom_folds_total"],
-		time.Duration(last["multiprom_fold_seconds_total"]*float64(time.Second)))
+	t.Logf("%d workers, %d alive: at most %d names in the directory, %v series read by the first scrape and %v by the last, %v compactions, %v",
+		started, recycledSlots, peak, first["multiprom_read_series"], last["multiprom_read_series"], last["multiprom_compactions_total"],
+		time.Duration(last["multiprom_compaction_seconds_total"]*float64(time.Second)))
 }

@@ -79,7 +79,7 @@ func split(samples map[string]float64) (all, others map[string]float64) {
 	return all, others
 }
 
-// TestRecycledPythonWorkers: the files of client_python's dead workers are folded,
+// TestRecycledPythonWorkers: the files of client_python's dead workers are compacted,
 // all of them, and no total changes: before, Python says the same. Live gauges go
 // with their processes, and of mode all the newest dead keep theirs.
 // MULTIPROM_RECYCLED_PYTHON is how many workers.
@@ -99,7 +99,7 @@ func TestRecycledPythonWorkers(t *testing.T) {
 
 	gcPython(t, dir)
 	require.Zero(t, dbFiles(t, dir))
-	require.Empty(t, collectPython(t, dir), "only we know what was folded")
+	require.Empty(t, collectPython(t, dir), "only we know what was compacted")
 	after := samples(t, warm)
 	allBefore, want := split(before)
 	allAfter, got := split(after)
@@ -125,7 +125,7 @@ func valuesOf(t testing.TB, text []byte) map[string]float64 {
 
 // BenchmarkRecycledPython is a directory of 26,000 files of recycled workers, with 11
 // kinds of files before client_python 0.18 and 13 since: what a scrape of it takes for
-// client_python's collector and for ours, the folding, and a scrape behind it. ratio is
+// client_python's collector and for ours, the compacting, and a scrape behind it. ratio is
 // how often each fits into client_python's scrape before.
 func BenchmarkRecycledPython(b *testing.B) {
 	needPython(b)

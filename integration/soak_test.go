@@ -17,7 +17,7 @@ import (
 )
 
 // TestSoak runs the demo with kills and reloads in one process and the
-// aggregator, which folds too, in another, with five scrapes a second: exact at
+// aggregator, which compacts too, in another, with five scrapes a second: exact at
 // the end, no counter ever fell, no error was logged, and the aggregator did not
 // grow. MULTIPROM_SOAK_SECONDS is how long; growth is judged from two
 // minutes on.
@@ -38,7 +38,7 @@ func TestSoak(t *testing.T) {
 	t.Cleanup(func() { demo.Process.Kill() })
 
 	address := freeAddress(t)
-	serve := exec.Command(mpctl(t), "serve", "--dir", dir, "--web.listen-address", address, "--fold-period", "1s", "--fold-threshold", "4")
+	serve := exec.Command(mpctl(t), "serve", "--dir", dir, "--web.listen-address", address, "--compact-period", "1s", "--compact-threshold", "4")
 	var serveLog bytes.Buffer
 	serve.Stderr = &serveLog
 	require.NoError(t, serve.Start())

@@ -13,7 +13,7 @@ import (
 )
 
 // ArchiveVersion tells one written archive from every other: readers compare
-// it to learn whether processes were folded while they looked.
+// it to learn whether processes were compacted while they looked.
 type ArchiveVersion struct {
 	ID         Incarnation // random, of the first archive in the directory
 	Generation uint64      // raised by every rewrite
@@ -24,11 +24,11 @@ type ArchiveVersion struct {
 // archive", specifies the file.
 type Archive struct {
 	ArchiveVersion
-	Epoch    uint64        // raised by every wipe
-	Folds    uint64        // how often processes were folded
-	Folded   uint64        // processes folded since the last wipe
-	FoldTime time.Duration // that folding took, in all
-	Counts   [len(HeaderCounters)]uint64
+	Epoch       uint64        // raised by every wipe
+	Compactions uint64        // how often processes were compacted
+	Compacted   uint64        // processes compacted since the last wipe
+	CompactTime time.Duration // that compacting took, in all
+	Counts      [len(HeaderCounters)]uint64
 
 	// Consumed are the incarnations whose values are in the archive: those whose files
 	// may still be there, and the newest others, sorted.
@@ -50,7 +50,7 @@ type ArchivedProcess struct {
 	Label       string
 	Incarnation Incarnation
 	Created     int64 // nanoseconds since 1970 when it opened its file
-	Folded      int64 // likewise, when it was folded
+	Compacted   int64 // likewise, when it was compacted
 }
 
 // ArchivedFamily is one definition with its series. Definitions of one name
@@ -237,7 +237,7 @@ func (d *Dir) StageArchive(a *Archive, opts ReadOptions) (err error) {
 }
 
 // CommitArchive puts the staged archive in the place of the one in use: from
-// here on its processes are folded. What is not an archive by its content is not replaced:
+// here on its processes are compacted. What is not an archive by its content is not replaced:
 // the error then matches ErrForeign, or ErrNotTrusted if it is no regular file.
 func (d *Dir) CommitArchive() error {
 	if err := d.Recognize(ArchiveName); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -258,7 +258,7 @@ func (d *Dir) SyncDir() error {
 }
 
 // shareLikeDir lets those who may read the directory read the archive: it is
-// written by whoever folds, for workers that may be other users.
+// written by whoever compacts, for workers that may be other users.
 func (d *Dir) shareLikeDir(f *os.File) error {
 	info, err := d.Stat()
 	if err != nil {

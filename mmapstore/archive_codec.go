@@ -20,18 +20,18 @@ const (
 
 // Offsets in the archive's header.
 const (
-	offArcMagic      = 0
-	offArcVersion    = 8
-	offArcByteOrder  = 12
-	offArcID         = 16
-	offArcGeneration = 32
-	offArcEpoch      = 40
-	offArcSize       = 48
-	offArcFolds      = 56
-	offArcFolded     = 64
-	offArcFoldTime   = 72
-	offArcCounts     = 80 // one u64 for each of HeaderCounters
-	offArcHeaderCRC  = 124
+	offArcMagic       = 0
+	offArcVersion     = 8
+	offArcByteOrder   = 12
+	offArcID          = 16
+	offArcGeneration  = 32
+	offArcEpoch       = 40
+	offArcSize        = 48
+	offArcCompactions = 56
+	offArcCompacted   = 64
+	offArcCompactTime = 72
+	offArcCounts      = 80 // one u64 for each of HeaderCounters
+	offArcHeaderCRC   = 124
 )
 
 // Compare orders incarnations.
@@ -50,7 +50,7 @@ func (a *Archive) encode() ([]byte, error) {
 		e.text(p.Label)
 		e.b = append(e.b, p.Incarnation[:]...)
 		e.u64(uint64(p.Created))
-		e.u64(uint64(p.Folded))
+		e.u64(uint64(p.Compacted))
 	}
 	e.u32(len(a.Families))
 	for i := range a.Families {
@@ -70,9 +70,9 @@ func (a *Archive) header(b []byte, size int) {
 	le.PutUint64(b[offArcGeneration:], a.Generation)
 	le.PutUint64(b[offArcEpoch:], a.Epoch)
 	le.PutUint64(b[offArcSize:], uint64(size))
-	le.PutUint64(b[offArcFolds:], a.Folds)
-	le.PutUint64(b[offArcFolded:], a.Folded)
-	le.PutUint64(b[offArcFoldTime:], uint64(a.FoldTime))
+	le.PutUint64(b[offArcCompactions:], a.Compactions)
+	le.PutUint64(b[offArcCompacted:], a.Compacted)
+	le.PutUint64(b[offArcCompactTime:], uint64(a.CompactTime))
 	for i, n := range a.Counts {
 		le.PutUint64(b[offArcCounts+8*i:], n)
 	}
@@ -138,9 +138,9 @@ func decodeArchiveHeader(b []byte) (a Archive, err error) {
 	a.Generation = le.Uint64(b[offArcGeneration:])
 	a.Epoch = le.Uint64(b[offArcEpoch:])
 	a.Bytes = int64(le.Uint64(b[offArcSize:]))
-	a.Folds = le.Uint64(b[offArcFolds:])
-	a.Folded = le.Uint64(b[offArcFolded:])
-	a.FoldTime = time.Duration(le.Uint64(b[offArcFoldTime:]))
+	a.Compactions = le.Uint64(b[offArcCompactions:])
+	a.Compacted = le.Uint64(b[offArcCompacted:])
+	a.CompactTime = time.Duration(le.Uint64(b[offArcCompactTime:]))
 	for i := range a.Counts {
 		a.Counts[i] = le.Uint64(b[offArcCounts+8*i:])
 	}
@@ -224,7 +224,7 @@ func (d *archiveDecoder) archive(a *Archive) error {
 		p := &a.Processes[i]
 		p.Label = d.text()
 		copy(p.Incarnation[:], d.take(16))
-		p.Created, p.Folded = int64(d.u64()), int64(d.u64())
+		p.Created, p.Compacted = int64(d.u64()), int64(d.u64())
 	}
 	a.Families = make([]ArchivedFamily, d.count(minArchivedFamily))
 	for i := range a.Families {

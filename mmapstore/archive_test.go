@@ -16,8 +16,8 @@ import (
 func sampleArchive() *Archive {
 	a := &Archive{
 		ArchiveVersion: ArchiveVersion{ID: Incarnation{1, 2, 3}, Generation: 7},
-		Epoch:          2, Folds: 5, Folded: 90, FoldTime: time.Second, Counts: [...]uint64{1, 2, 3, 4},
-		Processes: []ArchivedProcess{{Label: "slot-1", Incarnation: Incarnation{9}, Created: 11, Folded: 12}},
+		Epoch:          2, Compactions: 5, Compacted: 90, CompactTime: time.Second, Counts: [...]uint64{1, 2, 3, 4},
+		Processes: []ArchivedProcess{{Label: "slot-1", Incarnation: Incarnation{9}, Created: 11, Compacted: 12}},
 		Families: []ArchivedFamily{
 			{
 				Schema: &metric.Schema{Name: "c", Help: "C.", Type: metric.Counter}, First: 1, Newest: 2,
@@ -201,7 +201,7 @@ func TestArchiveErrors(t *testing.T) {
 	})
 }
 
-// TestArchiveThatNoReaderTakesIsNotStaged: better no fold than a lost archive.
+// TestArchiveThatNoReaderTakesIsNotStaged: better no compaction than a lost archive.
 func TestArchiveThatNoReaderTakesIsNotStaged(t *testing.T) {
 	d := openTestDir(t)
 	a := sampleArchive()

@@ -22,7 +22,7 @@
 // [Family] is a definition in a store, a [Series] the handle of one label set
 // with its words. A [Reader] reads a file, or with [Store.Reader] a store of
 // this process; those of one directory share a [Texts]. A [Dir] is an open
-// directory, with the [Archive] of processes that were folded; [Verify] checks a
+// directory, with the [Archive] of processes that were compacted; [Verify] checks a
 // file's structure.
 //
 // # Concurrency

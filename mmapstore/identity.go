@@ -32,7 +32,7 @@ type Options struct {
 	Mode os.FileMode
 	// KeepRemoved is how long a removed series' values stay readable before its
 	// record is used again: long enough for the other processes to remove the
-	// series too, and for a folder to see that it is gone. Default 2 min;
+	// series too, and for a compactor to see that it is gone. Default 2 min;
 	// negative does not wait.
 	KeepRemoved time.Duration
 	// Now is the clock for creation times. Default time.Now.

@@ -10,7 +10,7 @@ import (
 )
 
 // client_python opens its files by the id of a process, so that a process of
-// the same id goes on in a file that it finds. One that is to be folded is
+// the same id goes on in a file that it finds. One that is to be compacted is
 // renamed first: nobody opens it any more, and its new name carries an
 // incarnation by which the archive can tell that it has consumed it. The new
 // name is read by client_python's own collector just like the old one.

@@ -16,7 +16,7 @@ func (k FileKind) String() string {
 	return [...]string{"other", "native", "temporary", "archive", "python"}[k]
 }
 
-// Names of the archive of folded files, and of the file that becomes the next one.
+// Names of the archive of compacted files, and of the file that becomes the next one.
 const (
 	ArchiveName = "archive.mpm"
 	StagedName  = "archive.mpm.tmp"

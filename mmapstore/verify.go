@@ -52,7 +52,7 @@ func (r *Reader) verify() (problems []CorruptionError, settled bool, err error) 
 
 // MarkDead marks the process of a file dead by force: readers then leave its
 // live gauges out although it may live. It needs the right to write the file.
-// It never makes the file of a live process foldable. The error is Open's if the file
+// It never makes the file of a live process compactable. The error is Open's if the file
 // is not one of ours.
 func MarkDead(path string) error {
 	f, err := openToMark(path)

@@ -71,9 +71,9 @@
 //
 // # The directory
 //
-// At its start the supervisor folds what an earlier run has left in
+// At its start the supervisor compacts what an earlier run has left in
 // Options.Dir, or wipes it, or refuses to start (Options.OnStart). While it runs
-// it folds the files of workers that have died into the archive, so that the
+// it compacts the files of workers that have died into the archive, so that the
 // directory stays as small as the number of workers (package aggregate).
 //
 // # What a worker gets

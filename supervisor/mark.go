@@ -28,7 +28,7 @@ var (
 // MarkOptions of MarkProcessDead. The zero value is useful.
 type MarkOptions struct {
 	// Force marks a process that still holds its lock: its live gauges leave
-	// the merged view although it lives. Its file is not folded for that.
+	// the merged view although it lives. Its file is not compacted for that.
 	Force bool
 	// Wait is how long a held lock is given to go, since the kernel frees it
 	// only once a killed process's memory is gone. Default 2 s.
@@ -42,7 +42,7 @@ type MarkOptions struct {
 //
 // Of a process of client_python it removes the files with live gauges and sets
 // the others aside (mmapstore.Dir.SetAside): they count as before, in
-// client_python's own collector too, and can be folded. A file that is still open
+// client_python's own collector too, and can be compacted. A file that is still open
 // for writing is refused like one that is locked. A file is client_python's by its
 // content, not by its name: all others stay as they are.
 //
@@ -94,7 +94,7 @@ func MarkProcessDead(ctx context.Context, dir, id string, opts MarkOptions) ([]s
 		path := filepath.Join(dir, e.Name)
 		r, err := mmapstore.Open(path, mmapstore.ReadOptions{})
 		if err != nil {
-			continue // folded meanwhile
+			continue // compacted meanwhile
 		}
 		names = append(names, e.Name)
 		err = markFile(ctx, r, opts.Force)
@@ -216,7 +216,7 @@ func markPython(ctx context.Context, d *mmapstore.Dir, name, id string, force bo
 	e, err := pyfile.SetAside(d, name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return true, nil // a folder was faster
+		return true, nil // a compactor was faster
 	case errors.Is(err, mmapstore.ErrForeign):
 		return false, nil // another file has taken its name
 	case err == nil && live:

@@ -30,7 +30,7 @@ func (s *Supervisor) openView() error {
 		return nil
 	}
 	view, err := aggregate.Open(s.opt.Dir, aggregate.Options{
-		TrustUIDs: s.opt.Fold.TrustUIDs, MaxFileBytes: s.opt.Fold.MaxFileBytes, Logger: s.opt.Logger, Workers: s.pids,
+		TrustUIDs: s.opt.Compact.TrustUIDs, MaxFileBytes: s.opt.Compact.MaxFileBytes, Logger: s.opt.Logger, Workers: s.pids,
 	})
 	if err != nil {
 		return fmt.Errorf("supervisor: metrics: %w", err)

@@ -14,7 +14,7 @@ import (
 )
 
 // TestDirectoryOfEnv: the directory that Env gives the workers is the one that the
-// supervisor makes, folds and serves, whether its own environment has one or not.
+// supervisor makes, compacts and serves, whether its own environment has one or not.
 func TestDirectoryOfEnv(t *testing.T) {
 	for name, variable := range map[string]string{"new": envDir, "old spelling": envDirLower} {
 		t.Run(name, func(t *testing.T) {
@@ -25,7 +25,7 @@ func TestDirectoryOfEnv(t *testing.T) {
 			})
 			require.NoError(t, err)
 			require.DirExists(t, dir)
-			require.NotNil(t, s.folder)
+			require.NotNil(t, s.compactor)
 			require.Equal(t, dir, multiproc.Default().Dir(), "registry.Default follows")
 			require.NoError(t, s.Close())
 		})

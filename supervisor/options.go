@@ -86,12 +86,12 @@ type Options struct {
 	ProcessID ProcessID
 	// OnStart says what becomes of the files that are in Dir when Run begins.
 	OnStart OnStart
-	// NoFold leaves dead workers' files where they are: something else folds
+	// NoCompact leaves dead workers' files where they are: something else compacts
 	// Dir, or nothing does and it grows with every worker.
-	NoFold bool
-	// Fold says when and how dead workers' files are folded into the archive.
+	NoCompact bool
+	// Compact says when and how dead workers' files are compacted into the archive.
 	// Its Logger is this one's.
-	Fold aggregate.FolderOptions
+	Compact aggregate.CompactorOptions
 	// DirMode is the mode of Dir and its missing parents where New creates them,
 	// whatever the umask is; a directory that exists keeps its own. Default
 	// 0700, with Group 2770 (0770 and fs.ModeSetgid).
@@ -201,7 +201,7 @@ func (o Options) withDefaults() (Options, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	o.Fold.Logger = o.Logger
+	o.Compact.Logger = o.Logger
 	if o.Env == nil {
 		o.Env = os.Environ()
 	}

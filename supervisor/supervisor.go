@@ -38,16 +38,16 @@ type Supervisor struct {
 	addrs   []net.Addr
 	metrics net.Listener // nil without metrics
 
-	id       string        // of this supervisor, in the environment of its workers
-	stop     chan struct{} // closed once when Run begins to end
-	killed   chan struct{} // closed by Kill
-	killOnce sync.Once
-	reload   chan struct{}  // holds a token while Reload works
-	wg       sync.WaitGroup // slots, and what they started
-	launch   func(processSpec) (process, error)
-	null     *os.File              // the workers' stdin
-	folder   *aggregate.Folder     // nil where nothing is folded
-	view     *aggregate.Aggregator // of Dir; nil where Options.Metrics is served, or nothing
+	id        string        // of this supervisor, in the environment of its workers
+	stop      chan struct{} // closed once when Run begins to end
+	killed    chan struct{} // closed by Kill
+	killOnce  sync.Once
+	reload    chan struct{}  // holds a token while Reload works
+	wg        sync.WaitGroup // slots, and what they started
+	launch    func(processSpec) (process, error)
+	null      *os.File              // the workers' stdin
+	compactor *aggregate.Compactor  // nil where nothing is compacted
+	view      *aggregate.Aggregator // of Dir; nil where Options.Metrics is served, or nothing
 
 	mu   sync.Mutex // guards what follows
 	used bool       // Run or Close was called
@@ -85,9 +85,9 @@ func New(options Options) (*Supervisor, error) {
 		live:   make(map[*worker]struct{}),
 		launch: opt.start,
 	}
-	if opt.Dir != "" && !opt.NoFold {
-		if s.folder, err = aggregate.NewFolder(opt.Dir, opt.Fold); err != nil {
-			return nil, fmt.Errorf("%w: Fold: %w", ErrOptions, err)
+	if opt.Dir != "" && !opt.NoCompact {
+		if s.compactor, err = aggregate.NewCompactor(opt.Dir, opt.Compact); err != nil {
+			return nil, fmt.Errorf("%w: Compact: %w", ErrOptions, err)
 		}
 	}
 	for i := range opt.Workers {
@@ -132,7 +132,7 @@ func (s *Supervisor) Run(ctx context.Context) error {
 	if err := s.prepareDir(ctx); err != nil {
 		return err
 	}
-	defer s.startFolder()()
+	defer s.startCompactor()()
 	warnOfDir(s.opt.Logger, s.opt.Dir)
 	if s.launch == nil {
 		l, err := newLauncher(s.opt.reaps(), s.opt.Subreaper)
@@ -373,8 +373,8 @@ func (s *Supervisor) watch(w *worker) {
 		level = slog.LevelInfo
 	}
 	w.log.Log(context.Background(), level, "worker exited", "status", status.String(), "age", w.age)
-	if s.folder != nil {
-		s.folder.Died()
+	if s.compactor != nil {
+		s.compactor.Died()
 	}
 	if s.opt.OnWorkerExit != nil {
 		s.opt.OnWorkerExit(info)

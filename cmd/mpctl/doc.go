@@ -1,4 +1,4 @@
-// Mpctl shows, checks, serves, folds and wipes a directory of metric files, and runs
+// Mpctl shows, checks, serves, compacts and wipes a directory of metric files, and runs
 // programs as prefork workers that share one.
 //
 //	mpctl demo                      four workers and one true /metrics

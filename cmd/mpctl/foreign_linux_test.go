@@ -115,7 +115,7 @@ func neighbours(t *testing.T, dir string) {
 }
 
 // TestForeignFiles: what is not ours or client_python's by its content stays as it is,
-// whatever its name, through every verb; what is beside it is served, folded and wiped.
+// whatever its name, through every verb; what is beside it is served, compacted and wiped.
 func TestForeignFiles(t *testing.T) {
 	for what, content := range foreignContents(t) {
 		t.Run(what, func(t *testing.T) {
@@ -160,7 +160,7 @@ func throughEveryVerb(t *testing.T, p *placed) {
 		}
 	}
 	for _, args := range [][]string{
-		{"dump"}, {"check", "--json"}, {"ls"}, {"ls", "--json"}, {"gc", "--dry-run", "--python"}, {"gc"}, {"gc", "--python"}, {"gc", "--python", "--fold-marked"},
+		{"dump"}, {"check", "--json"}, {"ls"}, {"ls", "--json"}, {"gc", "--dry-run", "--python"}, {"gc"}, {"gc", "--python"}, {"gc", "--python", "--compact-marked"},
 		{"mark-dead", "1"}, {"mark-dead", "--force", "1"}, {"mark-dead", "cache"}, {"mark-dead", "1-0"}, {"wipe"}, {"wipe", "--force"},
 	} {
 		neighbours(t, p.dir)
@@ -189,7 +189,7 @@ func throughEveryVerb(t *testing.T, p *placed) {
 		mpctl(t, "inspect", filepath.Join(p.dir, name))
 	}
 	p.unchanged(t, "mark-dead by name, inspect")
-	for _, onStart := range []supervisor.OnStart{supervisor.OnStartFold, supervisor.OnStartWipe, supervisor.OnStartRefuse} {
+	for _, onStart := range []supervisor.OnStart{supervisor.OnStartCompact, supervisor.OnStartWipe, supervisor.OnStartRefuse} {
 		if onStart == supervisor.OnStartRefuse {
 			require.NoError(t, os.Remove(filepath.Join(p.dir, mmapstore.ArchiveName)))
 		} else {

@@ -15,16 +15,16 @@ import (
 
 // gcResult is what `mpctl gc` did, as JSON.
 type gcResult struct {
-	DryRun  bool      `json:"dry_run"`
-	Folded  []string  `json:"folded"`
-	Dead    int       `json:"processes"`
-	Removed []string  `json:"removed"`
-	Dropped []dropped `json:"dropped"`
-	Left    []problem `json:"left"`
-	Living  int       `json:"living"`
-	Series  int       `json:"archive_series"`
-	Bytes   int64     `json:"archive_bytes"`
-	Seconds float64   `json:"seconds"`
+	DryRun    bool      `json:"dry_run"`
+	Compacted []string  `json:"compacted"`
+	Dead      int       `json:"processes"`
+	Removed   []string  `json:"removed"`
+	Dropped   []dropped `json:"dropped"`
+	Left      []problem `json:"left"`
+	Living    int       `json:"living"`
+	Series    int       `json:"archive_series"`
+	Bytes     int64     `json:"archive_bytes"`
+	Seconds   float64   `json:"seconds"`
 }
 
 // dropped is a definition that has left the archive.
@@ -38,21 +38,21 @@ type dropped struct {
 func newGC() *cobra.Command {
 	var dir string
 	var asJSON bool
-	var opts aggregate.FoldOptions
+	var opts aggregate.CompactOptions
 	var trust trustFlag
 	cmd := &cobra.Command{
 		Use:   "gc [DIR]",
-		Short: "fold dead processes' files into the archive",
+		Short: "compact dead processes' files into the archive",
 		Long: `Move what dead processes have counted from their files into the archive, and
 remove the files: the merged view stays the same, to the last bit. Safe beside
-workers, scrapes and other folders, and whenever it is killed.
+workers, scrapes and other compactors, and whenever it is killed.
 
 Files of living processes, and those that are damaged or of a newer version, are
 left alone. With --drop-family, a family leaves the archive, in all definitions that
 no living process has; what living ones have of it stays. With --python, the files
-of client_python are folded too, whose process mpctl mark-dead has marked, or which
+of client_python are compacted too, whose process mpctl mark-dead has marked, or which
 no process has open for writing; its own collector does not see them any more then. The exit code is 1 where a dead
-process's file could not be folded, another folder is at work, or a family cannot be
+process's file could not be compacted, another compactor is at work, or a family cannot be
 dropped, since living processes have it or no dead one has.`,
 		Example: "  mpctl gc /dev/shm/app --dry-run\n  mpctl gc /run/gunicorn --python\n  mpctl gc /dev/shm/app --drop-family jobs_by_user",
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -66,36 +66,36 @@ dropped, since living processes have it or no dead one has.`,
 	}
 	addDirArg(cmd, &dir)
 	trust.add(cmd)
-	addFoldFlags(cmd, &opts)
-	cmd.Flags().BoolVar(&opts.Python, "python", false, "fold dead processes' files of client_python too")
+	addCompactFlags(cmd, &opts)
+	cmd.Flags().BoolVar(&opts.Python, "python", false, "compact dead processes' files of client_python too")
 	cmd.Flags().StringArrayVar(&opts.DropFamilies, "drop-family", nil, "family, as mpctl families names it, that leaves the archive; may be repeated")
 	obey(cmd, notEmpty, "drop-family")
-	cmd.Flags().BoolVar(&opts.DryRun, "dry-run", false, "say what would be folded and change nothing")
+	cmd.Flags().BoolVar(&opts.DryRun, "dry-run", false, "say what would be compacted and change nothing")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the summary as JSON")
 	return cmd
 }
 
-// addFoldFlags gives a command that folds the flags of how.
-func addFoldFlags(cmd *cobra.Command, o *aggregate.FoldOptions) {
+// addCompactFlags gives a command that compacts the flags of how.
+func addCompactFlags(cmd *cobra.Command, o *aggregate.CompactOptions) {
 	cmd.Flags().IntVar(&o.KeepDead, "keep-dead", 1000, "how many dead processes keep their series in gauges of mode all; 0 for none, -1 for all")
-	cmd.Flags().DurationVar(&o.KeepDeadFor, "keep-dead-for", aggregate.NoLimit, "how long they keep them after they were folded; 0 for no time, -1 for ever")
+	cmd.Flags().DurationVar(&o.KeepDeadFor, "keep-dead-for", aggregate.NoLimit, "how long they keep them after they were compacted; 0 for no time, -1 for ever")
 	cmd.Flags().Lookup("keep-dead-for").DefValue = noLimit // and not -1ns
 	obey(cmd, zeroKeepsNone(orNoLimit(atLeast(0, ", or -1 to keep all"), false), false), "keep-dead")
 	obey(cmd, zeroKeepsNone(orNoLimit(longerThanZero(", or 0 to keep none, or -1 for ever"), true), true), "keep-dead-for")
-	cmd.Flags().BoolVar(&o.Marked, "fold-marked", false, "on filesystems without trusted locks: fold processes that were marked dead, which must be gone")
+	cmd.Flags().BoolVar(&o.Marked, "compact-marked", false, "on filesystems without trusted locks: compact processes that were marked dead, which must be gone")
 }
 
-// addFolderFlags gives a command that folds in the background the flags of when.
-func addFolderFlags(cmd *cobra.Command, o *aggregate.FolderOptions, off *bool) {
-	addFoldFlags(cmd, &o.FoldOptions)
-	cmd.Flags().BoolVar(off, "no-fold", false, "leave dead processes' files where they are")
-	cmd.Flags().DurationVar(&o.Period, "fold-period", 30*time.Second, "how often to look for dead processes")
-	cmd.Flags().IntVar(&o.Threshold, "fold-threshold", 8, "how many dead processes are folded at once; of client_python, how many files")
-	obey(cmd, longerThanZero("; to leave the files alone, say --no-fold"), "fold-period")
-	obey(cmd, atLeast(1, "; to leave the files alone, say --no-fold"), "fold-threshold")
+// addCompactorFlags gives a command that compacts in the background the flags of when.
+func addCompactorFlags(cmd *cobra.Command, o *aggregate.CompactorOptions, off *bool) {
+	addCompactFlags(cmd, &o.CompactOptions)
+	cmd.Flags().BoolVar(off, "no-compact", false, "leave dead processes' files where they are")
+	cmd.Flags().DurationVar(&o.Period, "compact-period", 30*time.Second, "how often to look for dead processes")
+	cmd.Flags().IntVar(&o.Threshold, "compact-threshold", 8, "how many dead processes are compacted at once; of client_python, how many files")
+	obey(cmd, longerThanZero("; to leave the files alone, say --no-compact"), "compact-period")
+	obey(cmd, atLeast(1, "; to leave the files alone, say --no-compact"), "compact-threshold")
 }
 
-func gc(ctx context.Context, dir string, opts aggregate.FoldOptions, asJSON bool, stdout, stderr io.Writer) error {
+func gc(ctx context.Context, dir string, opts aggregate.CompactOptions, asJSON bool, stdout, stderr io.Writer) error {
 	if isTerminal(stderr) {
 		opts.Progress = func(done, total int) {
 			if done%1000 == 0 || done == total {
@@ -106,7 +106,7 @@ func gc(ctx context.Context, dir string, opts aggregate.FoldOptions, asJSON bool
 			}
 		}
 	}
-	r, err := aggregate.Fold(ctx, dir, opts)
+	r, err := aggregate.Compact(ctx, dir, opts)
 	if errors.Is(err, aggregate.ErrBusy) {
 		return refuse("%w: try again", err)
 	}
@@ -117,7 +117,7 @@ func gc(ctx context.Context, dir string, opts aggregate.FoldOptions, asJSON bool
 		return err
 	}
 	out := gcResult{
-		DryRun: opts.DryRun, Folded: orEmpty(r.Folded), Dead: r.Processes, Removed: orEmpty(r.Removed), Dropped: []dropped{}, Left: []problem{},
+		DryRun: opts.DryRun, Compacted: orEmpty(r.Compacted), Dead: r.Processes, Removed: orEmpty(r.Removed), Dropped: []dropped{}, Left: []problem{},
 		Living: r.Living, Series: r.Series, Bytes: r.Bytes, Seconds: r.Took.Seconds(),
 	}
 	for _, l := range r.Left {
@@ -145,9 +145,9 @@ func (r *gcResult) print(w io.Writer) error {
 	for _, l := range r.Left {
 		fmt.Fprintln(w, printable(fmt.Sprintf("left %s: %s", l.File, l.Reason)))
 	}
-	verb := "folded"
+	verb := "compacted"
 	if r.DryRun {
-		verb = "would fold"
+		verb = "would compact"
 	}
 	var rows [][]string
 	for _, d := range r.Dropped {

@@ -11,21 +11,21 @@ import (
 
 // inspectedArchive is what the archive says of itself.
 type inspectedArchive struct {
-	ID         string            `json:"id"`
-	Generation uint64            `json:"generation"`
-	Epoch      uint64            `json:"epoch"`
-	Folds      uint64            `json:"folds"`
-	Folded     uint64            `json:"folded_processes"`
-	Seconds    float64           `json:"fold_seconds"`
-	Consumed   []string          `json:"consumed"`
-	Processes  []archivedProcess `json:"processes"`
+	ID          string            `json:"id"`
+	Generation  uint64            `json:"generation"`
+	Epoch       uint64            `json:"epoch"`
+	Compactions uint64            `json:"compactions"`
+	Compacted   uint64            `json:"compacted_processes"`
+	Seconds     float64           `json:"compact_seconds"`
+	Consumed    []string          `json:"consumed"`
+	Processes   []archivedProcess `json:"processes"`
 }
 
 type archivedProcess struct {
 	Label       string    `json:"label"`
 	Incarnation string    `json:"incarnation"`
 	Created     time.Time `json:"created"`
-	Folded      time.Time `json:"folded"`
+	Compacted   time.Time `json:"compacted"`
 }
 
 func inspectArchive(path string) (*inspection, error) {
@@ -34,15 +34,15 @@ func inspectArchive(path string) (*inspection, error) {
 		return nil, err
 	}
 	arc := &inspectedArchive{
-		ID: a.ID.String(), Generation: a.Generation, Epoch: a.Epoch, Folds: a.Folds, Folded: a.Folded,
-		Seconds: a.FoldTime.Seconds(), Consumed: []string{}, Processes: []archivedProcess{},
+		ID: a.ID.String(), Generation: a.Generation, Epoch: a.Epoch, Compactions: a.Compactions, Compacted: a.Compacted,
+		Seconds: a.CompactTime.Seconds(), Consumed: []string{}, Processes: []archivedProcess{},
 	}
 	for _, c := range a.Consumed {
 		arc.Consumed = append(arc.Consumed, c.Incarnation.String())
 	}
 	for _, p := range a.Processes {
 		arc.Processes = append(arc.Processes, archivedProcess{
-			p.Label, p.Incarnation.String(), time.Unix(0, p.Created).UTC(), time.Unix(0, p.Folded).UTC(),
+			p.Label, p.Incarnation.String(), time.Unix(0, p.Created).UTC(), time.Unix(0, p.Compacted).UTC(),
 		})
 	}
 	in := &inspection{File: path, Kind: kindArchive, Bytes: a.Bytes, Archive: arc, Families: []inspectedFamily{}}
@@ -75,7 +75,7 @@ func (a *inspectedArchive) rows() [][]string {
 		{"id", a.ID},
 		{"generation", strconv.FormatUint(a.Generation, 10)},
 		{"epoch", strconv.FormatUint(a.Epoch, 10)},
-		{"folded", fmt.Sprintf("%d processes in %d folds, %.3f s", a.Folded, a.Folds, a.Seconds)},
+		{"compacted", fmt.Sprintf("%d processes in %d compactions, %.3f s", a.Compacted, a.Compactions, a.Seconds)},
 		{"known to be in it", strconv.Itoa(len(a.Consumed))},
 	}
 }
@@ -87,7 +87,7 @@ func (a *inspectedArchive) printProcesses(w io.Writer) error {
 	fmt.Fprintln(w)
 	var rows [][]string
 	for _, p := range a.Processes {
-		rows = append(rows, []string{p.Label, p.Created.Format(time.RFC3339), p.Folded.Format(time.RFC3339)})
+		rows = append(rows, []string{p.Label, p.Created.Format(time.RFC3339), p.Compacted.Format(time.RFC3339)})
 	}
-	return table(w, []string{"PROCESS", "STARTED", "FOLDED"}, rows)
+	return table(w, []string{"PROCESS", "STARTED", "COMPACTED"}, rows)
 }

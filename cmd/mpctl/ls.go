@@ -51,7 +51,7 @@ func newLs() *cobra.Command {
 		Short: "list the processes of a directory",
 		Long: `List a row per process: pid, process label (the slot, if the workers use it),
 state, kind of file, series, bytes, and when it started; and one for the archive
-of those that were folded. The last lines count the processes, and the files that
+of those that were compacted. The last lines count the processes, and the files that
 could not be read, and name the families of which some definition is left out.
 
 If a pid says too little, because two processes have it or because it is one of
@@ -60,7 +60,7 @@ another PID namespace, there is a column ID after it. mpctl mark-dead takes an I
 States are live, closed, marked (dead by force) and dead. Of client_python's
 processes nothing but their files is known: live are those that have one open, dead
 those that were marked. One that is unmarked has ended, but its live gauges are shown
-until somebody marks it dead or folds it: mpctl mark-dead, mpctl gc --python. It is
+until somebody marks it dead or compacts it: mpctl mark-dead, mpctl gc --python. It is
 unknown where the system does not say who has a file open.`,
 		Example: "  mpctl ls /dev/shm/app\n  mpctl ls --json",
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -94,7 +94,7 @@ unknown where the system does not say who has a file open.`,
 				}
 				items = append(items, listed{State: "dead", Kind: kindArchive, Series: series, Bytes: arc.Bytes, Files: []string{mmapstore.ArchiveName}})
 				rows = append(rows, ids.add([]string{
-					"-", fmt.Sprintf("%d folded", arc.Folded), "dead", kindArchive, strconv.Itoa(series), strconv.FormatInt(arc.Bytes, 10), "-",
+					"-", fmt.Sprintf("%d compacted", arc.Compacted), "dead", kindArchive, strconv.Itoa(series), strconv.FormatInt(arc.Bytes, 10), "-",
 				}, nil))
 			}
 			conflicts, err := a.Conflicts(cmd.Context())

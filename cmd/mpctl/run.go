@@ -23,7 +23,7 @@ func newRun() *cobra.Command {
 		Use:   "run [flags] -- CMD [ARG...]",
 		Short: "run any program as prefork workers",
 		Long: `Start N workers of a program in any language, restart those that die, and serve
-their merged /metrics; dead ones' files are folded into the archive. Sockets named
+their merged /metrics; dead ones' files are compacted into the archive. Sockets named
 with --listen are opened once and passed on by systemd's LISTEN_FDS protocol, and so
 are those that systemd opened for us, by the names that it gave them.
 
@@ -59,7 +59,7 @@ with 0640. Workers that change their user are read with --trust-uid.`,
 			if opts.ProcessID, err = supervisor.ParseProcessID(processID); err != nil {
 				return err
 			}
-			opts.Fold.TrustUIDs = trust
+			opts.Compact.TrustUIDs = trust
 			log := newLog(cmd)
 			opts.Dir, opts.Command, opts.Args, opts.Logger = d, args[0], args[1:], log
 			if opts.Listeners, err = supervisor.NamedListeners(); err != nil { // systemd's socket activation
@@ -86,8 +86,8 @@ with 0640. Workers that change their user are read with --trust-uid.`,
 		},
 	}
 	addDirFlag(cmd, &dir)
-	cmd.Flags().StringVar(&onStart, "on-start", "fold", "what becomes of the metrics of an earlier run: fold, wipe or refuse to start")
-	addFolderFlags(cmd, &opts.Fold, &opts.NoFold)
+	cmd.Flags().StringVar(&onStart, "on-start", "compact", "what becomes of the metrics of an earlier run: compact, wipe or refuse to start")
+	addCompactorFlags(cmd, &opts.Compact, &opts.NoCompact)
 	trust.add(cmd)
 	dirMode.parse, fileMode.parse = parseDirMode, mmapstore.ParseFileMode
 	cmd.Flags().StringVar(&opts.Group, "group", "", "group, by name or number, that a directory which does not exist is made for")
@@ -101,7 +101,7 @@ with 0640. Workers that change their user are read with --trust-uid.`,
 	cmd.Flags().StringVar(&processID, "process-id", "pid", "what the label pid has: pid or slot, which survives restarts")
 	obeyWords(cmd, "process-id", "pid", "slot")
 	cmd.Flags().BoolVar(&subreaper, "subreaper", false, "adopt the orphans of the workers")
-	obeyWords(cmd, "on-start", "fold", "wipe", "refuse")
+	obeyWords(cmd, "on-start", "compact", "wipe", "refuse")
 	obeyWords(cmd, "kill-mode", "mixed", "group", "process")
 	obey(cmd, group, "group")
 	obey(cmd, atLeast(1, "; leave it out for one per CPU"), "workers")

@@ -26,14 +26,14 @@ import (
 func newServe() *cobra.Command {
 	var dir, config string
 	var addresses []string
-	var fold aggregate.FolderOptions
-	var noFold bool
+	var compact aggregate.CompactorOptions
+	var noCompact bool
 	var trust trustFlag
 	var limit scrapeLimits
 	cmd := &cobra.Command{
 		Use:   "serve [DIR]",
 		Short: "serve the merged /metrics of a directory",
-		Long: `Serve the merged view of a directory at /metrics until SIGTERM or SIGINT, and fold
+		Long: `Serve the merged view of a directory at /metrics until SIGTERM or SIGINT, and compact
 dead processes' files into the archive meanwhile. TLS, mutual
 TLS and basic auth come from a web configuration file of Prometheus' exporter
 toolkit.
@@ -51,22 +51,22 @@ be open to a group that both are in: see mpctl run --group.`,
 			defer stop()
 			survivePipe()
 			log := newLog(cmd)
-			if !noFold {
-				fold.TrustUIDs, fold.Logger = trust, log
-				folder, err := aggregate.NewFolder(d, fold)
+			if !noCompact {
+				compact.TrustUIDs, compact.Logger = trust, log
+				compactor, err := aggregate.NewCompactor(d, compact)
 				if err != nil {
 					return err
 				}
-				go folder.Run(ctx)
+				go compactor.Run(ctx)
 			}
 			return serve(ctx, d, trust, limit, addresses, config, log)
 		},
 	}
 	addDirArg(cmd, &dir)
-	addFolderFlags(cmd, &fold, &noFold)
+	addCompactorFlags(cmd, &compact, &noCompact)
 	cmd.Flags().StringArrayVar(&addresses, "web.listen-address", []string{":9090"}, "address to listen on, HOST:PORT or unix:///PATH; may be repeated")
 	cmd.Flags().StringVar(&config, "web.config.file", "", "file with TLS and basic auth, see the exporter toolkit's documentation")
-	cmd.Flags().BoolVar(&fold.Python, "reap-python", false, "fold dead processes' files of client_python too, see mpctl gc --help")
+	cmd.Flags().BoolVar(&compact.Python, "reap-python", false, "compact dead processes' files of client_python too, see mpctl gc --help")
 	obey(cmd, address("tcp", "tcp4", "tcp6", "unix"), "web.listen-address")
 	obey(cmd, existing, "web.config.file")
 	limit.addFlags(cmd)

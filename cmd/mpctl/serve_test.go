@@ -173,7 +173,7 @@ func TestServeSaysThatItIsOpen(t *testing.T) {
 		var out safeBuffer
 		ended := make(chan int, 1)
 		go func() {
-			ended <- run(ctx, []string{"serve", t.TempDir(), "--no-fold", "--web.listen-address", address}, io.Discard, &out)
+			ended <- run(ctx, []string{"serve", t.TempDir(), "--no-compact", "--web.listen-address", address}, io.Discard, &out)
 		}()
 		require.Eventually(t, func() bool { return strings.Contains(out.String(), "TLS is disabled") }, 20*time.Second, 10*time.Millisecond)
 		cancel()

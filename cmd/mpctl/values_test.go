@@ -36,15 +36,15 @@ var (
 // flagAnswers has a row for every flag of every verb; "* FLAG" for all verbs that
 // have it. Boolean flags need none.
 var flagAnswers = map[string]answers{
-	"* --dir":            text,
-	"* --trust-uid":      users,
-	"* --every":          period,
-	"* --escaping":       schemes,
-	"* --timeout":        period,
-	"* --keep-dead":      {ok, "or -1 to keep all", "or -1 to keep all", "or -1 to keep all", ok},
-	"* --keep-dead-for":  {ok, "or 0 to keep none, or -1 for ever", "longer than 0", "longer than 0", ok},
-	"* --fold-period":    all("say --no-fold"),
-	"* --fold-threshold": all("say --no-fold"),
+	"* --dir":               text,
+	"* --trust-uid":         users,
+	"* --every":             period,
+	"* --escaping":          schemes,
+	"* --timeout":           period,
+	"* --keep-dead":         {ok, "or -1 to keep all", "or -1 to keep all", "or -1 to keep all", ok},
+	"* --keep-dead-for":     {ok, "or 0 to keep none, or -1 for ever", "longer than 0", "longer than 0", ok},
+	"* --compact-period":    all("say --no-compact"),
+	"* --compact-threshold": all("say --no-compact"),
 
 	"gc --drop-family": text,
 
@@ -55,7 +55,7 @@ var flagAnswers = map[string]answers{
 	"demo --metrics":  listens,
 	"demo --lose":     {ok, "at least 0", "at least 0", "at least 0", "at least 0"},
 
-	"run --on-start":   all("it must be fold, wipe or refuse"),
+	"run --on-start":   all("it must be compact, wipe or refuse"),
 	"run --kill-mode":  all("it must be mixed, group or process"),
 	"run --process-id": all("it must be pid or slot"),
 	"run --workers":    all("leave it out for one per CPU"),
@@ -167,18 +167,18 @@ func TestNoLimitAndNone(t *testing.T) {
 	for typed, want := range map[string][2]int{
 		"-1": {aggregate.NoLimit, aggregate.NoLimit}, "0": {aggregate.KeepNone, aggregate.KeepNone},
 	} {
-		var o aggregate.FoldOptions
+		var o aggregate.CompactOptions
 		cmd := &cobra.Command{}
-		addFoldFlags(cmd, &o)
+		addCompactFlags(cmd, &o)
 		require.Equal(t, 1000, o.KeepDead)
 		require.EqualValues(t, aggregate.NoLimit, o.KeepDeadFor)
 		require.NoError(t, cmd.ParseFlags([]string{"--keep-dead", typed, "--keep-dead-for", typed}))
 		require.Equal(t, want[0], o.KeepDead)
 		require.Equal(t, time.Duration(want[1]), o.KeepDeadFor)
 	}
-	var o aggregate.FoldOptions
+	var o aggregate.CompactOptions
 	cmd := &cobra.Command{}
-	addFoldFlags(cmd, &o)
+	addCompactFlags(cmd, &o)
 	require.NoError(t, cmd.ParseFlags([]string{"--keep-dead", "7", "--keep-dead-for", "0s"}))
 	require.Equal(t, 7, o.KeepDead)
 	require.EqualValues(t, aggregate.KeepNone, o.KeepDeadFor)

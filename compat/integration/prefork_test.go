@@ -108,9 +108,9 @@ func TestKilledChildren(t *testing.T) {
 
 			// The directory is as large as the living, not as all who ever lived.
 			require.Eventually(t, func() bool {
-				return sample(t, scrape(t, "http://"+s.metricsAt), "multiprom_folded_processes_total") >= f.kills-children
+				return sample(t, scrape(t, "http://"+s.metricsAt), "multiprom_compacted_processes_total") >= f.kills-children
 			}, patience, poll)
-			require.Equal(t, merged, sample(t, scrape(t, "http://"+s.metricsAt), answers), "folding moves")
+			require.Equal(t, merged, sample(t, scrape(t, "http://"+s.metricsAt), answers), "compacting moves")
 		})
 	}
 }

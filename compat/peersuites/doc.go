@@ -6,7 +6,7 @@
 //	make peer-suites ARGS="--mode directory --run TestRegister --verbose"
 //
 // It takes the sources from the module cache, as `go mod download` puts them
-// there, and copies them to a temporary folder twice. One copy is left as it is.
+// there, and copies them to a temporary directory twice. One copy is left as it is.
 // In the other, the imports of client_golang's packages prometheus, promauto and
 // promhttp are replaced by those of this module, as a user would do it. Then it
 // runs the tests of both copies and compares which fail. Nothing of the other

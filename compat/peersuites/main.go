@@ -113,7 +113,7 @@ func parse(args []string) (options, error) {
 	flags.StringVar(&modeList, "mode", strings.Join(allModes, ","), "`modes` to run, with commas")
 	flags.StringVar(&opts.run, "run", "", "only tests that match this `pattern`, as go test -run")
 	flags.StringVar(&opts.expected, "expected", "peersuites/expected.txt", "`file` of the failures that are documented")
-	flags.StringVar(&opts.keep, "keep", "", "prepare the copies in this `folder` and keep them; what is there is used again")
+	flags.StringVar(&opts.keep, "keep", "", "prepare the copies in this `directory` and keep them; what is there is used again")
 	flags.StringVar(&opts.timeout, "timeout", "10m", "`time` that a package's tests may take")
 	flags.BoolVar(&opts.verbose, "verbose", false, "print what the failing tests said, and which tests were left out")
 	if err := flags.Parse(args); err != nil {

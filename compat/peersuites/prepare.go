@@ -56,7 +56,7 @@ func prepare(ctx context.Context, s suite, dir, repository string) (leftOut []st
 	return leftOut, os.WriteFile(done, b, 0o600)
 }
 
-// download returns the folder of the module cache that has the sources.
+// download returns the directory of the module cache that has the sources.
 func download(ctx context.Context, s suite) (string, error) {
 	out, err := goTool(ctx, "", "mod", "download", "-json", s.module+"@"+s.version)
 	if err != nil {
@@ -69,7 +69,7 @@ func download(ctx context.Context, s suite) (string, error) {
 	return module.Dir, nil
 }
 
-// repositoryRoot returns the folder of this repository.
+// repositoryRoot returns the directory of this repository.
 func repositoryRoot(ctx context.Context) (string, error) {
 	out, err := goTool(ctx, "", "list", "-m", "-f", "{{.Dir}}", "github.com/multiprom/multiprom")
 	return strings.TrimSpace(string(out)), err

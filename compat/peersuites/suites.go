@@ -20,7 +20,7 @@ type suite struct {
 	// inside are the packages, below the module's root, that this module has a
 	// counterpart of. Only their tests are copied.
 	inside []string
-	// only, where set, are the folders that are copied, below the module's root.
+	// only, where set, are the directories that are copied, below the module's root.
 	only []string
 
 	// Of the comparison of processes; no operate means none.

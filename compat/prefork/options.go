@@ -15,7 +15,7 @@ import (
 var ErrNoDir = errors.New("prefork: set " + multiproc.EnvDir + " or Options.Dir: without a directory a scrape shows one child only")
 
 // Options of Master and Child. The zero value takes the directory from the
-// environment, folds it, and serves no metrics on a port of the master's.
+// environment, compacts it, and serves no metrics on a port of the master's.
 type Options struct {
 	// Dir is the directory of the children's files. The master creates it with
 	// mode 0700 where it is missing, and puts it into its environment, from which
@@ -28,13 +28,13 @@ type Options struct {
 	// Gatherer is what the master serves. Default: registry.Default(); if this
 	// process counts elsewhere already, the directory alone.
 	Gatherer registry.Gatherer
-	// Fold says when and how dead children's files are folded into the archive.
+	// Compact says when and how dead children's files are compacted into the archive.
 	// Its Logger is this one's.
-	Fold aggregate.FolderOptions
-	// NoFold leaves dead children's files alone, at the start too: something else
-	// folds the directory.
-	NoFold bool
-	// Logger gets failures and what was folded; nil logs nothing.
+	Compact aggregate.CompactorOptions
+	// NoCompact leaves dead children's files alone, at the start too: something else
+	// compacts the directory.
+	NoCompact bool
+	// Logger gets failures and what was compacted; nil logs nothing.
 	Logger *slog.Logger
 }
 
@@ -52,6 +52,6 @@ func (o Options) withDefaults() (Options, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	o.Fold.Logger = o.Logger
+	o.Compact.Logger = o.Logger
 	return o, nil
 }

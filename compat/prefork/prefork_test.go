@@ -60,13 +60,13 @@ func kill(cmd *exec.Cmd) {
 	cmd.Wait()
 }
 
-// master folds when it is told of one death, and not by itself.
+// master compacts when it is told of one death, and not by itself.
 func master(t *testing.T, dir string) *prefork.Process {
 	t.Helper()
 	t.Setenv(multiproc.EnvDir, "") // and put back what Master sets
 	p, err := prefork.Master(prefork.Options{
 		Dir: dir, MetricsAddress: "127.0.0.1:0",
-		Fold: aggregate.FolderOptions{FoldOptions: aggregate.FoldOptions{Threshold: 1}, Period: time.Hour},
+		Compact: aggregate.CompactorOptions{CompactOptions: aggregate.CompactOptions{Threshold: 1}, Period: time.Hour},
 	})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, p.Close()) })
@@ -131,11 +131,11 @@ func TestForkedFindsTheDead(t *testing.T) {
 	require.Equal(t, 2, jobs(t, dir))
 }
 
-func TestMasterFoldsAnEarlierRun(t *testing.T) {
+func TestMasterCompactsAnEarlierRun(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv(multiproc.EnvDir, dir)
 	kill(spawn(t, dir))
-	left, err := prefork.Master(prefork.Options{Dir: dir, NoFold: true})
+	left, err := prefork.Master(prefork.Options{Dir: dir, NoCompact: true})
 	require.NoError(t, err)
 	require.NoError(t, left.Close())
 	require.Nil(t, left.MetricsAddr())

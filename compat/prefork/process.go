@@ -27,11 +27,11 @@ type Process struct {
 	close     func() error
 
 	// The master's; of a child they are nil.
-	ctx     context.Context
-	folder  *aggregate.Folder
-	metrics *exposition.Server
-	view    *aggregate.Aggregator
-	running sync.WaitGroup
+	ctx       context.Context
+	compactor *aggregate.Compactor
+	metrics   *exposition.Server
+	view      *aggregate.Aggregator
+	running   sync.WaitGroup
 
 	mu       sync.Mutex
 	closed   bool
@@ -39,7 +39,7 @@ type Process struct {
 }
 
 // Master makes this process the master: it creates the directory, tells children of
-// it by the environment, folds what an earlier run has left, and goes on folding
+// it by the environment, compacts what an earlier run has left, and goes on compacting
 // until Close. With Options.MetricsAddress it serves the merged metrics there.
 //
 // Call it before the framework starts children. The master has no file, unless it
@@ -79,12 +79,12 @@ func Master(opts Options) (*Process, error) {
 			return nil, errors.Join(fmt.Errorf("prefork: metrics: %w", err), p.Close())
 		}
 	}
-	if !opts.NoFold {
-		if p.folder, err = aggregate.NewFolder(opts.Dir, opts.Fold); err != nil {
-			return nil, errors.Join(fmt.Errorf("prefork: Fold: %w", err), p.Close())
+	if !opts.NoCompact {
+		if p.compactor, err = aggregate.NewCompactor(opts.Dir, opts.Compact); err != nil {
+			return nil, errors.Join(fmt.Errorf("prefork: Compact: %w", err), p.Close())
 		}
-		p.foldEarlier(opts.Fold.FoldOptions)
-		p.running.Go(func() { p.folder.Run(ctx) })
+		p.compactEarlier(opts.Compact.CompactOptions)
+		p.running.Go(func() { p.compactor.Run(ctx) })
 	}
 	return p, nil
 }
@@ -108,17 +108,17 @@ func (p *Process) serve(opts Options) error {
 	return err
 }
 
-// foldEarlier folds the files of an earlier run. The service is worth more than its
+// compactEarlier compacts the files of an earlier run. The service is worth more than its
 // metrics: what fails is logged, and scrapes say the same.
-func (p *Process) foldEarlier(opts aggregate.FoldOptions) {
+func (p *Process) compactEarlier(opts aggregate.CompactOptions) {
 	opts.Threshold = 1
-	r, err := aggregate.Fold(p.ctx, p.dir, opts)
+	r, err := aggregate.Compact(p.ctx, p.dir, opts)
 	switch {
 	case errors.Is(err, aggregate.ErrBusy):
 	case err != nil:
-		p.logger.Error("the metrics of an earlier run are not folded", "dir", p.dir, "error", err)
-	case len(r.Folded) > 0:
-		p.logger.Info("folded the metrics of an earlier run", "dir", p.dir, "processes", len(r.Folded))
+		p.logger.Error("the metrics of an earlier run are not compacted", "dir", p.dir, "error", err)
+	case len(r.Compacted) > 0:
+		p.logger.Info("compacted the metrics of an earlier run", "dir", p.dir, "processes", len(r.Compacted))
 	}
 }
 
@@ -173,14 +173,14 @@ func (p *Process) Died(pid int) {
 }
 
 // mark is what readers go by where the kernel's locks cannot be trusted; elsewhere
-// it waits until the lock is free, so that the folder does not come too early.
+// it waits until the lock is free, so that the compactor does not come too early.
 func (p *Process) mark(pid int) {
 	_, err := supervisor.MarkProcessDead(p.ctx, p.dir, strconv.Itoa(pid), supervisor.MarkOptions{})
 	if err != nil && !errors.Is(err, supervisor.ErrNoSuchProcess) && p.ctx.Err() == nil {
 		p.logger.Warn("a dead child is not marked", "pid", pid, "error", err)
 	}
-	if p.folder != nil {
-		p.folder.Died()
+	if p.compactor != nil {
+		p.compactor.Died()
 	}
 }
 

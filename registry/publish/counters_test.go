@@ -210,12 +210,12 @@ func TestSourceThatHangs(t *testing.T) {
 	requireTotal(t, registry.Instruments(set), 2, 2)
 }
 
-// TestRandomLivesOfProcesses: sources that restart, publish, die and are folded
+// TestRandomLivesOfProcesses: sources that restart, publish, die and are compacted
 // in any order: the merged values are what all of them have counted until their
 // last publication.
 func TestRandomLivesOfProcesses(t *testing.T) {
 	if testing.Short() {
-		t.Skip("many folds")
+		t.Skip("many compactions")
 	}
 	rnd := rand.New(rand.NewPCG(1, 2))
 	dir := t.TempDir()
@@ -250,7 +250,7 @@ func TestRandomLivesOfProcesses(t *testing.T) {
 			deadLow, deadHigh = deadLow+pr.sawLow, deadHigh+pr.sawHigh
 			living = append(living[:i], living[i+1:]...)
 		case 2:
-			_, err := aggregate.Fold(t.Context(), dir, aggregate.FoldOptions{})
+			_, err := aggregate.Compact(t.Context(), dir, aggregate.CompactOptions{})
 			require.NoError(t, err)
 		default:
 			pr.low += uint64(rnd.IntN(100))
@@ -268,7 +268,7 @@ func TestRandomLivesOfProcesses(t *testing.T) {
 		}
 	}
 	_, err := os.Stat(filepath.Join(dir, mmapstore.ArchiveName))
-	require.NoError(t, err, "something was folded")
+	require.NoError(t, err, "something was compacted")
 }
 
 // die replaces the file of a Set by a copy, which holds no lock: its process

@@ -49,7 +49,7 @@
 // publishing twice counts once. Where it begins again (its value falls, or its
 // created time is another), what it had before is kept below it. The merged
 // counter therefore neither falls nor counts twice, also when the process dies
-// and is folded.
+// and is compacted.
 //
 // # What is missing
 //

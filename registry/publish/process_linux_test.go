@@ -16,7 +16,7 @@ import (
 
 // TestRuntimePerProcess: workers that make the one call of the doc comment. Each
 // has its gauges in the merged view until it dies; what was counted stays, also
-// when it is folded.
+// when it is compacted.
 func TestRuntimePerProcess(t *testing.T) {
 	dir := t.TempDir()
 	g := view(t, dir)
@@ -62,9 +62,9 @@ func TestRuntimePerProcess(t *testing.T) {
 	}
 	killed := counters()
 	require.Equal(t, published, killed[0].Value, "a killed worker loses nothing that it had published")
-	result, err := aggregate.Fold(context.Background(), dir, aggregate.FoldOptions{})
+	result, err := aggregate.Compact(context.Background(), dir, aggregate.CompactOptions{})
 	require.NoError(t, err)
-	require.Len(t, result.Folded, 1)
+	require.Len(t, result.Compacted, 1)
 	require.Equal(t, killed, counters())
 }
 

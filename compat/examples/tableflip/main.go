@@ -44,12 +44,12 @@ func serve(address string) error {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
-	// Each process folds what its predecessors have left.
-	folder, err := aggregate.NewFolder(multiproc.Default().Dir(), aggregate.FolderOptions{})
+	// Each process compacts what its predecessors have left.
+	compactor, err := aggregate.NewCompactor(multiproc.Default().Dir(), aggregate.CompactorOptions{})
 	if err != nil {
 		return err
 	}
-	go folder.Run(ctx)
+	go compactor.Run(ctx)
 
 	listener, err := upgrader.Listen("tcp", address)
 	if err != nil {

@@ -34,7 +34,7 @@ func (l *lockedBuffer) String() string {
 	return l.b.String()
 }
 
-func runInBackground(t *testing.T, f *Folder) {
+func runInBackground(t *testing.T, f *Compactor) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	wg.Go(func() { f.Run(ctx) })
@@ -44,9 +44,9 @@ func runInBackground(t *testing.T, f *Folder) {
 	})
 }
 
-func TestFolderWakesForDeaths(t *testing.T) {
+func TestCompactorWakesForDeaths(t *testing.T) {
 	dir, elsewhere := t.TempDir(), t.TempDir()
-	f, err := NewFolder(dir, FolderOptions{FoldOptions: FoldOptions{Threshold: 3}, Period: time.Hour})
+	f, err := NewCompactor(dir, CompactorOptions{CompactOptions: CompactOptions{Threshold: 3}, Period: time.Hour})
 	require.NoError(t, err)
 	runInBackground(t, f)
 	// The first pass ends with room for the archive. Files that it took would not wake the next one.
@@ -63,11 +63,11 @@ func TestFolderWakesForDeaths(t *testing.T) {
 	}
 }
 
-func TestFolderWorksByPeriodAndTellsOnce(t *testing.T) {
+func TestCompactorWorksByPeriodAndTellsOnce(t *testing.T) {
 	dir, elsewhere := t.TempDir(), t.TempDir()
 	var log lockedBuffer
-	f, err := NewFolder(dir, FolderOptions{
-		FoldOptions: FoldOptions{Threshold: 1}, Period: time.Millisecond, Logger: slog.New(slog.NewTextHandler(&log, nil)),
+	f, err := NewCompactor(dir, CompactorOptions{
+		CompactOptions: CompactOptions{Threshold: 1}, Period: time.Millisecond, Logger: slog.New(slog.NewTextHandler(&log, nil)),
 	})
 	require.NoError(t, err)
 	p := newProcess(t, elsewhere, "damaged", 1)
@@ -90,6 +90,6 @@ func TestFolderWorksByPeriodAndTellsOnce(t *testing.T) {
 
 	require.NoError(t, os.WriteFile(dir+"/"+mmapstore.ArchiveName, []byte("torn"), 0o600))
 	require.Eventually(t, func() bool {
-		return bytes.Contains([]byte(log.String()), []byte("are not folded"))
+		return bytes.Contains([]byte(log.String()), []byte("are not compacted"))
 	}, 10*time.Second, time.Millisecond)
 }

@@ -18,9 +18,9 @@ import (
 	"github.com/multiprom/multiprom/mmapstore"
 )
 
-func fold(t testing.TB, dir string) *FoldResult {
+func compact(t testing.TB, dir string) *CompactResult {
 	t.Helper()
-	r, err := Fold(context.Background(), dir, FoldOptions{})
+	r, err := Compact(context.Background(), dir, CompactOptions{})
 	require.NoError(t, err)
 	return r
 }
@@ -70,9 +70,9 @@ func linesOf(families []*metric.Family) (lines []string) {
 	return lines
 }
 
-// TestFoldChangesNothing folds random processes at random moments. No bit of
+// TestCompactionChangesNothing compacts random processes at random moments. No bit of
 // the view may change by it: not of a sum of floats, not a created time.
-func TestFoldChangesNothing(t *testing.T) {
+func TestCompactionChangesNothing(t *testing.T) {
 	for seed := range uint64(60) {
 		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
 			r := rand.New(rand.NewPCG(seed, 2))
@@ -104,7 +104,7 @@ func TestFoldChangesNothing(t *testing.T) {
 				}
 				before := viewsLater(t, warm, &now)
 				require.Equal(t, before, viewsLater(t, openDir(t, dir, opts), &now))
-				_, err := Fold(t.Context(), dir, FoldOptions{Now: opts.Now})
+				_, err := Compact(t.Context(), dir, CompactOptions{Now: opts.Now})
 				require.NoError(t, err)
 				require.Equal(t, before, viewsLater(t, warm, &now))
 				require.Equal(t, before, viewsLater(t, openDir(t, dir, opts), &now))
@@ -217,7 +217,7 @@ func randomWords(r *rand.Rand, schema *metric.Schema, w []uint64) {
 	}
 }
 
-func TestFoldLeavesOneFile(t *testing.T) {
+func TestCompactionLeavesOneFile(t *testing.T) {
 	dir, elsewhere := t.TempDir(), t.TempDir()
 	live := newProcess(t, dir, "live", 9)
 	live.count(counter("c"), 1)
@@ -240,34 +240,34 @@ func TestFoldLeavesOneFile(t *testing.T) {
 	check()
 
 	seen := 0
-	plan, err := Fold(t.Context(), dir, FoldOptions{DryRun: true, Progress: func(done, total int) {
+	plan, err := Compact(t.Context(), dir, CompactOptions{DryRun: true, Progress: func(done, total int) {
 		seen++
 		require.Equal(t, []int{seen, 22}, []int{done, total})
 	}})
 	require.NoError(t, err)
-	require.ElementsMatch(t, dead, plan.Folded)
+	require.ElementsMatch(t, dead, plan.Compacted)
 	require.Len(t, names(t, dir), 22, "a dry run changes nothing")
-	few, err := Fold(t.Context(), dir, FoldOptions{Threshold: 21})
+	few, err := Compact(t.Context(), dir, CompactOptions{Threshold: 21})
 	require.NoError(t, err)
-	require.Empty(t, few.Folded)
+	require.Empty(t, few.Compacted)
 	require.Equal(t, []string{".7-00000000000000000000000000000000.tmp"}, few.Removed)
 	check()
 
-	r := fold(t, dir)
-	require.ElementsMatch(t, dead, r.Folded)
+	r := compact(t, dir)
+	require.ElementsMatch(t, dead, r.Compacted)
 	require.Empty(t, r.Left)
 	require.Equal(t, 1, r.Living)
 	require.ElementsMatch(t, []string{mmapstore.ArchiveName, filepath.Base(live.Path())}, names(t, dir))
 	check()
 	got := gather(t, openDir(t, dir, Options{}))
-	require.EqualValues(t, 20, got["multiprom_folded_processes_total"])
-	require.EqualValues(t, 1, got["multiprom_folds_total"])
+	require.EqualValues(t, 20, got["multiprom_compacted_processes_total"])
+	require.EqualValues(t, 1, got["multiprom_compactions_total"])
 	require.EqualValues(t, r.Bytes, got["multiprom_archive_bytes"])
 	require.EqualValues(t, 3, got["multiprom_read_series"], "two of the archive, one of the living")
-	require.Empty(t, fold(t, dir).Folded, "there is nothing left to fold")
+	require.Empty(t, compact(t, dir).Compacted, "there is nothing left to compact")
 }
 
-func TestFoldNeverTouchesWhatItDoesNotUnderstand(t *testing.T) {
+func TestCompactionNeverTouchesWhatItDoesNotUnderstand(t *testing.T) {
 	dir, elsewhere := t.TempDir(), t.TempDir()
 	for i, c := range []struct {
 		name   string
@@ -288,8 +288,8 @@ func TestFoldNeverTouchesWhatItDoesNotUnderstand(t *testing.T) {
 			require.NoError(t, err)
 			c.change(b)
 			require.NoError(t, os.WriteFile(path, b, 0o600))
-			r := fold(t, dir)
-			require.Empty(t, r.Folded)
+			r := compact(t, dir)
+			require.Empty(t, r.Compacted)
 			require.Len(t, r.Left, 1)
 			require.Equal(t, filepath.Base(path), r.Left[0].Name)
 			require.ErrorIs(t, r.Left[0].Reason, c.reason)
@@ -299,34 +299,34 @@ func TestFoldNeverTouchesWhatItDoesNotUnderstand(t *testing.T) {
 	}
 }
 
-func TestFoldOfMarkedProcessesIsByOption(t *testing.T) {
+func TestCompactionOfMarkedProcessesIsByOption(t *testing.T) {
 	dir, elsewhere := t.TempDir(), t.TempDir()
 	p := newProcess(t, elsewhere, "a", 1)
 	p.count(counter("c"), 5)
 	path := die(t, p.Store, dir)
 	setLiveness(t, path, mmapstore.LivenessNone)
-	r := fold(t, dir)
+	r := compact(t, dir)
 	require.ErrorIs(t, r.Left[0].Reason, ErrNoLiveness)
-	r, err := Fold(t.Context(), dir, FoldOptions{Marked: true})
+	r, err := Compact(t.Context(), dir, CompactOptions{Marked: true})
 	require.NoError(t, err)
 	require.ErrorIs(t, r.Left[0].Reason, ErrNoLiveness, "it is not marked yet")
 	require.NoError(t, mmapstore.MarkDead(path))
-	require.ErrorIs(t, fold(t, dir).Left[0].Reason, ErrNoLiveness)
-	r, err = Fold(t.Context(), dir, FoldOptions{Marked: true})
+	require.ErrorIs(t, compact(t, dir).Left[0].Reason, ErrNoLiveness)
+	r, err = Compact(t.Context(), dir, CompactOptions{Marked: true})
 	require.NoError(t, err)
-	require.Equal(t, []string{filepath.Base(path)}, r.Folded)
+	require.Equal(t, []string{filepath.Base(path)}, r.Compacted)
 	require.EqualValues(t, 5, gather(t, openDir(t, dir, Options{}))["c_total"])
 }
 
-func TestFoldKeepsAsManyDeadAsAsked(t *testing.T) {
+func TestCompactionKeepsAsManyDeadAsAsked(t *testing.T) {
 	for _, c := range []struct {
 		name string
-		opts FoldOptions
+		opts CompactOptions
 		want []string
 	}{
-		{"all", FoldOptions{KeepDead: NoLimit}, []string{`g{pid="0"}`, `g{pid="1"}`, `g{pid="2"}`, `g{pid="3"}`}},
-		{"two", FoldOptions{KeepDead: 2}, []string{`g{pid="2"}`, `g{pid="3"}`}},
-		{"a minute", FoldOptions{KeepDeadFor: time.Minute}, []string{`g{pid="3"}`}},
+		{"all", CompactOptions{KeepDead: NoLimit}, []string{`g{pid="0"}`, `g{pid="1"}`, `g{pid="2"}`, `g{pid="3"}`}},
+		{"two", CompactOptions{KeepDead: 2}, []string{`g{pid="2"}`, `g{pid="3"}`}},
+		{"a minute", CompactOptions{KeepDeadFor: time.Minute}, []string{`g{pid="3"}`}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir, elsewhere := t.TempDir(), t.TempDir()
@@ -335,7 +335,7 @@ func TestFoldKeepsAsManyDeadAsAsked(t *testing.T) {
 				setGauge(p.add(gauge("g", metric.ModeAll)), 1)
 				die(t, p.Store, dir)
 				c.opts.Now = func() time.Time { return time.Unix(int64(40*i*i), 0) }
-				_, err := Fold(t.Context(), dir, c.opts)
+				_, err := Compact(t.Context(), dir, c.opts)
 				require.NoError(t, err)
 			}
 			require.ElementsMatch(t, c.want, prefixed(gather(t, openDir(t, dir, Options{})), "g{"))
@@ -350,13 +350,13 @@ func TestTouchKeepsCleanersAway(t *testing.T) {
 	p := newProcess(t, dir, "a", 1)
 	old := time.Now().Add(-2 * time.Hour)
 	require.NoError(t, os.Chtimes(p.Path(), old, old))
-	fold(t, dir)
+	compact(t, dir)
 	info, err := os.Stat(p.Path())
 	require.NoError(t, err)
 	require.Less(t, time.Since(info.ModTime()), time.Hour)
 }
 
-// TestDirectoryReplacedWhileItIsLocked: the lock that a folder holds must be
+// TestDirectoryReplacedWhileItIsLocked: the lock that a compactor holds must be
 // that of the directory in which it works.
 func TestDirectoryReplacedWhileItIsLocked(t *testing.T) {
 	parent, elsewhere := t.TempDir(), t.TempDir()
@@ -376,14 +376,14 @@ func TestDirectoryReplacedWhileItIsLocked(t *testing.T) {
 			after = fill()
 		}
 	}
-	require.Equal(t, []string{after}, fold(t, dir).Folded)
+	require.Equal(t, []string{after}, compact(t, dir).Compacted)
 	require.Equal(t, []string{before}, names(t, away), "nobody holds the lock of that one")
 	require.Equal(t, []string{mmapstore.ArchiveName}, names(t, dir))
 }
 
-// TestFoldTakesOnlyWhatReadersTake: of every definition that a file may hold,
+// TestCompactionTakesOnlyWhatReadersTake: of every definition that a file may hold,
 // the archive takes what the next reader understands.
-func TestFoldTakesOnlyWhatReadersTake(t *testing.T) {
+func TestCompactionTakesOnlyWhatReadersTake(t *testing.T) {
 	dir, elsewhere := t.TempDir(), t.TempDir()
 	a := openDir(t, dir, Options{})
 	for kind := metric.Type(0); kind.Valid(); kind++ {
@@ -403,17 +403,17 @@ func TestFoldTakesOnlyWhatReadersTake(t *testing.T) {
 			die(t, p.Store, dir)
 		}
 	}
-	r := fold(t, dir)
-	require.NotEmpty(t, r.Folded)
+	r := compact(t, dir)
+	require.NotEmpty(t, r.Compacted)
 	for _, left := range r.Left {
 		require.ErrorIs(t, left.Reason, ErrNotUnderstood)
 	}
 	gather(t, a)
-	require.Empty(t, fold(t, dir).Folded)
+	require.Empty(t, compact(t, dir).Compacted)
 }
 
-// TestOneFileDoesNotBlockFolding: one of a type that the archive cannot hold stays alone.
-func TestOneFileDoesNotBlockFolding(t *testing.T) {
+// TestOneFileDoesNotBlockCompaction: one of a type that the archive cannot hold stays alone.
+func TestOneFileDoesNotBlockCompaction(t *testing.T) {
 	dir, elsewhere := t.TempDir(), t.TempDir()
 	odd := newProcess(t, elsewhere, "odd", 1)
 	odd.add(&metric.Schema{Name: "gh", Help: "H.", Type: metric.GaugeHistogram, Bounds: []float64{1}})
@@ -421,20 +421,20 @@ func TestOneFileDoesNotBlockFolding(t *testing.T) {
 	p := newProcess(t, elsewhere, "a", 2)
 	p.count(counter("c"), 3)
 	die(t, p.Store, dir)
-	r := fold(t, dir)
-	require.Len(t, r.Folded, 1)
+	r := compact(t, dir)
+	require.Len(t, r.Compacted, 1)
 	require.Equal(t, filepath.Base(path), r.Left[0].Name)
 	require.ErrorIs(t, r.Left[0].Reason, ErrNotUnderstood)
 }
 
-// TestDamagedArchiveBesideLeftovers: a file that was folded and could not be
+// TestDamagedArchiveBesideLeftovers: a file that was compacted and could not be
 // removed is not counted again when the archive cannot be read any more.
 func TestDamagedArchiveBesideLeftovers(t *testing.T) {
 	dir, elsewhere := t.TempDir(), t.TempDir()
 	p := newProcess(t, elsewhere, "a", 1)
 	p.count(counter("c"), 10)
 	die(t, p.Store, dir)
-	fold(t, dir)
+	compact(t, dir)
 	die(t, p.Store, dir)
 	a := openDir(t, dir, Options{})
 	require.EqualValues(t, 10, gather(t, a)["c_total"])
@@ -455,17 +455,17 @@ func TestBoundsOfTheDeadTakeEffectWithoutADeath(t *testing.T) {
 	now := func() time.Time { return time.Unix(clock, 0) }
 	for _, c := range []struct {
 		name string
-		opts FoldOptions
+		opts CompactOptions
 		want []string
 	}{
-		{"default", FoldOptions{}, []string{"0", "1", "2", "3"}},
-		{"no limit", FoldOptions{KeepDead: NoLimit, KeepDeadFor: NoLimit}, []string{"0", "1", "2", "3"}},
-		{"more than there are", FoldOptions{KeepDead: 5}, []string{"0", "1", "2", "3"}},
-		{"two", FoldOptions{KeepDead: 2}, []string{"2", "3"}},
-		{"none", FoldOptions{KeepDead: KeepNone}, nil},
-		{"for no time", FoldOptions{KeepDeadFor: KeepNone}, nil},
-		{"a minute", FoldOptions{KeepDeadFor: time.Minute}, []string{"3"}},
-		{"below the threshold", FoldOptions{KeepDead: 1, Threshold: 100}, []string{"3"}},
+		{"default", CompactOptions{}, []string{"0", "1", "2", "3"}},
+		{"no limit", CompactOptions{KeepDead: NoLimit, KeepDeadFor: NoLimit}, []string{"0", "1", "2", "3"}},
+		{"more than there are", CompactOptions{KeepDead: 5}, []string{"0", "1", "2", "3"}},
+		{"two", CompactOptions{KeepDead: 2}, []string{"2", "3"}},
+		{"none", CompactOptions{KeepDead: KeepNone}, nil},
+		{"for no time", CompactOptions{KeepDeadFor: KeepNone}, nil},
+		{"a minute", CompactOptions{KeepDeadFor: time.Minute}, []string{"3"}},
+		{"below the threshold", CompactOptions{KeepDead: 1, Threshold: 100}, []string{"3"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir, elsewhere := t.TempDir(), t.TempDir()
@@ -475,7 +475,7 @@ func TestBoundsOfTheDeadTakeEffectWithoutADeath(t *testing.T) {
 				p.count(counter("c"), 1)
 				die(t, p.Store, dir)
 				clock = 1000 + int64(40*i*i)
-				_, err := Fold(t.Context(), dir, FoldOptions{Now: now})
+				_, err := Compact(t.Context(), dir, CompactOptions{Now: now})
 				require.NoError(t, err)
 			}
 			content := func() string {
@@ -485,7 +485,7 @@ func TestBoundsOfTheDeadTakeEffectWithoutADeath(t *testing.T) {
 			}
 			before := content()
 			c.opts.Now = now
-			r, err := Fold(t.Context(), dir, c.opts)
+			r, err := Compact(t.Context(), dir, c.opts)
 			require.NoError(t, err)
 			require.Equal(t, len(c.want) == 4, content() == before, "an archive is written if and only if it changes")
 			require.Equal(t, len(c.want)+1, r.Series)
@@ -499,7 +499,7 @@ func TestBoundsOfTheDeadTakeEffectWithoutADeath(t *testing.T) {
 			require.EqualValues(t, 4, view["c_total"], "counters are kept whatever the bounds are")
 
 			before = content()
-			_, err = Fold(t.Context(), dir, c.opts)
+			_, err = Compact(t.Context(), dir, c.opts)
 			require.NoError(t, err)
 			require.Equal(t, before, content(), "the second pass has nothing to do")
 		})

@@ -58,7 +58,7 @@ func TestOnStart(t *testing.T) {
 		files int // beside those of the workers
 		err   error
 	}{
-		{"fold", 7, 1, nil},
+		{"compact", 7, 1, nil},
 		{"wipe", 0, 1, nil},
 		{"refuse", 7, 1, ErrNotEmpty},
 	} {

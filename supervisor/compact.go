@@ -18,9 +18,9 @@ import (
 type OnStart int
 
 const (
-	// OnStartFold keeps what earlier processes have counted: counters go on
+	// OnStartCompact keeps what earlier processes have counted: counters go on
 	// where they were. The default.
-	OnStartFold OnStart = iota
+	OnStartCompact OnStart = iota
 	// OnStartWipe begins at zero. Run fails where a process of an earlier run
 	// still lives.
 	OnStartWipe
@@ -28,7 +28,7 @@ const (
 	OnStartRefuse
 )
 
-var onStartNames = []string{"fold", "wipe", "refuse"}
+var onStartNames = []string{"compact", "wipe", "refuse"}
 
 // String returns the word that ParseOnStart takes.
 func (o OnStart) String() string {
@@ -38,14 +38,14 @@ func (o OnStart) String() string {
 	return onStartNames[o]
 }
 
-// ParseOnStart returns the OnStart of a word: fold, wipe or refuse.
+// ParseOnStart returns the OnStart of a word: compact, wipe or refuse.
 func ParseOnStart(word string) (OnStart, error) {
 	for i, name := range onStartNames {
 		if word == name {
 			return OnStart(i), nil
 		}
 	}
-	return 0, fmt.Errorf("%w: %q is none of fold, wipe and refuse", ErrOptions, word)
+	return 0, fmt.Errorf("%w: %q is none of compact, wipe and refuse", ErrOptions, word)
 }
 
 // ErrNotEmpty says that the directory holds files of an earlier run, and that
@@ -68,16 +68,16 @@ func (s *Supervisor) prepareDir(ctx context.Context) error {
 	case OnStartRefuse:
 		return s.refuse()
 	default:
-		opts := s.opt.Fold.FoldOptions
-		opts.Threshold, opts.Reserve = 1, !s.opt.NoFold
-		r, err := aggregate.Fold(ctx, s.opt.Dir, opts)
+		opts := s.opt.Compact.CompactOptions
+		opts.Threshold, opts.Reserve = 1, !s.opt.NoCompact
+		r, err := aggregate.Compact(ctx, s.opt.Dir, opts)
 		switch {
 		case errors.Is(err, aggregate.ErrBusy):
 		case err != nil:
 			// The service is worth more than its metrics: scrapes say the same.
-			s.opt.Logger.Error("the metrics of an earlier run are not folded", "error", err)
-		case len(r.Folded) > 0:
-			s.opt.Logger.Info("folded the metrics of an earlier run", "processes", len(r.Folded))
+			s.opt.Logger.Error("the metrics of an earlier run are not compacted", "error", err)
+		case len(r.Compacted) > 0:
+			s.opt.Logger.Info("compacted the metrics of an earlier run", "processes", len(r.Compacted))
 		}
 	}
 	return nil
@@ -118,7 +118,7 @@ func (s *Supervisor) refuse() error {
 	}
 	for _, e := range entries {
 		if holdsMetrics(d, e) {
-			return fmt.Errorf("%w: %s has %s; keep it with OnStartFold, or wipe the directory", ErrNotEmpty, s.opt.Dir, e.Name)
+			return fmt.Errorf("%w: %s has %s; keep it with OnStartCompact, or wipe the directory", ErrNotEmpty, s.opt.Dir, e.Name)
 		}
 	}
 	return nil
@@ -137,16 +137,16 @@ func holdsMetrics(d *mmapstore.Dir, e mmapstore.Entry) bool {
 	return !errors.Is(d.Recognize(e.Name), mmapstore.ErrForeign)
 }
 
-// startFolder folds dead workers until stop is called.
-func (s *Supervisor) startFolder() (stop func()) {
-	if s.folder == nil {
+// startCompactor compacts dead workers until stop is called.
+func (s *Supervisor) startCompactor() (stop func()) {
+	if s.compactor == nil {
 		return func() {}
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		s.folder.Run(ctx)
+		s.compactor.Run(ctx)
 	}()
 	return func() {
 		cancel()

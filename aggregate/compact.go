@@ -9,47 +9,47 @@ import (
 	"github.com/multiprom/multiprom/internal/options"
 )
 
-// FoldOptions of Fold. The zero value is useful.
-type FoldOptions struct {
-	// Threshold is how many dead processes there must be for them to be folded;
+// CompactOptions of Compact. The zero value is useful.
+type CompactOptions struct {
+	// Threshold is how many dead processes there must be for them to be compacted;
 	// with fewer only what killed processes left behind is removed. Default 1. Of
 	// client_python's it counts the files, and live gauges that nobody has marked
-	// are folded at once, since they are shown until then.
+	// are compacted at once, since they are shown until then.
 	Threshold int
 	// KeepDead is how many dead processes keep their series in gauges and
 	// states of mode all, the newest. Default 1,000; KeepNone or NoLimit. A lower
 	// bound than the last one takes effect at the next pass, though nobody died.
 	KeepDead int
-	// KeepDeadFor is how long they keep them after they were folded. Default
+	// KeepDeadFor is how long they keep them after they were compacted. Default
 	// NoLimit; KeepNone.
 	KeepDeadFor time.Duration
-	// Marked folds the files of processes without a lock once they are marked
+	// Marked compacts the files of processes without a lock once they are marked
 	// dead, on filesystems whose locks cannot be trusted. Whoever sets it
 	// vouches that a process that was marked is gone, and that nobody else
-	// folds the directory from another machine: else updates are lost.
+	// compacts the directory from another machine: else updates are lost.
 	Marked bool
-	// Python folds the files of client_python too, once they were set aside by
+	// Python compacts the files of client_python too, once they were set aside by
 	// supervisor.MarkProcessDead or no process has them open for writing. Where
 	// the system does not tell (mmapstore.ErrNoLease), only the mark counts.
-	// client_python's own collector does not see what was folded.
+	// client_python's own collector does not see what was compacted.
 	Python bool
 	// DropFamilies are families that leave the archive with this pass, and with them
 	// what the processes have counted that it compacts: all definitions of the name that
 	// no living process has. Where living processes have every one, nothing is changed and
 	// the error is a *FamilyInUseError; where no dead one has any, it matches ErrNoFamily.
 	// Files that stay, since they are damaged or nobody knows whether their processes
-	// live, keep what they have. A Folder drops none.
+	// live, keep what they have. A Compactor drops none.
 	DropFamilies []string
-	// Reserve keeps room in the directory for the next archive, so that a fold needs
-	// none when the filesystem is full. A Folder always does.
+	// Reserve keeps room in the directory for the next archive, so that a compaction needs
+	// none when the filesystem is full. A Compactor always does.
 	Reserve bool
-	// DryRun finds out what would be folded and changes nothing.
+	// DryRun finds out what would be compacted and changes nothing.
 	DryRun bool
 	// Progress is told after each file how many of all were looked at.
 	Progress func(done, total int)
 
 	// TrustUIDs and MaxFileBytes are those of Options: what is not read is not
-	// folded either.
+	// compacted either.
 	TrustUIDs    []int
 	MaxFileBytes int64
 	// Now is the clock. Default time.Now.
@@ -65,7 +65,7 @@ const (
 )
 
 // withDefaults checks the options and fills in what was left out.
-func (o FoldOptions) withDefaults() (FoldOptions, error) {
+func (o CompactOptions) withDefaults() (CompactOptions, error) {
 	var c options.Checker
 	options.Number(&c, "Threshold", &o.Threshold, 1)
 	options.Number(&c, "KeepDead", &o.KeepDead, 1000, NoLimit, KeepNone)
@@ -80,11 +80,11 @@ func (o FoldOptions) withDefaults() (FoldOptions, error) {
 	return o, c.Err()
 }
 
-// FoldResult is what Fold did, or with DryRun would have done.
-type FoldResult struct {
-	Folded    []string // files whose values are in the archive now
+// CompactResult is what Compact did, or with DryRun would have done.
+type CompactResult struct {
+	Compacted []string // files whose values are in the archive now
 	Processes int      // whose files those are
-	Removed   []string // files that a killed process or folder had left behind
+	Removed   []string // files that a killed process or compactor had left behind
 	Living    int      // processes that live, as far as one can tell
 	Left      []LeftFile
 	Dropped   []DroppedFamily
@@ -93,45 +93,45 @@ type FoldResult struct {
 	Took      time.Duration // until the new archive was in place
 }
 
-// LeftFile is a file that was not folded although no process holds its lock,
-// or was not removed although it was folded; under mmapstore.StagedName, why no room
+// LeftFile is a file that was not compacted although no process holds its lock,
+// or was not removed although it was compacted; under mmapstore.StagedName, why no room
 // could be kept.
 type LeftFile struct {
 	Name   string
 	Reason error
 }
 
-// Errors of folding a file.
+// Errors of compacting a file.
 var (
 	// ErrNoLiveness: no lock tells whether the file's process lives.
 	ErrNoLiveness = errors.New("no lock tells whether its process lives")
 	// ErrNotUnderstood: the file has damaged records, or some of a kind that a
-	// newer version writes: what is not wholly understood is not folded.
+	// newer version writes: what is not wholly understood is not compacted.
 	ErrNotUnderstood = errors.New("not wholly understood")
 	// ErrConsumed: the file was compacted and removed, and is there again, such as from
 	// a backup. Its values are in the archive, and are not counted twice.
 	ErrConsumed = errors.New("its values are in the archive already: remove it (was it restored from a backup?)")
 )
 
-// Fold moves the values of dead processes from their files into the archive,
+// Compact moves the values of dead processes from their files into the archive,
 // and removes the files: each process exactly once, whatever is killed at
 // whatever moment. No value of the merged view changes by it, but that the sum
 // of a histogram or summary that held an infinity or NaN becomes finite again.
 //
 // It needs the right to write the directory, and is safe beside readers,
-// workers and other folders, who get ErrBusy while one is at work. The error of
+// workers and other compactors, who get ErrBusy while one is at work. The error of
 // an archive that cannot be read is that of mmapstore.Dir.ReadArchive; then
-// nothing is folded. Where there is little space, it folds in small steps; where
+// nothing is compacted. Where there is little space, it compacts in small steps; where
 // there is not enough for one, the error matches mmapstore.ErrFull, and what is not
-// folded stays as it was. docs/lifecycle.md has the steps.
-func Fold(ctx context.Context, dir string, opts FoldOptions) (*FoldResult, error) {
+// compacted stays as it was. docs/lifecycle.md has the steps.
+func Compact(ctx context.Context, dir string, opts CompactOptions) (*CompactResult, error) {
 	p, err := newPass(dir, opts)
 	if err != nil {
-		return nil, fmt.Errorf("aggregate: fold: %w", err)
+		return nil, fmt.Errorf("aggregate: compact: %w", err)
 	}
-	err = errors.Join(p.fold(ctx), p.close())
+	err = errors.Join(p.compact(ctx), p.close())
 	if err != nil {
-		return nil, fmt.Errorf("aggregate: fold: %w", err)
+		return nil, fmt.Errorf("aggregate: compact: %w", err)
 	}
 	return &p.result, nil
 }
