@@ -3,5 +3,5 @@ import subprocess
 
 
 def child_exit(server, worker):
-    # The worker's live gauges leave the next scrape. Its counters stay.
+    # The worker's live gauges are gone from the next scrape on. Its counters stay.
     subprocess.run(["mpctl", "mark-dead", str(worker.pid)], timeout=5)
