@@ -61,7 +61,7 @@ type definition struct {
 }
 
 // choose decides for every name which definition is served (docs/lifecycle.md,
-// "Which definition is served"). The choice follows from what the files and the
+// "Which schema is served"). The choice follows from what the files and the
 // archive say alone: every reader makes the same, before and after compaction.
 func (t *table) choose(files []*file, arc *archived) {
 	byName := map[string][]*definition{}

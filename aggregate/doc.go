@@ -56,7 +56,7 @@
 // Files <type>_<id>.db are merged with the others, by client_python's rules: a
 // gauge that was never set counts as 0, the process label is the id. So are those of
 // GitLab's client for Ruby. Their definitions come before those of native files, in the
-// order of the files' names (docs/lifecycle.md, "Which definition is served").
+// order of the files' names (docs/lifecycle.md, "Which schema is served").
 // They hold no lock, so that they count as of living processes until they are set
 // aside: by supervisor.MarkProcessDead, or by a compaction with CompactOptions.Python.
 //
