@@ -1,5 +1,5 @@
 // Command bench measures multiprom on real directories, through its public API,
-// beside its peers and beside what the machine charges for the bare work, in
+// next to its peers and to what the machine charges for the bare work, in
 // one process and one run.
 //
 //	go run . [--full] [--run REGEXP] [--json]
@@ -7,7 +7,7 @@
 // A row is one piece of work; its sides are ours and the others that do the
 // same: a peer, or a floor such as an atomic add on a mapped page. Rows that
 // need the same directory or keep the same heap alive form a group. Each round
-// runs a sample of every side of every row of the group, one behind the other,
+// runs a sample of every side of every row of the group, one after the other,
 // so that what else the machine does hits all sides alike. The ratio is the median of
 // the rounds' ratios; times are medians too, and mean little on another machine.
 //

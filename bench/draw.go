@@ -81,7 +81,7 @@ func pick(points []point, ladder, measure string) (at []xy) {
 func pointsTable(about string, points []point) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "<!-- Written by `make bench-plots`; do not edit. -->\n\n# Cost against size\n\n%s\n\n", about)
-	b.WriteString("Behind a time stands what it is for each process, series or file, relative to the first row: 1.00 is in proportion, less is better.\n")
+	b.WriteString("The number after a time is the cost per process, series or file relative to the first row: 1.00 is proportional, less is better.\n")
 	for _, l := range ladders {
 		heads := []string{l.name}
 		for _, m := range measures {

@@ -38,7 +38,7 @@ func casAdd(p *uint64, v float64) {
 // lines are an exposition's lines without their values, and the values: what
 // is left to do when all else is known.
 type lines struct {
-	text   []byte // before the values, one behind the other
+	text   []byte // before the values, one after the other
 	ends   []int32
 	values []float64
 	buf    []byte

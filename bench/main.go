@@ -134,7 +134,7 @@ type bench struct {
 	closers []func()
 }
 
-// note says what could not be measured, behind the table.
+// note says, after the table, what could not be measured.
 func (b *bench) note(format string, args ...any) {
 	if b.notes != nil {
 		fmt.Fprintf(b.notes, "bench: "+format+"\n", args...)
@@ -177,7 +177,7 @@ func (o options) runGroup(g group) (out []result) {
 	defer func() {
 		b.close()
 		check(os.RemoveAll(b.dir))
-		debug.FreeOSMemory() // what a group leaves behind is not the next one's
+		debug.FreeOSMemory() // one group must not slow down the next
 	}()
 	if o.progress != nil {
 		fmt.Fprintln(o.progress, g.name)

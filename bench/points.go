@@ -18,7 +18,7 @@ type point struct {
 	values map[string]float64
 }
 
-// measures are the columns behind ladder and size. Where nothing was measured the
+// measures are the columns after ladder and size. Where nothing was measured the
 // field is empty.
 var measures = []string{
 	"warm_ns", "warm_ratio", "cold_ns", "cold_ratio", "compact_ns", "compact_ratio", "heap_bytes", "text_bytes", "directory_bytes",

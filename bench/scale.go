@@ -11,7 +11,7 @@ import (
 
 // ladder is one size that grows while all else stays. Each point is a group of
 // its own, in which the smallest point is the other side of every row: the ratio
-// compares two samples that were taken one behind the other.
+// compares two samples that were taken one after the other.
 type ladder struct {
 	name  string // what is counted
 	about string

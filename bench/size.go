@@ -63,7 +63,7 @@ func sizeRows(b *bench) {
 		more := mergedHeap(b.newFleet(eight).Dir) - mergedHeap(b.newFleet(counters).Dir)
 		return figure{unit: "B", ours: more / float64(7*counters.Counters), other: "at most", value: 0.5, goal: 1}
 	})
-	b.figure("allocations of a warm merge, 8 x 100,000 values beside 8 x 5,000", func() figure {
+	b.figure("allocations of a warm merge, 8 x 100,000 values against 8 x 5,000", func() figure {
 		allocs := func(values int) float64 {
 			a := b.aggregator(b.newFleet(b.sharedShape(8, values)).Dir)
 			gather(a)
@@ -100,14 +100,14 @@ func sizeRows(b *bench) {
 		return figure{unit: "B", ours: ours / float64(many), other: clientGolang, value: golang / float64(many)}
 	})
 	for _, size := range [][2]int{{8, 5_000}, {64, 10_000}, {8, 100_000}} {
-		b.figure("aggregator's heap behind a scrape, "+sharedName(size[0], size[1]), func() figure {
+		b.figure("aggregator's heap after a scrape, "+sharedName(size[0], size[1]), func() figure {
 			s := b.sharedShape(size[0], size[1])
 			return figure{unit: "B/value", ours: aggregatorHeap(b.newFleet(s).Dir) / float64(s.values())}
 		})
 	}
 }
 
-// mergedHeap returns what an aggregator keeps behind a merge.
+// mergedHeap returns what an aggregator keeps after a merge.
 func mergedHeap(dir string) float64 {
 	var a *aggregate.Aggregator
 	defer func() { check(a.Close()) }()
@@ -119,7 +119,7 @@ func mergedHeap(dir string) float64 {
 	})
 }
 
-// aggregatorHeap returns what an aggregator and its handler keep behind a scrape.
+// aggregatorHeap returns what an aggregator and its handler keep after a scrape.
 func aggregatorHeap(dir string) float64 {
 	var a *aggregate.Aggregator
 	defer func() { check(a.Close()) }()

@@ -27,7 +27,7 @@ func printTable(w io.Writer, results []result) error {
 	return t.Flush()
 }
 
-// cells are the columns behind the name.
+// cells are the columns after the name.
 func (r result) cells() []string {
 	value, goal, verdict := "", "", ""
 	if r.Other != "" {
