@@ -14,14 +14,14 @@ import (
 	"github.com/multiprom/multiprom/mmapstore"
 )
 
-// Environment variables that name the directory; the second is client_python's
-// old spelling.
+// Environment variables that name the directory. The second is client_python's old
+// spelling.
 const (
 	envDir      = "PROMETHEUS_MULTIPROC_DIR"
 	envDirLower = "prometheus_multiproc_dir"
 )
 
-// usageError is a mistake in the command line. It shows how the command is used.
+// usageError is a mistake in the command line. Its message shows the usage.
 type usageError struct {
 	cmd *cobra.Command
 	err error
@@ -38,8 +38,8 @@ func misused(cmd *cobra.Command, format string, args ...any) error {
 	return &usageError{cmd, fmt.Errorf(format, args...)}
 }
 
-// needs checks that a command has an argument of that name and no other. Where
-// the command works on a directory, the error for a second one names the flag.
+// needs checks that a command has exactly one argument. If the command works on a
+// directory, the error for a second argument names the flag --dir.
 func needs(name string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		switch {
@@ -52,7 +52,7 @@ func needs(name string) cobra.PositionalArgs {
 	}
 }
 
-// needsSome checks that a command has at least one argument of that name.
+// needsSome checks that a command has at least one argument.
 func needsSome(name string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) == 0 {
@@ -77,14 +77,14 @@ func unexpected(cmd *cobra.Command, arg string) error {
 	return misused(cmd, "unexpected argument %q", arg)
 }
 
-// addDirFlag gives a command the flag --dir.
+// addDirFlag adds the flag --dir to a command.
 func addDirFlag(cmd *cobra.Command, dir *string) {
 	cmd.Flags().StringVar(dir, "dir", "", "directory of the metric files (default $"+envDir+")")
 	cmd.MarkFlagDirname("dir")
 	obey(cmd, notEmpty, "dir")
 }
 
-// addDirArg lets a command take its directory as an argument or by --dir.
+// addDirArg lets a command take its directory as an argument or from --dir.
 func addDirArg(cmd *cobra.Command, dir *string) {
 	addDirFlag(cmd, dir)
 	cmd.Args = func(cmd *cobra.Command, args []string) error {
@@ -113,7 +113,7 @@ func resolveDir(flag string) (string, error) {
 	return "", errors.New("no directory: give --dir or set " + envDir)
 }
 
-// existingDir is resolveDir for commands that only look at a directory.
+// existingDir is resolveDir for commands that need an existing directory.
 func existingDir(flag string) (string, error) {
 	dir, err := resolveDir(flag)
 	if err != nil {
@@ -129,8 +129,8 @@ func existingDir(flag string) (string, error) {
 	return dir, nil
 }
 
-// expand replaces arguments that are patterns and no files by the files that they
-// match, for shells that leave that to the command.
+// expand replaces patterns by the files that they match, for patterns that the shell
+// did not expand. An argument that is the name of a file stays.
 func expand(args []string) ([]string, error) {
 	var paths []string
 	for _, arg := range args {
@@ -150,15 +150,15 @@ func expand(args []string) ([]string, error) {
 	return paths, nil
 }
 
-// complete has the shell complete a flag from the values that it can have.
+// complete registers the values of a flag for shell completion.
 func complete(cmd *cobra.Command, flag string, values ...string) {
-	// The error says that there is no such flag, or that it has values already.
+	// It fails only if there is no such flag or it has values already.
 	if err := cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)); err != nil {
 		panic(err)
 	}
 }
 
-// completeID completes the ID of a process from those of the directory.
+// completeID completes the ID of a process with the IDs in the directory.
 func completeID(dir *string) cobra.CompletionFunc {
 	return func(_ *cobra.Command, args []string, _ string) (ids []string, _ cobra.ShellCompDirective) {
 		const only = cobra.ShellCompDirectiveNoFileComp
@@ -179,7 +179,7 @@ func completeID(dir *string) cobra.CompletionFunc {
 		for _, p := range processes {
 			id := p.Label
 			if p.Kind == aggregate.Native && p.PIDNamespace != here && id == strconv.Itoa(p.PID) {
-				id = p.Incarnation.String() // that pid means nothing here
+				id = p.Incarnation.String() // a pid of another namespace means nothing here
 			}
 			ids = append(ids, cobra.CompletionWithDesc(id, fmt.Sprintf("%s, %s", p.State, p.Kind)))
 		}

@@ -17,11 +17,11 @@ import (
 // problem is one line of `mpctl check`.
 type problem struct {
 	File   string `json:"file"`
-	Offset int64  `json:"offset"` // -1 if the file as a whole is meant
+	Offset int64  `json:"offset"` // -1 if the problem concerns the whole file
 	Reason string `json:"reason"`
 }
 
-// whole is the offset of a problem that is the file's as a whole.
+// whole is the offset of a problem that concerns the whole file.
 const whole = -1
 
 func (p *problem) String() string {
@@ -37,16 +37,19 @@ func newCheck() *cobra.Command {
 	var trust trustFlag
 	cmd := &cobra.Command{
 		Use:   "check [DIR | FILE...]",
-		Short: "verify the structure of all files, or of those named",
-		Long: `Verify headers, blocks, records and checksums. Prints a line for each problem, with
-file, offset and reason, and exits with 1 when there is one. Files of living
-processes are checked while they are written. In a directory, the files that mpctl
-serve would leave out, because it does not trust their owner, are problems too;
-those that are named are read whoever owns them. So are definitions that conflict,
-since series of one are left out of the view: mpctl families shows more of them.
+		Short: "verify the files of a directory, or named files",
+		Long: `Verify headers, blocks, records and checksums. check prints a line with file, offset
+and reason for each problem, and exits with 1 if there is one. It can check files of
+living processes while they are being written.
 
-What is not as it should be with the directory itself is a note on stderr, and
-changes no exit code.`,
+In a directory, check also reports:
+  - files that mpctl serve leaves out because it does not trust their owner. Files
+    that you name are read no matter who owns them.
+  - definitions that conflict, because the series of one are left out of the merged
+    metrics. mpctl families shows them in detail.
+
+Problems with the directory itself are notes on stderr. They do not change the exit
+code.`,
 		Example: "  mpctl check /dev/shm/app\n  mpctl check --json /dev/shm/app/4711-*.mpm",
 		RunE: func(cmd *cobra.Command, files []string) error {
 			var read mmapstore.ReadOptions
@@ -122,7 +125,7 @@ changes no exit code.`,
 	return cmd
 }
 
-// restoredIn returns the files in dir that are back though the archive has their values.
+// restoredIn returns the files in dir that have come back although the archive already has their values.
 func restoredIn(dir string, read mmapstore.ReadOptions) (problems []problem, err error) {
 	d, err := mmapstore.OpenDir(dir)
 	if err != nil {
@@ -135,7 +138,7 @@ func restoredIn(dir string, read mmapstore.ReadOptions) (problems []problem, err
 	}
 	arc, err := d.ReadArchive(read)
 	if err != nil {
-		return nil, nil // it is a problem of its own
+		return nil, nil // checkFile reports it
 	}
 	for _, e := range entries {
 		if arc.Restored(e.Incarnation) {
@@ -206,7 +209,7 @@ func verifyPython(path string, read mmapstore.ReadOptions) ([]mmapstore.Corrupti
 	return r.Damaged(), err
 }
 
-// starts reports whether a process of client_python has just made the file: it is
+// starts reports whether a process of client_python has just created the file, which is
 // empty for a moment.
 func starts(d *mmapstore.Dir, name string) bool {
 	info, err := os.Lstat(d.Join(name))
@@ -227,7 +230,7 @@ func readArchive(path string, read mmapstore.ReadOptions) (*mmapstore.Archive, e
 	return d.ReadArchive(read)
 }
 
-// checkFile returns what is wrong with a file. One that has vanished is fine.
+// checkFile returns the problems of a file. A file that has vanished has none.
 func checkFile(path string, read mmapstore.ReadOptions) ([]problem, error) {
 	found, err := verify(path, read)
 	var c *mmapstore.CorruptionError

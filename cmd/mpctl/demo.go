@@ -35,11 +35,11 @@ type demoOptions struct {
 	reload   time.Duration
 }
 
-// demoResult is what the demo found. It is exact when
-// answered <= merged <= answered + broken: a request whose worker died may
-// have been counted before its answer was lost, and no other may be missing.
+// demoResult is the result of the demo. It is exact if
+// answered <= merged <= answered + broken. If a worker dies, it may have counted a
+// request whose answer is lost. No other difference is allowed.
 type demoResult struct {
-	Answered uint64 `json:"answered"` // requests that the client got an answer to
+	Answered uint64 `json:"answered"` // requests that were answered
 	Broken   uint64 `json:"broken"`   // requests whose connection broke
 	Merged   uint64 `json:"merged"`   // requests in the merged /metrics
 	Kills    uint64 `json:"kills"`
@@ -51,14 +51,14 @@ func newDemo() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "four workers, real requests, one true /metrics",
-		Long: `Start prefork workers that answer HTTP requests on loopback, send them requests,
-and serve the merged /metrics beside them. A worker counts a request before it
-answers. At the end the merged count is compared with what the client saw:
+		Long: `Start prefork workers that answer HTTP requests on loopback, send them requests, and
+serve the merged /metrics. A worker counts a request before it answers. At the end the
+demo compares the merged count with what the client saw:
 
   answered <= merged <= answered + broken
 
-With --kill, workers die by SIGKILL at any moment and are replaced. The exit code
-is 0 only when the count is exact.`,
+With --kill, random workers are killed by SIGKILL and replaced. The exit code is 0
+only if the count is exact.`,
 		Example: "  mpctl demo --duration 5s --kill",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -78,16 +78,16 @@ is 0 only when the count is exact.`,
 		},
 	}
 	cmd.Flags().IntVar(&o.workers, "workers", 4, "number of workers")
-	cmd.Flags().IntVar(&o.clients, "clients", 8, "requests under way at once")
-	cmd.Flags().DurationVar(&o.duration, "duration", 10*time.Second, "how long to send requests; -1 until interrupted")
-	cmd.Flags().BoolVar(&o.kill, "kill", false, "kill workers at random by SIGKILL")
+	cmd.Flags().IntVar(&o.clients, "clients", 8, "number of concurrent requests")
+	cmd.Flags().DurationVar(&o.duration, "duration", 10*time.Second, "how long to send requests; -1 to run until interrupted")
+	cmd.Flags().BoolVar(&o.kill, "kill", false, "kill random workers by SIGKILL")
 	cmd.Flags().StringVar(&o.metrics, "metrics", "127.0.0.1:0", "address of the merged /metrics")
-	cmd.Flags().StringVar(&o.dir, "dir", "", "keep the metric files in this directory (default one that is removed at the end)")
-	cmd.Flags().DurationVar(&o.reload, "reload", 0, "replace all workers at this period (default never)")
+	cmd.Flags().StringVar(&o.dir, "dir", "", "keep the metric files in this directory (default a temporary one)")
+	cmd.Flags().DurationVar(&o.reload, "reload", 0, "replace all workers this often (default never)")
 	cmd.Flags().BoolVar(&o.asJSON, "json", false, "print the result as JSON")
-	// Without --kill the loss is certain to show; with it, a request that was
-	// counted but broken can stand in for the one that was lost.
-	cmd.Flags().IntVar(&o.lose, "lose", 0, "drop that many increments, to see that the demo notices")
+	// Without --kill the loss always shows. With --kill, a broken request that was
+	// counted can hide it.
+	cmd.Flags().IntVar(&o.lose, "lose", 0, "drop this many increments, to see that the demo notices")
 	cmd.Flags().MarkHidden("lose")
 	obey(cmd, atLeast(1, ""), "workers", "clients")
 	obey(cmd, orNoLimit(longerThanZero(", or -1 for until interrupted"), true), "duration")
@@ -110,7 +110,7 @@ func (r *demoResult) print(w io.Writer, asJSON bool) error {
 	return err
 }
 
-// demo is one run: the fleet, its clients and what they saw.
+// demo is one run: the workers, the clients and what the clients saw.
 type demo struct {
 	opts   demoOptions
 	sup    *supervisor.Supervisor
@@ -140,7 +140,7 @@ func runDemo(ctx context.Context, o demoOptions, progress io.Writer) (_ *demoRes
 		Listeners:      []supervisor.Listener{{Address: "tcp://127.0.0.1:0"}},
 		MetricsAddress: o.metrics, Metrics: exposition.Handler(d.view),
 		DrainTimeout: 10 * time.Second,
-		// Counted from zero, whatever an earlier demo has left in --dir.
+		// Start from zero: an earlier demo may have left files in --dir.
 		OnStart: supervisor.OnStartWipe,
 	})
 	if err != nil {
@@ -155,8 +155,8 @@ func runDemo(ctx context.Context, o demoOptions, progress io.Writer) (_ *demoRes
 	defer stopWorkers()
 	go func() { ended <- d.sup.Run(supCtx) }()
 	d.load(ctx, progress)
-	// The merged count is read while the workers live and again after all
-	// have ended: neither may differ from what the clients saw.
+	// Read the merged count while the workers are alive and again after all of
+	// them have ended: the count must not fall.
 	live, liveErr := d.merged(context.WithoutCancel(ctx))
 	stopWorkers()
 	if err := errors.Join(<-ended, liveErr); err != nil {
@@ -206,9 +206,8 @@ func (d *demo) load(ctx context.Context, progress io.Writer) {
 	wg.Wait()
 }
 
-// killWorkers kills a random worker every 100 to 500 ms. They are its own
-// children, which nobody else reaps between the look and the signal for long
-// enough to reuse a pid.
+// killWorkers kills a random worker every 100 to 500 ms. Workers are children of this
+// process, so a pid is not reused between the lookup and the signal.
 func (d *demo) killWorkers(ctx context.Context) {
 	for {
 		select {
@@ -232,8 +231,8 @@ func (d *demo) killWorkers(ctx context.Context) {
 	}
 }
 
-// reloadWorkers replaces all workers, one by one, again and again. A reload may
-// fail because a replacement was killed: the next one follows.
+// reloadWorkers replaces all workers one by one, periodically. A reload may fail
+// because a replacement was killed; the next reload follows.
 func (d *demo) reloadWorkers(ctx context.Context) {
 	tick := time.NewTicker(d.opts.reload)
 	defer tick.Stop()
@@ -273,7 +272,7 @@ func (d *demo) show(ctx context.Context, w io.Writer) {
 			fmt.Fprintf(w, "answered %d  broken %d  merged %d  kills %d\n",
 				d.client.answered.Load(), d.client.broken.Load(), merged, d.kills.Load())
 		} else {
-			fmt.Fprintln(w, "no request was counted yet")
+			fmt.Fprintln(w, "no request has been counted yet")
 		}
 		lines = len(rows) + 2
 		select {

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// demoClient sends requests and counts what became of each.
+// demoClient sends requests and counts their outcomes.
 type demoClient struct {
 	url      string
 	http     *http.Client
@@ -24,8 +24,8 @@ func newDemoClient(url string) *demoClient {
 	}}
 }
 
-// run sends one request after the other until ctx ends. A request that was
-// begun is seen through: one that we gave up might have been counted.
+// run sends one request after the other until ctx ends. It never abandons a request,
+// because a worker might have counted it.
 func (c *demoClient) run(ctx context.Context) {
 	for ctx.Err() == nil {
 		if c.one() {
@@ -35,14 +35,14 @@ func (c *demoClient) run(ctx context.Context) {
 		c.broken.Add(1)
 		select {
 		case <-ctx.Done():
-		case <-time.After(5 * time.Millisecond): // no busy loop while nobody listens
+		case <-time.After(5 * time.Millisecond): // do not spin while nothing listens
 		}
 	}
 }
 
-// one sends a request and reports whether the whole answer came. It is a POST
-// whose body cannot be sent twice, so that the transport never repeats it
-// behind our back: each call is counted at most once by a worker.
+// one sends a request and reports whether the whole answer arrived. The request is a
+// POST whose body cannot be sent twice, so the transport never retries it silently and
+// workers count each call at most once.
 func (c *demoClient) one() bool {
 	req, err := http.NewRequest(http.MethodPost, c.url, struct{ io.Reader }{strings.NewReader("ping")})
 	if err != nil {

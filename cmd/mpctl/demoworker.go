@@ -39,8 +39,8 @@ func newDemoWorker() *cobra.Command {
 	}
 }
 
-// serveDemo answers requests on the inherited listener until SIGTERM. It is
-// what a user's worker looks like.
+// serveDemo answers requests on the inherited listener until SIGTERM. A user's worker
+// looks like this.
 func serveDemo(ctx context.Context) error {
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
@@ -71,7 +71,7 @@ func serveDemo(ctx context.Context) error {
 		defer inFlight.TrackInProgress()()
 		io.Copy(io.Discard, r.Body)
 		latency.Observe(time.Since(start).Seconds())
-		// Counted before the answer is on its way: whoever got one was counted.
+		// Count before answering, so that every answered request has been counted.
 		if !lose() {
 			requests.WithLabelValues(r.Method, "200").Inc()
 		}
@@ -92,8 +92,8 @@ func serveDemo(ctx context.Context) error {
 	return server.Shutdown(ctx)
 }
 
-// loses returns a function that says yes n times in the whole fleet, where
-// --lose asks for n. The workers share the tokens as files beside their own.
+// loses returns a function that returns true n times in all workers together, for
+// --lose n. The workers share the tokens as files in the directory.
 func loses() func() bool {
 	n, err := strconv.ParseInt(os.Getenv(envLose), 10, 64)
 	if err != nil || n <= 0 {

@@ -17,9 +17,9 @@ func newDump() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "dump",
 		Short: "print the merged metrics once",
-		Long: `Print the merged metrics of a directory. What the format has no place for, such as
-a counter that is NaN in OpenMetrics, is left out and counted on stderr; the exit
-code is 0 all the same.`,
+		Long: `Print the merged metrics of a directory. Values that the format cannot represent, such
+as a counter that is NaN in OpenMetrics, are left out and counted on stderr. The exit
+code is still 0.`,
 		Example: "  mpctl dump --dir /dev/shm/app | promtool check metrics\n  mpctl dump --dir /dev/shm/app --format openmetrics --created",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -37,24 +37,24 @@ code is 0 all the same.`,
 			}
 			defer a.Close()
 			families, err := a.Gather(cmd.Context())
-			// What could be had is printed, and the error makes the exit code.
+			// Print what there is; the error decides the exit code.
 			encodeErr := exposition.Encode(cmd.OutOrStdout(), families, exposition.Options{Format: f, Created: created, Lenient: lenient})
 			return errors.Join(err, noted(cmd, encodeErr))
 		},
 	}
 	addDirFlag(cmd, &dir)
 	trust.add(cmd)
-	cmd.Flags().StringVar(&format, "format", "text", "format of the output: text, openmetrics or protobuf")
-	cmd.Flags().StringVar(&escaping, "escaping", "underscores", "what becomes of names that are not legacy ones: underscores, dots, values or allow-utf-8")
-	cmd.Flags().BoolVar(&created, "created", false, "print the time when each counter, histogram and summary began")
-	cmd.Flags().BoolVar(&lenient, "lenient", false, "print values that OpenMetrics forbids too, such as a negative sum")
+	cmd.Flags().StringVar(&format, "format", "text", "output format: text, openmetrics or protobuf")
+	cmd.Flags().StringVar(&escaping, "escaping", "underscores", "how to write UTF-8 names: underscores, dots, values or allow-utf-8")
+	cmd.Flags().BoolVar(&created, "created", false, "print when each counter, histogram and summary was created")
+	cmd.Flags().BoolVar(&lenient, "lenient", false, "also print values that OpenMetrics forbids, such as a negative sum")
 	obeyWords(cmd, "format", "text", "openmetrics", "protobuf")
 	obeyWords(cmd, "escaping", "underscores", "dots", "values", "allow-utf-8")
 	return cmd
 }
 
-// dumpFormat returns the format of that name. Of two versions it is the one
-// that can hold what the escaping scheme leaves.
+// dumpFormat returns the format of that name, in a version that can represent the
+// names that the escaping scheme leaves.
 func dumpFormat(name, escaping string) (exposition.Format, error) {
 	var f exposition.Format
 	scheme, err := exposition.ParseEscaping(escaping)

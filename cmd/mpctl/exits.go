@@ -16,8 +16,8 @@ import (
 	"github.com/multiprom/multiprom/exposition"
 )
 
-// exit is what push, textfile and graphite have in common: the merged directory,
-// sent somewhere once or every so often.
+// exit is what push, textfile and graphite have in common: they send the merged
+// metrics of a directory, once or periodically.
 type exit struct {
 	dir   string
 	trust trustFlag
@@ -27,12 +27,12 @@ type exit struct {
 func (e *exit) addFlags(cmd *cobra.Command) {
 	addDirFlag(cmd, &e.dir)
 	e.trust.add(cmd)
-	cmd.Flags().DurationVar(&e.every, "every", 0, "do it again after this time, until SIGTERM or SIGINT (default once)")
+	cmd.Flags().DurationVar(&e.every, "every", 0, "repeat at this interval until SIGTERM or SIGINT (default once)")
 	obey(cmd, longerThanZero("; leave it out to do it once"), "every")
 }
 
-// open returns the merged view of the directory. What definitions that conflict leave
-// out is said on stderr.
+// open returns the merged view of the directory. It logs to stderr what is left out
+// because definitions conflict.
 func (e *exit) open(cmd *cobra.Command) (*aggregate.Aggregator, error) {
 	d, err := existingDir(e.dir)
 	if err != nil {
@@ -45,9 +45,9 @@ func newLog(cmd *cobra.Command) *slog.Logger {
 	return slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil))
 }
 
-// run calls send once, and returns its error; or every so often, when errors go to
-// the log, and once more when a signal ends it, so that nothing is missing. What was
-// left out is no error, and is said once.
+// run calls send once and returns its error. With --every it calls send periodically,
+// logs errors, and calls it once more after a signal, so that nothing is missing. An
+// omission is not an error; it is logged once.
 func (e *exit) run(cmd *cobra.Command, send func(context.Context) error) error {
 	ctx := cmd.Context()
 	if e.every <= 0 {
@@ -80,14 +80,14 @@ func (e *exit) run(cmd *cobra.Command, send func(context.Context) error) error {
 	}
 }
 
-// isOmission reports whether the error only says that something was left out.
+// isOmission reports whether err only says that something was left out.
 func isOmission(err error) bool {
 	omission := (*exposition.OmissionError)(nil)
 	return errors.As(err, &omission)
 }
 
-// noted prints what was left out as a note, for everything else was printed or sent,
-// and returns any other error.
+// noted prints an omission as a note, since everything else was printed or sent. It
+// returns any other error.
 func noted(cmd *cobra.Command, err error) error {
 	if !isOmission(err) {
 		return err

@@ -11,7 +11,7 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// shownFamily is one family as `mpctl families --json` prints it.
+// shownFamily is a family in the output of `mpctl families --json`.
 type shownFamily struct {
 	shownDefinition
 	Merged    int             `json:"merged_series"`
@@ -37,8 +37,8 @@ type shownOwner struct {
 	Series int    `json:"series"`
 }
 
-// shownConflict is a definition that is left out, and the name that it shares with the
-// family.
+// shownConflict is a definition that is left out, with the name that it shares with
+// the family.
 type shownConflict struct {
 	Name string          `json:"name"`
 	Left shownDefinition `json:"left_out"`
@@ -50,15 +50,16 @@ func newFamilies() *cobra.Command {
 	var trust trustFlag
 	cmd := &cobra.Command{
 		Use:   "families [DIR]",
-		Short: "list the metrics of a directory, and definitions that conflict",
-		Long: `List a row per family of the merged view: its name, type, mode (of gauges and state
-sets), series, and how many conflicts there are. A conflict is another definition
-of the family's name, or of the name of one of its samples: its series are left out
-of the view.
+		Short: "list the metrics of a directory and their conflicts",
+		Long: `List the metric families of a directory, one per row: name, type, mode (gauges and
+state sets only), series, and number of conflicts. A conflict is a second definition
+of the same name, or of the name of one of the family's samples. Its series are left
+out of the merged metrics.
 
-Below the table, each conflict shows both definitions and who has them. Give one of
-the metrics another name, or end the processes that have the old one. If only dead
-processes have it: mpctl gc --drop-family NAME.`,
+Below the table, each conflict is shown with both definitions and the processes that
+have them. To resolve it, give one of the metrics another name, or end the processes
+that have the old definition. If only dead processes have it, use
+mpctl gc --drop-family NAME.`,
 		Example: "  mpctl families /dev/shm/app\n  mpctl families --json",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			d, err := existingDir(dir)
@@ -143,7 +144,7 @@ func printFamilies(w io.Writer, families []aggregate.FamilyStatus) error {
 	return err
 }
 
-// printDefinition prints a definition with a line for each of those who have it.
+// printDefinition prints a definition and a line for each of its owners.
 func printDefinition(w io.Writer, what string, d *aggregate.Definition) {
 	const most = 5
 	fmt.Fprintf(w, "  %s: %s, %d series\n", what, printable(d.String()), d.Series())

@@ -13,7 +13,7 @@ import (
 	"github.com/multiprom/multiprom/aggregate"
 )
 
-// gcResult is what `mpctl gc` did, as JSON.
+// gcResult is the JSON output of `mpctl gc`.
 type gcResult struct {
 	DryRun    bool      `json:"dry_run"`
 	Compacted []string  `json:"compacted"`
@@ -27,7 +27,7 @@ type gcResult struct {
 	Seconds   float64   `json:"seconds"`
 }
 
-// dropped is a definition that has left the archive.
+// dropped is a definition that was removed from the archive.
 type dropped struct {
 	Name   string `json:"name"`
 	Type   string `json:"type"`
@@ -43,17 +43,23 @@ func newGC() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "gc [DIR]",
 		Short: "compact dead processes' files into the archive",
-		Long: `Move what dead processes have counted from their files into the archive, and
-remove the files: the merged view stays the same, to the last bit. Safe beside
-workers, scrapes and other compactors, and whenever it is killed.
+		Long: `Move the values of dead processes from their files into the archive, and remove the
+files. The merged metrics stay the same to the last bit. gc is safe to run next to
+workers, scrapes and other compactors, and it may be killed at any time.
 
-Files of living processes, and those that are damaged or of a newer version, are
-left alone. With --drop-family, a family leaves the archive, in all definitions that
-no living process has; what living ones have of it stays. With --python, the files
-of client_python are compacted too, whose process mpctl mark-dead has marked, or which
-no process has open for writing; its own collector does not see them any more then. The exit code is 1 where a dead
-process's file could not be compacted, another compactor is at work, or a family cannot be
-dropped, since living processes have it or no dead one has.`,
+gc leaves alone the files of living processes, damaged files, and files of a newer
+version.
+
+--python also compacts client_python's files, if mpctl mark-dead has marked their
+process or no process has them open for writing. client_python's own collector no
+longer shows them after that.
+
+--drop-family removes a family from the archive, in every definition that no living
+process has. What living processes have of it stays.
+
+The exit code is 1 if a dead process's file could not be compacted, if another
+compactor is at work, or if a family cannot be dropped because living processes have
+it or no dead process has it.`,
 		Example: "  mpctl gc /dev/shm/app --dry-run\n  mpctl gc /run/gunicorn --python\n  mpctl gc /dev/shm/app --drop-family jobs_by_user",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			d, err := existingDir(dir)
@@ -67,30 +73,30 @@ dropped, since living processes have it or no dead one has.`,
 	addDirArg(cmd, &dir)
 	trust.add(cmd)
 	addCompactFlags(cmd, &opts)
-	cmd.Flags().BoolVar(&opts.Python, "python", false, "compact dead processes' files of client_python too")
-	cmd.Flags().StringArrayVar(&opts.DropFamilies, "drop-family", nil, "family, as mpctl families names it, that leaves the archive; may be repeated")
+	cmd.Flags().BoolVar(&opts.Python, "python", false, "also compact dead processes' files of client_python")
+	cmd.Flags().StringArrayVar(&opts.DropFamilies, "drop-family", nil, "remove this family (a name from mpctl families) from the archive; may be repeated")
 	obey(cmd, notEmpty, "drop-family")
-	cmd.Flags().BoolVar(&opts.DryRun, "dry-run", false, "say what would be compacted and change nothing")
+	cmd.Flags().BoolVar(&opts.DryRun, "dry-run", false, "show what would be compacted and change nothing")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the summary as JSON")
 	return cmd
 }
 
-// addCompactFlags gives a command that compacts the flags of how.
+// addCompactFlags adds the flags that say how to compact.
 func addCompactFlags(cmd *cobra.Command, o *aggregate.CompactOptions) {
-	cmd.Flags().IntVar(&o.KeepDead, "keep-dead", 1000, "how many dead processes keep their series in gauges of mode all; 0 for none, -1 for all")
-	cmd.Flags().DurationVar(&o.KeepDeadFor, "keep-dead-for", aggregate.NoLimit, "how long they keep them after they were compacted; 0 for no time, -1 for ever")
+	cmd.Flags().IntVar(&o.KeepDead, "keep-dead", 1000, "how many dead processes keep their series in gauges of mode all, the newest first; 0 for none, -1 for all")
+	cmd.Flags().DurationVar(&o.KeepDeadFor, "keep-dead-for", aggregate.NoLimit, "how long dead processes keep these series after compaction; 0 for no time, -1 for ever")
 	cmd.Flags().Lookup("keep-dead-for").DefValue = noLimit // and not -1ns
 	obey(cmd, zeroKeepsNone(orNoLimit(atLeast(0, ", or -1 to keep all"), false), false), "keep-dead")
 	obey(cmd, zeroKeepsNone(orNoLimit(longerThanZero(", or 0 to keep none, or -1 for ever"), true), true), "keep-dead-for")
-	cmd.Flags().BoolVar(&o.Marked, "compact-marked", false, "on filesystems without trusted locks: compact processes that were marked dead, which must be gone")
+	cmd.Flags().BoolVar(&o.Marked, "compact-marked", false, "on filesystems without trusted locks: compact processes that were marked dead; they must really be gone")
 }
 
-// addCompactorFlags gives a command that compacts in the background the flags of when.
+// addCompactorFlags adds the flags that say when to compact in the background.
 func addCompactorFlags(cmd *cobra.Command, o *aggregate.CompactorOptions, off *bool) {
 	addCompactFlags(cmd, &o.CompactOptions)
 	cmd.Flags().BoolVar(off, "no-compact", false, "leave dead processes' files where they are")
 	cmd.Flags().DurationVar(&o.Period, "compact-period", 30*time.Second, "how often to look for dead processes")
-	cmd.Flags().IntVar(&o.Threshold, "compact-threshold", 8, "how many dead processes are compacted at once; of client_python, how many files")
+	cmd.Flags().IntVar(&o.Threshold, "compact-threshold", 8, "compact when this many processes are dead; for client_python, this many files")
 	obey(cmd, longerThanZero("; to leave the files alone, say --no-compact"), "compact-period")
 	obey(cmd, atLeast(1, "; to leave the files alone, say --no-compact"), "compact-threshold")
 }
@@ -176,7 +182,7 @@ func processes(n int) string {
 	return fmt.Sprintf("%d processes", n)
 }
 
-// orEmpty makes a missing list an empty one in JSON.
+// orEmpty turns nil into an empty list, so that JSON has [] and not null.
 func orEmpty(s []string) []string {
 	if s == nil {
 		return []string{}

@@ -17,12 +17,11 @@ func newGraphite() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "graphite ADDRESS",
 		Short: "send the merged metrics to Graphite",
-		Long: `Send the merged metrics of a directory to Graphite in its plaintext protocol.
-With --every, what could not be sent is kept, up to 4 MiB, until Graphite is back.
+		Long: `Send the merged metrics of a directory to Graphite in its plaintext protocol. With
+--every, up to 4 MiB that could not be sent are kept until Graphite is back.
 
-Over UDP nobody says what was lost. So packets are sent at a pace that a receiver
-can follow, about 300 kB a second, and what would take longer than --timeout is
-refused. Prefer TCP.`,
+Prefer TCP. UDP reports no losses, so graphite sends at about 300 kB a second, which a
+receiver can follow, and refuses to send what would take longer than --timeout.`,
 		Example: `  mpctl graphite graphite.example:2003 --dir /dev/shm/app --prefix app
   mpctl graphite graphite.example --dir /dev/shm/app --tags --every 1m`,
 		Args: needs("ADDRESS"),
@@ -48,10 +47,10 @@ refused. Prefer TCP.`,
 		},
 	}
 	e.addFlags(cmd)
-	cmd.Flags().StringVar(&opts.Prefix, "prefix", "", "stands before every name, with a dot between")
+	cmd.Flags().StringVar(&opts.Prefix, "prefix", "", "prefix of every name, followed by a dot")
 	cmd.Flags().BoolVar(&opts.Tags, "tags", false, "send labels as tags (name;label=value)")
-	cmd.Flags().StringVar(&opts.Network, "network", "tcp", "tcp, or udp at 300 kB a second, where losses go unseen")
-	cmd.Flags().DurationVar(&opts.Timeout, "timeout", 30*time.Second, "for connecting and sending")
+	cmd.Flags().StringVar(&opts.Network, "network", "tcp", "tcp, or udp (300 kB a second, losses are not noticed)")
+	cmd.Flags().DurationVar(&opts.Timeout, "timeout", 30*time.Second, "time limit for connecting and sending")
 	obeyWords(cmd, "network", "tcp", "udp")
 	obey(cmd, longerThanZero(""), "timeout")
 	return cmd

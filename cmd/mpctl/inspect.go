@@ -15,7 +15,7 @@ import (
 	"github.com/multiprom/multiprom/mmapstore"
 )
 
-// inspection is a file as `mpctl inspect` shows it, of whatever kind.
+// inspection is a file of any kind, as `mpctl inspect` shows it.
 type inspection struct {
 	File     string            `json:"file"`
 	Kind     string            `json:"kind"` // native, python, ruby or archive
@@ -41,20 +41,20 @@ type inspectedFamily struct {
 	Series []inspectedSeries `json:"series"`
 }
 
-// inspectedSeries is one series. Numbers that may be NaN or infinite, which JSON
-// lacks, are strings.
+// inspectedSeries is one series. Numbers that may be NaN or infinite are strings,
+// because JSON has neither.
 type inspectedSeries struct {
 	Labels  map[string]string `json:"labels"`
 	Process string            `json:"process,omitempty"` // of a gauge in the archive
 	Created time.Time         `json:"created,omitzero"`
-	Offset  int64             `json:"offset,omitempty"` // of its record, of the first one in a file of client_python
+	Offset  int64             `json:"offset,omitempty"` // of its record; in a file of client_python, of its first record
 
 	Value   string            `json:"value,omitempty"` // of a counter, a gauge or a state set; "unset"
 	Time    time.Time         `json:"time,omitzero"`   // when it was set, in the mostrecent modes
 	Sum     string            `json:"sum,omitempty"`
 	Count   string            `json:"count,omitempty"`
 	Buckets []inspectedBucket `json:"buckets,omitempty"`
-	Words   []string          `json:"words"` // the stored words in hexadecimal, in the order of the file
+	Words   []string          `json:"words"` // the stored words in hexadecimal, in file order
 
 	Exemplars []inspectedExemplar `json:"exemplars,omitempty"`
 }
@@ -81,13 +81,13 @@ func newInspect() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "inspect FILE...",
-		Short: "show files: header, families, series, raw values",
-		Long: `Show files of any kind: a process's, client_python's, the archive. First comes what
-the file says of itself, then a row per family, then the series with the offsets of
-their records. A pattern in quotes is expanded.
+		Short: "show the header, families, series and raw values of files",
+		Long: `Show the content of files: a process's file, a file of client_python, or the archive.
+The header comes first, then a row per family, then the series with the offsets of
+their records. Patterns in quotes are expanded.
 
-With --json the output is an array with an object per file. All kinds have the
-same fields for families and series.`,
+With --json the output is an array with an object per file. All kinds of file have
+the same fields for families and series.`,
 		Example: "  mpctl inspect /dev/shm/app/4711-*.mpm\n  mpctl inspect /dev/shm/app/counter_4711.db /dev/shm/app/archive.mpm --json",
 		Args:    needsSome("FILE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -118,7 +118,7 @@ same fields for families and series.`,
 	return cmd
 }
 
-// inspect looks at a native file, one of client_python, or the archive.
+// inspect reads a native file, a file of client_python, or the archive.
 func inspect(path string) (*inspection, error) {
 	switch {
 	case filepath.Base(path) == mmapstore.ArchiveName:
@@ -159,7 +159,7 @@ func (in *inspection) print(w io.Writer) error {
 		return err
 	}
 	if in.Archive != nil {
-		return in.Archive.printProcesses(w) // its series are sums: `mpctl dump` shows them
+		return in.Archive.printProcesses(w) // its series are sums, which `mpctl dump` shows
 	}
 	for i := range in.Families {
 		if err := in.Families[i].print(w); err != nil {
@@ -175,7 +175,7 @@ func (in *inspection) print(w io.Writer) error {
 	return nil
 }
 
-// printFamilies prints a row per family.
+// printFamilies prints one row per family.
 func (in *inspection) printFamilies(w io.Writer) error {
 	if len(in.Families) == 0 {
 		return nil
@@ -207,7 +207,7 @@ func (f *inspectedFamily) print(w io.Writer) error {
 	return table(w, []string{"OFFSET", "LABELS", "VALUE"}, rows)
 }
 
-// describe returns the values in one line, without the empty buckets.
+// describe returns the values in one line, without empty buckets.
 func (s *inspectedSeries) describe() string {
 	parts := []string{}
 	if s.Value != "" {
@@ -260,7 +260,7 @@ func hex(words []uint64) []string {
 	return out
 }
 
-// dash stands for what there is not, so that a column is never empty.
+// dash returns "-" for an empty string, so that no column is empty.
 func dash(s string) string {
 	if s == "" {
 		return "-"

@@ -9,7 +9,7 @@ import (
 	"github.com/multiprom/multiprom/mmapstore"
 )
 
-// inspectedArchive is what the archive says of itself.
+// inspectedArchive is the header of the archive.
 type inspectedArchive struct {
 	ID          string            `json:"id"`
 	Generation  uint64            `json:"generation"`

@@ -11,7 +11,7 @@ import (
 	"github.com/multiprom/multiprom/mmapstore"
 )
 
-// inspectedNative is what a native file says of itself.
+// inspectedNative is the header of a native file.
 type inspectedNative struct {
 	Version      uint32    `json:"version"`
 	PID          int       `json:"pid"`
@@ -96,8 +96,8 @@ func (in *inspection) fillNative(r *mmapstore.Reader) error {
 	return nil
 }
 
-// bucketLabel returns the upper bound of a histogram's bucket; nothing for
-// another type.
+// bucketLabel returns the upper bound of a histogram's bucket. For other types it
+// returns "".
 func bucketLabel(f *metric.Schema, bucket int) string {
 	switch {
 	case f.Type != metric.Histogram:
@@ -108,7 +108,7 @@ func bucketLabel(f *metric.Schema, bucket int) string {
 	return "+Inf"
 }
 
-// fill sets the values that the words of a native series hold.
+// fill decodes the words of a native series.
 func (s *inspectedSeries) fill(f *metric.Schema, w []uint64) {
 	float := func(bits uint64) string { return metric.FormatFloat(math.Float64frombits(bits)) }
 	if f.Mode.Base() == metric.ModeMostRecent && (f.Type == metric.Gauge || f.Type == metric.StateSet) {
@@ -152,7 +152,7 @@ func (n *inspectedNative) rows() [][]string {
 	case n.Liveness == "none":
 		state = "none: alive until marked dead"
 	case n.Locked:
-		state = "held: its process lives"
+		state = "held: its process is alive"
 	}
 	return [][]string{
 		{"pid", strconv.Itoa(n.PID)},

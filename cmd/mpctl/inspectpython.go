@@ -12,11 +12,11 @@ import (
 	"github.com/multiprom/multiprom/mmapstore/pyfile"
 )
 
-// inspectedPython is what a file of client_python says of itself.
+// inspectedPython is the header of a file of client_python.
 type inspectedPython struct {
 	Process   string `json:"process"`
 	Dead      bool   `json:"dead"`
-	ValueSize int    `json:"value_size"` // in bytes, the time included; 0 without a record
+	ValueSize int    `json:"value_size"` // in bytes, including the time; 0 if there is no record
 	Used      int64  `json:"used"`       // bytes in use
 }
 
@@ -84,8 +84,7 @@ func (in *inspection) fillPython(r *pyfile.Reader) {
 	}
 }
 
-// addRecord adds the value of one record: its bits and, in the mostrecent modes,
-// those of its time.
+// addRecord adds the value of one record and, in the mostrecent modes, its time.
 func (s *inspectedSeries) addRecord(of metric.Type, k *pyfile.Key, w []uint64) {
 	s.Words = append(s.Words, hex(w)...)
 	value := metric.FormatFloat(math.Float64frombits(w[0]))

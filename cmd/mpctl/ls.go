@@ -16,7 +16,7 @@ import (
 	"github.com/multiprom/multiprom/mmapstore"
 )
 
-// listed is one process as `mpctl ls --json` prints it.
+// listed is a process in the output of `mpctl ls --json`.
 type listed struct {
 	ID       string    `json:"id,omitempty"` // its incarnation
 	PID      int       `json:"pid"`
@@ -29,14 +29,14 @@ type listed struct {
 	Bytes    int64     `json:"bytes"`
 	Started  time.Time `json:"started,omitzero"`
 	Files    []string  `json:"files"`
-	LeftOut  []string  `json:"left_out,omitempty"` // families whose series are left out, since another definition is served
+	LeftOut  []string  `json:"left_out,omitempty"` // families whose series are left out because another definition is served
 }
 
-// The states of client_python's processes that the merged view does not tell: it
-// takes them for living until they are marked dead.
+// States of client_python's processes that the merged view does not know: it
+// treats them as alive until they are marked dead.
 const (
-	stateUnmarked = "unmarked" // nobody has a file of it open
-	stateUnknown  = "unknown"  // the system does not say who has it open
+	stateUnmarked = "unmarked" // no process has its files open
+	stateUnknown  = "unknown"  // the system does not say whether they are open
 )
 
 // kindArchive is the kind of the archive's row.
@@ -49,19 +49,21 @@ func newLs() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "ls [DIR]",
 		Short: "list the processes of a directory",
-		Long: `List a row per process: pid, process label (the slot, if the workers use it),
-state, kind of file, series, bytes, and when it started; and one for the archive
-of those that were compacted. The last lines count the processes, and the files that
-could not be read, and name the families of which some definition is left out.
+		Long: `List the processes of a directory, one per row: pid, process ID (LABEL), state, kind of
+file, series, bytes and start time. The archive of compacted processes has a row too.
+The last lines count the processes and the files that could not be read, and name the
+families that have a definition which is left out.
 
-If a pid says too little, because two processes have it or because it is one of
-another PID namespace, there is a column ID after it. mpctl mark-dead takes an ID.
+If a pid is ambiguous, because two processes have it or because it is of another PID
+namespace, a column ID follows it. mpctl mark-dead accepts these IDs.
 
-States are live, closed, marked (dead by force) and dead. Of client_python's
-processes nothing but their files is known: live are those that have one open, dead
-those that were marked. One that is unmarked has ended, but its live gauges are shown
-until somebody marks it dead or compacts it: mpctl mark-dead, mpctl gc --python. It is
-unknown where the system does not say who has a file open.`,
+The states are live, closed, marked (dead by force) and dead. For client_python's
+processes they are:
+  live      a process has one of the files open
+  unmarked  the process has ended, but its live gauges are still shown: use
+            mpctl mark-dead or mpctl gc --python
+  dead      the process was marked dead
+  unknown   the system does not say whether the files are open`,
 		Example: "  mpctl ls /dev/shm/app\n  mpctl ls --json",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			d, err := existingDir(dir)
@@ -119,11 +121,11 @@ unknown where the system does not say who has a file open.`,
 	return cmd
 }
 
-// ids is the column ID: the first digits of the processes' incarnations, as many as
-// tell them apart. It has no width if PIDs do as well.
+// ids is the width of the column ID: as many first digits of the processes' incarnations
+// as tell them apart. It is 0 if PIDs tell them apart as well.
 type ids int
 
-// newIDs looks whether mark-dead would take a PID for that process and no other.
+// newIDs checks whether each PID names one process, in the way that mark-dead reads it.
 func newIDs(processes []aggregate.Process) ids {
 	here := mmapstore.CurrentIdentity().PIDNamespace
 	needed, width := false, 8
@@ -151,7 +153,7 @@ func newIDs(processes []aggregate.Process) ids {
 
 func (w ids) head(columns []string) []string { return w.insert(columns, "ID") }
 
-// add gives a row its ID. nil is the archive, which has none.
+// add inserts the ID into a row. The archive has none: p is nil.
 func (w ids) add(row []string, p *aggregate.Process) []string {
 	if p == nil || p.Kind != aggregate.Native {
 		return w.insert(row, "-")
@@ -186,7 +188,7 @@ func describeProcess(dir string, p *aggregate.Process) (listed, error) {
 	return item, err
 }
 
-// pythonState returns the state of a process of client_python that nobody has
+// pythonState returns the state of a process of client_python that was not
 // marked dead.
 func pythonState(dir string, files []string) (string, error) {
 	d, err := mmapstore.OpenDir(dir)
@@ -210,7 +212,7 @@ func pythonState(dir string, files []string) (string, error) {
 	return state, nil
 }
 
-// noteLeftOut notes whose series of which families are left out.
+// noteLeftOut notes for each process the families whose series are left out.
 func noteLeftOut(items []listed, conflicts []aggregate.Conflict) {
 	for i := range items {
 		for _, c := range conflicts {
@@ -221,8 +223,8 @@ func noteLeftOut(items []listed, conflicts []aggregate.Conflict) {
 	}
 }
 
-// summary counts processes by state, and the files that could not be read, and names
-// families of which a definition is left out.
+// summary counts processes by state and the files that could not be read, and names
+// the families that have a definition which is left out.
 func summary(items []listed, files []aggregate.FileStatus, conflicts []aggregate.Conflict, dir string) string {
 	var states, bad tally
 	n := 0
@@ -261,7 +263,7 @@ func summary(items []listed, files []aggregate.FileStatus, conflicts []aggregate
 	return line
 }
 
-// tally counts words, in the order in which they first came.
+// tally counts words, in the order of their first occurrence.
 type tally []struct {
 	word string
 	n    int
@@ -288,7 +290,7 @@ func (t *tally) String() string {
 	return strings.Join(parts, ", ")
 }
 
-// age returns how long ago something was, in one unit.
+// age returns the time since then, in one unit.
 func age(since, now time.Time) string {
 	d := now.Sub(since)
 	switch {
@@ -304,7 +306,7 @@ func age(since, now time.Time) string {
 	return fmt.Sprintf("%dd", d/(24*time.Hour))
 }
 
-// row returns the process as the table has it.
+// row returns the process as a row of the table.
 func (l *listed) row(now time.Time) []string {
 	pid, started := "-", "-"
 	if l.PID != 0 {

@@ -17,14 +17,14 @@ import (
 // Exit codes, documented in doc.go and in `mpctl --help`.
 const (
 	exitOK    = 0
-	exitNo    = 1 // the answer is no
+	exitNo    = 1 // the command worked, and its answer is no
 	exitError = 2 // the command could not do its work
 )
 
-// errNo is the answer no: the command has printed why.
+// errNo is the answer no, if the command has printed the reason already.
 var errNo = errors.New("no")
 
-// refusal is the answer no with a reason that is still to be printed.
+// refusal is the answer no, with a reason that run prints.
 type refusal struct{ error }
 
 func refuse(format string, args ...any) error { return refusal{fmt.Errorf(format, args...)} }
@@ -39,7 +39,7 @@ func main() {
 	os.Exit(run(context.Background(), os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// run is main with its seams: arguments and outputs.
+// run is main with arguments and outputs as parameters, for tests.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root := newRoot()
 	root.SetArgs(args)
@@ -59,20 +59,20 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return exitError
 }
 
-// survivePipe keeps the reader of a log from ending a command that serves others:
-// Go ends a program that writes to a stdout or stderr which nobody reads. It does not
-// ignore the signal, since exec would pass that on.
+// survivePipe keeps a server alive when the reader of its log goes away: by default, Go
+// ends a program that writes to a stdout or stderr without a reader. It catches the
+// signal instead of ignoring it, since exec would pass an ignored signal on.
 func survivePipe() { signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) }
 
 func newRoot() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "mpctl",
-		Short: "metrics of programs that run as many processes",
-		Long: `mpctl works on a directory in which every process keeps its metrics in one
-memory-mapped file, and merges them into one true /metrics.
+		Short: "metrics for programs that run as many processes",
+		Long: `mpctl works on a directory in which each process keeps its metrics in a memory-mapped
+file. It merges these files into one /metrics.
 
-Exit codes: 0 all is well, 1 the answer is no (check found damage, the demo was
-not exact, a living process is in the way), 2 the command could not do its work.`,
+Exit codes: 0 success; 1 the answer is no (check found damage, the demo was not exact,
+a living process is in the way); 2 the command could not do its work.`,
 		Example: `  mpctl demo --kill --duration 10s
   mpctl serve /dev/shm/app --web.listen-address 127.0.0.1:9090
   mpctl ls /dev/shm/app`,

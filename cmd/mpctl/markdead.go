@@ -15,16 +15,18 @@ func newMarkDead() *cobra.Command {
 	var opts supervisor.MarkOptions
 	cmd := &cobra.Command{
 		Use:   "mark-dead ID",
-		Short: "make readers take a process for dead",
-		Long: `Make sure that a process counts as dead: its live gauges leave the merged view,
-its counters stay. ID is a pid, a process label, a file name, or what mpctl ls shows
-as ID. A pid is one of this PID namespace: a process of another, as one in another
-container, is named in another way. A process that still holds its lock is alive and
-is refused, unless --force.
+		Short: "make sure that a process counts as dead",
+		Long: `Make sure that a process counts as dead. Its live gauges leave the merged metrics, its
+counters stay. A process that still holds its lock is alive: mark-dead refuses it
+unless --force is given.
 
-Of a process of client_python, or of GitLab's client for Ruby, it removes the files
-with live gauges, and renames the others, so that a later process of the same id
-begins new ones. It is refused while a process has one of them open for writing.`,
+ID is a pid, or a LABEL or ID as mpctl ls shows it, or a file name. A pid is one of
+this PID namespace. Name a process of another namespace, such as one in another
+container, in one of the other ways.
+
+For a process of client_python, or of GitLab's client for Ruby, mark-dead removes the
+files with live gauges and renames the others, so that a later process with the same
+id starts new files. It refuses while a process has one of them open for writing.`,
 		Example: "  mpctl mark-dead 4711 --dir /dev/shm/app",
 		Args:    needs("ID"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -49,6 +51,6 @@ begins new ones. It is refused while a process has one of them open for writing.
 	}
 	addDirFlag(cmd, &dir)
 	cmd.ValidArgsFunction = completeID(&dir)
-	cmd.Flags().BoolVar(&opts.Force, "force", false, "mark it although it lives")
+	cmd.Flags().BoolVar(&opts.Force, "force", false, "mark the process even if it is alive")
 	return cmd
 }

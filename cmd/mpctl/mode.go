@@ -23,8 +23,8 @@ func (f *modeFlag) Set(octal string) (err error) {
 	return err
 }
 
-// parseDirMode reads a directory's permissions as chmod takes them, with the
-// setgid and the sticky bit.
+// parseDirMode parses a directory's permissions as chmod does, including the setgid
+// and sticky bits.
 func parseDirMode(octal string) (fs.FileMode, error) {
 	n, err := strconv.ParseUint(octal, 8, 32)
 	if err != nil || n&^0o3777 != 0 {

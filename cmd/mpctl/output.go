@@ -16,7 +16,7 @@ import (
 	"golang.org/x/term"
 )
 
-// table prints rows under a header, aligned.
+// table prints a header and rows in aligned columns.
 func table(w io.Writer, header []string, rows [][]string) error {
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(tw, strings.Join(header, "\t"))
@@ -29,15 +29,15 @@ func table(w io.Writer, header []string, rows [][]string) error {
 	return tw.Flush()
 }
 
-// printJSON prints v for machines: one indented document.
+// printJSON prints v as one indented JSON document.
 func printJSON(w io.Writer, v any) error {
 	e := json.NewEncoder(w)
 	e.SetIndent("", "  ")
 	return e.Encode(v)
 }
 
-// printable escapes what a terminal would obey: names and labels in files are
-// anybody's.
+// printable escapes control sequences: names and labels come from files that other
+// users may have written.
 func printable(s string) string {
 	if !strings.ContainsFunc(s, func(r rune) bool { return r != '\n' && !unicode.IsPrint(r) }) {
 		return s
@@ -54,8 +54,8 @@ func printable(s string) string {
 	return b.String()
 }
 
-// aboutFile is an error whose message begins with the path of its file, and names
-// the file once.
+// aboutFile is an error whose message starts with the path of its file and names the
+// file only once.
 type aboutFile struct {
 	path string
 	error
@@ -65,8 +65,8 @@ func (e *aboutFile) Error() string { return e.path + ": " + reason(e.path, e.err
 
 func (e *aboutFile) Unwrap() error { return e.error }
 
-// reason returns what an error says of a file, for a line that has its path
-// already.
+// reason returns the message of an error about a file without its path, for a line
+// that already has the path.
 func reason(path string, err error) string {
 	var system *fs.PathError
 	if errors.As(err, &system) && system.Path == path {
@@ -76,7 +76,7 @@ func reason(path string, err error) string {
 	return strings.ReplaceAll(s, " "+filepath.Base(path)+" ", " it ")
 }
 
-// isTerminal reports whether w is a terminal: only there is progress shown.
+// isTerminal reports whether w is a terminal. Progress is shown only there.
 func isTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != ""

@@ -14,7 +14,7 @@ import (
 	"github.com/multiprom/multiprom/bridge/pushgateway"
 )
 
-// pushFlags are the flags of `mpctl push` that need more than their value.
+// pushFlags are the flags of `mpctl push` that do not map directly to an option.
 type pushFlags struct {
 	add, remove, instanceIP              bool
 	passwordFile, tokenFile, compression string
@@ -28,11 +28,11 @@ func newPush() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "push URL --job JOB",
 		Short: "push the merged metrics to a Pushgateway",
-		Long: `Push the merged metrics of a directory to a Pushgateway, in the place of all that
-the group had. With --add, metrics of other names stay; with --delete, the group is
+		Long: `Push the merged metrics of a directory to a Pushgateway. They replace all metrics of
+the group. With --add, metrics with other names stay. With --delete, the group is
 removed and nothing is pushed.
 
-Passwords and tokens come from files, since others can see a command line.`,
+Passwords and tokens are read from files, because other users can see a command line.`,
 		Example: `  mpctl push pushgateway.example:9091 --job backup --dir /dev/shm/backup
   mpctl push https://gw.example --job app --grouping instance=web-1 --username me --password-file pw --every 30s
   mpctl push pushgateway.example:9091 --job backup --delete`,
@@ -64,23 +64,23 @@ Passwords and tokens come from files, since others can see a command line.`,
 	e.addFlags(cmd)
 	addEscapingFlag(cmd, &flags.escaping)
 	f := cmd.Flags()
-	f.StringVar(&opts.Job, "job", "", "label job of the group; needed")
-	f.StringToStringVar(&opts.Grouping, "grouping", nil, "further labels of the group: NAME=VALUE, may be repeated")
-	f.BoolVar(&flags.instanceIP, "instance-ip", false, "give the group the label instance with this machine's address")
-	f.BoolVar(&flags.add, "add", false, "leave metrics of other names in the group (POST)")
-	f.BoolVar(&flags.remove, "delete", false, "remove the group (DELETE)")
-	f.StringVar(&opts.Username, "username", "", "for basic auth")
-	f.StringVar(&flags.passwordFile, "password-file", "", "file with the password")
+	f.StringVar(&opts.Job, "job", "", "label job of the group (required)")
+	f.StringToStringVar(&opts.Grouping, "grouping", nil, "further label of the group, NAME=VALUE; may be repeated")
+	f.BoolVar(&flags.instanceIP, "instance-ip", false, "add the label instance with this machine's address to the group")
+	f.BoolVar(&flags.add, "add", false, "keep metrics with other names in the group (POST)")
+	f.BoolVar(&flags.remove, "delete", false, "remove the group and push nothing (DELETE)")
+	f.StringVar(&opts.Username, "username", "", "user name for basic auth")
+	f.StringVar(&flags.passwordFile, "password-file", "", "file with the password for basic auth")
 	f.StringVar(&flags.tokenFile, "token-file", "", "file with a bearer token")
-	f.StringVar(&opts.TLS.CAFile, "tls-ca", "", "file with the certificates of those who sign the server's (default the system's)")
-	f.StringVar(&opts.TLS.CertFile, "tls-cert", "", "file with the client's certificate")
-	f.StringVar(&opts.TLS.KeyFile, "tls-key", "", "file with its key")
-	f.StringVar(&opts.TLS.ServerName, "tls-server-name", "", "name that the server's certificate is for (default the URL's host)")
-	f.BoolVar(&opts.TLS.InsecureSkipVerify, "insecure-skip-verify", false, "take any certificate of the server")
-	f.StringVar(&flags.compression, "compression", "none", "none; gzip, which a Pushgateway reads since 1.5; or snappy, which it reads since 1.6")
-	f.BoolVar(&opts.FollowRedirects, "follow-redirects", false, "follow redirects, without credentials to other servers")
-	f.BoolVar(&opts.Created, "created", false, "push the time when each counter, histogram and summary began")
-	f.DurationVar(&opts.Timeout, "timeout", 30*time.Second, "for one push")
+	f.StringVar(&opts.TLS.CAFile, "tls-ca", "", "file with the CA certificates that the server's certificate is checked against (default the system's)")
+	f.StringVar(&opts.TLS.CertFile, "tls-cert", "", "file with the client certificate")
+	f.StringVar(&opts.TLS.KeyFile, "tls-key", "", "file with the key of the client certificate")
+	f.StringVar(&opts.TLS.ServerName, "tls-server-name", "", "expected name in the server's certificate (default the URL's host)")
+	f.BoolVar(&opts.TLS.InsecureSkipVerify, "insecure-skip-verify", false, "accept any certificate of the server")
+	f.StringVar(&flags.compression, "compression", "none", "none, gzip (needs Pushgateway 1.5) or snappy (needs Pushgateway 1.6)")
+	f.BoolVar(&opts.FollowRedirects, "follow-redirects", false, "follow redirects; other servers get no credentials")
+	f.BoolVar(&opts.Created, "created", false, "push when each counter, histogram and summary was created")
+	f.DurationVar(&opts.Timeout, "timeout", 30*time.Second, "time limit for one push")
 	obey(cmd, notEmpty, "job", "grouping", "username", "tls-server-name")
 	obey(cmd, existing, "password-file", "token-file", "tls-ca", "tls-cert", "tls-key")
 	obeyWords(cmd, "compression", "none", "gzip", "snappy")
@@ -89,7 +89,7 @@ Passwords and tokens come from files, since others can see a command line.`,
 	return cmd
 }
 
-// apply sets the options that the flags stand for.
+// apply sets the options from the flags.
 func (f *pushFlags) apply(o *pushgateway.Options) (err error) {
 	if o.Compression, err = pushgateway.ParseCompression(f.compression); err != nil {
 		return err
@@ -114,7 +114,8 @@ func (f *pushFlags) apply(o *pushgateway.Options) (err error) {
 	return nil
 }
 
-// readSecret returns what is in a file, without the line's end; nothing for no file.
+// readSecret returns the content of a file without the trailing newline. Without a path
+// it returns "".
 func readSecret(path string) (string, error) {
 	if path == "" {
 		return "", nil

@@ -22,26 +22,31 @@ func newRun() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "run [flags] -- CMD [ARG...]",
 		Short: "run any program as prefork workers",
-		Long: `Start N workers of a program in any language, restart those that die, and serve
-their merged /metrics; dead ones' files are compacted into the archive. Sockets named
-with --listen are opened once and passed on by systemd's LISTEN_FDS protocol, and so
-are those that systemd opened for us, by the names that it gave them.
+		Long: `Start N workers of a program in any language, restart those that die, and serve their
+merged /metrics. Dead workers' files are compacted into the archive.
 
-Each worker finds its slot in MULTIPROM_WORKER_SLOT and the directory in
-PROMETHEUS_MULTIPROC_DIR. With --process-id slot, the label pid has the slot instead
-of the PID, so that series survive restarts; while a reload has two workers in a
-slot, the younger one's label has a suffix.
+Sockets named with --listen are opened once and passed to the workers by systemd's
+LISTEN_FDS protocol. Sockets that systemd passed to mpctl are passed on with their
+names.
 
-SIGTERM and SIGINT drain, once more a second later they kill; SIGHUP replaces the
-workers one by one. --kill-mode says who is asked to end: the worker, and then what it
-has left of its process group (mixed); all of its group at once (group); or the worker
-alone (process). What is left after --drain is killed. The exit code is 0 after a
-drain; 2 if somebody had to be killed, or if a process that a worker has started
-lives on in a group of its own.
+Each worker gets its slot in MULTIPROM_WORKER_SLOT and the directory in
+PROMETHEUS_MULTIPROC_DIR. With --process-id slot, the label pid is the slot instead of
+the PID, so that series survive restarts. While a reload has two workers in a slot,
+the label of the younger one has a suffix.
 
-With --group, mpctl serve can run as another user who is in the group: the
-directory is made with mode 2770, which gives new files its group, and files
-with 0640. Workers that change their user are read with --trust-uid.`,
+SIGTERM and SIGINT drain: workers are asked to end, and are killed after --drain. A
+second signal, at least a second later, kills at once. SIGHUP replaces the workers one
+by one. --kill-mode says which processes are asked to end:
+  mixed    the worker, then what it leaves of its process group
+  group    the whole process group at once
+  process  the worker only
+
+The exit code is 0 after a drain. It is 2 if a process had to be killed, or if a
+process that a worker started lives on outside of the worker's process group.
+
+With --group, mpctl serve can run as another user in that group. The directory is
+created with mode 2770, which gives new files its group, and files with 0640. If
+workers change their user, name it with --trust-uid.`,
 		Example: "  mpctl run -n 4 --listen tcp://127.0.0.1:8080 --metrics 127.0.0.1:9090 --dir /dev/shm/app -- ./server",
 		Args:    needsSome("CMD"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -86,21 +91,21 @@ with 0640. Workers that change their user are read with --trust-uid.`,
 		},
 	}
 	addDirFlag(cmd, &dir)
-	cmd.Flags().StringVar(&onStart, "on-start", "compact", "what becomes of the metrics of an earlier run: compact, wipe or refuse to start")
+	cmd.Flags().StringVar(&onStart, "on-start", "compact", "what to do with the metrics of an earlier run: compact, wipe or refuse (to start)")
 	addCompactorFlags(cmd, &opts.Compact, &opts.NoCompact)
 	trust.add(cmd)
 	dirMode.parse, fileMode.parse = parseDirMode, mmapstore.ParseFileMode
-	cmd.Flags().StringVar(&opts.Group, "group", "", "group, by name or number, that a directory which does not exist is made for")
-	cmd.Flags().Var(&dirMode, "dir-mode", "mode of a directory that does not exist (default 0700, with --group 2770)")
-	cmd.Flags().Var(&fileMode, "file-mode", "mode of the workers' files, by MULTIPROM_FILE_MODE (default 0600, with --group 0640)")
+	cmd.Flags().StringVar(&opts.Group, "group", "", "group of the directory, by name or number, if run creates it")
+	cmd.Flags().Var(&dirMode, "dir-mode", "mode of the directory if run creates it (default 0700, with --group 2770)")
+	cmd.Flags().Var(&fileMode, "file-mode", "mode of the workers' files, passed in MULTIPROM_FILE_MODE (default 0600, with --group 0640)")
 	cmd.Flags().IntVarP(&opts.Workers, "workers", "n", 0, "number of workers (default one per CPU)")
 	cmd.Flags().StringArrayVar(&addresses, "listen", nil, "socket for the workers, tcp://HOST:PORT or unix:///PATH; may be repeated")
 	cmd.Flags().StringVar(&metrics, "metrics", "", "serve the merged /metrics on this address")
-	cmd.Flags().DurationVar(&opts.DrainTimeout, "drain", 30*time.Second, "time from SIGTERM to SIGKILL")
-	cmd.Flags().StringVar(&killMode, "kill-mode", "mixed", "which processes of a worker a drain ends: mixed, group or process")
-	cmd.Flags().StringVar(&processID, "process-id", "pid", "what the label pid has: pid or slot, which survives restarts")
+	cmd.Flags().DurationVar(&opts.DrainTimeout, "drain", 30*time.Second, "time between SIGTERM and SIGKILL")
+	cmd.Flags().StringVar(&killMode, "kill-mode", "mixed", "which processes a drain asks to end: mixed, group or process")
+	cmd.Flags().StringVar(&processID, "process-id", "pid", "value of the label pid: pid, or slot, which survives restarts")
 	obeyWords(cmd, "process-id", "pid", "slot")
-	cmd.Flags().BoolVar(&subreaper, "subreaper", false, "adopt the orphans of the workers")
+	cmd.Flags().BoolVar(&subreaper, "subreaper", false, "adopt and reap the workers' orphans")
 	obeyWords(cmd, "on-start", "compact", "wipe", "refuse")
 	obeyWords(cmd, "kill-mode", "mixed", "group", "process")
 	obey(cmd, group, "group")

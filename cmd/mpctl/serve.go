@@ -33,14 +33,15 @@ func newServe() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve [DIR]",
 		Short: "serve the merged /metrics of a directory",
-		Long: `Serve the merged view of a directory at /metrics until SIGTERM or SIGINT, and compact
-dead processes' files into the archive meanwhile. TLS, mutual
-TLS and basic auth come from a web configuration file of Prometheus' exporter
-toolkit.
+		Long: `Serve the merged metrics of a directory at /metrics until SIGTERM or SIGINT. In the
+background, compact the files of dead processes into the archive.
 
-Whose files are read: one's own, those of the directory's owner, and of users
-named by --trust-uid. To read another user's, the directory and its files must
-be open to a group that both are in: see mpctl run --group.`,
+For TLS, mutual TLS and basic auth, name a web configuration file of Prometheus's
+exporter toolkit.
+
+serve reads your own files, those of the directory's owner, and those of users named
+by --trust-uid. To read another user's files, make the directory and the files
+accessible to a group that both of you are in: see mpctl run --group.`,
 		Example: "  mpctl serve /dev/shm/app --web.listen-address 127.0.0.1:9090",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			d, err := resolveDir(dir)
@@ -65,8 +66,8 @@ be open to a group that both are in: see mpctl run --group.`,
 	addDirArg(cmd, &dir)
 	addCompactorFlags(cmd, &compact, &noCompact)
 	cmd.Flags().StringArrayVar(&addresses, "web.listen-address", []string{":9090"}, "address to listen on, HOST:PORT or unix:///PATH; may be repeated")
-	cmd.Flags().StringVar(&config, "web.config.file", "", "file with TLS and basic auth, see the exporter toolkit's documentation")
-	cmd.Flags().BoolVar(&compact.Python, "reap-python", false, "compact dead processes' files of client_python too, see mpctl gc --help")
+	cmd.Flags().StringVar(&config, "web.config.file", "", "web configuration file for TLS and basic auth (see the exporter toolkit's documentation)")
+	cmd.Flags().BoolVar(&compact.Python, "reap-python", false, "also compact dead processes' files of client_python; see mpctl gc --help")
 	obey(cmd, address("tcp", "tcp4", "tcp6", "unix"), "web.listen-address")
 	obey(cmd, existing, "web.config.file")
 	limit.addFlags(cmd)
@@ -74,7 +75,7 @@ be open to a group that both are in: see mpctl run --group.`,
 	return cmd
 }
 
-// serve answers scrapes until ctx ends, then lets those under way finish.
+// serve answers scrapes until ctx ends, then waits for running ones to finish.
 func serve(ctx context.Context, dir string, trust []int, limit scrapeLimits, addresses []string, config string, log *slog.Logger) error {
 	listeners, err := openAll(addresses)
 	if err != nil {
@@ -91,8 +92,8 @@ func serve(ctx context.Context, dir string, trust []int, limit scrapeLimits, add
 	}
 	defer a.Close()
 	if os.Getenv("GOGC") == "" {
-		// Almost all memory is what is known of the files: it stays, and little
-		// garbage comes with a scrape. Beside a fleet, memory counts for more.
+		// Almost all memory holds what is known about the files. It stays, and a scrape
+		// makes little garbage. Next to a fleet of workers, memory matters more than CPU.
 		debug.SetGCPercent(50)
 	}
 	warnOfDir(log, dir)
@@ -114,7 +115,7 @@ func serve(ctx context.Context, dir string, trust []int, limit scrapeLimits, add
 	return nil
 }
 
-// openAll listens at all addresses, or at none.
+// openAll listens on all addresses, or on none.
 func openAll(addresses []string) (listeners []net.Listener, err error) {
 	defer func() {
 		if err != nil {
@@ -137,7 +138,7 @@ func newServer(g registry.Gatherer, limit scrapeLimits, log *slog.Logger) *http.
 	mux := http.NewServeMux()
 	metrics := exposition.HandlerFor(g, limit.handler(log))
 	mux.Handle("/metrics", metrics)
-	mux.Handle("/metrics/{$}", metrics) // as client_python's
+	mux.Handle("/metrics/{$}", metrics) // as in client_python
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprintln(w, `<html><head><title>mpctl</title></head><body><a href="/metrics">Metrics</a></body></html>`)
 	})
@@ -153,13 +154,13 @@ type scrapeLimits struct {
 	lenient  bool // --web.lenient
 }
 
-// defaultScrapeLimits are the flags' defaults, and what `mpctl run` has.
+// defaultScrapeLimits are the flags' defaults. `mpctl run` uses them too.
 var defaultScrapeLimits = scrapeLimits{requests: limits.Concurrent, timeout: limits.Gathering}
 
 func (l *scrapeLimits) addFlags(cmd *cobra.Command) {
-	cmd.Flags().IntVar(&l.requests, "web.max-requests", defaultScrapeLimits.requests, "scrapes that may run at once, further ones get 503; -1 is no limit")
-	cmd.Flags().DurationVar(&l.timeout, "web.timeout", defaultScrapeLimits.timeout, "time to gather in before a scrape gets 503; -1 is no limit")
-	cmd.Flags().BoolVar(&l.lenient, "web.lenient", false, "serve values that OpenMetrics forbids too, such as a negative sum: for OpenTelemetry's collector")
+	cmd.Flags().IntVar(&l.requests, "web.max-requests", defaultScrapeLimits.requests, "how many scrapes may run at once; further ones get 503; -1 for no limit")
+	cmd.Flags().DurationVar(&l.timeout, "web.timeout", defaultScrapeLimits.timeout, "how long a scrape may gather before it gets 503; -1 for no limit")
+	cmd.Flags().BoolVar(&l.lenient, "web.lenient", false, "also serve values that OpenMetrics forbids, such as a negative sum, for OpenTelemetry's collector")
 	obey(cmd, orNoLimit(atLeast(1, ", or -1 for no limit"), false), "web.max-requests")
 	obey(cmd, orNoLimit(longerThanZero(", or -1 for no limit"), true), "web.timeout")
 }
@@ -168,7 +169,7 @@ func (l scrapeLimits) handler(log *slog.Logger) exposition.HandlerOptions {
 	return exposition.HandlerOptions{ErrorLog: log, MaxConcurrent: l.requests, Timeout: l.timeout, Lenient: l.lenient}
 }
 
-// write is how long a whole answer may take: the time to gather, and as long
+// write is how long a whole answer may take: the time to gather, and the same time
 // again to send it.
 func (l scrapeLimits) write() time.Duration {
 	if l.timeout == exposition.NoLimit {

@@ -18,11 +18,11 @@ func newTextfile() *cobra.Command {
 		Use:   "textfile FILE.prom",
 		Short: "write the merged metrics to a file for node_exporter",
 		Long: `Write the merged metrics of a directory to a file for node_exporter's textfile
-collector. A reader sees the old file or the new one; on a failure the old one stays.
+collector. The file is replaced atomically. If writing fails, the old file stays.
 
-If one node_exporter reads the files of several applications, give each a --label:
-they all have multiprom_files and the like, and node_exporter shows one of two
-series that are equal.`,
+If one node_exporter reads the files of several applications, give each a --label. All
+of them have multiprom_files and similar metrics, and of two equal series
+node_exporter shows only one.`,
 		Example: `  mpctl textfile /var/lib/node_exporter/app.prom --dir /dev/shm/app
   mpctl textfile /var/lib/node_exporter/app.prom --dir /dev/shm/app --label app=web --every 15s`,
 		Args: needs("FILE.prom"),
@@ -40,20 +40,20 @@ series that are equal.`,
 	}
 	e.addFlags(cmd)
 	addEscapingFlag(cmd, &escaping)
-	cmd.Flags().StringToStringVar(&opts.Labels, "label", nil, "label for every series that has none of that name: NAME=VALUE, may be repeated")
+	cmd.Flags().StringToStringVar(&opts.Labels, "label", nil, "label to add to every series that has no label of that name, NAME=VALUE; may be repeated")
 	obey(cmd, notEmpty, "label")
-	cmd.Flags().StringVar(&opts.TempDir, "tmpdir", "", "where to make the temporary file, on the same filesystem (default FILE's directory)")
+	cmd.Flags().StringVar(&opts.TempDir, "tmpdir", "", "directory for the temporary file, on the same filesystem (default FILE's directory)")
 	obey(cmd, existing, "tmpdir")
-	cmd.Flags().BoolVar(&opts.Created, "created", false, "write the time when each counter, histogram and summary began")
+	cmd.Flags().BoolVar(&opts.Created, "created", false, "write when each counter, histogram and summary was created")
 	return cmd
 }
 
 func addEscapingFlag(cmd *cobra.Command, escaping *string) {
-	cmd.Flags().StringVar(escaping, "escaping", "underscores", "what becomes of names that are not legacy ones: underscores, dots or values")
+	cmd.Flags().StringVar(escaping, "escaping", "underscores", "how to write UTF-8 names: underscores, dots or values")
 	obeyWords(cmd, "escaping", "underscores", "dots", "values")
 }
 
-// parseEscaping is for text 0.0.4, which holds legacy names alone.
+// parseEscaping is for text 0.0.4, which has no UTF-8 names.
 func parseEscaping(name string) (exposition.Escaping, error) {
 	e, err := exposition.ParseEscaping(name)
 	if err != nil || e == exposition.AllowUTF8 {

@@ -20,9 +20,9 @@ import (
 // trustFlag is the flag --trust-uid: users by name or number.
 type trustFlag []int
 
-// add gives a command the flag.
+// add adds the flag to a command.
 func (f *trustFlag) add(cmd *cobra.Command) {
-	cmd.Flags().Var(f, "trust-uid", "read the files of this user too, by name or number; may be repeated")
+	cmd.Flags().Var(f, "trust-uid", "also read the files of this user, by name or number; may be repeated")
 }
 
 // String, Type and Set make it a flag.
@@ -65,8 +65,7 @@ func lookupUID(name string) (int, error) {
 	return uid, nil
 }
 
-// warnOfDir tells the log what CheckDir has to say of a directory that may not be
-// there yet.
+// warnOfDir logs the warnings of CheckDir about a directory, which may not exist yet.
 func warnOfDir(log *slog.Logger, dir string) {
 	warnings, err := mmapstore.CheckDir(dir)
 	switch {
@@ -83,7 +82,7 @@ func warnOfDir(log *slog.Logger, dir string) {
 	}
 }
 
-// warnOfPublic says that everybody may scrape who reaches this machine.
+// warnOfPublic warns if anyone who can reach this machine may scrape.
 func warnOfPublic(log *slog.Logger, a net.Addr, remedy string) {
 	if listen.IsPublic(a) {
 		log.Warn("metrics are open to all interfaces, without authentication: "+remedy, "address", a.String())

@@ -17,18 +17,18 @@ import (
 	"github.com/multiprom/multiprom/internal/options"
 )
 
-// A rule judges what was typed for a flag. It returns the text that the flag's own
-// type reads, or says what is wrong and what to do.
+// A rule checks what was typed for a flag. It returns the text that the flag's own type
+// parses, or an error that says what is wrong and what to do.
 type rule func(typed string) (string, error)
 
-// obey gives flags of a command their rule: what is invalid is an error that names
-// the flag, before anything is done. TestFlagValues has a row for each flag.
+// obey sets the rule of flags. An invalid value is an error that names the flag, before
+// the command does anything. TestFlagValues has a row for each flag.
 func obey(cmd *cobra.Command, r rule, flags ...string) {
 	for _, name := range flags {
 		f := cmd.Flags().Lookup(name)
 		f.Value = &ruledFlag{f.Value, r}
 		if _, err := r(f.DefValue); err != nil && slices.Contains([]string{"0", "0s", "[]"}, f.DefValue) {
-			f.DefValue = "" // to leave it out is not the same as to say 0
+			f.DefValue = "" // leaving the flag out is not the same as 0
 		}
 	}
 }
@@ -56,11 +56,11 @@ func notEmpty(typed string) (string, error) {
 	return typed, nil
 }
 
-// noLimit is what is typed where a flag can be without a limit. It is the value of
-// NoLimit in the options of all packages.
+// noLimit is what a user types for no limit. It is the value of NoLimit in the options
+// of all packages.
 var noLimit = strconv.Itoa(options.NoLimit)
 
-// atLeast takes whole numbers from least on. The way out is for those who typed less.
+// atLeast accepts whole numbers from least on. The error ends with wayOut.
 func atLeast(least int, wayOut string) rule {
 	return func(typed string) (string, error) {
 		n, err := strconv.Atoi(typed)
@@ -71,7 +71,7 @@ func atLeast(least int, wayOut string) rule {
 	}
 }
 
-// longerThanZero takes durations.
+// longerThanZero accepts positive durations.
 func longerThanZero(wayOut string) rule {
 	return func(typed string) (string, error) {
 		if d, err := time.ParseDuration(typed); err != nil || d <= 0 {
@@ -81,7 +81,7 @@ func longerThanZero(wayOut string) rule {
 	}
 }
 
-// orNoLimit takes -1 too.
+// orNoLimit also accepts -1.
 func orNoLimit(r rule, duration bool) rule {
 	return func(typed string) (string, error) {
 		switch {
@@ -94,7 +94,8 @@ func orNoLimit(r rule, duration bool) rule {
 	}
 }
 
-// zeroKeepsNone takes 0 too, which is the default in the options' struct and not here.
+// zeroKeepsNone also accepts 0, which stands for the default in the options struct but
+// not here.
 func zeroKeepsNone(r rule, duration bool) rule {
 	return func(typed string) (string, error) {
 		d, err := time.ParseDuration(typed)
@@ -108,7 +109,7 @@ func zeroKeepsNone(r rule, duration bool) rule {
 	}
 }
 
-// oneOf takes one of some words.
+// oneOf accepts one of the words.
 func oneOf(words ...string) rule {
 	return func(typed string) (string, error) {
 		if !slices.Contains(words, typed) {
@@ -119,13 +120,13 @@ func oneOf(words ...string) rule {
 	}
 }
 
-// obeyWords is obey for a flag that takes one of some words, and completes them.
+// obeyWords is obey for a flag that accepts one of the words, with completion.
 func obeyWords(cmd *cobra.Command, flag string, words ...string) {
 	obey(cmd, oneOf(words...), flag)
 	complete(cmd, flag, words...)
 }
 
-// existing takes the path of a file or directory that is there.
+// existing accepts the path of a file or directory that exists.
 func existing(typed string) (string, error) {
 	if _, err := notEmpty(typed); err != nil {
 		return "", err
@@ -134,7 +135,7 @@ func existing(typed string) (string, error) {
 	return typed, err
 }
 
-// address takes where to listen: HOST:PORT, or a URL of one of some schemes.
+// address accepts an address to listen on: HOST:PORT, or a URL with one of the schemes.
 func address(schemes ...string) rule {
 	return func(typed string) (string, error) {
 		rest := typed
@@ -158,7 +159,7 @@ func address(schemes ...string) rule {
 	}
 }
 
-// group takes a group of the system.
+// group accepts a group of the system.
 func group(typed string) (string, error) {
 	if _, err := strconv.ParseUint(typed, 10, 31); err == nil {
 		return typed, nil
@@ -169,8 +170,8 @@ func group(typed string) (string, error) {
 	return typed, nil
 }
 
-// argumentsNotEmpty refuses empty arguments of a command, such as an unset variable
-// of the shell. Those of run's program are its own.
+// argumentsNotEmpty rejects empty arguments of a command, such as an unset shell
+// variable. The arguments of run's program are not checked.
 func argumentsNotEmpty(cmd *cobra.Command) {
 	check := cmd.Args
 	cmd.Args = func(cmd *cobra.Command, args []string) error {

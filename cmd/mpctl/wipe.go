@@ -14,11 +14,13 @@ func newWipe() *cobra.Command {
 	var force bool
 	cmd := &cobra.Command{
 		Use:   "wipe [DIR]",
-		Short: "remove the files of dead processes",
-		Long: `Remove the metric files of dead processes: what they counted leaves the merged
-view. Refused while a process lives; with --force the living ones' files stay and
-the rest goes. Only files that are ours by their name and their content are removed,
-or client_python's.`,
+		Short: "discard what dead processes have counted",
+		Long: `Remove the metric files of dead processes and empty the archive. What dead processes
+counted leaves the merged metrics.
+
+wipe refuses while a process is alive. With --force it keeps the files of living
+processes and removes the rest. It removes only files that are multiprom's or
+client_python's by their name and by their content.`,
 		Example: "  mpctl wipe /dev/shm/app",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			d, err := existingDir(dir)
@@ -42,6 +44,6 @@ or client_python's.`,
 		},
 	}
 	addDirArg(cmd, &dir)
-	cmd.Flags().BoolVar(&force, "force", false, "remove the dead ones' files although others live")
+	cmd.Flags().BoolVar(&force, "force", false, "remove dead processes' files even if others are alive")
 	return cmd
 }
