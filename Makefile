@@ -42,12 +42,13 @@ compat: ## client_golang, fasthttp and Fiber, linted and tested, in a module of 
 peer-suites: ## client_golang's own tests and those of six libraries on compat/prom (ARGS="--suite client_golang")
 	cd compat && $(GO) run ./peersuites $(ARGS)
 
-lint: ## gofmt, vet on three systems, staticcheck
+lint: ## gofmt, vet on three systems, staticcheck, go.mod files that are tidy
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$unformatted" ]; then echo "gofmt -w needed:"; echo "$$unformatted"; exit 1; fi
 	$(GO) vet $(PACKAGES)
 	GOOS=darwin $(GO) vet $(PACKAGES)
 	GOOS=windows $(GO) vet $(PACKAGES)
 	$(TOOL) staticcheck $(PACKAGES)
+	@for mod in $$(git ls-files '*go.mod'); do (cd $$(dirname $$mod) && $(GO) mod tidy -diff) || { echo "go mod tidy needed: $$mod"; exit 1; }; done
 
 bench: ## ours beside client_golang and the machine's floor: every row with a goal, one table (ARGS="--run update")
 	cd bench && $(GO) run . $(ARGS)
@@ -59,7 +60,7 @@ bench-scale: ## cost against processes, series and files, in 3 minutes and 8 GB;
 	cd bench && $(GO) run . --scale ../docs/performance/scale.csv $(ARGS)
 	$(MAKE) bench-plots
 
-bench-plots: ## draw docs/performance/scale.csv anew: the plots and the table beside it
+bench-plots: ## draw docs/performance/scale.csv again: the plots and the table beside it
 	cd bench && $(GO) run . --plots ../docs/performance/scale.csv
 
 bench-test: ## that each row of the benchmarks runs, in a module of its own

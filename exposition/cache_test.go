@@ -21,6 +21,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 	"github.com/stretchr/testify/require"
 
+	"github.com/multiprom/multiprom/internal/actions"
 	"github.com/multiprom/multiprom/metric"
 )
 
@@ -196,23 +197,26 @@ func pageIsWhatIsEncoded(t *testing.T, r *rand.Rand, way Options, revisions, row
 	kept := newCache()
 	var unsent []sending
 	for range 12 {
-		switch r.IntN(6) {
-		case 0: // a series comes
-			i := r.IntN(len(families))
-			grown := *families[i]
-			s := grown.Series[len(grown.Series)-1]
-			s.Labels = s.Labels.With("path", "/zzz"+strconv.Itoa(r.IntN(1e9)))
-			grown.Series = append(append([]metric.Series(nil), grown.Series...), s)
-			grown.Layout = metric.NewLayout()
-			if revisions {
-				revised([]*metric.Family{&grown})
-			}
-			families[i] = &grown
-		case 1: // families go, and come again later
-			page, _ := kept.page(families[:2], way)
-			want, _ := Append(nil, families[:2], way)
-			requireText(t, string(want), textOf(t, page))
-		}
+		actions.List{
+			{Weight: 4, Name: "only values change"},
+			{Weight: 1, Name: "a series comes", Do: func() {
+				i := r.IntN(len(families))
+				grown := *families[i]
+				s := grown.Series[len(grown.Series)-1]
+				s.Labels = s.Labels.With("path", "/zzz"+strconv.Itoa(r.IntN(1e9)))
+				grown.Series = append(append([]metric.Series(nil), grown.Series...), s)
+				grown.Layout = metric.NewLayout()
+				if revisions {
+					revised([]*metric.Family{&grown})
+				}
+				families[i] = &grown
+			}},
+			{Weight: 1, Name: "families go, and come again later", Do: func() {
+				page, _ := kept.page(families[:2], way)
+				want, _ := Append(nil, families[:2], way)
+				requireText(t, string(want), textOf(t, page))
+			}},
+		}.Random(r)
 		families = change(r, families)
 		shown := families
 		if rows {

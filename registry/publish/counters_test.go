@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/multiprom/multiprom/aggregate"
+	"github.com/multiprom/multiprom/internal/actions"
 	"github.com/multiprom/multiprom/metric"
 	"github.com/multiprom/multiprom/mmapstore"
 	"github.com/multiprom/multiprom/multiproc"
@@ -238,27 +239,30 @@ func TestRandomLivesOfProcesses(t *testing.T) {
 		}
 		i := rnd.IntN(len(living))
 		pr := living[i]
-		switch rnd.IntN(10) {
-		case 0: // its counters begin again
-			pr.beganLow, pr.beganHigh = pr.sawLow, pr.sawHigh
-			pr.low, pr.high = 0, 0
-			continue
-		case 1: // it dies
-			pr.src.say(errors.New("dead"))
-			require.Error(t, pr.p.Close())
-			die(t, pr.set)
-			deadLow, deadHigh = deadLow+pr.sawLow, deadHigh+pr.sawHigh
-			living = append(living[:i], living[i+1:]...)
-		case 2:
-			_, err := aggregate.Compact(t.Context(), dir, aggregate.CompactOptions{})
-			require.NoError(t, err)
-		default:
-			pr.low += uint64(rnd.IntN(100))
-			pr.high += uint64(1 + rnd.IntN(100))
-			pr.src.say(nil, cumulatives(pr.low, pr.high, time.Unix(int64(pr.beganHigh+1), 0))...)
-			require.NoError(t, pr.p.Publish(t.Context()))
-			pr.sawLow, pr.sawHigh = pr.beganLow+pr.low, pr.beganHigh+pr.high
-		}
+		actions.List{
+			{Weight: 7, Name: "its counters grow", Do: func() {
+				pr.low += uint64(rnd.IntN(100))
+				pr.high += uint64(1 + rnd.IntN(100))
+				pr.src.say(nil, cumulatives(pr.low, pr.high, time.Unix(int64(pr.beganHigh+1), 0))...)
+				require.NoError(t, pr.p.Publish(t.Context()))
+				pr.sawLow, pr.sawHigh = pr.beganLow+pr.low, pr.beganHigh+pr.high
+			}},
+			{Weight: 1, Name: "its counters begin again", Do: func() {
+				pr.beganLow, pr.beganHigh = pr.sawLow, pr.sawHigh
+				pr.low, pr.high = 0, 0
+			}},
+			{Weight: 1, Name: "it dies", Do: func() {
+				pr.src.say(errors.New("dead"))
+				require.Error(t, pr.p.Close())
+				die(t, pr.set)
+				deadLow, deadHigh = deadLow+pr.sawLow, deadHigh+pr.sawHigh
+				living = append(living[:i], living[i+1:]...)
+			}},
+			{Weight: 1, Name: "the dead are compacted", Do: func() {
+				_, err := aggregate.Compact(t.Context(), dir, aggregate.CompactOptions{})
+				require.NoError(t, err)
+			}},
+		}.Random(rnd)
 		low, high := deadLow, deadHigh
 		for _, pr := range living {
 			low, high = low+pr.sawLow, high+pr.sawHigh
