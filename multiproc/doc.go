@@ -24,7 +24,8 @@
 // The environment is read at that moment too, not before: main may set [EnvDir],
 // [EnvProcessID] and [EnvFileMode] with os.Setenv although instruments were
 // declared in package variables. When this process counts already, Open returns
-// [ErrTooLate] for a variable that has changed.
+// [ErrTooLate] for a variable that has changed. It does so too if compat/prom, which
+// makes client_golang's own metrics without a directory, has made some.
 //
 // Where the file cannot be made, [Open] says why. Updates go to the heap then,
 // and the log says so once. It also says once when somebody has deleted the

@@ -7,6 +7,7 @@ import (
 	"os"
 	"sync"
 
+	"github.com/multiprom/multiprom/internal/beside"
 	"github.com/multiprom/multiprom/mmapstore"
 )
 
@@ -26,7 +27,8 @@ const (
 )
 
 // ErrTooLate: an environment variable was changed after the default Set had opened
-// its store. What this process has counted is elsewhere.
+// its store, or after compat/prom had made metrics without a directory. What this
+// process has counted is elsewhere.
 var ErrTooLate = errors.New("too late")
 
 // Default returns the Set of the package-level constructors. It keeps values
@@ -94,6 +96,16 @@ func (s *Set) settle(at place) {
 	s.at.Store(&at)
 }
 
+// early returns an error if there is a directory now and compat/prom has made metrics
+// when there was none: these are client_golang's own, of this process only.
+func (s *Set) early(at place) error {
+	if s.getenv == nil || at.dir == "" || !beside.Any() {
+		return nil
+	}
+	return fmt.Errorf("%w: %s is %q now, but compat/prom has made metrics without it, which are of this process only: "+
+		"set it before the program starts", ErrTooLate, EnvDir, at.dir)
+}
+
 // changed returns an error if the environment says something else than when the
 // store opened. A variable that was taken away says nothing.
 func (s *Set) changed() error {
@@ -102,6 +114,9 @@ func (s *Set) changed() error {
 		return err
 	}
 	at := *s.at.Load()
+	if err := s.early(at); err != nil {
+		return err
+	}
 	for _, v := range []struct{ name, was, is string }{
 		{EnvDir, at.dir, now.dir},
 		{EnvProcessID, at.id, now.id},

@@ -156,6 +156,9 @@ func (s *Set) Open() error {
 		return s.fallback
 	}
 	at, err := s.place()
+	if err == nil {
+		err = s.early(at)
+	}
 	if err != nil {
 		return fmt.Errorf("multiproc: open: %w", err)
 	}
@@ -251,6 +254,9 @@ func (s *Set) open() *mmapstore.Store {
 		store, err = s.create(at)
 	}
 	s.settle(at)
+	if early := s.early(at); early != nil {
+		s.tell(slog.LevelError, "some metrics are seen by nobody else", "error", early)
+	}
 	if err != nil {
 		s.fallback = err
 		s.tell(slog.LevelError, "no metrics file, this process's metrics are seen by nobody else", "error", err)

@@ -19,6 +19,7 @@ import (
 	"github.com/multiprom/multiprom/compat/prom"
 	"github.com/multiprom/multiprom/compat/prom/promauto"
 	"github.com/multiprom/multiprom/compat/prom/promhttp"
+	"github.com/multiprom/multiprom/compat/publish"
 	"github.com/multiprom/multiprom/exposition"
 	"github.com/multiprom/multiprom/multiproc"
 	"github.com/multiprom/multiprom/registry"
@@ -30,7 +31,7 @@ func TestInADirectory(t *testing.T) {
 		t.Skip("this process has one")
 	}
 	for _, name := range []string{
-		"TestConstructors", "TestConstrainedLabels", "TestDefaultRegistry", "TestReset", "TestFunctions", "TestReplacedMetric",
+		"TestConstructors", "TestConstrainedLabels", "TestDefaultRegistry", "TestPublishedByEach", "TestReset", "TestFunctions", "TestReplacedMetric",
 	} {
 		cmd := exec.Command(os.Args[0], "-test.v", "-test.count=1", "-test.run=^"+name+"$")
 		cmd.Env = append(os.Environ(), multiproc.EnvDir+"="+t.TempDir())
@@ -111,6 +112,44 @@ theirs 3
 	require.False(t, prom.WrapRegistererWithPrefix("app_", prom.DefaultRegisterer).Unregister(theirs))
 	require.True(t, prom.Unregister(theirs))
 	require.Zero(t, count(t, prom.DefaultGatherer, "theirs"))
+}
+
+// TestPublishedByEach: what a library has in client_golang's own default registry, and
+// each process publishes, is the sum in our handler too, beside our own metrics. What
+// nobody publishes is of this process.
+func TestPublishedByEach(t *testing.T) {
+	needsDirectory(t)
+	library := func(r prometheus.Registerer, set *multiproc.Set, n float64) *publish.Publisher {
+		c := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "theirs_total", Help: "h"}, []string{"l"})
+		g := prometheus.NewGauge(prometheus.GaugeOpts{Name: "theirs_ratio", Help: "h"})
+		r.MustRegister(c, g)
+		c.WithLabelValues("x").Add(n)
+		g.Set(n)
+		p, err := publish.Start(r.(prometheus.Gatherer), publish.Options{Set: set})
+		require.NoError(t, err)
+		require.NoError(t, p.Publish(t.Context()))
+		return p
+	}
+	wrapped := func(f *prom.Factory, r prom.Registerer, n float64) {
+		c := f.NewCounter(prom.CounterOpts{Name: "ours_total", Help: "h"})
+		prom.WrapRegistererWithPrefix("app_", r).MustRegister(c)
+		c.Add(n)
+	}
+	wrapped(prom.Default(), prom.DefaultRegisterer, 4)
+	defer library(prometheus.DefaultRegisterer, multiproc.Default(), 1).Close()
+	f, set := factoryOn(t, multiproc.Default().Dir(), prom.Options{})
+	wrapped(f, prom.NewRegistry(), 5)
+	defer library(prometheus.NewRegistry(), set, 2).Close()
+	alone := prometheus.NewCounter(prometheus.CounterOpts{Name: "alone_total", Help: "h"})
+	prometheus.MustRegister(alone)
+	alone.Add(3)
+
+	text := body(promhttp.Handler())
+	for _, line := range []string{`theirs_total{l="x"} 3`, "alone_total 3", "app_ours_total 9"} {
+		require.Contains(t, text, "\n"+line+"\n")
+	}
+	require.Equal(t, 2, strings.Count(text, "\ntheirs_ratio{pid="), text)
+	require.NotContains(t, text, "\ntheirs_ratio 1")
 }
 
 func body(h http.Handler) string {

@@ -2,6 +2,7 @@ package prom
 
 import (
 	"fmt"
+	"log/slog"
 	"sync"
 	"time"
 	"weak"
@@ -166,7 +167,7 @@ func inStore[T any](f *Factory, d definition, own T, public func(in *instrument)
 		if note != nil {
 			losses.Add(f.set, which, d.desc.String(), note)
 		}
-		f.noteEarly()
+		f.tellEarly()
 	}()
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -189,11 +190,11 @@ func inStore[T any](f *Factory, d definition, own T, public func(in *instrument)
 	return out
 }
 
-// noteEarly tells that the process has made metrics before it knew its directory.
-func (f *Factory) noteEarly() {
-	if f.auto && plainMetrics.Load() {
-		plainMetrics.Store(false)
-		losses.Add(f.set, losses.Early, "", nil)
+// tellEarly tells the log that the process has made metrics before it knew its
+// directory. multiproc.Open says so, too, if the process calls it.
+func (f *Factory) tellEarly() {
+	if f.auto && plainMetrics.Swap(false) {
+		slog.Error("multiprom: metrics were made before " + multiproc.EnvDir + " was set, they are of this process only: set it before the program starts")
 	}
 }
 

@@ -43,12 +43,17 @@ func (m *made) gatherer() (registry.Gatherer, error) {
 // first metric asks for it.
 type snapshot struct {
 	number uint64 // later ones have higher numbers
-	// asked are the metrics that are asked for; nil for any.
-	asked []*instrument
+	// asked are the metrics that collectors have described. Others, which a collector
+	// has not described or has made since, are read with all that the stores have.
+	asked map[*instrument]int
 
-	mu     sync.Mutex
-	stores map[*made]*storeSnapshot
-	rest   *snapshot // see any
+	mu    sync.Mutex
+	known map[*made]*storeSnapshot // of the metrics asked for
+	all   map[*made]*storeSnapshot
+
+	// written has the series of the stores as they are in the families that are
+	// gathered. Nil if nobody asks.
+	written *sync.Map // *dto.Metric
 }
 
 type storeSnapshot struct {
@@ -57,40 +62,31 @@ type storeSnapshot struct {
 	err      error
 }
 
-// any returns a snapshot for metrics that were not known to be asked for: those that a
-// collector has not described, or has in place of others by now.
-func (s *snapshot) any() *snapshot {
-	if s.asked == nil {
-		return s
+// of returns the merged families of the store that a metric is in.
+func (s *snapshot) of(in *instrument) *storeSnapshot {
+	asked, stores := s.asked, &s.known
+	if asked[in] == 0 {
+		asked, stores = nil, &s.all
 	}
+	m := in.made
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.rest == nil {
-		s.rest = &snapshot{number: s.number}
-	}
-	return s.rest
-}
-
-// of returns the merged families of a store.
-func (s *snapshot) of(m *made) *storeSnapshot {
-	s.mu.Lock()
-	store := s.stores[m]
+	store := (*stores)[m]
 	if store == nil {
 		store = &storeSnapshot{}
-		if s.stores == nil {
-			s.stores = map[*made]*storeSnapshot{}
+		if *stores == nil {
+			*stores = map[*made]*storeSnapshot{}
 		}
-		s.stores[m] = store
+		(*stores)[m] = store
 	}
 	s.mu.Unlock()
 	store.once.Do(func() {
-		m.reconcile(s.asked)
+		m.reconcile(asked)
 		var g registry.Gatherer
 		if g, store.err = m.gatherer(); store.err != nil {
 			return
 		}
 		if _, all := g.(*registry.DefaultRegistry); all {
-			g = registry.Restrict(g, m.families(s.asked)...) // the collectors beside the directory cost time
+			g = registry.Restrict(g, m.families(asked)...) // the collectors beside the directory cost time
 		}
 		store.take(g.Gather(context.Background()))
 	})
@@ -139,17 +135,22 @@ func (in *instrument) has(labels metric.Labels, t metric.Type) bool {
 		switch {
 		case constant && value == l.Value, !constant && slices.Contains(in.variable, l.Name):
 			found++
-		case constant || t != metric.Gauge || l.Name != "pid" && l.Name != "worker_pid":
+		case constant || t != metric.Gauge || !isProcessLabel(l.Name):
 			return false
 		}
 	}
 	return found == len(in.variable)+len(in.constant)
 }
 
+// isProcessLabel reports whether a gauge that has a series for each process has it as
+// the label of these.
+func isProcessLabel(name string) bool { return name == "pid" || name == "worker_pid" }
+
 // mergedMetric is a series of the merged view as one of client_golang's metrics.
 type mergedMetric struct {
-	desc *prometheus.Desc
-	dto  *dto.Metric
+	desc    *prometheus.Desc
+	dto     *dto.Metric
+	written *sync.Map // of the snapshot
 }
 
 func (m *mergedMetric) Desc() *prometheus.Desc { return m.desc }
@@ -158,6 +159,9 @@ func (m *mergedMetric) Write(out *dto.Metric) error {
 	out.Label = slices.Clone(m.dto.Label) // a wrapper adds to it
 	out.Counter, out.Gauge, out.Summary = m.dto.Counter, m.dto.Gauge, m.dto.Summary
 	out.Untyped, out.Histogram, out.TimestampMs = m.dto.Untyped, m.dto.Histogram, m.dto.TimestampMs
+	if m.written != nil {
+		m.written.Store(out, nil)
+	}
 	return nil
 }
 
@@ -209,11 +213,7 @@ func (p *proxy) Collect(ch chan<- prometheus.Metric) {
 		if in.vec == nil && own[in] == nil {
 			continue // the collector has another metric in its place by now
 		}
-		from := snap
-		if !slices.Contains(p.known, in) {
-			from = snap.any()
-		}
-		in.collect(from, own[in], ch)
+		in.collect(snap, own[in], ch)
 	}
 }
 
@@ -225,7 +225,7 @@ func (in *instrument) collect(snap *snapshot, own []child, ch chan<- prometheus.
 		}
 		return
 	}
-	series, err := snap.of(in.made).series(in)
+	series, err := snap.of(in).series(in)
 	if err != nil {
 		ch <- prometheus.NewInvalidMetric(in.desc, err)
 		return
@@ -245,7 +245,7 @@ func (in *instrument) collect(snap *snapshot, own []child, ch chan<- prometheus.
 	}
 	for _, m := range series {
 		in.project(m)
-		ch <- &mergedMetric{in.desc, m}
+		ch <- &mergedMetric{in.desc, m, snap.written}
 	}
 }
 

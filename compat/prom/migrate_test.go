@@ -2,6 +2,7 @@ package prom_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -109,6 +110,38 @@ func TestUnchangedLibrary(t *testing.T) {
 		require.Equal(t, want, got)
 		require.Len(t, families["go_goroutines"].GetMetric(), 1, "the sum over processes")
 		require.GreaterOrEqual(t, families["go_goroutines"].Metric[0].Gauge.GetValue(), 4.0)
+	}
+}
+
+// TestLateEnvironment runs a program that sets the variable in main. What it makes and
+// counts after that is in the directory. If it has made metrics before, Open is an error
+// and the log is told, and its /metrics have what the processes of the directory have
+// counted, not what it has counted itself.
+func TestLateEnvironment(t *testing.T) {
+	t.Parallel()
+	const source = "testdata/late/main.go"
+	content, err := os.ReadFile(source)
+	require.NoError(t, err)
+	program, dir := build(t, source, string(content)), t.TempDir()
+	run := func(what string) (out, log string) {
+		cmd := exec.Command(program, what, dir)
+		cmd.Env = append(os.Environ(), "PROMETHEUS_MULTIPROC_DIR=")
+		var stderr strings.Builder
+		cmd.Stderr = &stderr
+		b, err := cmd.Output()
+		require.NoError(t, err, "%s: %s", what, stderr.String())
+		return string(b), stderr.String()
+	}
+	for n := 1; n <= 2; n++ {
+		out, log := run("nothing early")
+		require.Contains(t, out, fmt.Sprintf("\nrequests_total %d\n", n))
+		require.NotContains(t, log, "PROMETHEUS_MULTIPROC_DIR")
+	}
+	for what, isError := range map[string]bool{"Open": true, "Open after an update": true, "another metric": false, "scrape": false} {
+		out, log := run(what)
+		require.Equal(t, isError, strings.HasPrefix(out, "multiproc: open: too late: PROMETHEUS_MULTIPROC_DIR is "), "%s: %s", what, out)
+		require.Contains(t, log, "set it before the program starts", what)
+		require.Contains(t, out, "\nrequests_total 2\n", what)
 	}
 }
 

@@ -189,11 +189,11 @@ func (m *made) renamed() map[string]bool {
 	return out
 }
 
-// families are the names that the store has for these metrics, or for all where there
-// is no list.
-func (m *made) families(asked []*instrument) (out []string) {
+// families are the names that the store has for these metrics, or for all if asked is
+// nil.
+func (m *made) families(asked map[*instrument]int) (out []string) {
 	if asked != nil {
-		for _, in := range asked {
+		for in := range asked {
 			if in.made == m {
 				out = append(out, storedName(in.cells, in.family))
 			}

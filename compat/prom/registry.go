@@ -25,11 +25,10 @@ import (
 type Registry struct {
 	*prometheus.Registry
 
-	mu        sync.Mutex
-	active    int                 // how many gatherings are under way
-	snap      *snapshot           // the latest of theirs; nil without any
-	metrics   map[*instrument]int // how often each is registered
-	unchecked bool                // there are collectors that have not said which metrics they have
+	mu      sync.Mutex
+	active  int                 // how many gatherings are under way
+	snap    *snapshot           // the latest of theirs; nil without any
+	metrics map[*instrument]int // how often each is registered
 }
 
 // NewRegistry returns a registry without collectors.
@@ -64,7 +63,7 @@ func (r *Registry) register(c prometheus.Collector, via prometheus.Registerer) e
 	}
 	err := via.Register(as)
 	if err == nil {
-		r.note(instruments, unchecked, 1)
+		r.note(instruments, 1)
 		return nil
 	}
 	if are, ok := errors.AsType[prometheus.AlreadyRegisteredError](err); ok {
@@ -90,21 +89,20 @@ func (r *Registry) unregister(c prometheus.Collector, via prometheus.Registerer)
 		return false
 	}
 	instruments, _ := instrumentsOf(c)
-	r.note(instruments, false, -1)
+	r.note(instruments, -1)
 	return true
 }
 
 // note notes that the registry has metrics, or has them no more.
-func (r *Registry) note(instruments []*instrument, unchecked bool, n int) {
+func (r *Registry) note(instruments []*instrument, n int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.unchecked = r.unchecked || unchecked
 	for _, in := range instruments {
 		in.registered(r, n)
 		if r.metrics == nil {
 			r.metrics = map[*instrument]int{}
 		}
-		if r.metrics[in] += n; r.metrics[in] == 0 {
+		if r.metrics[in] += n; r.metrics[in] <= 0 {
 			delete(r.metrics, in)
 		}
 	}
@@ -137,7 +135,7 @@ func instrumentsOf(c prometheus.Collector) (out []*instrument, unchecked bool) {
 }
 
 // inDirectory: the process has made a metric over a store. plainMetrics: it has
-// made one of client_golang's.
+// made one of client_golang's, and the log was not told.
 var inDirectory, plainMetrics atomic.Bool
 
 // Gather returns what client_golang's does. The error is also one of reading the
@@ -180,11 +178,7 @@ func (r *Registry) Collect(ch chan<- prometheus.Metric) {
 func (r *Registry) snapshot() *snapshot {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	s := &snapshot{number: snapshots.Add(1)}
-	if !r.unchecked {
-		s.asked = slices.AppendSeq(make([]*instrument, 0, len(r.metrics)), maps.Keys(r.metrics))
-	}
-	return s
+	return &snapshot{number: snapshots.Add(1), asked: maps.Clone(r.metrics)}
 }
 
 // snapshots numbers them.
@@ -219,24 +213,28 @@ func (r *Registry) now() *snapshot {
 // with it, and beside it what else the merged view has, such as the process metrics
 // of each worker and the families of programs that share the directory.
 func (r *Registry) gatherAll() ([]*dto.MetricFamily, error) {
-	m := Default().made
+	f := Default()
+	f.tellEarly()
+	m := f.made
 	m.reconcile(nil)
 	families, err := registry.Default().Gather(context.Background())
 	all := &storeSnapshot{}
 	all.once.Do(func() { all.take(families, err) })
-	r.begin(&snapshot{number: snapshots.Add(1), stores: map[*made]*storeSnapshot{m: all}})
+	var written sync.Map
+	r.begin(&snapshot{number: snapshots.Add(1), all: map[*made]*storeSnapshot{m: all}, written: &written})
 	registered, registeredErr := r.Registry.Gather()
 	r.end()
 	private := m.private()
 	families = slices.DeleteFunc(families, func(f *metric.Family) bool { return private[f.Name] })
 	merged, mergedErr := convert.MetricFamilies(families)
-	return r.join(registered, merged, m.renamed()), errors.Join(err, registeredErr, mergedErr)
+	return join(registered, merged, m.renamed(), &written), errors.Join(err, registeredErr, mergedErr)
 }
 
-// join adds to the families that are registered those of the merged view. Of
-// client_golang's Go and process collectors it keeps nothing: they say what the one
-// process that answers is, and the view has the process metrics of each.
-func (r *Registry) join(registered, view []*dto.MetricFamily, renamed map[string]bool) []*dto.MetricFamily {
+// join adds to the families that are registered those of the merged view. What another
+// collector has of this process is left out if the directory has it, published by each
+// process. Of client_golang's Go and process collectors nothing is kept: they say what the
+// one process that answers is, and the view has the process metrics of each.
+func join(registered, view []*dto.MetricFamily, renamed map[string]bool, written *sync.Map) []*dto.MetricFamily {
 	out := slices.DeleteFunc(registered, func(f *dto.MetricFamily) bool {
 		return strings.HasPrefix(f.GetName(), "go_") || strings.HasPrefix(f.GetName(), "process_")
 	})
@@ -251,24 +249,42 @@ func (r *Registry) join(registered, view []*dto.MetricFamily, renamed map[string
 		case have == nil:
 			out = append(out, f)
 		case have.GetType() == f.GetType():
-			have.Metric = joinSeries(have.Metric, f.Metric)
+			have.Metric = joinSeries(have.Metric, f.Metric, written)
 		}
 	}
 	slices.SortFunc(out, func(a, b *dto.MetricFamily) int { return cmp.Compare(a.GetName(), b.GetName()) })
 	return out
 }
 
-// joinSeries adds to a the series of b that it has not.
-func joinSeries(a, b []*dto.Metric) []*dto.Metric {
+// joinSeries returns, of series with equal labels, the one that was written from the
+// store, or that of the view, or what another collector has of this process.
+func joinSeries(registered, view []*dto.Metric, written *sync.Map) (out []*dto.Metric) {
 	have := map[string]bool{}
-	for _, m := range a {
-		have[labelKey(m.Label)] = true
-	}
-	for _, m := range b {
-		if !have[labelKey(m.Label)] {
-			normalize(m)
-			a = append(a, m)
+	for _, m := range registered {
+		if _, merged := written.Load(m); merged {
+			have[labelKey(m.Label)] = true
+			out = append(out, m)
 		}
 	}
-	return a
+	for _, m := range view {
+		if !have[labelKey(m.Label)] {
+			normalize(m)
+			out = append(out, m)
+		}
+	}
+	for _, m := range view {
+		have[labelKey(m.Label)] = true
+		have[labelKey(withoutProcess(m.Label))] = true
+	}
+	for _, m := range registered {
+		if !have[labelKey(m.Label)] {
+			out = append(out, m)
+		}
+	}
+	return out
+}
+
+// withoutProcess leaves out the label that a gauge of each process has.
+func withoutProcess(labels []*dto.LabelPair) []*dto.LabelPair {
+	return slices.DeleteFunc(slices.Clone(labels), func(l *dto.LabelPair) bool { return isProcessLabel(l.GetName()) })
 }

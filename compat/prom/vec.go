@@ -134,14 +134,14 @@ func (v *vec) sweep() {
 // call it before they show the merged view.
 func (f *Factory) Reconcile() { f.reconcile(nil) }
 
-// reconcile is Reconcile for these metrics, or for all where there is no list.
-func (m *made) reconcile(asked []*instrument) {
+// reconcile is Reconcile for these metrics, or for all if asked is nil.
+func (m *made) reconcile(asked map[*instrument]int) {
 	if asked == nil {
 		for _, v := range m.living() {
 			v.sweep()
 		}
 	}
-	for _, in := range asked {
+	for in := range asked {
 		if in.made == m && in.vec != nil {
 			in.vec.sweep()
 		}

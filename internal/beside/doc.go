@@ -28,6 +28,14 @@ func Add(g Gather) {
 	gathers = append(gathers, g)
 }
 
+// Any reports whether the program has made metrics of another library since it had no
+// directory. In one that it is given later they are not.
+func Any() bool {
+	mu.Lock()
+	defer mu.Unlock()
+	return len(gathers) > 0
+}
+
 // All returns the sources.
 func All() []Gather {
 	mu.Lock()

@@ -19,19 +19,17 @@ const (
 	Native                // native buckets of a histogram
 	Renamed               // the name is another one in views of the directory
 	Refused               // the metric is of this process only
-	Early                 // it was made before the directory was known
 
 	count
 )
 
-var names = [count]string{"quantiles", "native_histogram", "renamed", "refused", "early"}
+var names = [count]string{"quantiles", "native_histogram", "renamed", "refused"}
 
 var texts = [count]string{
 	"a summary's quantiles are not merged, its count and sum are; use a histogram",
 	"native histograms are not merged, classic buckets are",
 	"a metric has another name in views of the directory",
 	"a metric cannot be in the directory, it is of this process only",
-	"metrics were made before PROMETHEUS_MULTIPROC_DIR was set, they are of this process only: set it before the program starts",
 }
 
 // ofSet has the counts of one Set.
