@@ -9,6 +9,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -21,7 +23,7 @@ import (
 
 // TestMigratedFile compiles a program that is instrumented with client_golang,
 // promauto and promhttp's own instrumentation twice: as it is, and with nothing
-// but its imports replaced. One process of the first and four of the second get
+// but its imports replaced, as the page says. One process of the first and four of the second get
 // the same requests: what any of the four shows is what the one shows.
 func TestMigratedFile(t *testing.T) {
 	t.Parallel()
@@ -29,11 +31,15 @@ func TestMigratedFile(t *testing.T) {
 	original, err := os.ReadFile(source)
 	require.NoError(t, err)
 	swapped := string(original)
-	for theirs, ours := range map[string]string{
-		`"github.com/prometheus/client_golang/prometheus"`:          `prometheus "github.com/multiprom/multiprom/compat/prom"`,
-		`"github.com/prometheus/client_golang/prometheus/promauto"`: `"github.com/multiprom/multiprom/compat/prom/promauto"`,
-		`"github.com/prometheus/client_golang/prometheus/promhttp"`: `"github.com/multiprom/multiprom/compat/prom/promhttp"`,
-	} {
+	page, err := os.ReadFile("../../docs/client_golang.md")
+	require.NoError(t, err)
+	rows := regexp.MustCompile("(?m)^\\| `(github.com/prometheus/client_golang/[^`]+)` \\| `([^`]+)` \\|$").FindAllStringSubmatch(string(page), -1)
+	require.Len(t, rows, 3)
+	for _, row := range rows {
+		theirs, ours := strconv.Quote(row[1]), row[2]
+		if !strings.Contains(ours, " ") {
+			ours = strconv.Quote(ours)
+		}
 		require.Equal(t, 1, strings.Count(swapped, theirs))
 		swapped = strings.Replace(swapped, theirs, ours, 1)
 	}

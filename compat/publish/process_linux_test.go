@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/multiprom/multiprom/compat/publish"
+	"github.com/multiprom/multiprom/metric"
 	"github.com/multiprom/multiprom/multiproc"
 )
 
@@ -72,7 +73,10 @@ func TestFourProcesses(t *testing.T) {
 // TestProcessFamilies: published where the program wants them.
 func TestProcessFamilies(t *testing.T) {
 	set := multiproc.NewSet(multiproc.SetOptions{Dir: t.TempDir()})
-	p, err := publish.Start(prometheus.DefaultGatherer, publish.Options{Set: set, Mode: processToo})
+	p, err := publish.Start(prometheus.DefaultGatherer, publish.Options{Set: set, Mode: func(f *metric.Family) (metric.Mode, bool) {
+		mode, wanted := publish.ByName(f)
+		return mode, wanted || strings.HasPrefix(f.Name, "process_")
+	}})
 	require.NoError(t, err)
 	defer p.Close()
 	require.NoError(t, p.Publish(t.Context()))

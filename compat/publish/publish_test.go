@@ -2,8 +2,6 @@ package publish_test
 
 import (
 	"math"
-	"os"
-	"strings"
 	"testing"
 	"time"
 
@@ -81,35 +79,6 @@ func TestMode(t *testing.T) {
 	require.NotContains(t, families, "b")
 	publisher, _ := families["multiprom_publish_failures"].Series[0].Labels.Get("publisher")
 	require.Equal(t, "mine", publisher)
-}
-
-// processToo is what docs/client_golang.md shows.
-func processToo(f *metric.Family) (metric.Mode, bool) {
-	mode, wanted := publish.ByName(f)
-	return mode, wanted || strings.HasPrefix(f.Name, "process_")
-}
-
-// TestDocsAreCompiled finds the lines of docs/client_golang.md that name this
-// package in this file or in the examples.
-func TestDocsAreCompiled(t *testing.T) {
-	text, err := os.ReadFile("../../docs/client_golang.md")
-	require.NoError(t, err)
-	var sources []byte
-	for _, name := range []string{"publish_test.go", "example_test.go", "../examples/publish/main.go"} {
-		b, err := os.ReadFile(name)
-		require.NoError(t, err)
-		sources = append(sources, b...)
-	}
-	blocks := strings.Split(string(text), "```go\n")[1:]
-	require.Len(t, blocks, 2)
-	for _, block := range blocks {
-		block, _, found := strings.Cut(block, "```")
-		require.True(t, found)
-		for line := range strings.Lines(block) {
-			// Without what follows the arguments there.
-			require.Contains(t, string(sources), strings.TrimSuffix(strings.TrimSpace(line), "})"))
-		}
-	}
 }
 
 // TestInstrumentsOfTheRegistry: a registry may hold metrics that are in the

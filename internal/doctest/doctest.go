@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -47,12 +48,14 @@ func MarkdownBlocks(t *testing.T, path, language string) (blocks []string) {
 	return blocks
 }
 
-// imports are those of the snippets, by the name that is used.
+// imports are those of the snippets, by the name that is used. A snippet may have other
+// ones, which it imports itself.
 var imports = map[string]string{
 	"context": "context", "fmt": "fmt", "io": "io", "log": "log", "http": "net/http", "os": "os", "signal": "os/signal", "syscall": "syscall", "time": "time",
 	"metric": ours + "metric", "multiproc": ours + "multiproc", "exposition": ours + "exposition", "registry": ours + "registry",
 	"collectors": ours + "registry/collectors", "publish": ours + "registry/publish", "supervisor": ours + "supervisor",
-	"aggregate": ours + "aggregate",
+	"aggregate": ours + "aggregate", "bytes": "bytes", "strings": "strings", "httptest": "net/http/httptest",
+	"prometheus": "github.com/prometheus/client_golang/prometheus",
 }
 
 const ours = "github.com/multiprom/multiprom/"
@@ -70,9 +73,17 @@ func Build(t *testing.T, declarations string, replace ...string) (program string
 		}
 		declarations = strings.ReplaceAll(declarations, replace[i], replace[i+1])
 	}
+	own := map[string]bool{}
+	head, err := parser.ParseFile(token.NewFileSet(), "", "package main\n"+declarations, parser.ImportsOnly)
+	if err != nil {
+		t.Fatalf("%v in\n%s", err, declarations)
+	}
+	for _, spec := range head.Imports {
+		own[strings.Trim(path.Base(spec.Path.Value), `"`)] = true
+	}
 	used := map[string]bool{}
 	for _, m := range selector.FindAllStringSubmatch(declarations, -1) {
-		if path, ok := imports[m[1]]; ok {
+		if path, ok := imports[m[1]]; ok && !own[m[1]] {
 			used[path] = true
 		}
 	}
@@ -87,10 +98,25 @@ func Build(t *testing.T, declarations string, replace ...string) (program string
 	if err := os.WriteFile(file, []byte(source.String()), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	program = filepath.Join(dir, "program")
+	program = filepath.Join(dir, "program.exe")
 	out, err := exec.Command("go", "build", "-o", program, file).CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v: %s\n%s", err, out, source.String())
 	}
 	return program
+}
+
+// Run runs a program that ends by itself, in a metrics directory, and returns what it
+// has written.
+func Run(t *testing.T, program, dir string) string {
+	t.Helper()
+	cmd := exec.Command(program)
+	cmd.Env = append(os.Environ(), "PROMETHEUS_MULTIPROC_DIR="+dir)
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%v: %s", err, stderr.String())
+	}
+	return string(out)
 }

@@ -192,19 +192,3 @@ func receiverIsExported(f *ast.FuncDecl) bool {
 	})
 	return exported
 }
-
-// TestQuickStartCompiles finds every line of the README's Go code in an
-// example that is compiled.
-func TestQuickStartCompiles(t *testing.T) {
-	readme, err := os.ReadFile(filepath.Join(root, "README.md"))
-	require.NoError(t, err)
-	example, err := os.ReadFile(filepath.Join(root, "exposition", "example_test.go"))
-	require.NoError(t, err)
-	_, code, found := strings.Cut(string(readme), "```go\n")
-	require.True(t, found)
-	code, _, found = strings.Cut(code, "```")
-	require.True(t, found)
-	for line := range strings.Lines(code) {
-		require.Contains(t, string(example), strings.TrimSpace(line))
-	}
-}

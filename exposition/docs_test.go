@@ -1,0 +1,28 @@
+package exposition_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/multiprom/multiprom/internal/doctest"
+)
+
+// TestQuickStart runs the README's Go code in two processes of a directory: the second
+// one's /metrics have what both have counted.
+func TestQuickStart(t *testing.T) {
+	blocks := doctest.MarkdownBlocks(t, "../README.md", "go")
+	require.Len(t, blocks, 1)
+	program := doctest.Build(t, "func main() {\n"+blocks[0]+`
+	response := httptest.NewRecorder()
+	http.DefaultServeMux.ServeHTTP(response, httptest.NewRequest("GET", "/metrics", nil))
+	fmt.Println(response.Body)
+}
+`)
+	dir := t.TempDir()
+	for n := 1; n <= 2; n++ {
+		require.Contains(t, doctest.Run(t, program, dir), fmt.Sprintf("\nhttp_requests_total{code=\"200\",method=\"GET\"} %d\n", n))
+	}
+	require.Contains(t, doctest.Run(t, program, ""), "\nhttp_requests_total{code=\"200\",method=\"GET\"} 1\n", "of this process alone")
+}
