@@ -1,7 +1,9 @@
 package prom_test
 
 import (
+	"bytes"
 	"fmt"
+	"log/slog"
 	"math"
 	"net/http"
 	"net/http/httptest"
@@ -318,6 +320,28 @@ func TestLosses(t *testing.T) {
 	}
 	require.Equal(t, map[string]int{"s": 1, "h": 1, "v_total": 3, "n_total": 1, "f_total": 1}, names)
 	require.Equal(t, map[string]int{"quantiles": 1, "native_histogram": 1}, lossesOf(t, set))
+}
+
+// TestLossesAreSaidOnce: each definition is counted, the log has the first one of a kind.
+func TestLossesAreSaidOnce(t *testing.T) {
+	var log bytes.Buffer
+	before := slog.Default()
+	slog.SetDefault(slog.New(slog.NewTextHandler(&log, nil)))
+	defer slog.SetDefault(before)
+	f, set := newFactory(t, prom.Options{})
+	for i := range 3 {
+		f.NewSummary(prometheus.SummaryOpts{Name: fmt.Sprint("s", i), Help: "h", Objectives: map[float64]float64{.5: .05}})
+		f.NewHistogram(prometheus.HistogramOpts{Name: fmt.Sprint("h", i), Help: "h", NativeHistogramBucketFactor: 1.1})
+		f.NewGauge(prometheus.GaugeOpts{Name: strings.Repeat("n", metric.MaxNameLen+1+i), Help: "h"})
+		for range 2 {
+			f.NewGauge(prometheus.GaugeOpts{Name: fmt.Sprint("g", i), Help: "h"})
+		}
+	}
+	require.Equal(t, map[string]int{"quantiles": 3, "native_histogram": 3, "refused": 3, "renamed": 3}, lossesOf(t, set))
+	require.Equal(t, 4, strings.Count(log.String(), "level=WARN"), log.String())
+	for _, words := range []string{"quantiles are not merged", "native histograms are not merged", "has another name", "cannot be in the directory"} {
+		require.Equal(t, 1, strings.Count(log.String(), words), words)
+	}
 }
 
 // TestConstrainedLabels: V2 is the default Factory's, client_golang's own here. In a

@@ -195,3 +195,35 @@ func TestNativeHistograms(t *testing.T) {
 	require.Equal(t, 1.0, one(t, now["multiprom_compat_losses_total"]))
 	require.Zero(t, one(t, now["multiprom_publish_failures_total"]))
 }
+
+// TestTypesOfTheirs: untyped metrics stay untyped, and are published without their
+// timestamps, as all are; summaries without their quantiles. None is an error.
+func TestTypesOfTheirs(t *testing.T) {
+	set := multiproc.NewSet(multiproc.SetOptions{Dir: t.TempDir()})
+	defer set.Close()
+	r := prometheus.NewRegistry()
+	r.MustRegister(prometheus.NewUntypedFunc(prometheus.UntypedOpts{Name: "u", Help: "h"}, func() float64 { return 3 }))
+	r.MustRegister(stamped{prometheus.NewGauge(prometheus.GaugeOpts{Name: "g", Help: "h"})})
+	s := prometheus.NewSummary(prometheus.SummaryOpts{Name: "s", Help: "h", Objectives: map[float64]float64{.5: .05}})
+	s.Observe(5)
+	r.MustRegister(s)
+	p, err := publish.Start(r, publish.Options{Set: set, Period: time.Hour})
+	require.NoError(t, err)
+	defer p.Close()
+	require.NoError(t, p.Publish(t.Context()))
+	now := gather(t, set)
+	require.Equal(t, metric.Unknown, now["u"].Type)
+	require.Equal(t, 3.0, now["u"].Series[0].Value)
+	require.Equal(t, metric.Series{Value: 7, Labels: now["g"].Series[0].Labels}, now["g"].Series[0])
+	require.EqualValues(t, 1, now["s"].Series[0].Count)
+	require.Equal(t, 5.0, now["s"].Series[0].Sum)
+	require.Empty(t, now["s"].Series[0].Quantiles)
+}
+
+// stamped is a gauge of 7 with a timestamp.
+type stamped struct{ prometheus.Gauge }
+
+func (s stamped) Collect(ch chan<- prometheus.Metric) {
+	s.Set(7)
+	ch <- prometheus.NewMetricWithTimestamp(time.Unix(1e9, 0), s.Gauge)
+}
