@@ -89,15 +89,11 @@ func (n *names) claimWanted() bool {
 	return true
 }
 
-// reservedLabel returns the label that the type of f writes itself, or "".
+// reservedLabel returns the label that the type of f writes itself, as it is written, or "".
 func (n *names) reservedLabel(f *metric.Family) string {
-	switch f.Type {
-	case metric.Histogram, metric.GaugeHistogram:
-		return "le"
-	case metric.Summary:
-		return "quantile"
-	case metric.StateSet:
-		return escapeLabelName(f.Name, n.escaping)
+	name := f.Name
+	if f.Type == metric.StateSet {
+		name = escapeLabelName(name, n.escaping)
 	}
-	return ""
+	return f.Type.ReservedLabel(name)
 }

@@ -30,6 +30,28 @@ func TestModes(t *testing.T) {
 	require.Equal(t, "type(8)", metric.Type(8).String())
 }
 
+func TestReservedLabels(t *testing.T) {
+	for typ, want := range map[metric.Type]string{
+		metric.Counter: "", metric.Gauge: "", metric.Unknown: "", metric.Info: "",
+		metric.Histogram: "le", metric.GaugeHistogram: "le", metric.Summary: "quantile", metric.StateSet: "mood",
+	} {
+		require.Equal(t, want, typ.ReservedLabel("mood"), typ)
+		if want != "" {
+			err := (&metric.Schema{Name: "mood", Type: typ, Labels: []string{want}, States: []string{"good"}}).Check()
+			require.ErrorIs(t, err, metric.ErrReservedLabel, typ)
+		}
+	}
+}
+
+func TestTimed(t *testing.T) {
+	for _, typ := range []metric.Type{metric.Gauge, metric.Unknown, metric.StateSet} {
+		require.True(t, (&metric.Schema{Type: typ, Mode: metric.ModeMostRecent}).Timed(), typ)
+		require.True(t, (&metric.Schema{Type: typ, Mode: metric.ModeLiveMostRecent}).Timed(), typ)
+		require.False(t, (&metric.Schema{Type: typ, Mode: metric.ModeMax}).Timed(), typ)
+	}
+	require.False(t, (&metric.Schema{Type: metric.Counter, Mode: metric.ModeMostRecent}).Timed())
+}
+
 func TestFloats(t *testing.T) {
 	for v, want := range map[float64]string{
 		0: "0", 1: "1", -3: "-3", 0.1: "0.1", 1e6: "1000000", 123456789012345: "123456789012345", 1e15: "1e+15", 2.5e-9: "2.5e-09",

@@ -79,23 +79,16 @@ func (s *Schema) checkLabels(most *limits) error {
 		if i > 0 && names[i-1] == n {
 			return fmt.Errorf("%w: %q is given twice", ErrInvalidLabel, n)
 		}
-		if reserved := s.reservedLabel(); n == reserved {
+		if n == s.Type.ReservedLabel(s.Name) {
 			return fmt.Errorf("%w: %q is what a %s writes itself", ErrReservedLabel, n, s.Type)
 		}
 	}
 	return nil
 }
 
-func (s *Schema) reservedLabel() string {
-	switch s.Type {
-	case Histogram, GaugeHistogram:
-		return "le"
-	case Summary:
-		return "quantile"
-	case StateSet:
-		return s.Name
-	}
-	return ""
+// Timed reports whether each value is kept with the time at which it was set.
+func (s *Schema) Timed() bool {
+	return (s.Type.LikeGauge() || s.Type == StateSet) && s.Mode.Base() == ModeMostRecent
 }
 
 func (s *Schema) checkType(most *limits) error {

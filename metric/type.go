@@ -38,6 +38,21 @@ func (t Type) Valid() bool { return t < numTypes }
 // down, and a Mode by which it merges: gauges and unknown ones.
 func (t Type) LikeGauge() bool { return t == Gauge || t == Unknown }
 
+// ReservedLabel returns the label that families of the type and that name write
+// themselves, so that no series may have it: le, quantile, or a state set's own name;
+// else "".
+func (t Type) ReservedLabel(name string) string {
+	switch t {
+	case Histogram, GaugeHistogram:
+		return "le"
+	case Summary:
+		return "quantile"
+	case StateSet:
+		return name
+	}
+	return ""
+}
+
 // Mode says how the values that several processes gave one gauge merge into
 // what a scrape shows. Its values are written into files: they are
 // append-only. The zero value is ModeAll, the default.

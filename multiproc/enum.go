@@ -31,7 +31,7 @@ func (s *Set) NewEnum(opts EnumOpts) (*Enum, error) {
 }
 
 func (e *Enum) init(in *instrument, values []string) {
-	e.recent.on = isRecent(in.schema)
+	e.recent.on = in.schema.Timed()
 	e.s.init(in, values)
 }
 

@@ -37,7 +37,7 @@ func (o GaugeOpts) schema(labels []string) (*metric.Schema, error) {
 }
 
 func (g *Gauge) init(in *instrument, values []string) {
-	g.recent.on = isRecent(in.schema)
+	g.recent.on = in.schema.Timed()
 	g.s.init(in, values)
 }
 

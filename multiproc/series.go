@@ -6,7 +6,6 @@ import (
 	"sync/atomic"
 	"unsafe"
 
-	"github.com/multiprom/multiprom/metric"
 	"github.com/multiprom/multiprom/mmapstore"
 )
 
@@ -131,6 +130,3 @@ func (r *recent) store(set *Set, words []uint64, bits uint64) {
 	defer r.turn.Unlock()
 	mmapstore.StoreRecent(words, bits, set.nanos())
 }
-
-// isRecent reports whether the definition's values carry their time.
-func isRecent(schema *metric.Schema) bool { return schema.Mode.Base() == metric.ModeMostRecent }

@@ -84,25 +84,13 @@ func checkLabels(f *metric.Family, ls metric.Labels) error {
 		switch {
 		case i > 0 && l.Name == ls[i-1].Name:
 			return fmt.Errorf("%w: %q is given twice", metric.ErrInvalidLabel, l.Name)
-		case reservedLabel(f, l.Name):
+		case l.Name == f.Type.ReservedLabel(f.Name):
 			return fmt.Errorf("%w: %q is what a %s writes itself", metric.ErrReservedLabel, l.Name, f.Type)
 		case !utf8.ValidString(l.Value):
 			return fmt.Errorf("%w: the value of %q is not UTF-8", metric.ErrInvalidLabel, l.Name)
 		}
 	}
 	return nil
-}
-
-func reservedLabel(f *metric.Family, name string) bool {
-	switch f.Type {
-	case metric.Histogram, metric.GaugeHistogram:
-		return name == "le"
-	case metric.Summary:
-		return name == "quantile"
-	case metric.StateSet:
-		return name == f.Name
-	}
-	return false
 }
 
 func checkBuckets(s *metric.Series) error {

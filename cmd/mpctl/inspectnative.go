@@ -111,7 +111,7 @@ func bucketLabel(f *metric.Schema, bucket int) string {
 // fill decodes the words of a native series.
 func (s *inspectedSeries) fill(f *metric.Schema, w []uint64) {
 	float := func(bits uint64) string { return metric.FormatFloat(math.Float64frombits(bits)) }
-	if f.Mode.Base() == metric.ModeMostRecent && (f.Type == metric.Gauge || f.Type == metric.StateSet) {
+	if f.Timed() {
 		bits, nanos, ok := mmapstore.LoadRecent(w)
 		switch {
 		case !ok:

@@ -43,14 +43,14 @@ func (e *series) write(s *metric.Series, now time.Time) {
 		if math.IsNaN(s.Value) {
 			bits = math.Float64bits(math.NaN()) // not the bits that say "unset"
 		}
-		if isRecent(schema) {
+		if schema.Timed() {
 			storeRecent(w, bits, s.Timestamp, now)
 		} else {
 			atomic.StoreUint64(&w[mmapstore.CellGauge], bits)
 		}
 	case metric.StateSet:
 		on := stateOn(s)
-		if isRecent(schema) {
+		if schema.Timed() {
 			storeRecent(w, math.Float64bits(float64(on)), s.Timestamp, now)
 		} else {
 			atomic.StoreUint64(&w[mmapstore.CellState], uint64(on))
@@ -141,9 +141,6 @@ func storeRecent(w []uint64, bits uint64, of, now time.Time) {
 	}
 	mmapstore.StoreRecent(w, bits, of.UnixNano())
 }
-
-// isRecent reports whether the definition's values carry their time.
-func isRecent(schema *metric.Schema) bool { return schema.Mode.Base() == metric.ModeMostRecent }
 
 // stateOn returns which state is on, or -1 where it is not exactly one.
 func stateOn(s *metric.Series) int {
