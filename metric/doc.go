@@ -1,9 +1,9 @@
-// Package metric holds the words that all other packages share: what a
-// family, a series, a sample and a label are, which types and gauge modes
-// exist, which names are valid and how a float is written.
+// Package metric has the types that all other packages share: family, series, sample,
+// label, metric type and gauge mode. It also says which names are valid and how a float
+// is written.
 //
-// It does no I/O and knows neither files nor HTTP. A [Schema] is what an
-// application declares; a [Family] is what a scrape yields:
+// It does no I/O and knows neither files nor HTTP. A [Schema] is what an application
+// declares, and a [Family] is what a scrape returns:
 //
 //	f := metric.Family{
 //		Name: "http_requests", Help: "HTTP requests served.", Type: metric.Counter,
@@ -18,11 +18,10 @@
 //
 // # Names
 //
-// A family's name is the one of OpenMetrics 1.0: a counter's lacks the
-// suffix _total, an info's lacks _info. The names of its samples carry them.
+// A family's name is that of OpenMetrics 1.0, without the suffixes _total of a counter
+// and _info of an info. The names of its samples have them.
 //
 // # Concurrency
 //
-// All types are plain values. A Family that a gatherer returned is shared:
-// whoever receives it must not change it.
+// No type has a lock. A Family that a Gatherer has returned is shared: do not change it.
 package metric

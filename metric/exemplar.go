@@ -19,13 +19,13 @@ type Exemplar struct {
 // labels may have together (OpenMetrics 1.0, "Exemplars").
 const MaxExemplarRunes = 128
 
-// ErrInvalidExemplar: the labels of an exemplar are too long, not sorted, or not
-// UTF-8, or a name is there twice.
+// ErrInvalidExemplar: the labels of an exemplar are too long, not sorted, or not UTF-8,
+// or have a name twice.
 var ErrInvalidExemplar = errors.New("invalid exemplar")
 
-// CheckExemplar returns an error unless these can be the labels of an exemplar:
-// valid names in ascending order, and at most MaxExemplarRunes in all. The error
-// matches ErrInvalidExemplar or one of CheckLabelName.
+// CheckExemplar returns nil if these can be the labels of an exemplar: valid names in
+// ascending order, and at most MaxExemplarRunes in all. The error matches
+// ErrInvalidExemplar or an error of CheckLabelName.
 func CheckExemplar(ls Labels) error {
 	runes := 0
 	for i, l := range ls {
@@ -46,8 +46,8 @@ func CheckExemplar(ls Labels) error {
 	return nil
 }
 
-// Compare orders exemplars by age, the older first. Of two that are equally old,
-// which of them is shown does not depend on the order in which they are met.
+// Compare orders exemplars by age, the oldest first, and those of the same age by value
+// and labels, so that the choice between two never depends on which was read first.
 func (e *Exemplar) Compare(o *Exemplar) int {
 	return cmp.Or(e.Timestamp.Compare(o.Timestamp), cmp.Compare(e.Value, o.Value), e.Labels.Compare(o.Labels))
 }

@@ -81,12 +81,12 @@ var layouts atomic.Uint64
 type Series struct {
 	Labels Labels
 
-	// Value of a counter, gauge or unknown; an info's is 1.
+	// Value of a counter, gauge or unknown. An info's is 1.
 	Value float64
 
-	// Count and Sum of a histogram, gauge histogram or summary. A histogram's
-	// count equals that of its last bucket. With NoSum the sum is not known,
-	// as with a custom collector that has none to give.
+	// Count and Sum of a histogram, gauge histogram or summary. A histogram's count
+	// equals that of its last bucket. NoSum says that the sum is not known, as of a
+	// custom collector that has none.
 	Count uint64
 	Sum   float64
 	NoSum bool
@@ -101,7 +101,7 @@ type Series struct {
 	// Created is when the series began, zero when unknown: counter, histogram
 	// and summary only.
 	Created time.Time
-	// Timestamp is zero, but for a custom collector that sets it.
+	// Timestamp is zero unless a custom collector sets it.
 	Timestamp time.Time
 	// Exemplar of a counter, or nil.
 	Exemplar *Exemplar
@@ -132,8 +132,7 @@ type Sample struct {
 	Exemplar  *Exemplar
 }
 
-// Samples yields the samples of f in the order in which a text format writes
-// them, without _created.
+// Samples yields the samples of f in the order of the text formats, without _created.
 func (f *Family) Samples() iter.Seq[Sample] {
 	f = f.Whole()
 	return func(yield func(Sample) bool) {
@@ -205,7 +204,7 @@ func Cumulate(bounds []float64, counts []uint64) []Bucket {
 	return out
 }
 
-// CumulateInto is Cumulate into a slice of the caller's, as long as counts.
+// CumulateInto is Cumulate into the caller's slice, which is as long as counts.
 func CumulateInto(dst []Bucket, bounds []float64, counts []uint64) {
 	var sum uint64
 	for i, c := range counts {

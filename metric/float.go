@@ -5,9 +5,9 @@ import (
 	"strconv"
 )
 
-// AppendFloat appends v as both text formats write a value: the shortest
-// decimal that reads back as v, or +Inf, -Inf, NaN. Whole numbers below 1e15
-// have no exponent: they are what counters hold, and what people read.
+// AppendFloat appends v as both text formats write a value: the shortest decimal that
+// reads back as v, or +Inf, -Inf, NaN. Whole numbers below 1e15 have no exponent, since
+// counters hold them and people read them.
 func AppendFloat(dst []byte, v float64) []byte {
 	if i := int64(v); float64(i) == v && i > -1e15 && i < 1e15 {
 		if i == 0 && math.Signbit(v) {
@@ -29,10 +29,9 @@ func AppendFloat(dst []byte, v float64) []byte {
 // FormatFloat is AppendFloat as a string.
 func FormatFloat(v float64) string { return string(AppendFloat(nil, v)) }
 
-// AppendBound appends v as the value of a label le or quantile, which is part of
-// a series' identity: as Prometheus' own writer of text has it (expfmt), so that
-// a program that changes from one to the other keeps its series. A million is
-// 1e+06, and there is no -0.
+// AppendBound appends v as the value of a label le or quantile, as Prometheus' own text
+// writer (expfmt) does. The label is part of a series' identity, and a program that moves
+// from one writer to the other keeps its series. A million is 1e+06, and there is no -0.
 func AppendBound(dst []byte, v float64) []byte {
 	if v == 0 || math.IsNaN(v) || math.IsInf(v, 0) {
 		return AppendFloat(dst, v+0) // -0 + 0 is 0

@@ -13,8 +13,8 @@ type Label struct{ Name, Value string }
 // Labels are sorted by name, each name at most once.
 type Labels []Label
 
-// MakeLabels returns the labels of alternating names and values, sorted. It
-// panics on an odd number of arguments: a programmer's error.
+// MakeLabels returns the labels of alternating names and values, sorted. It panics if the
+// number of arguments is odd, which is a programmer's error.
 func MakeLabels(namesAndValues ...string) Labels {
 	if len(namesAndValues)%2 != 0 {
 		panic("metric: MakeLabels needs a value for each name")
@@ -77,8 +77,8 @@ func (ls Labels) Map() map[string]string {
 // Equal reports whether both hold the same names and values.
 func (ls Labels) Equal(other Labels) bool { return slices.Equal(ls, other) }
 
-// Compare orders label sets name by name, value by value; of two where one
-// begins with the other, the shorter comes first.
+// Compare orders label sets name by name and value by value. A label set comes before
+// one that begins with it.
 func (ls Labels) Compare(other Labels) int {
 	for i := range min(len(ls), len(other)) {
 		if c := strings.Compare(ls[i].Name, other[i].Name); c != 0 {
@@ -91,7 +91,7 @@ func (ls Labels) Compare(other Labels) int {
 	return cmp.Compare(len(ls), len(other))
 }
 
-// AppendKey appends bytes that are those of no other labels: a key for maps.
+// AppendKey appends bytes that differ for different labels: a key for maps.
 func (ls Labels) AppendKey(dst []byte) []byte {
 	for _, l := range ls {
 		dst = binary.AppendUvarint(dst, uint64(len(l.Name)))

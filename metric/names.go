@@ -14,9 +14,8 @@ var (
 	ErrReservedLabel = errors.New("reserved label name")
 )
 
-// Bounds of what a definition or a series of the native format may carry, in bytes
-// unless said otherwise. They keep each record of a file within one block
-// (docs/format.md, "Bounds").
+// Bounds of schemas and series in native files, in bytes if nothing else is said. With
+// them each record of a file fits into one block (docs/format.md, "Bounds").
 const (
 	MaxNameLen       = 1024 // metric, label and state names, and units
 	MaxHelpLen       = 8192
@@ -26,7 +25,7 @@ const (
 	MaxStates        = 256  // states of an enum
 )
 
-// IsLegacyName reports whether s is a metric name without need of quotes:
+// IsLegacyName reports whether s is a metric name that needs no quotes:
 // [a-zA-Z_:][a-zA-Z0-9_:]*.
 func IsLegacyName(s string) bool {
 	for i := 0; i < len(s); i++ {
@@ -37,14 +36,14 @@ func IsLegacyName(s string) bool {
 	return s != ""
 }
 
-// IsLegacyLabelName reports whether s is a label name without need of quotes:
+// IsLegacyLabelName reports whether s is a label name that needs no quotes:
 // [a-zA-Z_][a-zA-Z0-9_]*.
 func IsLegacyLabelName(s string) bool { return IsLegacyName(s) && !strings.Contains(s, ":") }
 
 func isLetter(c byte) bool { return c|0x20 >= 'a' && c|0x20 <= 'z' || c == '_' }
 
-// CheckName returns an error unless s may name a metric: UTF-8, not empty, at
-// most MaxNameLen (Prometheus 3, "UTF-8 in metric and label names").
+// CheckName returns nil if s may name a metric: UTF-8, not empty, at most MaxNameLen
+// bytes (Prometheus 3, "UTF-8 in metric and label names").
 func CheckName(s string) error { return checkName(s, MaxNameLen) }
 
 func checkName(s string, most int) error {
@@ -59,9 +58,8 @@ func checkName(s string, most int) error {
 	return nil
 }
 
-// CheckLabelName returns an error unless s may name a label: UTF-8, not
-// empty, at most MaxNameLen, and not beginning with two underscores, which
-// Prometheus keeps for itself.
+// CheckLabelName returns nil if s may name a label: UTF-8, not empty, at most MaxNameLen
+// bytes, and without two underscores at the start, which Prometheus reserves.
 func CheckLabelName(s string) error { return checkLabelName(s, MaxNameLen) }
 
 func checkLabelName(s string, most int) error {

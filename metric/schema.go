@@ -9,12 +9,11 @@ import (
 	"unicode/utf8"
 )
 
-// ErrInvalidSchema is the root of the errors that have no sentinel of their
-// own: no help, unsorted buckets, no states.
+// ErrInvalidSchema is matched by all errors of a schema that have no sentinel of their
+// own, such as unsorted bounds or no states.
 var ErrInvalidSchema = errors.New("invalid metric definition")
 
-// Schema is the definition of a family: all that its series have in common.
-// In a file it is stored once.
+// Schema is everything that the series of a family have in common. A file has it once.
 type Schema struct {
 	Name   string // without _total and _info
 	Help   string
@@ -28,23 +27,22 @@ type Schema struct {
 	States []string  // state set: the first is the initial one
 }
 
-// Check returns an error that names the metric and what is wrong with it, or
-// nil. It matches ErrInvalidName, ErrInvalidLabel, ErrReservedLabel or
-// ErrInvalidSchema.
+// Check returns nil, or an error that names the metric and what is wrong with it. The
+// error matches ErrInvalidName, ErrInvalidLabel, ErrReservedLabel or ErrInvalidSchema.
 func (s *Schema) Check() error {
 	return s.check(limits{
 		name: MaxNameLen, help: MaxHelpLen, value: MaxLabelValueLen, labels: MaxLabels, bounds: MaxBounds, states: MaxStates,
 	})
 }
 
-// CheckForm is Check for a definition that no native file has: it may be of any size. What
-// its reader needs for it is bounded by the size of the file that it is read from.
+// CheckForm is Check without bounds, for a schema that is not of a native file. The size
+// of the file that it comes from bounds its size.
 func (s *Schema) CheckForm() error {
 	const any = math.MaxInt
 	return s.check(limits{name: any, help: any, value: any, labels: any, bounds: any, states: any})
 }
 
-// limits are how much of each a definition may have.
+// limits say how much of each a schema may have.
 type limits struct{ name, help, value, labels, bounds, states int }
 
 func (s *Schema) check(most limits) error {
@@ -145,18 +143,18 @@ func checkStates(states []string, most *limits) error {
 	return nil
 }
 
-// Equal reports whether both define the same metric.
+// Equal reports whether s and o are the same in all fields.
 func (s *Schema) Equal(o *Schema) bool {
 	return s.Name == o.Name && s.Help == o.Help && s.Unit == o.Unit && s.Type == o.Type && s.Mode == o.Mode &&
 		slices.Equal(s.Labels, o.Labels) && s.Const.Equal(o.Const) &&
 		slices.Equal(s.Bounds, o.Bounds) && slices.Equal(s.States, o.States)
 }
 
-// SampleNames returns every name under which a family of that name and type
-// can appear in an exposition, the family's own included: what two families
-// must not share (OpenMetrics 1.0, "MetricFamily"). The own name of a counter that
-// ends in _total is left out, since no sample has it: requests_total_total and
-// requests_total may stand side by side.
+// SampleNames returns every name under which samples of a family of that name and type
+// can appear, and the family's own name. Two families must not share one (OpenMetrics
+// 1.0, "MetricFamily"). The family's own name is left out for a counter whose name ends
+// in _total, since no sample has it: requests_total_total and requests_total may
+// coexist.
 func SampleNames(name string, t Type) []string {
 	suffixes := map[Type][]string{
 		Counter:        {"", "_total", "_created"},

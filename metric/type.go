@@ -2,8 +2,8 @@ package metric
 
 import "fmt"
 
-// Type is the type of a family, after OpenMetrics 1.0 section "Metric Types".
-// Its values are written into files: they are append-only.
+// Type is the type of a family (OpenMetrics 1.0, "Metric Types"). Files contain its
+// values: new ones are appended, and none changes.
 type Type uint8
 
 const (
@@ -34,8 +34,8 @@ func (t Type) String() string {
 // Valid reports whether t is one of the types above.
 func (t Type) Valid() bool { return t < numTypes }
 
-// LikeGauge reports whether series of the type have one value that may go up and
-// down, and a Mode by which it merges: gauges and unknown ones.
+// LikeGauge reports whether a series has one value that may go up and down, and a Mode
+// that merges it: a gauge or unknown.
 func (t Type) LikeGauge() bool { return t == Gauge || t == Unknown }
 
 // ReservedLabel returns the label that families of the type and that name write
@@ -53,9 +53,9 @@ func (t Type) ReservedLabel(name string) string {
 	return ""
 }
 
-// Mode says how the values that several processes gave one gauge merge into
-// what a scrape shows. Its values are written into files: they are
-// append-only. The zero value is ModeAll, the default.
+// Mode says how the values of several processes for one gauge are merged. Files contain
+// its values: new ones are appended, and none changes. The zero value is ModeAll, the
+// default.
 type Mode uint8
 
 const (
@@ -91,7 +91,7 @@ func (m Mode) Valid() bool { return m < numModes }
 // Live reports whether only live processes take part.
 func (m Mode) Live() bool { return m < numModes && m%2 == 1 }
 
-// Base returns the mode without its live restriction: ModeSum for ModeLiveSum.
+// Base returns the mode that counts dead processes too: ModeSum for ModeLiveSum.
 func (m Mode) Base() Mode { return m &^ 1 }
 
 // ParseMode returns the mode of that name.

@@ -16,9 +16,9 @@ import (
 	"github.com/multiprom/multiprom/registry/collectors"
 )
 
-// DefaultRegistry is what Default returns: the instruments of the default
-// Set beside a Registry of collectors. Instruments are not registered; they
-// are there because they write to the store.
+// DefaultRegistry is what Default returns: the instruments of the default Set and a
+// Registry of collectors. Instruments are not registered: they appear because they
+// write to the store.
 type DefaultRegistry struct {
 	*Registry
 
@@ -29,18 +29,21 @@ type DefaultRegistry struct {
 	view Gatherer
 }
 
-// Default returns the registry of this program. With
-// PROMETHEUS_MULTIPROC_DIR set it yields the merged directory and the process
-// metrics of every live worker, labelled by process; without, the
-// instruments, process and Go runtime metrics of this process, and client_golang's
-// default registry where the program makes metrics with compat/prom. Which of the two is
-// the default Set's choice at the time of the scrape (multiproc.Set.Dir): a program
-// may set the variable after it has made a handler, and supervisor.New does. In a
-// directory, Go runtime metrics of the one process that happens to answer
-// would say nothing about the fleet: they are left out, and are there of every
-// worker that publishes its own (registry/publish).
+// Default returns the registry of this program.
 //
-// It is made at the first call and does no I/O before the first Gather.
+// If PROMETHEUS_MULTIPROC_DIR is set, it yields the merged directory and the process
+// metrics of every live worker. Go runtime metrics of the one process that happens to
+// answer would say nothing about the fleet, so they are omitted; a worker that calls
+// publish.Start exposes its own.
+//
+// Without the variable it yields the instruments, process metrics and Go runtime
+// metrics of this process, and client_golang's default registry if the program makes
+// metrics with compat/prom.
+//
+// Each scrape decides again which of the two it is (multiproc.Set.Dir): a program may
+// set the variable after it has made a handler, as supervisor.New does.
+//
+// The registry is made at the first call, and does no I/O before the first Gather.
 var Default = sync.OnceValue(func() *DefaultRegistry {
 	return newDefault(multiproc.Default())
 })
@@ -58,9 +61,9 @@ func newDefault(set *multiproc.Set) *DefaultRegistry {
 	return r
 }
 
-// neighbours are the registries of other libraries whose metrics the program makes
-// without a directory, such as client_golang's (internal/beside). What this registry
-// has as well, such as process metrics, is left to it without a word.
+// neighbours are the registries of other libraries that the program uses without a
+// directory, such as client_golang's (internal/beside). A metric that this registry has
+// too, such as a process metric, is taken from this one, and no error says so.
 type neighbours struct{}
 
 // Gather implements Gatherer.
@@ -153,8 +156,8 @@ func (o *ofSet) Gather(ctx context.Context) ([]*metric.Family, error) { return o
 
 func (o *ofSet) View(ctx context.Context, fn func([]*metric.Family, error)) { o.now().View(ctx, fn) }
 
-// Directory returns the merged view of a directory with the process metrics
-// of its live workers: what `mpctl serve` and a supervisor serve.
+// Directory returns the merged view of a directory and the process metrics of its live
+// workers. It is what `mpctl serve` and a supervisor serve.
 func Directory(a *aggregate.Aggregator) Gatherer {
 	r := New(Options{})
 	r.MustRegister(collectors.NewWorkers(collectors.WorkersOptions{
@@ -163,9 +166,9 @@ func Directory(a *aggregate.Aggregator) Gatherer {
 	return withRest(a, r)
 }
 
-// withRest merges a directory with the collectors beside it. Where the
-// directory cannot be read at all, it yields the error alone: a scrape of the
-// rest would look as if every instrument had vanished.
+// withRest merges a directory with other collectors. If the directory cannot be read, it
+// yields the error alone: a scrape of the rest would look as if every instrument had
+// vanished.
 func withRest(view, rest Gatherer) Gatherer {
 	return whole{Merge(essential{view}, rest)}
 }

@@ -1,10 +1,10 @@
-// Package registry runs collectors and brings what a scrape needs together.
+// Package registry runs collectors and combines everything that a scrape shows.
 //
-// Instruments (package multiproc) never register: they write to a store, and
-// the merged directory is one [Gatherer]. What has no instrument, because it
-// is known only at the moment of a scrape, is a [Collector] in a [Registry],
-// which is another Gatherer. [Merge] makes one of both, [Restrict] a view with
-// only some samples, and an exposition handler or a bridge takes any of them:
+// Instruments (package multiproc) are not registered. They write to a store, and the
+// merged directory is one [Gatherer]. A value that is known only at the moment of a
+// scrape comes from a [Collector] in a [Registry], which is another Gatherer. [Merge]
+// combines Gatherers, and [Restrict] keeps only some samples of one. An exposition
+// handler or a bridge takes any of them:
 //
 //	reg := registry.New(registry.Options{})
 //	reg.MustRegister(
@@ -22,34 +22,33 @@
 //	)
 //	families, err := reg.Gather(ctx)
 //
-// A worker's own collectors get into the merged directory by package
-// registry/publish.
+// Package registry/publish brings a worker's own collectors into the merged directory.
 //
 // # Names
 //
-// All names under which a family can appear belong to it: counter x and gauge
-// x_total clash. A [Describer] is checked when it registers; so is any other
-// collector with Options.AutoDescribe, which collects from it once. One that
-// describes nothing is checked at each scrape only, and loses a name to one
-// that described it.
+// A family owns all names under which its samples can appear: a counter x and a gauge
+// x_total clash. A [Describer] is checked when it is registered. With
+// Options.AutoDescribe so is every other collector: Register collects from it once. A
+// collector that describes nothing is checked at each scrape, and loses a name to a
+// collector that described it.
 //
 // # Failures
 //
-// A collector that fails, panics or takes too long costs its own families and
-// nothing else, and so does a family that is not valid exposition. Gather
-// returns all others and, joined, a [CollectError] for each thing missing: it
-// is the caller's choice to serve what there is. A collector that hangs is
-// left behind and not started again until it returns.
+// A collector that fails, panics or takes too long costs its own families and nothing
+// else. So does a family that is not valid exposition. Gather returns all others, and
+// joins a [CollectError] for each thing that is missing: the caller chooses whether to
+// serve the rest. A collector that hangs is abandoned, and not started again until it
+// has returned.
 //
 // # Concurrency
 //
-// All methods and functions are safe for concurrent use. Families that come
-// out of a Gatherer are shared and must not be changed.
+// All methods and functions are safe for concurrent use. The families that a Gatherer
+// returns are shared and must not be changed.
 //
 // # Caveats
 //
-// A goroutine cannot be killed: a collector that ignores its context keeps its
-// goroutine, and what it holds, for as long as it hangs. A Registry checks
-// every series of every scrape; a Gatherer with very many, such as a merged
-// directory, belongs into a Merge, which trusts it to be sorted and valid.
+// A goroutine cannot be killed: a collector that ignores its context keeps its goroutine,
+// and what that holds, for as long as it hangs. A Registry checks every series at every
+// scrape. If a Gatherer has very many, as a merged directory does, use Merge, which
+// trusts it to be sorted and valid.
 package registry

@@ -9,23 +9,23 @@ import (
 
 // Errors of Register and SetTargetInfo; match them with errors.Is.
 var (
-	// ErrAlreadyRegistered says that this very collector is in the registry.
+	// ErrAlreadyRegistered says that this collector is in the registry already.
 	ErrAlreadyRegistered = errors.New("collector is registered already")
-	// ErrInvalidCollector says that a collector is nil or of a type whose
-	// values cannot be compared, so that it could not be found again.
+	// ErrInvalidCollector says that a collector is nil, or of a type that cannot be
+	// compared and therefore not found again.
 	ErrInvalidCollector = errors.New("invalid collector")
-	// ErrDuplicate is what each *DuplicateError matches, and what a Merge
-	// reports of families that do not go together.
+	// ErrDuplicate is matched by each *DuplicateError, and by what a Merge reports of
+	// families that cannot be merged.
 	ErrDuplicate = errors.New("duplicate metric")
 )
 
 // Errors of a scrape, inside a *CollectError; match them with errors.Is.
 var (
 	// ErrTimeout says that a collector did not return within
-	// Options.CollectTimeout and was left behind.
+	// Options.CollectTimeout and was abandoned.
 	ErrTimeout = errors.New("collector timed out")
-	// ErrStillRunning says that a collector was not started, since a run that
-	// was left behind has not returned yet.
+	// ErrStillRunning says that a collector was not started, because an abandoned run
+	// of it has not returned yet.
 	ErrStillRunning = errors.New("collector is still busy with an abandoned run")
 	// ErrPanic says that a collector panicked; a *PanicError has the rest.
 	ErrPanic = errors.New("collector panicked")
@@ -52,17 +52,17 @@ func (e *CollectError) Error() string {
 // Unwrap returns e.Err.
 func (e *CollectError) Unwrap() error { return e.Err }
 
-// PanicError is a collector's panic. It matches ErrPanic, and what the
-// collector panicked with where that is an error.
+// PanicError is a collector's panic. It matches ErrPanic and, if the collector panicked
+// with an error, that error.
 type PanicError struct {
 	Value any
 	Stack []byte // of the panicking goroutine, as debug.Stack writes it
 }
 
-// Error gives the value of the panic; the stack is left to who logs it.
+// Error returns the value of the panic. The stack is for a log.
 func (e *PanicError) Error() string { return fmt.Sprintf("%v: %v", ErrPanic, e.Value) }
 
-// Unwrap returns ErrPanic and, where it is an error, the panic's value.
+// Unwrap returns ErrPanic and, if it is an error, the panic's value.
 func (e *PanicError) Unwrap() []error {
 	if err, ok := e.Value.(error); ok {
 		return []error{ErrPanic, err}
@@ -82,9 +82,8 @@ func (o Owner) String() string {
 	return fmt.Sprintf("%s %q of %s", o.Type, o.Family, collectorName(o.Collector))
 }
 
-// DuplicateError says that two families would appear under one name, be it a
-// derived one: counter x and gauge x_total both have the sample x_total. It
-// matches ErrDuplicate.
+// DuplicateError says that two families have a sample name in common: a counter x and a
+// gauge x_total both have the sample x_total. It matches ErrDuplicate.
 type DuplicateError struct {
 	SampleName string // the name that both have
 	New        Owner  // refused
@@ -99,7 +98,7 @@ func (e *DuplicateError) Error() string {
 // Unwrap returns ErrDuplicate.
 func (e *DuplicateError) Unwrap() error { return ErrDuplicate }
 
-// collectorName is c's own String, else its type: collectors have no names.
+// collectorName returns c.String() if there is such a method, or c's type.
 func collectorName(c Collector) string {
 	switch c := c.(type) {
 	case nil:

@@ -13,15 +13,15 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// namedGatherer is a Gatherer that can leave out work when only some sample
-// names are asked. It may yield more than asked; nil asks for everything.
+// namedGatherer is a Gatherer that can save work if only some sample names are asked
+// for. It may yield more than that. nil asks for everything.
 type namedGatherer interface {
 	gatherNamed(ctx context.Context, asked map[string]bool) ([]*metric.Family, error)
 }
 
-// Gather runs all collectors and returns their families and target_info. A
-// collector that fails, panics or is slow costs only its own families: they
-// are missing, and a *CollectError says so in the joined error.
+// Gather runs all collectors and returns their families and target_info. If a collector
+// fails, panics or is too slow, its own families are missing, and the joined error has a
+// *CollectError that says so.
 func (r *Registry) Gather(ctx context.Context) ([]*metric.Family, error) {
 	return r.gatherNamed(ctx, nil)
 }
@@ -31,8 +31,8 @@ func (r *Registry) gatherNamed(ctx context.Context, asked map[string]bool) ([]*m
 	target := r.target
 	entries := slices.DeleteFunc(slices.Clone(r.entries), func(e *entry) bool { return !e.mayYield(asked) })
 	r.mu.RUnlock()
-	// Collectors that described their names come first, so that an unchecked
-	// one does not take a name from them.
+	// Collectors that described their names come first, so that one that did not cannot
+	// take a name from them.
 	slices.SortStableFunc(entries, func(a, b *entry) int {
 		return boolToInt(len(a.names) == 0) - boolToInt(len(b.names) == 0)
 	})
@@ -77,7 +77,7 @@ func (s *scrape) add(c Collector, f *metric.Family) {
 type result struct {
 	families []*metric.Family
 	err      error
-	quiet    bool // what another one has as well is no error
+	quiet    bool // a family that another one has too is no error
 }
 
 // runAll runs the collectors, Options.Concurrency at once, and returns their
@@ -114,10 +114,10 @@ func (e *entry) mayYield(asked map[string]bool) bool {
 	return false
 }
 
-// run runs the collector once, on a goroutine of its own so that it can be
-// left behind when ctx or the timeout ends. As long as a run that was left
-// behind goes on, no other is started: a collector that hangs costs one
-// goroutine (or one per scrape that was under way together), not one a scrape.
+// run runs the collector once, on a goroutine of its own, and abandons it when ctx or the
+// timeout ends. No other run is started until an abandoned one has returned: a collector
+// that hangs costs one goroutine, or as many as there were scrapes at that moment, but
+// not one for each later scrape.
 func (e *entry) run(ctx context.Context, timeout time.Duration) ([]*metric.Family, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("%w after %v", ErrTimeout, timeout))
 	defer cancel()
@@ -139,7 +139,7 @@ func (e *entry) run(ctx context.Context, timeout time.Duration) ([]*metric.Famil
 
 	done := make(chan struct{})
 	go func() {
-		// What stands if the collector ends its goroutine, as FailNow does.
+		// This is the result if the collector ends its goroutine, as FailNow does.
 		own := result{err: errors.New("the collector called runtime.Goexit")}
 		defer func() {
 			e.mu.Lock()
@@ -165,8 +165,8 @@ func (e *entry) run(ctx context.Context, timeout time.Duration) ([]*metric.Famil
 		return nil, context.Cause(ctx)
 	}
 	if res.err != nil && ctx.Err() != nil && errors.Is(res.err, ctx.Err()) {
-		// Whether the collector or this function saw the end first is chance:
-		// the error matches the same either way.
+		// Either the collector or this function sees the end first. The error matches
+		// the same in both cases.
 		return res.families, fmt.Errorf("%w: %w", context.Cause(ctx), res.err)
 	}
 	return res.families, res.err

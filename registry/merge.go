@@ -10,15 +10,14 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// Merge returns one view of several gatherers, which are asked at the same
-// time: for example of a merged directory and of a registry with the
-// collectors of the scraping process.
+// Merge returns one view of several gatherers, for example of a merged directory and of a
+// registry with the collectors of this process. They are asked at the same time.
 //
-// Families of one name and type become one, with the help of the first that
-// has any. Where two do not go together, the gatherer that comes first in gs
-// wins, and Gather reports an error that matches ErrDuplicate: a family that
-// shares a sample name with one of another name or type is left out, a series
-// whose labels are taken is left out, the family's other series are kept.
+// Families of the same name and type become one, with the first help that is not empty.
+// If two families clash, because they have a sample name in common but not name and
+// type, the gatherer that comes first in gs wins and the other family is omitted. If two
+// series of a family have the same labels, the later one is omitted and the family's
+// other series stay. In both cases Gather reports an error that matches ErrDuplicate.
 func Merge(gs ...Gatherer) Gatherer { return merged(slices.Clone(gs)) }
 
 type merged []Gatherer
@@ -82,7 +81,7 @@ func (m *merging) add(f *metric.Family) error {
 	return nil
 }
 
-// extend adds to old the series of f whose labels it has not.
+// extend adds those series of f to old whose labels old does not have.
 func (m *merging) extend(old, f *metric.Family) error {
 	a, b := old.Whole().Series, f.Whole().Series
 	joined := *old

@@ -22,8 +22,8 @@ type Options struct {
 	// Describer, to learn the names that it yields. A failure of that run is
 	// one of Register.
 	AutoDescribe bool
-	// TargetInfo, where not empty, is exposed as target_info. New panics if
-	// these are no valid labels; see SetTargetInfo.
+	// TargetInfo, if not empty, is exposed as target_info. New panics if the labels are
+	// invalid; see SetTargetInfo.
 	TargetInfo metric.Labels
 }
 
@@ -37,8 +37,8 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// Registry is a set of collectors whose metrics have different names. It is a
-// Gatherer. All methods are safe for concurrent use.
+// Registry is a set of collectors whose metrics have different names. It is a Gatherer,
+// and safe for concurrent use.
 type Registry struct {
 	opts Options // constant
 
@@ -54,7 +54,7 @@ type entry struct {
 	names     map[string]Owner // what it claims; empty for an unchecked one
 
 	mu    sync.Mutex
-	stuck int // runs that were abandoned and have not returned
+	stuck int // abandoned runs that have not returned
 }
 
 // New returns an empty registry.
@@ -77,7 +77,7 @@ func (r *Registry) Register(c Collector) error {
 		return fmt.Errorf("%w: values of type %T cannot be compared, use a pointer", ErrInvalidCollector, c)
 	}
 	e := &entry{collector: c}
-	if r.registered(c) { // before AutoDescribe runs it once more
+	if r.registered(c) { // before AutoDescribe runs it again
 		return fmt.Errorf("%w: %s", ErrAlreadyRegistered, collectorName(c))
 	}
 	described, err := r.describe(e)
@@ -128,10 +128,10 @@ func (r *Registry) Unregister(c Collector) bool {
 	return true
 }
 
-// SetTargetInfo exposes the labels as the info target_info, which describes
-// the process as a whole (OpenMetrics 1.0, "Supporting target metadata"). It
-// replaces earlier ones; none removes it. It returns an error that matches
-// ErrInvalidFamily or, where a collector has the name already, ErrDuplicate.
+// SetTargetInfo exposes the labels as the info target_info, which describes the process
+// as a whole (OpenMetrics 1.0, "Supporting target metadata"). It replaces earlier labels;
+// without labels target_info goes. The error matches ErrInvalidFamily or, if a collector
+// has the name already, ErrDuplicate.
 func (r *Registry) SetTargetInfo(labels metric.Labels) error {
 	var target *metric.Family
 	var names map[string]Owner
@@ -180,7 +180,7 @@ func (r *Registry) describe(e *entry) ([]*metric.Family, error) {
 	return families, nil
 }
 
-// claims returns the sample names of the families that c described.
+// claims returns the sample names of the families that c has described.
 func claims(c Collector, described []*metric.Family) (map[string]Owner, error) {
 	names := make(map[string]Owner)
 	for _, f := range described {
@@ -194,8 +194,8 @@ func claims(c Collector, described []*metric.Family) (map[string]Owner, error) {
 	return names, nil
 }
 
-// claim enters owner's sample names into names, or none and an error if one
-// is there.
+// claim adds owner's sample names to names, or adds none and returns an error if one is
+// taken.
 func claim(names map[string]Owner, owner Owner) error {
 	all := metric.SampleNames(owner.Family, owner.Type)
 	for _, name := range all {

@@ -8,23 +8,22 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// Restrict returns a view of g with only the samples of those names, as
-// client_python's restricted_registry. A name is that of a sample, such as
-// x_total, x_bucket or x_created, or that of a family, which stands for all
-// its samples. Without names nothing is left.
+// Restrict returns a view of g with only the samples of those names, like client_python's
+// restricted_registry. A name is that of a sample, such as x_total, x_bucket or
+// x_created, or that of a family, which stands for all its samples. Without names the
+// view is empty.
 //
-// What is left is valid exposition whatever was asked:
+// The view is always valid exposition:
 //
-//   - A family keeps its type while all samples that its type needs are
-//     asked: the x_total of a counter, or x_bucket, x_sum and x_count of a
-//     histogram together. It then lacks only created times, and a summary
-//     its quantiles.
-//   - Where only a part is asked, such as x_bucket alone, each sample name
-//     becomes a family of its own: of that exact name, with the original help,
-//     of type unknown and without exemplars, since half a histogram is none.
-//   - x_created alone is a gauge, as text formats without created times have it.
+//   - A family keeps its type if all samples that the type needs are asked for: x_total
+//     of a counter, or x_bucket, x_sum and x_count of a histogram. It then lacks only
+//     created times, and a summary its quantiles.
+//   - If only a part is asked for, such as x_bucket alone, each sample name becomes a
+//     family of exactly that name, with the original help, of type unknown and without
+//     exemplars. Half a histogram is not a histogram.
+//   - x_created alone is a gauge, as in text formats that have no created times.
 //
-// Of a [Registry], or of a [Merge] of some, only those collectors run that may
+// In a [Registry], and in a [Merge] of registries, only those collectors run that may
 // yield one of the names.
 func Restrict(g Gatherer, names ...string) Gatherer {
 	asked := make(map[string]bool, len(names))
@@ -45,13 +44,13 @@ func (r *restricted) Gather(ctx context.Context) ([]*metric.Family, error) {
 	for _, f := range families {
 		kept = append(kept, restrict(f, r.asked)...)
 	}
-	// A part's name, such as x_bucket, may belong behind that of the family
-	// after x.
+	// The name of a part, such as x_bucket, may belong after that of the family that
+	// follows x.
 	sortFamilies(kept)
 	return kept, err
 }
 
-// gatherNamed gathers from g what may have those sample names.
+// gatherNamed gathers the families of g that may have those sample names.
 func gatherNamed(ctx context.Context, g Gatherer, asked map[string]bool) ([]*metric.Family, error) {
 	if g, ok := g.(namedGatherer); ok {
 		return g.gatherNamed(ctx, asked)

@@ -8,13 +8,13 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// SampleValue returns the value of the one sample of g with that name and
-// exactly those labels (nil for none), for tests of a program's metrics. The
-// name is that of a sample, such as x_total, x_bucket or x_created; the labels
-// le and quantile are written as in the text formats: le="1", le="+Inf".
+// SampleValue returns the value of the sample of g that has that name and exactly those
+// labels (nil for none). It is for tests of a program's metrics. The name is that of a
+// sample, such as x_total, x_bucket or x_created. The labels le and quantile are written
+// as in the text formats: le="1", le="+Inf".
 //
-// The error is nil if and only if the sample is there. If not, it matches
-// ErrNoSample, and whatever g could not gather: that may be why.
+// If there is no such sample, the error matches ErrNoSample, and also what g failed to
+// gather, since that may be the reason.
 func SampleValue(ctx context.Context, g Gatherer, name string, labels map[string]string) (float64, error) {
 	want := metric.LabelsFromMap(labels)
 	families, err := Restrict(g, name).Gather(ctx)

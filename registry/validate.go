@@ -11,10 +11,9 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// checked returns f with its labels and series in order, as the same family
-// where they are already and as a copy where not, since a collector may keep
-// what it returned. It returns an error that matches ErrInvalidFamily if f
-// could not be written as valid exposition.
+// checked returns f with its labels and series in order: f itself if they are, or else a
+// copy, since the collector may keep f. The error matches ErrInvalidFamily; it says that
+// f cannot be written as valid exposition.
 func checked(f *metric.Family) (*metric.Family, error) {
 	if err := checkFamily(f); err != nil {
 		return nil, err
@@ -33,7 +32,7 @@ func checked(f *metric.Family) (*metric.Family, error) {
 	return f, nil
 }
 
-// checkFamily checks what a description has too: all but the series.
+// checkFamily checks all of f but its series. A description has no more than that.
 func checkFamily(f *metric.Family) error {
 	if f == nil {
 		return fmt.Errorf("%w: it is nil", ErrInvalidFamily)

@@ -29,8 +29,8 @@ func View(ctx context.Context, g Gatherer, fn func(families []*metric.Family, er
 	fn(g.Gather(ctx))
 }
 
-// View shows the first Viewer's families, and gathers those of the others before:
-// they may need it.
+// View shows the families of the first Viewer. It gathers those of the others first,
+// since they may ask that Viewer themselves.
 func (m merged) View(ctx context.Context, fn func([]*metric.Family, error)) {
 	results := make([]result, len(m))
 	shown := -1
@@ -82,7 +82,7 @@ func (w whole) View(ctx context.Context, fn func([]*metric.Family, error)) {
 	})
 }
 
-// essential marks the error of a gatherer without whose families the rest would
+// essential marks the error of a gatherer: without its families, the rest would
 // mislead.
 type essential struct{ Gatherer }
 
