@@ -26,7 +26,7 @@ integration-deps: ## install the real servers (Debian, as root)
 	./integration/install.sh
 
 integration: integration-deps ## run the tests against the real servers, none skipped
-	MULTIPROM_INTEGRATION=1 $(GO) test -count=1 ./integration/... ./mmapstore/...
+	MULTIPROM_INTEGRATION=1 $(GO) test -count=1 ./integration/... ./internal/mpm/... ./internal/pyfile/...
 
 oracle: ## what Prometheus' own parsers read, in a module of its own
 	cd integration/oracle && $(GO) vet ./... && $(GO) test -count=1 ./...
@@ -67,7 +67,7 @@ bench-test: ## that each row of the benchmarks runs, in a module of its own
 	cd bench && $(GO) vet ./... && $(GO) test -count=1 ./...
 
 bench-packages: ## Go's benchmarks inside the packages
-	$(GO) test -run '^$$' -bench '$(BENCHES)' -benchmem ./mmapstore ./multiproc ./aggregate ./exposition
+	$(GO) test -run '^$$' -bench '$(BENCHES)' -benchmem ./internal/mpm ./multiproc ./aggregate ./exposition
 
 bench-python: ## ours and client_python's collector on the same directories, in memory
 	TMPDIR=/dev/shm $(GO) test -run '^$$' -bench 'Python$$' ./integration

@@ -24,7 +24,7 @@ type sums struct {
 
 // chosen returns what is chosen of a series, which is valid while none is added.
 func (f *family) chosen(n int32) *chosen {
-	f.acc.chosen = long(f.acc.chosen, len(f.text))
+	f.acc.chosen = long(f.acc.chosen, len(f.symbol))
 	return &f.acc.chosen[n]
 }
 
@@ -33,7 +33,7 @@ func (f *family) chosen(n int32) *chosen {
 func (f *family) sums(n int32) accumulator {
 	c := &f.acc
 	a := accumulator{chosen: *f.chosen(n)}
-	c.sums = long(c.sums, len(f.text))
+	c.sums = long(c.sums, len(f.symbol))
 	s := &c.sums[n]
 	a.hi, a.ints = s.hi, s.ints
 	a.sum = exactSum{first: s.first, rest: c.parts[:0], odd: s.odd, special: s.special}
@@ -45,7 +45,7 @@ func (f *family) sums(n int32) accumulator {
 	}
 	if f.schema.Type == metric.Histogram {
 		c.stride = len(f.bounds) + 1
-		c.counts = long(c.counts, c.stride*len(f.text))
+		c.counts = long(c.counts, c.stride*len(f.symbol))
 		a.counts = c.counts[int(n)*c.stride:][:c.stride]
 	}
 	return a

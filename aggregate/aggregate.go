@@ -12,10 +12,10 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/internal/options"
+	"github.com/multiprom/multiprom/internal/pyfile"
 	"github.com/multiprom/multiprom/metric"
-	"github.com/multiprom/multiprom/mmapstore"
-	"github.com/multiprom/multiprom/mmapstore/pyfile"
 )
 
 // Options of Open and FromStore. The zero value is useful.
@@ -81,22 +81,22 @@ type Aggregator struct {
 	closed   bool
 	files    []*file   // by name
 	archive  *archived // never nil
-	opened   *mmapstore.Dir
-	read     mmapstore.ReadOptions
-	asListed []mmapstore.Entry // what files and archive come from, nil where some of it has to be looked at again
-	listed   time.Time         // before the directory was, by the system's clock
-	damage   error             // why the archive cannot be read; archive is then the last good one
-	restored []string          // files that are back though their values are in the archive
-	stray    error             // why what has the archive's name was left out, where no archive is known
+	opened   *mpm.Dir
+	read     mpm.ReadOptions
+	asListed []mpm.Entry // what files and archive come from, nil where some of it has to be looked at again
+	listed   time.Time   // before the directory was, by the system's clock
+	damage   error       // why the archive cannot be read; archive is then the last good one
+	restored []string    // files that are back though their values are in the archive
+	stray    error       // why what has the archive's name was left out, where no archive is known
 	table    table
-	texts    *mmapstore.Texts // of all files' series
+	symbols  *mpm.SymbolTable // of all files' series
 	halfway  bool             // a merge has begun and not ended
 	keys     *pyfile.Keys     // of client_python's files
 	told     told             // conflicts
 	toldOf   uint64           // how many series were left out then
 
 	// For what is read of a file, one after the other.
-	changes []mmapstore.Change
+	changes []mpm.Change
 	spare   []uint64
 }
 
@@ -118,10 +118,10 @@ func (a *Aggregator) Dir() string { return a.dir }
 // FromStore returns a view of one store of this process: the same families in
 // the same form as a directory with its file alone. It panics if the options are
 // invalid: they are constants of a program.
-func FromStore(store *mmapstore.Store, opts Options) *Aggregator {
+func FromStore(store *mpm.Store, opts Options) *Aggregator {
 	a := newAggregator("", opts)
 	h := store.Header()
-	a.files = []*file{newFile(h.FileName(), store.Reader(a.texts))}
+	a.files = []*file{newFile(h.FileName(), store.Reader(a.symbols))}
 	return a
 }
 
@@ -130,8 +130,8 @@ func newAggregator(dir string, opts Options) *Aggregator {
 	if err != nil {
 		panic(fmt.Errorf("aggregate: %w", err))
 	}
-	a := &Aggregator{opts: opts, dir: dir, texts: &mmapstore.Texts{}, archive: &archived{Archive: &mmapstore.Archive{}}, keys: &pyfile.Keys{}}
-	a.table.init(a.opts.ProcessLabel, a.texts)
+	a := &Aggregator{opts: opts, dir: dir, symbols: &mpm.SymbolTable{}, archive: &archived{Archive: &mpm.Archive{}}, keys: &pyfile.Keys{}}
+	a.table.init(a.opts.ProcessLabel, a.symbols)
 	return a
 }
 
@@ -196,7 +196,7 @@ func (a *Aggregator) scrape(ctx context.Context, rows bool, fn func([]*metric.Fa
 func (a *Aggregator) forget() {
 	conflicts := a.table.conflicts
 	a.table = table{conflicts: conflicts}
-	a.table.init(a.opts.ProcessLabel, a.texts)
+	a.table.init(a.opts.ProcessLabel, a.symbols)
 	for _, f := range a.files {
 		f.unplan()
 	}

@@ -13,8 +13,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/metric"
-	"github.com/multiprom/multiprom/mmapstore"
 )
 
 func counter(name string, labels ...string) *metric.Schema {
@@ -29,19 +29,19 @@ func histogram(name string, bounds ...float64) *metric.Schema {
 	return &metric.Schema{Name: name, Help: "H.", Type: metric.Histogram, Bounds: bounds}
 }
 
-func setGauge(s *mmapstore.Series, v float64) {
-	atomic.StoreUint64(&s.Words()[mmapstore.CellGauge], math.Float64bits(v))
+func setGauge(s *mpm.Series, v float64) {
+	atomic.StoreUint64(&s.Words()[mpm.CellGauge], math.Float64bits(v))
 }
 
 // process is one store of a test, with its creation time chosen.
 type process struct {
-	*mmapstore.Store
+	*mpm.Store
 	t testing.TB
 }
 
 func newProcess(t testing.TB, dir, label string, created int64) *process {
 	t.Helper()
-	s, err := mmapstore.Create(dir, mmapstore.Options{Label: label, Now: func() time.Time { return time.Unix(created, 0) }})
+	s, err := mpm.Create(dir, mpm.Options{Label: label, Now: func() time.Time { return time.Unix(created, 0) }})
 	require.NoError(t, err)
 	return &process{s, t}
 }
@@ -51,7 +51,7 @@ func newProcess(t testing.TB, dir, label string, created int64) *process {
 func newTickingProcess(t testing.TB, dir, label string, start time.Time) *process {
 	t.Helper()
 	var ticks atomic.Int64
-	s, err := mmapstore.Create(dir, mmapstore.Options{Label: label, Now: func() time.Time {
+	s, err := mpm.Create(dir, mpm.Options{Label: label, Now: func() time.Time {
 		return start.Add(time.Duration(ticks.Add(1)) * time.Millisecond)
 	}})
 	require.NoError(t, err)
@@ -59,19 +59,19 @@ func newTickingProcess(t testing.TB, dir, label string, start time.Time) *proces
 }
 
 // add adds a family with one series and returns the latter.
-func (p *process) add(schema *metric.Schema, values ...string) *mmapstore.Series {
+func (p *process) add(schema *metric.Schema, values ...string) *mpm.Series {
 	p.t.Helper()
-	f, err := p.AddFamily(schema)
+	f, err := p.AddSchema(schema)
 	require.NoError(p.t, err)
 	s, err := p.AddSeries(f, values, nil)
 	require.NoError(p.t, err)
 	return s
 }
 
-func (p *process) count(schema *metric.Schema, n uint64, values ...string) *mmapstore.Series {
+func (p *process) count(schema *metric.Schema, n uint64, values ...string) *mpm.Series {
 	p.t.Helper()
 	s := p.add(schema, values...)
-	atomic.AddUint64(&s.Words()[mmapstore.CellCounterInts], n)
+	atomic.AddUint64(&s.Words()[mpm.CellCounterInts], n)
 	return s
 }
 
@@ -151,7 +151,7 @@ func TestGaugeModes(t *testing.T) {
 				continue
 			}
 			if m.Base() == metric.ModeMostRecent {
-				mmapstore.StoreRecent(s.Words(), math.Float64bits(value), nanos)
+				mpm.StoreRecent(s.Words(), math.Float64bits(value), nanos)
 			} else {
 				setGauge(s, value)
 			}
@@ -256,8 +256,8 @@ func TestHistogramsOverTheUnionOfBounds(t *testing.T) {
 		{[]float64{2, 5}, []uint64{10, 20, 30}},
 	} {
 		s := newProcess(t, dir, strconv.Itoa(i), int64(i)).add(histogram("h", tc.bounds...))
-		copy(s.Words()[mmapstore.CellHistogramBuckets:], tc.counts)
-		s.Words()[mmapstore.CellHistogramSum] = math.Float64bits(1.5)
+		copy(s.Words()[mpm.CellHistogramBuckets:], tc.counts)
+		s.Words()[mpm.CellHistogramSum] = math.Float64bits(1.5)
 	}
 	got := gather(t, openDir(t, dir, Options{}))
 	for key, want := range map[string]float64{
@@ -275,12 +275,12 @@ func TestInfoAndStates(t *testing.T) {
 	}
 	write := func(dir, version string, created int64, state uint64) *process {
 		p := newProcess(t, dir, version, created)
-		f, err := p.AddFamily(info)
+		f, err := p.AddSchema(info)
 		require.NoError(t, err)
 		_, err = p.AddSeries(f, nil, metric.MakeLabels("version", version))
 		require.NoError(t, err)
-		p.add(enum(metric.ModeLiveAll)).Words()[mmapstore.CellState] = state
-		mmapstore.StoreRecent(p.add(enum(metric.ModeMostRecent)).Words(), math.Float64bits(float64(state)), created)
+		p.add(enum(metric.ModeLiveAll)).Words()[mpm.CellState] = state
+		mpm.StoreRecent(p.add(enum(metric.ModeMostRecent)).Words(), math.Float64bits(float64(state)), created)
 		return p
 	}
 	for i, v := range []string{"1", "2"} {
@@ -333,7 +333,7 @@ func TestConflicts(t *testing.T) {
 func TestRemovalReachesTheView(t *testing.T) {
 	dir := t.TempDir()
 	p := newProcess(t, dir, "a", 1)
-	f, err := p.AddFamily(counter("c", "l"))
+	f, err := p.AddSchema(counter("c", "l"))
 	require.NoError(t, err)
 	a := openDir(t, dir, Options{})
 	for i := range 200 {
@@ -427,7 +427,7 @@ func TestMarkedAndClosed(t *testing.T) {
 		setGauge(p.add(gauge("g", metric.ModeLiveSum)), 1)
 		p.count(counter("c"), 1)
 		if i == 0 {
-			require.NoError(t, mmapstore.MarkDead(p.Path()))
+			require.NoError(t, mpm.MarkDead(p.Path()))
 		} else {
 			require.NoError(t, p.Close())
 		}
@@ -443,12 +443,12 @@ func TestMarkedAndClosed(t *testing.T) {
 // run: no counter falls, the end is exact. The heap form is for -race.
 func TestConcurrentScrapes(t *testing.T) {
 	const updates = 20_000
-	run := func(t *testing.T, a *Aggregator, store *mmapstore.Store) {
-		f, err := store.AddFamily(counter("c", "l"))
+	run := func(t *testing.T, a *Aggregator, store *mpm.Store) {
+		f, err := store.AddSchema(counter("c", "l"))
 		require.NoError(t, err)
 		var writer, readers sync.WaitGroup
 		writer.Go(func() {
-			var s *mmapstore.Series
+			var s *mpm.Series
 			for i := range updates {
 				if i%100 == 0 {
 					s, _ = store.AddSeries(f, []string{strconv.Itoa(i)}, nil)
@@ -496,7 +496,7 @@ func TestConcurrentScrapes(t *testing.T) {
 		require.Len(t, prefixed(gather(t, a), "c_total"), updates/100)
 	}
 	t.Run("heap", func(t *testing.T) {
-		s := mmapstore.NewHeap(mmapstore.Options{})
+		s := mpm.NewHeap(mpm.Options{})
 		run(t, FromStore(s, Options{}), s)
 	})
 	t.Run("file", func(t *testing.T) {

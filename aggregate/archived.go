@@ -3,15 +3,15 @@ package aggregate
 import (
 	"fmt"
 
+	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/metric"
-	"github.com/multiprom/multiprom/mmapstore"
 )
 
 // archived is the archive between scrapes.
 type archived struct {
-	*mmapstore.Archive
-	families []archivedFamily // as in Archive
-	series   []archivedSeries
+	*mpm.Archive
+	families []loadedFamily // as in Archive
+	series   []loadedSeries
 	// exemplars are those that series have, by number.
 	exemplars map[int][]metric.Exemplar
 	// shown says for each of Processes whether its series are in the view: not
@@ -22,15 +22,15 @@ type archived struct {
 	recents recents  // likewise
 }
 
-// archivedFamily is a definition of the archive, and where the table has its series.
-type archivedFamily struct {
-	*mmapstore.ArchivedFamily
+// loadedFamily is a definition of the archive, and where the table has its series.
+type loadedFamily struct {
+	*mpm.StoredFamily
 	target *family // nil where another definition is served, and before it is placed
 	bucket []int   // of a histogram whose bounds are not the target's: where each bucket goes
 }
 
-// archivedSeries is one series of the archive with its place in the table.
-type archivedSeries struct {
+// loadedSeries is one series of the archive with its place in the table.
+type loadedSeries struct {
 	family, index int32 // which series of which family
 	number        int32 // of its slot in the target, or nowhere
 	added         bool  // since it was placed
@@ -38,30 +38,30 @@ type archivedSeries struct {
 }
 
 // newArchived checks an archive. The error says what no compactor writes.
-func newArchived(a *mmapstore.Archive) (*archived, error) {
+func newArchived(a *mpm.Archive) (*archived, error) {
 	n := 0
 	for i := range a.Families {
 		n += a.Families[i].Series.Len()
 	}
 	out := &archived{
-		Archive: a, families: make([]archivedFamily, len(a.Families)), series: make([]archivedSeries, 0, n),
+		Archive: a, families: make([]loadedFamily, len(a.Families)), series: make([]loadedSeries, 0, n),
 		exemplars: map[int][]metric.Exemplar{}, shown: make([]bool, len(a.Processes)),
 	}
 	for i := range a.Families {
 		f := &a.Families[i]
-		out.families[i].ArchivedFamily = f
+		out.families[i].StoredFamily = f
 		for j := range f.Series.Len() {
 			if x := f.Series.Exemplars(j); len(x) > 0 {
 				out.exemplars[len(out.series)] = x
 			}
-			out.series = append(out.series, archivedSeries{family: int32(i), index: int32(j)})
+			out.series = append(out.series, loadedSeries{family: int32(i), index: int32(j)})
 			_, err := out.unpack(len(out.series) - 1)
 			if err == nil && (f.Series.Process(j) >= 0) != perProcess(f.Schema) {
 				err = errUnpack
 			}
 			if err != nil {
-				return nil, &mmapstore.CorruptionError{
-					Path: mmapstore.ArchiveName, Reason: fmt.Sprintf("a series of %s: %v", f.Schema.Name, err),
+				return nil, &mpm.CorruptionError{
+					Path: mpm.ArchiveName, Reason: fmt.Sprintf("a series of %s: %v", f.Schema.Name, err),
 				}
 			}
 		}
@@ -70,7 +70,7 @@ func newArchived(a *mmapstore.Archive) (*archived, error) {
 }
 
 // of returns the family of series i, and its number there.
-func (a *archived) of(i int) (f *archivedFamily, index int) {
+func (a *archived) of(i int) (f *loadedFamily, index int) {
 	return &a.families[a.series[i].family], int(a.series[i].index)
 }
 

@@ -8,63 +8,63 @@ import (
 	"slices"
 	"time"
 
+	"github.com/multiprom/multiprom/internal/mpm"
+	"github.com/multiprom/multiprom/internal/pyfile"
 	"github.com/multiprom/multiprom/metric"
-	"github.com/multiprom/multiprom/mmapstore"
-	"github.com/multiprom/multiprom/mmapstore/pyfile"
 )
 
 // archiver adds dead processes to an archive. Unlike the table it keeps every
 // definition of a name: which of them is served is the reader's choice.
 type archiver struct {
-	old       *mmapstore.Archive
+	old       *mpm.Archive
 	words     int // of the old archive and of all files that were added
-	counts    [len(mmapstore.HeaderCounters)]uint64
-	byName    map[string][]*archiveFamily
-	families  []*archiveFamily                    // in the order of their first appearance
-	processes map[string]*archiveProcess          // by label
+	counts    [len(mpm.HeaderCounters)]uint64
+	byName    map[string][]*familyBuilder
+	families  []*familyBuilder                    // in the order of their first appearance
+	processes map[string]*processBuilder          // by label
 	lives     map[string]*lives                   // by seriesKey: what some process has removed
 	ended     int                                 // series of the old archive whose life is over
-	python    map[*pyfile.KeySet][]*archiveSeries // by number of the series
+	python    map[*pyfile.KeySet][]*seriesBuilder // by number of the series
 }
 
-type archiveFamily struct {
+type familyBuilder struct {
 	definition
-	byKey  map[string]*archiveSeries
-	series []*archiveSeries // in the order of their first appearance
+	byKey  map[string]*seriesBuilder
+	series []*seriesBuilder // in the order of their first appearance
 }
 
-type archiveSeries struct {
+type seriesBuilder struct {
 	labels  metric.Labels
-	process *archiveProcess // nil where it is of no single one
+	process *processBuilder // nil where it is of no single one
 	acc     accumulator
 
 	exemplars []metric.Exemplar // of all processes
 }
 
-type archiveProcess struct {
-	mmapstore.ArchivedProcess
+type processBuilder struct {
+	mpm.StoredProcess
 	gone  bool // a newer process has its label, or there are too many
 	index int  // in the new archive
 }
 
 // newArchiver begins with what is in the archive already, but for series whose
 // life is over. now is the compactor's clock.
-func newArchiver(old *mmapstore.Archive, ended map[string]*lives, now int64) (*archiver, error) {
+func newArchiver(old *mpm.Archive, ended map[string]*lives, now int64) (*archiver, error) {
 	arc, err := newArchived(old)
 	if err != nil {
 		return nil, err
 	}
 	a := &archiver{
-		old: old, words: int(old.Bytes / 8), counts: old.Counts, byName: map[string][]*archiveFamily{}, processes: map[string]*archiveProcess{}, lives: ended,
-		python: map[*pyfile.KeySet][]*archiveSeries{},
+		old: old, words: int(old.Bytes / 8), counts: old.Counts, byName: map[string][]*familyBuilder{}, processes: map[string]*processBuilder{}, lives: ended,
+		python: map[*pyfile.KeySet][]*seriesBuilder{},
 	}
-	processes := make([]*archiveProcess, len(old.Processes))
+	processes := make([]*processBuilder, len(old.Processes))
 	for i, p := range old.Processes {
-		processes[i] = &archiveProcess{ArchivedProcess: p}
+		processes[i] = &processBuilder{StoredProcess: p}
 		a.processes[p.Label] = processes[i]
 	}
 	for i := range old.Families {
-		a.family(archivedDefinition(&old.Families[i]))
+		a.family(loadedDefinition(&old.Families[i]))
 	}
 	for i := range arc.series {
 		f, index := arc.of(i)
@@ -73,7 +73,7 @@ func newArchiver(old *mmapstore.Archive, ended map[string]*lives, now int64) (*a
 			a.ended++
 			continue
 		}
-		var p *archiveProcess
+		var p *processBuilder
 		if n := arc.process(i); n >= 0 {
 			p = processes[n]
 		}
@@ -84,7 +84,7 @@ func newArchiver(old *mmapstore.Archive, ended map[string]*lives, now int64) (*a
 	return a, nil
 }
 
-func (a *archiver) lookup(s *metric.Schema) *archiveFamily {
+func (a *archiver) lookup(s *metric.Schema) *familyBuilder {
 	for _, f := range a.byName[s.Name] {
 		if compatible(f.schema, s) {
 			return f
@@ -94,10 +94,10 @@ func (a *archiver) lookup(s *metric.Schema) *archiveFamily {
 }
 
 // family returns the family of a definition, which it includes.
-func (a *archiver) family(d definition) *archiveFamily {
+func (a *archiver) family(d definition) *familyBuilder {
 	f := a.lookup(d.schema)
 	if f == nil {
-		f = &archiveFamily{definition: d, byKey: map[string]*archiveSeries{}}
+		f = &familyBuilder{definition: d, byKey: map[string]*seriesBuilder{}}
 		a.byName[d.schema.Name] = append(a.byName[d.schema.Name], f)
 		a.families = append(a.families, f)
 		return f
@@ -111,7 +111,7 @@ func (a *archiver) family(d definition) *archiveFamily {
 }
 
 // spread moves the counts of all series to their places among more bounds.
-func (f *archiveFamily) spread(bucket []int) {
+func (f *familyBuilder) spread(bucket []int) {
 	for _, s := range f.series {
 		counts := s.acc.counts
 		s.acc.counts = make([]uint64, len(f.bounds)+1)
@@ -120,14 +120,14 @@ func (f *archiveFamily) spread(bucket []int) {
 }
 
 // at returns the series with those labels.
-func (f *archiveFamily) at(labels metric.Labels, p *archiveProcess) *archiveSeries {
+func (f *familyBuilder) at(labels metric.Labels, p *processBuilder) *seriesBuilder {
 	key := labels.AppendKey(make([]byte, 0, 128))
 	if p != nil {
 		key = append(append(key, 0xff), p.Label...) // 0xff begins no name that is so long
 	}
 	s := f.byKey[string(key)]
 	if s == nil || s.process != p {
-		s = &archiveSeries{labels: labels, process: p}
+		s = &seriesBuilder{labels: labels, process: p}
 		if f.schema.Type == metric.Histogram {
 			s.acc.counts = make([]uint64, len(f.bounds)+1)
 		}
@@ -150,7 +150,7 @@ func (a *archiver) add(f *file, now time.Time) error {
 	for _, schema := range f.families {
 		a.family(f.definition(schema))
 	}
-	var process *archiveProcess
+	var process *processBuilder
 	if f.python == nil || f.ownGauges() {
 		process = a.process(f, now)
 	}
@@ -160,13 +160,13 @@ func (a *archiver) add(f *file, now time.Time) error {
 		return nil
 	}
 	values := f.values
-	added := make([]*archiveSeries, f.series.Len())
+	added := make([]*seriesBuilder, f.series.Len())
 	for i := range added {
 		s := f.series.At(i)
-		words := values[:mmapstore.ValuesPerSeries(s.Family)]
+		words := values[:mpm.ValuesPerSeries(s.Schema)]
 		values = values[len(words):]
 		switch {
-		case !perProcess(s.Family):
+		case !perProcess(s.Schema):
 			added[i] = a.addSeries(&s, nil, words, from)
 		case process != nil: // else a newer process has the label
 			added[i] = a.addSeries(&s, process, words, from)
@@ -180,9 +180,9 @@ func (a *archiver) add(f *file, now time.Time) error {
 	values = f.removedValues
 	for i := range f.removed.Len() {
 		s := f.removed.At(i)
-		words := values[:mmapstore.ValuesPerSeries(s.Family)]
+		words := values[:mpm.ValuesPerSeries(s.Schema)]
 		values = values[len(words):]
-		if cumulative(s.Family) {
+		if cumulative(s.Schema) {
 			a.addSeries(&s, nil, words, from)
 		}
 	}
@@ -220,30 +220,30 @@ func seriesKey(s *metric.Schema, labels metric.Labels) string {
 
 // addSeries adds a dead process's series and returns what it was added to, nil
 // where it does not count any more.
-func (a *archiver) addSeries(s *mmapstore.SeriesInfo, p *archiveProcess, words []uint64, from source) *archiveSeries {
-	if (s.Family.Type.LikeGauge() || s.Family.Type == metric.StateSet) && s.Family.Mode.Live() {
+func (a *archiver) addSeries(s *mpm.SeriesInfo, p *processBuilder, words []uint64, from source) *seriesBuilder {
+	if (s.Schema.Type.LikeGauge() || s.Schema.Type == metric.StateSet) && s.Schema.Mode.Live() {
 		return nil
 	}
 	labels := s.Labels()
-	since := a.since(s.Family, labels)
+	since := a.since(s.Schema, labels)
 	if s.CreatedNanos() < since || s.RemovedNanos() != 0 && s.RemovedNanos() <= since {
 		return nil // its life is over
 	}
-	fam := a.lookup(s.Family)
+	fam := a.lookup(s.Schema)
 	var bucket []int
-	if s.Family.Type == metric.Histogram && !slices.Equal(s.Family.Bounds, fam.bounds) {
-		bucket = placeBuckets(s.Family.Bounds, fam.bounds)
+	if s.Schema.Type == metric.Histogram && !slices.Equal(s.Schema.Bounds, fam.bounds) {
+		bucket = placeBuckets(s.Schema.Bounds, fam.bounds)
 	}
 	to := fam.at(labels, p)
-	to.acc.add(s.Family, words, bucket, s.CreatedNanos(), from)
+	to.acc.add(s.Schema, words, bucket, s.CreatedNanos(), from)
 	return to
 }
 
 // process registers a process under its label. It returns nil where a newer
 // one has it; an older one loses its series.
-func (a *archiver) process(f *file, now time.Time) *archiveProcess {
+func (a *archiver) process(f *file, now time.Time) *processBuilder {
 	h := &f.header
-	p := &archiveProcess{ArchivedProcess: mmapstore.ArchivedProcess{
+	p := &processBuilder{StoredProcess: mpm.StoredProcess{
 		Label: h.Label, Incarnation: h.Incarnation, Created: f.age(), Compacted: now.UnixNano(),
 	}}
 	if old := a.processes[h.Label]; old != nil {
@@ -257,7 +257,7 @@ func (a *archiver) process(f *file, now time.Time) *archiveProcess {
 }
 
 // compare orders processes by age, as the reader does; the eldest first.
-func (p *archiveProcess) compare(o *archiveProcess) int {
+func (p *processBuilder) compare(o *processBuilder) int {
 	return cmp.Or(cmp.Compare(p.Created, o.Created), p.Incarnation.Compare(o.Incarnation))
 }
 
@@ -271,8 +271,8 @@ func (a *archiver) size() (n int) {
 
 // archive returns the new archive, but for what says that it is written. kept is
 // what prune has returned.
-func (a *archiver) archive(now time.Time, kept []mmapstore.ArchivedProcess) *mmapstore.Archive {
-	out := &mmapstore.Archive{
+func (a *archiver) archive(now time.Time, kept []mpm.StoredProcess) *mpm.Archive {
+	out := &mpm.Archive{
 		Epoch: a.old.Epoch, Compactions: a.old.Compactions, Compacted: a.old.Compacted, CompactTime: a.old.CompactTime, Counts: a.counts,
 		Processes: kept,
 	}
@@ -284,30 +284,30 @@ func (a *archiver) archive(now time.Time, kept []mmapstore.ArchivedProcess) *mma
 
 // prune numbers the processes that stay, the newest first. The bounds are those of
 // CompactOptions.
-func (a *archiver) prune(now time.Time, keep int, keepFor time.Duration) (out []mmapstore.ArchivedProcess) {
+func (a *archiver) prune(now time.Time, keep int, keepFor time.Duration) (out []mpm.StoredProcess) {
 	if keep == KeepNone || keepFor == KeepNone {
 		keep = 0
 	}
-	var all []*archiveProcess
+	var all []*processBuilder
 	for _, p := range a.processes {
 		all = append(all, p)
 	}
-	slices.SortFunc(all, func(p, o *archiveProcess) int { return o.compare(p) })
+	slices.SortFunc(all, func(p, o *processBuilder) int { return o.compare(p) })
 	for _, p := range all {
 		tooOld := keepFor > 0 && now.UnixNano()-p.Compacted > int64(keepFor)
 		if p.gone = tooOld || keep >= 0 && len(out) == keep; p.gone {
 			continue
 		}
 		p.index = len(out)
-		out = append(out, p.ArchivedProcess)
+		out = append(out, p.StoredProcess)
 	}
 	return out
 }
 
-func (f *archiveFamily) archived(now int64) mmapstore.ArchivedFamily {
+func (f *familyBuilder) archived(now int64) mpm.StoredFamily {
 	schema := *f.schema
 	schema.Labels, schema.Const, schema.Bounds = nil, nil, f.bounds
-	out := mmapstore.ArchivedFamily{Schema: &schema, First: f.first, Newest: f.newest, PythonFile: f.python}
+	out := mpm.StoredFamily{Schema: &schema, First: f.first, Newest: f.newest, PythonFile: f.python}
 	newest := int64(0)
 	for _, s := range f.series {
 		newest = max(newest, s.acc.newest)
@@ -322,7 +322,7 @@ func (f *archiveFamily) archived(now int64) mmapstore.ArchivedFamily {
 		case f.schema.Type == metric.Info && s.acc.newest < newest:
 			continue // shown is the newest dead process's
 		}
-		out.Series.Add(mmapstore.ArchivedSeries{
+		out.Series.Add(mpm.StoredSeries{
 			Labels: s.labels, Process: process, Created: s.acc.created, Words: s.acc.pack(f.schema), Exemplars: s.newest(f, now),
 		})
 	}
@@ -333,7 +333,7 @@ func (f *archiveFamily) archived(now int64) mmapstore.ArchivedFamily {
 const maxExemplars = 4
 
 // newest returns the exemplars that stay: of each bucket those that readers choose from.
-func (s *archiveSeries) newest(f *archiveFamily, now int64) (out []metric.Exemplar) {
+func (s *seriesBuilder) newest(f *familyBuilder, now int64) (out []metric.Exemplar) {
 	if len(s.exemplars) == 0 {
 		return nil
 	}

@@ -8,27 +8,27 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/metric"
-	"github.com/multiprom/multiprom/mmapstore"
 )
 
 // BenchmarkMergeBehind merges 8 processes of 20,000 counters each, right behind what
 // changes the plan.
 func BenchmarkMergeBehind(b *testing.B) {
 	const processes, series = 8, 20_000
-	start := func(b *testing.B, dir string, i int) (*mmapstore.Store, *mmapstore.Family) {
-		s, err := mmapstore.Create(dir, mmapstore.Options{Label: strconv.Itoa(i)})
+	start := func(b *testing.B, dir string, i int) (*mpm.Store, *mpm.SchemaRef) {
+		s, err := mpm.Create(dir, mpm.Options{Label: strconv.Itoa(i)})
 		require.NoError(b, err)
-		fam, err := s.AddFamily(counter("c", "l"))
+		fam, err := s.AddSchema(counter("c", "l"))
 		require.NoError(b, err)
 		for j := range series {
 			one, err := s.AddSeries(fam, []string{strconv.Itoa(j)}, nil)
 			require.NoError(b, err)
-			one.Words()[mmapstore.CellCounterInts] = 1
+			one.Words()[mpm.CellCounterInts] = 1
 		}
 		return s, fam
 	}
-	run := func(name string, change func(b *testing.B, dir string, s *mmapstore.Store, fam *mmapstore.Family, gather func())) {
+	run := func(name string, change func(b *testing.B, dir string, s *mpm.Store, fam *mpm.SchemaRef, gather func())) {
 		b.Run(name, func(b *testing.B) {
 			dir := b.TempDir()
 			s, fam := start(b, dir, 0)
@@ -52,35 +52,35 @@ func BenchmarkMergeBehind(b *testing.B) {
 		s, _ := start(b, b.TempDir(), processes)
 		return die(b, s, dir)
 	}
-	run("nothing", func(*testing.B, string, *mmapstore.Store, *mmapstore.Family, func()) {})
+	run("nothing", func(*testing.B, string, *mpm.Store, *mpm.SchemaRef, func()) {})
 	with := ""
-	run("nothing, with 1,000 that one has removed", func(b *testing.B, dir string, _ *mmapstore.Store, _ *mmapstore.Family, _ func()) {
+	run("nothing, with 1,000 that one has removed", func(b *testing.B, dir string, _ *mpm.Store, _ *mpm.SchemaRef, _ func()) {
 		if with == dir {
 			return
 		}
 		with = dir
-		s, err := mmapstore.Create(dir, mmapstore.Options{Label: "removes"})
+		s, err := mpm.Create(dir, mpm.Options{Label: "removes"})
 		require.NoError(b, err)
-		fam, err := s.AddFamily(counter("c", "l"))
+		fam, err := s.AddSchema(counter("c", "l"))
 		require.NoError(b, err)
 		for j := range 1000 {
 			one, err := s.AddSeries(fam, []string{strconv.Itoa(j)}, nil)
 			require.NoError(b, err)
-			one.Words()[mmapstore.CellCounterInts] = 1
+			one.Words()[mpm.CellCounterInts] = 1
 			one.Remove()
 		}
 	})
-	run("removal", func(b *testing.B, _ string, s *mmapstore.Store, fam *mmapstore.Family, _ func()) {
+	run("removal", func(b *testing.B, _ string, s *mpm.Store, fam *mpm.SchemaRef, _ func()) {
 		one, err := s.AddSeries(fam, []string{"removed"}, nil)
 		require.NoError(b, err)
 		one.Remove()
 	})
-	run("end", func(b *testing.B, dir string, _ *mmapstore.Store, _ *mmapstore.Family, gather func()) {
+	run("end", func(b *testing.B, dir string, _ *mpm.Store, _ *mpm.SchemaRef, gather func()) {
 		path := another(b, dir)
 		gather()
 		require.NoError(b, os.Remove(path))
 	})
-	run("compact", func(b *testing.B, dir string, _ *mmapstore.Store, _ *mmapstore.Family, gather func()) {
+	run("compact", func(b *testing.B, dir string, _ *mpm.Store, _ *mpm.SchemaRef, gather func()) {
 		another(b, dir)
 		gather()
 		compact(b, dir)

@@ -3,8 +3,8 @@ package aggregate
 import (
 	"math"
 
+	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/metric"
-	"github.com/multiprom/multiprom/mmapstore"
 )
 
 // chosen is what any number of processes make of a series that is not their sum: a
@@ -50,9 +50,9 @@ func (c *chosen) add(schema *metric.Schema, w []uint64, created int64, from sour
 	case isRecent(schema):
 		c.recent(recentOf(w), from.now)
 	case schema.Type == metric.StateSet:
-		c.state = w[mmapstore.CellState]
-	case schema.Type.LikeGauge() && w[mmapstore.CellGauge] != mmapstore.UnsetBits:
-		c.gauge(schema.Mode.Base(), math.Float64frombits(w[mmapstore.CellGauge]))
+		c.state = w[mpm.CellState]
+	case schema.Type.LikeGauge() && w[mpm.CellGauge] != mpm.UnsetBits:
+		c.gauge(schema.Mode.Base(), math.Float64frombits(w[mpm.CellGauge]))
 	}
 }
 

@@ -94,7 +94,7 @@ type CompactResult struct {
 }
 
 // LeftFile is a file that was not compacted although no process holds its lock,
-// or was not removed although it was compacted; under mmapstore.StagedName, why no room
+// or was not removed although it was compacted; under mpm.StagedName, why no room
 // could be kept.
 type LeftFile struct {
 	Name   string
@@ -120,7 +120,7 @@ var (
 //
 // It needs the right to write the directory, and is safe beside readers,
 // workers and other compactors, who get ErrBusy while one is at work. The error of
-// an archive that cannot be read is that of mmapstore.Dir.ReadArchive; then
+// an archive that cannot be read is that of mpm.Dir.ReadArchive; then
 // nothing is compacted. Where there is little space, it compacts in small steps; where
 // there is not enough for one, the error matches mmapstore.ErrFull, and what is not
 // compacted stays as it was. docs/lifecycle.md has the steps.

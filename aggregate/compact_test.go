@@ -14,8 +14,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/metric"
-	"github.com/multiprom/multiprom/mmapstore"
 )
 
 func compact(t testing.TB, dir string) *CompactResult {
@@ -80,7 +80,7 @@ func TestCompactionChangesNothing(t *testing.T) {
 			now := time.Unix(1, 0)
 			opts := Options{NoSelfMetrics: true, Now: func() time.Time { return now }}
 			warm := openDir(t, dir, opts)
-			var kept []*mmapstore.Series // of living processes
+			var kept []*mpm.Series // of living processes
 			for p := range 2 + r.IntN(6) {
 				live := r.IntN(4) == 0
 				where := elsewhere
@@ -136,7 +136,7 @@ func randomTime(r *rand.Rand) int64 {
 // randomInstruments adds series of every type and mode, some with definitions
 // that conflict with another process's, with values that no sum of floats
 // leaves exact.
-func randomInstruments(t *testing.T, r *rand.Rand, p *process) (kept []*mmapstore.Series) {
+func randomInstruments(t *testing.T, r *rand.Rand, p *process) (kept []*mpm.Series) {
 	schemas := []*metric.Schema{
 		counter("c", "l"), gauge("c2", metric.ModeSum, "l"),
 		{Name: "s", Help: fmt.Sprint("S.", r.IntN(3)), Type: metric.Summary, Labels: []string{"l"}},
@@ -155,7 +155,7 @@ func randomInstruments(t *testing.T, r *rand.Rand, p *process) (kept []*mmapstor
 	}
 	r.Shuffle(len(schemas), func(i, j int) { schemas[i], schemas[j] = schemas[j], schemas[i] })
 	for _, schema := range schemas[r.IntN(4):] {
-		f, err := p.AddFamily(schema)
+		f, err := p.AddSchema(schema)
 		require.NoError(t, err)
 		for n := range r.IntN(4) {
 			var extra metric.Labels
@@ -176,7 +176,7 @@ func randomInstruments(t *testing.T, r *rand.Rand, p *process) (kept []*mmapstor
 	return kept
 }
 
-func randomExemplars(r *rand.Rand, s *mmapstore.Series, schema *metric.Schema) {
+func randomExemplars(r *rand.Rand, s *mpm.Series, schema *metric.Schema) {
 	if schema.Type != metric.Counter && schema.Name != "hx" {
 		return
 	}
@@ -197,7 +197,7 @@ func randomWords(r *rand.Rand, schema *metric.Schema, w []uint64) {
 	case isRecent(schema):
 		if r.IntN(3) > 0 {
 			v := float64(r.IntN(2))
-			mmapstore.StoreRecent(w, math.Float64bits(v), randomTime(r))
+			mpm.StoreRecent(w, math.Float64bits(v), randomTime(r))
 		}
 	case schema.Type == metric.Counter:
 		w[0], w[1] = r.Uint64()>>r.IntN(64), inexact
@@ -225,7 +225,7 @@ func TestCompactionLeavesOneFile(t *testing.T) {
 	for i := range 20 {
 		p := newProcess(t, elsewhere, "slot", int64(i))
 		p.count(counter("c"), 1)
-		p.Count(mmapstore.InvalidUpdates, 2)
+		p.Count(mpm.InvalidUpdates, 2)
 		setGauge(p.add(gauge("g", metric.ModeAll)), float64(i))
 		dead = append(dead, filepath.Base(die(t, p.Store, dir)))
 	}
@@ -257,7 +257,7 @@ func TestCompactionLeavesOneFile(t *testing.T) {
 	require.ElementsMatch(t, dead, r.Compacted)
 	require.Empty(t, r.Left)
 	require.Equal(t, 1, r.Living)
-	require.ElementsMatch(t, []string{mmapstore.ArchiveName, filepath.Base(live.Path())}, names(t, dir))
+	require.ElementsMatch(t, []string{mpm.ArchiveName, filepath.Base(live.Path())}, names(t, dir))
 	check()
 	got := gather(t, openDir(t, dir, Options{}))
 	require.EqualValues(t, 20, got["multiprom_compacted_processes_total"])
@@ -276,9 +276,9 @@ func TestCompactionNeverTouchesWhatItDoesNotUnderstand(t *testing.T) {
 	}{
 		{"flipped bit in a record", ErrNotUnderstood, func(b []byte) { b[512+64+100] ^= 1 }},
 		{"record of a newer kind", ErrNotUnderstood, func(b []byte) { b[512+64+4] = 77 }},
-		{"corrupt header", mmapstore.ErrCorrupt, func(b []byte) { b[24] ^= 1 }},
-		{"newer version", mmapstore.ErrUnsupported, func(b []byte) { b[8] = 2 }},
-		{"not ours", mmapstore.ErrForeign, func(b []byte) { b[0] = 'x' }},
+		{"corrupt header", mpm.ErrCorrupt, func(b []byte) { b[24] ^= 1 }},
+		{"newer version", mpm.ErrUnsupported, func(b []byte) { b[8] = 2 }},
+		{"not ours", mpm.ErrForeign, func(b []byte) { b[0] = 'x' }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p := newProcess(t, elsewhere, strconv.Itoa(i), int64(i))
@@ -304,13 +304,13 @@ func TestCompactionOfMarkedProcessesIsByOption(t *testing.T) {
 	p := newProcess(t, elsewhere, "a", 1)
 	p.count(counter("c"), 5)
 	path := die(t, p.Store, dir)
-	setLiveness(t, path, mmapstore.LivenessNone)
+	setLiveness(t, path, mpm.LivenessNone)
 	r := compact(t, dir)
 	require.ErrorIs(t, r.Left[0].Reason, ErrNoLiveness)
 	r, err := Compact(t.Context(), dir, CompactOptions{Marked: true})
 	require.NoError(t, err)
 	require.ErrorIs(t, r.Left[0].Reason, ErrNoLiveness, "it is not marked yet")
-	require.NoError(t, mmapstore.MarkDead(path))
+	require.NoError(t, mpm.MarkDead(path))
 	require.ErrorIs(t, compact(t, dir).Left[0].Reason, ErrNoLiveness)
 	r, err = Compact(t.Context(), dir, CompactOptions{Marked: true})
 	require.NoError(t, err)
@@ -378,7 +378,7 @@ func TestDirectoryReplacedWhileItIsLocked(t *testing.T) {
 	}
 	require.Equal(t, []string{after}, compact(t, dir).Compacted)
 	require.Equal(t, []string{before}, names(t, away), "nobody holds the lock of that one")
-	require.Equal(t, []string{mmapstore.ArchiveName}, names(t, dir))
+	require.Equal(t, []string{mpm.ArchiveName}, names(t, dir))
 }
 
 // TestCompactionTakesOnlyWhatReadersTake: of every definition that a file may hold,
@@ -395,7 +395,7 @@ func TestCompactionTakesOnlyWhatReadersTake(t *testing.T) {
 			case metric.StateSet:
 				schema.States = []string{"a"}
 			}
-			if mmapstore.CheckFits(schema) != nil {
+			if mpm.CheckFits(schema) != nil {
 				continue
 			}
 			p := newProcess(t, elsewhere, "a", 1)
@@ -438,7 +438,7 @@ func TestDamagedArchiveBesideLeftovers(t *testing.T) {
 	die(t, p.Store, dir)
 	a := openDir(t, dir, Options{})
 	require.EqualValues(t, 10, gather(t, a)["c_total"])
-	archive := filepath.Join(dir, mmapstore.ArchiveName)
+	archive := filepath.Join(dir, mpm.ArchiveName)
 	b, err := os.ReadFile(archive)
 	require.NoError(t, err)
 	b[20] ^= 1
@@ -479,7 +479,7 @@ func TestBoundsOfTheDeadTakeEffectWithoutADeath(t *testing.T) {
 				require.NoError(t, err)
 			}
 			content := func() string {
-				b, err := os.ReadFile(filepath.Join(dir, mmapstore.ArchiveName))
+				b, err := os.ReadFile(filepath.Join(dir, mpm.ArchiveName))
 				require.NoError(t, err)
 				return string(b)
 			}

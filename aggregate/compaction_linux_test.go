@@ -14,10 +14,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/multiprom/multiprom/internal/mpm"
+	"github.com/multiprom/multiprom/internal/pyfile"
 	"github.com/multiprom/multiprom/internal/pyfiletest"
 	"github.com/multiprom/multiprom/metric"
-	"github.com/multiprom/multiprom/mmapstore"
-	"github.com/multiprom/multiprom/mmapstore/pyfile"
 )
 
 // TestCompactionKeepsTheView compacts random directories of native files and files of
@@ -56,7 +56,7 @@ type colliding struct {
 	apart          bool                        // no id is both a native process's and one of client_python
 	removes        bool                        // native processes remove series
 	python         map[string]*collidingPython // by name of the file
-	kept           []*mmapstore.Series         // of living native processes
+	kept           []*mpm.Series               // of living native processes
 	story          []string
 }
 
@@ -143,7 +143,7 @@ func (c *colliding) nativeProcess() {
 		case metric.Histogram:
 			schema.Bounds = pick(c, []float64{1}, []float64{1, 2}, []float64{0.5, 2, 5}, []float64{-1, 1})
 		}
-		f, err := p.AddFamily(schema)
+		f, err := p.AddSchema(schema)
 		require.NoError(c.t, err)
 		c.note("  %s %s %s %q %q %v", schema.Name, schema.Type, schema.Mode, schema.Help, schema.Unit, schema.Labels)
 		for range c.IntN(3) {
@@ -304,7 +304,7 @@ func (c *colliding) pythonFiles() func(func(string, *collidingPython) bool) {
 // after. It returns how many files are in the archive now.
 func (c *colliding) compactSomehow() int {
 	marked := !c.apart || c.coin(2)
-	d, err := mmapstore.OpenDir(c.dir)
+	d, err := mpm.OpenDir(c.dir)
 	require.NoError(c.t, err)
 	defer d.Close()
 	for name, f := range c.pythonFiles() {

@@ -9,8 +9,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/internal/options"
-	"github.com/multiprom/multiprom/mmapstore"
 )
 
 // CompactorOptions of NewCompactor. The zero value is useful.
@@ -103,7 +103,7 @@ func (c *Compactor) compact(ctx context.Context, opts CompactOptions) {
 	}
 	for _, left := range r.Left {
 		msg := "a dead process's file is left alone"
-		if left.Name == mmapstore.StagedName {
+		if left.Name == mpm.StagedName {
 			msg = "no room is kept for the next archive"
 		}
 		c.tell(msg, left.Name+left.Reason.Error(), "file", left.Name, "reason", left.Reason)

@@ -13,7 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/multiprom/multiprom/mmapstore"
+	"github.com/multiprom/multiprom/internal/mpm"
 )
 
 // lockedBuffer is a log that may be read while it is written.
@@ -50,7 +50,7 @@ func TestCompactorWakesForDeaths(t *testing.T) {
 	require.NoError(t, err)
 	runInBackground(t, f)
 	// The first pass ends with room for the archive. Files that it took would not wake the next one.
-	require.Eventually(t, func() bool { return slices.Contains(names(t, dir), mmapstore.StagedName) }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return slices.Contains(names(t, dir), mpm.StagedName) }, 10*time.Second, time.Millisecond)
 	for round := range 5 {
 		for i := range 3 {
 			p := newProcess(t, elsewhere, strconv.Itoa(i), 1)
@@ -88,7 +88,7 @@ func TestCompactorWorksByPeriodAndTellsOnce(t *testing.T) {
 	require.Equal(t, 1, bytes.Count([]byte(log.String()), []byte("level=WARN")), log.String())
 	require.Contains(t, log.String(), "a dead process's file is left alone")
 
-	require.NoError(t, os.WriteFile(dir+"/"+mmapstore.ArchiveName, []byte("torn"), 0o600))
+	require.NoError(t, os.WriteFile(dir+"/"+mpm.ArchiveName, []byte("torn"), 0o600))
 	require.Eventually(t, func() bool {
 		return bytes.Contains([]byte(log.String()), []byte("are not compacted"))
 	}, 10*time.Second, time.Millisecond)

@@ -7,8 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/metric"
-	"github.com/multiprom/multiprom/mmapstore"
 )
 
 // Definition is one definition of a family, and who has it. What merges is one
@@ -183,7 +183,7 @@ func (t *table) census(files []*file, arc *archived) []FamilyStatus {
 		if f.Series.Len() > 0 {
 			first = f.Series.AppendLabels(nil, 0)
 		}
-		note(f.Schema, Owner{File: mmapstore.ArchiveName, State: Dead, Series: f.Series.Len()}, first)
+		note(f.Schema, Owner{File: mpm.ArchiveName, State: Dead, Series: f.Series.Len()}, first)
 	}
 	for _, l := range left {
 		to := served[l.to]
@@ -275,7 +275,7 @@ func (f *file) countSeries(fn func(schema *metric.Schema, n int, first metric.La
 func (t *table) leavesOut(files []*file, arc *archived) bool {
 	left := func(s *metric.Schema) bool { return t.familyOf(s) == nil }
 	return slices.ContainsFunc(files, func(f *file) bool { return slices.ContainsFunc(f.families, left) }) ||
-		slices.ContainsFunc(arc.Families, func(f mmapstore.ArchivedFamily) bool { return left(f.Schema) })
+		slices.ContainsFunc(arc.Families, func(f mpm.StoredFamily) bool { return left(f.Schema) })
 }
 
 // newConflicts returns those of which the log was not told.

@@ -12,9 +12,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/internal/pyfiletest"
 	"github.com/multiprom/multiprom/metric"
-	"github.com/multiprom/multiprom/mmapstore"
 )
 
 // TestConflictsAreNamed: of every kind of conflict both definitions are named, with who
@@ -40,7 +40,7 @@ func TestConflictsAreNamed(t *testing.T) {
 	second.add(gauge("took_count", metric.ModeSum))
 	second.add(histogram("depth", 1, 2))
 	second.count(counter("fine"), 1)
-	f, err := second.AddFamily(gauge("fine", metric.ModeAll)) // declared, without a series
+	f, err := second.AddSchema(gauge("fine", metric.ModeAll)) // declared, without a series
 	require.NoError(t, err)
 	require.NotNil(t, f)
 
@@ -52,7 +52,7 @@ func TestConflictsAreNamed(t *testing.T) {
 	for _, c := range conflicts {
 		for _, d := range []*Definition{&c.Served, &c.Left} {
 			for i := range d.Owners {
-				if f := &d.Owners[i].File; *f != mmapstore.ArchiveName {
+				if f := &d.Owners[i].File; *f != mpm.ArchiveName {
 					*f = filepath.Ext(*f) // without pid and incarnation
 				}
 			}

@@ -17,7 +17,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/multiprom/multiprom/mmapstore"
+	"github.com/multiprom/multiprom/internal/mpm"
 )
 
 // dieAtStep is a helper process: it compacts or wipes, and dies by SIGKILL at the
@@ -101,8 +101,8 @@ func (w *traffic) worker(dir string, n int64) *process {
 	h := p.add(histogram("h", 1))
 	w.attempted.Add(n)
 	// In this order: a reader takes a file's words from the first to the last.
-	atomic.AddUint64(&h.Words()[mmapstore.CellHistogramBuckets], uint64(n))
-	atomic.AddUint64(&c.Words()[mmapstore.CellCounterInts], uint64(n))
+	atomic.AddUint64(&h.Words()[mpm.CellHistogramBuckets], uint64(n))
+	atomic.AddUint64(&c.Words()[mpm.CellCounterInts], uint64(n))
 	return p
 }
 

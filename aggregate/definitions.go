@@ -5,14 +5,14 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/metric"
-	"github.com/multiprom/multiprom/mmapstore"
 )
 
 // topology is which definitions which processes have. While it is the same,
 // the choice of definitions stands, and the names of processes do.
 type topology struct {
-	archive mmapstore.ArchiveVersion
+	archive mpm.ArchiveVersion
 	files   []fileTopology
 }
 
@@ -71,7 +71,7 @@ func (t *table) choose(files []*file, arc *archived) {
 		}
 	}
 	for i := range arc.Families {
-		offer(byName, archivedDefinition(&arc.Families[i]))
+		offer(byName, loadedDefinition(&arc.Families[i]))
 	}
 	var chosen []*definition
 	for _, ds := range byName {
@@ -92,8 +92,8 @@ func (f *file) definition(schema *metric.Schema) definition {
 	return d
 }
 
-// archivedDefinition is what the archive says of one of its families.
-func archivedDefinition(f *mmapstore.ArchivedFamily) definition {
+// loadedDefinition is what the archive says of one of its families.
+func loadedDefinition(f *mpm.StoredFamily) definition {
 	return definition{schema: f.Schema, first: f.First, newest: f.Newest, python: f.PythonFile, bounds: f.Schema.Bounds}
 }
 
@@ -177,7 +177,7 @@ func (t *table) install(files []*file, chosen []*definition) {
 		fam := old[d.schema.Name]
 		if fam == nil || !compatible(fam.schema, d.schema) || !slices.Equal(fam.bounds, d.bounds) {
 			changed = changed || fam != nil || clashed[d.schema.Name]
-			fam = &family{name: d.schema.Name, bounds: d.bounds, texts: t.texts, dirty: true}
+			fam = &family{name: d.schema.Name, bounds: d.bounds, symbols: t.symbols, dirty: true}
 		}
 		fam.schema = d.schema
 		t.byName[fam.name] = fam

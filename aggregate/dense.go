@@ -3,8 +3,8 @@ package aggregate
 import (
 	"math"
 
+	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/metric"
-	"github.com/multiprom/multiprom/mmapstore"
 )
 
 // dense adds up the series of a family whose parts are plain sums, in columns. Workers
@@ -175,7 +175,7 @@ func (d *dense) moveSum(n int, old, now float64) bool {
 func (d *dense) moveGauge(n int, old, now uint64) bool {
 	words := d.of(n)
 	value := func(bits, set uint64) float64 {
-		if bits == mmapstore.UnsetBits {
+		if bits == mpm.UnsetBits {
 			return 0
 		}
 		words[gaugeSet] += set

@@ -6,7 +6,7 @@ import (
 
 	"github.com/gofrs/flock"
 
-	"github.com/multiprom/multiprom/mmapstore"
+	"github.com/multiprom/multiprom/internal/mpm"
 )
 
 // ErrBusy: somebody else wipes or compacts the directory at this moment.
@@ -14,9 +14,9 @@ var ErrBusy = errors.New("the directory is locked by another wipe or compaction"
 
 // lockDir opens a directory and takes the lock under which files are removed
 // from it. The kernel drops it when the process ends.
-func lockDir(path string) (d *mmapstore.Dir, unlock func() error, err error) {
+func lockDir(path string) (d *mpm.Dir, unlock func() error, err error) {
 	for range 8 {
-		if d, err = mmapstore.OpenDir(path); err != nil {
+		if d, err = mpm.OpenDir(path); err != nil {
 			return nil, nil, err
 		}
 		failpoint("opened")

@@ -7,7 +7,7 @@ import (
 
 	"github.com/gofrs/flock"
 
-	"github.com/multiprom/multiprom/mmapstore"
+	"github.com/multiprom/multiprom/internal/mpm"
 )
 
 // The directory itself is locked: there is no lock file to leave behind.
@@ -16,7 +16,7 @@ const dirLockFlag = os.O_RDONLY
 func dirLockPath(dir string) string { return dir }
 
 // locks reports whether l is the lock of d, and d is what its path leads to.
-func locks(l *flock.Flock, d *mmapstore.Dir) bool {
+func locks(l *flock.Flock, d *mpm.Dir) bool {
 	locked, err := l.Stat()
 	if err != nil {
 		return false

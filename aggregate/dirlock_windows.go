@@ -6,7 +6,7 @@ import (
 
 	"github.com/gofrs/flock"
 
-	"github.com/multiprom/multiprom/mmapstore"
+	"github.com/multiprom/multiprom/internal/mpm"
 )
 
 // A directory cannot be locked on Windows: a file in it is.
@@ -15,4 +15,4 @@ const dirLockFlag = os.O_RDWR | os.O_CREATE
 func dirLockPath(dir string) string { return filepath.Join(dir, ".multiprom.lock") }
 
 // locks: an open directory cannot be replaced on Windows.
-func locks(*flock.Flock, *mmapstore.Dir) bool { return true }
+func locks(*flock.Flock, *mpm.Dir) bool { return true }

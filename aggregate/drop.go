@@ -48,7 +48,7 @@ func (p *pass) drop() error {
 	for _, name := range p.opts.DropFamilies {
 		known, dropped := false, false
 		inUse := &FamilyInUseError{Dir: p.dir.Path(), Family: name}
-		p.sum.families = slices.DeleteFunc(p.sum.families, func(f *archiveFamily) bool {
+		p.sum.families = slices.DeleteFunc(p.sum.families, func(f *familyBuilder) bool {
 			if !isNamed(f.schema, name) {
 				return false
 			}

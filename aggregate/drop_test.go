@@ -8,8 +8,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/metric"
-	"github.com/multiprom/multiprom/mmapstore"
 )
 
 // TestDropFamily: a family leaves the archive, and with it what is compacted in the same
@@ -115,6 +115,6 @@ func TestDropFamilyIsKilled(t *testing.T) {
 		}
 		compact(t, dir)
 		require.Equal(t, want, gather(t, warm))
-		require.Equal(t, []string{mmapstore.ArchiveName}, names(t, dir))
+		require.Equal(t, []string{mpm.ArchiveName}, names(t, dir))
 	}
 }

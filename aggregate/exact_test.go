@@ -10,8 +10,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/metric"
-	"github.com/multiprom/multiprom/mmapstore"
 )
 
 // TestExactSum compares with arithmetic that has bits enough for every float.
@@ -107,9 +107,9 @@ func TestSumsThatAreNoNumber(t *testing.T) {
 				bounds = append(bounds, float64(3+i))
 			}
 			p := newProcess(t, dir, strconv.Itoa(i), int64(i))
-			p.add(histogram("h", bounds...)).Words()[mmapstore.CellHistogramSum] = math.Float64bits(v)
-			p.add(gauge("g", metric.ModeSum)).Words()[mmapstore.CellGauge] = math.Float64bits(v)
-			p.add(&metric.Schema{Name: "s", Type: metric.Summary}).Words()[mmapstore.CellSummarySum] = math.Float64bits(v)
+			p.add(histogram("h", bounds...)).Words()[mpm.CellHistogramSum] = math.Float64bits(v)
+			p.add(gauge("g", metric.ModeSum)).Words()[mpm.CellGauge] = math.Float64bits(v)
+			p.add(&metric.Schema{Name: "s", Type: metric.Summary}).Words()[mpm.CellSummarySum] = math.Float64bits(v)
 			want := []float64{1, inf, inf, math.NaN()}[i]
 			for range 2 {
 				got := gather(t, a)

@@ -5,8 +5,8 @@ import (
 	"math"
 	"slices"
 
+	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/metric"
-	"github.com/multiprom/multiprom/mmapstore"
 )
 
 // exemplar is an exemplar of a file's series, as it was read last.
@@ -18,7 +18,7 @@ type exemplar struct {
 
 // takeExemplars returns the exemplars that the reader leads to. old are those of
 // the read before; where none has changed they are returned again.
-func takeExemplars(r *mmapstore.Reader, old []exemplar) []exemplar {
+func takeExemplars(r *mpm.Reader, old []exemplar) []exemplar {
 	places := r.Exemplars()
 	out, own := old, false // others hold the old ones
 	for i := range places {
@@ -63,7 +63,7 @@ func exemplarBucket(schema *metric.Schema, bounds []float64, value float64) (i i
 // that is older to a reader whose clock says now.
 func (s slot) offer(x *metric.Exemplar, now int64) {
 	f := s.family
-	f.exemplarsAt = long(f.exemplarsAt, len(f.text))
+	f.exemplarsAt = long(f.exemplarsAt, len(f.symbol))
 	at := &f.exemplarsAt[s.number]
 	if *at == 0 {
 		f.exemplars = append(f.exemplars, newExemplarSet(f.schema, f.bounds))

@@ -11,8 +11,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/metric"
-	"github.com/multiprom/multiprom/mmapstore"
 )
 
 // exemplarsOf returns the exemplars of a view, by sample.
@@ -93,11 +93,11 @@ func TestExemplarsMerge(t *testing.T) {
 
 // traced counts with exemplars that say what they belong to, until it is killed.
 func traced(dir string) error {
-	s, err := mmapstore.Create(dir, mmapstore.Options{})
+	s, err := mpm.Create(dir, mpm.Options{})
 	if err != nil {
 		return err
 	}
-	f, err := s.AddFamily(counter("c"))
+	f, err := s.AddSchema(counter("c"))
 	if err != nil {
 		return err
 	}

@@ -18,8 +18,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/metric"
-	"github.com/multiprom/multiprom/mmapstore"
 )
 
 const (
@@ -123,7 +123,7 @@ func TestFilesOfOthers(t *testing.T) {
 		want  float64
 		left  map[FileState]error
 	}{
-		{nil, 1, map[FileState]error{FileUntrusted: mmapstore.ErrNotTrusted, FileUnreadable: fs.ErrPermission}},
+		{nil, 1, map[FileState]error{FileUntrusted: mpm.ErrNotTrusted, FileUnreadable: fs.ErrPermission}},
 		{[]int{stranger}, 21, map[FileState]error{FileUnreadable: fs.ErrPermission}},
 	} {
 		a := openDir(t, dir, Options{TrustUIDs: c.trust})
@@ -210,7 +210,7 @@ func TestArchiveWithoutPermission(t *testing.T) {
 			dead(t, d, "a", 1, 1)
 			compact(t, d)
 			own(t, nobody, dead(t, d, "b", 2, 20))
-			archive := filepath.Join(d, mmapstore.ArchiveName)
+			archive := filepath.Join(d, mpm.ArchiveName)
 			own(t, uid, archive)
 			require.NoError(t, os.Chmod(archive, 0o644))
 		}
@@ -218,21 +218,21 @@ func TestArchiveWithoutPermission(t *testing.T) {
 	if dir == "" {
 		return
 	}
-	for name, reason := range map[string]error{"unreadable": fs.ErrPermission, "untrusted": mmapstore.ErrNotTrusted} {
+	for name, reason := range map[string]error{"unreadable": fs.ErrPermission, "untrusted": mpm.ErrNotTrusted} {
 		path := filepath.Join(dir, name)
-		archive := filepath.Join(path, mmapstore.ArchiveName)
+		archive := filepath.Join(path, mpm.ArchiveName)
 		warm := openDir(t, path, Options{TrustUIDs: []int{stranger}})
 		require.EqualValues(t, 21, gather(t, warm)["c_total"])
 		if name == "unreadable" {
 			require.NoError(t, os.Chmod(archive, 0))
 			require.EqualValues(t, 21, gather(t, warm)["c_total"], "the last good one stands in")
-			require.Equal(t, map[string]FileState{mmapstore.ArchiveName: FileUnreadable}, states(warm))
+			require.Equal(t, map[string]FileState{mpm.ArchiveName: FileUnreadable}, states(warm))
 		}
 		before := listing(t, path)
 		a := openDir(t, path, Options{})
 		if name == "untrusted" { // by a reader that knows of no archive it is left out
 			require.EqualValues(t, 20, gather(t, a)["c_total"])
-			require.Equal(t, map[string]FileState{mmapstore.ArchiveName: FileUntrusted}, states(a))
+			require.Equal(t, map[string]FileState{mpm.ArchiveName: FileUntrusted}, states(a))
 		} else {
 			_, err := a.Gather(t.Context())
 			require.ErrorIs(t, err, reason)
@@ -261,12 +261,12 @@ func TestFileSizeLimit(t *testing.T) {
 		dead(t, dir, "a", 1, 1)
 		compact(t, dir)
 		p := newProcess(t, t.TempDir(), "b", 2)
-		f, err := p.AddFamily(counter("many", "l"))
+		f, err := p.AddSchema(counter("many", "l"))
 		require.NoError(t, err)
 		for i := range 500 {
 			s, err := p.AddSeries(f, []string{strconv.Itoa(i)}, nil)
 			require.NoError(t, err)
-			s.Words()[mmapstore.CellCounterInts] = uint64(i)
+			s.Words()[mpm.CellCounterInts] = uint64(i)
 		}
 		die(t, p.Store, dir)
 	})
@@ -279,7 +279,7 @@ func TestFileSizeLimit(t *testing.T) {
 	require.NoError(t, unix.Getrlimit(unix.RLIMIT_FSIZE, &old))
 	limit(t, unix.RLIMIT_FSIZE, 8192)
 	_, err := Compact(t.Context(), dir, CompactOptions{})
-	require.ErrorIs(t, err, mmapstore.ErrFull)
+	require.ErrorIs(t, err, mpm.ErrFull)
 	require.ErrorIs(t, err, syscall.EFBIG)
 	require.Equal(t, files, listing(t, dir), "no temporary file stays either")
 	require.Equal(t, before, view(t, openDir(t, dir, opts)))
@@ -342,7 +342,7 @@ func TestManyDeadFiles(t *testing.T) {
 	compacting := time.Since(start)
 	require.Len(t, r.Compacted, many)
 	require.Empty(t, r.Left)
-	require.Equal(t, []string{mmapstore.ArchiveName}, names(t, dir))
+	require.Equal(t, []string{mpm.ArchiveName}, names(t, dir))
 	check(2)
 	t.Logf("%d files: first scrape %v, second %v, behind the compaction %v; compact %v; heap of the reader %.1f MiB, behind the compaction %.1f MiB; most resident %d MiB",
 		many, took[0].Round(time.Millisecond), took[1].Round(time.Millisecond), took[2].Round(time.Millisecond),
@@ -361,15 +361,15 @@ func mostResident(t *testing.T) int64 {
 // are holes.
 func sparseCopy(t *testing.T, dir string, b []byte, i int) {
 	t.Helper()
-	inc := mmapstore.Incarnation{byte(i), byte(i >> 8), byte(i >> 16), 1}
+	inc := mpm.Incarnation{byte(i), byte(i >> 8), byte(i >> 16), 1}
 	mend(b, i, inc)
-	h := mmapstore.Header{PID: i, Incarnation: inc}
+	h := mpm.Header{PID: i, Incarnation: inc}
 	f, err := os.Create(filepath.Join(dir, h.FileName()))
 	require.NoError(t, err)
 	defer f.Close()
 	require.NoError(t, f.Truncate(int64(len(b))))
 	const page = 4096
-	for off := 0; off < len(b); off += mmapstore.BlockSize {
+	for off := 0; off < len(b); off += mpm.BlockSize {
 		_, err = f.WriteAt(b[off:off+page], int64(off))
 		require.NoError(t, err)
 	}
@@ -439,7 +439,7 @@ func TestExchangedDirectories(t *testing.T) {
 		require.Equal(t, counts[i], got["c_total"])
 		require.EqualValues(t, 1, got[fmt.Sprintf("of_%d_total", i)])
 		compact(t, path)
-		left := slices.DeleteFunc(names(t, path), func(name string) bool { return name == mmapstore.StagedName }) // the reserve
+		left := slices.DeleteFunc(names(t, path), func(name string) bool { return name == mpm.StagedName }) // the reserve
 		require.Len(t, left, 2, "the living, and the archive")
 	}
 }

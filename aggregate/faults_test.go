@@ -17,8 +17,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/metric"
-	"github.com/multiprom/multiprom/mmapstore"
 )
 
 // What bad files and directories get: each fault is a real one, and all else
@@ -66,30 +66,30 @@ func bytesOf(corrupt func(b []byte) []byte) func(*testing.T, string, []byte) {
 }
 
 var badFiles = []badFile{
-	{"corrupt header", FileCorrupt, mmapstore.ErrCorrupt, bytesOf(func(b []byte) []byte { b[60] ^= 1; return b })},
+	{"corrupt header", FileCorrupt, mpm.ErrCorrupt, bytesOf(func(b []byte) []byte { b[60] ^= 1; return b })},
 	{"corrupt record", FileOK, ErrNotUnderstood, bytesOf(func(b []byte) []byte { b[512+64+20] ^= 1; return b })},
-	{"empty", FileCorrupt, mmapstore.ErrCorrupt, bytesOf(func([]byte) []byte { return nil })},
-	{"cut in its first block", FileCorrupt, mmapstore.ErrCorrupt, bytesOf(func(b []byte) []byte { return b[:700] })},
-	{"cut in its last block", FileCorrupt, mmapstore.ErrCorrupt, bytesOf(func(b []byte) []byte { return b[:len(b)-1] })},
-	{"no block", FileCorrupt, mmapstore.ErrCorrupt, bytesOf(func(b []byte) []byte { clear(b[256:264]); return b })},
-	{"newer version", FileUnsupported, mmapstore.ErrUnsupported, bytesOf(func(b []byte) []byte { b[8] = 2; return b })},
-	{"text", FileForeign, mmapstore.ErrForeign, bytesOf(func([]byte) []byte { return []byte("hello, I am text") })},
-	{"another's file", FileForeign, mmapstore.ErrForeign, bytesOf(func(b []byte) []byte {
-		mend(b, 1, mmapstore.Incarnation{1})
+	{"empty", FileCorrupt, mpm.ErrCorrupt, bytesOf(func([]byte) []byte { return nil })},
+	{"cut in its first block", FileCorrupt, mpm.ErrCorrupt, bytesOf(func(b []byte) []byte { return b[:700] })},
+	{"cut in its last block", FileCorrupt, mpm.ErrCorrupt, bytesOf(func(b []byte) []byte { return b[:len(b)-1] })},
+	{"no block", FileCorrupt, mpm.ErrCorrupt, bytesOf(func(b []byte) []byte { clear(b[256:264]); return b })},
+	{"newer version", FileUnsupported, mpm.ErrUnsupported, bytesOf(func(b []byte) []byte { b[8] = 2; return b })},
+	{"text", FileForeign, mpm.ErrForeign, bytesOf(func([]byte) []byte { return []byte("hello, I am text") })},
+	{"another's file", FileForeign, mpm.ErrForeign, bytesOf(func(b []byte) []byte {
+		mend(b, 1, mpm.Incarnation{1})
 		return b
 	})},
-	{"symbolic link", FileUntrusted, mmapstore.ErrNotTrusted, func(t *testing.T, path string, b []byte) {
+	{"symbolic link", FileUntrusted, mpm.ErrNotTrusted, func(t *testing.T, path string, b []byte) {
 		target := filepath.Join(t.TempDir(), filepath.Base(path))
 		require.NoError(t, os.WriteFile(target, b, 0o600))
 		require.NoError(t, os.Symlink(target, path))
 	}},
-	{"FIFO", FileUntrusted, mmapstore.ErrNotTrusted, func(t *testing.T, path string, _ []byte) {
+	{"FIFO", FileUntrusted, mpm.ErrNotTrusted, func(t *testing.T, path string, _ []byte) {
 		require.NoError(t, mkfifo(path))
 	}},
-	{"directory", FileUntrusted, mmapstore.ErrNotTrusted, func(t *testing.T, path string, _ []byte) {
+	{"directory", FileUntrusted, mpm.ErrNotTrusted, func(t *testing.T, path string, _ []byte) {
 		require.NoError(t, os.Mkdir(path, 0o700))
 	}},
-	{"socket", FileUntrusted, mmapstore.ErrNotTrusted, func(t *testing.T, path string, _ []byte) {
+	{"socket", FileUntrusted, mpm.ErrNotTrusted, func(t *testing.T, path string, _ []byte) {
 		short, err := os.MkdirTemp(filepath.Dir(filepath.Dir(path)), "s") // a socket's path has 108 bytes at most
 		require.NoError(t, err)
 		l, err := net.ListenUnix("unix", &net.UnixAddr{Name: filepath.Join(short, "s")})
@@ -101,7 +101,7 @@ var badFiles = []badFile{
 
 // mend gives the bytes of a file another identity and a good checksum
 // (docs/format.md, "File header").
-func mend(b []byte, pid int, inc mmapstore.Incarnation) {
+func mend(b []byte, pid int, inc mpm.Incarnation) {
 	const offIncarnation, offPID, offCRC = 24, 48, 252
 	copy(b[offIncarnation:], inc[:])
 	binary.LittleEndian.PutUint64(b[offPID:], uint64(pid))
@@ -169,7 +169,7 @@ func TestBadFilesLeaveTheRest(t *testing.T) {
 		require.NotContains(t, after, name)
 		delete(files, name)
 	}
-	delete(after, mmapstore.ArchiveName)
+	delete(after, mpm.ArchiveName)
 	require.Equal(t, files, after)
 	states[FileOK] = 3 // the living, the damaged, the archive
 	check(states)
@@ -186,12 +186,12 @@ func TestFileCutWhileItIsRead(t *testing.T) {
 	newProcess(t, dir, "steady", 1).count(counter("c"), 1)
 	victim := func(series int) (p *process, size int64) {
 		p = newProcess(t, dir, "victim", 2)
-		f, err := p.AddFamily(counter("c", "l"))
+		f, err := p.AddSchema(counter("c", "l"))
 		require.NoError(t, err)
 		for i := range series {
 			s, err := p.AddSeries(f, []string{fmt.Sprint(i)}, nil)
 			require.NoError(t, err)
-			atomic.StoreUint64(&s.Words()[mmapstore.CellCounterInts], 1)
+			atomic.StoreUint64(&s.Words()[mpm.CellCounterInts], 1)
 		}
 		info, err := os.Stat(p.Path())
 		require.NoError(t, err)
@@ -215,11 +215,11 @@ func TestFileCutWhileItIsRead(t *testing.T) {
 	}{
 		{"to nothing", many, func(int64) int64 { return 0 }},
 		{"in the header", many, func(int64) int64 { return 100 }},
-		{"after a block", many, func(int64) int64 { return mmapstore.BlockSize }},
+		{"after a block", many, func(int64) int64 { return mpm.BlockSize }},
 		{"in the middle", many, func(size int64) int64 { return size / 2 }},
 		{"at the end", many, func(size int64) int64 { return size - 1 }},
 		// No page is missing: the words are zeros.
-		{"before the words", 1, func(int64) int64 { return mmapstore.BlockSize + 1 }},
+		{"before the words", 1, func(int64) int64 { return mpm.BlockSize + 1 }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			series := c.series
@@ -290,8 +290,8 @@ func TestVanishingFiles(t *testing.T) {
 				default:
 				}
 				b := slices.Clone(good)
-				mend(b, n, mmapstore.Incarnation{byte(n), byte(i), byte(i >> 8), byte(i >> 16)})
-				h := mmapstore.Header{PID: n, Incarnation: mmapstore.Incarnation{byte(n), byte(i), byte(i >> 8), byte(i >> 16)}}
+				mend(b, n, mpm.Incarnation{byte(n), byte(i), byte(i >> 8), byte(i >> 16)})
+				h := mpm.Header{PID: n, Incarnation: mpm.Incarnation{byte(n), byte(i), byte(i >> 8), byte(i >> 16)}}
 				if i%3 == 0 {
 					b = b[:i%100]
 				}
@@ -336,7 +336,7 @@ func TestHardLinksAndCopiesCountOnce(t *testing.T) {
 	path := dead(t, dir, "dead", 2, 10)
 	var links []string
 	for i, target := range []string{live.Path(), path} {
-		h := mmapstore.Header{PID: 1, Incarnation: mmapstore.Incarnation{byte(i)}}
+		h := mpm.Header{PID: 1, Incarnation: mpm.Incarnation{byte(i)}}
 		require.NoError(t, os.Link(target, filepath.Join(dir, h.FileName())))
 		links = append(links, h.FileName())
 	}
@@ -359,7 +359,7 @@ func TestHardLinksAndCopiesCountOnce(t *testing.T) {
 	require.Len(t, r.Left, 2)
 	for _, left := range r.Left {
 		require.Contains(t, links, left.Name)
-		require.ErrorIs(t, left.Reason, mmapstore.ErrForeign)
+		require.ErrorIs(t, left.Reason, mpm.ErrForeign)
 	}
 	check()
 	compact(t, other)
@@ -374,7 +374,7 @@ func TestWithoutLocks(t *testing.T) {
 	p.count(counter("c"), 5)
 	setGauge(p.add(gauge("g", metric.ModeLiveSum)), 3)
 	path := die(t, p.Store, dir)
-	setLiveness(t, path, mmapstore.LivenessNone)
+	setLiveness(t, path, mpm.LivenessNone)
 	a := openDir(t, dir, Options{})
 	got := gather(t, a)
 	require.EqualValues(t, 3, got["g"])
@@ -382,7 +382,7 @@ func TestWithoutLocks(t *testing.T) {
 	_, err := Compact(t.Context(), dir, CompactOptions{Marked: true})
 	require.NoError(t, err)
 	require.FileExists(t, path)
-	require.NoError(t, mmapstore.MarkDead(path))
+	require.NoError(t, mpm.MarkDead(path))
 	for range 2 {
 		got = gather(t, a)
 		require.NotContains(t, got, "g")
@@ -392,7 +392,7 @@ func TestWithoutLocks(t *testing.T) {
 	}
 	_, err = Compact(t.Context(), dir, CompactOptions{Marked: true})
 	require.NoError(t, err)
-	require.Equal(t, []string{mmapstore.ArchiveName}, names(t, dir))
+	require.Equal(t, []string{mpm.ArchiveName}, names(t, dir))
 	require.EqualValues(t, 5, gather(t, a)["c_total"])
 }
 
@@ -423,7 +423,7 @@ func TestReplacedDirectory(t *testing.T) {
 	r := compact(t, dir)
 	failpoint = func(string) {}
 	require.Len(t, r.Compacted, 1)
-	require.Equal(t, []string{mmapstore.ArchiveName}, names(t, away), "the compaction ends where it began")
+	require.Equal(t, []string{mpm.ArchiveName}, names(t, away), "the compaction ends where it began")
 	require.Len(t, names(t, dir), 2)
 	require.EqualValues(t, 320, gather(t, a)["c_total"])
 	compact(t, dir)
@@ -446,7 +446,7 @@ func TestClockThatJumpsBack(t *testing.T) {
 		setGauge(p.add(gauge("g_all", metric.ModeAll)), value)
 		if set != 0 {
 			recent := p.add(gauge("g_recent", metric.ModeMostRecent)).Words()
-			mmapstore.StoreRecent(recent, math.Float64bits(value), time.Unix(set, 0).UnixNano())
+			mpm.StoreRecent(recent, math.Float64bits(value), time.Unix(set, 0).UnixNano())
 		}
 		if !live {
 			die(t, p.Store, dir)

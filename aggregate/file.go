@@ -6,9 +6,9 @@ import (
 	"io/fs"
 	"syscall"
 
+	"github.com/multiprom/multiprom/internal/mpm"
+	"github.com/multiprom/multiprom/internal/pyfile"
 	"github.com/multiprom/multiprom/metric"
-	"github.com/multiprom/multiprom/mmapstore"
-	"github.com/multiprom/multiprom/mmapstore/pyfile"
 )
 
 // FileState is what became of a file.
@@ -40,8 +40,8 @@ func stateOf(err error) FileState {
 		err   error
 		state FileState
 	}{
-		{nil, FileOK}, {mmapstore.ErrForeign, FileForeign}, {mmapstore.ErrUnsupported, FileUnsupported},
-		{mmapstore.ErrNotTrusted, FileUntrusted}, {mmapstore.ErrTooBig, FileTooBig}, {mmapstore.ErrCorrupt, FileCorrupt}, {ErrConsumed, FileConsumed},
+		{nil, FileOK}, {mpm.ErrForeign, FileForeign}, {mpm.ErrUnsupported, FileUnsupported},
+		{mpm.ErrNotTrusted, FileUntrusted}, {mpm.ErrTooBig, FileTooBig}, {mpm.ErrCorrupt, FileCorrupt}, {ErrConsumed, FileConsumed},
 	} {
 		if errors.Is(err, s.err) {
 			return s.state
@@ -53,10 +53,10 @@ func stateOf(err error) FileState {
 // file is one process's file between scrapes.
 type file struct {
 	name   string
-	reader *mmapstore.Reader // nil where the file cannot be opened, and once its process is dead
-	python *pyfile.Reader    // of a file of client_python, which has no reader
-	err    error             // why it is left out, or stale
-	header mmapstore.Header
+	reader *mpm.Reader    // nil where the file cannot be opened, and once its process is dead
+	python *pyfile.Reader // of a file of client_python, which has no reader
+	err    error          // why it is left out, or stale
+	header mpm.Header
 	known  bool // it was opened once: header is its header
 
 	live    bool // its process holds the lock, and has neither closed nor been marked
@@ -68,8 +68,8 @@ type file struct {
 	// What the last good read took: values hold the words of all series, one
 	// behind the other.
 	families []*metric.Schema
-	series   mmapstore.SeriesList
-	removed  mmapstore.SeriesList // series that the process has removed
+	series   mpm.SeriesList
+	removed  mpm.SeriesList // series that the process has removed
 	epoch    int
 	values   []uint64
 
@@ -77,10 +77,10 @@ type file struct {
 	exemplars     []exemplar
 
 	// Room for what is not known to be good yet, shared by all files.
-	changes []mmapstore.Change
+	changes []mpm.Change
 	spare   []uint64 // of client_python's
 
-	counters [len(mmapstore.HeaderCounters)]uint64
+	counters [len(mpm.HeaderCounters)]uint64
 	damaged  int
 	unknown  int
 	bytes    int64
@@ -98,7 +98,7 @@ type file struct {
 	plannedRemoved   int           // as planned, of removed
 	plannedRemovedAt int
 	taken            bool        // the values of this scrape are there already: of a file of client_python
-	own              []place     // of a file of client_python with gauges of its process alone, by record
+	own              []ref       // of a file of client_python with gauges of its process alone, by record
 	plan             *pythonPlan // that has the families of own
 	planEpoch        int
 	planLabel        string // the label that the plan was made with
@@ -110,7 +110,7 @@ type file struct {
 // file whose process is dead it reads all that there is, and keeps neither
 // mapping nor descriptor: a directory may hold more of them than a process may
 // have mappings.
-func openFile(dir *mmapstore.Dir, name string, opts mmapstore.ReadOptions) (*file, error) {
+func openFile(dir *mpm.Dir, name string, opts mpm.ReadOptions) (*file, error) {
 	r, err := dir.Open(name, opts)
 	switch {
 	case errors.Is(err, fs.ErrNotExist), isTransient(err):
@@ -128,7 +128,7 @@ func openFile(dir *mmapstore.Dir, name string, opts mmapstore.ReadOptions) (*fil
 	return f, nil
 }
 
-func newFile(name string, r *mmapstore.Reader) *file {
+func newFile(name string, r *mpm.Reader) *file {
 	return &file{name: name, reader: r, header: r.Header(), known: true, live: true}
 }
 
@@ -182,7 +182,7 @@ func (f *file) readOnce() (settled bool, err error) {
 	if err := r.Refresh(); err != nil {
 		return false, err
 	}
-	err = mmapstore.Guard(r.Path(), func() error {
+	err = mpm.Guard(r.Path(), func() error {
 		series, known, same := r.List(), f.values, f.epoch == r.Epoch()
 		if !same {
 			known = nil // series have other numbers now
@@ -196,8 +196,8 @@ func (f *file) readOnce() (settled bool, err error) {
 		}
 		exemplars = takeExemplars(r, exemplars)
 		closed, marked := r.Closed(), r.Marked()
-		var counters [len(mmapstore.HeaderCounters)]uint64
-		for i, c := range mmapstore.HeaderCounters {
+		var counters [len(mpm.HeaderCounters)]uint64
+		for i, c := range mpm.HeaderCounters {
 			counters[i] = r.Count(c)
 		}
 		if settled = r.Unchanged(); !settled {
@@ -212,7 +212,7 @@ func (f *file) readOnce() (settled bool, err error) {
 		f.closed, f.marked, f.counters = closed, marked, counters
 		_, f.damaged = r.Damaged()
 		f.unknown = r.Unknown()
-		f.families, f.series, f.removed = r.Families(), series, r.RemovedList()
+		f.families, f.series, f.removed = r.Schemas(), series, r.RemovedList()
 		f.epoch, f.bytes, f.exemplars = r.Epoch(), r.Bytes(), exemplars
 		if same {
 			f.takeRemoved(removed)
@@ -251,7 +251,7 @@ func (f *file) keep() {
 // generation has moved.
 func (f *file) everRemoved() bool {
 	ever := true
-	err := mmapstore.Guard(f.name, func() error { ever = f.reader.Generation() != 0; return nil })
+	err := mpm.Guard(f.name, func() error { ever = f.reader.Generation() != 0; return nil })
 	return ever || err != nil
 }
 

@@ -9,8 +9,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/metric"
-	"github.com/multiprom/multiprom/mmapstore"
 )
 
 // choices makes a fuzzer's bytes a source of random numbers, one byte for
@@ -47,7 +47,7 @@ func FuzzMerge(f *testing.F) {
 		var files []*file
 		arc := emptyArchive()
 		var view table
-		view.init("pid", &mmapstore.Texts{})
+		view.init("pid", &mpm.SymbolTable{})
 		check := func() {
 			view.plan(files, arc, math.MaxInt64)
 			view.merge(files, math.MaxInt64)
@@ -55,10 +55,10 @@ func FuzzMerge(f *testing.F) {
 		}
 		for p := range 1 + r.IntN(5) {
 			live, name := r.IntN(3) > 0, fmt.Sprintf("p%d", p)
-			store := mmapstore.NewHeap(mmapstore.Options{Label: name, Now: func() time.Time { return time.Unix(int64(p), 0) }})
+			store := mpm.NewHeap(mpm.Options{Label: name, Now: func() time.Time { return time.Unix(int64(p), 0) }})
 			all = append(all, randomProcess(t, r, &process{store, t}, name, live)...)
 			h := store.Header()
-			one := newFile(h.FileName(), store.Reader(view.texts))
+			one := newFile(h.FileName(), store.Reader(view.symbols))
 			require.NoError(t, one.read())
 			one.live, one.dead = live, !live
 			files = append(files, one)
@@ -73,7 +73,7 @@ func FuzzMerge(f *testing.F) {
 	})
 }
 
-func emptyArchive() *archived { return &archived{Archive: &mmapstore.Archive{}} }
+func emptyArchive() *archived { return &archived{Archive: &mpm.Archive{}} }
 
 // compactInMemory compacts the dead as a pass does, without a directory.
 func compactInMemory(t *testing.T, view *table, files []*file, arc *archived) (rest []*file, _ *archived) {

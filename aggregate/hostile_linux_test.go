@@ -13,9 +13,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/internal/pyfiletest"
 	"github.com/multiprom/multiprom/metric"
-	"github.com/multiprom/multiprom/mmapstore"
 )
 
 // hostileFiles fill a directory with files that are sound by themselves, and made so
@@ -61,7 +61,7 @@ var hostileFiles = map[string]func(t *testing.T, dir string){
 	},
 	"infos": func(t *testing.T, dir string) {
 		p := newProcess(t, dir, "a", 1)
-		f, err := p.AddFamily(&metric.Schema{Name: "i", Help: "I.", Type: metric.Info})
+		f, err := p.AddSchema(&metric.Schema{Name: "i", Help: "I.", Type: metric.Info})
 		require.NoError(t, err)
 		for k := range 500 {
 			var extra metric.Labels
@@ -108,7 +108,7 @@ var hostileFiles = map[string]func(t *testing.T, dir string){
 
 func manySeries(t *testing.T, p *process, s *metric.Schema, n int) {
 	t.Helper()
-	f, err := p.AddFamily(s)
+	f, err := p.AddSchema(s)
 	require.NoError(t, err)
 	values := make([]string, len(s.Labels))
 	for i := range values {
@@ -159,16 +159,16 @@ func shareWords(t *testing.T, dir string, blocks int) {
 		le.PutUint32(one[8:], crc32.Update(crc32.Checksum(one[:8], table), table, one[offFamily:]))
 		return one
 	}
-	le.PutUint64(b[256:], uint64(len(b)/mmapstore.BlockSize+blocks))
+	le.PutUint64(b[256:], uint64(len(b)/mpm.BlockSize+blocks))
 	for range blocks {
-		block := make([]byte, blockHeader, mmapstore.BlockSize)
+		block := make([]byte, blockHeader, mpm.BlockSize)
 		le.PutUint32(block, 1)
-		le.PutUint32(block[4:], uint32(len(b)/mmapstore.BlockSize))
-		for one := next(); len(block)+len(one) <= mmapstore.BlockSize; one = next() {
+		le.PutUint32(block[4:], uint32(len(b)/mpm.BlockSize))
+		for one := next(); len(block)+len(one) <= mpm.BlockSize; one = next() {
 			block = append(block, one...)
 		}
 		le.PutUint64(block[offUsed:], uint64(len(block)))
-		b = append(b, append(block, make([]byte, mmapstore.BlockSize-len(block))...)...)
+		b = append(b, append(block, make([]byte, mpm.BlockSize-len(block))...)...)
 	}
 	require.NoError(t, os.WriteFile(filepath.Join(dir, filepath.Base(p.Path())), b, 0o600))
 }

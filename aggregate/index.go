@@ -5,20 +5,20 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/metric"
-	"github.com/multiprom/multiprom/mmapstore"
 )
 
 // index finds the slots of a family. Workers that run the same program have the
 // same definition: their series are found by their text, as it is in the file,
 // without making labels. All others are found by a text that has their names too.
 type index struct {
-	shape  *metric.Schema // of the first file, whose texts are the keys of byText; nil before
-	sorted []labelSource  // its labels, sorted by name
-	byText textTable      // of all labels that the shape can have
-	others textTable      // of all others, by Labels.AppendKey
-	named  []bool         // column, which are of others; as long as the last of them needs
-	found  int32          // the number that was found last
+	shape    *metric.Schema // of the first file, whose symbols are the keys of bySymbol; nil before
+	sorted   []labelSource  // its labels, sorted by name
+	bySymbol symbolIndex    // of all labels that the shape can have
+	others   symbolIndex    // of all others, by Labels.AppendKey
+	named    []bool         // column, which are of others; as long as the last of them needs
+	found    int32          // the number that was found last
 }
 
 // labelSource is where a label of the shape comes from.
@@ -54,13 +54,13 @@ func (f *family) setShape(s *metric.Schema) {
 		if !named {
 			continue
 		}
-		if text, ok := x.text(nil, metric.AppendLabels(nil, f.texts.Text(f.text[n]))); ok {
-			if id, ok := f.texts.Intern(string(text)); ok {
-				f.text[n], x.named[n] = id, false
+		if text, ok := x.text(nil, metric.AppendLabels(nil, f.symbols.Lookup(f.symbol[n]))); ok {
+			if id, ok := f.symbols.Intern(string(text)); ok {
+				f.symbol[n], x.named[n] = id, false
 			}
 		}
 	}
-	x.refill(f.text)
+	x.refill(f.symbol)
 }
 
 // isNamed reports whether the text of a series has the names of its labels.
@@ -72,7 +72,7 @@ func (x *index) isPlain(n int32) bool { return !x.isNamed(n) }
 // have further ones.
 func says(schema *metric.Schema, text string) bool {
 	for range schema.Labels {
-		_, text = mmapstore.CutText(text)
+		_, text = mpm.CutString(text)
 	}
 	return text == ""
 }
@@ -81,7 +81,7 @@ func says(schema *metric.Schema, text string) bool {
 func (x *index) values(dst []string, text string) []string {
 	for range x.shape.Labels {
 		var value string
-		value, text = mmapstore.CutText(text)
+		value, text = mpm.CutString(text)
 		dst = append(dst, value)
 	}
 	return dst
@@ -94,10 +94,10 @@ const stackLabels = 8
 func (f *family) appendLabels(dst metric.Labels, n int32) metric.Labels {
 	x := &f.index
 	if x.isNamed(n) {
-		return metric.AppendLabels(dst, f.texts.Text(f.text[n]))
+		return metric.AppendLabels(dst, f.symbols.Lookup(f.symbol[n]))
 	}
 	var buf [stackLabels]string
-	values := x.values(buf[:0], f.texts.Text(f.text[n]))
+	values := x.values(buf[:0], f.symbols.Lookup(f.symbol[n]))
 	for _, l := range x.sorted {
 		if l.variable >= 0 {
 			l.Value = values[l.variable]
@@ -115,7 +115,7 @@ func (f *family) compare(n, m int32) int {
 		return f.appendLabels(bufA[:0], n).Compare(f.appendLabels(bufB[:0], m))
 	}
 	var bufA, bufB [stackLabels]string
-	a, b := x.values(bufA[:0], f.texts.Text(f.text[n])), x.values(bufB[:0], f.texts.Text(f.text[m]))
+	a, b := x.values(bufA[:0], f.symbols.Lookup(f.symbol[n])), x.values(bufB[:0], f.symbols.Lookup(f.symbol[m]))
 	for _, l := range x.sorted {
 		if l.variable >= 0 {
 			if c := cmp.Compare(a[l.variable], b[l.variable]); c != 0 {
@@ -129,19 +129,19 @@ func (f *family) compare(n, m int32) int {
 // find returns the number of the series with these labels, or -1.
 func (f *family) find(labels metric.Labels) int32 {
 	var buf [256]byte
-	text, named := f.index.textOf(buf[:0], labels)
-	id := f.texts.Find(string(text))
+	text, named := f.index.keyOf(buf[:0], labels)
+	id := f.symbols.Find(string(text))
 	switch {
 	case id == 0:
 		return -1
 	case named:
-		return f.index.others.find(f.text, id)
+		return f.index.others.find(f.symbol, id)
 	}
-	return f.index.byText.find(f.text, id)
+	return f.index.bySymbol.find(f.symbol, id)
 }
 
-// textOf appends the text that a series with these labels is found by.
-func (x *index) textOf(dst []byte, labels metric.Labels) (text []byte, named bool) {
+// keyOf appends the text that a series with these labels is found by.
+func (x *index) keyOf(dst []byte, labels metric.Labels) (text []byte, named bool) {
 	if text, ok := x.text(dst, labels); ok {
 		return text, false
 	}
@@ -155,11 +155,11 @@ func (x *index) setNamed(n int32) {
 }
 
 // add has a series be found by its text.
-func (x *index) add(texts []mmapstore.TextID, n int32) {
+func (x *index) add(symbols []mpm.Symbol, n int32) {
 	if x.isNamed(n) {
-		x.others.add(texts, n, x.isNamed)
+		x.others.add(symbols, n, x.isNamed)
 	} else {
-		x.byText.add(texts, n, x.isPlain)
+		x.bySymbol.add(symbols, n, x.isPlain)
 	}
 }
 
@@ -167,17 +167,17 @@ func (x *index) add(texts []mmapstore.TextID, n int32) {
 func (f *family) unfind(n int32) {
 	x := &f.index
 	if x.isNamed(n) {
-		x.others.drop(f.text, n)
+		x.others.drop(f.symbol, n)
 		x.named[n] = false
 	} else {
-		x.byText.drop(f.text, n)
+		x.bySymbol.drop(f.symbol, n)
 	}
 }
 
-// refill makes the tables anew, of texts that have other numbers now.
-func (x *index) refill(texts []mmapstore.TextID) {
-	x.byText.fill(texts, x.isPlain)
-	x.others.fill(texts, x.isNamed)
+// refill makes the tables anew, of symbols that have other numbers now.
+func (x *index) refill(symbols []mpm.Symbol) {
+	x.bySymbol.fill(symbols, x.isPlain)
+	x.others.fill(symbols, x.isNamed)
 }
 
 // text appends the text that a series of the shape with these labels has.
@@ -192,10 +192,10 @@ func (x *index) text(dst []byte, labels metric.Labels) (_ []byte, ok bool) {
 	}
 	for _, name := range x.shape.Labels {
 		value, ok := labels.Get(name)
-		if !ok || len(value) > mmapstore.MaxStringLen {
+		if !ok || len(value) > mpm.MaxStringLen {
 			return nil, false
 		}
-		dst = mmapstore.AppendText(dst, value)
+		dst = mpm.AppendString(dst, value)
 	}
 	return dst, true
 }

@@ -8,8 +8,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/metric"
-	"github.com/multiprom/multiprom/mmapstore"
 )
 
 // Workers may declare the same labels in another order, or one of them constant:
@@ -82,11 +82,11 @@ func TestSeriesWithFurtherLabels(t *testing.T) {
 			at = elsewhere
 		}
 		p := newProcess(t, at, strconv.Itoa(i), int64(i))
-		f, err := p.AddFamily(counter("c", "l"))
+		f, err := p.AddSchema(counter("c", "l"))
 		require.NoError(t, err)
 		s, err := p.AddSeries(f, []string{"v"}, further)
 		require.NoError(t, err)
-		s.Words()[mmapstore.CellCounterInts] = 1 << i
+		s.Words()[mpm.CellCounterInts] = 1 << i
 		if at == elsewhere {
 			die(t, p.Store, dir)
 		}
@@ -113,7 +113,7 @@ func TestRunsInFreedPlaces(t *testing.T) {
 	newProcess(t, dir, "other", 1).count(counter("c"), 1) // keeps the family
 	for round := range 3 {
 		p := newProcess(t, elsewhere, "w", int64(round))
-		f, err := p.AddFamily(counter("c", "l"))
+		f, err := p.AddSchema(counter("c", "l"))
 		require.NoError(t, err)
 		for i := range 20 {
 			_, err = p.AddSeries(f, []string{strconv.Itoa(20*round + i)}, nil)
@@ -133,17 +133,17 @@ func TestRunsInFreedPlaces(t *testing.T) {
 // without them.
 func TestTextsThatLookAlike(t *testing.T) {
 	const nul = "\x00"
-	require.Equal(t, mmapstore.AppendText(nil, nul), metric.MakeLabels(nul, "").AppendKey(nil))
+	require.Equal(t, mpm.AppendString(nil, nul), metric.MakeLabels(nul, "").AppendKey(nil))
 	dir := t.TempDir()
 	a := openDir(t, dir, Options{NoSelfMetrics: true})
 	add := func(i int, label string, values ...string) {
 		p := newProcess(t, dir, strconv.Itoa(i), int64(i))
-		f, err := p.AddFamily(counter("c", label))
+		f, err := p.AddSchema(counter("c", label))
 		require.NoError(t, err)
 		for _, v := range values {
 			s, err := p.AddSeries(f, []string{v}, nil)
 			require.NoError(t, err)
-			s.Words()[mmapstore.CellCounterInts] = 1 << i
+			s.Words()[mpm.CellCounterInts] = 1 << i
 		}
 		gather(t, a)
 	}
@@ -155,7 +155,7 @@ func TestTextsThatLookAlike(t *testing.T) {
 	require.Equal(t, want, gather(t, a))
 }
 
-// TestFurtherTextsGo: texts with names go with their series.
+// TestFurtherTextsGo: symbols with names go with their series.
 func TestFurtherTextsGo(t *testing.T) {
 	dir := t.TempDir()
 	a := openDir(t, dir, Options{NoSelfMetrics: true})
@@ -167,12 +167,12 @@ func TestFurtherTextsGo(t *testing.T) {
 		require.NoError(t, os.Remove(path))
 		require.Len(t, gather(t, a), 1)
 	}
-	require.Less(t, a.texts.Len(), 6)
+	require.Less(t, a.symbols.Len(), 6)
 }
 
 func infoProcess(t *testing.T, dir string, i int) *process {
 	p := newProcess(t, dir, "w", int64(i))
-	f, err := p.AddFamily(&metric.Schema{Name: "i", Help: "I.", Type: metric.Info})
+	f, err := p.AddSchema(&metric.Schema{Name: "i", Help: "I.", Type: metric.Info})
 	require.NoError(t, err)
 	_, err = p.AddSeries(f, nil, metric.MakeLabels("version", strconv.Itoa(i)))
 	require.NoError(t, err)

@@ -4,7 +4,7 @@ import (
 	"cmp"
 	"slices"
 
-	"github.com/multiprom/multiprom/mmapstore"
+	"github.com/multiprom/multiprom/internal/mpm"
 )
 
 // claimant is a process that would like to be shown under its label.
@@ -13,7 +13,7 @@ type claimant struct {
 	archived int
 	live     bool
 	created  int64
-	inc      mmapstore.Incarnation
+	inc      mpm.Incarnation
 }
 
 // nameProcesses gives every file the value of its process label, unique among

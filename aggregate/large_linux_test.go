@@ -14,16 +14,16 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/internal/pyfiletest"
 	"github.com/multiprom/multiprom/metric"
-	"github.com/multiprom/multiprom/mmapstore"
 )
 
 // nativeLimits are what the format of native files can hold, by what pyfiletest.Large
 // makes large.
 var nativeLimits = map[string]int{
 	"buckets": metric.MaxBounds, "buckets in all": metric.MaxBounds, "labels": metric.MaxLabels, "bytes of a name": metric.MaxNameLen,
-	"bytes of a label name": metric.MaxNameLen, "bytes of a label value": mmapstore.MaxStringLen, "bytes of a help": metric.MaxHelpLen,
+	"bytes of a label name": metric.MaxNameLen, "bytes of a label value": mpm.MaxStringLen, "bytes of a help": metric.MaxHelpLen,
 }
 
 // clientView is what client_python serves for these files: of counters, and of histograms
@@ -105,7 +105,7 @@ func joinNative(t *testing.T, dir, what string, want map[string]float64) {
 			bounds[i] = float64(i) // of those that client_python has, the first ones
 		}
 		s := p.add(histogram("h", bounds...))
-		s.Words()[mmapstore.CellHistogramBuckets] = 7 // at most 0
+		s.Words()[mpm.CellHistogramBuckets] = 7 // at most 0
 		for i := range bounds {
 			name := `h_bucket{le="` + metric.FormatFloat(bounds[i]) + `"}`
 			if _, there := want[name]; !there {
@@ -150,7 +150,7 @@ func compactAll(t *testing.T, dir string, want map[string]float64) {
 
 	r := compactPython(t, dir)
 	require.Empty(t, r.Left)
-	require.Equal(t, []string{mmapstore.ArchiveName}, names(t, dir))
+	require.Equal(t, []string{mpm.ArchiveName}, names(t, dir))
 	require.True(t, slices.Equal(lines, view(t, cold)), "the view has changed")
 	require.True(t, slices.Equal(lines, view(t, openDir(t, dir, Options{NoSelfMetrics: true}))), "for a new reader")
 	require.Empty(t, compactPython(t, dir).Compacted)

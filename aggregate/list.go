@@ -7,8 +7,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/multiprom/multiprom/mmapstore"
-	"github.com/multiprom/multiprom/mmapstore/pyfile"
+	"github.com/multiprom/multiprom/internal/mpm"
+	"github.com/multiprom/multiprom/internal/pyfile"
 )
 
 // list brings the list of files and the archive up to date with each other, so
@@ -28,7 +28,7 @@ func (a *Aggregator) list() error {
 	if err != nil {
 		return err
 	}
-	opts.Texts = a.texts
+	opts.Symbols = a.symbols
 	a.dropKeys(d)
 	o := newOpener(d, opts, a.files, a.keys)
 	files, arc, damage, err := a.look(o)
@@ -56,11 +56,11 @@ func (a *Aggregator) list() error {
 
 // openDir returns the directory that the path leads to now. It stays open between
 // scrapes.
-func (a *Aggregator) openDir() (*mmapstore.Dir, error) {
+func (a *Aggregator) openDir() (*mpm.Dir, error) {
 	if a.opened != nil && a.opened.Current() {
 		return a.opened, nil
 	}
-	d, err := mmapstore.OpenDir(a.dir)
+	d, err := mpm.OpenDir(a.dir)
 	if err != nil {
 		return nil, err
 	}
@@ -74,7 +74,7 @@ func (a *Aggregator) openDir() (*mmapstore.Dir, error) {
 // isAsListed reports whether a new look would find what the last one has: the same
 // names, all of which can be read, and behind their listing the archive that was read
 // before it. That one was not exchanged meanwhile, since no version comes twice.
-func (a *Aggregator) isAsListed(d *mmapstore.Dir) bool {
+func (a *Aggregator) isAsListed(d *mpm.Dir) bool {
 	if a.asListed == nil {
 		return false
 	}
@@ -126,25 +126,25 @@ func closeOthers(files, keep []*file) (closed []*file) {
 	return closed
 }
 
-func readOptions(d *mmapstore.Dir, trust []int, maxBytes int64) (mmapstore.ReadOptions, error) {
+func readOptions(d *mpm.Dir, trust []int, maxBytes int64) (mpm.ReadOptions, error) {
 	trusted, err := d.Trust(trust)
-	return mmapstore.ReadOptions{Trusted: trusted, MaxBytes: maxBytes}, err
+	return mpm.ReadOptions{Trusted: trusted, MaxBytes: maxBytes}, err
 }
 
 // opener opens the files of a directory that are not open yet.
 type opener struct {
-	dir    *mmapstore.Dir
-	opts   mmapstore.ReadOptions
+	dir    *mpm.Dir
+	opts   mpm.ReadOptions
 	keys   *pyfile.Keys       // of client_python's files
 	known  map[string]*file   // by name
 	python map[string][]*file // of client_python, by the names that its processes know
 	opened []*file            // all that it has opened
-	listed []mmapstore.Entry  // what the directory had when its native files were opened
+	listed []mpm.Entry        // what the directory had when its native files were opened
 	stray  error              // why what has the archive's name is none
 	mapped int                // how many of client_python's files it has looked at
 }
 
-func newOpener(d *mmapstore.Dir, opts mmapstore.ReadOptions, open []*file, keys *pyfile.Keys) *opener {
+func newOpener(d *mpm.Dir, opts mpm.ReadOptions, open []*file, keys *pyfile.Keys) *opener {
 	o := &opener{dir: d, opts: opts, keys: keys, known: make(map[string]*file, len(open)), python: map[string][]*file{}}
 	for _, f := range open {
 		o.learn(f)
@@ -205,11 +205,11 @@ func (o *opener) files(first bool) (files []*file, err error) {
 
 // open opens what is not open yet. It returns nil for a file that has vanished
 // since it was listed, or is none of a process.
-func (o *opener) open(e mmapstore.Entry) (f *file, err error) {
+func (o *opener) open(e mpm.Entry) (f *file, err error) {
 	switch {
 	case isPython(e):
 		f, err = o.openPython(e)
-	case e.Kind != mmapstore.KindNative:
+	case e.Kind != mpm.KindNative:
 		return nil, nil
 	default:
 		// A file that could not be read is tried again: it may have been mended.
@@ -229,7 +229,7 @@ func (o *opener) open(e mmapstore.Entry) (f *file, err error) {
 // settle reads the archive, and leaves out the files of the processes in it.
 // Where the archive changed since before the listing, a file that has vanished
 // meanwhile may be in a newer one still.
-func (o *opener) settle(files []*file, arc *archived, before mmapstore.ArchiveVersion) (_ []*file, _ *archived, damage, err error) {
+func (o *opener) settle(files []*file, arc *archived, before mpm.ArchiveVersion) (_ []*file, _ *archived, damage, err error) {
 	for {
 		arc, damage = o.loadArchive(arc)
 		if damage != nil {
@@ -257,11 +257,11 @@ func uncompacted(files []*file, arc *archived) []*file {
 // archiveVersion returns the version of the archive that is there now. Where no archive
 // is known, what somebody who is not trusted has put under its name is none: nobody has
 // compacted. Once there was one, the same is damage, since counters would fall.
-func (o *opener) archiveVersion(known *archived) (mmapstore.ArchiveVersion, error) {
+func (o *opener) archiveVersion(known *archived) (mpm.ArchiveVersion, error) {
 	v, err := o.dir.ArchiveVersion(o.opts)
-	if o.stray = nil; errors.Is(err, mmapstore.ErrNotTrusted) && known.ArchiveVersion == (mmapstore.ArchiveVersion{}) {
+	if o.stray = nil; errors.Is(err, mpm.ErrNotTrusted) && known.ArchiveVersion == (mpm.ArchiveVersion{}) {
 		o.stray = err
-		return mmapstore.ArchiveVersion{}, nil
+		return mpm.ArchiveVersion{}, nil
 	}
 	return v, err
 }
@@ -299,7 +299,7 @@ func (o *opener) loadArchive(old *archived) (*archived, error) {
 }
 
 // present returns the files that still have their names.
-func present(d *mmapstore.Dir, files []*file) (out []*file, err error) {
+func present(d *mpm.Dir, files []*file) (out []*file, err error) {
 	for _, f := range files {
 		there, err := d.Exists(f.name)
 		if err != nil {

@@ -7,29 +7,29 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/metric"
-	"github.com/multiprom/multiprom/mmapstore"
 )
 
 // clocked is a process of a test with a clock that the test moves.
 type clocked struct {
 	*process
-	family *mmapstore.Family
+	family *mpm.SchemaRef
 }
 
 func startAt(t *testing.T, dir string, now *time.Time) *clocked {
 	t.Helper()
-	s, err := mmapstore.Create(dir, mmapstore.Options{Label: "w", Now: func() time.Time { return *now }})
+	s, err := mpm.Create(dir, mpm.Options{Label: "w", Now: func() time.Time { return *now }})
 	require.NoError(t, err)
-	f, err := s.AddFamily(counter("c", "l"))
+	f, err := s.AddSchema(counter("c", "l"))
 	require.NoError(t, err)
 	return &clocked{&process{s, t}, f}
 }
 
-func (w *clocked) series(n uint64) *mmapstore.Series {
+func (w *clocked) series(n uint64) *mpm.Series {
 	s, err := w.AddSeries(w.family, []string{"x"}, nil)
 	require.NoError(w.t, err)
-	s.Words()[mmapstore.CellCounterInts] = n
+	s.Words()[mpm.CellCounterInts] = n
 	return s
 }
 
@@ -115,7 +115,7 @@ func TestRemovalIsForgottenByTheArchive(t *testing.T) {
 	require.Empty(t, gather(t, a))
 	compact(t, dir)
 	require.Empty(t, gather(t, a))
-	require.Equal(t, []string{mmapstore.ArchiveName}, names(t, dir))
+	require.Equal(t, []string{mpm.ArchiveName}, names(t, dir))
 }
 
 // TestRemovalWithoutDead: nobody has died, and the archive is rewritten all the
@@ -139,7 +139,7 @@ func TestRemovalWithoutDead(t *testing.T) {
 // TestRemovedGaugesCountNoMore: a gauge is no counter.
 func TestRemovedGaugesCountNoMore(t *testing.T) {
 	dir := t.TempDir()
-	var removed []*mmapstore.Series
+	var removed []*mpm.Series
 	for i, label := range []string{"a", "b"} {
 		p := newTickingProcess(t, dir, label, time.Unix(int64(i), 0))
 		for _, m := range []metric.Mode{metric.ModeSum, metric.ModeAll} {
@@ -213,7 +213,7 @@ func TestFilesThatAreLeftAreEvidence(t *testing.T) {
 	compact(t, dir)
 	unsure := startAt(t, elsewhere, &now)
 	unsure.series(10)
-	setLiveness(t, die(t, unsure.Store, dir), mmapstore.LivenessNone)
+	setLiveness(t, die(t, unsure.Store, dir), mpm.LivenessNone)
 	live := startAt(t, dir, &now)
 	series := live.series(1)
 	now = now.Add(time.Second)

@@ -13,8 +13,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/metric"
-	"github.com/multiprom/multiprom/mmapstore"
 )
 
 const (
@@ -64,12 +64,12 @@ func TestMain(m *testing.M) {
 }
 
 func worker(dir string) error {
-	s, err := mmapstore.Create(dir, mmapstore.Options{Label: "w"})
+	s, err := mpm.Create(dir, mpm.Options{Label: "w"})
 	if err != nil {
 		return err
 	}
 	for _, m := range []metric.Mode{metric.ModeAll, metric.ModeLiveSum} {
-		f, err := s.AddFamily(gauge("g_"+m.String(), m))
+		f, err := s.AddSchema(gauge("g_"+m.String(), m))
 		if err != nil {
 			return err
 		}
@@ -115,7 +115,7 @@ func startRole(t *testing.T, role, dir string) (kill func()) {
 
 // die copies the file of a store into dir, in one step for those who look: a
 // copy holds no lock, so that its process counts as dead.
-func die(t testing.TB, s *mmapstore.Store, dir string) string {
+func die(t testing.TB, s *mpm.Store, dir string) string {
 	t.Helper()
 	b, err := os.ReadFile(s.Path())
 	require.NoError(t, err)
@@ -127,7 +127,7 @@ func die(t testing.TB, s *mmapstore.Store, dir string) string {
 }
 
 // setLiveness rewrites the kind of lock in a file's header.
-func setLiveness(t testing.TB, path string, kind mmapstore.Liveness) {
+func setLiveness(t testing.TB, path string, kind mpm.Liveness) {
 	t.Helper()
 	const offLiveness, offCRC = 88, 252 // docs/format.md, "File header"
 	b, err := os.ReadFile(path)

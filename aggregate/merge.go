@@ -4,8 +4,8 @@ import (
 	"math"
 	"math/bits"
 
+	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/metric"
-	"github.com/multiprom/multiprom/mmapstore"
 )
 
 // accumulator is what any number of processes add up to in one series. Which
@@ -43,20 +43,20 @@ func (a *accumulator) add(schema *metric.Schema, w []uint64, bucket []int, creat
 	a.enter(created)
 	switch schema.Type {
 	case metric.Counter:
-		a.addInts(0, w[mmapstore.CellCounterInts])
-		f := math.Float64frombits(w[mmapstore.CellCounterFloat])
+		a.addInts(0, w[mpm.CellCounterInts])
+		f := math.Float64frombits(w[mpm.CellCounterFloat])
 		if !math.IsNaN(f) && !math.IsInf(f, 0) {
 			a.sum.add(f) // no writer of ours makes another: that would be damage
 		}
 	case metric.Summary:
-		a.ints += w[mmapstore.CellSummaryCount]
-		a.sum.add(math.Float64frombits(w[mmapstore.CellSummarySum]))
+		a.ints += w[mpm.CellSummaryCount]
+		a.sum.add(math.Float64frombits(w[mpm.CellSummarySum]))
 	case metric.Histogram:
-		a.sum.add(math.Float64frombits(w[mmapstore.CellHistogramSum]))
-		a.addCounts(w[mmapstore.CellHistogramBuckets:], bucket)
+		a.sum.add(math.Float64frombits(w[mpm.CellHistogramSum]))
+		a.addCounts(w[mpm.CellHistogramBuckets:], bucket)
 	case metric.Gauge, metric.Unknown:
-		if w[mmapstore.CellGauge] != mmapstore.UnsetBits {
-			a.sum.add(math.Float64frombits(w[mmapstore.CellGauge]))
+		if w[mpm.CellGauge] != mpm.UnsetBits {
+			a.sum.add(math.Float64frombits(w[mpm.CellGauge]))
 			a.set = true
 		}
 	}

@@ -4,8 +4,8 @@ import (
 	"strconv"
 	"testing"
 
+	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/internal/optiontest"
-	"github.com/multiprom/multiprom/mmapstore"
 )
 
 // tooLargeUID is no user's number, where an int can say one.
@@ -40,7 +40,7 @@ func TestOptions(t *testing.T) {
 		}
 		return err
 	})
-	store := mmapstore.NewHeap(mmapstore.Options{})
+	store := mpm.NewHeap(mpm.Options{})
 	optiontest.Check(t, Options{}, view, func(o Options) error { return FromStore(store, o).Close() })
 	compacting := func() map[string]optiontest.Row {
 		return with(map[string]optiontest.Row{

@@ -4,8 +4,8 @@ import (
 	"errors"
 	"math"
 
+	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/metric"
-	"github.com/multiprom/multiprom/mmapstore"
 )
 
 // errUnpack: the words are not those of the type.
@@ -77,7 +77,7 @@ func (a *accumulator) pack(s *metric.Schema) []uint64 {
 		}
 		return append(w, a.sum.parts()...)
 	case !a.set:
-		return []uint64{mmapstore.UnsetBits}
+		return []uint64{mpm.UnsetBits}
 	}
 	return []uint64{value}
 }
@@ -113,7 +113,7 @@ func unpack(s *metric.Schema, w []uint64, spare recents) (a accumulator, err err
 		if w[0]&sumSpecial != 0 {
 			a.sum.odd, a.sum.special = true, math.Float64frombits(w[1])
 		}
-	case w[0] != mmapstore.UnsetBits:
+	case w[0] != mpm.UnsetBits:
 		a.value, a.set = value, true
 	}
 	return a, nil

@@ -10,41 +10,41 @@ import (
 	"strings"
 	"time"
 
+	"github.com/multiprom/multiprom/internal/mpm"
+	"github.com/multiprom/multiprom/internal/pyfile"
 	"github.com/multiprom/multiprom/metric"
-	"github.com/multiprom/multiprom/mmapstore"
-	"github.com/multiprom/multiprom/mmapstore/pyfile"
 )
 
 // pass is one run of Compact or Wipe over a directory, whose lock it holds.
 type pass struct {
 	opts    CompactOptions
-	dir     *mmapstore.Dir
+	dir     *mpm.Dir
 	unlock  func() error
-	read    mmapstore.ReadOptions
+	read    mpm.ReadOptions
 	started time.Time
 	result  CompactResult
 
 	// Of one step of many, where there is no room for all at once.
-	old       *mmapstore.Archive
+	old       *mpm.Archive
 	sum       *archiver // what becomes the new archive
 	living    []*file   // open
 	others    []*file   // open, without liveness: they may live
 	python    pythonPass
 	listed    time.Time // before the directory was
 	dead      []candidate
-	stay      []mmapstore.Incarnation // compacted before, and still there
-	back      []mmapstore.Incarnation // compacted before, removed, and there again
-	forget    bool                    // what was compacted before is not remembered
-	compacted []mmapstore.Incarnation // whose values are in sum, or discarded
-	trash     []string                // what is removed behind the commit
-	spent     []string                // files of compacted
-	ended     map[string]*lives       // by seriesKey: what some process has removed
+	stay      []mpm.Incarnation // compacted before, and still there
+	back      []mpm.Incarnation // compacted before, removed, and there again
+	forget    bool              // what was compacted before is not remembered
+	compacted []mpm.Incarnation // whose values are in sum, or discarded
+	trash     []string          // what is removed behind the commit
+	spent     []string          // files of compacted
+	ended     map[string]*lives // by seriesKey: what some process has removed
 }
 
 // candidate is a dead process's file that can be compacted.
 type candidate struct {
 	name   string
-	inc    mmapstore.Incarnation
+	inc    mpm.Incarnation
 	file   *file    // nil: read it again
 	python string   // the process's id in a file of client_python
 	forced bool     // nobody can tell whether its process lives
@@ -70,7 +70,7 @@ func newPass(dir string, opts CompactOptions) (*pass, error) {
 	if p.read, err = readOptions(p.dir, opts.TrustUIDs, opts.MaxFileBytes); err != nil {
 		return nil, errors.Join(err, p.close())
 	}
-	p.read.Texts = &mmapstore.Texts{}
+	p.read.Symbols = &mpm.SymbolTable{}
 	failpoint("locked")
 	return p, nil
 }
@@ -110,7 +110,7 @@ func (p *pass) compact(ctx context.Context) error {
 func (p *pass) step(ctx context.Context) (more bool, err error) {
 	// An archive that cannot be read is not an empty one.
 	if p.old, err = p.dir.ReadArchive(p.read); err != nil {
-		if errors.Is(err, mmapstore.ErrNotTrusted) {
+		if errors.Is(err, mpm.ErrNotTrusted) {
 			err = fmt.Errorf("%w; dead processes are compacted once it is moved away", err)
 		}
 		return false, err
@@ -147,11 +147,11 @@ func (p *pass) scan(ctx context.Context) error {
 			return err
 		}
 		switch e.Kind {
-		case mmapstore.KindTemp:
+		case mpm.KindTemp:
 			if p.isLeftover(e.Name) {
 				p.trash = append(p.trash, e.Name)
 			}
-		case mmapstore.KindNative, mmapstore.KindPython:
+		case mpm.KindNative, mpm.KindPython:
 			err := p.look(e)
 			switch {
 			case errors.Is(err, fs.ErrNotExist):
@@ -186,7 +186,7 @@ func (p *pass) isLeftover(name string) bool {
 
 // look sorts a file into the living, the dead, and those that were compacted
 // before.
-func (p *pass) look(e mmapstore.Entry) error {
+func (p *pass) look(e mpm.Entry) error {
 	if p.old.Restored(e.Incarnation) {
 		p.back = append(p.back, e.Incarnation)
 		return ErrConsumed
@@ -197,14 +197,14 @@ func (p *pass) look(e mmapstore.Entry) error {
 		p.trash = append(p.trash, e.Name) // if it is ours: see removeTrash
 		return nil
 	}
-	if e.Kind == mmapstore.KindPython {
+	if e.Kind == mpm.KindPython {
 		return p.lookPython(e)
 	}
 	f, err := p.open(e.Name)
 	if err != nil {
 		return err
 	}
-	if !f.dead && f.header.Liveness != mmapstore.LivenessNone {
+	if !f.dead && f.header.Liveness != mpm.LivenessNone {
 		p.living = append(p.living, f)
 		return nil
 	}
@@ -235,7 +235,7 @@ func (p *pass) open(name string) (*file, error) {
 	if err != nil {
 		return nil, err
 	}
-	if f.err == nil && !f.dead && f.header.Liveness == mmapstore.LivenessNone {
+	if f.err == nil && !f.dead && f.header.Liveness == mpm.LivenessNone {
 		err = f.read() // whether it was marked
 	}
 	if err = errors.Join(err, f.err); err != nil {
@@ -250,10 +250,10 @@ func (p *pass) open(name string) (*file, error) {
 func (p *pass) noteRemovals(f *file) (ends []string) {
 	for i := range f.removed.Len() {
 		s := f.removed.At(i)
-		if !shared(s.Family) {
+		if !shared(s.Schema) {
 			continue
 		}
-		key := seriesKey(s.Family, s.Labels())
+		key := seriesKey(s.Schema, s.Labels())
 		if p.ended[key] == nil {
 			p.ended[key] = newLives()
 		}
@@ -306,7 +306,7 @@ func (p *pass) keepEvidence(stay []*file) {
 	for _, f := range stay {
 		for i := range f.series.Len() {
 			s := f.series.At(i)
-			key := seriesKey(s.Family, s.Labels())
+			key := seriesKey(s.Schema, s.Labels())
 			if l := p.ended[key]; l != nil && s.CreatedNanos() < l.since() {
 				needed[key] = true
 			}
@@ -328,7 +328,7 @@ func (p *pass) noteLiving(f *file) {
 	}
 	for i := range f.series.Len() {
 		s := f.series.At(i)
-		if l := p.ended[seriesKey(s.Family, s.Labels())]; l != nil && f.live {
+		if l := p.ended[seriesKey(s.Schema, s.Labels())]; l != nil && f.live {
 			l.living = min(l.living, s.CreatedNanos())
 		}
 	}
@@ -387,9 +387,9 @@ func (p *pass) leave(name string, reason error) {
 }
 
 // write puts the new archive in the place of the old one: the commit.
-func (p *pass) write(a *mmapstore.Archive) error {
+func (p *pass) write(a *mpm.Archive) error {
 	a.Generation = p.old.Generation + 1
-	if a.ID = p.old.ID; a.ID == (mmapstore.Incarnation{}) {
+	if a.ID = p.old.ID; a.ID == (mpm.Incarnation{}) {
 		rand.Read(a.ID[:]) // never fails, see its documentation
 	}
 	a.Consume(p.remembered(), slices.Concat(p.stay, p.compacted), p.back)
@@ -415,9 +415,9 @@ func (p *pass) write(a *mmapstore.Archive) error {
 }
 
 // remembered is the archive whose consumed processes stay known.
-func (p *pass) remembered() *mmapstore.Archive {
+func (p *pass) remembered() *mpm.Archive {
 	if p.forget {
-		return &mmapstore.Archive{}
+		return &mpm.Archive{}
 	}
 	return p.old
 }
@@ -425,7 +425,7 @@ func (p *pass) remembered() *mmapstore.Archive {
 // touch keeps cleaners that go by a file's age from taking away what is in use.
 func (p *pass) touch() {
 	now := time.Now() // of the system, as the cleaners'
-	_ = p.dir.Touch(mmapstore.ArchiveName, now)
+	_ = p.dir.Touch(mpm.ArchiveName, now)
 	for _, f := range p.living {
 		_ = p.dir.Touch(f.name, now) // another user's file: its owner's business
 	}
@@ -444,7 +444,7 @@ func (p *pass) removeTrash() {
 	for _, name := range p.trash {
 		failpoint("removing")
 		switch err := p.remove(name); {
-		case errors.Is(err, mmapstore.ErrForeign): // somebody else's
+		case errors.Is(err, mpm.ErrForeign): // somebody else's
 		case err != nil:
 			p.leave(name, err)
 		case !compacted[name]:

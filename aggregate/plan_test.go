@@ -11,8 +11,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/metric"
-	"github.com/multiprom/multiprom/mmapstore"
 )
 
 // TestPlanMovesSums: where a process ends, is compacted or removes a series, the sums of
@@ -49,7 +49,7 @@ func TestPlanMovesSums(t *testing.T) {
 	come("compacted too", 30)
 	require.Len(t, compact(t, dir).Compacted, 1) // nobody has seen it
 	look(false, map[string]float64{a1: 1, b2: 52})
-	require.NoError(t, os.Remove(filepath.Join(dir, mmapstore.ArchiveName)))
+	require.NoError(t, os.Remove(filepath.Join(dir, mpm.ArchiveName)))
 	look(false, map[string]float64{a1: 1, b2: 2})
 
 	alive.count(counter("c", "l"), 3, "removed").Remove()
@@ -79,7 +79,7 @@ func TestCompactedUnseen(t *testing.T) {
 	die(t, p.Store, dir)
 	require.Len(t, compact(t, dir).Compacted, 1)
 	look(6)
-	require.NoError(t, os.Remove(filepath.Join(dir, mmapstore.ArchiveName)))
+	require.NoError(t, os.Remove(filepath.Join(dir, mpm.ArchiveName)))
 	look(1)
 }
 
@@ -91,7 +91,7 @@ func TestSumWithoutArchive(t *testing.T) {
 	schema := &metric.Schema{Name: "s", Help: "S.", Type: metric.Summary}
 	observe := func(dir, label string, v float64) *process {
 		p := newProcess(t, dir, label, 1)
-		p.add(schema).Words()[mmapstore.CellSummarySum] = math.Float64bits(v)
+		p.add(schema).Words()[mpm.CellSummarySum] = math.Float64bits(v)
 		return p
 	}
 	die(t, observe(elsewhere, "archived", -tiny).Store, dir)
@@ -103,7 +103,7 @@ func TestSumWithoutArchive(t *testing.T) {
 	}
 	require.EqualValues(t, int64(1<<53), flatten(show(t, a))["s_sum"])
 	require.False(t, a.table.byName["s"].spilled)
-	require.NoError(t, os.Remove(filepath.Join(dir, mmapstore.ArchiveName)))
+	require.NoError(t, os.Remove(filepath.Join(dir, mpm.ArchiveName)))
 	require.EqualValues(t, int64(1<<53+2), flatten(show(t, a))["s_sum"])
 }
 
@@ -126,7 +126,7 @@ func TestNamesBetweenMerges(t *testing.T) {
 	require.Equal(t, map[string]float64{`g{pid="w"}`: 1}, flatten(show(t, a)))
 }
 
-// TestTextsAreRenewed: texts of series that are gone do not stay for ever, whether they were
+// TestTextsAreRenewed: symbols of series that are gone do not stay for ever, whether they were
 // merged or left out.
 func TestTextsAreRenewed(t *testing.T) {
 	for _, tc := range []struct {
@@ -141,7 +141,7 @@ func TestTextsAreRenewed(t *testing.T) {
 		newProcess(t, dir, "alive", 1).count(counter("c", "l"), 1, "stays")
 		for round := range 10 {
 			p := newProcess(t, elsewhere, "w", 2)
-			f, err := p.AddFamily(tc.schema)
+			f, err := p.AddSchema(tc.schema)
 			require.NoError(t, err)
 			for i := range 1000 {
 				_, err := p.AddSeries(f, []string{strconv.Itoa(1000*round + i)}, nil)
@@ -151,7 +151,7 @@ func TestTextsAreRenewed(t *testing.T) {
 			require.Len(t, gather(t, a), tc.shown)
 			require.NoError(t, os.Remove(path))
 			require.Equal(t, map[string]float64{`c_total{l="stays"}`: 1}, gather(t, a))
-			require.Less(t, a.texts.Len(), 4000)
+			require.Less(t, a.symbols.Len(), 4000)
 		}
 	}
 }
@@ -159,7 +159,7 @@ func TestTextsAreRenewed(t *testing.T) {
 // comeAndGo has a process with 1,000 series of its own die in dir, and its file go.
 func comeAndGo(t *testing.T, dir string, round int, look func()) {
 	p := newProcess(t, t.TempDir(), "w", 2)
-	f, err := p.AddFamily(counter("c", "l"))
+	f, err := p.AddSchema(counter("c", "l"))
 	require.NoError(t, err)
 	for i := range 1000 {
 		_, err := p.AddSeries(f, []string{strconv.Itoa(1000*round + i)}, nil)
@@ -185,10 +185,10 @@ func TestTextsOfCutFile(t *testing.T) {
 	require.NoError(t, os.Truncate(cut.Path(), info.Size()-4096))
 	for round := range 10 {
 		comeAndGo(t, dir, round, func() { gather(t, a) })
-		require.Less(t, a.texts.Len(), 4000)
+		require.Less(t, a.symbols.Len(), 4000)
 	}
 	require.Equal(t, map[string]float64{`c_total{l="stays"}`: 1}, gather(t, a))
-	require.ErrorIs(t, a.files[0].err, mmapstore.ErrCorrupt)
+	require.ErrorIs(t, a.files[0].err, mpm.ErrCorrupt)
 }
 
 // TestTextsBehindPeak: the most that there ever were are not what may stay.
@@ -196,7 +196,7 @@ func TestTextsBehindPeak(t *testing.T) {
 	dir := t.TempDir()
 	a := openDir(t, dir, Options{NoSelfMetrics: true})
 	p := newProcess(t, t.TempDir(), "peak", 1)
-	f, err := p.AddFamily(counter("c", "l"))
+	f, err := p.AddSchema(counter("c", "l"))
 	require.NoError(t, err)
 	for i := range 50_000 {
 		_, err := p.AddSeries(f, []string{"peak" + strconv.Itoa(i)}, nil)
@@ -209,10 +209,10 @@ func TestTextsBehindPeak(t *testing.T) {
 	for round := range 60 {
 		comeAndGo(t, dir, round, func() { gather(t, a) })
 	}
-	require.Less(t, a.texts.Len(), 4000)
+	require.Less(t, a.symbols.Len(), 4000)
 }
 
-// TestTextsOfProcesses: who only asks for processes keeps no texts of those that are gone.
+// TestTextsOfProcesses: who only asks for processes keeps no symbols of those that are gone.
 func TestTextsOfProcesses(t *testing.T) {
 	dir := t.TempDir()
 	a := openDir(t, dir, Options{NoSelfMetrics: true})
@@ -221,7 +221,7 @@ func TestTextsOfProcesses(t *testing.T) {
 			_, err := a.Processes()
 			require.NoError(t, err)
 		})
-		require.Less(t, a.texts.Len(), 4000)
+		require.Less(t, a.symbols.Len(), 4000)
 	}
 }
 
@@ -236,11 +236,11 @@ func TestBoundsBehindAPanic(t *testing.T) {
 		return time.Unix(1, 0)
 	}})
 	p := newProcess(t, elsewhere, "x", 1)
-	p.add(histogram("h", 1)).Words()[mmapstore.CellHistogramBuckets+1] = 3
+	p.add(histogram("h", 1)).Words()[mpm.CellHistogramBuckets+1] = 3
 	die(t, p.Store, dir)
 	compact(t, dir)
 	q := newProcess(t, elsewhere, "y", 2)
-	q.add(histogram("h", 0.5, 1)).Words()[mmapstore.CellHistogramBuckets] = 3
+	q.add(histogram("h", 0.5, 1)).Words()[mpm.CellHistogramBuckets] = 3
 	path := die(t, q.Store, dir)
 	show(t, a)
 	broken = true
@@ -251,7 +251,7 @@ func TestBoundsBehindAPanic(t *testing.T) {
 	require.Equal(t, want, flatten(show(t, a)))
 }
 
-// TestTextsOfTheArchive: texts go with series of the archive, although no file was ever
+// TestTextsOfTheArchive: symbols go with series of the archive, although no file was ever
 // seen to go.
 func TestTextsOfTheArchive(t *testing.T) {
 	dir := t.TempDir()
@@ -260,7 +260,7 @@ func TestTextsOfTheArchive(t *testing.T) {
 	newProcess(t, dir, "alive", 1).count(counter("c", "l"), 1, "stays")
 	for round := range 20 {
 		p := newProcess(t, t.TempDir(), strconv.Itoa(round), int64(2+round))
-		f, err := p.AddFamily(gauge("g", metric.ModeAll, "l"))
+		f, err := p.AddSchema(gauge("g", metric.ModeAll, "l"))
 		require.NoError(t, err)
 		for i := range 50 {
 			_, err = p.AddSeries(f, []string{strconv.Itoa(i)}, nil)
@@ -271,19 +271,19 @@ func TestTextsOfTheArchive(t *testing.T) {
 		require.NoError(t, err)
 		require.Len(t, gather(t, a), 51)
 	}
-	require.LessOrEqual(t, a.texts.Len(), 200)
+	require.LessOrEqual(t, a.symbols.Len(), 200)
 }
 
 // TestArchiveOfCounterSums: a mode says nothing of a type that has none.
 func TestArchiveOfCounterSums(t *testing.T) {
 	dir := t.TempDir()
-	d, err := mmapstore.OpenDir(dir)
+	d, err := mpm.OpenDir(dir)
 	require.NoError(t, err)
 	defer d.Close()
-	f := mmapstore.ArchivedFamily{Schema: &metric.Schema{Name: "x", Help: "h", Type: metric.Summary, Mode: metric.ModeSum}}
-	f.Series.Add(mmapstore.ArchivedSeries{Process: -1, Words: []uint64{2}})
-	arc := &mmapstore.Archive{ArchiveVersion: mmapstore.ArchiveVersion{Generation: 1}, Families: []mmapstore.ArchivedFamily{f}}
-	require.NoError(t, d.StageArchive(arc, mmapstore.ReadOptions{}))
+	f := mpm.StoredFamily{Schema: &metric.Schema{Name: "x", Help: "h", Type: metric.Summary, Mode: metric.ModeSum}}
+	f.Series.Add(mpm.StoredSeries{Process: -1, Words: []uint64{2}})
+	arc := &mpm.Archive{ArchiveVersion: mpm.ArchiveVersion{Generation: 1}, Families: []mpm.StoredFamily{f}}
+	require.NoError(t, d.StageArchive(arc, mpm.ReadOptions{}))
 	require.NoError(t, d.CommitArchive())
 	require.NotPanics(t, func() { gather(t, openDir(t, dir, Options{NoSelfMetrics: true})) })
 

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/multiprom/multiprom/mmapstore"
+	"github.com/multiprom/multiprom/internal/mpm"
 )
 
 // State is whether a process lives, as far as its file tells.
@@ -43,8 +43,8 @@ type Process struct {
 	PID          int      // in its own PID namespace; 0 where the id is none
 	Label        string   // its process label, made unique among living processes
 	State        State
-	Liveness     mmapstore.Liveness
-	Incarnation  mmapstore.Incarnation
+	Liveness     mpm.Liveness
+	Incarnation  mpm.Incarnation
 	Created      time.Time // when it opened its file
 	StartTime    uint64    // clock ticks since boot, 0 when unknown
 	BootID       [16]byte
@@ -64,7 +64,7 @@ func (a *Aggregator) Processes() ([]Process, error) {
 	}
 	defer unlock()
 	nameProcesses(a.files, a.archive)
-	a.table.renewTexts(a.files)
+	a.table.renewSymbols(a.files)
 	a.table.topology = topology{} // the names are not those that the last merge has given
 	var out []Process
 	for _, f := range a.files {
@@ -110,7 +110,7 @@ func (a *Aggregator) Files() []FileStatus {
 		out = append(out, FileStatus{Name: name, State: FileConsumed, Err: ErrConsumed})
 	}
 	if there, damage := a.archiveStatus(); there {
-		out = append(out, FileStatus{Name: mmapstore.ArchiveName, State: stateOf(damage), Err: damage})
+		out = append(out, FileStatus{Name: mpm.ArchiveName, State: stateOf(damage), Err: damage})
 	}
 	slices.SortFunc(out, func(f, g FileStatus) int { return strings.Compare(f.Name, g.Name) })
 	return out
@@ -127,7 +127,7 @@ func (a *Aggregator) storeless() (n int) {
 	if a.opts.Workers == nil {
 		return 0
 	}
-	namespace := mmapstore.CurrentIdentity().PIDNamespace
+	namespace := mpm.CurrentIdentity().PIDNamespace
 	have := map[int]bool{}
 	for _, f := range a.files {
 		if f.known && f.python == nil && !f.dead && f.header.PIDNamespace == namespace {

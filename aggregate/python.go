@@ -10,13 +10,13 @@ import (
 	"strings"
 	"time"
 
+	"github.com/multiprom/multiprom/internal/mpm"
+	"github.com/multiprom/multiprom/internal/pyfile"
 	"github.com/multiprom/multiprom/metric"
-	"github.com/multiprom/multiprom/mmapstore"
-	"github.com/multiprom/multiprom/mmapstore/pyfile"
 )
 
 // isPython reports whether client_python would read the file.
-func isPython(e mmapstore.Entry) bool { return e.Kind == mmapstore.KindPython }
+func isPython(e mpm.Entry) bool { return e.Kind == mpm.KindPython }
 
 // isPythonFile reports whether the file is one of client_python that can be read.
 func isPythonFile(f *file) bool { return f.python != nil }
@@ -24,7 +24,7 @@ func isPythonFile(f *file) bool { return f.python != nil }
 // pythonOriginal returns the name that a file of client_python has for its
 // process, whether it was set aside or not.
 func pythonOriginal(name string) string {
-	if original, _, ok := mmapstore.SplitDeadName(name); ok {
+	if original, _, ok := mpm.SplitDeadName(name); ok {
 		return original
 	}
 	return name
@@ -33,7 +33,7 @@ func pythonOriginal(name string) string {
 // openPython opens a file of client_python, or goes on with one that is open,
 // and reads the records that are new. It is openFile for such files: they hold
 // no lock, and count as of a living process until they are set aside.
-func (o *opener) openPython(e mmapstore.Entry) (*file, error) {
+func (o *opener) openPython(e mpm.Entry) (*file, error) {
 	info, err := os.Lstat(o.dir.Join(e.Name))
 	if err != nil {
 		return nil, err
@@ -87,7 +87,7 @@ func (o *opener) openPython(e mmapstore.Entry) (*file, error) {
 var maxMapped = 32_768
 
 // rename notes the name that a file of client_python has now.
-func (f *file) rename(d *mmapstore.Dir, name string) error {
+func (f *file) rename(d *mpm.Dir, name string) error {
 	if f.known && f.name == name {
 		return nil
 	}
@@ -96,7 +96,7 @@ func (f *file) rename(d *mmapstore.Dir, name string) error {
 	}
 	n := f.python.Name()
 	// How old its process is, nobody knows.
-	f.header = mmapstore.Header{Label: n.ID, Incarnation: n.Incarnation, Created: time.Unix(0, 0)}
+	f.header = mpm.Header{Label: n.ID, Incarnation: n.Incarnation, Created: time.Unix(0, 0)}
 	f.name, f.known, f.live = name, true, !n.Dead
 	return nil
 }
@@ -109,7 +109,7 @@ func (f *file) readPython() error {
 		return nil
 	}
 	r := f.python
-	err := mmapstore.Guard(f.name, func() error {
+	err := mpm.Guard(f.name, func() error {
 		f.spare = r.AppendValues(f.spare[:0])
 		return nil
 	})
@@ -117,7 +117,7 @@ func (f *file) readPython() error {
 		f.err = err
 		return nil
 	}
-	f.families, f.epoch, f.bytes = r.Families(), r.Epoch(), r.Bytes()
+	f.families, f.epoch, f.bytes = r.Schemas(), r.Epoch(), r.Bytes()
 	f.keep()
 	damage := r.Damaged()
 	f.damaged = len(damage)
@@ -199,7 +199,7 @@ const keysKept = 10_000
 // dropKeys begins anew with the keys once most are of files that are gone. The
 // files are then parsed again; one that cannot be keeps what was read of it, its
 // keys too.
-func (a *Aggregator) dropKeys(d *mmapstore.Dir) {
+func (a *Aggregator) dropKeys(d *mpm.Dir) {
 	records := 0
 	for _, f := range a.files {
 		if f.python != nil {

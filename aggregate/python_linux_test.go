@@ -12,9 +12,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/multiprom/multiprom/internal/mpm"
+	"github.com/multiprom/multiprom/internal/pyfile"
 	"github.com/multiprom/multiprom/internal/pyfiletest"
-	"github.com/multiprom/multiprom/mmapstore"
-	"github.com/multiprom/multiprom/mmapstore/pyfile"
 )
 
 func pySample(family, sample, labels string, v, at float64) pyfiletest.Sample {
@@ -122,7 +122,7 @@ func TestPythonCompactorKilledAtEveryStep(t *testing.T) {
 		writePython(t, dir, "counter_4.db", pySample("c_total", "c_total", "", 1000, 0))
 		holdPython(t, dir, "counter_4.db")
 		// One was set aside although its process lives.
-		d, err := mmapstore.OpenDir(dir)
+		d, err := mpm.OpenDir(dir)
 		require.NoError(t, err)
 		defer d.Close()
 		_, err = pyfile.SetAside(d, "counter_4.db")
@@ -238,7 +238,7 @@ func TestKeysOfFilesThatAreGone(t *testing.T) {
 		require.EqualValues(t, 1, got[`c_total{l="stays"}`])
 		require.EqualValues(t, 1, got[fmt.Sprintf(`g{pid="%d"}`, round)])
 		require.LessOrEqual(t, a.keys.Len(), 4*keysKept+10)
-		require.LessOrEqual(t, a.texts.Len(), 8*keysKept+10, "twice as many as when texts were renewed last")
+		require.LessOrEqual(t, a.symbols.Len(), 8*keysKept+10, "twice as many as when symbols were renewed last")
 		for _, kind := range []string{"counter", "gauge_all"} {
 			require.NoError(t, os.Remove(filepath.Join(dir, fmt.Sprintf("%s_%d.db", kind, round))))
 		}

@@ -1,14 +1,14 @@
 package aggregate
 
 import (
+	"github.com/multiprom/multiprom/internal/pyfile"
 	"github.com/multiprom/multiprom/metric"
-	"github.com/multiprom/multiprom/mmapstore/pyfile"
 )
 
 // addPython adds the values of a file of client_python, whose definitions are
 // there already. process is the one whose gauges they are, nil where they are of
 // no single one or a newer process has its label.
-func (a *archiver) addPython(f *file, process *archiveProcess, from source) {
+func (a *archiver) addPython(f *file, process *processBuilder, from source) {
 	keys, words := f.python.Keys(), f.python.Words()
 	kind := keys.Kind()
 	own := kindIsOwn(kind)

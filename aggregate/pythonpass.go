@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/multiprom/multiprom/internal/mpm"
+	"github.com/multiprom/multiprom/internal/pyfile"
 	"github.com/multiprom/multiprom/metric"
-	"github.com/multiprom/multiprom/mmapstore"
-	"github.com/multiprom/multiprom/mmapstore/pyfile"
 )
 
 // pythonPass is what a pass knows of client_python's files (docs/lifecycle.md,
@@ -26,7 +26,7 @@ func newPythonPass() pythonPass {
 
 // lookPython sorts a file of client_python into the living, the dead, and those
 // of which nobody can tell.
-func (p *pass) lookPython(e mmapstore.Entry) error {
+func (p *pass) lookPython(e mpm.Entry) error {
 	name, err := pyfile.ParseName(e.Name)
 	if err != nil {
 		return nil // none of theirs
@@ -45,7 +45,7 @@ func (p *pass) lookPython(e mmapstore.Entry) error {
 	}
 	written, err := p.dir.OpenForWriting(e.Name)
 	switch {
-	case errors.Is(err, mmapstore.ErrNoLease) && name.Dead:
+	case errors.Is(err, mpm.ErrNoLease) && name.Dead:
 		// The mark decides.
 	case err != nil:
 		return err
@@ -63,7 +63,7 @@ func (p *pass) lookPython(e mmapstore.Entry) error {
 // unmarkedLive reports whether it is a file of client_python with live gauges that
 // nobody has marked.
 func (c candidate) unmarkedLive() bool {
-	if c.python == "" || c.inc != (mmapstore.Incarnation{}) {
+	if c.python == "" || c.inc != (mpm.Incarnation{}) {
 		return false
 	}
 	n, err := pyfile.ParseName(c.name)
@@ -79,9 +79,9 @@ func (p *pass) setAside() error {
 	dead := p.dead
 	p.dead = nil
 	for _, c := range dead {
-		if c.python != "" && c.inc == (mmapstore.Incarnation{}) {
+		if c.python != "" && c.inc == (mpm.Incarnation{}) {
 			e, err := pyfile.SetAside(p.dir, c.name)
-			if errors.Is(err, mmapstore.ErrForeign) {
+			if errors.Is(err, mpm.ErrForeign) {
 				continue // it has taken the file's place
 			}
 			if err != nil {
@@ -90,7 +90,7 @@ func (p *pass) setAside() error {
 			}
 			failpoint("renamed")
 			written, err := p.dir.OpenForWriting(e.Name)
-			if c.forced && errors.Is(err, mmapstore.ErrNoLease) {
+			if c.forced && errors.Is(err, mpm.ErrNoLease) {
 				written, err = false, nil
 			}
 			if err != nil || written {
@@ -129,7 +129,7 @@ func (p *pass) isEmpty(c candidate) bool {
 
 // openPython reads a file of client_python whose process is dead.
 func (p *pass) openPython(name string) (*file, error) {
-	f, err := newOpener(p.dir, p.read, nil, p.python.keys).openPython(mmapstore.Entry{Name: name})
+	f, err := newOpener(p.dir, p.read, nil, p.python.keys).openPython(mpm.Entry{Name: name})
 	if err != nil {
 		return nil, err
 	}
@@ -147,7 +147,7 @@ func (p *pass) openPython(name string) (*file, error) {
 // a living process and can be read.
 func (p *pass) eachLivingPython(fn func(*file)) error {
 	for _, name := range slices.Concat(p.python.open, p.python.revived) {
-		f, err := newOpener(p.dir, p.read, nil, p.python.keys).openPython(mmapstore.Entry{Name: name})
+		f, err := newOpener(p.dir, p.read, nil, p.python.keys).openPython(mpm.Entry{Name: name})
 		if isTransient(err) {
 			return err
 		}

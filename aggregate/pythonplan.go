@@ -4,8 +4,8 @@ import (
 	"math"
 	"slices"
 
+	"github.com/multiprom/multiprom/internal/pyfile"
 	"github.com/multiprom/multiprom/metric"
-	"github.com/multiprom/multiprom/mmapstore/pyfile"
 )
 
 // pythonPlan leads the records of client_python's files of one kind to their
@@ -23,13 +23,13 @@ type pythonPlan struct {
 
 // target is where the value of a record goes.
 type target struct {
-	place        // nowhere too where each file has its own
+	ref          // nowhere too where each file has its own
 	bucket int32 // its number, of a bucket
 	part   pyfile.Part
 }
 
-// place is a slot.
-type place struct {
+// ref is a slot.
+type ref struct {
 	family int32 // in families
 	number int32 // in it, or nowhere where the record is left out
 }
@@ -52,9 +52,9 @@ func (t *table) planPython(f *file) {
 	records := f.python.Records()
 	for i := len(f.own); i < len(records); i++ {
 		series := keys.Keys()[records[i]].Series
-		to := place{int32(keys.FamilyOf(series)), nowhere}
+		to := ref{int32(keys.FamilyOf(series)), nowhere}
 		if f.planLabel != "" { // else a newer process has the label: only its series is shown
-			to.number = p.place(t, series, f.planLabel)
+			to.number = p.numberOf(t, series, f.planLabel)
 		}
 		f.own = append(f.own, to)
 	}
@@ -75,14 +75,14 @@ func (p *pythonPlan) extend(t *table) {
 	for i := len(p.slots); i < p.keys.Series(); i++ {
 		number := int32(nowhere)
 		if !own {
-			number = p.place(t, uint32(i), "")
+			number = p.numberOf(t, uint32(i), "")
 		}
 		p.slots = append(p.slots, number)
 	}
 	for _, k := range p.keys.Keys()[len(p.targets):] {
-		to := target{place: place{number: nowhere}, part: k.Part}
+		to := target{ref: ref{number: nowhere}, part: k.Part}
 		if k.Part != pyfile.Ignored {
-			to.place = place{int32(p.keys.FamilyOf(k.Series)), p.slots[k.Series]}
+			to.ref = ref{int32(p.keys.FamilyOf(k.Series)), p.slots[k.Series]}
 		}
 		if k.Part == pyfile.Bucket && to.number != nowhere {
 			to.bucket = int32(bucketOf(p.families[to.family].bounds, k.Bound))
@@ -101,8 +101,8 @@ func bucketOf(bounds []float64, le float64) int {
 	return i
 }
 
-// place returns the number of the slot of a series, nowhere if it is left out.
-func (p *pythonPlan) place(t *table, series uint32, process string) int32 {
+// ref returns the number of the slot of a series, nowhere if it is left out.
+func (p *pythonPlan) numberOf(t *table, series uint32, process string) int32 {
 	kind, n := p.keys.Kind(), p.keys.FamilyOf(series)
 	fam, name := p.families[n], p.keys.Families()[n].Name
 	switch {
@@ -137,12 +137,12 @@ func (p *pythonPlan) leaveOut(t *table, series uint32) int32 {
 // release takes the plan's series out of the table.
 func (p *pythonPlan) release(t *table) {
 	for i, n := range p.slots {
-		p.releaseOne(t, place{int32(p.keys.FamilyOf(uint32(i))), n})
+		p.releaseOne(t, ref{int32(p.keys.FamilyOf(uint32(i))), n})
 	}
 	p.slots, p.targets, p.missing = p.slots[:0], p.targets[:0], false
 }
 
-func (p *pythonPlan) releaseOne(t *table, at place) {
+func (p *pythonPlan) releaseOne(t *table, at ref) {
 	if at.number != nowhere {
 		t.release(slot{p.families[at.family], at.number})
 	}
@@ -161,7 +161,7 @@ func (t *table) forgetPython(all bool) {
 // dropPlans drops the plans of all keys but those in use.
 func (t *table) dropPlans(used map[*pyfile.KeySet]bool) {
 	t.forgetPython(true)
-	t.gone, t.renewed = true, 0 // most texts may be of the keys that are dropped
+	t.gone, t.renewed = true, 0 // most symbols may be of the keys that are dropped
 	for keys := range t.python {
 		if !used[keys] {
 			delete(t.python, keys)
@@ -184,7 +184,7 @@ func (t *table) mergePython(f *file, from source) {
 	for i, k := range records {
 		to := p.targets[k]
 		if own {
-			to.place = f.own[i]
+			to.ref = f.own[i]
 		}
 		p.add(&to, f.values[i*words:(i+1)*words], from)
 	}
@@ -249,7 +249,7 @@ func (p *pythonPlan) add(to *target, w []uint64, from source) {
 func (t *table) notePython(f *file) {
 	p := t.python[f.python.Keys()]
 	for i, k := range f.python.Records() {
-		to := p.targets[k].place
+		to := p.targets[k].ref
 		if i < len(f.own) {
 			to = f.own[i]
 		}

@@ -6,8 +6,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/metric"
-	"github.com/multiprom/multiprom/mmapstore"
 )
 
 // maxAhead is how far a time may be ahead of the reader's clock and still be
@@ -40,7 +40,7 @@ type recent struct {
 
 // recentOf returns what the words of a file's series say.
 func recentOf(w []uint64) recent {
-	return recent{math.Float64frombits(w[mmapstore.CellGauge]), int64(w[1])}
+	return recent{math.Float64frombits(w[mpm.CellGauge]), int64(w[1])}
 }
 
 // recentOfPython returns what the words of a record of client_python say, whose times

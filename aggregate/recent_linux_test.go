@@ -10,8 +10,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/metric"
-	"github.com/multiprom/multiprom/mmapstore"
 )
 
 // TestRecentsAreWhatTheyStandFor: whatever compactors keep, in whatever groups and at
@@ -103,8 +103,8 @@ func TestClockThatIsFast(t *testing.T) {
 					warm := openDir(t, dir, opts)
 					seconds := func(at time.Time) float64 { return float64(at.UnixNano()) / 1e9 }
 					set := func(p *process, at time.Time, value float64) {
-						mmapstore.StoreRecent(p.add(gaugeRecent).Words(), math.Float64bits(value), at.UnixNano())
-						mmapstore.StoreRecent(p.add(states).Words(), math.Float64bits(value-1), at.UnixNano())
+						mpm.StoreRecent(p.add(gaugeRecent).Words(), math.Float64bits(value), at.UnixNano())
+						mpm.StoreRecent(p.add(states).Words(), math.Float64bits(value-1), at.UnixNano())
 						p.add(counter("c")).SetExemplar(0, metric.MakeLabels("id", fmt.Sprint(value)), value, at.UnixNano())
 					}
 					check := func(value float64, on string) {
@@ -176,8 +176,8 @@ func TestClocksThatDifferALittle(t *testing.T) {
 	slow, fast := newProcess(t, dir, "slow", 1).add(schema), newProcess(t, dir, "fast", 1).add(schema)
 	for second := range 120 {
 		at := time.Unix(1_800_000_000+int64(second), 0)
-		mmapstore.StoreRecent(slow.Words(), math.Float64bits(1), at.Add(-3*time.Second).UnixNano())
-		mmapstore.StoreRecent(fast.Words(), math.Float64bits(2), at.Add(3*time.Second).UnixNano())
+		mpm.StoreRecent(slow.Words(), math.Float64bits(1), at.Add(-3*time.Second).UnixNano())
+		mpm.StoreRecent(fast.Words(), math.Float64bits(2), at.Add(3*time.Second).UnixNano())
 		for _, reader := range []time.Duration{-30 * time.Second, -3 * time.Second, 0, 2 * time.Second, 3 * time.Second, time.Minute} {
 			now = at.Add(reader)
 			require.EqualValues(t, 2, gather(t, a)["g"])
@@ -194,7 +194,7 @@ func TestHostileTimesStayFew(t *testing.T) {
 	for i := range 40 {
 		p := newProcess(t, elsewhere, "w", int64(i))
 		at := now.Add(time.Duration(i+1) * time.Hour).UnixNano()
-		mmapstore.StoreRecent(p.add(gauge("g", metric.ModeMostRecent)).Words(), math.Float64bits(float64(i)), at)
+		mpm.StoreRecent(p.add(gauge("g", metric.ModeMostRecent)).Words(), math.Float64bits(float64(i)), at)
 		p.add(counter("c")).SetExemplar(0, metric.MakeLabels("id", fmt.Sprint(i)), 1, at)
 		die(t, p.Store, dir)
 		if i%3 == 0 {

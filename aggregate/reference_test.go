@@ -10,8 +10,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/metric"
-	"github.com/multiprom/multiprom/mmapstore"
 )
 
 // given is what one process says of one series, in the terms of a test.
@@ -165,7 +165,7 @@ func randomProcess(t *testing.T, r *rand.Rand, p *process, name string, live boo
 	}
 	r.Shuffle(len(schemas), func(i, j int) { schemas[i], schemas[j] = schemas[j], schemas[i] })
 	for _, schema := range schemas {
-		f, err := p.AddFamily(schema)
+		f, err := p.AddSchema(schema)
 		require.NoError(t, err)
 		series := r.IntN(4)
 		if schema.Type == metric.Histogram {
@@ -188,27 +188,27 @@ func (g *given) write(r *rand.Rand, w []uint64) {
 	bits := math.Float64bits(quarters)
 	switch g.schema.Type {
 	case metric.Counter:
-		w[mmapstore.CellCounterInts], w[mmapstore.CellCounterFloat] = whole, bits
+		w[mpm.CellCounterInts], w[mpm.CellCounterFloat] = whole, bits
 		g.value = float64(whole) + quarters
 	case metric.Summary:
-		w[mmapstore.CellSummaryCount], w[mmapstore.CellSummarySum] = whole, bits
+		w[mpm.CellSummaryCount], w[mpm.CellSummarySum] = whole, bits
 		g.count, g.value = whole, quarters
 	case metric.Histogram:
-		w[mmapstore.CellHistogramSum] = bits
+		w[mpm.CellHistogramSum] = bits
 		g.value = quarters
-		for i := range w[mmapstore.CellHistogramBuckets:] {
-			w[mmapstore.CellHistogramBuckets+i] = uint64(r.IntN(50))
+		for i := range w[mpm.CellHistogramBuckets:] {
+			w[mpm.CellHistogramBuckets+i] = uint64(r.IntN(50))
 		}
-		g.counts = append(g.counts, w[mmapstore.CellHistogramBuckets:]...)
+		g.counts = append(g.counts, w[mpm.CellHistogramBuckets:]...)
 	case metric.Gauge:
 		if g.set = r.IntN(3) > 0; !g.set {
 			return
 		}
 		g.value, g.nanos = quarters-1, int64(1+r.IntN(1_000_000))
 		if g.schema.Mode.Base() == metric.ModeMostRecent {
-			mmapstore.StoreRecent(w, math.Float64bits(g.value), g.nanos)
+			mpm.StoreRecent(w, math.Float64bits(g.value), g.nanos)
 		} else {
-			w[mmapstore.CellGauge] = math.Float64bits(g.value)
+			w[mpm.CellGauge] = math.Float64bits(g.value)
 		}
 	}
 }
@@ -219,9 +219,9 @@ func benchDir(b *testing.B) string {
 	dir := b.TempDir()
 	for p := range 8 {
 		proc := newProcess(b, dir, strconv.Itoa(p), int64(p))
-		c, err := proc.AddFamily(counter("c", "l"))
+		c, err := proc.AddSchema(counter("c", "l"))
 		require.NoError(b, err)
-		h, err := proc.AddFamily(&metric.Schema{
+		h, err := proc.AddSchema(&metric.Schema{
 			Name: "h", Help: "H.", Type: metric.Histogram, Labels: []string{"l"}, Bounds: []float64{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11},
 		})
 		require.NoError(b, err)

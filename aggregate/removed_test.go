@@ -7,8 +7,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/metric"
-	"github.com/multiprom/multiprom/mmapstore"
 )
 
 // seenAs checks what is shown, and that what is said not to have changed has not.
@@ -39,9 +39,9 @@ func TestRemovedPartsCountOn(t *testing.T) {
 	}
 	require.False(t, a.table.byName["c"].settled, "no accumulator is filled for it")
 
-	held.Words()[mmapstore.CellCounterInts] += 10 // by who holds it
+	held.Words()[mpm.CellCounterInts] += 10 // by who holds it
 	seenAs(t, a, w, map[string]float64{`c_total{l="x"}`: 18})
-	x.Words()[mmapstore.CellCounterInts] += 100
+	x.Words()[mpm.CellCounterInts] += 100
 	seenAs(t, a, w, map[string]float64{`c_total{l="x"}`: 118})
 
 	// A part that comes, and is younger than what is there.
@@ -73,12 +73,12 @@ func TestOnlyRemovedParts(t *testing.T) {
 	want := 8.0
 	for range 3 {
 		require.Equal(t, map[string]float64{`c_total{l="x"}`: want}, gather(t, a))
-		held.Words()[mmapstore.CellCounterInts]++
+		held.Words()[mpm.CellCounterInts]++
 		want++
 	}
 	again := removes.series(1000) // in another place, since somebody holds that of the first
 	require.Equal(t, map[string]float64{`c_total{l="x"}`: want + 1000}, gather(t, a))
-	again.Words()[mmapstore.CellCounterInts]++
+	again.Words()[mpm.CellCounterInts]++
 	require.Equal(t, map[string]float64{`c_total{l="x"}`: want + 1001}, gather(t, a))
 }
 

@@ -8,7 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/multiprom/multiprom/mmapstore"
+	"github.com/multiprom/multiprom/internal/mpm"
 )
 
 // TestRestoredFilesCountOnce: files that were compacted come back from a backup, in the
@@ -67,17 +67,17 @@ func TestRestoredFilesCountOnce(t *testing.T) {
 
 // TestConsumedAreForgottenOneDay: the archive does not grow with all who ever died.
 func TestConsumedAreForgottenOneDay(t *testing.T) {
-	a := &mmapstore.Archive{}
-	write := func(remove, back []mmapstore.Incarnation) {
-		next := &mmapstore.Archive{ArchiveVersion: mmapstore.ArchiveVersion{Generation: a.Generation + 1}}
+	a := &mpm.Archive{}
+	write := func(remove, back []mpm.Incarnation) {
+		next := &mpm.Archive{ArchiveVersion: mpm.ArchiveVersion{Generation: a.Generation + 1}}
 		next.Consume(a, remove, back)
 		a = next
 	}
-	inc := func(i int) mmapstore.Incarnation { return mmapstore.Incarnation{byte(i), byte(i >> 8), 1} }
+	inc := func(i int) mpm.Incarnation { return mpm.Incarnation{byte(i), byte(i >> 8), 1} }
 	const batch = 100
 	kept := inc(0)
 	for i := range 50 {
-		var remove, back []mmapstore.Incarnation
+		var remove, back []mpm.Incarnation
 		for j := range batch {
 			remove = append(remove, inc(i*batch+j))
 		}
@@ -85,7 +85,7 @@ func TestConsumedAreForgottenOneDay(t *testing.T) {
 			back = append(back, kept) // its file is there
 		}
 		write(remove, back)
-		require.LessOrEqual(t, len(a.Consumed), mmapstore.KeepConsumed+batch+1)
+		require.LessOrEqual(t, len(a.Consumed), mpm.KeepConsumed+batch+1)
 		for _, one := range remove {
 			require.True(t, a.HasConsumed(one))
 			require.False(t, a.Restored(one), "it may not be removed yet")
@@ -96,6 +96,6 @@ func TestConsumedAreForgottenOneDay(t *testing.T) {
 	require.True(t, a.Restored(inc(49*batch-1)), "the newest of those that are gone")
 	require.True(t, a.Restored(inc(39*batch)))
 	require.False(t, a.HasConsumed(inc(39*batch-1)))
-	write([]mmapstore.Incarnation{kept}, nil)
+	write([]mpm.Incarnation{kept}, nil)
 	require.False(t, a.Restored(kept), "it is to be removed again")
 }

@@ -38,7 +38,7 @@ func (t *table) measure(files []*file, arc *archived) {
 
 // isFull reports whether the family has no room for another series.
 func (f *family) isFull() bool {
-	return f.schema.Type == metric.Histogram && len(f.free) == 0 && len(f.text) >= f.most
+	return f.schema.Type == metric.Histogram && len(f.free) == 0 && len(f.symbol) >= f.most
 }
 
 // hasRoom returns why a file's histograms have no room in the archive.
@@ -76,7 +76,7 @@ func (f *file) histogramSeries() map[string]int {
 			}
 		}
 		for i := range f.removed.Len() {
-			if s := f.removed.Family(i); s.Type == metric.Histogram {
+			if s := f.removed.Schema(i); s.Type == metric.Histogram {
 				out[s.Name]++
 			}
 		}

@@ -4,8 +4,8 @@ import (
 	"math"
 	"slices"
 
+	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/metric"
-	"github.com/multiprom/multiprom/mmapstore"
 )
 
 // run is consecutive series of a file that go to consecutive slots. Its family's
@@ -49,7 +49,7 @@ func (f *file) addRun(to slot, schema *metric.Schema, i, at int) bool {
 			return true
 		}
 	}
-	f.runs = append(f.runs, run{family: fam, series: i, at: at, size: mmapstore.ValuesPerSeries(schema), slot: int(to.number), n: 1})
+	f.runs = append(f.runs, run{family: fam, series: i, at: at, size: mpm.ValuesPerSeries(schema), slot: int(to.number), n: 1})
 	return true
 }
 
@@ -101,7 +101,7 @@ func (r *run) counters(values []uint64) {
 		n := addWhole(words[i:], values[2*i:])
 		i += n
 		if n == 0 {
-			ints, frac := values[2*i+mmapstore.CellCounterInts], values[2*i+mmapstore.CellCounterFloat]
+			ints, frac := values[2*i+mpm.CellCounterInts], values[2*i+mpm.CellCounterFloat]
 			r.family.addInts(r.slot+i, ints)
 			if frac != 0 {
 				r.family.addSum(r.slot+i, fraction(frac))
@@ -114,7 +114,7 @@ func (r *run) counters(values []uint64) {
 // addWhole adds counters whose increments were whole, four at a time, and returns
 // how many it has added: up to the first four that are more than that.
 func addWhole(words, values []uint64) (n int) {
-	const ints, frac = mmapstore.CellCounterInts, mmapstore.CellCounterFloat
+	const ints, frac = mpm.CellCounterInts, mpm.CellCounterFloat
 	for len(words) >= 4 && len(values) >= 8 {
 		w, v := (*[4]uint64)(words), (*[8]uint64)(values)
 		a, b, c, d := w[0]+v[ints], w[1]+v[2+ints], w[2]+v[4+ints], w[3]+v[6+ints]
@@ -143,8 +143,8 @@ func (r *run) summaries(values []uint64) {
 	d := &r.family.dense
 	words := d.words[r.slot:][:r.n]
 	for i := range words {
-		words[i] += values[2*i+mmapstore.CellSummaryCount]
-		r.family.addSum(r.slot+i, math.Float64frombits(values[2*i+mmapstore.CellSummarySum]))
+		words[i] += values[2*i+mpm.CellSummaryCount]
+		r.family.addSum(r.slot+i, math.Float64frombits(values[2*i+mpm.CellSummarySum]))
 	}
 }
 
@@ -152,8 +152,8 @@ func (r *run) histograms(values []uint64) {
 	d := &r.family.dense
 	for i := range r.n {
 		one := values[i*r.size:][:r.size]
-		addWords(d.of(r.slot+i), one[mmapstore.CellHistogramBuckets:])
-		r.family.addSum(r.slot+i, math.Float64frombits(one[mmapstore.CellHistogramSum]))
+		addWords(d.of(r.slot+i), one[mpm.CellHistogramBuckets:])
+		r.family.addSum(r.slot+i, math.Float64frombits(one[mpm.CellHistogramSum]))
 	}
 }
 
@@ -177,7 +177,7 @@ func (r *run) gauges(values []uint64) {
 	for i, bits := range values {
 		words := d.of(r.slot + i)
 		words[gaugeThere]++
-		if bits != mmapstore.UnsetBits {
+		if bits != mpm.UnsetBits {
 			words[gaugeSet]++
 			r.family.addSum(r.slot+i, math.Float64frombits(bits))
 		}
@@ -186,7 +186,7 @@ func (r *run) gauges(values []uint64) {
 
 // addEach adds the run series by series, since parts of some do not count.
 func (r *run) addEach(f *file, from source) {
-	schema := f.series.Family(r.series)
+	schema := f.series.Schema(r.series)
 	r.each(f, func(n int32, created int64) {
 		if created >= r.family.since(n) {
 			r.family.add(n, schema, f.values[r.at+(int(n)-r.slot)*r.size:][:r.size], nil, created, from)
@@ -235,18 +235,18 @@ func (f *family) withdrawOne(n int, values []uint64) (exact bool) {
 	words := d.of(n)
 	switch f.schema.Type {
 	case metric.Counter:
-		words[0] -= values[mmapstore.CellCounterInts]
-		return d.moveSum(n, fraction(values[mmapstore.CellCounterFloat]), 0)
+		words[0] -= values[mpm.CellCounterInts]
+		return d.moveSum(n, fraction(values[mpm.CellCounterFloat]), 0)
 	case metric.Summary:
-		words[0] -= values[mmapstore.CellSummaryCount]
-		return d.moveSum(n, math.Float64frombits(values[mmapstore.CellSummarySum]), 0)
+		words[0] -= values[mpm.CellSummaryCount]
+		return d.moveSum(n, math.Float64frombits(values[mpm.CellSummarySum]), 0)
 	case metric.Histogram:
-		for i, count := range values[mmapstore.CellHistogramBuckets:] {
+		for i, count := range values[mpm.CellHistogramBuckets:] {
 			words[i] -= count
 		}
-		return d.moveSum(n, math.Float64frombits(values[mmapstore.CellHistogramSum]), 0)
+		return d.moveSum(n, math.Float64frombits(values[mpm.CellHistogramSum]), 0)
 	}
-	exact = d.moveGauge(n, values[mmapstore.CellGauge], mmapstore.UnsetBits)
+	exact = d.moveGauge(n, values[mpm.CellGauge], mpm.UnsetBits)
 	if words[gaugeThere]--; words[gaugeThere] == 0 {
 		f.shown.all = true // no longer shown
 	}
@@ -266,7 +266,7 @@ func (f *file) recountLive() {
 
 // take takes over values that have changed, in the order of their places, and moves
 // the sums that they are in.
-func (f *file) take(changes []mmapstore.Change) {
+func (f *file) take(changes []mpm.Change) {
 	for i := range f.runs {
 		if len(changes) == 0 {
 			return
@@ -287,7 +287,7 @@ func (f *file) take(changes []mmapstore.Change) {
 }
 
 // take takes over those of the changes that are of the run, and returns the rest.
-func (r *run) take(f *file, changes []mmapstore.Change) []mmapstore.Change {
+func (r *run) take(f *file, changes []mpm.Change) []mpm.Change {
 	fam, d := r.family, &r.family.dense
 	end, typ := r.end(), fam.schema.Type
 	summed := r.isIn(f)
@@ -309,14 +309,14 @@ func (r *run) take(f *file, changes []mmapstore.Change) []mmapstore.Change {
 		}
 		exact := true
 		switch {
-		case typ == metric.Counter && column == mmapstore.CellCounterInts:
+		case typ == metric.Counter && column == mpm.CellCounterInts:
 			exact = d.moveInts(n, old, now)
 		case typ == metric.Counter:
 			exact = d.moveSum(n, fraction(old), fraction(now))
-		case typ == metric.Summary && column == mmapstore.CellSummaryCount:
+		case typ == metric.Summary && column == mpm.CellSummaryCount:
 			d.words[n] += now - old
-		case typ == metric.Histogram && column >= mmapstore.CellHistogramBuckets:
-			d.words[n*d.stride+column-mmapstore.CellHistogramBuckets] += now - old
+		case typ == metric.Histogram && column >= mpm.CellHistogramBuckets:
+			d.words[n*d.stride+column-mpm.CellHistogramBuckets] += now - old
 		case typ.LikeGauge():
 			exact = d.moveGauge(n, old, now)
 		default:

@@ -12,9 +12,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/internal/pyfiletest"
 	"github.com/multiprom/multiprom/metric"
-	"github.com/multiprom/multiprom/mmapstore"
 )
 
 // scannable returns how many bytes of the heap the garbage collector looks at.
@@ -32,9 +32,9 @@ func TestNothingToScan(t *testing.T) {
 	const processes, series = 2, 20_000
 	native := func(schemas ...*metric.Schema) func(t *testing.T, dir string, i int) {
 		return func(t *testing.T, dir string, i int) {
-			s, err := mmapstore.Create(t.TempDir(), mmapstore.Options{Label: strconv.Itoa(i)})
+			s, err := mpm.Create(t.TempDir(), mpm.Options{Label: strconv.Itoa(i)})
 			require.NoError(t, err)
-			f, err := s.AddFamily(schemas[i%len(schemas)])
+			f, err := s.AddSchema(schemas[i%len(schemas)])
 			require.NoError(t, err)
 			for j := range series {
 				var labels metric.Labels

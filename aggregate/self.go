@@ -5,8 +5,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/metric"
-	"github.com/multiprom/multiprom/mmapstore"
 )
 
 // selfMetrics returns what the merge says of itself: the table in doc.go.
@@ -34,8 +34,8 @@ func (a *Aggregator) selfMetrics(started time.Time) []*metric.Family {
 	for _, p := range pythonProcesses(a.files) {
 		*state(p.State)++
 	}
-	count := func(which mmapstore.Counter) float64 {
-		for i, c := range mmapstore.HeaderCounters {
+	count := func(which mpm.Counter) float64 {
+		for i, c := range mpm.HeaderCounters {
 			if c == which {
 				return float64(counts[i])
 			}
@@ -48,17 +48,17 @@ func (a *Aggregator) selfMetrics(started time.Time) []*metric.Family {
 	return []*metric.Family{
 		one("multiprom_archive_bytes", metric.Gauge, float64(a.archive.Bytes), "Size of the archive of compacted processes."),
 		one("multiprom_damaged_records", metric.Gauge, float64(damaged), "Records of readable files that are left out because they are damaged."),
-		one("multiprom_discarded_calls", metric.Counter, count(mmapstore.DiscardedCalls), "Lookups with wrong labels, whose updates went nowhere."),
-		one("multiprom_fallback_series", metric.Counter, count(mmapstore.FallbackSeries), "Series that no scrape sees, because their file could not grow."),
+		one("multiprom_discarded_calls", metric.Counter, count(mpm.DiscardedCalls), "Lookups with wrong labels, whose updates went nowhere."),
+		one("multiprom_fallback_series", metric.Counter, count(mpm.FallbackSeries), "Series that no scrape sees, because their file could not grow."),
 		{Name: "multiprom_files", Type: metric.Gauge, Series: byState(fileStateLabels(), files),
 			Help: "Files in the directory by what became of them, the archive included."},
 		one("multiprom_compaction_seconds", metric.Counter, a.archive.CompactTime.Seconds(), "Time that compacting took."),
 		one("multiprom_compacted_processes", metric.Counter, float64(a.archive.Compacted), "Dead processes whose values are in the archive."),
 		one("multiprom_compactions", metric.Counter, float64(a.archive.Compactions), "How often dead processes were compacted into the archive."),
-		one("multiprom_invalid_updates", metric.Counter, count(mmapstore.InvalidUpdates), "Updates and exemplars that were dropped because they were invalid."),
+		one("multiprom_invalid_updates", metric.Counter, count(mpm.InvalidUpdates), "Updates and exemplars that were dropped because they were invalid."),
 		one("multiprom_merge_conflicts", metric.Counter, float64(a.table.conflicts),
 			"Series that were left out because another definition of their name is served."),
-		one("multiprom_overflow_series", metric.Counter, count(mmapstore.OverflowSeries),
+		one("multiprom_overflow_series", metric.Counter, count(mpm.OverflowSeries),
 			"New label sets that went to an overflow series, since their family has reached its limit."),
 		{Name: "multiprom_processes", Type: metric.Gauge, Series: byState(processStateLabels(), processes),
 			Help: "Processes with a readable file, and workers without one, by state."},

@@ -3,42 +3,42 @@ package aggregate
 import (
 	"slices"
 
+	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/metric"
-	"github.com/multiprom/multiprom/mmapstore"
 )
 
 // slotOf returns the slot of series i of a file's list, none where there is no room for
 // its labels.
-func (f *family) slotOf(schema *metric.Schema, list *mmapstore.SeriesList, i int) slot {
+func (f *family) slotOf(schema *metric.Schema, list *mpm.SeriesList, i int) slot {
 	if !f.hasShape(schema) {
 		s := list.At(i)
 		return f.slot(s.Labels())
 	}
-	id := list.TextID(i)
+	id := list.Symbol(i)
 	if n := f.guess(id); n >= 0 {
 		f.index.found = n
 		return slot{f, n}
 	}
-	if !says(schema, f.texts.Text(id)) {
+	if !says(schema, f.symbols.Lookup(id)) {
 		s := list.At(i)
 		return f.slot(s.Labels()) // further labels, which may be in any order
 	}
-	return f.slotOfText(id)
+	return f.slotOfSymbol(id)
 }
 
-// slotOfText returns the slot of a text that the family's shape has, none where there is no
+// slotOfSymbol returns the slot of a text that the family's shape has, none where there is no
 // room for it.
-func (f *family) slotOfText(id mmapstore.TextID) slot {
+func (f *family) slotOfSymbol(id mpm.Symbol) slot {
 	n := f.guess(id)
 	if n < 0 {
-		n = f.index.byText.find(f.text, id)
+		n = f.index.bySymbol.find(f.symbol, id)
 	}
 	if n < 0 {
 		if f.isFull() {
 			return slot{}
 		}
 		n = f.newSlot(id)
-		f.index.add(f.text, n)
+		f.index.add(f.symbol, n)
 	}
 	f.index.found = n
 	return slot{f, n}
@@ -46,21 +46,21 @@ func (f *family) slotOfText(id mmapstore.TextID) slot {
 
 // ownSlotOf returns the slot of series i of a process's list that is of this process
 // alone: its text is the series' with the process behind it.
-func (f *family) ownSlotOf(schema *metric.Schema, list *mmapstore.SeriesList, i int, label metric.Label) slot {
+func (f *family) ownSlotOf(schema *metric.Schema, list *mpm.SeriesList, i int, label metric.Label) slot {
 	if f.own != schema {
 		f.own, f.ownShape = schema, withLabel(schema, label.Name)
 	}
-	text := f.texts.Text(list.TextID(i))
+	text := f.symbols.Lookup(list.Symbol(i))
 	if f.ownShape == nil || !f.hasShape(f.ownShape) || !says(schema, text) {
 		s := list.At(i)
 		return f.slot(withProcess(s.Labels(), label))
 	}
 	var buf [256]byte
-	id, ok := f.texts.Intern(string(mmapstore.AppendText(append(buf[:0], text...), label.Value)))
+	id, ok := f.symbols.Intern(string(mpm.AppendString(append(buf[:0], text...), label.Value)))
 	if !ok {
 		return slot{}
 	}
-	return f.slotOfText(id)
+	return f.slotOfSymbol(id)
 }
 
 // withLabel returns the definition with one more label, nil where it has that one.
@@ -75,8 +75,8 @@ func withLabel(schema *metric.Schema, name string) *metric.Schema {
 
 // guess returns the number behind the one that was found last, if it has the text, and
 // else -1: processes make the same series in the same order.
-func (f *family) guess(id mmapstore.TextID) int32 {
-	if next := f.index.found + 1; int(next) < len(f.text) && f.text[next] == id && !f.index.isNamed(next) {
+func (f *family) guess(id mpm.Symbol) int32 {
+	if next := f.index.found + 1; int(next) < len(f.symbol) && f.symbol[next] == id && !f.index.isNamed(next) {
 		return next
 	}
 	return -1
@@ -90,8 +90,8 @@ func (f *family) slot(labels metric.Labels) slot {
 	if f.isFull() {
 		return slot{}
 	}
-	text, named := f.index.textOf(nil, labels)
-	id, ok := f.texts.Intern(string(text))
+	text, named := f.index.keyOf(nil, labels)
+	id, ok := f.symbols.Intern(string(text))
 	if !ok {
 		return slot{}
 	}
@@ -99,19 +99,19 @@ func (f *family) slot(labels metric.Labels) slot {
 	if named {
 		f.index.setNamed(n)
 	}
-	f.index.add(f.text, n)
+	f.index.add(f.symbol, n)
 	return slot{f, n}
 }
 
 // newSlot gives a new series its number, by preference the lowest that is free.
-func (f *family) newSlot(id mmapstore.TextID) (n int32) {
+func (f *family) newSlot(id mpm.Symbol) (n int32) {
 	if free := len(f.free); free > 0 {
 		n = f.free[free-1]
 		f.free = f.free[:free-1]
-		f.text[n] = id
+		f.symbol[n] = id
 	} else {
-		n = int32(len(f.text))
-		f.text, f.refs = append(f.text, id), append(f.refs, 0)
+		n = int32(len(f.symbol))
+		f.symbol, f.refs = append(f.symbol, id), append(f.refs, 0)
 		if words, ok := f.denseWords(); ok {
 			f.dense.extend(words)
 		}
@@ -123,7 +123,7 @@ func (f *family) newSlot(id mmapstore.TextID) (n int32) {
 
 // reserve makes room for the first n series.
 func (f *family) reserve(n int) {
-	f.text, f.refs, f.order = slices.Grow(f.text, n), slices.Grow(f.refs, n), slices.Grow(f.order, n)
+	f.symbol, f.refs, f.order = slices.Grow(f.symbol, n), slices.Grow(f.refs, n), slices.Grow(f.order, n)
 	if words, ok := f.denseWords(); ok {
 		f.dense.created, f.dense.words = slices.Grow(f.dense.created, n), slices.Grow(f.dense.words, n*words)
 	}
@@ -141,12 +141,12 @@ func (f *family) denseWords() (n int, ok bool) {
 // trim gives back the room that columns have to grow, once there are twice as many
 // series as then: of a cold scrape it is up to a quarter.
 func (f *family) trim() {
-	if len(f.text) <= 2*f.trimmed {
+	if len(f.symbol) <= 2*f.trimmed {
 		return
 	}
-	f.trimmed = len(f.text)
+	f.trimmed = len(f.symbol)
 	d := &f.dense
-	f.text, f.refs, f.order = slices.Clone(f.text), slices.Clone(f.refs), slices.Clone(f.order)
+	f.symbol, f.refs, f.order = slices.Clone(f.symbol), slices.Clone(f.refs), slices.Clone(f.order)
 	d.created, d.words, d.hi, d.lo = slices.Clone(d.created), slices.Clone(d.words), slices.Clone(d.hi), slices.Clone(d.lo)
 }
 
@@ -154,7 +154,7 @@ func (f *family) trim() {
 func (f *family) drop(n int32) {
 	f.shown.layout = 0
 	f.unfind(n)
-	f.text[n] = 0
+	f.symbol[n] = 0
 	f.free = append(f.free, n)
 	delete(f.lives, n)
 	if int(n) < len(f.dense.created) {

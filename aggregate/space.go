@@ -9,7 +9,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/multiprom/multiprom/mmapstore"
+	"github.com/multiprom/multiprom/internal/mpm"
 )
 
 // What a pass does where the filesystem is full (docs/lifecycle.md, "When the disk is
@@ -44,7 +44,7 @@ func (p *pass) commit(ctx context.Context) (more bool, err error) {
 		a.Compacted += uint64(p.result.Processes - before.Processes)
 		a.CompactTime += time.Since(p.started)
 		err := p.write(a)
-		if !errors.Is(err, mmapstore.ErrFull) {
+		if !errors.Is(err, mpm.ErrFull) {
 			return n < len(dead), err
 		}
 		if !trimmed {
@@ -108,9 +108,9 @@ func (p *pass) reserve() {
 			n = max(n, info.Size())
 		}
 	}
-	n = (n/mmapstore.BlockSize + 1) * mmapstore.BlockSize
+	n = (n/mpm.BlockSize + 1) * mpm.BlockSize
 	if err := p.dir.Reserve(n, p.read); err != nil {
-		p.leave(mmapstore.StagedName, err)
+		p.leave(mpm.StagedName, err)
 	}
 	failpoint("reserved")
 }
@@ -118,9 +118,9 @@ func (p *pass) reserve() {
 // discard puts an archive without values in the place of the old one. It needs no
 // space. Where there is none, it takes that of files that are to be wiped: then a
 // reader may see some of their values gone before the others.
-func (p *pass) discard(a *mmapstore.Archive) error {
+func (p *pass) discard(a *mpm.Archive) error {
 	err := p.write(a)
-	if !errors.Is(err, mmapstore.ErrFull) {
+	if !errors.Is(err, mpm.ErrFull) {
 		return err
 	}
 	// What the old archive has consumed does not count, and neither does a file
@@ -137,7 +137,7 @@ func (p *pass) discard(a *mmapstore.Archive) error {
 	}
 	p.trim(dead)
 	for {
-		if err = p.write(a); !errors.Is(err, mmapstore.ErrFull) {
+		if err = p.write(a); !errors.Is(err, mpm.ErrFull) {
 			return err
 		}
 		if len(dead) == 0 {
@@ -151,7 +151,7 @@ func (p *pass) discard(a *mmapstore.Archive) error {
 		return errors.Join(err, failed) // without the archive, what stays would count
 	}
 	// Nothing but the archive is left: to unlink it is the commit.
-	if err := p.dir.Remove(mmapstore.ArchiveName); err != nil {
+	if err := p.dir.Remove(mpm.ArchiveName); err != nil {
 		return err
 	}
 	failpoint("unlinked")

@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
-	"github.com/multiprom/multiprom/mmapstore"
+	"github.com/multiprom/multiprom/internal/mpm"
 )
 
 const mebibyte = 1 << 20
@@ -58,12 +58,12 @@ func deadWithMany(t testing.TB, dir, own string, series int) (path string) {
 	t.Helper()
 	p := newProcess(t, t.TempDir(), own, 1)
 	p.count(counter("c"), 1)
-	f, err := p.AddFamily(counter("many", "l"))
+	f, err := p.AddSchema(counter("many", "l"))
 	require.NoError(t, err)
 	for i := range series {
 		s, err := p.AddSeries(f, []string{fmt.Sprintf("%s_%d", own, i)}, nil)
 		require.NoError(t, err)
-		s.Words()[mmapstore.CellCounterInts] = 1
+		s.Words()[mpm.CellCounterInts] = 1
 	}
 	path = die(t, p.Store, dir)
 	require.NoError(t, os.Remove(p.Path()))
@@ -73,14 +73,14 @@ func deadWithMany(t testing.TB, dir, own string, series int) (path string) {
 // trimAll takes the room that dead files have left, so that nobody finds any there.
 func trimAll(t *testing.T, dir string) {
 	t.Helper()
-	d, err := mmapstore.OpenDir(dir)
+	d, err := mpm.OpenDir(dir)
 	require.NoError(t, err)
 	defer d.Close()
 	entries, err := d.Entries()
 	require.NoError(t, err)
 	for _, e := range entries {
-		if e.Kind == mmapstore.KindNative {
-			_, err := d.Trim(e.Name, mmapstore.ReadOptions{})
+		if e.Kind == mpm.KindNative {
+			_, err := d.Trim(e.Name, mpm.ReadOptions{})
 			require.NoError(t, err)
 		}
 	}
@@ -134,7 +134,7 @@ func TestFullWithoutSlack(t *testing.T) {
 		before, files := view(t, openDir(t, dir, opts)), names(t, dir)
 		for range 2 {
 			_, err := Compact(t.Context(), dir, CompactOptions{})
-			require.ErrorIs(t, err, mmapstore.ErrFull)
+			require.ErrorIs(t, err, mpm.ErrFull)
 			require.ErrorIs(t, err, syscall.ENOSPC)
 			require.ErrorContains(t, err, "`mpctl wipe`")
 			require.Equal(t, before, view(t, openDir(t, dir, opts)))
@@ -153,7 +153,7 @@ func TestFullWithoutSlack(t *testing.T) {
 		got := gather(t, openDir(t, dir, Options{}))
 		require.Greater(t, got["multiprom_compactions_total"], 1.0)
 		require.EqualValues(t, 7, got["multiprom_compacted_processes_total"])
-		require.Equal(t, []string{mmapstore.ArchiveName, "filler"}, names(t, dir))
+		require.Equal(t, []string{mpm.ArchiveName, "filler"}, names(t, dir))
 	})
 	t.Run("wipe", func(t *testing.T) {
 		dir := build(t, 0)
@@ -163,7 +163,7 @@ func TestFullWithoutSlack(t *testing.T) {
 		require.NoError(t, err)
 		require.Len(t, removed, 7)
 		require.Empty(t, gather(t, warm))
-		require.Equal(t, []string{mmapstore.ArchiveName, "filler"}, names(t, dir))
+		require.Equal(t, []string{mpm.ArchiveName, "filler"}, names(t, dir))
 	})
 	t.Run("wipe of the archive alone", func(t *testing.T) {
 		dir := smallTmpfs(t, mebibyte)
@@ -186,7 +186,7 @@ func TestCrashLoopDoesNotWedge(t *testing.T) {
 	dir := smallTmpfs(t, 2*mebibyte)
 	live := newProcess(t, dir, "live", 1) // what it takes tells how large a file gets
 	live.count(counter("c"), 1)
-	f, err := live.AddFamily(counter("many", "l"))
+	f, err := live.AddSchema(counter("many", "l"))
 	require.NoError(t, err)
 	for i := range 1500 {
 		_, err := live.AddSeries(f, []string{"slot_" + strconv.Itoa(i)}, nil)
@@ -204,9 +204,9 @@ func TestCrashLoopDoesNotWedge(t *testing.T) {
 		require.EqualValues(t, want, gather(t, openDir(t, dir, Options{}))["c_total"])
 		for i := 0; ; i++ {
 			b := append([]byte(nil), one...)
-			inc := mmapstore.Incarnation{byte(round), byte(i), 7}
+			inc := mpm.Incarnation{byte(round), byte(i), 7}
 			mend(b, i+1, inc)
-			h := mmapstore.Header{PID: i + 1, Incarnation: inc}
+			h := mpm.Header{PID: i + 1, Incarnation: inc}
 			path := filepath.Join(dir, h.FileName())
 			if err := os.WriteFile(path+"~", b, 0o600); err != nil {
 				require.ErrorIs(t, err, syscall.ENOSPC)
@@ -231,9 +231,9 @@ func TestKilledAtEveryStepWhenFull(t *testing.T) {
 			w.dir = smallTmpfs(t, mebibyte)
 			w.dead(1000)
 			runCompactor(t, w.dir, 0)
-			d, err := mmapstore.OpenDir(w.dir)
+			d, err := mpm.OpenDir(w.dir)
 			require.NoError(t, err)
-			require.NoError(t, d.RemoveReserve(mmapstore.ReadOptions{}))
+			require.NoError(t, d.RemoveReserve(mpm.ReadOptions{}))
 			require.NoError(t, d.Close())
 			w.live(1)
 			for range 3 {

@@ -3,8 +3,8 @@ package aggregate
 import (
 	"slices"
 
+	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/metric"
-	"github.com/multiprom/multiprom/mmapstore"
 )
 
 // steps are consecutive series of a file, of one definition, that go anywhere in one
@@ -31,7 +31,7 @@ func addStep(all []steps, to slot, schema *metric.Schema, i, at int) []steps {
 		}
 	}
 	st := steps{
-		family: to.family, schema: schema, series: i, at: at, size: mmapstore.ValuesPerSeries(schema), numbers: []int32{to.number},
+		family: to.family, schema: schema, series: i, at: at, size: mpm.ValuesPerSeries(schema), numbers: []int32{to.number},
 	}
 	if schema.Type == metric.Histogram && !slices.Equal(schema.Bounds, to.family.bounds) {
 		st.bucket = placeBuckets(schema.Bounds, to.family.bounds)

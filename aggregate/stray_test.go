@@ -10,7 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/multiprom/multiprom/mmapstore"
+	"github.com/multiprom/multiprom/internal/mpm"
 )
 
 // strays are what somebody may have put under the name of the archive, or of the file
@@ -28,7 +28,7 @@ func TestStraysInPlaceOfTheArchive(t *testing.T) {
 	for name, put := range strays {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
-			archive := filepath.Join(dir, mmapstore.ArchiveName)
+			archive := filepath.Join(dir, mpm.ArchiveName)
 			if err := put(archive); err != nil {
 				t.Skip(err)
 			}
@@ -46,7 +46,7 @@ func TestStraysInPlaceOfTheArchive(t *testing.T) {
 				func() error { _, err := Wipe(dir, true); return err },
 			} {
 				err := work()
-				require.ErrorIs(t, err, mmapstore.ErrNotTrusted)
+				require.ErrorIs(t, err, mpm.ErrNotTrusted)
 				require.ErrorContains(t, err, archive)
 				require.ErrorContains(t, err, "move")
 				require.Equal(t, before, listing(t, dir))
@@ -76,7 +76,7 @@ func TestStraysInPlaceOfTheArchive(t *testing.T) {
 			require.EqualValues(t, 321, gather(t, a)["c_total"])
 			require.NoError(t, os.Remove(path))
 			_, err := a.Gather(t.Context())
-			require.ErrorIs(t, err, mmapstore.ErrNotTrusted)
+			require.ErrorIs(t, err, mpm.ErrNotTrusted)
 		})
 	}
 }
@@ -87,7 +87,7 @@ func TestStraysInPlaceOfTheNextArchive(t *testing.T) {
 	for name, put := range strays {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
-			staged := filepath.Join(dir, mmapstore.StagedName)
+			staged := filepath.Join(dir, mpm.StagedName)
 			if err := put(staged); err != nil {
 				t.Skip(err)
 			}
@@ -100,7 +100,7 @@ func TestStraysInPlaceOfTheNextArchive(t *testing.T) {
 				func() error { _, err := Wipe(dir, true); return err },
 			} {
 				err := work()
-				require.ErrorIs(t, err, mmapstore.ErrNotTrusted)
+				require.ErrorIs(t, err, mpm.ErrNotTrusted)
 				require.ErrorContains(t, err, staged)
 				require.ErrorContains(t, err, "move away")
 				require.Equal(t, before, listing(t, dir))

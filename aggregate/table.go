@@ -3,9 +3,9 @@ package aggregate
 import (
 	"slices"
 
+	"github.com/multiprom/multiprom/internal/mpm"
+	"github.com/multiprom/multiprom/internal/pyfile"
 	"github.com/multiprom/multiprom/metric"
-	"github.com/multiprom/multiprom/mmapstore"
-	"github.com/multiprom/multiprom/mmapstore/pyfile"
 )
 
 // table holds the merged series between scrapes: each series of each file
@@ -27,7 +27,7 @@ type table struct {
 	python       map[*pyfile.KeySet]*pythonPlan
 	loose        []int // series of the archive of which something is not in a dense
 
-	texts    *mmapstore.Texts // of all files
+	symbols  *mpm.SymbolTable // of all files
 	renewed  int              // how many there were when they were renewed last
 	renewMin int              // fewer are not worth a look at which of them are in use
 }
@@ -35,20 +35,20 @@ type table struct {
 // family is one merged family. There may be millions of series: what all of them
 // have stands in columns, by the number of the slot.
 type family struct {
-	name   string
-	schema *metric.Schema // the definition that is served; its labels differ by instrument
-	bounds []float64      // of a histogram: the union over all files
-	texts  *mmapstore.Texts
-	index  index
-	most   int // of a histogram: how many series it has room for
+	name    string
+	schema  *metric.Schema // the definition that is served; its labels differ by instrument
+	bounds  []float64      // of a histogram: the union over all files
+	symbols *mpm.SymbolTable
+	index   index
+	most    int // of a histogram: how many series it has room for
 
 	own, ownShape *metric.Schema // of series of one process: a definition, and what it is with the process
 
-	text  []mmapstore.TextID // column: see index; 0 where the number is free
-	refs  []int32            // column: runs, steps, series of the archive and of plans for client_python's that lead here
-	free  []int32            // numbers
-	order []int32            // all numbers in use, by labels unless stale
-	stale bool
+	symbol []mpm.Symbol // column: see index; 0 where the number is free
+	refs   []int32      // column: runs, steps, series of the archive and of plans for client_python's that lead here
+	free   []int32      // numbers
+	order  []int32      // all numbers in use, by labels unless stale
+	stale  bool
 
 	trimmed int // how many numbers there were when columns gave back their room last
 
@@ -93,8 +93,8 @@ func (f *family) since(n int32) int64 {
 	return always
 }
 
-func (t *table) init(processLabel string, texts *mmapstore.Texts) {
-	t.processLabel, t.texts, t.renewMin = processLabel, texts, 2048
+func (t *table) init(processLabel string, symbols *mpm.SymbolTable) {
+	t.processLabel, t.symbols, t.renewMin = processLabel, symbols, 2048
 	t.byName = map[string]*family{}
 	t.taken = map[string]*family{}
 	t.python = map[*pyfile.KeySet]*pythonPlan{}
@@ -157,7 +157,7 @@ func (t *table) plan(files []*file, arc *archived, listed int64) {
 	if t.unused {
 		t.sweep()
 	}
-	t.renewTexts(files)
+	t.renewSymbols(files)
 }
 
 // sweep drops the slots that no file and no archive leads to.
@@ -179,17 +179,17 @@ func (t *table) sweep() {
 	}
 }
 
-// renewTexts drops the texts that no series has any more, where they may be half of
+// renewSymbols drops the symbols that no series has any more, where they may be half of
 // all.
-func (t *table) renewTexts(files []*file) {
+func (t *table) renewSymbols(files []*file) {
 	if !t.gone {
 		return
 	}
 	t.gone = false
-	if t.texts.Len() < max(t.renewMin, 2*t.renewed) {
+	if t.symbols.Len() < max(t.renewMin, 2*t.renewed) {
 		return
 	}
-	lists := func(yield func(mmapstore.SeriesList) bool) {
+	lists := func(yield func(mpm.SeriesList) bool) {
 		for _, f := range files {
 			_ = yield(f.series) && yield(f.removed)
 			if f.reader != nil { // it may have read on, without a good end
@@ -197,18 +197,18 @@ func (t *table) renewTexts(files []*file) {
 			}
 		}
 	}
-	t.texts.Renew(func(yield func(*mmapstore.TextID) bool) {
-		mmapstore.TextIDs(lists)(yield)
+	t.symbols.Renew(func(yield func(*mpm.Symbol) bool) {
+		mpm.Symbols(lists)(yield)
 		for _, fam := range t.byName {
-			for n := range fam.text {
-				yield(&fam.text[n])
+			for n := range fam.symbol {
+				yield(&fam.symbol[n])
 			}
 		}
 	})
 	for _, fam := range t.byName {
-		fam.index.refill(fam.text)
+		fam.index.refill(fam.symbol)
 	}
-	t.renewed = t.texts.Len()
+	t.renewed = t.symbols.Len()
 }
 
 // forgetArchive takes the archive's series out of the table.
@@ -336,12 +336,12 @@ func (t *table) extend(f *file) {
 	var last *metric.Schema
 	var fam *family // of last, nil where its series are left out
 	for i := f.planned; i < f.series.Len(); i++ {
-		schema := f.series.Family(i)
+		schema := f.series.Schema(i)
 		if schema != last {
 			last, fam = schema, t.familyOf(schema)
 		}
 		at := f.plannedAt
-		f.planned, f.plannedAt = i+1, at+mmapstore.ValuesPerSeries(schema)
+		f.planned, f.plannedAt = i+1, at+mpm.ValuesPerSeries(schema)
 		var to slot
 		switch {
 		case fam == nil:
@@ -364,13 +364,13 @@ func (t *table) extend(f *file) {
 	}
 	f.removedParts = long(f.removedParts, f.removed.Len())
 	for i := f.plannedRemoved; i < f.removed.Len(); i++ {
-		schema := f.removed.Family(i)
+		schema := f.removed.Schema(i)
 		if fam := t.familyOf(schema); fam != nil && shared(schema) {
 			if to := fam.slotOf(schema, &f.removed, i); to.family != nil {
 				f.removedSteps = addStep(f.removedSteps, to, schema, i, f.plannedRemovedAt)
 			}
 		}
-		f.plannedRemoved, f.plannedRemovedAt = i+1, f.plannedRemovedAt+mmapstore.ValuesPerSeries(schema)
+		f.plannedRemoved, f.plannedRemovedAt = i+1, f.plannedRemovedAt+mpm.ValuesPerSeries(schema)
 	}
 }
 
@@ -378,7 +378,7 @@ func (t *table) extend(f *file) {
 func (t *table) reserve(f *file) {
 	empty := func(s *metric.Schema) bool {
 		fam := t.familyOf(s)
-		return fam != nil && len(fam.text) == 0
+		return fam != nil && len(fam.symbol) == 0
 	}
 	if !slices.ContainsFunc(f.families, empty) {
 		return

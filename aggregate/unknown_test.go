@@ -10,8 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/multiprom/multiprom/aggregate"
+	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/metric"
-	"github.com/multiprom/multiprom/mmapstore"
 )
 
 // TestUnknownMergesAsGauge: a family of type unknown has in every mode what a gauge
@@ -19,12 +19,12 @@ import (
 // where the archive and a process have it.
 func TestUnknownMergesAsGauge(t *testing.T) {
 	dir := t.TempDir()
-	write := func(label string, value float64) *mmapstore.Store {
-		store, err := mmapstore.Create(dir, mmapstore.Options{Label: label})
+	write := func(label string, value float64) *mpm.Store {
+		store, err := mpm.Create(dir, mpm.Options{Label: label})
 		require.NoError(t, err)
 		for mode := metric.Mode(0); mode.Valid(); mode++ {
 			for _, typ := range []metric.Type{metric.Gauge, metric.Unknown} {
-				f, err := store.AddFamily(&metric.Schema{
+				f, err := store.AddSchema(&metric.Schema{
 					Name: fmt.Sprintf("%s_%s", typ, mode), Help: "H.", Type: typ, Mode: mode, Labels: []string{"l"},
 				})
 				require.NoError(t, err)
@@ -34,9 +34,9 @@ func TestUnknownMergesAsGauge(t *testing.T) {
 					switch {
 					case l == "unset":
 					case mode.Base() == metric.ModeMostRecent:
-						mmapstore.StoreRecent(series.Words(), math.Float64bits(value), int64(value))
+						mpm.StoreRecent(series.Words(), math.Float64bits(value), int64(value))
 					default:
-						atomic.StoreUint64(&series.Words()[mmapstore.CellGauge], math.Float64bits(value))
+						atomic.StoreUint64(&series.Words()[mpm.CellGauge], math.Float64bits(value))
 					}
 				}
 			}

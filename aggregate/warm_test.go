@@ -14,9 +14,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/internal/pyfiletest"
 	"github.com/multiprom/multiprom/metric"
-	"github.com/multiprom/multiprom/mmapstore"
 )
 
 // TestWarmIsCold scrapes a directory again and again while all that can happen to it
@@ -35,7 +35,7 @@ func warmIsCold(t *testing.T, r *rand.Rand, steps int) {
 	now := time.Unix(1_000_000, 0)
 	opts := Options{NoSelfMetrics: true, Now: func() time.Time { return now }}
 	a := openDir(t, dir, opts)
-	a.table.renewMin = r.IntN(100) // texts are renewed early
+	a.table.renewMin = r.IntN(100) // symbols are renewed early
 	w := &watched{seen: map[uint64]shownBefore{}}
 	var living []*changing
 	for step := range steps {
@@ -101,7 +101,7 @@ func warmIsCold(t *testing.T, r *rand.Rand, steps int) {
 // recomputed adds up anew what the aggregator has read.
 func recomputed(t *testing.T, a *Aggregator) []*metric.Family {
 	var view table
-	view.init(a.opts.ProcessLabel, a.texts)
+	view.init(a.opts.ProcessLabel, a.symbols)
 	var files []*file
 	for _, f := range a.files {
 		again := *f
@@ -149,10 +149,10 @@ func TestPanicHalfway(t *testing.T) {
 		return time.Unix(1, 0)
 	}})
 	p := newProcess(t, dir, "w", 1)
-	f, err := p.AddFamily(&metric.Schema{Name: "s", Help: "S.", Type: metric.Summary, Labels: []string{"l"}})
+	f, err := p.AddSchema(&metric.Schema{Name: "s", Help: "S.", Type: metric.Summary, Labels: []string{"l"}})
 	require.NoError(t, err)
-	count := func(s *mmapstore.Series, n uint64) { atomic.AddUint64(&s.Words()[mmapstore.CellSummaryCount], n) }
-	series := func(label string) *mmapstore.Series {
+	count := func(s *mpm.Series, n uint64) { atomic.AddUint64(&s.Words()[mpm.CellSummaryCount], n) }
+	series := func(label string) *mpm.Series {
 		s, err := p.AddSeries(f, []string{label}, nil)
 		require.NoError(t, err)
 		return s
@@ -185,7 +185,7 @@ func TestEndOfAnEnd(t *testing.T) {
 	first.series(5)
 	y, err := first.AddSeries(first.family, []string{"y"}, nil)
 	require.NoError(t, err)
-	y.Words()[mmapstore.CellCounterInts] = 7
+	y.Words()[mpm.CellCounterInts] = 7
 	gone := second.series(1)
 	require.NoError(t, first.Close()) // it runs on, and keeps its older part
 	now = now.Add(time.Second)
@@ -260,21 +260,21 @@ func (w *watched) look(t *testing.T, families []*metric.Family) {
 
 // changing is a living process, whose series change.
 type changing struct {
-	*mmapstore.Store
+	*mpm.Store
 	now      time.Time
 	hidden   bool // its file is not in the directory
-	families []*mmapstore.Family
+	families []*mpm.SchemaRef
 	series   []changingSeries
 }
 
 type changingSeries struct {
-	*mmapstore.Series
+	*mpm.Series
 	schema *metric.Schema
 }
 
 func startChanging(t *testing.T, r *rand.Rand, dir string, number int, now time.Time) *changing {
 	p := &changing{now: now}
-	s, err := mmapstore.Create(dir, mmapstore.Options{
+	s, err := mpm.Create(dir, mpm.Options{
 		Label: strconv.Itoa(number % 7), Now: func() time.Time { return p.now }, KeepRemoved: time.Second,
 	})
 	require.NoError(t, err)
@@ -293,7 +293,7 @@ func startChanging(t *testing.T, r *rand.Rand, dir string, number int, now time.
 	}
 	for _, schema := range schemas {
 		if r.IntN(6) > 0 {
-			f, err := s.AddFamily(schema)
+			f, err := s.AddSchema(schema)
 			require.NoError(t, err)
 			p.families = append(p.families, f)
 		}
@@ -335,32 +335,32 @@ func changeSeries(r *rand.Rand, s changingSeries, now time.Time) {
 	}
 	switch schema.Type {
 	case metric.Counter:
-		atomic.AddUint64(&words[mmapstore.CellCounterInts], count)
+		atomic.AddUint64(&words[mpm.CellCounterInts], count)
 		if schema.Name == "c" && v > 0 {
-			add(mmapstore.CellCounterFloat, v)
+			add(mpm.CellCounterFloat, v)
 		}
 		if r.IntN(20) == 0 {
 			s.SetExemplar(0, metric.MakeLabels("id", strconv.Itoa(r.IntN(100))), 1, now.UnixNano())
 		}
 	case metric.Summary:
-		atomic.AddUint64(&words[mmapstore.CellSummaryCount], count%1000)
-		add(mmapstore.CellSummarySum, v)
+		atomic.AddUint64(&words[mpm.CellSummaryCount], count%1000)
+		add(mpm.CellSummarySum, v)
 	case metric.Histogram:
 		if schema.Name == "sums" {
 			v = float64(r.IntN(100)) / 7 // these hold in two parts
 		}
 		i := r.IntN(len(schema.Bounds) + 1)
-		atomic.AddUint64(&words[mmapstore.CellHistogramBuckets+i], count%1000)
-		add(mmapstore.CellHistogramSum, v)
+		atomic.AddUint64(&words[mpm.CellHistogramBuckets+i], count%1000)
+		add(mpm.CellHistogramSum, v)
 	case metric.Gauge:
 		bits := math.Float64bits(v)
 		if math.IsNaN(v) && r.IntN(2) == 0 {
-			bits = mmapstore.UnsetBits
+			bits = mpm.UnsetBits
 		}
 		if schema.Mode.Base() == metric.ModeMostRecent {
-			mmapstore.StoreRecent(words, bits, now.UnixNano()-int64(r.IntN(1e9)))
+			mpm.StoreRecent(words, bits, now.UnixNano()-int64(r.IntN(1e9)))
 		} else {
-			atomic.StoreUint64(&words[mmapstore.CellGauge], bits)
+			atomic.StoreUint64(&words[mpm.CellGauge], bits)
 		}
 	}
 }

@@ -7,8 +7,8 @@ import (
 	"math"
 	"strings"
 
-	"github.com/multiprom/multiprom/mmapstore"
-	"github.com/multiprom/multiprom/mmapstore/pyfile"
+	"github.com/multiprom/multiprom/internal/mpm"
+	"github.com/multiprom/multiprom/internal/pyfile"
 )
 
 // ErrInUse: living processes have files in the directory. The error is an
@@ -57,7 +57,7 @@ func Wipe(dir string, force bool) (removed []string, err error) {
 
 func (p *pass) wipe(force bool) error {
 	// A new archive would take its place.
-	if err := p.dir.Recognize(mmapstore.ArchiveName); errors.Is(err, mmapstore.ErrForeign) || errors.Is(err, mmapstore.ErrNotTrusted) {
+	if err := p.dir.Recognize(mpm.ArchiveName); errors.Is(err, mpm.ErrForeign) || errors.Is(err, mpm.ErrNotTrusted) {
 		return fmt.Errorf("%w; move it away", err)
 	}
 	entries, err := p.dir.Entries()
@@ -85,13 +85,13 @@ func (p *pass) wipe(force bool) error {
 	// A new archive, with an id of its own, takes the place of one that cannot
 	// be read.
 	empty := false
-	p.old = &mmapstore.Archive{}
+	p.old = &mpm.Archive{}
 	if old, err := p.dir.ReadArchive(p.read); err == nil {
 		p.old, empty = old, len(old.Families) == 0
 	}
 	p.forget = true // nothing that they counted is there any more
 	if len(p.compacted)+len(p.python.revived) > 0 || !empty {
-		if err := p.discard(&mmapstore.Archive{Epoch: p.old.Epoch + 1}); err != nil {
+		if err := p.discard(&mpm.Archive{Epoch: p.old.Epoch + 1}); err != nil {
 			return err
 		}
 	}
@@ -99,7 +99,7 @@ func (p *pass) wipe(force bool) error {
 		return err
 	}
 	if !empty {
-		p.result.Removed = append(p.result.Removed, mmapstore.ArchiveName)
+		p.result.Removed = append(p.result.Removed, mpm.ArchiveName)
 	}
 	p.restore()
 	p.removeTrash()
@@ -110,15 +110,15 @@ func (p *pass) wipe(force bool) error {
 }
 
 // condemn sorts a file into the living, the dead, and what is only removed.
-func (p *pass) condemn(e mmapstore.Entry, force bool) error {
+func (p *pass) condemn(e mpm.Entry, force bool) error {
 	switch e.Kind {
-	case mmapstore.KindOther, mmapstore.KindArchive:
+	case mpm.KindOther, mpm.KindArchive:
 		return nil
-	case mmapstore.KindPython:
+	case mpm.KindPython:
 		return p.condemnPython(e, force)
 	}
 	switch err := p.dir.Recognize(e.Name); {
-	case errors.Is(err, mmapstore.ErrNotTrusted), errors.Is(err, mmapstore.ErrForeign):
+	case errors.Is(err, mpm.ErrNotTrusted), errors.Is(err, mpm.ErrForeign):
 		return nil // not a regular file, or not ours
 	case err != nil:
 		return err
@@ -130,7 +130,7 @@ func (p *pass) condemn(e mmapstore.Entry, force bool) error {
 	case held:
 		p.living = append(p.living, &file{name: e.Name})
 		return nil
-	case e.Kind != mmapstore.KindNative:
+	case e.Kind != mpm.KindNative:
 		p.trash = append(p.trash, e.Name)
 		return nil
 	}
@@ -153,19 +153,19 @@ func (p *pass) condemn(e mmapstore.Entry, force bool) error {
 
 // condemnPython sorts a file of client_python. What is dead is set aside before
 // it is discarded, like one that is compacted.
-func (p *pass) condemnPython(e mmapstore.Entry, force bool) error {
-	content, err := pyfile.Look(p.dir, e.Name, mmapstore.ReadOptions{MaxBytes: math.MaxInt64})
+func (p *pass) condemnPython(e mpm.Entry, force bool) error {
+	content, err := pyfile.Look(p.dir, e.Name, mpm.ReadOptions{MaxBytes: math.MaxInt64})
 	switch {
-	case errors.Is(err, mmapstore.ErrNotTrusted):
+	case errors.Is(err, mpm.ErrNotTrusted):
 		return nil // not a regular file
 	case err != nil:
 		return err
 	case content == pyfile.Foreign:
 		return nil
 	}
-	setAside := e.Incarnation != (mmapstore.Incarnation{})
+	setAside := e.Incarnation != (mpm.Incarnation{})
 	written, err := p.dir.OpenForWriting(e.Name)
-	untold := errors.Is(err, mmapstore.ErrNoLease)
+	untold := errors.Is(err, mpm.ErrNoLease)
 	switch {
 	case untold && content == pyfile.Nothing && force:
 		return nil // whose it is and who writes it, nothing tells, and it counts nothing

@@ -19,8 +19,8 @@ import (
 
 	"github.com/multiprom/multiprom/aggregate"
 	"github.com/multiprom/multiprom/exposition"
-	"github.com/multiprom/multiprom/mmapstore"
-	"github.com/multiprom/multiprom/mmapstore/pyfile"
+	"github.com/multiprom/multiprom/internal/mpm"
+	"github.com/multiprom/multiprom/internal/pyfile"
 	"github.com/multiprom/multiprom/supervisor"
 )
 
@@ -101,14 +101,14 @@ func TestClientPythonConformanceAfterCompaction(t *testing.T) {
 		t.Run(filepath.Base(filepath.Dir(c)), func(t *testing.T) {
 			dir := t.TempDir()
 			require.NoError(t, os.CopyFS(dir, os.DirFS(c)))
-			d, err := mmapstore.OpenDir(dir)
+			d, err := mpm.OpenDir(dir)
 			require.NoError(t, err)
 			defer d.Close()
 			entries, err := d.Entries()
 			require.NoError(t, err)
 			for _, e := range entries {
-				if e.Kind == mmapstore.KindPython {
-					if _, err := pyfile.SetAside(d, e.Name); !errors.Is(err, mmapstore.ErrForeign) {
+				if e.Kind == mpm.KindPython {
+					if _, err := pyfile.SetAside(d, e.Name); !errors.Is(err, mpm.ErrForeign) {
 						require.NoError(t, err)
 					}
 				}
@@ -149,7 +149,7 @@ func checkDead(t *testing.T, c, dir string, a *aggregate.Aggregator) {
 	var left []string
 	for _, e := range entries {
 		name := e.Name()
-		if original, _, ok := mmapstore.SplitDeadName(name); ok {
+		if original, _, ok := mpm.SplitDeadName(name); ok {
 			name = original // marked: it counts as before
 		}
 		left = append(left, name)

@@ -13,8 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/multiprom/multiprom/aggregate"
+	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/metric"
-	"github.com/multiprom/multiprom/mmapstore"
 )
 
 // What filesystems that cannot be written, are full, or have no locks to
@@ -24,16 +24,16 @@ import (
 // that and one live gauge, and returns its name.
 func leave(t *testing.T, dir string, series int) string {
 	t.Helper()
-	s, err := mmapstore.Create(t.TempDir(), mmapstore.Options{})
+	s, err := mpm.Create(t.TempDir(), mpm.Options{})
 	require.NoError(t, err)
-	f, err := s.AddFamily(&metric.Schema{Name: "left", Help: "Left.", Type: metric.Counter, Labels: []string{"n"}})
+	f, err := s.AddSchema(&metric.Schema{Name: "left", Help: "Left.", Type: metric.Counter, Labels: []string{"n"}})
 	require.NoError(t, err)
 	for i := range series {
 		c, err := s.AddSeries(f, []string{strconv.Itoa(i)}, nil)
 		require.NoError(t, err)
-		c.Words()[mmapstore.CellCounterInts] = uint64(i + 1)
+		c.Words()[mpm.CellCounterInts] = uint64(i + 1)
 	}
-	f, err = s.AddFamily(&metric.Schema{Name: "living", Help: "Living.", Type: metric.Gauge, Mode: metric.ModeLiveSum})
+	f, err = s.AddSchema(&metric.Schema{Name: "living", Help: "Living.", Type: metric.Gauge, Mode: metric.ModeLiveSum})
 	require.NoError(t, err)
 	_, err = s.AddSeries(f, nil, nil)
 	require.NoError(t, err)
@@ -184,7 +184,7 @@ func TestFullWhileCompacting(t *testing.T) {
 				files := contents(t, dir)
 				for range 2 {
 					_, err = compact(t, dir, aggregate.CompactOptions{})
-					require.ErrorIs(t, err, mmapstore.ErrFull)
+					require.ErrorIs(t, err, mpm.ErrFull)
 					require.ErrorIs(t, err, syscall.ENOSPC)
 					require.ErrorContains(t, err, dir)
 					require.Equal(t, before, merged(t, dir))
@@ -212,14 +212,14 @@ func TestFullWhileCompacting(t *testing.T) {
 // trim takes the room that the dead have left in their files.
 func trim(t *testing.T, dir string) {
 	t.Helper()
-	d, err := mmapstore.OpenDir(dir)
+	d, err := mpm.OpenDir(dir)
 	require.NoError(t, err)
 	defer d.Close()
 	entries, err := d.Entries()
 	require.NoError(t, err)
 	for _, e := range entries {
-		if e.Kind == mmapstore.KindNative {
-			_, err := d.Trim(e.Name, mmapstore.ReadOptions{})
+		if e.Kind == mpm.KindNative {
+			_, err := d.Trim(e.Name, mpm.ReadOptions{})
 			require.NoError(t, err)
 		}
 	}

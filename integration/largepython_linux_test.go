@@ -10,9 +10,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/multiprom/multiprom/aggregate"
+	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/internal/pyfiletest"
 	"github.com/multiprom/multiprom/metric"
-	"github.com/multiprom/multiprom/mmapstore"
 )
 
 // TestLargeClientPythonFiles: of buckets, labels and bytes that are more than a native file
@@ -22,7 +22,7 @@ func TestLargeClientPythonFiles(t *testing.T) {
 	needPython(t)
 	for what, limit := range map[string]int{
 		"buckets": metric.MaxBounds, "labels": metric.MaxLabels, "bytes of a name": metric.MaxNameLen,
-		"bytes of a label name": metric.MaxNameLen, "bytes of a label value": mmapstore.MaxStringLen, "bytes of a help": metric.MaxHelpLen,
+		"bytes of a label name": metric.MaxNameLen, "bytes of a label value": mpm.MaxStringLen, "bytes of a help": metric.MaxHelpLen,
 	} {
 		for _, n := range []int{limit, limit + 1, 10 * limit} {
 			t.Run(fmt.Sprint(n, " ", what), func(t *testing.T) {

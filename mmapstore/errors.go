@@ -1,60 +1,43 @@
 package mmapstore
 
-import (
-	"errors"
-	"fmt"
-	"syscall"
-)
+import "github.com/multiprom/multiprom/internal/mpm"
 
 // Errors of opening a file for reading: what the file is.
 var (
 	// ErrForeign: the file is not one of ours.
-	ErrForeign = errors.New("not a multiprom file")
+	ErrForeign = mpm.ErrForeign
 	// ErrUnsupported: a newer version wrote the file.
-	ErrUnsupported = errors.New("unsupported version of the file format")
+	ErrUnsupported = mpm.ErrUnsupported
 	// ErrCorrupt: the file is ours and damaged. The error is a *CorruptionError.
-	ErrCorrupt = errors.New("corrupt file")
+	ErrCorrupt = mpm.ErrCorrupt
 	// ErrNotTrusted: not a regular file, or of a user whose files are not read.
-	ErrNotTrusted = errors.New("file is not trusted")
+	ErrNotTrusted = mpm.ErrNotTrusted
 	// ErrTooBig: the file is larger than the reader's cap.
-	ErrTooBig = errors.New("file is too big")
+	ErrTooBig = mpm.ErrTooBig
 )
 
 // Errors of writing.
 var (
-	// ErrRecordTooLarge: a definition or the labels of a series do not fit a block.
-	ErrRecordTooLarge = errors.New("record does not fit a block")
+	// ErrRecordTooLarge: a schema or the labels of a series do not fit a block.
+	ErrRecordTooLarge = mpm.ErrRecordTooLarge
 	// ErrFull: the file cannot grow: no space, quota, or size limit.
-	ErrFull = errors.New("store cannot grow")
+	ErrFull = mpm.ErrFull
 	// ErrNotShared: other processes do not see what is stored in a mapped file of that
 	// filesystem. A directory on a tmpfs, such as in /dev/shm or /run, has no such fault.
-	ErrNotShared = errors.New("what is stored in mapped memory is not seen in the file; use a directory on a tmpfs")
+	ErrNotShared = mpm.ErrNotShared
 	// ErrClosed: the store was closed.
-	ErrClosed = errors.New("store is closed")
+	ErrClosed = mpm.ErrClosed
 	// ErrDeleted: somebody has deleted the file of a store that is open.
-	ErrDeleted = errors.New("the metrics file was deleted")
+	ErrDeleted = mpm.ErrDeleted
 	// ErrLocked: a process holds the file's lock, so it is alive.
-	ErrLocked = errors.New("process is alive")
+	ErrLocked = mpm.ErrLocked
+	// ErrMode: the permissions are not ones that a metrics file can have.
+	ErrMode = mpm.ErrMode
+	// ErrProcessID: the text cannot name a process.
+	ErrProcessID = mpm.ErrProcessID
+	// ErrNoLease: the system does not say whether any process has the file open.
+	ErrNoLease = mpm.ErrNoLease
 )
 
 // CorruptionError says where a file is damaged. It matches ErrCorrupt.
-type CorruptionError struct {
-	Path   string
-	Offset int64 // in bytes from the start of the file
-	Reason string
-}
-
-func (e *CorruptionError) Error() string {
-	return fmt.Sprintf("%s: offset %d: %s", e.Path, e.Offset, e.Reason)
-}
-
-// Is reports whether target is ErrCorrupt.
-func (e *CorruptionError) Is(target error) bool { return target == ErrCorrupt }
-
-// fullError marks the errors of writing that say that there is no room.
-func fullError(err error) error {
-	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG) {
-		return fmt.Errorf("%w: %w", ErrFull, err)
-	}
-	return err
-}
+type CorruptionError = mpm.CorruptionError

@@ -5,8 +5,8 @@ import (
 	"sync/atomic"
 	"unsafe"
 
+	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/metric"
-	"github.com/multiprom/multiprom/mmapstore"
 )
 
 // Counter is a value that only grows. Its methods never block, allocate or
@@ -64,7 +64,7 @@ func (c *Counter) add(v float64) bool {
 			c.of().keepAlive()
 			return true
 		}
-		for p := at(w, mmapstore.CellCounterFloat); v >= 0; {
+		for p := at(w, mpm.CellCounterFloat); v >= 0; {
 			old := atomic.LoadUint64(p)
 			sum := math.Float64frombits(old) + v
 			if !(sum <= math.MaxFloat64) {

@@ -13,7 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/multiprom/multiprom/mmapstore"
+	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/multiproc"
 	"github.com/multiprom/multiprom/registry"
 )
@@ -48,7 +48,7 @@ func TestDeletedFile(t *testing.T) {
 				return strings.Contains(log.String(), "somebody deleted the metrics file")
 			}, 30*time.Second, time.Millisecond, "new series leave it to a goroutine")
 			require.Contains(t, log.String(), s.Store().Path())
-			require.ErrorIs(t, s.Fallback(), mmapstore.ErrDeleted)
+			require.ErrorIs(t, s.Fallback(), mpm.ErrDeleted)
 
 			now = now.Add(time.Hour)
 			grow(s, vec, "later")

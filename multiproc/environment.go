@@ -8,7 +8,7 @@ import (
 	"sync"
 
 	"github.com/multiprom/multiprom/internal/beside"
-	"github.com/multiprom/multiprom/mmapstore"
+	"github.com/multiprom/multiprom/internal/mpm"
 )
 
 // Environment variables that the default Set obeys. They are read when its store
@@ -76,12 +76,12 @@ func (s *Set) place() (place, error) {
 		at.dir = s.getenv(envDirLower)
 	}
 	at.id = s.getenv(EnvProcessID)
-	if err := mmapstore.CheckProcessID(at.id); err != nil {
+	if err := mpm.CheckProcessID(at.id); err != nil {
 		return at, fmt.Errorf("%s: %w", EnvProcessID, err)
 	}
 	if octal := s.getenv(EnvFileMode); octal != "" {
 		var err error
-		if at.mode, err = mmapstore.ParseFileMode(octal); err != nil {
+		if at.mode, err = mpm.ParseFileMode(octal); err != nil {
 			return at, fmt.Errorf("%s: %w", EnvFileMode, err)
 		}
 	}

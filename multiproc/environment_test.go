@@ -12,7 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/multiprom/multiprom/mmapstore"
+	"github.com/multiprom/multiprom/internal/mpm"
 )
 
 // environment is a default Set over variables that a test sets.
@@ -72,10 +72,10 @@ func TestEnvironmentThatIsInvalid(t *testing.T) {
 		value string
 		is    error
 	}{
-		EnvFileMode:         {"0666", mmapstore.ErrMode},
-		EnvFileMode + " 9":  {"9", mmapstore.ErrMode},
-		EnvProcessID:        {strings.Repeat("x", 129), mmapstore.ErrProcessID},
-		EnvProcessID + " 8": {"\xff", mmapstore.ErrProcessID},
+		EnvFileMode:         {"0666", mpm.ErrMode},
+		EnvFileMode + " 9":  {"9", mpm.ErrMode},
+		EnvProcessID:        {strings.Repeat("x", 129), mpm.ErrProcessID},
+		EnvProcessID + " 8": {"\xff", mpm.ErrProcessID},
 	} {
 		variable, _, _ := strings.Cut(name, " ")
 		dir := t.TempDir()

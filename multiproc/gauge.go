@@ -5,8 +5,8 @@ import (
 	"math"
 	"sync/atomic"
 
+	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/metric"
-	"github.com/multiprom/multiprom/mmapstore"
 )
 
 // Gauge is a value that goes up and down. How the values of several processes
@@ -94,7 +94,7 @@ func (g *Gauge) add(v float64) {
 	for {
 		old := atomic.LoadUint64(p)
 		sum := 0.0 // and not v, which may be -0
-		if old != mmapstore.UnsetBits {
+		if old != mpm.UnsetBits {
 			sum = math.Float64frombits(old)
 		}
 		sum += v

@@ -6,8 +6,8 @@ import (
 	"slices"
 	"sync/atomic"
 
+	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/metric"
-	"github.com/multiprom/multiprom/mmapstore"
 )
 
 // Histogram counts observations in buckets. Its methods never block, allocate
@@ -76,7 +76,7 @@ func (h *Histogram) observe(v float64) { h.count(h.s.word(), h.buckets.find(v), 
 func (h *Histogram) count(w *uint64, i int, v float64) {
 	addFloat(w, v)
 	// There are at most as many buckets as the words have room for.
-	atomic.AddUint64(at(w, mmapstore.CellHistogramBuckets+i), 1)
+	atomic.AddUint64(at(w, mpm.CellHistogramBuckets+i), 1)
 	h.s.keepAlive()
 }
 

@@ -5,8 +5,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/metric"
-	"github.com/multiprom/multiprom/mmapstore"
 )
 
 // Info is text about the process: a series whose labels say it and whose
@@ -18,7 +18,7 @@ type Info struct {
 
 	// Guarded by s.in.set.mu.
 	content metric.Labels
-	handle  *mmapstore.Series
+	handle  *mpm.Series
 	gone    bool
 }
 
@@ -74,7 +74,7 @@ func (i *Info) Set(content Labels) error {
 	set.open()
 	switch {
 	case i.s.in.family == nil:
-		return fmt.Errorf("multiproc: %s: %w", i.s.in.schema.Name, mmapstore.ErrClosed)
+		return fmt.Errorf("multiproc: %s: %w", i.s.in.schema.Name, mpm.ErrClosed)
 	case i.handle != nil && ls.Equal(i.content):
 		return nil
 	}

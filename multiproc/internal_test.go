@@ -11,7 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/multiprom/multiprom/mmapstore"
+	"github.com/multiprom/multiprom/internal/mpm"
 )
 
 func TestExponentialBucketsRange(t *testing.T) {
@@ -177,7 +177,7 @@ func TestWaitingCountsAreTakenOnce(t *testing.T) {
 	s.count(countDiscarded)
 	r := store.Reader(nil)
 	require.NoError(t, r.Refresh())
-	require.EqualValues(t, 4, r.Count(mmapstore.DiscardedCalls))
+	require.EqualValues(t, 4, r.Count(mpm.DiscardedCalls))
 }
 
 // TestPublisherStartsAtOnce: a gauge function is not unset for a period.

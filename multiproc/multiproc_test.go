@@ -20,8 +20,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/multiprom/multiprom/aggregate"
+	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/metric"
-	"github.com/multiprom/multiprom/mmapstore"
 	"github.com/multiprom/multiprom/multiproc"
 	"github.com/multiprom/multiprom/registry"
 )
@@ -146,7 +146,7 @@ func TestInvalidUpdatesAreDroppedAndCounted(t *testing.T) {
 		require.True(t, math.IsNaN(got["h_sum"]))
 
 		g := multiproc.Must(s.NewGauge(multiproc.GaugeOpts{Name: "g", Help: "G.", Mode: multiproc.ModeSum}))
-		g.Set(math.Float64frombits(mmapstore.UnsetBits))
+		g.Set(math.Float64frombits(mpm.UnsetBits))
 		require.True(t, math.IsNaN(read()["g"]), "the bits that say unset are stored as another NaN")
 	})
 }

@@ -4,7 +4,7 @@ import (
 	"context"
 	"log/slog"
 
-	"github.com/multiprom/multiprom/mmapstore"
+	"github.com/multiprom/multiprom/internal/mpm"
 )
 
 // notice is a line for the log.
@@ -73,12 +73,12 @@ func (s *Set) say() {
 // directory is not in memory costs time only, which is the operator's to judge:
 // mpctl and the supervisor say it, not each of many workers.
 func (s *Set) warnOfDir() {
-	warnings, err := mmapstore.CheckDir(s.at.Load().dir)
+	warnings, err := mpm.CheckDir(s.at.Load().dir)
 	if err != nil {
 		return // the file is there, so this can only be a race
 	}
 	for _, w := range warnings {
-		if w.Kind != mmapstore.WarnDisk {
+		if w.Kind != mpm.WarnDisk {
 			s.tell(slog.LevelWarn, "directory "+w.Text)
 		}
 	}

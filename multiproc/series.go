@@ -6,7 +6,7 @@ import (
 	"sync/atomic"
 	"unsafe"
 
-	"github.com/multiprom/multiprom/mmapstore"
+	"github.com/multiprom/multiprom/internal/mpm"
 )
 
 // series is what every instrument of one label set has and begins with: its words,
@@ -20,9 +20,9 @@ import (
 //     done (keepAlive).
 //  3. key is written before the series is in a table, and never again.
 type series struct {
-	first  unsafe.Pointer   // *uint64, the first of in.words words, nil until bound; no atomic.Pointer, with which Inc would not be inlined
-	key    key              // its label values, of one in a Vec; beside first, since a lookup and the update behind it read both
-	handle mmapstore.Series // the zero value where updates go nowhere; part of the series, to be one allocation
+	first  unsafe.Pointer // *uint64, the first of in.words words, nil until bound; no atomic.Pointer, with which Inc would not be inlined
+	key    key            // its label values, of one in a Vec; beside first, since a lookup and the update behind it read both
+	handle mpm.Series     // the zero value where updates go nowhere; part of the series, to be one allocation
 	in     *instrument
 }
 
@@ -58,7 +58,7 @@ func (s *series) keepAlive() { atomic.LoadPointer(&s.first) }
 func at(w *uint64, i int) *uint64 { return (*uint64)(unsafe.Add(unsafe.Pointer(w), 8*i)) }
 
 // These are the first words, as the callers of word take for granted.
-const _ = -uint(mmapstore.CellCounterInts | mmapstore.CellGauge | mmapstore.CellState | mmapstore.CellHistogramSum)
+const _ = -uint(mpm.CellCounterInts | mpm.CellGauge | mpm.CellState | mpm.CellHistogramSum)
 
 //go:noinline
 func (s *series) bind() *uint64 {
@@ -128,5 +128,5 @@ type recent struct {
 func (r *recent) store(set *Set, words []uint64, bits uint64) {
 	r.turn.Lock()
 	defer r.turn.Unlock()
-	mmapstore.StoreRecent(words, bits, set.nanos())
+	mpm.StoreRecent(words, bits, set.nanos())
 }

@@ -11,9 +11,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/internal/options"
 	"github.com/multiprom/multiprom/metric"
-	"github.com/multiprom/multiprom/mmapstore"
 )
 
 // SetOptions of NewSet. The zero value is a Set on the heap.
@@ -53,11 +53,11 @@ const NoLimit = options.NoLimit
 // they can be used: Set.Open returns it, and updates must not fail.
 func (o SetOptions) withDefaults() (SetOptions, error) {
 	var c options.Checker
-	if err := mmapstore.CheckProcessID(o.ProcessID); err != nil {
+	if err := mpm.CheckProcessID(o.ProcessID); err != nil {
 		c.Failf("ProcessID", "is invalid: %v", err)
 	}
 	if o.FileMode != 0 {
-		if _, err := mmapstore.ParseFileMode(fmt.Sprintf("%o", uint32(o.FileMode))); err != nil {
+		if _, err := mpm.ParseFileMode(fmt.Sprintf("%o", uint32(o.FileMode))); err != nil {
 			c.Failf("FileMode", "is invalid: %v", err)
 		}
 	}
@@ -91,9 +91,9 @@ type Set struct {
 	getenv  func(string) string // of the default Set, whose place the environment says; else nil
 
 	// Read without a lock; at and store are set once, in this order.
-	at      atomic.Pointer[place]           // where the store is
-	store   atomic.Pointer[mmapstore.Store] // nil until opened
-	waiting [3]atomic.Uint64                // header counts from before the store opened
+	at      atomic.Pointer[place]     // where the store is
+	store   atomic.Pointer[mpm.Store] // nil until opened
+	waiting [3]atomic.Uint64          // header counts from before the store opened
 
 	saying sync.Once // that the file is gone
 
@@ -148,7 +148,7 @@ func (s *Set) Open() error {
 	defer s.unlock()
 	switch {
 	case s.closed:
-		return fmt.Errorf("multiproc: open: %w", mmapstore.ErrClosed)
+		return fmt.Errorf("multiproc: open: %w", mpm.ErrClosed)
 	case s.Opened():
 		if err := s.changed(); err != nil {
 			return fmt.Errorf("multiproc: open: %w", err)
@@ -172,7 +172,7 @@ func (s *Set) Open() error {
 }
 
 // Store returns the store, and opens it if need be.
-func (s *Set) Store() *mmapstore.Store {
+func (s *Set) Store() *mpm.Store {
 	s.mu.Lock()
 	defer s.unlock()
 	return s.open()
@@ -230,26 +230,26 @@ func (s *Set) Publish() {
 	}
 }
 
-func (s *Set) storeOptions(at place) mmapstore.Options {
-	return mmapstore.Options{Label: at.id, Mode: at.mode, Now: s.opts.Now}
+func (s *Set) storeOptions(at place) mpm.Options {
+	return mpm.Options{Label: at.id, Mode: at.mode, Now: s.opts.Now}
 }
 
-func (s *Set) create(at place) (*mmapstore.Store, error) {
+func (s *Set) create(at place) (*mpm.Store, error) {
 	if at.dir == "" || s.closed {
-		return mmapstore.NewHeap(s.storeOptions(at)), nil
+		return mpm.NewHeap(s.storeOptions(at)), nil
 	}
-	return mmapstore.Create(at.dir, s.storeOptions(at))
+	return mpm.Create(at.dir, s.storeOptions(at))
 }
 
 // open is Open for updates, which have nobody to return an error to: where
 // there can be no file, values go to the heap. The caller ends with unlock,
 // which says so in the log once.
-func (s *Set) open() *mmapstore.Store {
+func (s *Set) open() *mpm.Store {
 	if store := s.store.Load(); store != nil {
 		return store
 	}
 	at, err := s.place()
-	var store *mmapstore.Store
+	var store *mpm.Store
 	if err == nil {
 		store, err = s.create(at)
 	}
@@ -260,14 +260,14 @@ func (s *Set) open() *mmapstore.Store {
 	if err != nil {
 		s.fallback = err
 		s.tell(slog.LevelError, "no metrics file, this process's metrics are seen by nobody else", "error", err)
-		store = mmapstore.NewHeap(s.storeOptions(at))
+		store = mpm.NewHeap(s.storeOptions(at))
 	}
 	s.adopt(store)
 	return store
 }
 
 // adopt gives every declared instrument its family, and every series its cells.
-func (s *Set) adopt(store *mmapstore.Store) {
+func (s *Set) adopt(store *mpm.Store) {
 	for _, in := range s.declared {
 		in.addFamily(store)
 	}
@@ -319,8 +319,8 @@ func (s *Set) startPublisher() {
 }
 
 // Counts of the header that wait for the store, by place.
-var headerCounters = [3]mmapstore.Counter{
-	mmapstore.InvalidUpdates, mmapstore.OverflowSeries, mmapstore.DiscardedCalls,
+var headerCounters = [3]mpm.Counter{
+	mpm.InvalidUpdates, mpm.OverflowSeries, mpm.DiscardedCalls,
 }
 
 const (
@@ -342,7 +342,7 @@ func (s *Set) count(which int) {
 	}
 }
 
-func (s *Set) flush(which int, store *mmapstore.Store) {
+func (s *Set) flush(which int, store *mpm.Store) {
 	if n := s.waiting[which].Swap(0); n > 0 {
 		store.Count(headerCounters[which], n)
 	}
@@ -365,7 +365,7 @@ type instrument struct {
 	nowhere   bool // its series are in no store
 	public    any  // *Counter, *CounterVec, …
 
-	family *mmapstore.Family // nil until the store opens; guarded by set.mu
+	family *mpm.SchemaRef // nil until the store opens; guarded by set.mu
 }
 
 // object is an instrument of one label set: a Counter, a Gauge, …
@@ -389,13 +389,13 @@ func single[T any, P object[T]](in *instrument) *T {
 // definition is equal, as definitions never leave a store. A closed store refuses
 // it, and its series go nowhere; nothing else can be wrong with a checked
 // definition.
-func (in *instrument) addFamily(store *mmapstore.Store) {
+func (in *instrument) addFamily(store *mpm.Store) {
 	if old := in.set.removed[in.key]; old != nil && old.family != nil && old.schema.Equal(in.schema) {
 		in.family = old.family
 		delete(in.set.removed, in.key)
 		return
 	}
-	if f, err := store.AddFamily(in.schema); err == nil {
+	if f, err := store.AddSchema(in.schema); err == nil {
 		in.family = f
 	}
 }
@@ -403,7 +403,7 @@ func (in *instrument) addFamily(store *mmapstore.Store) {
 // declare registers a definition, or returns the instrument that has an equal
 // one. make builds the object that the user holds; the Set's lock is held.
 func declare[T any](s *Set, schema *metric.Schema, maxSeries int, separate bool, make func(*instrument) *T) (*T, error) {
-	if err := mmapstore.CheckFits(schema); err != nil {
+	if err := mpm.CheckFits(schema); err != nil {
 		return nil, fmt.Errorf("multiproc: define %q: %w", schema.Name, err)
 	}
 	s.mu.Lock()
@@ -429,7 +429,7 @@ func declare[T any](s *Set, schema *metric.Schema, maxSeries int, separate bool,
 	if maxSeries == NoLimit {
 		maxSeries = math.MaxInt
 	}
-	in := &instrument{set: s, schema: schema, key: key, separate: separate, words: mmapstore.WordsPerSeries(schema), maxSeries: maxSeries}
+	in := &instrument{set: s, schema: schema, key: key, separate: separate, words: mpm.WordsPerSeries(schema), maxSeries: maxSeries}
 	if schema.Type == metric.Histogram {
 		in.buckets = newBucketTable(schema.Bounds)
 	}

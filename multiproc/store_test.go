@@ -18,8 +18,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/metric"
-	"github.com/multiprom/multiprom/mmapstore"
 	"github.com/multiprom/multiprom/multiproc"
 )
 
@@ -37,13 +37,13 @@ func backings(t *testing.T, opts multiproc.SetOptions, test func(t *testing.T, s
 
 // stored returns the words of every live series by family and labels: from the
 // file, if there is one.
-func stored(t *testing.T, s *multiproc.Set) (map[string][]uint64, *mmapstore.Reader) {
+func stored(t *testing.T, s *multiproc.Set) (map[string][]uint64, *mpm.Reader) {
 	t.Helper()
 	store := s.Store()
 	r := store.Reader(nil)
 	if store.Path() != "" {
 		var err error
-		r, err = mmapstore.Open(store.Path(), mmapstore.ReadOptions{})
+		r, err = mpm.Open(store.Path(), mpm.ReadOptions{})
 		require.NoError(t, err)
 		t.Cleanup(func() { r.Close() })
 	}
@@ -57,7 +57,7 @@ func stored(t *testing.T, s *multiproc.Set) (map[string][]uint64, *mmapstore.Rea
 		for i := range words {
 			words[i] = atomic.LoadUint64(&live[i])
 		}
-		key := series.Family.Name + series.Labels().String()
+		key := series.Schema.Name + series.Labels().String()
 		require.NotContains(t, out, key, "one label set, one series")
 		out[key] = words
 	}
@@ -78,10 +78,10 @@ func TestWhatTheFileHolds(t *testing.T) {
 		require.NoError(t, s.Open())
 		got, r := stored(t, s)
 		require.Equal(t, map[string][]uint64{
-			"c": {0, 0}, "g": {mmapstore.UnsetBits}, "unset": {mmapstore.UnsetBits}, "h": {0, 0, 0, 0}, "m": {0, 0}, "e": {0}, "i": {},
+			"c": {0, 0}, "g": {mpm.UnsetBits}, "unset": {mpm.UnsetBits}, "h": {0, 0, 0, 0}, "m": {0, 0}, "e": {0}, "i": {},
 		}, got, "all that is declared, as zeros")
 		var order []string
-		for _, f := range r.Families() {
+		for _, f := range r.Schemas() {
 			order = append(order, f.Name)
 		}
 		require.Equal(t, []string{"c", "g", "unset", "h", "m", "e", "i"}, order, "in the order of declaration")
@@ -102,7 +102,7 @@ func TestWhatTheFileHolds(t *testing.T) {
 		multiproc.Must(s.NewCounter(multiproc.CounterOpts{Name: "late", Help: "L."}))
 		got, _ = stored(t, s)
 		require.Equal(t, map[string][]uint64{
-			"c": {1 << 32, bits(1<<32 + 0.5)}, "g": {bits(-2)}, "unset": {mmapstore.UnsetBits},
+			"c": {1 << 32, bits(1<<32 + 0.5)}, "g": {bits(-2)}, "unset": {mpm.UnsetBits},
 			"h": {bits(0.5), 1, 2, 1}, "m": {2, bits(5)}, "e": {1}, `i{version="1"}`: {}, "late": {0, 0},
 		}, got, "what is declared later is there at once")
 	})
@@ -137,11 +137,11 @@ func TestMostRecentTime(t *testing.T) {
 	g.Set(7)
 	require.NoError(t, e.Set("b"))
 	got, _ := stored(t, s)
-	value, nanos, ok := mmapstore.LoadRecent(got["g"])
+	value, nanos, ok := mpm.LoadRecent(got["g"])
 	require.True(t, ok)
 	require.Equal(t, bits(7), value)
 	require.Equal(t, opened.Add(61*time.Second).UnixNano(), nanos)
-	value, _, _ = mmapstore.LoadRecent(got["e"])
+	value, _, _ = mpm.LoadRecent(got["e"])
 	require.Equal(t, bits(1), value)
 
 	now = time.Unix(2_000_000_000, 0)
@@ -238,7 +238,7 @@ func TestOverflowSeriesIsASeries(t *testing.T) {
 		v.WithLabelValues("1").Inc()
 		require.NotSame(t, v.WithLabelValues("1"), v.WithLabelValues("2"), "the limit counts anew")
 		_, r := stored(t, s)
-		require.EqualValues(t, 8, r.Count(mmapstore.OverflowSeries))
+		require.EqualValues(t, 8, r.Count(mpm.OverflowSeries))
 	})
 }
 
@@ -278,7 +278,7 @@ func TestCountersStayFinite(t *testing.T) {
 	c.Add(math.MaxFloat64)
 	got, r := stored(t, s)
 	require.Equal(t, bits(math.MaxFloat64), got["c"][1])
-	require.EqualValues(t, 1, r.Count(mmapstore.InvalidUpdates))
+	require.EqualValues(t, 1, r.Count(mpm.InvalidUpdates))
 }
 
 func TestCurriedWrongNumbers(t *testing.T) {
@@ -296,8 +296,8 @@ func TestCurriedWrongNumbers(t *testing.T) {
 	}
 	view.With(multiproc.Labels{"a": "1", "b": "2", "c": "3"}).Set(1) // b is curried away
 	got, r := stored(t, s)
-	require.Equal(t, map[string][]uint64{`g{a="1",b="2",c="3"}`: {mmapstore.UnsetBits}}, got)
-	require.EqualValues(t, 4, r.Count(mmapstore.DiscardedCalls))
+	require.Equal(t, map[string][]uint64{`g{a="1",b="2",c="3"}`: {mpm.UnsetBits}}, got)
+	require.EqualValues(t, 4, r.Count(mpm.DiscardedCalls))
 	require.True(t, twice.Delete(multiproc.Labels{"a": "1"}))
 }
 
@@ -316,7 +316,7 @@ func TestInfoContent(t *testing.T) {
 		}
 		require.ErrorIs(t, i.Set(many), multiproc.ErrLabels)
 		require.NoError(t, s.Close())
-		require.ErrorIs(t, i.Set(multiproc.Labels{"a": "2"}), mmapstore.ErrClosed)
+		require.ErrorIs(t, i.Set(multiproc.Labels{"a": "2"}), mpm.ErrClosed)
 	})
 }
 
@@ -349,7 +349,7 @@ func TestConflictsSayWhatDiffers(t *testing.T) {
 func TestAfterClose(t *testing.T) {
 	backings(t, multiproc.SetOptions{}, func(t *testing.T, s *multiproc.Set) {
 		require.NoError(t, s.Close())
-		require.ErrorIs(t, s.Open(), mmapstore.ErrClosed)
+		require.ErrorIs(t, s.Open(), mpm.ErrClosed)
 		c := multiproc.Must(s.NewCounter(multiproc.CounterOpts{Name: "c", Help: "C."}))
 		c.Inc()
 		c.Reset()
@@ -399,8 +399,8 @@ func TestOpeningRaces(t *testing.T) {
 			require.Equal(t, want, got[`v{l="`+label+`"}`][0])
 			require.Equal(t, want, got["n"+label][0])
 		}
-		require.EqualValues(t, 8, r.Count(mmapstore.InvalidUpdates))
-		require.EqualValues(t, 8, r.Count(mmapstore.DiscardedCalls))
+		require.EqualValues(t, 8, r.Count(mpm.InvalidUpdates))
+		require.EqualValues(t, 8, r.Count(mpm.DiscardedCalls))
 	}
 }
 

@@ -3,8 +3,8 @@ package multiproc
 import (
 	"sync/atomic"
 
+	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/metric"
-	"github.com/multiprom/multiprom/mmapstore"
 )
 
 // Summary counts observations and adds them up; it has no quantiles. Its
@@ -31,8 +31,8 @@ func (m *Summary) init(in *instrument, values []string) { m.s.init(in, values) }
 // Observe counts v and adds it to the sum.
 func (m *Summary) Observe(v float64) {
 	w := m.s.word()
-	addFloat(at(w, mmapstore.CellSummarySum), v)
-	atomic.AddUint64(at(w, mmapstore.CellSummaryCount), 1)
+	addFloat(at(w, mpm.CellSummarySum), v)
+	atomic.AddUint64(at(w, mpm.CellSummaryCount), 1)
 	m.s.keepAlive()
 }
 

@@ -4,8 +4,8 @@ import (
 	"math"
 	"sync/atomic"
 
+	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/metric"
-	"github.com/multiprom/multiprom/mmapstore"
 )
 
 // What this process has counted, for tests and for adapters that have to show
@@ -17,8 +17,8 @@ func (c *Counter) Value() float64 {
 	if !c.of().bound() {
 		return 0
 	}
-	frac := atomic.LoadUint64(&c.of().load()[mmapstore.CellCounterFloat])
-	v := mmapstore.CounterValue(atomic.LoadUint64(&c.of().load()[mmapstore.CellCounterInts]), frac)
+	frac := atomic.LoadUint64(&c.of().load()[mpm.CellCounterFloat])
+	v := mpm.CounterValue(atomic.LoadUint64(&c.of().load()[mpm.CellCounterInts]), frac)
 	c.of().keepAlive()
 	return v
 }
@@ -31,13 +31,13 @@ func (g *Gauge) Value() float64 {
 	var bits uint64
 	if g.recent.on {
 		g.recent.turn.Lock() // so that no writer comes between
-		bits, _, _ = mmapstore.LoadRecent(g.s.load())
+		bits, _, _ = mpm.LoadRecent(g.s.load())
 		g.recent.turn.Unlock()
 	} else {
-		bits = atomic.LoadUint64(&g.s.load()[mmapstore.CellGauge])
+		bits = atomic.LoadUint64(&g.s.load()[mpm.CellGauge])
 	}
 	g.s.keepAlive()
-	if bits == mmapstore.UnsetBits {
+	if bits == mpm.UnsetBits {
 		return 0
 	}
 	return math.Float64frombits(bits)
@@ -51,9 +51,9 @@ func (h *Histogram) Values() (buckets []metric.Bucket, sum float64) {
 	counts := make([]uint64, len(bounds)+1)
 	if h.s.bound() {
 		for i := range counts {
-			counts[i] = atomic.LoadUint64(&h.s.load()[mmapstore.CellHistogramBuckets+i])
+			counts[i] = atomic.LoadUint64(&h.s.load()[mpm.CellHistogramBuckets+i])
 		}
-		sum = math.Float64frombits(atomic.LoadUint64(&h.s.load()[mmapstore.CellHistogramSum]))
+		sum = math.Float64frombits(atomic.LoadUint64(&h.s.load()[mpm.CellHistogramSum]))
 		h.s.keepAlive()
 	}
 	return metric.Cumulate(bounds, counts), sum
@@ -65,8 +65,8 @@ func (m *Summary) Values() (count uint64, sum float64) {
 	if !m.s.bound() {
 		return 0, 0
 	}
-	count = atomic.LoadUint64(&m.s.load()[mmapstore.CellSummaryCount])
-	sum = math.Float64frombits(atomic.LoadUint64(&m.s.load()[mmapstore.CellSummarySum]))
+	count = atomic.LoadUint64(&m.s.load()[mpm.CellSummaryCount])
+	sum = math.Float64frombits(atomic.LoadUint64(&m.s.load()[mpm.CellSummarySum]))
 	m.s.keepAlive()
 	return count, sum
 }

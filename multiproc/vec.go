@@ -7,8 +7,8 @@ import (
 	"unicode/utf8"
 	"unsafe"
 
+	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/metric"
-	"github.com/multiprom/multiprom/mmapstore"
 )
 
 // overflowValue is every label value of the series that takes the updates of
@@ -17,7 +17,7 @@ const overflowValue = "__overflow__"
 
 // maxKeyLen bounds the label values of a series together, so that its record
 // fits a block.
-const maxKeyLen = mmapstore.BlockSize - 512
+const maxKeyLen = mpm.BlockSize - 512
 
 // vec is the index of a family's instruments by their label values.
 type vec[T any] struct {

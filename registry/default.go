@@ -10,8 +10,8 @@ import (
 
 	"github.com/multiprom/multiprom/aggregate"
 	"github.com/multiprom/multiprom/internal/beside"
+	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/metric"
-	"github.com/multiprom/multiprom/mmapstore"
 	"github.com/multiprom/multiprom/multiproc"
 	"github.com/multiprom/multiprom/registry/collectors"
 )
@@ -138,7 +138,7 @@ type ofSet struct {
 
 	mu   sync.Mutex
 	view *aggregate.Aggregator
-	of   *mmapstore.Store
+	of   *mpm.Store
 }
 
 func (o *ofSet) now() *aggregate.Aggregator {
@@ -271,7 +271,7 @@ func (d *directory) workers() []collectors.Worker {
 // client_python says no more than its pid: it is listed if it has one of its files open.
 func workers(a *aggregate.Aggregator) []collectors.Worker {
 	var out []collectors.Worker
-	boot := mmapstore.CurrentIdentity().BootID
+	boot := mpm.CurrentIdentity().BootID
 	processes, err := a.Processes()
 	if err != nil {
 		return nil // Gather reports it

@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"github.com/multiprom/multiprom/aggregate"
-	"github.com/multiprom/multiprom/mmapstore"
-	"github.com/multiprom/multiprom/mmapstore/pyfile"
+	"github.com/multiprom/multiprom/internal/mpm"
+	"github.com/multiprom/multiprom/internal/pyfile"
 )
 
 // OnStart says what becomes of the files of an earlier run, or from before a
@@ -107,7 +107,7 @@ func (s *Supervisor) wipe(ctx context.Context) (removed []string, err error) {
 }
 
 func (s *Supervisor) refuse() error {
-	d, err := mmapstore.OpenDir(s.opt.Dir)
+	d, err := mpm.OpenDir(s.opt.Dir)
 	if err != nil {
 		return fmt.Errorf("supervisor: %w", err)
 	}
@@ -126,15 +126,15 @@ func (s *Supervisor) refuse() error {
 
 // holdsMetrics reports whether a file is of an earlier run: by its content, as its name
 // may be any other program's too. One that cannot be looked at may be.
-func holdsMetrics(d *mmapstore.Dir, e mmapstore.Entry) bool {
+func holdsMetrics(d *mpm.Dir, e mpm.Entry) bool {
 	switch {
-	case e.Kind == mmapstore.KindOther, e.Name == mmapstore.StagedName:
+	case e.Kind == mpm.KindOther, e.Name == mpm.StagedName:
 		return false
-	case e.Kind == mmapstore.KindPython:
-		content, err := pyfile.Look(d, e.Name, mmapstore.ReadOptions{MaxBytes: math.MaxInt64})
+	case e.Kind == mpm.KindPython:
+		content, err := pyfile.Look(d, e.Name, mpm.ReadOptions{MaxBytes: math.MaxInt64})
 		return err != nil || content == pyfile.Records
 	}
-	return !errors.Is(d.Recognize(e.Name), mmapstore.ErrForeign)
+	return !errors.Is(d.Recognize(e.Name), mpm.ErrForeign)
 }
 
 // startCompactor compacts dead workers until stop is called.

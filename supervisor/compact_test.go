@@ -12,8 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/multiprom/multiprom/aggregate"
+	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/metric"
-	"github.com/multiprom/multiprom/mmapstore"
 )
 
 // leaveBehind puts the file of a process of an earlier boot, with this
@@ -21,15 +21,15 @@ import (
 func leaveBehind(t *testing.T, dir string) {
 	t.Helper()
 	elsewhere := t.TempDir()
-	s, err := mmapstore.Create(elsewhere, mmapstore.Options{Identity: func() mmapstore.Identity {
-		return mmapstore.Identity{PID: os.Getpid(), StartTime: 1, BootID: [16]byte{1}}
+	s, err := mpm.Create(elsewhere, mpm.Options{Identity: func() mpm.Identity {
+		return mpm.Identity{PID: os.Getpid(), StartTime: 1, BootID: [16]byte{1}}
 	}})
 	require.NoError(t, err)
-	f, err := s.AddFamily(&metric.Schema{Name: "earlier", Help: "E.", Type: metric.Counter})
+	f, err := s.AddSchema(&metric.Schema{Name: "earlier", Help: "E.", Type: metric.Counter})
 	require.NoError(t, err)
 	one, err := s.AddSeries(f, nil, nil)
 	require.NoError(t, err)
-	one.Words()[mmapstore.CellCounterInts] = 7
+	one.Words()[mpm.CellCounterInts] = 7
 	b, err := os.ReadFile(s.Path())
 	require.NoError(t, err)
 	// A copy has no lock.
@@ -77,7 +77,7 @@ func TestOnStart(t *testing.T) {
 			require.Equal(t, c.value, merged(t, dir, "earlier"))
 			entries, err := os.ReadDir(dir)
 			require.NoError(t, err)
-			entries = slices.DeleteFunc(entries, func(e os.DirEntry) bool { return e.Name() == mmapstore.StagedName }) // room
+			entries = slices.DeleteFunc(entries, func(e os.DirEntry) bool { return e.Name() == mpm.StagedName }) // room
 			require.Len(t, entries, c.files)
 		})
 	}
@@ -89,7 +89,7 @@ func TestOnStart(t *testing.T) {
 // TestWipeAtTheStartNeedsAnEmptyHouse: another run still works.
 func TestWipeAtTheStartNeedsAnEmptyHouse(t *testing.T) {
 	dir := t.TempDir()
-	_, err := mmapstore.Create(dir, mmapstore.Options{})
+	_, err := mpm.Create(dir, mpm.Options{})
 	require.NoError(t, err)
 	t.Setenv(envDir, "") // New sets it
 	s, err := New(Options{Workers: 1, Dir: dir, Command: "true", OnStart: OnStartWipe})

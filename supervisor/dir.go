@@ -12,7 +12,7 @@ import (
 	"slices"
 	"strconv"
 
-	"github.com/multiprom/multiprom/mmapstore"
+	"github.com/multiprom/multiprom/internal/mpm"
 )
 
 // modeBits are what chmod knows of a directory.
@@ -92,7 +92,7 @@ func (o Options) withFileMode() (Options, error) {
 		return o, nil
 	}
 	octal := fmt.Sprintf("%04o", uint32(o.FileMode))
-	if _, err := mmapstore.ParseFileMode(octal); err != nil {
+	if _, err := mpm.ParseFileMode(octal); err != nil {
 		return o, fmt.Errorf("%w: FileMode: %w", ErrOptions, err)
 	}
 	o.Env = append(slices.Clip(o.Env), envFileMode+"="+octal)
@@ -149,7 +149,7 @@ func warnOfDir(log *slog.Logger, dir string) {
 	if dir == "" {
 		return
 	}
-	warnings, err := mmapstore.CheckDir(dir)
+	warnings, err := mpm.CheckDir(dir)
 	if err != nil {
 		log.Warn("cannot look at the directory", "error", err)
 	}

@@ -27,8 +27,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/metric"
-	"github.com/multiprom/multiprom/mmapstore"
 )
 
 // envRole makes the test binary a helper process instead.
@@ -144,9 +144,9 @@ func roleSilent() {
 
 // roleCounter counts one in the directory, if it can, and lives on.
 func roleCounter() {
-	if s, err := mmapstore.Create(os.Getenv(envDir), mmapstore.Options{}); err == nil {
-		f := must(s.AddFamily(&metric.Schema{Name: "earlier", Help: "E.", Type: metric.Counter}))
-		must(s.AddSeries(f, nil, nil)).Words()[mmapstore.CellCounterInts] = 1
+	if s, err := mpm.Create(os.Getenv(envDir), mpm.Options{}); err == nil {
+		f := must(s.AddSchema(&metric.Schema{Name: "earlier", Help: "E.", Type: metric.Counter}))
+		must(s.AddSeries(f, nil, nil)).Words()[mpm.CellCounterInts] = 1
 	}
 	check(Ready())
 	select {}

@@ -11,10 +11,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/internal/options"
+	"github.com/multiprom/multiprom/internal/pyfile"
 	"github.com/multiprom/multiprom/metric"
-	"github.com/multiprom/multiprom/mmapstore"
-	"github.com/multiprom/multiprom/mmapstore/pyfile"
 )
 
 // Errors of MarkProcessDead.
@@ -41,7 +41,7 @@ type MarkOptions struct {
 // liveness, the mark is what its readers go by.
 //
 // Of a process of client_python it removes the files with live gauges and sets
-// the others aside (mmapstore.Dir.SetAside): they count as before, in
+// the others aside (mpm.Dir.SetAside): they count as before, in
 // client_python's own collector too, and can be compacted. A file that is still open
 // for writing is refused like one that is locked. A file is client_python's by its
 // content, not by its name: all others stay as they are.
@@ -61,7 +61,7 @@ func MarkProcessDead(ctx context.Context, dir, id string, opts MarkOptions) ([]s
 	if err := c.Err(); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrOptions, err)
 	}
-	d, err := mmapstore.OpenDir(dir)
+	d, err := mpm.OpenDir(dir)
 	if err != nil {
 		return nil, fmt.Errorf("supervisor: mark %s dead: %w", id, err)
 	}
@@ -78,7 +78,7 @@ func MarkProcessDead(ctx context.Context, dir, id string, opts MarkOptions) ([]s
 	}
 	var names []string
 	for _, e := range entries {
-		if e.Kind == mmapstore.KindPython {
+		if e.Kind == mpm.KindPython {
 			marked, err := markPython(ctx, d, e.Name, id, opts.Force)
 			if err != nil {
 				return names, fmt.Errorf("supervisor: mark %s dead: %w", id, err)
@@ -92,7 +92,7 @@ func MarkProcessDead(ctx context.Context, dir, id string, opts MarkOptions) ([]s
 			continue
 		}
 		path := filepath.Join(dir, e.Name)
-		r, err := mmapstore.Open(path, mmapstore.ReadOptions{})
+		r, err := mpm.Open(path, mpm.ReadOptions{})
 		if err != nil {
 			continue // compacted meanwhile
 		}
@@ -133,15 +133,15 @@ func (f *found) elsewhere() string {
 
 // findNative finds the files of an id. It marks nothing, so that an ambiguous one
 // changes nothing.
-func findNative(d *mmapstore.Dir, entries []mmapstore.Entry, id string) (*found, error) {
+func findNative(d *mpm.Dir, entries []mpm.Entry, id string) (*found, error) {
 	f := &found{its: map[string]bool{}}
-	namespace := mmapstore.CurrentIdentity().PIDNamespace
+	namespace := mpm.CurrentIdentity().PIDNamespace
 	var begun []string // by incarnations that begin with id
 	for _, e := range entries {
-		if e.Kind != mmapstore.KindNative {
+		if e.Kind != mpm.KindNative {
 			continue
 		}
-		r, err := d.Open(e.Name, mmapstore.ReadOptions{})
+		r, err := d.Open(e.Name, mpm.ReadOptions{})
 		if err != nil {
 			continue // not readable as a process's file: nobody's
 		}
@@ -181,31 +181,31 @@ const minIncarnation = 8
 // process, as mark_process_dead does there; but it compares identifiers, where
 // that one takes them for patterns of file names. Any other file is set aside, so
 // that a later process of that id begins a new one.
-func markPython(ctx context.Context, d *mmapstore.Dir, name, id string, force bool) (marked bool, err error) {
+func markPython(ctx context.Context, d *mpm.Dir, name, id string, force bool) (marked bool, err error) {
 	n, err := pyfile.ParseName(name)
 	if err != nil || n.ID != id && name != id && !(pyfile.RubyPID(n.ID) == id && isRuby(d, name)) {
 		return false, nil // not a file of that process
 	}
-	content, err := pyfile.Look(d, name, mmapstore.ReadOptions{MaxBytes: math.MaxInt64})
+	content, err := pyfile.Look(d, name, mpm.ReadOptions{MaxBytes: math.MaxInt64})
 	switch {
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, mmapstore.ErrNotTrusted):
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, mpm.ErrNotTrusted):
 		return false, nil
 	case err != nil:
 		return false, err
 	case content == pyfile.Foreign && name == id:
-		return false, fmt.Errorf("%w: %w: %s is not client_python's", ErrNoSuchProcess, mmapstore.ErrForeign, d.Join(name))
+		return false, fmt.Errorf("%w: %w: %s is not client_python's", ErrNoSuchProcess, mpm.ErrForeign, d.Join(name))
 	case content == pyfile.Foreign:
 		return false, nil
 	}
 	live := n.Type == metric.Gauge && n.Mode.Live()
 	err = goneFromPython(ctx, d, name)
 	switch {
-	case errors.Is(err, mmapstore.ErrNoLease) && content == pyfile.Nothing:
+	case errors.Is(err, mpm.ErrNoLease) && content == pyfile.Nothing:
 		return false, nil // whose it is nobody can tell, and there is nothing to mark
-	case errors.Is(err, mmapstore.ErrNoLease):
+	case errors.Is(err, mpm.ErrNoLease):
 		// Nobody can tell: the caller knows.
-	case errors.Is(err, mmapstore.ErrLocked) && force && live:
-	case errors.Is(err, mmapstore.ErrLocked) && force:
+	case errors.Is(err, mpm.ErrLocked) && force && live:
+	case errors.Is(err, mpm.ErrLocked) && force:
 		return true, nil // it goes on counting
 	case errors.Is(err, fs.ErrNotExist):
 		return true, nil
@@ -217,7 +217,7 @@ func markPython(ctx context.Context, d *mmapstore.Dir, name, id string, force bo
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return true, nil // a compactor was faster
-	case errors.Is(err, mmapstore.ErrForeign):
+	case errors.Is(err, mpm.ErrForeign):
 		return false, nil // another file has taken its name
 	case err == nil && live:
 		err = pyfile.Remove(d, e.Name)
@@ -226,8 +226,8 @@ func markPython(ctx context.Context, d *mmapstore.Dir, name, id string, force bo
 }
 
 // isRuby reports whether GitLab's client for Ruby has written the file.
-func isRuby(d *mmapstore.Dir, name string) bool {
-	r, err := pyfile.Open(d, name, &pyfile.Keys{}, mmapstore.ReadOptions{})
+func isRuby(d *mpm.Dir, name string) bool {
+	r, err := pyfile.Open(d, name, &pyfile.Keys{}, mpm.ReadOptions{})
 	if err != nil {
 		return false
 	}
@@ -236,7 +236,7 @@ func isRuby(d *mmapstore.Dir, name string) bool {
 }
 
 // goneFromPython waits until no process has the file open for writing.
-func goneFromPython(ctx context.Context, d *mmapstore.Dir, name string) error {
+func goneFromPython(ctx context.Context, d *mpm.Dir, name string) error {
 	for {
 		written, err := d.OpenForWriting(name)
 		if err != nil || !written {
@@ -244,7 +244,7 @@ func goneFromPython(ctx context.Context, d *mmapstore.Dir, name string) error {
 		}
 		select {
 		case <-ctx.Done():
-			return mmapstore.ErrLocked
+			return mpm.ErrLocked
 		case <-time.After(markPoll):
 		}
 	}
@@ -252,7 +252,7 @@ func goneFromPython(ctx context.Context, d *mmapstore.Dir, name string) error {
 
 // belongs reports whether the file is of the process that id names. A pid
 // means nothing in another PID namespace.
-func belongs(h mmapstore.Header, name, id string, namespace uint64) bool {
+func belongs(h mpm.Header, name, id string, namespace uint64) bool {
 	if id == name {
 		return true
 	}
@@ -268,9 +268,9 @@ func belongs(h mmapstore.Header, name, id string, namespace uint64) bool {
 // markPoll is how often a held lock is asked for again.
 const markPoll = 10 * time.Millisecond
 
-func markFile(ctx context.Context, r *mmapstore.Reader, force bool) error {
-	if r.Header().Liveness == mmapstore.LivenessNone {
-		return mmapstore.MarkDead(r.Path())
+func markFile(ctx context.Context, r *mpm.Reader, force bool) error {
+	if r.Header().Liveness == mpm.LivenessNone {
+		return mpm.MarkDead(r.Path())
 	}
 	for {
 		held, err := r.Locked()
@@ -280,9 +280,9 @@ func markFile(ctx context.Context, r *mmapstore.Reader, force bool) error {
 		select {
 		case <-ctx.Done():
 			if force {
-				return mmapstore.MarkDead(r.Path())
+				return mpm.MarkDead(r.Path())
 			}
-			return mmapstore.ErrLocked
+			return mpm.ErrLocked
 		case <-time.After(markPoll):
 		}
 	}

@@ -9,8 +9,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/internal/pyfiletest"
-	"github.com/multiprom/multiprom/mmapstore"
 )
 
 // TestMarkPython: a process of client_python that still writes is refused;
@@ -27,23 +27,23 @@ func TestMarkPython(t *testing.T) {
 		_, err := MarkProcessDead(t.Context(), dir, "7", opts)
 		return err
 	}
-	require.ErrorIs(t, mark(MarkOptions{Wait: time.Millisecond}), mmapstore.ErrLocked)
+	require.ErrorIs(t, mark(MarkOptions{Wait: time.Millisecond}), mpm.ErrLocked)
 	require.FileExists(t, filepath.Join(dir, "gauge_livesum_7.db"))
 	require.NoError(t, mark(MarkOptions{Wait: time.Millisecond, Force: true}))
 	require.NoFileExists(t, filepath.Join(dir, "gauge_livesum_7.db"))
 	require.FileExists(t, filepath.Join(dir, "counter_7.db"), "it goes on counting")
 
 	require.NoError(t, errors.Join(writer.Close(), mark(MarkOptions{})))
-	entries, err := mmapstore.ScanDir(dir)
+	entries, err := mpm.ScanDir(dir)
 	require.NoError(t, err)
 	require.Len(t, entries, 3)
 	require.Equal(t, "counter_17.db", entries[0].Name)
-	original, inc, ok := mmapstore.SplitDeadName(entries[1].Name)
+	original, inc, ok := mpm.SplitDeadName(entries[1].Name)
 	require.True(t, ok)
 	require.Equal(t, "counter_7.db", original)
 	require.NotZero(t, inc)
 	require.NoError(t, mark(MarkOptions{}), "marking twice changes nothing")
-	again, err := mmapstore.ScanDir(dir)
+	again, err := mpm.ScanDir(dir)
 	require.NoError(t, err)
 	require.Equal(t, entries, again)
 }

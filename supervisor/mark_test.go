@@ -8,15 +8,15 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/multiprom/multiprom/mmapstore"
+	"github.com/multiprom/multiprom/internal/mpm"
 )
 
 // leaveFile puts the file of a dead process into dir.
 func leaveFile(t *testing.T, dir, label string, pid int, namespace uint64) (name, incarnation string) {
 	t.Helper()
 	elsewhere := t.TempDir()
-	s, err := mmapstore.Create(elsewhere, mmapstore.Options{
-		Label: label, Identity: func() mmapstore.Identity { return mmapstore.Identity{PID: pid, PIDNamespace: namespace} },
+	s, err := mpm.Create(elsewhere, mpm.Options{
+		Label: label, Identity: func() mpm.Identity { return mpm.Identity{PID: pid, PIDNamespace: namespace} },
 	})
 	require.NoError(t, err)
 	b, err := os.ReadFile(s.Path())
@@ -29,7 +29,7 @@ func leaveFile(t *testing.T, dir, label string, pid int, namespace uint64) (name
 // TestWhoIsMarked: what an ID means, and what is said of processes that a PID does not
 // mean here.
 func TestWhoIsMarked(t *testing.T) {
-	here := mmapstore.CurrentIdentity().PIDNamespace
+	here := mpm.CurrentIdentity().PIDNamespace
 	dir := t.TempDir()
 	own, _ := leaveFile(t, dir, "7", 7, here)
 	next, nextID := leaveFile(t, dir, "7", 7, here+1)

@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/multiprom/multiprom/aggregate"
-	"github.com/multiprom/multiprom/mmapstore"
+	"github.com/multiprom/multiprom/internal/mpm"
 )
 
 // Environment variables that name the directory. The second is client_python's old
@@ -175,7 +175,7 @@ func completeID(dir *string) cobra.CompletionFunc {
 		if err != nil {
 			return nil, only
 		}
-		here := mmapstore.CurrentIdentity().PIDNamespace
+		here := mpm.CurrentIdentity().PIDNamespace
 		for _, p := range processes {
 			id := p.Label
 			if p.Kind == aggregate.Native && p.PIDNamespace != here && id == strconv.Itoa(p.PID) {

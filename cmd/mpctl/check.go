@@ -10,8 +10,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/multiprom/multiprom/aggregate"
-	"github.com/multiprom/multiprom/mmapstore"
-	"github.com/multiprom/multiprom/mmapstore/pyfile"
+	"github.com/multiprom/multiprom/internal/mpm"
+	"github.com/multiprom/multiprom/internal/pyfile"
 )
 
 // problem is one line of `mpctl check`.
@@ -52,7 +52,7 @@ Problems with the directory itself are notes on stderr. They do not change the e
 code.`,
 		Example: "  mpctl check /dev/shm/app\n  mpctl check --json /dev/shm/app/4711-*.mpm",
 		RunE: func(cmd *cobra.Command, files []string) error {
-			var read mmapstore.ReadOptions
+			var read mpm.ReadOptions
 			var conflicts []aggregate.Conflict
 			var restored []problem
 			if len(files) == 1 && dir == "" && isDir(files[0]) {
@@ -73,10 +73,10 @@ code.`,
 				if files, err = metricFiles(d); err != nil {
 					return err
 				}
-				if read.Trusted, err = mmapstore.TrustIn(d, trust); err != nil {
+				if read.Trusted, err = mpm.TrustIn(d, trust); err != nil {
 					return err
 				}
-				warnings, err := mmapstore.CheckDir(d)
+				warnings, err := mpm.CheckDir(d)
 				if err != nil {
 					return err
 				}
@@ -126,8 +126,8 @@ code.`,
 }
 
 // restoredIn returns the files in dir that have come back although the archive already has their values.
-func restoredIn(dir string, read mmapstore.ReadOptions) (problems []problem, err error) {
-	d, err := mmapstore.OpenDir(dir)
+func restoredIn(dir string, read mpm.ReadOptions) (problems []problem, err error) {
+	d, err := mpm.OpenDir(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -165,13 +165,13 @@ func isDir(path string) bool {
 
 // metricFiles returns the paths of all files of processes in dir, and of the archive.
 func metricFiles(dir string) ([]string, error) {
-	entries, err := mmapstore.ScanDir(dir)
+	entries, err := mpm.ScanDir(dir)
 	if err != nil {
 		return nil, err
 	}
 	var paths []string
 	for _, e := range entries {
-		if e.Kind == mmapstore.KindNative || e.Kind == mmapstore.KindPython || e.Name == mmapstore.ArchiveName {
+		if e.Kind == mpm.KindNative || e.Kind == mpm.KindPython || e.Name == mpm.ArchiveName {
 			paths = append(paths, filepath.Join(dir, e.Name))
 		}
 	}
@@ -179,26 +179,26 @@ func metricFiles(dir string) ([]string, error) {
 }
 
 // verify checks a native file, one of client_python, or the archive.
-func verify(path string, read mmapstore.ReadOptions) ([]mmapstore.CorruptionError, error) {
+func verify(path string, read mpm.ReadOptions) ([]mpm.CorruptionError, error) {
 	switch {
-	case filepath.Base(path) == mmapstore.ArchiveName:
+	case filepath.Base(path) == mpm.ArchiveName:
 		_, err := readArchive(path, read)
 		return nil, err
 	case filepath.Ext(path) == ".db":
 		return verifyPython(path, read)
 	}
-	return mmapstore.Verify(path, read)
+	return mpm.Verify(path, read)
 }
 
-func verifyPython(path string, read mmapstore.ReadOptions) ([]mmapstore.CorruptionError, error) {
-	d, err := mmapstore.OpenDir(filepath.Dir(path))
+func verifyPython(path string, read mpm.ReadOptions) ([]mpm.CorruptionError, error) {
+	d, err := mpm.OpenDir(filepath.Dir(path))
 	if err != nil {
 		return nil, err
 	}
 	defer d.Close()
 	name := filepath.Base(path)
 	r, err := pyfile.Open(d, name, &pyfile.Keys{}, read)
-	if errors.Is(err, mmapstore.ErrCorrupt) && starts(d, name) {
+	if errors.Is(err, mpm.ErrCorrupt) && starts(d, name) {
 		return nil, nil
 	}
 	if err != nil {
@@ -211,7 +211,7 @@ func verifyPython(path string, read mmapstore.ReadOptions) ([]mmapstore.Corrupti
 
 // starts reports whether a process of client_python has just created the file, which is
 // empty for a moment.
-func starts(d *mmapstore.Dir, name string) bool {
+func starts(d *mpm.Dir, name string) bool {
 	info, err := os.Lstat(d.Join(name))
 	if err != nil || info.Size() > 0 {
 		return false
@@ -221,8 +221,8 @@ func starts(d *mmapstore.Dir, name string) bool {
 }
 
 // readArchive reads the archive at path.
-func readArchive(path string, read mmapstore.ReadOptions) (*mmapstore.Archive, error) {
-	d, err := mmapstore.OpenDir(filepath.Dir(path))
+func readArchive(path string, read mpm.ReadOptions) (*mpm.Archive, error) {
+	d, err := mpm.OpenDir(filepath.Dir(path))
 	if err != nil {
 		return nil, err
 	}
@@ -231,16 +231,16 @@ func readArchive(path string, read mmapstore.ReadOptions) (*mmapstore.Archive, e
 }
 
 // checkFile returns the problems of a file. A file that has vanished has none.
-func checkFile(path string, read mmapstore.ReadOptions) ([]problem, error) {
+func checkFile(path string, read mpm.ReadOptions) ([]problem, error) {
 	found, err := verify(path, read)
-	var c *mmapstore.CorruptionError
+	var c *mpm.CorruptionError
 	switch {
 	case errors.As(err, &c):
-		found = []mmapstore.CorruptionError{*c}
+		found = []mpm.CorruptionError{*c}
 	case errors.Is(err, os.ErrNotExist):
 		return nil, nil
-	case errors.Is(err, mmapstore.ErrForeign), errors.Is(err, mmapstore.ErrUnsupported),
-		errors.Is(err, mmapstore.ErrNotTrusted), errors.Is(err, os.ErrPermission), errors.Is(err, mmapstore.ErrTooBig):
+	case errors.Is(err, mpm.ErrForeign), errors.Is(err, mpm.ErrUnsupported),
+		errors.Is(err, mpm.ErrNotTrusted), errors.Is(err, os.ErrPermission), errors.Is(err, mpm.ErrTooBig):
 		return []problem{{File: path, Offset: whole, Reason: reason(path, err)}}, nil
 	case err != nil:
 		return nil, err

@@ -4,13 +4,13 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/metric"
-	"github.com/multiprom/multiprom/mmapstore"
 )
 
 // rival is `live` of a worker to which jobs is a gauge: `rival DIR LABEL READY`.
 func rival() {
-	store, err := mmapstore.Create(os.Args[1], mmapstore.Options{Label: os.Args[2]})
+	store, err := mpm.Create(os.Args[1], mpm.Options{Label: os.Args[2]})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
@@ -20,7 +20,7 @@ func rival() {
 		{Name: "jobs", Help: "Jobs \x1b[31m waiting.", Type: metric.Gauge, Mode: metric.ModeMax, Labels: []string{"queue"}},
 		{Name: "workers", Help: "Workers.", Type: metric.Gauge, Mode: metric.ModeLiveSum},
 	} {
-		f, err := store.AddFamily(s)
+		f, err := store.AddSchema(s)
 		if err == nil {
 			_, err = store.AddSeries(f, []string{"mail"}[:len(s.Labels)], nil)
 		}

@@ -18,9 +18,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/internal/pyfiletest"
 	"github.com/multiprom/multiprom/metric"
-	"github.com/multiprom/multiprom/mmapstore"
 	"github.com/multiprom/multiprom/supervisor"
 )
 
@@ -104,7 +104,7 @@ func (p *placed) unchanged(t *testing.T, after string) {
 // neighbours puts files of dead processes beside them, which every verb has work with.
 func neighbours(t *testing.T, dir string) {
 	from := t.TempDir()
-	s, err := mmapstore.Create(from, mmapstore.Options{Label: "dead"})
+	s, err := mpm.Create(from, mpm.Options{Label: "dead"})
 	require.NoError(t, err)
 	require.NoError(t, fill(s, "7"))
 	b, err := os.ReadFile(s.Path())
@@ -191,7 +191,7 @@ func throughEveryVerb(t *testing.T, p *placed) {
 	p.unchanged(t, "mark-dead by name, inspect")
 	for _, onStart := range []supervisor.OnStart{supervisor.OnStartCompact, supervisor.OnStartWipe, supervisor.OnStartRefuse} {
 		if onStart == supervisor.OnStartRefuse {
-			require.NoError(t, os.Remove(filepath.Join(p.dir, mmapstore.ArchiveName)))
+			require.NoError(t, os.Remove(filepath.Join(p.dir, mpm.ArchiveName)))
 		} else {
 			neighbours(t, p.dir)
 		}

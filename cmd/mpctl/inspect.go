@@ -11,8 +11,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/metric"
-	"github.com/multiprom/multiprom/mmapstore"
 )
 
 // inspection is a file of any kind, as `mpctl inspect` shows it.
@@ -121,7 +121,7 @@ the same fields for families and series.`,
 // inspect reads a native file, a file of client_python, or the archive.
 func inspect(path string) (*inspection, error) {
 	switch {
-	case filepath.Base(path) == mmapstore.ArchiveName:
+	case filepath.Base(path) == mpm.ArchiveName:
 		return inspectArchive(path)
 	case filepath.Ext(path) == ".db":
 		return inspectPython(path)

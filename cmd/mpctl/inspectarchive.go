@@ -6,7 +6,7 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/multiprom/multiprom/mmapstore"
+	"github.com/multiprom/multiprom/internal/mpm"
 )
 
 // inspectedArchive is the header of the archive.
@@ -29,7 +29,7 @@ type archivedProcess struct {
 }
 
 func inspectArchive(path string) (*inspection, error) {
-	a, err := readArchive(path, mmapstore.ReadOptions{})
+	a, err := readArchive(path, mpm.ReadOptions{})
 	if err != nil {
 		return nil, err
 	}
@@ -54,7 +54,7 @@ func inspectArchive(path string) (*inspection, error) {
 	return in, nil
 }
 
-func archivedFamily(f *mmapstore.ArchivedFamily, processes []archivedProcess) inspectedFamily {
+func archivedFamily(f *mpm.StoredFamily, processes []archivedProcess) inspectedFamily {
 	out := describeFamily(f.Schema)
 	for i := range f.Series.Len() {
 		s := f.Series.At(i)

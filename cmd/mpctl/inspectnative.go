@@ -7,8 +7,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/metric"
-	"github.com/multiprom/multiprom/mmapstore"
 )
 
 // inspectedNative is the header of a native file.
@@ -30,7 +30,7 @@ type inspectedNative struct {
 }
 
 func inspectNative(path string) (*inspection, error) {
-	r, err := mmapstore.Open(path, mmapstore.ReadOptions{})
+	r, err := mpm.Open(path, mpm.ReadOptions{})
 	if err != nil {
 		return nil, err
 	}
@@ -39,11 +39,11 @@ func inspectNative(path string) (*inspection, error) {
 		return nil, err
 	}
 	in := &inspection{File: path, Kind: "native", Families: []inspectedFamily{}}
-	err = mmapstore.Guard(path, func() error { return in.fillNative(r) })
+	err = mpm.Guard(path, func() error { return in.fillNative(r) })
 	return in, err
 }
 
-func (in *inspection) fillNative(r *mmapstore.Reader) error {
+func (in *inspection) fillNative(r *mpm.Reader) error {
 	locked, err := r.Locked()
 	if err != nil {
 		return err
@@ -55,15 +55,15 @@ func (in *inspection) fillNative(r *mmapstore.Reader) error {
 		StartTime: h.StartTime, PIDNamespace: h.PIDNamespace, Liveness: h.Liveness.String(),
 		Locked: locked, Closed: r.Closed(), Marked: r.Marked(), Unknown: r.Unknown(),
 		Counters: map[string]uint64{
-			"invalid_updates": r.Count(mmapstore.InvalidUpdates), "overflow_series": r.Count(mmapstore.OverflowSeries),
-			"fallback_series": r.Count(mmapstore.FallbackSeries), "discarded_calls": r.Count(mmapstore.DiscardedCalls),
+			"invalid_updates": r.Count(mpm.InvalidUpdates), "overflow_series": r.Count(mpm.OverflowSeries),
+			"fallback_series": r.Count(mpm.FallbackSeries), "discarded_calls": r.Count(mpm.DiscardedCalls),
 		},
 	}
 	damage, _ := r.Damaged()
 	for _, d := range damage {
 		in.Damage = append(in.Damage, inspectedDamage{d.Offset, d.Reason})
 	}
-	exemplars := map[int][]mmapstore.ExemplarInfo{}
+	exemplars := map[int][]mpm.ExemplarInfo{}
 	for _, e := range r.Exemplars() {
 		exemplars[e.Series] = append(exemplars[e.Series], e)
 	}
@@ -76,19 +76,19 @@ func (in *inspection) fillNative(r *mmapstore.Reader) error {
 			w[i] = atomic.LoadUint64(&live[i])
 		}
 		one.Words = hex(w)
-		one.fill(s.Family, w)
+		one.fill(s.Schema, w)
 		for i := range exemplars[n] {
 			e := &exemplars[n][i]
 			if x, _ := e.Load(); x != nil {
 				one.Exemplars = append(one.Exemplars, inspectedExemplar{
-					bucketLabel(s.Family, e.Bucket), x.Labels.Map(), metric.FormatFloat(x.Value), x.Timestamp.UTC(),
+					bucketLabel(s.Schema, e.Bucket), x.Labels.Map(), metric.FormatFloat(x.Value), x.Timestamp.UTC(),
 				})
 			}
 		}
-		byFamily[s.Family] = append(byFamily[s.Family], one)
+		byFamily[s.Schema] = append(byFamily[s.Schema], one)
 		in.Series++
 	}
-	for _, f := range r.Families() {
+	for _, f := range r.Schemas() {
 		out := describeFamily(f)
 		out.Series = append(out.Series, byFamily[f]...)
 		in.Families = append(in.Families, out)
@@ -112,7 +112,7 @@ func bucketLabel(f *metric.Schema, bucket int) string {
 func (s *inspectedSeries) fill(f *metric.Schema, w []uint64) {
 	float := func(bits uint64) string { return metric.FormatFloat(math.Float64frombits(bits)) }
 	if f.Timed() {
-		bits, nanos, ok := mmapstore.LoadRecent(w)
+		bits, nanos, ok := mpm.LoadRecent(w)
 		switch {
 		case !ok:
 			s.Value = "busy"
@@ -125,22 +125,22 @@ func (s *inspectedSeries) fill(f *metric.Schema, w []uint64) {
 	}
 	switch f.Type {
 	case metric.Counter:
-		s.Value = metric.FormatFloat(mmapstore.CounterValue(w[mmapstore.CellCounterInts], w[mmapstore.CellCounterFloat]))
+		s.Value = metric.FormatFloat(mpm.CounterValue(w[mpm.CellCounterInts], w[mpm.CellCounterFloat]))
 	case metric.Gauge:
-		if s.Value = "unset"; w[mmapstore.CellGauge] != mmapstore.UnsetBits {
-			s.Value = float(w[mmapstore.CellGauge])
+		if s.Value = "unset"; w[mpm.CellGauge] != mpm.UnsetBits {
+			s.Value = float(w[mpm.CellGauge])
 		}
 	case metric.Histogram:
 		count := uint64(0)
-		for i, n := range w[mmapstore.CellHistogramBuckets:] {
+		for i, n := range w[mpm.CellHistogramBuckets:] {
 			count += n
 			s.Buckets = append(s.Buckets, inspectedBucket{bucketLabel(f, i), strconv.FormatUint(n, 10)})
 		}
-		s.Count, s.Sum = strconv.FormatUint(count, 10), float(w[mmapstore.CellHistogramSum])
+		s.Count, s.Sum = strconv.FormatUint(count, 10), float(w[mpm.CellHistogramSum])
 	case metric.Summary:
-		s.Count, s.Sum = strconv.FormatUint(w[mmapstore.CellSummaryCount], 10), float(w[mmapstore.CellSummarySum])
+		s.Count, s.Sum = strconv.FormatUint(w[mpm.CellSummaryCount], 10), float(w[mpm.CellSummarySum])
 	case metric.StateSet:
-		if n := w[mmapstore.CellState]; n < uint64(len(f.States)) {
+		if n := w[mpm.CellState]; n < uint64(len(f.States)) {
 			s.Value = f.States[n]
 		}
 	}

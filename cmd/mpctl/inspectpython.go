@@ -7,9 +7,9 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/multiprom/multiprom/internal/mpm"
+	"github.com/multiprom/multiprom/internal/pyfile"
 	"github.com/multiprom/multiprom/metric"
-	"github.com/multiprom/multiprom/mmapstore"
-	"github.com/multiprom/multiprom/mmapstore/pyfile"
 )
 
 // inspectedPython is the header of a file of client_python.
@@ -21,12 +21,12 @@ type inspectedPython struct {
 }
 
 func inspectPython(path string) (*inspection, error) {
-	d, err := mmapstore.OpenDir(filepath.Dir(path))
+	d, err := mpm.OpenDir(filepath.Dir(path))
 	if err != nil {
 		return nil, err
 	}
 	defer d.Close()
-	r, err := pyfile.Open(d, filepath.Base(path), &pyfile.Keys{}, mmapstore.ReadOptions{})
+	r, err := pyfile.Open(d, filepath.Base(path), &pyfile.Keys{}, mpm.ReadOptions{})
 	if err != nil {
 		return nil, err
 	}
@@ -45,7 +45,7 @@ func inspectPython(path string) (*inspection, error) {
 	for _, c := range r.Damaged() {
 		in.Damage = append(in.Damage, inspectedDamage{c.Offset, c.Reason})
 	}
-	err = mmapstore.Guard(path, func() error {
+	err = mpm.Guard(path, func() error {
 		in.fillPython(r)
 		return nil
 	})
@@ -56,7 +56,7 @@ func inspectPython(path string) (*inspection, error) {
 func (in *inspection) fillPython(r *pyfile.Reader) {
 	name, keys, values := r.Name(), r.Keys(), r.AppendValues(nil)
 	bounds := map[string][]float64{}
-	for _, schema := range r.Families() {
+	for _, schema := range r.Schemas() {
 		bounds[schema.Name] = schema.Bounds
 	}
 	families := map[int]int{}       // number of the keys' family -> in in.Families

@@ -13,7 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/multiprom/multiprom/aggregate"
-	"github.com/multiprom/multiprom/mmapstore"
+	"github.com/multiprom/multiprom/internal/mpm"
 )
 
 // listed is a process in the output of `mpctl ls --json`.
@@ -89,12 +89,12 @@ processes they are:
 				items = append(items, item)
 				rows = append(rows, ids.add(item.row(now), &p))
 			}
-			if arc, err := readArchive(filepath.Join(d, mmapstore.ArchiveName), mmapstore.ReadOptions{}); err == nil && arc.Bytes > 0 {
+			if arc, err := readArchive(filepath.Join(d, mpm.ArchiveName), mpm.ReadOptions{}); err == nil && arc.Bytes > 0 {
 				series := 0
 				for i := range arc.Families {
 					series += arc.Families[i].Series.Len()
 				}
-				items = append(items, listed{State: "dead", Kind: kindArchive, Series: series, Bytes: arc.Bytes, Files: []string{mmapstore.ArchiveName}})
+				items = append(items, listed{State: "dead", Kind: kindArchive, Series: series, Bytes: arc.Bytes, Files: []string{mpm.ArchiveName}})
 				rows = append(rows, ids.add([]string{
 					"-", fmt.Sprintf("%d compacted", arc.Compacted), "dead", kindArchive, strconv.Itoa(series), strconv.FormatInt(arc.Bytes, 10), "-",
 				}, nil))
@@ -127,7 +127,7 @@ type ids int
 
 // newIDs checks whether each PID names one process, in the way that mark-dead reads it.
 func newIDs(processes []aggregate.Process) ids {
-	here := mmapstore.CurrentIdentity().PIDNamespace
+	here := mpm.CurrentIdentity().PIDNamespace
 	needed, width := false, 8
 	pids := map[int]bool{}
 	var known []string
@@ -191,7 +191,7 @@ func describeProcess(dir string, p *aggregate.Process) (listed, error) {
 // pythonState returns the state of a process of client_python that was not
 // marked dead.
 func pythonState(dir string, files []string) (string, error) {
-	d, err := mmapstore.OpenDir(dir)
+	d, err := mpm.OpenDir(dir)
 	if err != nil {
 		return "", err
 	}
@@ -200,7 +200,7 @@ func pythonState(dir string, files []string) (string, error) {
 	for _, name := range files {
 		written, err := d.OpenForWriting(name)
 		switch {
-		case errors.Is(err, mmapstore.ErrNoLease):
+		case errors.Is(err, mpm.ErrNoLease):
 			state = stateUnknown
 		case errors.Is(err, fs.ErrNotExist):
 		case err != nil:

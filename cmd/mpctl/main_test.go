@@ -16,9 +16,9 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/stretchr/testify/require"
 
+	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/internal/pyfiletest"
 	"github.com/multiprom/multiprom/metric"
-	"github.com/multiprom/multiprom/mmapstore"
 )
 
 // TestMain lets the scripts call mpctl, and a writer that leaves a dead
@@ -70,7 +70,7 @@ func stay(ready string) {
 }
 
 func write(dir, label, n string) {
-	s, err := mmapstore.Create(dir, mmapstore.Options{Label: label})
+	s, err := mpm.Create(dir, mpm.Options{Label: label})
 	if err == nil {
 		err = fill(s, n)
 	}
@@ -80,12 +80,12 @@ func write(dir, label, n string) {
 	}
 }
 
-func fill(s *mmapstore.Store, n string) error {
+func fill(s *mpm.Store, n string) error {
 	var count uint64
 	if _, err := fmt.Sscan(n, &count); err != nil {
 		return err
 	}
-	f, err := s.AddFamily(&metric.Schema{Name: "jobs", Help: "Jobs done.", Type: metric.Counter, Labels: []string{"queue"}})
+	f, err := s.AddSchema(&metric.Schema{Name: "jobs", Help: "Jobs done.", Type: metric.Counter, Labels: []string{"queue"}})
 	if err != nil {
 		return err
 	}
@@ -93,7 +93,7 @@ func fill(s *mmapstore.Store, n string) error {
 	if err != nil {
 		return err
 	}
-	one.Words()[mmapstore.CellCounterInts] = count
+	one.Words()[mpm.CellCounterInts] = count
 	one.SetExemplar(0, metric.MakeLabels("trace_id", "1f"), 1, 7)
 	return nil
 }
@@ -166,7 +166,7 @@ func await(ts *testscript.TestScript, _ bool, args []string) {
 
 func TestInspectJSON(t *testing.T) {
 	dir := t.TempDir()
-	s, err := mmapstore.Create(dir, mmapstore.Options{Label: "slot-3"})
+	s, err := mpm.Create(dir, mpm.Options{Label: "slot-3"})
 	require.NoError(t, err)
 	require.NoError(t, fill(s, "42"))
 	var stdout, stderr bytes.Buffer

@@ -6,7 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/multiprom/multiprom/mmapstore"
+	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/supervisor"
 )
 
@@ -36,7 +36,7 @@ id starts new files. It refuses while a process has one of them open for writing
 			}
 			names, err := supervisor.MarkProcessDead(cmd.Context(), d, args[0], opts)
 			switch {
-			case errors.Is(err, mmapstore.ErrLocked):
+			case errors.Is(err, mpm.ErrLocked):
 				return refuse("%w; end it first, or say --force", err)
 			case errors.Is(err, supervisor.ErrNoSuchProcess), errors.Is(err, supervisor.ErrAmbiguous):
 				return refuse("%w", err)

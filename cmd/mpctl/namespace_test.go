@@ -9,15 +9,15 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/multiprom/multiprom/mmapstore"
+	"github.com/multiprom/multiprom/internal/mpm"
 )
 
 // leaveIn puts the file of a dead process of a PID namespace into dir, and returns its
 // incarnation.
 func leaveIn(t *testing.T, dir, label string, pid int, namespace uint64) (id string) {
 	t.Helper()
-	s, err := mmapstore.Create(t.TempDir(), mmapstore.Options{Label: label, Identity: func() mmapstore.Identity {
-		return mmapstore.Identity{PID: pid, PIDNamespace: namespace}
+	s, err := mpm.Create(t.TempDir(), mpm.Options{Label: label, Identity: func() mpm.Identity {
+		return mpm.Identity{PID: pid, PIDNamespace: namespace}
 	}})
 	require.NoError(t, err)
 	b, err := os.ReadFile(s.Path())
@@ -29,7 +29,7 @@ func leaveIn(t *testing.T, dir, label string, pid int, namespace uint64) (id str
 // TestRowsHaveAnID: rows that a PID does not tell apart, or that it does not name here,
 // have an ID, and mark-dead takes it. Others have none.
 func TestRowsHaveAnID(t *testing.T) {
-	here := mmapstore.CurrentIdentity().PIDNamespace
+	here := mpm.CurrentIdentity().PIDNamespace
 	for name, tc := range map[string]struct {
 		pids       [2]int
 		namespaces [2]uint64

@@ -8,13 +8,13 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/multiprom/multiprom/mmapstore"
+	"github.com/multiprom/multiprom/internal/mpm"
 )
 
 // TestNoPathTwice: no line of any verb names a file or directory twice, whatever is
 // wrong with it.
 func TestNoPathTwice(t *testing.T) {
-	s, err := mmapstore.Create(t.TempDir(), mmapstore.Options{})
+	s, err := mpm.Create(t.TempDir(), mpm.Options{})
 	require.NoError(t, err)
 	require.NoError(t, fill(s, "1"))
 	healthy, err := os.ReadFile(s.Path())
@@ -34,8 +34,8 @@ func TestNoPathTwice(t *testing.T) {
 		"another version": {native: damaged(8, 8)},
 		"another name":    {"77-" + strings.Repeat("ab", 16) + ".mpm": healthy},
 		"cut short":       {native: healthy[:1000]},
-		"archive":         {mmapstore.ArchiveName: []byte("text")},
-		"empty archive":   {mmapstore.ArchiveName: nil},
+		"archive":         {mpm.ArchiveName: []byte("text")},
+		"empty archive":   {mpm.ArchiveName: nil},
 	} {
 		for _, verb := range [][]string{
 			{"ls"}, {"check"}, {"gc"}, {"gc", "--python"}, {"gc", "--dry-run"}, {"dump", "--dir"}, {"wipe"}, {"wipe", "--force"},

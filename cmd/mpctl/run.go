@@ -7,7 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/multiprom/multiprom/internal/listen"
-	"github.com/multiprom/multiprom/mmapstore"
+	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/supervisor"
 )
 
@@ -94,7 +94,7 @@ workers change their user, name it with --trust-uid.`,
 	cmd.Flags().StringVar(&onStart, "on-start", "compact", "what to do with the metrics of an earlier run: compact, wipe or refuse (to start)")
 	addCompactorFlags(cmd, &opts.Compact, &opts.NoCompact)
 	trust.add(cmd)
-	dirMode.parse, fileMode.parse = parseDirMode, mmapstore.ParseFileMode
+	dirMode.parse, fileMode.parse = parseDirMode, mpm.ParseFileMode
 	cmd.Flags().StringVar(&opts.Group, "group", "", "group of the directory, by name or number, if run creates it")
 	cmd.Flags().Var(&dirMode, "dir-mode", "mode of the directory if run creates it (default 0700, with --group 2770)")
 	cmd.Flags().Var(&fileMode, "file-mode", "mode of the workers' files, passed in MULTIPROM_FILE_MODE (default 0600, with --group 0640)")

@@ -18,8 +18,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/multiprom/multiprom/exposition"
+	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/metric"
-	"github.com/multiprom/multiprom/mmapstore"
 	"github.com/multiprom/multiprom/registry"
 )
 
@@ -152,7 +152,7 @@ func TestServeBeforeTheDirectory(t *testing.T) {
 	require.Contains(t, body, dir)
 
 	require.NoError(t, os.Mkdir(dir, 0o700))
-	s, err := mmapstore.Create(dir, mmapstore.Options{})
+	s, err := mpm.Create(dir, mpm.Options{})
 	require.NoError(t, err)
 	require.NoError(t, fill(s, "7"))
 	for _, path := range []string{"/metrics", "/metrics/", "/metrics/?name[]=multiprom_processes"} {

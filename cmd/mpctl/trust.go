@@ -14,7 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/multiprom/multiprom/internal/listen"
-	"github.com/multiprom/multiprom/mmapstore"
+	"github.com/multiprom/multiprom/internal/mpm"
 )
 
 // trustFlag is the flag --trust-uid: users by name or number.
@@ -67,7 +67,7 @@ func lookupUID(name string) (int, error) {
 
 // warnOfDir logs the warnings of CheckDir about a directory, which may not exist yet.
 func warnOfDir(log *slog.Logger, dir string) {
-	warnings, err := mmapstore.CheckDir(dir)
+	warnings, err := mpm.CheckDir(dir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		if path, err := filepath.Abs(dir); err == nil {

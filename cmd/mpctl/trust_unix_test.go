@@ -13,7 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/multiprom/multiprom/mmapstore"
+	"github.com/multiprom/multiprom/internal/mpm"
 )
 
 // stranger is a user and a group that own nothing.
@@ -75,7 +75,7 @@ func TestAnotherUserReads(t *testing.T) {
 	needRoot(t)
 	base, dir := sharedDir(t)
 	run := asStranger(t, base)
-	s, err := mmapstore.Create(dir, mmapstore.Options{Label: "w1", Mode: 0o640})
+	s, err := mpm.Create(dir, mpm.Options{Label: "w1", Mode: 0o640})
 	require.NoError(t, err)
 	require.NoError(t, fill(s, "7"))
 	code, out := run("mpctl", "dump", "--dir", dir)
@@ -87,7 +87,7 @@ func TestAnotherUserReads(t *testing.T) {
 	code, out = run("mpctl", "check", "--dir", dir)
 	require.Zero(t, code, out)
 
-	private, err := mmapstore.Create(dir, mmapstore.Options{Label: "w2"})
+	private, err := mpm.Create(dir, mpm.Options{Label: "w2"})
 	require.NoError(t, err)
 	code, out = run("mpctl", "check", "--dir", dir)
 	require.Equal(t, exitNo, code, out)

@@ -5,14 +5,14 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/metric"
-	"github.com/multiprom/multiprom/mmapstore"
 )
 
 // book is what the publisher has in the store.
 type book struct {
 	owner     *Publisher // of the names
-	store     *mmapstore.Store
+	store     *mpm.Store
 	claim     func(owner any, names []string) error
 	mode      func(*metric.Family) (metric.Mode, bool)
 	maxSeries int

@@ -14,8 +14,8 @@ import (
 
 	"github.com/multiprom/multiprom/aggregate"
 	"github.com/multiprom/multiprom/internal/actions"
+	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/metric"
-	"github.com/multiprom/multiprom/mmapstore"
 	"github.com/multiprom/multiprom/multiproc"
 	"github.com/multiprom/multiprom/registry"
 )
@@ -271,7 +271,7 @@ func TestRandomLivesOfProcesses(t *testing.T) {
 			requireTotal(t, g, low, high)
 		}
 	}
-	_, err := os.Stat(filepath.Join(dir, mmapstore.ArchiveName))
+	_, err := os.Stat(filepath.Join(dir, mpm.ArchiveName))
 	require.NoError(t, err, "something was compacted")
 }
 

@@ -5,8 +5,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/metric"
-	"github.com/multiprom/multiprom/mmapstore"
 )
 
 // exemplars stores those of a counter or histogram that are new since the last
@@ -42,7 +42,7 @@ func (b *book) exemplar(e *series, bucket, buckets int, x *metric.Exemplar, now 
 		labels.Sort()
 	}
 	if metric.CheckExemplar(labels) != nil {
-		b.store.Count(mmapstore.InvalidUpdates, 1)
+		b.store.Count(mpm.InvalidUpdates, 1)
 		return
 	}
 	at := x.Timestamp

@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/metric"
-	"github.com/multiprom/multiprom/mmapstore"
 )
 
 // family is what the publisher keeps of one family of the source.
@@ -28,7 +28,7 @@ type family struct {
 // set of label names and of bucket bounds or states.
 type shape struct {
 	schema *metric.Schema
-	in     *mmapstore.Family
+	in     *mpm.SchemaRef
 }
 
 // maxShapes bounds the definitions of a family, which never leave a store.
@@ -94,7 +94,7 @@ func (b *book) shapeOf(fam *family, f *metric.Family, s *metric.Series) (*shape,
 			schema.States = append(schema.States, st.Name)
 		}
 	}
-	in, err := b.store.AddFamily(schema)
+	in, err := b.store.AddSchema(schema)
 	if err != nil {
 		return nil, err
 	}

@@ -7,8 +7,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/metric"
-	"github.com/multiprom/multiprom/mmapstore"
 )
 
 // series is one label set of the source and its place in the store. The
@@ -16,8 +16,8 @@ import (
 // sees every value as it was before or after.
 type series struct {
 	shape  *shape
-	handle *mmapstore.Series // nil while the source does not give it
-	round  uint64            // of the publication that saw it last
+	handle *mpm.Series // nil while the source does not give it
+	round  uint64      // of the publication that saw it last
 
 	// Of a counter, histogram or summary.
 	created time.Time         // as the source says it
@@ -46,14 +46,14 @@ func (e *series) write(s *metric.Series, now time.Time) {
 		if schema.Timed() {
 			storeRecent(w, bits, s.Timestamp, now)
 		} else {
-			atomic.StoreUint64(&w[mmapstore.CellGauge], bits)
+			atomic.StoreUint64(&w[mpm.CellGauge], bits)
 		}
 	case metric.StateSet:
 		on := stateOn(s)
 		if schema.Timed() {
 			storeRecent(w, math.Float64bits(float64(on)), s.Timestamp, now)
 		} else {
-			atomic.StoreUint64(&w[mmapstore.CellState], uint64(on))
+			atomic.StoreUint64(&w[mpm.CellState], uint64(on))
 		}
 	}
 }
@@ -74,7 +74,7 @@ func (e *series) counter(w []uint64, s *metric.Series) {
 	if e.begins(s) || s.Value < e.value.last {
 		e.value.restart()
 	}
-	storeFloat(w, mmapstore.CellCounterFloat, e.value.next(s.Value))
+	storeFloat(w, mpm.CellCounterFloat, e.value.next(s.Value))
 }
 
 func (e *series) summary(w []uint64, s *metric.Series) {
@@ -82,8 +82,8 @@ func (e *series) summary(w []uint64, s *metric.Series) {
 		e.count.restart()
 		e.value.restart()
 	}
-	storeFloat(w, mmapstore.CellSummarySum, e.value.next(sum(s)))
-	atomic.StoreUint64(&w[mmapstore.CellSummaryCount], e.count.next(s.Count))
+	storeFloat(w, mpm.CellSummarySum, e.value.next(sum(s)))
+	atomic.StoreUint64(&w[mpm.CellSummaryCount], e.count.next(s.Count))
 }
 
 func (e *series) histogram(w []uint64, s *metric.Series) {
@@ -101,10 +101,10 @@ func (e *series) histogram(w []uint64, s *metric.Series) {
 			e.buckets[i].restart()
 		}
 	}
-	storeFloat(w, mmapstore.CellHistogramSum, e.value.next(sum(s)))
+	storeFloat(w, mpm.CellHistogramSum, e.value.next(sum(s)))
 	below = 0
 	for i, b := range s.Buckets {
-		atomic.StoreUint64(&w[mmapstore.CellHistogramBuckets+i], e.buckets[i].next(b.Count-below))
+		atomic.StoreUint64(&w[mpm.CellHistogramBuckets+i], e.buckets[i].next(b.Count-below))
 		below = b.Count
 	}
 }
@@ -134,12 +134,12 @@ func storeFloat(w []uint64, i int, v float64) { atomic.StoreUint64(&w[i], math.F
 // just the one that publishes last.
 func storeRecent(w []uint64, bits uint64, of, now time.Time) {
 	if of.IsZero() {
-		if old, nanos, ok := mmapstore.LoadRecent(w); ok && nanos != 0 && old == bits {
+		if old, nanos, ok := mpm.LoadRecent(w); ok && nanos != 0 && old == bits {
 			return
 		}
 		of = now
 	}
-	mmapstore.StoreRecent(w, bits, of.UnixNano())
+	mpm.StoreRecent(w, bits, of.UnixNano())
 }
 
 // stateOn returns which state is on, or -1 where it is not exactly one.

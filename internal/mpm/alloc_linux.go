@@ -1,0 +1,36 @@
+package mpm
+
+import (
+	"errors"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// allocate reserves n zero bytes of disk at off.
+func allocate(f *os.File, off, n int64) error {
+	for {
+		err := unix.Fallocate(int(f.Fd()), 0, off, n)
+		switch {
+		case errors.Is(err, unix.EINTR):
+			continue
+		case errors.Is(err, unix.EOPNOTSUPP), refused(err):
+			return writeZeros(f, off, n)
+		}
+		return os.NewSyscallError("fallocate", err)
+	}
+}
+
+// punch gives n bytes of disk at off back; they read as zeros from then on.
+func punch(f *os.File, off, n int64) error {
+	for {
+		err := unix.Fallocate(int(f.Fd()), unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, off, n)
+		if !errors.Is(err, unix.EINTR) {
+			return os.NewSyscallError("fallocate", err)
+		}
+	}
+}
+
+// populate has the kernel map the pages of b, which are allocated, in one call in place of
+// one fault each. Where it cannot (before Linux 5.14), they are mapped as they are touched.
+func populate(b []byte) { _ = unix.Madvise(b, unix.MADV_POPULATE_WRITE) }

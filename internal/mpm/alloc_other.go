@@ -1,0 +1,18 @@
+//go:build !linux
+
+package mpm
+
+import (
+	"errors"
+	"os"
+)
+
+// allocate reserves n zero bytes of disk at off: without fallocate(2), by
+// writing them.
+func allocate(f *os.File, off, n int64) error { return writeZeros(f, off, n) }
+
+// punch is known on Linux only.
+func punch(*os.File, int64, int64) error { return errors.ErrUnsupported }
+
+// populate does nothing: pages are mapped as they are touched.
+func populate([]byte) {}

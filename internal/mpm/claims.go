@@ -1,0 +1,46 @@
+package mpm
+
+// claims are the words of a file that belong to a series: a bit for each, by block.
+// A removed series keeps its words until its record is used again with them, so that
+// no word of a sound file is claimed twice.
+type claims [][]uint64
+
+const (
+	blockWords = BlockSize / 8
+	wordBits   = 64
+)
+
+// claim takes n words of one block for a series, and reports whether all were free.
+func (c *claims) claim(at wordOffset, n int) bool {
+	if n == 0 {
+		return true
+	}
+	block, first := int(at/blockWords), int(at%blockWords)
+	for len(*c) <= block {
+		*c = append(*c, nil)
+	}
+	if (*c)[block] == nil {
+		(*c)[block] = make([]uint64, blockWords/wordBits)
+	}
+	bits := (*c)[block]
+	if !eachMask(first, n, func(i int, mask uint64) bool { return bits[i]&mask == 0 }) {
+		return false
+	}
+	return eachMask(first, n, func(i int, mask uint64) bool {
+		bits[i] |= mask
+		return true
+	})
+}
+
+// eachMask calls fn with the bits of n words from first on, until it says no.
+func eachMask(first, n int, fn func(i int, mask uint64) bool) bool {
+	for end := first + n; first < end; {
+		shift := first % wordBits
+		take := min(wordBits-shift, end-first)
+		if !fn(first/wordBits, ^uint64(0)>>(wordBits-take)<<shift) {
+			return false
+		}
+		first += take
+	}
+	return true
+}

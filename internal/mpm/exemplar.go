@@ -1,0 +1,220 @@
+package mpm
+
+import (
+	"math"
+	"sync/atomic"
+	"time"
+
+	"github.com/multiprom/multiprom/metric"
+)
+
+// Words of a slot (docs/format.md, "Exemplar").
+const (
+	slotTime   = 0
+	slotValue  = 1
+	slotLength = 2
+	slotLabels = 3
+
+	// maxExemplarText is how many bytes the longest labels take: characters of 4
+	// bytes, each of them a name, and no values.
+	maxExemplarText = (4 + 2 + 2) * metric.MaxExemplarRunes
+
+	minExemplarText = 64 // a trace id of 32 digits and its name, and some more
+)
+
+// exemplarCells are the words of one exemplar record: the sequence and two slots.
+type exemplarCells struct {
+	words []uint64
+	older *exemplarCells // of the same bucket, with shorter slots
+}
+
+// slot returns slot n of two.
+func (c *exemplarCells) slot(n uint64) []uint64 {
+	half := (len(c.words) - 1) / 2
+	return c.words[1+int(n)*half:][:half]
+}
+
+// room returns how many bytes of labels a slot holds.
+func (c *exemplarCells) room() int { return 8 * (len(c.slot(0)) - slotLabels) }
+
+// store publishes an exemplar; a time of 0 takes out the one that is there. text
+// is a whole number of words, of which n bytes count. Where another writer is at
+// work, nothing happens.
+func (c *exemplarCells) store(nanos int64, value float64, text []byte, n int) {
+	sequence := atomic.LoadUint64(&c.words[0])
+	if sequence&1 == 1 || !atomic.CompareAndSwapUint64(&c.words[0], sequence, sequence+1) {
+		return
+	}
+	slot := c.slot((sequence>>1 + 1) & 1)
+	atomic.StoreUint64(&slot[slotTime], uint64(nanos))
+	atomic.StoreUint64(&slot[slotValue], math.Float64bits(value))
+	atomic.StoreUint64(&slot[slotLength], uint64(n))
+	for i := 0; i < len(text); i += 8 {
+		atomic.StoreUint64(&slot[slotLabels+i/8], le.Uint64(text[i:]))
+	}
+	atomic.StoreUint64(&c.words[0], sequence+2)
+}
+
+// load returns the exemplar that counts, nil where there is none that can be read,
+// and half the sequence, which tells it from every other.
+func (c *exemplarCells) load() (x *metric.Exemplar, number uint64) {
+	for range 3 {
+		number = atomic.LoadUint64(&c.words[0]) >> 1
+		slot := c.slot(number & 1)
+		nanos, value := int64(atomic.LoadUint64(&slot[slotTime])), math.Float64frombits(atomic.LoadUint64(&slot[slotValue]))
+		n := atomic.LoadUint64(&slot[slotLength])
+		text := make([]byte, 0, maxExemplarText)
+		for i := slotLabels; i < len(slot) && uint64(len(text)) < n; i++ {
+			text = le.AppendUint64(text, atomic.LoadUint64(&slot[i]))
+		}
+		if atomic.LoadUint64(&c.words[0])>>1 != number {
+			continue
+		}
+		if nanos == 0 || n > uint64(len(text)) {
+			return nil, number
+		}
+		labels, ok := decodeExemplarLabels(text[:n])
+		if !ok {
+			return nil, number
+		}
+		return &metric.Exemplar{Labels: labels, Value: value, Timestamp: time.Unix(0, nanos)}, number
+	}
+	return nil, number
+}
+
+func decodeExemplarLabels(text []byte) (labels metric.Labels, ok bool) {
+	d := decoder{b: text}
+	for len(d.b) > 0 && !d.bad {
+		labels = append(labels, metric.Label{Name: d.str(), Value: d.str()})
+	}
+	return labels, !d.bad && len(labels) > 0 && metric.CheckExemplar(labels) == nil
+}
+
+// appendExemplarLabels appends the labels as a slot has them. Padding is the
+// caller's.
+func appendExemplarLabels(dst []byte, labels metric.Labels) []byte {
+	for _, l := range labels {
+		dst = append(le.AppendUint16(dst, uint16(len(l.Name))), l.Name...)
+		dst = append(le.AppendUint16(dst, uint16(len(l.Value))), l.Value...)
+	}
+	return dst
+}
+
+// exemplars are those of one series, by bucket; a counter has one.
+type exemplars []atomic.Pointer[exemplarCells]
+
+// SetExemplar keeps the exemplar of an update: of that bucket of a histogram, 0 for
+// a counter. The labels must have passed metric.CheckExemplar; they are copied.
+// Its time is in nanoseconds since 1970. Only the first exemplar of a bucket, and
+// one that needs more room than all before, take a lock; two at the same moment
+// are one. There is none in a family of another type, and no new one where the
+// file is full.
+func (s *Series) SetExemplar(bucket int, labels metric.Labels, value float64, nanos int64) {
+	if s.ref == nil {
+		return
+	}
+	var buf [maxExemplarText]byte
+	text := appendExemplarLabels(buf[:0], labels)
+	n := len(text)
+	text = buf[:align8(n)]
+	old := s.cellsOf(bucket)
+	c := old
+	if c == nil || c.room() < n {
+		if s.Lost() || s.ref.store.noExemplars.Load() {
+			return
+		}
+		if c = s.addExemplar(bucket, n); c == nil {
+			return
+		}
+	}
+	c.store(nanos, value, text, n)
+	if old != nil && old != c {
+		old.store(0, 0, nil, 0) // it would win where the clock was set back
+	}
+}
+
+func (s *Series) cellsOf(bucket int) *exemplarCells {
+	if all := s.exemplars.Load(); all != nil && bucket < len(*all) {
+		return (*all)[bucket].Load()
+	}
+	return nil
+}
+
+// addExemplar appends a record for an exemplar whose labels take n bytes. It
+// returns nil where there can be none.
+func (s *Series) addExemplar(bucket, n int) *exemplarCells {
+	s.ref.store.mu.Lock()
+	defer s.ref.store.mu.Unlock()
+	count := exemplarCount(s.ref.schema)
+	old := s.cellsOf(bucket)
+	switch {
+	case old != nil && old.room() >= n:
+		return old // somebody was faster
+	case bucket >= count, s.gone.Load(), s.ref.store.closed:
+		return nil
+	}
+	room := minExemplarText
+	for room < n {
+		room *= 2
+	}
+	size := offExeSlots + 2*(8*slotLabels+room)
+	e := encoder{b: make([]byte, offExeSlots, size)}
+	le.PutUint32(e.b[offExeSeries:], uint32(s.slot.record))
+	le.PutUint32(e.b[offExeBucket:], uint32(bucket))
+	rec, err := e.finish(kindExemplar, size)
+	if err != nil {
+		return nil
+	}
+	at, err := s.ref.store.appendRecord(rec)
+	if err != nil {
+		s.ref.store.noExemplars.Store(true) // no update waits for that again
+		return nil
+	}
+	all := s.exemplars.Load()
+	if all == nil {
+		made := make(exemplars, count)
+		all = &made
+		s.exemplars.Store(all)
+	}
+	c := &exemplarCells{words: words(s.ref.store.bytes(at, size), offExeSequence, (size-offExeSequence)/8), older: old}
+	(*all)[bucket].Store(c)
+	return c
+}
+
+// exemplarCount returns how many exemplars a series can have.
+func exemplarCount(s *metric.Schema) int {
+	switch s.Type {
+	case metric.Counter:
+		return 1
+	case metric.Histogram:
+		return len(s.Bounds) + 1
+	}
+	return 0
+}
+
+// clear takes out all exemplars.
+func (e *exemplars) clear() {
+	if e == nil {
+		return
+	}
+	for i := range *e {
+		for c := (*e)[i].Load(); c != nil; c = c.older {
+			c.store(0, 0, nil, 0)
+		}
+	}
+}
+
+// ExemplarInfo is a place for an exemplar of a live series, as a reader sees it.
+type ExemplarInfo struct {
+	Series int // its number in Reader.Series
+	Bucket int // of a histogram, 0 of a counter
+	cells  exemplarCells
+}
+
+// Number counts the exemplars that were there: while it stays the same, so does
+// what Load returns. Call it within Guard.
+func (e *ExemplarInfo) Number() uint64 { return atomic.LoadUint64(&e.cells.words[0]) >> 1 }
+
+// Load returns the exemplar, or nil where there is none, and its number. Call it
+// within Guard.
+func (e *ExemplarInfo) Load() (x *metric.Exemplar, number uint64) { return e.cells.load() }

@@ -1,0 +1,146 @@
+package mpm
+
+import (
+	"encoding/binary"
+	"hash/crc32"
+)
+
+// The layout of docs/format.md:
+//
+//	file    = block 0, block 1, …                   each of 65536 bytes
+//	block 0 = file header | block header | records
+//	META    = block header | records
+//	CELLS   = block header | words
+//
+// This file and record.go are pure: they encode and decode bytes and do no I/O.
+
+const (
+	magic         = "\x89MPM\r\n\x1a\n"
+	formatVersion = 1
+	byteOrderMark = 0x0A0B0C0D
+
+	headerSize      = 512
+	blockHeaderSize = 64
+	blockShift      = 16
+	cacheLine       = 64
+
+	// BlockSize is the unit in which a file grows, in bytes.
+	BlockSize = 1 << blockShift
+)
+
+// Offsets in the file header.
+const (
+	offMagic        = 0
+	offVersion      = 8
+	offByteOrder    = 12
+	offHeaderSize   = 16
+	offBlockSize    = 20
+	offIncarnation  = 24
+	offCreated      = 40
+	offPID          = 48
+	offStartTime    = 56
+	offBootID       = 64
+	offPIDNamespace = 80
+	offLiveness     = 88
+	offLabelLen     = 92
+	offLabel        = 96
+	offHeaderCRC    = 252
+	offBlocks       = 256
+	offGeneration   = 264
+	offClosed       = 272
+	offMarked       = 280
+	offInvalid      = 288
+	offOverflow     = 296
+	offFallback     = 304
+	offDiscarded    = 312
+	offClampedTime  = 320
+
+	maxLabelLen = 128
+)
+
+// Offsets in a block header.
+const (
+	offBlockKind  = 0
+	offBlockIndex = 4
+	offBlockUsed  = 8
+)
+
+// Kinds of blocks.
+const (
+	blockMeta  = 1
+	blockCells = 2
+)
+
+// Offsets in a record, and in the bodies of the two kinds.
+const (
+	offRecLen   = 0
+	offRecKind  = 4
+	offRecFlags = 6
+	offRecCRC   = 8
+	offRecState = 12
+
+	offFamID     = 16
+	offFamType   = 20
+	offFamMode   = 21
+	offFamLabels = 22
+	offFamConst  = 24
+	offFamBounds = 26
+	offFamStates = 28
+	offFamBody   = 32
+
+	offSerCreated = 16
+	offSerRemoved = 24
+	offSerFamily  = 36
+	offSerCells   = 40
+	offSerValues  = 44
+	offSerExtra   = 46
+	offSerBody    = 48
+
+	offExeSeries   = 16
+	offExeBucket   = 20
+	offExeSequence = 24
+	offExeSlots    = 32
+)
+
+// Kinds and states of records.
+const (
+	kindFamily   = 1
+	kindSeries   = 2
+	kindExemplar = 3
+
+	stateLive    = 1
+	stateRemoved = 2
+)
+
+// maxRecord is the longest record that fits a META block other than block 0.
+const maxRecord = BlockSize - blockHeaderSize
+
+var (
+	le         = binary.LittleEndian
+	castagnoli = crc32.MakeTable(crc32.Castagnoli)
+)
+
+// blockStart returns the offset in block n behind its block header, and where
+// that header stands.
+func blockStart(n int) (header, start uint64) {
+	if n == 0 {
+		return headerSize, headerSize + blockHeaderSize
+	}
+	return 0, blockHeaderSize
+}
+
+// recordCRC returns the checksum of a record: the bytes before the checksum
+// and the immutable ones behind. A damaged length may leave none of them.
+func recordCRC(rec []byte) uint32 {
+	from, to := offFamID, len(rec)
+	switch le.Uint16(rec[offRecKind:]) {
+	case kindSeries:
+		from = offSerFamily
+	case kindExemplar:
+		to = min(offExeSequence, to)
+	}
+	crc := crc32.Update(0, castagnoli, rec[:offRecCRC])
+	return crc32.Update(crc, castagnoli, rec[min(from, to):to])
+}
+
+func align8(n int) int { return (n + 7) &^ 7 }

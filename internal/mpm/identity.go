@@ -1,0 +1,88 @@
+package mpm
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"time"
+	"unicode/utf8"
+)
+
+// Identity is what the operating system says of this process.
+type Identity struct {
+	PID          int
+	StartTime    uint64 // clock ticks since boot, 0 when unknown
+	BootID       [16]byte
+	PIDNamespace uint64 // 0 when unknown
+}
+
+// Options of a store. The zero value is useful.
+type Options struct {
+	// Label is the process label, the value of the label pid in the merged
+	// view: at most 128 bytes of UTF-8, the rest is cut off. Default: the pid.
+	Label string
+	// MaxBytes bounds the file. Default 1 GiB, of which only what is used is
+	// allocated.
+	MaxBytes int64
+	// Mode is the permissions of the file, whatever the umask is: 0640 lets
+	// the group of the directory read it (ParseFileMode says what is sound).
+	// The owner can always read and write. Default 0600.
+	Mode os.FileMode
+	// KeepRemoved is how long a removed series' values stay readable before its
+	// record is used again: long enough for the other processes to remove the
+	// series too, and for a compactor to see that it is gone. Default 2 min;
+	// negative does not wait.
+	KeepRemoved time.Duration
+	// Now is the clock for creation times. Default time.Now.
+	Now func() time.Time
+	// Identity tells who this process is. Default: asked of the system.
+	Identity func() Identity
+}
+
+func (o Options) withDefaults() Options {
+	if o.MaxBytes <= 0 {
+		o.MaxBytes = 1 << 30
+	}
+	o.Mode = o.Mode.Perm() | 0o600
+	if o.KeepRemoved == 0 {
+		o.KeepRemoved = 2 * time.Minute
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Identity == nil {
+		o.Identity = CurrentIdentity
+	}
+	return o
+}
+
+// ErrProcessID: the text cannot name a process.
+var ErrProcessID = errors.New("invalid process ID")
+
+// CheckProcessID returns an error unless a process may have this ID: UTF-8, at most
+// 128 bytes. An empty one stands for the pid.
+func CheckProcessID(id string) error {
+	switch {
+	case len(id) > maxLabelLen:
+		return fmt.Errorf("%w: %.40q… has %d bytes, the most is %d", ErrProcessID, id, len(id), maxLabelLen)
+	case !utf8.ValidString(id):
+		return fmt.Errorf("%w: %q is not UTF-8", ErrProcessID, id)
+	}
+	return nil
+}
+
+// header returns the header of a new file of this process.
+func (o *Options) header() Header {
+	id := o.Identity()
+	h := Header{
+		Version: formatVersion, Created: o.Now(), PID: id.PID, StartTime: id.StartTime,
+		BootID: id.BootID, PIDNamespace: id.PIDNamespace, Label: truncateUTF8(o.Label, maxLabelLen),
+	}
+	if h.Label == "" {
+		h.Label = strconv.Itoa(h.PID)
+	}
+	rand.Read(h.Incarnation[:]) // never fails, see its documentation
+	return h
+}

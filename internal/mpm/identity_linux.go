@@ -1,0 +1,52 @@
+package mpm
+
+import (
+	"bytes"
+	"encoding/hex"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// CurrentIdentity asks /proc who this process is. What it does not learn
+// stays zero.
+func CurrentIdentity() Identity {
+	id := Identity{PID: os.Getpid(), BootID: currentBootID()}
+	id.StartTime, _ = ProcessStartTime(id.PID)
+	if info, err := os.Stat("/proc/self/ns/pid"); err == nil {
+		if st, ok := info.Sys().(*syscall.Stat_t); ok {
+			id.PIDNamespace = st.Ino
+		}
+	}
+	return id
+}
+
+// ProcessStartTime returns when the process of that pid started, in clock
+// ticks since boot: field 22 of /proc/<pid>/stat, see proc(5).
+func ProcessStartTime(pid int) (uint64, bool) {
+	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		return 0, false
+	}
+	// The command name is in parentheses and may hold any byte but none of
+	// the fields behind the last parenthesis does.
+	fields := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))
+	if len(fields) < 20 {
+		return 0, false
+	}
+	ticks, err := strconv.ParseUint(fields[19], 10, 64)
+	return ticks, err == nil
+}
+
+func currentBootID() (id [16]byte) {
+	b, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return id
+	}
+	raw, err := hex.DecodeString(strings.ReplaceAll(strings.TrimSpace(string(b)), "-", ""))
+	if err == nil {
+		copy(id[:], raw)
+	}
+	return id
+}

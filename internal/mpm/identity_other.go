@@ -1,0 +1,11 @@
+//go:build !linux
+
+package mpm
+
+import "os"
+
+// CurrentIdentity returns the pid; the rest is known on Linux only.
+func CurrentIdentity() Identity { return Identity{PID: os.Getpid()} }
+
+// ProcessStartTime is known on Linux only.
+func ProcessStartTime(int) (uint64, bool) { return 0, false }

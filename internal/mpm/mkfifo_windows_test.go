@@ -1,0 +1,5 @@
+package mpm
+
+import "errors"
+
+func mkfifo(string) error { return errors.ErrUnsupported }

@@ -1,0 +1,40 @@
+package mpm
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+)
+
+// ErrMode: the permissions are not ones that a metrics file can have.
+var ErrMode = errors.New("invalid permissions of a metrics file")
+
+// ParseFileMode reads the permissions of files, such as 0600, 0640 or 0660,
+// from octal digits: nobody executes a metrics file, and one that everybody
+// may write proves nothing. The error matches ErrMode.
+func ParseFileMode(octal string) (os.FileMode, error) {
+	n, err := strconv.ParseUint(octal, 8, 32)
+	switch mode := os.FileMode(n); {
+	case err != nil || mode&^0o777 != 0:
+		return 0, fmt.Errorf("%w: %q is not octal, like 0640", ErrMode, octal)
+	case mode&0o600 != 0o600:
+		return 0, fmt.Errorf("%w: with %q its owner could not read and write it", ErrMode, octal)
+	case mode&0o111 != 0:
+		return 0, fmt.Errorf("%w: %q makes it executable", ErrMode, octal)
+	case mode&0o002 != 0:
+		return 0, fmt.Errorf("%w: with %q everybody could change it", ErrMode, octal)
+	default:
+		return mode, nil
+	}
+}
+
+// setMode gives back what the umask took away. Where nothing is to be changed
+// nothing is asked of the filesystem, for some refuse it.
+func setMode(f *os.File, mode os.FileMode) error {
+	info, err := f.Stat()
+	if err != nil || info.Mode().Perm() == mode {
+		return err
+	}
+	return f.Chmod(mode)
+}

@@ -1,0 +1,330 @@
+package mpm
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+
+	"github.com/edsrzf/mmap-go"
+
+	"github.com/multiprom/multiprom/internal/options"
+	"github.com/multiprom/multiprom/metric"
+)
+
+// ReadOptions bound what Open accepts. The zero value is useful.
+type ReadOptions struct {
+	// Trusted says whose files are read, by uid. Default: everybody's.
+	Trusted func(uid int) bool
+	// MaxBytes is the size above which a file is not read. Default 1 GiB; -1 is
+	// no limit.
+	MaxBytes int64
+	// Symbols keeps the labels of series. Default: one of the reader's own.
+	Symbols *SymbolTable
+}
+
+func (o ReadOptions) limit() int64 {
+	switch {
+	case o.MaxBytes == options.NoLimit:
+		return math.MaxInt64
+	case o.MaxBytes == 0:
+		return 1 << 30
+	}
+	return o.MaxBytes // which lets nothing pass if it is less than that
+}
+
+// source is where a reader's blocks come from.
+type source interface {
+	// blocks returns the first n blocks or more; they stay valid until close.
+	blocks(n int) ([][]byte, error)
+	locked(kind Liveness) (bool, error)
+	close() error
+}
+
+// Reader reads one store, whole or record by record as it grows. It belongs
+// to one goroutine at a time.
+type Reader struct {
+	path   string
+	header Header
+	src    source
+	blocks [][]byte
+	parser parser
+}
+
+// Open opens a file for reading. The error matches ErrForeign,
+// ErrUnsupported, ErrCorrupt, ErrNotTrusted, ErrTooBig or one of package fs.
+func Open(path string, opts ReadOptions) (*Reader, error) {
+	f, err := openRegular(path)
+	if err != nil {
+		return nil, err
+	}
+	r, err := open(f, path, opts)
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return r, nil
+}
+
+func open(f *os.File, path string, opts ReadOptions) (*Reader, error) {
+	size, err := checkFile(f, path, opts)
+	if err != nil {
+		return nil, err
+	}
+	b := make([]byte, headerSize)
+	n, err := f.ReadAt(b, 0)
+	if err != nil && n < len(magic) && size >= headerSize {
+		return nil, fmt.Errorf("mmapstore: read header: %w", err)
+	}
+	if size == 0 {
+		return nil, &CorruptionError{Path: path, Reason: "the file is empty"}
+	}
+	h, err := decodeHeader(b[:n])
+	var c *CorruptionError
+	switch {
+	case errors.As(err, &c):
+		c.Path = path
+		return nil, c
+	case err != nil:
+		return nil, fmt.Errorf("%s: %w", path, err)
+	case h.FileName() != filepath.Base(path):
+		return nil, fmt.Errorf("%s: %w: a copy or link of %s", path, ErrForeign, h.FileName())
+	case size < BlockSize:
+		return nil, &CorruptionError{Path: path, Offset: size, Reason: "the file ends within its first block"}
+	}
+	src := &mappedFile{f: f, path: path, ext: extents{f: f, prot: mmap.RDONLY}, locks: locksWork(f)}
+	r := newReader(h, path, src, opts.Symbols)
+	if r.blocks, err = src.blocks(1); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+func checkFile(f *os.File, path string, opts ReadOptions) (size int64, err error) {
+	info, err := f.Stat()
+	if err != nil {
+		return 0, err
+	}
+	limit := opts.limit()
+	if !info.Mode().IsRegular() {
+		return 0, fmt.Errorf("%w: %s is not a regular file", ErrNotTrusted, path)
+	}
+	owner := ownerUID(f, info)
+	switch {
+	case owner == nobody && opts.Trusted != nil:
+		return 0, fmt.Errorf("%w: %s belongs to a user who has no number in this user namespace", ErrNotTrusted, path)
+	case opts.Trusted != nil && !opts.Trusted(owner):
+		return 0, fmt.Errorf("%w: %s belongs to uid %d", ErrNotTrusted, path, owner)
+	case info.Size() > limit:
+		return 0, fmt.Errorf("%w: %s has %d bytes, the cap is %d", ErrTooBig, path, info.Size(), limit)
+	}
+	return info.Size(), nil
+}
+
+func newReader(h Header, path string, src source, symbols *SymbolTable) *Reader {
+	if symbols == nil {
+		symbols = &SymbolTable{}
+	}
+	return &Reader{path: path, header: h, src: src, parser: parser{path: path, series: SeriesList{symbols: symbols}}}
+}
+
+// Path returns the file's path, empty for a store on the heap.
+func (r *Reader) Path() string { return r.path }
+
+// Header returns whose file it is.
+func (r *Reader) Header() Header { return r.header }
+
+// Refresh reads what was published since the last call. Damage is not an
+// error, see Damaged: all else is read. A *CorruptionError says that the file
+// as a whole can no longer be read; what was read before is then stale.
+func (r *Reader) Refresh() error {
+	return Guard(r.path, func() error {
+		for {
+			if err := r.takeBlocks(); err != nil {
+				return err
+			}
+			if later := r.parser.refresh(r.blocks); !later {
+				return nil
+			}
+		}
+	})
+}
+
+// takeBlocks makes all published blocks readable.
+func (r *Reader) takeBlocks() (err error) {
+	if len(r.blocks) == 0 {
+		if r.blocks, err = r.src.blocks(1); err != nil {
+			return err
+		}
+	}
+	n := r.word(offBlocks)
+	if n == 0 || n > maxBlocks {
+		return &CorruptionError{Path: r.path, Offset: offBlocks, Reason: fmt.Sprintf("%d blocks are not possible", n)}
+	}
+	if int(n) > len(r.blocks) {
+		blocks, err := r.src.blocks(int(n))
+		if err != nil {
+			return err // those that were read stay
+		}
+		r.blocks = blocks
+	}
+	return nil
+}
+
+// maxBlocks keeps offsets / 8 within 32 bits.
+const maxBlocks = 1 << (32 + 3 - blockShift)
+
+// Unchanged reports whether the meaning of what Refresh read still holds: when
+// it does after values were read, these values belong to these series. Call it
+// within Guard.
+func (r *Reader) Unchanged() bool {
+	return r.blocks != nil && loadWord(r.blocks[0], offGeneration) == r.parser.generation
+}
+
+// Generation returns the header's generation, 0 while no record's meaning has
+// changed. Call it within Guard.
+func (r *Reader) Generation() uint64 { return r.word(offGeneration) }
+
+// Whole returns a *CorruptionError where the file has become shorter than what
+// Refresh read. Behind the new end of a mapped file the rest of the page reads as
+// zeros, which no fault tells: values hold once Whole says so after they were read.
+func (r *Reader) Whole() error {
+	_, err := r.src.blocks(len(r.blocks))
+	return err
+}
+
+// Epoch counts how often Refresh began again because a record's meaning had
+// changed. While it stays the same, Series only grows.
+func (r *Reader) Epoch() int { return r.parser.epoch }
+
+// Schemas returns the schemas, in the order of their declaration.
+func (r *Reader) Schemas() []*metric.Schema { return r.parser.series.schemas }
+
+// List returns the live series.
+func (r *Reader) List() SeriesList { return r.parser.series }
+
+// RemovedList returns the removed series whose words have not been used again. It
+// changes with Epoch only.
+func (r *Reader) RemovedList() SeriesList { return r.parser.removed }
+
+// Series returns the live series with their words, in the order of their records: each
+// call makes them anew. Without words they are in List.
+func (r *Reader) Series() []SeriesInfo { return r.infos(r.parser.series) }
+
+// Exemplars returns where exemplars of live series are. While Epoch stays the
+// same, the slice only grows.
+func (r *Reader) Exemplars() []ExemplarInfo { return r.parser.exemplars }
+
+// Removed returns the series of RemovedList with their words.
+func (r *Reader) Removed() []SeriesInfo { return r.infos(r.parser.removed) }
+
+func (r *Reader) infos(l SeriesList) []SeriesInfo {
+	out := make([]SeriesInfo, l.Len())
+	for i := range out {
+		out[i] = l.At(i)
+		if r.blocks != nil {
+			out[i].words = r.words(l.entries[i].cells, WordsPerSeries(out[i].Schema))
+		}
+	}
+	return out
+}
+
+// words returns the n words at that place, which the parser has found to be there.
+func (r *Reader) words(at wordOffset, n int) []uint64 {
+	if n == 0 {
+		return nil
+	}
+	return words(r.blocks[uint64(at)*8>>blockShift], uint64(at)*8&(BlockSize-1), n)
+}
+
+// Damaged returns what Refresh left out, the first few in detail, and how
+// many there are in all.
+func (r *Reader) Damaged() ([]CorruptionError, int) { return r.parser.damage, r.parser.damaged }
+
+// Unknown returns how many records of unknown kinds were skipped.
+func (r *Reader) Unknown() int { return r.parser.unknown }
+
+// Count returns one of the header's counters. Call it within Guard.
+func (r *Reader) Count(c Counter) uint64 { return r.word(uint64(c)) }
+
+// Closed reports whether the writer has closed its store. Call it within Guard.
+func (r *Reader) Closed() bool { return r.word(offClosed) != 0 }
+
+// Marked reports whether the process was marked dead by force. Call it within
+// Guard.
+func (r *Reader) Marked() bool { return r.word(offMarked) != 0 }
+
+func (r *Reader) word(off uint64) uint64 {
+	if r.blocks == nil {
+		return 0
+	}
+	return loadWord(r.blocks[0], off)
+}
+
+// Bytes returns how many bytes of the file are in use.
+func (r *Reader) Bytes() int64 { return int64(len(r.blocks)) << blockShift }
+
+// Locked reports whether the writer holds the file's lock, that is lives.
+// Where the header says that there is no lock, the answer is yes.
+func (r *Reader) Locked() (bool, error) { return r.src.locked(r.header.Liveness) }
+
+// Close gives back the mapping and the descriptor. Words must not be used any more.
+func (r *Reader) Close() error {
+	r.blocks = nil
+	return r.src.close()
+}
+
+// mappedFile is the source of Open.
+type mappedFile struct {
+	f     *os.File
+	path  string
+	ext   extents
+	list  [][]byte
+	locks bool // the filesystem, as it is mounted here, shows the writer's lock
+}
+
+func (m *mappedFile) blocks(n int) ([][]byte, error) {
+	size, err := m.f.Seek(0, io.SeekEnd) // as Stat does, for a fraction of its time
+	if err != nil {
+		return nil, err
+	}
+	if size < int64(n)<<blockShift {
+		return nil, &CorruptionError{
+			Path: m.path, Offset: size,
+			Reason: fmt.Sprintf("the file is truncated: %d bytes of %d", size, int64(n)<<blockShift),
+		}
+	}
+	if err := m.ext.cover(uint64(n) << blockShift); err != nil {
+		return nil, fmt.Errorf("%s: %w", m.path, err)
+	}
+	for i := len(m.list); i < n; i++ {
+		m.list = append(m.list, m.ext.block(i))
+	}
+	return m.list, nil
+}
+
+func (m *mappedFile) locked(kind Liveness) (bool, error) {
+	if !m.locks {
+		return true, nil // "free" would say nothing
+	}
+	return lockHeld(m.f, kind)
+}
+
+func (m *mappedFile) close() error {
+	m.list = nil
+	return errors.Join(m.ext.unmap(), m.f.Close())
+}
+
+// memory is the source of Store.Reader.
+type memory struct{ store *Store }
+
+func (m *memory) blocks(int) ([][]byte, error) {
+	m.store.mu.Lock()
+	defer m.store.mu.Unlock()
+	return m.store.blocks[:len(m.store.blocks):len(m.store.blocks)], nil
+}
+
+func (m *memory) locked(Liveness) (bool, error) { return true, nil }
+func (m *memory) close() error                  { return nil }

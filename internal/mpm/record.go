@@ -1,0 +1,242 @@
+package mpm
+
+import (
+	"errors"
+	"math"
+	"unsafe"
+
+	"github.com/multiprom/multiprom/metric"
+)
+
+// MaxStringLen is how many bytes a string in a file or archive can have.
+const MaxStringLen = math.MaxUint16
+
+// encoder appends to a record; finish pads, seals and returns it.
+type encoder struct {
+	b       []byte
+	tooLong bool // a string does not fit
+}
+
+func (e *encoder) str(s string) {
+	e.tooLong = e.tooLong || len(s) > MaxStringLen
+	e.b = AppendString(e.b, s)
+}
+
+func (e *encoder) labels(ls metric.Labels) {
+	for _, l := range ls {
+		e.str(l.Name)
+		e.str(l.Value)
+	}
+}
+
+// finish pads the record to size bytes, or to its own length where that is
+// more, and seals it as live.
+func (e *encoder) finish(kind uint16, size int) ([]byte, error) {
+	size = max(size, align8(len(e.b)))
+	if size > maxRecord || e.tooLong {
+		return nil, ErrRecordTooLarge
+	}
+	e.b = append(e.b, make([]byte, size-len(e.b))...)
+	e.seal(kind)
+	return e.b, nil
+}
+
+func (e *encoder) seal(kind uint16) {
+	le.PutUint32(e.b[offRecLen:], uint32(len(e.b)))
+	le.PutUint16(e.b[offRecKind:], kind)
+	le.PutUint32(e.b[offRecCRC:], recordCRC(e.b))
+	le.PutUint32(e.b[offRecState:], stateLive)
+}
+
+func encodeFamily(id uint32, s *metric.Schema) ([]byte, error) {
+	e := encoder{b: make([]byte, offFamBody, 256)}
+	le.PutUint32(e.b[offFamID:], id)
+	e.b[offFamType] = byte(s.Type)
+	e.b[offFamMode] = byte(s.Mode)
+	le.PutUint16(e.b[offFamLabels:], uint16(len(s.Labels)))
+	le.PutUint16(e.b[offFamConst:], uint16(len(s.Const)))
+	le.PutUint16(e.b[offFamBounds:], uint16(len(s.Bounds)))
+	le.PutUint16(e.b[offFamStates:], uint16(len(s.States)))
+	for _, b := range s.Bounds {
+		e.b = le.AppendUint64(e.b, math.Float64bits(b))
+	}
+	e.str(s.Name)
+	e.str(s.Help)
+	e.str(s.Unit)
+	for _, l := range s.Labels {
+		e.str(l)
+	}
+	e.labels(s.Const)
+	for _, st := range s.States {
+		e.str(st)
+	}
+	return e.finish(kindFamily, 0)
+}
+
+// seriesRecord is what a series record says beside its state.
+type seriesRecord struct {
+	seriesHead
+	values []string
+	extra  metric.Labels
+}
+
+// seriesHead is what stands before its strings.
+type seriesHead struct {
+	family  uint32
+	cells   wordOffset // of its words, 0 for none
+	created int64
+	removed int64 // 0 while it lives
+}
+
+// size returns how many bytes the record needs.
+func (s *seriesRecord) size() (int, error) {
+	n, longest := offSerBody, 0
+	for _, v := range s.values {
+		n, longest = n+2+len(v), max(longest, len(v))
+	}
+	for _, l := range s.extra {
+		n, longest = n+4+len(l.Name)+len(l.Value), max(longest, len(l.Name), len(l.Value))
+	}
+	if n = align8(n); n > maxRecord || longest > MaxStringLen {
+		return 0, ErrRecordTooLarge
+	}
+	return n, nil
+}
+
+// encode writes the record to b, which is as long as it is to be: its size or
+// more.
+func (s *seriesRecord) encode(b []byte) {
+	e := encoder{b: b[:offSerBody]}
+	clear(e.b)
+	le.PutUint64(e.b[offSerCreated:], uint64(s.created))
+	le.PutUint64(e.b[offSerRemoved:], uint64(s.removed))
+	le.PutUint32(e.b[offSerFamily:], s.family)
+	le.PutUint32(e.b[offSerCells:], uint32(s.cells))
+	le.PutUint16(e.b[offSerValues:], uint16(len(s.values)))
+	le.PutUint16(e.b[offSerExtra:], uint16(len(s.extra)))
+	for _, v := range s.values {
+		e.str(v)
+	}
+	e.labels(s.extra)
+	clear(b[len(e.b):])
+	e.b = b
+	e.seal(kindSeries)
+}
+
+var errShortRecord = errors.New("its strings run past its end")
+
+// decoder takes strings from a record; once one is missing, bad stays true.
+type decoder struct {
+	b   []byte
+	bad bool
+}
+
+// str returns a copy: a record's bytes may be reused by the writer.
+func (d *decoder) str() string {
+	if len(d.b) < 2 || len(d.b)-2 < int(le.Uint16(d.b)) {
+		d.bad = true
+		return ""
+	}
+	n := int(le.Uint16(d.b))
+	s := string(d.b[2 : 2+n])
+	d.b = d.b[2+n:]
+	return s
+}
+
+func (d *decoder) strs(n uint16) []string {
+	if n == 0 || 2*int(n) > len(d.b) {
+		d.bad = d.bad || n > 0
+		return nil
+	}
+	out := make([]string, n)
+	for i := range out {
+		out[i] = d.str()
+	}
+	return out
+}
+
+func (d *decoder) labels(n uint16) metric.Labels {
+	if n == 0 || 4*int(n) > len(d.b) {
+		d.bad = d.bad || n > 0
+		return nil
+	}
+	out := make(metric.Labels, n)
+	for i := range out {
+		out[i].Name = d.str()
+		out[i].Value = d.str()
+	}
+	return out
+}
+
+// decodeFamily reads a record whose length and checksum were verified.
+func decodeFamily(rec []byte) (id uint32, s *metric.Schema, err error) {
+	if len(rec) < offFamBody {
+		return 0, nil, errShortRecord
+	}
+	s = &metric.Schema{Type: metric.Type(rec[offFamType]), Mode: metric.Mode(rec[offFamMode])}
+	bounds := int(le.Uint16(rec[offFamBounds:]))
+	d := decoder{b: rec[offFamBody:]}
+	if 8*bounds > len(d.b) {
+		return 0, nil, errShortRecord
+	}
+	for i := range bounds {
+		s.Bounds = append(s.Bounds, math.Float64frombits(le.Uint64(d.b[8*i:])))
+	}
+	d.b = d.b[8*bounds:]
+	s.Name, s.Help, s.Unit = d.str(), d.str(), d.str()
+	s.Labels = d.strs(le.Uint16(rec[offFamLabels:]))
+	s.Const = d.labels(le.Uint16(rec[offFamConst:]))
+	s.States = d.strs(le.Uint16(rec[offFamStates:]))
+	if d.bad {
+		return 0, nil, errShortRecord
+	}
+	return le.Uint32(rec[offFamID:]), s, s.Check()
+}
+
+// decodeSeries reads a record whose length and checksum were verified. text is the
+// part of rec with its strings: so many values, then so many pairs of name and value.
+func decodeSeries(rec []byte) (s seriesHead, values, extra int, text []byte, err error) {
+	if len(rec) < offSerBody {
+		return s, 0, 0, nil, errShortRecord
+	}
+	s.family = le.Uint32(rec[offSerFamily:])
+	s.cells = wordOffset(le.Uint32(rec[offSerCells:]))
+	s.created = int64(loadWord(rec, offSerCreated))
+	s.removed = int64(loadWord(rec, offSerRemoved))
+	values, extra = int(le.Uint16(rec[offSerValues:])), int(le.Uint16(rec[offSerExtra:]))
+	body := rec[offSerBody:]
+	n := 0
+	for range values + 2*extra {
+		if len(body)-n < 2 || len(body)-n-2 < int(le.Uint16(body[n:])) {
+			return s, 0, 0, nil, errShortRecord
+		}
+		n += 2 + int(le.Uint16(body[n:]))
+	}
+	return s, values, extra, body[:n], nil
+}
+
+// WordsPerSeries returns how many cells a series of that definition has
+// (docs/format.md, "Cells").
+func WordsPerSeries(s *metric.Schema) int {
+	switch s.Type {
+	case metric.Counter, metric.Summary:
+		return 2
+	case metric.Histogram, metric.GaugeHistogram:
+		return 2 + len(s.Bounds)
+	case metric.Info:
+		return 0
+	}
+	if s.Mode.Base() == metric.ModeMostRecent {
+		return recentWords
+	}
+	return 1
+}
+
+// words returns the n words at byte offset off of b, which must be aligned.
+func words(b []byte, off uint64, n int) []uint64 {
+	if n == 0 {
+		return nil
+	}
+	b = b[off : off+uint64(8*n)]
+	return unsafe.Slice((*uint64)(unsafe.Pointer(unsafe.SliceData(b))), n)
+}

@@ -1,0 +1,150 @@
+package mpm
+
+import (
+	"runtime"
+	"sync/atomic"
+	"time"
+	"unsafe"
+)
+
+// Series is the handle of one label set in a store. While anybody holds it,
+// its words belong to it, also after Remove.
+//
+// A caller that keeps only the words must keep the Series reachable while it
+// uses them (runtime.KeepAlive behind the last access).
+//
+// The zero value is in no store: it has no words, and its methods do nothing but
+// Remove, behind which InitSeries refuses it. A Series must not be copied.
+type Series struct {
+	ref   *SchemaRef // nil in no store
+	words *uint64    // the first; nil for none
+	slot  slot       // of size 0 where it is lost
+	gone  atomic.Bool
+
+	exemplars atomic.Pointer[exemplars] // nil before the first; stored under store.mu
+}
+
+// Words returns the cells, laid out as docs/format.md says. Access them
+// atomically only.
+func (s *Series) Words() []uint64 {
+	if s.words == nil {
+		return nil
+	}
+	return unsafe.Slice(s.words, WordsPerSeries(s.ref.schema))
+}
+
+// Lost reports whether the words lie on the heap, because the file was full:
+// no reader sees them.
+func (s *Series) Lost() bool { return s.ref != nil && s.slot.size == 0 }
+
+// Restart publishes a new created time, then calls zero, which sets the
+// words back, then tells readers. Updates that run meanwhile are counted
+// before or after it.
+func (s *Series) Restart(t time.Time, zero func(words []uint64)) {
+	if s.ref == nil {
+		return
+	}
+	store := s.ref.store
+	store.mu.Lock()
+	defer store.mu.Unlock()
+	if !s.Lost() && !s.gone.Load() {
+		storeWord(store.record(s.slot), offSerCreated, created(t))
+	}
+	zero(s.Words())
+	s.exemplars.Load().clear()
+	store.changed()
+}
+
+// Remove takes the series out of Reader.Series. Its words stay readable as
+// Reader.Removed, and are used for another series once the handle is
+// unreachable and Options.KeepRemoved is over. Removing twice does nothing.
+func (s *Series) Remove() {
+	if s.gone.Swap(true) || s.slot.size == 0 {
+		return
+	}
+	store := s.ref.store
+	free := freeSlot{slot: s.slot, removed: store.opts.Now()}
+	store.mu.Lock()
+	rec := store.record(s.slot)
+	storeWord(rec, offSerRemoved, created(free.removed))
+	storeState(rec, offRecState, stateRemoved)
+	store.changed()
+	free.exemplars = s.exemplars.Load() // none is added any more
+	store.mu.Unlock()
+	runtime.AddCleanup(s, s.ref.release, free)
+}
+
+// slot is where the record of a series and its words stand.
+type slot struct {
+	record, cells wordOffset // 0 for no words
+	size          uint32     // bytes of the record
+}
+
+// record returns the record of a series.
+func (s *Store) record(at slot) []byte { return s.bytes(at.record, int(at.size)) }
+
+// freeSlot is a removed record with its words.
+type freeSlot struct {
+	slot
+	exemplars *exemplars // nil for none
+	removed   time.Time
+}
+
+// maxFreeScan bounds the search for a fitting slot.
+const maxFreeScan = 64
+
+func (f *SchemaRef) release(slot freeSlot) {
+	f.store.mu.Lock()
+	defer f.store.mu.Unlock()
+	f.free = append(f.free, slot)
+}
+
+// takeFree returns a slot whose record has room for size bytes, one of those
+// that were released first.
+func (f *SchemaRef) takeFree(size int) (freeSlot, bool) {
+	if len(f.free) == 0 {
+		return freeSlot{}, false
+	}
+	until := f.store.opts.Now().Add(-f.store.opts.KeepRemoved)
+	for i := range min(len(f.free), maxFreeScan) {
+		if slot := f.free[i]; int(slot.size) >= size && slot.removed.Before(until) {
+			copy(f.free[1:i+1], f.free[:i]) // the order stays
+			f.free = f.free[1:]
+			return slot, true
+		}
+	}
+	return freeSlot{}, false
+}
+
+// reuse publishes r in the place of a removed series. Readers that knew the
+// old one see the generation move, and begin again.
+func (s *Store) reuse(h *Series, free freeSlot, r seriesRecord) {
+	r.cells = free.cells
+	rec := make([]byte, free.size)
+	r.encode(rec)
+	schema := h.ref.schema
+	n := WordsPerSeries(schema)
+	w := words(s.bytes(free.cells, 8*n), 0, n)
+	for i := range w {
+		// Readers that have not noticed the removal may still look at them.
+		atomic.StoreUint64(&w[i], 0)
+	}
+	initWords(schema, w)
+	free.exemplars.clear()
+	s.rewrite(s.record(free.slot), rec)
+	h.words, h.slot = unsafe.SliceData(w), free.slot
+	h.exemplars.Store(free.exemplars)
+}
+
+// rewrite replaces the bytes of a removed record of the same length, word by
+// word, and publishes it. Its length and kind stay; the state goes live last.
+func (s *Store) rewrite(old, rec []byte) {
+	dst := words(old, 0, len(rec)/8)
+	// Word 0, length and kind, is the same; word 1 is checksum and state.
+	for i := 2; i < len(dst); i++ {
+		atomic.StoreUint64(&dst[i], le.Uint64(rec[8*i:]))
+	}
+	crc := le.Uint32(rec[offRecCRC:])
+	atomic.StoreUint64(&dst[1], uint64(stateLive)<<32|uint64(crc))
+	s.changed()
+}

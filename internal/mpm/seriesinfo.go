@@ -1,0 +1,103 @@
+package mpm
+
+import (
+	"time"
+
+	"github.com/multiprom/multiprom/metric"
+)
+
+// SeriesInfo is a series as a reader sees it.
+type SeriesInfo struct {
+	Schema *metric.Schema
+
+	encoded          string // the values and further labels, as its record has them
+	created, removed int64
+	words            []uint64   // nil of a SeriesList
+	record           wordOffset // of its record
+}
+
+// EncodedLabels returns the label values and further labels in the form that they have in
+// the file (docs/format.md, "Series record"): of two series of one definition, the
+// same encoded means the same labels.
+func (s *SeriesInfo) EncodedLabels() string { return s.encoded }
+
+// AppendString appends a string, of at most MaxStringLen bytes, as a Text has it.
+func AppendString(dst []byte, s string) []byte {
+	return append(le.AppendUint16(dst, uint16(len(s))), s...)
+}
+
+// CutString cuts the first string off a Text.
+func CutString(encoded string) (s, rest string) {
+	n := 2 + int(encoded[0]) + int(encoded[1])<<8
+	return encoded[2:n], encoded[n:]
+}
+
+// Values returns the values of the family's variable labels, in their order.
+func (s *SeriesInfo) Values() []string {
+	out, encoded := make([]string, len(s.Schema.Labels)), s.encoded
+	for i := range out {
+		out[i], encoded = CutString(encoded)
+	}
+	return out
+}
+
+// Extra returns an info's content.
+func (s *SeriesInfo) Extra() (out metric.Labels) {
+	encoded := s.encoded
+	for range s.Schema.Labels {
+		_, encoded = CutString(encoded)
+	}
+	return appendLabels(nil, encoded)
+}
+
+// appendLabels appends labels in the form of a record.
+func appendLabels(out metric.Labels, encoded string) metric.Labels {
+	for encoded != "" {
+		var l metric.Label
+		l.Name, encoded = CutString(encoded)
+		l.Value, encoded = CutString(encoded)
+		out = append(out, l)
+	}
+	return out
+}
+
+// Labels returns all labels of the series: constant, variable and further
+// ones, sorted.
+func (s *SeriesInfo) Labels() metric.Labels {
+	ls := make(metric.Labels, 0, len(s.Schema.Const)+len(s.Schema.Labels))
+	ls = append(ls, s.Schema.Const...)
+	encoded := s.encoded
+	for _, name := range s.Schema.Labels {
+		l := metric.Label{Name: name}
+		l.Value, encoded = CutString(encoded)
+		ls = append(ls, l)
+	}
+	ls = appendLabels(ls, encoded)
+	ls.Sort()
+	return ls
+}
+
+// Created returns when the series was made, or was set back to zero.
+func (s *SeriesInfo) Created() time.Time { return time.Unix(0, s.created) }
+
+// CreatedNanos is Created in nanoseconds since 1970.
+func (s *SeriesInfo) CreatedNanos() int64 { return s.created }
+
+// Removed returns when the series was removed, the zero time where it was not.
+func (s *SeriesInfo) Removed() time.Time {
+	if s.removed == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, s.removed)
+}
+
+// RemovedNanos is Removed in nanoseconds since 1970, 0 where it was not removed.
+func (s *SeriesInfo) RemovedNanos() int64 { return s.removed }
+
+// Offset returns where its record stands in the file, in bytes.
+func (s *SeriesInfo) Offset() int64 { return 8 * int64(s.record) }
+
+// Words returns the live cells: they change while they are read. Access them
+// atomically and within Guard; they are valid until the Reader is closed. A series
+// of a SeriesList has none.
+func (s *SeriesInfo) Words() []uint64 { return s.words }

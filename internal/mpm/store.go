@@ -1,0 +1,328 @@
+package mpm
+
+import (
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+	"unicode/utf8"
+	"unsafe"
+
+	"github.com/multiprom/multiprom/metric"
+)
+
+// Store is the writing side: one process's families and series.
+//
+// Invariants:
+//  1. A block never moves and is never given back: words stay valid for ever.
+//  2. What lies behind a block's used word is not read by anybody, so that it
+//     may be written in any order; storing used publishes it.
+//  3. Only the holder of mu stores used, blocks, states and the generation.
+type Store struct {
+	// Immutable after the constructor.
+	path   string // empty on the heap
+	opts   Options
+	header Header
+	first  []byte // block 0, with the mutable words of the file header
+
+	mu      sync.Mutex
+	backing backing
+	blocks  [][]byte
+	meta    cursor // where the next record goes
+	cells   cursor // where the next words go
+	schemas []*SchemaRef
+	closed  bool
+
+	noExemplars atomic.Bool // there was no room for one
+
+	link linkWatch
+}
+
+// cursor is the free rest of the block that is being filled.
+type cursor struct {
+	block []byte
+	index int    // of the block in the file
+	used  uint64 // offset in the block
+}
+
+func (c *cursor) room() uint64 { return uint64(len(c.block)) - c.used }
+
+// take moves the cursor over n bytes and returns where they begin.
+func (c *cursor) take(n int) wordOffset {
+	off := uint64(c.index)<<blockShift + c.used
+	c.used += uint64(n)
+	return wordOffset(off / 8)
+}
+
+// publish makes everything before the cursor visible to readers.
+func (c *cursor) publish() {
+	header, _ := blockStart(c.index)
+	storeWord(c.block, header+offBlockUsed, c.used)
+}
+
+// SchemaRef is a schema in a store, from AddSchema.
+type SchemaRef struct {
+	store  *Store
+	schema *metric.Schema
+	id     uint32
+	lost   bool       // its record did not fit the file: all series on the heap
+	free   []freeSlot // removed series whose handles are gone, guarded by store.mu
+}
+
+// Schema returns the definition, which must not be changed.
+func (f *SchemaRef) Schema() *metric.Schema { return f.schema }
+
+// Counter names one of the counters in the file's header.
+type Counter uint64
+
+// The counters of a header (docs/format.md, "File header").
+const (
+	InvalidUpdates Counter = offInvalid   // dropped updates and exemplars: negative, NaN, wrong mode, too long
+	OverflowSeries Counter = offOverflow  // new series sent to an overflow series
+	FallbackSeries Counter = offFallback  // series on the heap because the file is full
+	DiscardedCalls Counter = offDiscarded // lookups with wrong labels
+)
+
+// format writes the headers of a new store into its first block.
+func (s *Store) format(h Header, first []byte) {
+	s.header, s.first = h, first
+	s.blocks = [][]byte{first}
+	h.encode(first[:headerSize]) // first its magic: a file that is not empty begins with it
+	s.meta = startBlock(first, 0, blockMeta)
+	storeWord(first, offBlocks, 1)
+}
+
+func startBlock(block []byte, index int, kind uint32) cursor {
+	header, start := blockStart(index)
+	le.PutUint32(block[header+offBlockKind:], kind)
+	le.PutUint32(block[header+offBlockIndex:], uint32(index))
+	c := cursor{block, index, start}
+	c.publish()
+	return c
+}
+
+// Path returns the file's path, empty for a store on the heap.
+func (s *Store) Path() string { return s.path }
+
+// Header returns whose store this is.
+func (s *Store) Header() Header { return s.header }
+
+// Count adds n to one of the header's counters. It is one atomic add.
+func (s *Store) Count(c Counter, n uint64) { addWord(s.first, uint64(c), n) }
+
+// AddSchema adds a definition. The schema must not change afterwards.
+// ErrRecordTooLarge: it does not fit a block. Where the file is full, the
+// family and all its series live on the heap: no error, see FallbackSeries.
+func (s *Store) AddSchema(schema *metric.Schema) (*SchemaRef, error) {
+	if err := schema.Check(); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil, ErrClosed
+	}
+	s.askLink(s.opts.Now())
+	f := &SchemaRef{store: s, schema: schema, id: uint32(len(s.schemas))}
+	rec, err := encodeFamily(f.id, schema)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := s.appendRecord(rec); err != nil {
+		f.lost = true
+		return f, nil
+	}
+	s.schemas = append(s.schemas, f)
+	return f, nil
+}
+
+// CheckFits returns the error that AddSchema would return for the schema,
+// without a store.
+func CheckFits(schema *metric.Schema) error {
+	if err := schema.Check(); err != nil {
+		return err
+	}
+	_, err := encodeFamily(0, schema)
+	return err
+}
+
+// AddSeries adds the series with these values of the family's variable labels
+// and, for an info, further labels. The strings are copied. Its words begin
+// as docs/format.md says: zero, an unset gauge, the first state.
+//
+// Adding the same labels twice gives two series, which readers merge: the
+// caller keeps the index. ErrRecordTooLarge: the labels do not fit. Where the
+// file is full the words lie on the heap, seen by nobody else: no error, but
+// the series says so (Lost) and the header counts it.
+func (s *Store) AddSeries(f *SchemaRef, values []string, extra metric.Labels) (*Series, error) {
+	h := new(Series)
+	if err := s.InitSeries(h, f, values, extra); err != nil {
+		return nil, err
+	}
+	return h, nil
+}
+
+// InitSeries is AddSeries for a handle that stands in memory of the caller's, such
+// as beside what the caller keeps of the series. h is a zero Series, and stays one
+// where there is an error. ErrClosed is also the error of one that was removed.
+func (s *Store) InitSeries(h *Series, f *SchemaRef, values []string, extra metric.Labels) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed || h.gone.Load() {
+		return ErrClosed
+	}
+	now := s.opts.Now()
+	s.askLink(now)
+	r := seriesRecord{seriesHead{family: f.id, created: now.UnixNano()}, values, extra}
+	size, err := r.size()
+	if err != nil {
+		return err
+	}
+	h.ref = f
+	if f.lost {
+		s.lose(h)
+		return nil
+	}
+	if slot, ok := f.takeFree(size); ok {
+		s.reuse(h, slot, r)
+		return nil
+	}
+	w, index, err := s.allocCells(f.schema)
+	if err != nil {
+		s.lose(h)
+		return nil
+	}
+	initWords(f.schema, w)
+	r.cells = index
+	rec, at, err := s.reserve(size)
+	if err != nil {
+		s.lose(h)
+		return nil
+	}
+	r.encode(rec)
+	s.meta.publish()
+	h.words, h.slot = unsafe.SliceData(w), slot{record: at, cells: index, size: uint32(size)}
+	return nil
+}
+
+// lose gives a series words on the heap.
+func (s *Store) lose(h *Series) {
+	s.Count(FallbackSeries, 1)
+	w := make([]uint64, WordsPerSeries(h.ref.schema))
+	initWords(h.ref.schema, w)
+	h.words = unsafe.SliceData(w)
+}
+
+// initWords gives new words, which are zero, their first values.
+func initWords(schema *metric.Schema, w []uint64) {
+	if schema.Type.LikeGauge() && schema.Mode.Base() != metric.ModeMostRecent {
+		atomic.StoreUint64(&w[CellGauge], UnsetBits)
+	}
+}
+
+// place is where something stands in the file: the number of its first word.
+type wordOffset uint32
+
+// bytes returns the n bytes of the store at that place.
+func (s *Store) bytes(at wordOffset, n int) []byte {
+	off := 8 * uint64(at)
+	return s.blocks[off>>blockShift][off&(BlockSize-1):][:n:n]
+}
+
+// appendRecord publishes a record behind the others. ErrFull: no block.
+func (s *Store) appendRecord(rec []byte) (wordOffset, error) {
+	b, at, err := s.reserve(len(rec))
+	if err != nil {
+		return 0, err
+	}
+	copy(b, rec)
+	s.meta.publish()
+	return at, nil
+}
+
+// reserve returns where the next record goes. meta.publish shows it to readers.
+func (s *Store) reserve(size int) ([]byte, wordOffset, error) {
+	if s.meta.room() < uint64(size) {
+		if err := s.newBlock(&s.meta, blockMeta); err != nil {
+			return nil, 0, err
+		}
+	}
+	at := s.meta.take(size)
+	return s.bytes(at, size), at, nil
+}
+
+// allocCells returns the words of a new series and where they are, 0 for none. A
+// series without labels has its cache lines to itself: there are few, and each may be
+// what all goroutines update.
+func (s *Store) allocCells(schema *metric.Schema) ([]uint64, wordOffset, error) {
+	n := WordsPerSeries(schema)
+	if n == 0 {
+		return nil, 0, nil
+	}
+	size := 8 * n
+	if len(schema.Labels) == 0 {
+		s.cells.used = wholeLines(s.cells.used)
+		size = int(wholeLines(uint64(size)))
+	}
+	if s.cells.room() < uint64(size) {
+		if err := s.newBlock(&s.cells, blockCells); err != nil {
+			return nil, 0, err
+		}
+	}
+	at := s.cells.take(size)
+	s.cells.publish()
+	return words(s.bytes(at, 8*n), 0, n), at, nil
+}
+
+// wholeLines rounds bytes up to cache lines.
+func wholeLines(n uint64) uint64 { return (n + cacheLine - 1) &^ (cacheLine - 1) }
+
+func (s *Store) newBlock(c *cursor, kind uint32) error {
+	b, err := s.backing.extend()
+	if err != nil {
+		return err
+	}
+	*c = startBlock(b, len(s.blocks), kind)
+	s.blocks = append(s.blocks, b)
+	storeWord(s.first, offBlocks, uint64(len(s.blocks)))
+	return nil
+}
+
+// changed tells readers that a record that they know has another meaning.
+func (s *Store) changed() { addWord(s.first, offGeneration, 1) }
+
+// Close marks the store closed: nothing can be added, and readers take the
+// process for dead. The file stays locked and mapped until the process ends,
+// because handles may still be written through. Closing twice is ErrClosed.
+func (s *Store) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return ErrClosed
+	}
+	s.closed = true
+	storeWord(s.first, offClosed, 1)
+	return nil
+}
+
+// Reader returns a reader of this store's memory, for a process that shows
+// its own values. symbols are those of ReadOptions. It needs no Close.
+func (s *Store) Reader(symbols *SymbolTable) *Reader {
+	return newReader(s.header, s.path, &memory{store: s}, symbols)
+}
+
+// created returns t as the file holds it.
+func created(t time.Time) uint64 { return uint64(t.UnixNano()) }
+
+// truncateUTF8 cuts s to at most n bytes at the end of a rune, and replaces
+// what is not UTF-8.
+func truncateUTF8(s string, n int) string {
+	s = strings.ToValidUTF8(s, "\uFFFD")
+	if len(s) <= n {
+		return s
+	}
+	for n > 0 && !utf8.RuneStart(s[n]) {
+		n--
+	}
+	return s[:n]
+}

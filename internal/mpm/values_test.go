@@ -1,0 +1,85 @@
+package mpm
+
+import (
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"sync/atomic"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestChanges: a reader that is told what has changed, and reads what is new, has what
+// one has that reads all.
+func TestChanges(t *testing.T) {
+	backings(t, Options{}, func(t *testing.T, s *Store, open func() *Reader) {
+		r := rand.New(rand.NewPCG(1, 9))
+		reader := open()
+		var families []*SchemaRef
+		for _, schema := range everyType() {
+			f, err := s.AddSchema(schema)
+			require.NoError(t, err)
+			families = append(families, f)
+		}
+		var series []*Series
+		var known []uint64
+		for round := range 200 {
+			for range r.IntN(12) {
+				f := families[r.IntN(len(families))]
+				values := make([]string, len(f.Schema().Labels))
+				for i := range values {
+					values[i] = strconv.Itoa(r.IntN(1e9))
+				}
+				one, err := s.AddSeries(f, values, nil)
+				require.NoError(t, err)
+				series = append(series, one)
+			}
+			changed := 0
+			for _, one := range series {
+				if w := one.Words(); len(w) > 0 && r.IntN(1+round%40) == 0 {
+					changed++
+					if isRecent(one.ref.schema) {
+						StoreRecent(w, r.Uint64(), 1+r.Int64N(1e9))
+					} else {
+						atomic.AddUint64(&w[r.IntN(len(w))], 1+r.Uint64N(3))
+					}
+				}
+			}
+			require.NoError(t, reader.Refresh())
+			all := reader.AppendValues(nil, 0)
+			changes := reader.AppendChanges(nil, known)
+			require.LessOrEqual(t, len(changes), 2*changed)
+			require.True(t, slices.IsSortedFunc(changes, func(a, b Change) int { return a.At - b.At }))
+			for _, c := range changes {
+				require.NotEqual(t, known[c.At], c.Word)
+				known[c.At] = c.Word
+			}
+			known = append(known, reader.AppendValues(nil, len(known))...)
+			require.Equal(t, all, known)
+			require.Empty(t, reader.AppendChanges(nil, known))
+		}
+	})
+}
+
+// BenchmarkChanges compares the values of 5,000 counters of which none has changed.
+func BenchmarkChanges(b *testing.B) {
+	s, err := Create(b.TempDir(), Options{})
+	require.NoError(b, err)
+	f, err := s.AddSchema(counterSchema("c", "n"))
+	require.NoError(b, err)
+	for i := range 5000 {
+		_, err := s.AddSeries(f, []string{strconv.Itoa(i)}, nil)
+		require.NoError(b, err)
+	}
+	r, err := Open(s.Path(), ReadOptions{})
+	require.NoError(b, err)
+	defer r.Close()
+	require.NoError(b, r.Refresh())
+	known := r.AppendValues(nil, 0)
+	for b.Loop() {
+		if len(r.AppendChanges(nil, known)) > 0 {
+			b.Fatal("nothing has changed")
+		}
+	}
+}

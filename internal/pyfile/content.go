@@ -1,0 +1,189 @@
+package pyfile
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+
+	"github.com/multiprom/multiprom/internal/mpm"
+)
+
+// Content is what the bytes of a file say that it is, whatever its name says.
+type Content uint8
+
+const (
+	// Foreign is somebody else's file: it is never changed, renamed or removed.
+	Foreign Content = iota
+	// Nothing has no byte, or only zeros, as a client makes a file before its first
+	// record. Whatever program made it, it holds nothing that could be lost.
+	Nothing
+	// Records are client_python's or those of GitLab's client for Ruby, damaged perhaps.
+	Records
+)
+
+// Look opens a file, and says by its name and its content what it is: a file whose name
+// is none of client_python's is Foreign. The error is one of mpm.Dir.OpenFile's.
+func Look(d *mpm.Dir, name string, opts mpm.ReadOptions) (Content, error) {
+	f, size, err := d.OpenFile(name, opts)
+	if err != nil {
+		return Foreign, err
+	}
+	defer f.Close()
+	if _, err := ParseName(name); err != nil {
+		return Foreign, nil
+	}
+	return contentOf(f, size)
+}
+
+// Remove unlinks a file, unless its name or content is Foreign: then the error matches
+// mmapstore.ErrForeign. A missing file is no error.
+func Remove(d *mpm.Dir, name string) error {
+	if _, err := ParseName(name); err != nil {
+		return err
+	}
+	return d.RemoveIf(name, recognize)
+}
+
+// SetAside renames a file so that no process of client_python opens it any more
+// (mpm.Dir.SetAside). The error matches mmapstore.ErrForeign if its name or
+// content is.
+func SetAside(d *mpm.Dir, name string) (mpm.Entry, error) {
+	if _, err := ParseName(name); err != nil {
+		return mpm.Entry{}, err
+	}
+	return d.SetAside(name, recognize)
+}
+
+// Restore gives a file that was set aside its name back, as mpm.Dir.Restore.
+func Restore(d *mpm.Dir, name string) error {
+	if _, err := ParseName(name); err != nil {
+		return err
+	}
+	return d.Restore(name, recognize)
+}
+
+// recognize is the mpm.Recognizer of these files.
+func recognize(f io.ReaderAt, size int64) error {
+	content, err := contentOf(f, size)
+	if err == nil && content == Foreign {
+		err = errForeign
+	}
+	return err
+}
+
+var errForeign = fmt.Errorf("%w: nothing in it is of client_python", mpm.ErrForeign)
+
+// What a client makes before its first record has at most maxEmpty bytes.
+const maxEmpty = 1 << 20
+
+// firstRecord is where the key of the first record begins.
+const firstRecord = headerSize + 4
+
+// contentOf tells files of client_python from all others. A client's file begins
+//
+//	int32 used | 4 zero bytes | int32 length of the key | ["family", "sample", {…
+//
+// which by accident hardly any does: if one of the numbers is damaged, the key still
+// tells; if the file was cut within the first key, both numbers have to be possible. If
+// the key is damaged, its end and the spaces after it tell, or a later one, to which the
+// lengths lead.
+func contentOf(f io.ReaderAt, size int64) (Content, error) {
+	var head [firstRecord]byte
+	n, err := f.ReadAt(head[:], 0)
+	if err != nil && err != io.EOF {
+		return Foreign, err
+	}
+	size = min(size, 1<<31) // used has no more
+	if size <= maxEmpty && (n < 4 || native.Uint32(head[:]) == 0 || native.Uint32(head[:]) == headerSize) {
+		zero, err := mpm.IsZero(f, min(4, int64(n)), size)
+		if err != nil {
+			return Foreign, err
+		}
+		if zero && (n >= 4 || head == [firstRecord]byte{}) {
+			return Nothing, nil
+		}
+	}
+	if n < len(head) {
+		return Foreign, nil
+	}
+	if native.Uint32(head[4:]) == 0 {
+		whole, cut, err := keyAt(f, size)
+		used, length := int32(native.Uint32(head[:])), int32(native.Uint32(head[headerSize:]))
+		if err != nil || whole || cut && used >= headerSize && length > 0 {
+			return Records, err
+		}
+	}
+	for _, stride := range []int64{strideTimed, strideSimple} {
+		found, err := leadsToKey(f, size, stride)
+		if err != nil || found {
+			return Records, err
+		}
+	}
+	return Foreign, nil
+}
+
+// keyAt reports whether a key stands at firstRecord, however long it is: whole, or up to
+// where the file was cut.
+func keyAt(f io.ReaderAt, size int64) (whole, cut bool, err error) {
+	for n := int64(4 << 10); ; n *= 4 {
+		b := make([]byte, min(n, size-firstRecord))
+		if n, err := f.ReadAt(b, firstRecord); err == io.EOF {
+			b, size = b[:n], firstRecord+int64(n)
+		} else if err != nil {
+			return false, false, err
+		}
+		if len(b) < 2 || b[0] != '[' || b[1] != '"' {
+			return false, false, nil
+		}
+		s := scanner{b: string(b)}
+		s.key()
+		switch {
+		case !s.bad:
+			return true, false, nil
+		case len(s.b) > 0:
+			return false, false, nil
+		case firstRecord+int64(len(b)) == size:
+			return false, true, nil
+		}
+	}
+}
+
+// framesKey reports whether b is a key of n bytes in which something is damaged: where it
+// begins and ends, and the spaces after it, are as they should be.
+func framesKey(b []byte, n int64) bool {
+	return n > 2 && b[1] == '"' && b[n-1] == ']' && len(bytes.Trim(b[n:], " ")) == 0
+}
+
+// leadsToKey reports whether the lengths of the first few records lead to a key.
+func leadsToKey(f io.ReaderAt, size, stride int64) (bool, error) {
+	off := int64(headerSize)
+	for range 16 {
+		var head [5]byte
+		if _, err := f.ReadAt(head[:], off); err != nil {
+			return false, unlessEOF(err)
+		}
+		n := int64(int32(native.Uint32(head[:])))
+		if n <= 0 || n > size-off-4 {
+			return false, nil
+		}
+		next := off + int64(recordSize(int(n)))
+		if head[4] == '[' && next <= size {
+			b := make([]byte, next-off-4)
+			if _, err := f.ReadAt(b, off+4); err != nil {
+				return false, unlessEOF(err)
+			}
+			if _, err := parseKey(string(b[:n])); err == nil || framesKey(b, n) {
+				return true, nil
+			}
+		}
+		off = next + stride
+	}
+	return false, nil
+}
+
+func unlessEOF(err error) error {
+	if err == io.EOF {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,72 @@
+package pyfile
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/multiprom/multiprom/internal/mpm"
+	"github.com/multiprom/multiprom/metric"
+)
+
+// Name is what a file's name says.
+type Name struct {
+	Type metric.Type
+	Mode metric.Mode // of a gauge
+	ID   string      // the process identifier, by default its pid
+
+	// Dead says that the file was set aside (mpm.Dir.SetAside), since its
+	// process is dead; the incarnation is then that of the file.
+	Dead        bool
+	Incarnation mpm.Incarnation
+}
+
+// RubyPID returns the pid in the process identifier of GitLab's client for Ruby,
+// which is the pid and the number of the process's file: 4711-0. Of any other it
+// returns the identifier.
+func RubyPID(id string) string {
+	pid, number, ok := strings.Cut(id, "-")
+	if !ok || strings.Trim(pid, digits) != "" || number == "" || strings.Trim(number, digits) != "" {
+		return id
+	}
+	return pid
+}
+
+const digits = "0123456789"
+
+// ParseName reads a file's name. The error says what is wrong with it.
+func ParseName(name string) (Name, error) {
+	original, inc, dead := mpm.SplitDeadName(name)
+	if !dead {
+		original = name
+	}
+	stem, ok := strings.CutSuffix(original, ".db")
+	if !ok {
+		return Name{}, fmt.Errorf("%w: %s does not end in .db", mpm.ErrForeign, name)
+	}
+	kind, id, _ := strings.Cut(stem, "_")
+	n := Name{ID: id, Dead: dead, Incarnation: inc}
+	switch kind {
+	case "counter":
+		n.Type = metric.Counter
+	case "summary":
+		n.Type = metric.Summary
+	case "histogram":
+		n.Type = metric.Histogram
+	case "gauge":
+		n.Type = metric.Gauge
+		mode, id, ok := strings.Cut(id, "_")
+		if n.ID = id; !ok {
+			return Name{}, fmt.Errorf("%w: %s names no gauge mode", mpm.ErrForeign, name)
+		}
+		var err error
+		if n.Mode, err = metric.ParseMode(mode); err != nil {
+			return Name{}, fmt.Errorf("%w: %s: %w", mpm.ErrForeign, name, err)
+		}
+	default:
+		return Name{}, fmt.Errorf("%w: %s names the unknown metric type %q", mpm.ErrForeign, name, kind)
+	}
+	if n.ID == "" {
+		return Name{}, fmt.Errorf("%w: %s names no process", mpm.ErrForeign, name)
+	}
+	return n, nil
+}

@@ -1,5 +1,0 @@
-package mmapstore
-
-import "errors"
-
-func mkfifo(string) error { return errors.ErrUnsupported }
