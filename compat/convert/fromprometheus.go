@@ -42,8 +42,8 @@ var (
 	_ registry.Gatherer  = (*Source)(nil)
 )
 
-// Collect implements registry.Collector. client_golang knows no contexts: a
-// registry that has waited long enough leaves it behind.
+// Collect implements registry.Collector. client_golang has no contexts: a
+// registry that has waited long enough abandons the call.
 func (s *Source) Collect(ctx context.Context) ([]*metric.Family, error) { return s.Gather(ctx) }
 
 // Gather implements registry.Gatherer.

@@ -15,7 +15,7 @@ import (
 // invalid options, as requests.New.
 //
 // path gives the pattern of the route that next has taken, or "" for none; it is
-// called behind next. fasthttp has no routes of its own: KnownPaths is for handlers
+// called after next. fasthttp has no routes of its own: KnownPaths is for handlers
 // that compare paths, and a router says what it has matched, such as
 // github.com/fasthttp/router with SaveMatchedRoutePath:
 //

@@ -26,7 +26,7 @@ func TestTableflipOldAndNew(t *testing.T) {
 	url := "http://" + s.address + "/metrics"
 	before := sample(t, scrape(t, url), "requests_total")
 	// A connection without a request keeps the old process: it was accepted before
-	// those that are answered behind it.
+	// those that are answered after it.
 	held, err := net.Dial("tcp", s.address)
 	require.NoError(t, err)
 	defer held.Close()

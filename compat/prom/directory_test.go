@@ -54,9 +54,9 @@ func another(t *testing.T) *prom.Factory {
 	return f
 }
 
-// TestDefaultRegistry in a directory: whoever asks for the Gatherer of the default
-// registerer, as libraries do, has the sum of all processes, and so do registries of a
-// library's own. Collectors of others are there as well.
+// TestDefaultRegistry in a directory: the Gatherer of the default registerer, which
+// libraries ask for, has the sum of all processes. So do a library's own registries.
+// Collectors of others are there too.
 func TestDefaultRegistry(t *testing.T) {
 	needsDirectory(t)
 	theirs := prometheus.NewGauge(prometheus.GaugeOpts{Name: "theirs", Help: "h"})

@@ -15,6 +15,7 @@ import (
 
 	"github.com/multiprom/multiprom/compat/convert"
 	"github.com/multiprom/multiprom/compat/prom"
+	"github.com/multiprom/multiprom/internal/actions"
 	"github.com/multiprom/multiprom/multiproc"
 	"github.com/multiprom/multiprom/registry"
 )
@@ -83,17 +84,17 @@ func (s *subject) do(r *rand.Rand) (said string) {
 			said = fmt.Sprint("panic: ", v)
 		}
 	}()
-	switch r.IntN(10) {
-	case 0:
-		update(r, s.counters[0])
-		return ""
-	case 1:
-		update(r, s.gauges[0])
-		return ""
-	case 2:
-		update(r, s.plain[r.IntN(2)])
-		return ""
-	}
+	actions.List{
+		{Weight: 1, Name: "update the counter", Do: func() { update(r, s.counters[0]) }},
+		{Weight: 1, Name: "update the gauge", Do: func() { update(r, s.gauges[0]) }},
+		{Weight: 1, Name: "observe", Do: func() { update(r, s.plain[r.IntN(2)]) }},
+		{Weight: 7, Name: "look a series up", Do: func() { said = s.lookUp(r) }},
+	}.Random(r)
+	return said
+}
+
+// lookUp looks a series of a Vec up and updates it, or removes some.
+func (s *subject) lookUp(r *rand.Rand) (said string) {
 	v := s.vecs[r.IntN(4)]
 	names, view := labelNames, v
 	if r.IntN(3) == 0 { // by way of a curried view, and sometimes by one of that
@@ -115,29 +116,37 @@ func (s *subject) do(r *rand.Rand) (said string) {
 		values[i] = value(r)
 		labels[names[i]] = values[i]
 	}
-	switch r.IntN(40) {
-	case 0:
-		values = append(values, "one too many")
-		labels["unknown"] = "x"
-	case 1:
-		if len(values) > 0 {
-			values[0] = "\xff"
-			labels[names[0]] = "\xff"
-		}
-	}
-	switch r.IntN(24) {
-	case 0, 1:
-		return fmt.Sprint(view.DeleteLabelValues(values...))
-	case 2:
-		return fmt.Sprint(view.Delete(labels))
-	case 3:
-		return fmt.Sprint(view.DeletePartialMatch(prometheus.Labels{"code": value(r)}))
-	case 4:
-		if r.IntN(6) == 0 {
-			view.Reset()
-		}
-		return ""
-	}
+	actions.List{
+		{Weight: 1, Name: "a value or label too many", Do: func() {
+			values = append(values, "one too many")
+			labels["unknown"] = "x"
+		}},
+		{Weight: 1, Name: "a value that is not UTF-8", Do: func() {
+			if len(values) > 0 {
+				values[0] = "\xff"
+				labels[names[0]] = "\xff"
+			}
+		}},
+		{Weight: 38, Name: "good labels"},
+	}.Random(r)
+	actions.List{
+		{Weight: 2, Name: "delete by values", Do: func() { said = fmt.Sprint(view.DeleteLabelValues(values...)) }},
+		{Weight: 1, Name: "delete by labels", Do: func() { said = fmt.Sprint(view.Delete(labels)) }},
+		{Weight: 1, Name: "delete by a part", Do: func() {
+			said = fmt.Sprint(view.DeletePartialMatch(prometheus.Labels{"code": value(r)}))
+		}},
+		{Weight: 1, Name: "reset", Do: func() {
+			if r.IntN(6) == 0 {
+				view.Reset()
+			}
+		}},
+		{Weight: 19, Name: "update", Do: func() { said = updateOne(r, view, values, labels) }},
+	}.Random(r)
+	return said
+}
+
+// updateOne updates the series with those labels.
+func updateOne(r *rand.Rand, view *prometheus.MetricVec, values []string, labels prometheus.Labels) string {
 	var m prometheus.Metric
 	var err error
 	if r.IntN(2) == 0 {
@@ -156,12 +165,11 @@ func (s *subject) do(r *rand.Rand) (said string) {
 func update(r *rand.Rand, m any) {
 	v := []float64{0, 1, -1, 2.5, 0.1, float64(r.IntN(100)), r.NormFloat64(), 1 << 31}[r.IntN(8)]
 	var trace prometheus.Labels
-	switch r.IntN(12) {
-	case 0:
-		trace = prometheus.Labels{"trace_id": fmt.Sprint(r.IntN(9))}
-	case 1:
-		trace = prometheus.Labels{"": "no name"}
-	}
+	actions.List{
+		{Weight: 1, Name: "a trace", Do: func() { trace = prometheus.Labels{"trace_id": fmt.Sprint(r.IntN(9))} }},
+		{Weight: 1, Name: "a label without a name", Do: func() { trace = prometheus.Labels{"": "no name"} }},
+		{Weight: 10, Name: "no exemplar"},
+	}.Random(r)
 	kind := r.IntN(6)
 	switch m := m.(type) {
 	case prometheus.Gauge: // before Counter, whose methods it has

@@ -19,8 +19,8 @@ import (
 //	                                  that suffix, and must not fall when a process dies
 //
 // It leaves out what the merged view has from elsewhere: go_build_info, and the
-// families of client_golang's process collector, which whoever answers reads from
-// /proc for every living worker. Two of those are in no view, since each process
+// families of client_golang's process collector, which the process that answers reads
+// from /proc for every living worker. Two of those are in no view, since each process
 // would say the same of the network of all: process_network_receive_bytes_total
 // and process_network_transmit_bytes_total.
 //

@@ -20,7 +20,7 @@
 // has sent; requests that no route takes have the one path Unmatched. Methods that
 // HTTP does not have, and codes outside 100 to 599, are "other".
 //
-// A duration ends with the handler: a body that is streamed behind it is not in it.
+// A duration ends with the handler: it does not include a body that is streamed later.
 //
 // # Concurrency
 //

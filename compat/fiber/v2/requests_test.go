@@ -19,7 +19,7 @@ import (
 
 var errTeapot = errors.New("no coffee here")
 
-// app has routes of every kind behind the middleware.
+// app has routes of every kind after the middleware.
 func app(t *testing.T, set *multiproc.Set) *fiber.App {
 	dir := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "a.txt"), []byte("a"), 0o600))
@@ -83,7 +83,7 @@ func TestRequests(t *testing.T) {
 	}
 }
 
-// TestRoutesAddedLater: a route that is added behind the first request has its pattern.
+// TestRoutesAddedLater: a route that is added after the first request has its pattern.
 func TestRoutesAddedLater(t *testing.T) {
 	set := multiproc.NewSet(multiproc.SetOptions{})
 	app := app(t, set)

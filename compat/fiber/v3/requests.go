@@ -9,7 +9,7 @@ import (
 	"github.com/multiprom/multiprom/registry"
 )
 
-// Requests returns a middleware that measures what comes behind it: requests,
+// Requests returns a middleware that measures the handlers after it: requests,
 // durations, requests in flight. It panics on invalid options, as requests.New. Use
 // it before anything else, since an error of a later handler ends with it: it calls
 // the app's ErrorHandler, whose status code is the one that the client gets, and
