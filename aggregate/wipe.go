@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"math"
 	"strings"
 
 	"github.com/multiprom/multiprom/internal/mpm"
@@ -154,7 +153,7 @@ func (p *pass) condemn(e mpm.Entry, force bool) error {
 // condemnPython sorts a file of client_python. What is dead is set aside before
 // it is discarded, like one that is compacted.
 func (p *pass) condemnPython(e mpm.Entry, force bool) error {
-	content, err := pyfile.Look(p.dir, e.Name, mpm.ReadOptions{MaxBytes: math.MaxInt64})
+	content, err := pyfile.Look(p.dir, e.Name, mpm.ReadOptions{MaxBytes: mpm.NoLimit})
 	switch {
 	case errors.Is(err, mpm.ErrNotTrusted):
 		return nil // not a regular file

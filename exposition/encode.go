@@ -1,32 +1,55 @@
 package exposition
 
 import (
+	"fmt"
 	"io"
 	"slices"
 	"sync"
 
+	"github.com/multiprom/multiprom/internal/options"
 	"github.com/multiprom/multiprom/metric"
 )
 
 // Options of [Encode] and [Append]. The zero value is text 0.0.4 without
 // created times.
 type Options struct {
+	// Format is what to write. Default text 0.0.4.
 	Format Format
 	// Created adds the time when each counter, histogram and summary began,
-	// where it is known.
+	// where it is known. Default: it is left out.
 	Created bool
 	// Lenient writes OpenMetrics as client_golang does, with values that its
 	// specification forbids: counters, sums and quantiles that are negative or
 	// NaN, a histogram's sum beside a negative bound, and a count without a sum.
 	// Prometheus and OpenTelemetry's collector read them; a parser that obeys the
-	// specification rejects the whole. Other formats are not affected.
+	// specification rejects the whole. Other formats are not affected. Default:
+	// they are left out.
 	Lenient bool
+}
+
+// check returns what is wrong with the options.
+func (o Options) check() error {
+	var c options.Checker
+	if o.Format.Version > Protobuf {
+		c.Failf("Format.Version", "is %d: it must be one of the constants", o.Format.Version)
+	}
+	if o.Format.Escaping > Values {
+		c.Failf("Format.Escaping", "is %d: it must be one of the constants", o.Format.Escaping)
+	}
+	if err := c.Err(); err != nil {
+		return fmt.Errorf("exposition: %w", err)
+	}
+	return nil
 }
 
 // Encode writes families to w, in pieces of some ten kilobytes; Protobuf in
 // whole families. It returns the first error of w, or else an [OmissionError]
-// if something had to be left out.
+// if something had to be left out. If an option is invalid, it writes nothing and
+// returns an error that names the option.
 func Encode(w io.Writer, families []*metric.Family, opts Options) error {
+	if err := opts.check(); err != nil {
+		return err
+	}
 	e := encoders.Get().(*encoder)
 	e.w, e.buf = w, slices.Grow(e.own[:0], flushSize)
 	err := e.encode(families, opts)
@@ -39,8 +62,12 @@ func Encode(w io.Writer, families []*metric.Family, opts Options) error {
 }
 
 // Append appends families to dst and returns the result. Its error is an
-// [OmissionError] if something had to be left out.
+// [OmissionError] if something had to be left out. If an option is invalid, it
+// appends nothing and returns an error that names the option.
 func Append(dst []byte, families []*metric.Family, opts Options) ([]byte, error) {
+	if err := opts.check(); err != nil {
+		return dst, err
+	}
 	e := encoders.Get().(*encoder)
 	e.buf = dst
 	err := e.encode(families, opts)

@@ -32,8 +32,11 @@ const (
 
 // HandlerOptions of [HandlerFor]. The zero value is what [Handler] uses.
 type HandlerOptions struct {
+	// ErrorPolicy says what a scrape gets when some collectors fail. Default
+	// ServeRest.
 	ErrorPolicy ErrorPolicy
-	Created     CreatedPolicy
+	// Created says whether created times are served. Default CreatedByEnv.
+	Created CreatedPolicy
 	// Lenient writes OpenMetrics with values that its specification forbids, as
 	// [Options] says: for receivers that drop a histogram without _count, as
 	// OpenTelemetry's collector does.

@@ -1,14 +1,43 @@
 package exposition
 
 import (
+	"crypto/tls"
+	"io"
+	"log/slog"
 	"testing"
 
+	"github.com/multiprom/multiprom/internal/certtest"
 	"github.com/multiprom/multiprom/internal/optiontest"
 	"github.com/multiprom/multiprom/registry"
 )
 
 func TestOptions(t *testing.T) {
 	g := registry.New(registry.Options{})
+	format := map[string]optiontest.Row{"Format.Version": {Bad: []any{77}}, "Format.Escaping": {Bad: []any{77}}, "Created": {}, "Lenient": {}}
+	optiontest.Check(t, Options{}, format, func(o Options) error { return Encode(io.Discard, nil, o) })
+	optiontest.Check(t, Options{}, format, func(o Options) error {
+		_, err := Append(nil, nil, o)
+		return err
+	})
+
+	cert, key := certtest.New(t, "server")
+	versions := []any{tls.VersionTLS11, 7}
+	optiontest.Check(t, TLS{CertFile: cert, KeyFile: key, RequireClientCert: true}, map[string]optiontest.Row{
+		"CertFile": {Needed: true, Bad: []any{"/none.pem"}}, "KeyFile": {Needed: true, Bad: []any{"/none.pem", cert}}, "RequireClientCert": {},
+		"ClientCAFile": {Bad: []any{"/none.pem", key}, Good: []any{cert}}, "ClientCADir": {Bad: []any{"/none", t.TempDir()}},
+		"MinVersion": {Bad: versions, Good: []any{tls.VersionTLS13}}, "MaxVersion": {Bad: versions, Good: []any{tls.VersionTLS13}},
+	}, func(o TLS) error {
+		_, err := o.config(slog.New(slog.DiscardHandler))
+		return err
+	})
+	optiontest.Check(t, TLS{CertFile: cert, KeyFile: key, MinVersion: tls.VersionTLS13}, map[string]optiontest.Row{
+		"CertFile": {Needed: true}, "KeyFile": {Needed: true}, "RequireClientCert": {},
+		"ClientCAFile": {Bad: []any{cert}}, "ClientCADir": {Bad: []any{"/none"}}, "MinVersion": {}, "MaxVersion": {Bad: []any{tls.VersionTLS12}},
+	}, func(o TLS) error {
+		_, err := o.config(slog.New(slog.DiscardHandler))
+		return err
+	})
+
 	handler := map[string]optiontest.Row{
 		"ErrorPolicy": {Bad: []any{200}}, "Created": {Bad: []any{200}}, "DisableCompression": {}, "Lenient": {}, "ErrorLog": {},
 		"MaxConcurrent": {Special: []int64{NoLimit}}, "Timeout": {Special: []int64{NoLimit}},

@@ -26,7 +26,8 @@ type ServerOptions struct {
 	Addr string
 	// Gatherer is what is served. Default registry.Default().
 	Gatherer registry.Gatherer
-	Handler  HandlerOptions
+	// Handler says how. The zero value is its defaults.
+	Handler HandlerOptions
 	// TLS is how to serve HTTPS; nil serves HTTP.
 	TLS *TLS
 

@@ -1,6 +1,7 @@
 package exposition
 
 import (
+	"cmp"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -11,6 +12,8 @@ import (
 	"path/filepath"
 	"sync"
 	"time"
+
+	"github.com/multiprom/multiprom/internal/options"
 )
 
 // TLS makes a [Server] speak HTTPS, and nothing else. Certificates that were
@@ -28,7 +31,7 @@ type TLS struct {
 	// directory of such files; both count. Default the system's.
 	ClientCAFile, ClientCADir string
 
-	// MinVersion and MaxVersion are those of package crypto/tls. Default
+	// MinVersion and MaxVersion are tls.VersionTLS12 or tls.VersionTLS13. Default
 	// tls.VersionTLS12, and the newest.
 	MinVersion, MaxVersion uint16
 }
@@ -52,11 +55,29 @@ type stamp struct {
 // config returns the configuration of a server. The error says what is wrong with
 // the options or the files.
 func (o TLS) config(log *slog.Logger) (*tls.Config, error) {
-	if o.CertFile == "" || o.KeyFile == "" {
-		return nil, errors.New("of certificate and key one is missing")
+	var check options.Checker
+	if o.CertFile == "" {
+		check.Failf("CertFile", "is empty: HTTPS needs a certificate and a key")
+	}
+	if o.KeyFile == "" {
+		check.Failf("KeyFile", "is empty: HTTPS needs a certificate and a key")
+	}
+	for _, v := range []struct {
+		name  string
+		value uint16
+	}{{"MinVersion", o.MinVersion}, {"MaxVersion", o.MaxVersion}} {
+		if v.value != 0 && v.value != tls.VersionTLS12 && v.value != tls.VersionTLS13 {
+			check.Failf(v.name, "is %#04x: it must be tls.VersionTLS12 or tls.VersionTLS13, or 0 for the default", v.value)
+		}
+	}
+	if o.MaxVersion != 0 && o.MaxVersion < o.MinVersion {
+		check.Failf("MaxVersion", "is less than MinVersion")
+	}
+	if err := check.Err(); err != nil {
+		return nil, err
 	}
 	if !o.RequireClientCert && (o.ClientCAFile != "" || o.ClientCADir != "") {
-		return nil, errors.New("there is a CA of clients, and RequireClientCert is not set: everybody could connect")
+		return nil, errors.New("ClientCAFile or ClientCADir is set without RequireClientCert: everybody could connect")
 	}
 	c := &certificates{opts: o, log: log}
 	if _, err := c.current(); err != nil {
@@ -69,7 +90,7 @@ func (o TLS) config(log *slog.Logger) (*tls.Config, error) {
 
 func (o TLS) base() *tls.Config {
 	return &tls.Config{
-		MinVersion: max(o.MinVersion, tls.VersionTLS12), MaxVersion: o.MaxVersion, NextProtos: []string{"h2", "http/1.1"},
+		MinVersion: cmp.Or(o.MinVersion, tls.VersionTLS12), MaxVersion: o.MaxVersion, NextProtos: []string{"h2", "http/1.1"},
 		// A resumed session would go on with a client's certificate that is
 		// no longer accepted.
 		SessionTicketsDisabled: true,
@@ -106,12 +127,12 @@ func (c *certificates) look() (map[string]stamp, error) {
 		return nil, err
 	}
 	stamps := make(map[string]stamp, len(files))
-	for _, name := range files {
-		info, err := os.Stat(name)
+	for _, f := range files {
+		info, err := os.Stat(f.name)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("%s: %w", f.option, err)
 		}
-		stamps[name] = stamp{info.ModTime(), info.Size()}
+		stamps[f.name] = stamp{info.ModTime(), info.Size()}
 	}
 	return stamps, nil
 }
@@ -125,16 +146,19 @@ func sameStamps(a, b map[string]stamp) bool {
 	return len(a) == len(b)
 }
 
-// files returns the names of all files that are read.
-func (o TLS) files() ([]string, error) {
+// optionFile is a file and the option that it comes from.
+type optionFile struct{ option, name string }
+
+// files returns all files that are read.
+func (o TLS) files() ([]optionFile, error) {
 	cas, err := o.clientCAs()
-	return append([]string{o.CertFile, o.KeyFile}, cas...), err
+	return append([]optionFile{{"CertFile", o.CertFile}, {"KeyFile", o.KeyFile}}, cas...), err
 }
 
 // clientCAs returns the files with certificates of those who sign clients'.
-func (o TLS) clientCAs() (files []string, err error) {
+func (o TLS) clientCAs() (files []optionFile, err error) {
 	if o.ClientCAFile != "" {
-		files = append(files, o.ClientCAFile)
+		files = append(files, optionFile{"ClientCAFile", o.ClientCAFile})
 	}
 	if o.ClientCADir == "" {
 		return files, nil
@@ -144,20 +168,23 @@ func (o TLS) clientCAs() (files []string, err error) {
 		// Kubernetes mounts files as symbolic links, beside directories.
 		name := filepath.Join(o.ClientCADir, e.Name())
 		if info, err := os.Stat(name); err == nil && info.Mode().IsRegular() {
-			files = append(files, name)
+			files = append(files, optionFile{"ClientCADir", name})
 		}
 	}
 	if err == nil && len(files) == 0 {
 		err = fmt.Errorf("%s has no file: %w", o.ClientCADir, fs.ErrNotExist)
 	}
-	return files, err
+	if err != nil {
+		return nil, fmt.Errorf("ClientCADir: %w", err)
+	}
+	return files, nil
 }
 
 // load reads all files into a configuration.
 func (o TLS) load(config *tls.Config) error {
 	pair, err := tls.LoadX509KeyPair(o.CertFile, o.KeyFile)
 	if err != nil {
-		return err
+		return fmt.Errorf("CertFile, KeyFile: %w", err)
 	}
 	config.Certificates = []tls.Certificate{pair}
 	if !o.RequireClientCert {
@@ -173,13 +200,13 @@ func (o TLS) load(config *tls.Config) error {
 		return err
 	}
 	config.ClientCAs = x509.NewCertPool()
-	for _, name := range files {
-		pem, err := os.ReadFile(name)
+	for _, f := range files {
+		pem, err := os.ReadFile(f.name)
 		if err != nil {
-			return err
+			return fmt.Errorf("%s: %w", f.option, err)
 		}
 		if !config.ClientCAs.AppendCertsFromPEM(pem) {
-			return fmt.Errorf("%s has no certificate in PEM", name)
+			return fmt.Errorf("%s: %s has no certificate in PEM", f.option, f.name)
 		}
 	}
 	return nil

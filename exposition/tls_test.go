@@ -137,7 +137,7 @@ func TestTLSOptions(t *testing.T) {
 		opts TLS
 		want string
 	}{
-		{TLS{CertFile: cert}, "one is missing"},
+		{TLS{CertFile: cert}, "KeyFile is empty"},
 		{TLS{CertFile: cert, KeyFile: "none.key"}, "none.key"},
 		{TLS{CertFile: cert, KeyFile: otherKey}, "private key does not match"},
 		{TLS{CertFile: cert, KeyFile: key, ClientCAFile: cert}, "everybody could connect"},

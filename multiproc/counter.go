@@ -28,7 +28,7 @@ func (s *Set) NewCounter(opts CounterOpts) (*Counter, error) {
 	if err != nil {
 		return nil, err
 	}
-	return declare(s, schema, 0, opts.Separate, single[Counter])
+	return declare(s, schema, opts.MaxSeries, opts.Separate, single[Counter])
 }
 
 func (c *Counter) init(in *instrument, values []string) { c.of().init(in, values) }

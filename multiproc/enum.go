@@ -27,7 +27,7 @@ func (s *Set) NewEnum(opts EnumOpts) (*Enum, error) {
 	if err != nil {
 		return nil, err
 	}
-	return declare(s, schema, 0, false, single[Enum])
+	return declare(s, schema, opts.MaxSeries, false, single[Enum])
 }
 
 func (e *Enum) init(in *instrument, values []string) {

@@ -45,7 +45,7 @@ func (s *Set) NewCounterFunc(opts CounterOpts, f func() float64) (*CounterFunc, 
 	if f == nil {
 		return nil, fmt.Errorf("multiproc: define %q: %w: the function is nil", schema.Name, metric.ErrInvalidSchema)
 	}
-	return declare(s, schema, 0, opts.Separate, func(in *instrument) *CounterFunc {
+	return declare(s, schema, opts.MaxSeries, opts.Separate, func(in *instrument) *CounterFunc {
 		c := &CounterFunc{f: f}
 		c.counter.init(in, nil)
 		s.addFunction(c)

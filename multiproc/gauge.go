@@ -28,7 +28,7 @@ func (s *Set) NewGauge(opts GaugeOpts) (*Gauge, error) {
 	if err != nil {
 		return nil, err
 	}
-	return declare(s, schema, 0, opts.Separate, single[Gauge])
+	return declare(s, schema, opts.MaxSeries, opts.Separate, single[Gauge])
 }
 
 func (o GaugeOpts) schema(labels []string) (*metric.Schema, error) {
@@ -163,7 +163,7 @@ func (s *Set) NewGaugeFunc(opts GaugeOpts, f func() float64) (*GaugeFunc, error)
 	if f == nil {
 		return nil, fmt.Errorf("multiproc: define %q: %w: the function is nil", schema.Name, metric.ErrInvalidSchema)
 	}
-	return declare(s, schema, 0, opts.Separate, func(in *instrument) *GaugeFunc {
+	return declare(s, schema, opts.MaxSeries, opts.Separate, func(in *instrument) *GaugeFunc {
 		g := &GaugeFunc{f: f}
 		g.gauge.init(in, nil)
 		s.addFunction(g)

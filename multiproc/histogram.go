@@ -28,7 +28,7 @@ func (s *Set) NewHistogram(opts HistogramOpts) (*Histogram, error) {
 	if err != nil {
 		return nil, err
 	}
-	return declare(s, schema, 0, opts.Separate, single[Histogram])
+	return declare(s, schema, opts.MaxSeries, opts.Separate, single[Histogram])
 }
 
 func (h *Histogram) init(in *instrument, values []string) {

@@ -33,7 +33,7 @@ func (s *Set) NewInfo(opts InfoOpts) (*Info, error) {
 	if err != nil {
 		return nil, err
 	}
-	return declare(s, schema, 0, opts.Separate, single[Info])
+	return declare(s, schema, opts.MaxSeries, opts.Separate, single[Info])
 }
 
 func (i *Info) init(in *instrument, values []string) {

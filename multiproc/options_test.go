@@ -29,7 +29,7 @@ func TestOptions(t *testing.T) {
 	// What all instruments have, and what some have besides.
 	common := map[string]optiontest.Row{
 		"Namespace": {Bad: []any{"\xff"}}, "Subsystem": {Bad: []any{"\xff"}}, "Name": {Needed: true, Bad: []any{"\xff", strings.Repeat("x", 2000)}},
-		"Help": {Needed: true}, "Unit": {Good: []any{"seconds"}}, "MaxSeries": {Special: []int64{NoLimit}}, "Separate": {},
+		"Help": {Needed: true, Bad: []any{"\xff"}}, "Unit": {Bad: []any{"\xff"}, Good: []any{"seconds"}}, "MaxSeries": {Special: []int64{NoLimit}}, "Separate": {},
 		"ConstLabels": {Bad: []any{Labels{"__x": ""}}, Good: []any{Labels{"a": "b"}}},
 	}
 	with := func(more map[string]optiontest.Row) map[string]optiontest.Row {
@@ -41,63 +41,60 @@ func TestOptions(t *testing.T) {
 		return more
 	}
 	labels := []string{"l"}
+	optiontest.Check(t, Opts{Name: "n", Help: "H."}, with(map[string]optiontest.Row{}), func(o Opts) error {
+		_, err := NewSet(SetOptions{}).NewCounterFunc(CounterOpts(o), func() float64 { return 1 })
+		return err
+	})
 	optiontest.Check(t, CounterOpts{Name: "n", Help: "H."}, with(map[string]optiontest.Row{}), func(o CounterOpts) error {
 		_, err := NewSet(SetOptions{}).NewCounterVec(o, labels)
-		return named(err)
+		_, single := NewSet(SetOptions{}).NewCounter(o)
+		return same(t, err, single)
 	})
 	optiontest.Check(t, SummaryOpts{Name: "n", Help: "H."}, with(map[string]optiontest.Row{}), func(o SummaryOpts) error {
 		_, err := NewSet(SetOptions{}).NewSummaryVec(o, labels)
-		return named(err)
+		_, single := NewSet(SetOptions{}).NewSummary(o)
+		return same(t, err, single)
 	})
 	optiontest.Check(t, InfoOpts{Name: "n", Help: "H."}, with(map[string]optiontest.Row{"Unit": {Bad: []any{"seconds"}}}), func(o InfoOpts) error {
 		_, err := NewSet(SetOptions{}).NewInfoVec(o, labels)
-		return named(err)
+		_, single := NewSet(SetOptions{}).NewInfo(o)
+		return same(t, err, single)
 	})
 	optiontest.Check(t, GaugeOpts{Name: "n", Help: "H."}, with(map[string]optiontest.Row{"Mode": {Bad: []any{77}}}), func(o GaugeOpts) error {
-		_, err := NewSet(SetOptions{}).NewGaugeVec(o, labels)
-		return named(err)
+		_, err := NewSet(SetOptions{}).NewGaugeFunc(o, func() float64 { return 1 })
+		if err != nil {
+			return err
+		}
+		_, err = NewSet(SetOptions{}).NewGaugeVec(o, labels)
+		_, single := NewSet(SetOptions{}).NewGauge(o)
+		return same(t, err, single)
 	})
 	optiontest.Check(t, HistogramOpts{Name: "n", Help: "H."}, with(map[string]optiontest.Row{
 		"Buckets": {Bad: []any{[]float64{}, []float64{2, 1}, []float64{1, 1}}, Good: []any{[]float64{-1, 0}}},
 	}), func(o HistogramOpts) error {
 		_, err := NewSet(SetOptions{}).NewHistogramVec(o, labels)
-		return named(err)
+		_, single := NewSet(SetOptions{}).NewHistogram(o)
+		return same(t, err, single)
 	})
 	enum := with(map[string]optiontest.Row{"States": {Needed: true, Bad: []any{[]string{}, []string{"a", "a"}}}, "PerProcess": {}, "MostRecent": {}})
 	delete(enum, "Unit")
 	delete(enum, "Separate")
 	optiontest.Check(t, EnumOpts{Name: "n", Help: "H.", States: []string{"a", "b"}}, enum, func(o EnumOpts) error {
 		_, err := NewSet(SetOptions{}).NewEnumVec(o, labels)
-		return named(err)
+		_, single := NewSet(SetOptions{}).NewEnum(o)
+		return same(t, err, single)
 	})
+}
+
+// same returns the error of a Vec, which the instrument without labels must have too.
+func same(t *testing.T, ofVec, single error) error {
+	if (ofVec == nil) != (single == nil) {
+		t.Errorf("of a Vec %v, without labels %v", ofVec, single)
+	}
+	return ofVec
 }
 
 // dirError names the field of the system's error, which names the directory.
 type dirError struct{ error }
 
 func (e *dirError) Error() string { return "Dir: " + e.error.Error() }
-
-// named has the errors of a definition, which describe it in words, name the field
-// too: they say help, buckets, states, a label, the metric's name.
-func named(err error) error {
-	if err == nil {
-		return nil
-	}
-	return &definitionError{err}
-}
-
-type definitionError struct{ error }
-
-func (e *definitionError) Error() string {
-	said := strings.ToLower(e.error.Error())
-	var fields []string
-	for word, field := range map[string]string{
-		"metric name": "Name Namespace Subsystem", "label": "ConstLabels", "help": "Help", "unit": "Unit", "mode": "Mode", "bucket": "Buckets", "bound": "Buckets",
-		"state": "States", "maxseries": "MaxSeries",
-	} {
-		if strings.Contains(said, word) {
-			fields = append(fields, field)
-		}
-	}
-	return e.error.Error() + " (" + strings.Join(fields, " ") + ")"
-}

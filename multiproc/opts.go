@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/metric"
 )
 
@@ -27,11 +28,11 @@ const (
 
 // Opts is what every instrument is defined by. Name and Help are required.
 type Opts struct {
-	Namespace, Subsystem, Name string // joined by underscores
+	Namespace, Subsystem, Name string // joined by underscores; the first two may be empty
 	Help                       string
-	Unit                       string // appended to the name unless it ends with it
-	ConstLabels                Labels // the same on every series
-	MaxSeries                  int    // of a Vec; default SetOptions.MaxSeries
+	Unit                       string // appended to the name unless it ends with it; default none
+	ConstLabels                Labels // the same on every series; default none
+	MaxSeries                  int    // of a Vec; default SetOptions.MaxSeries; NoLimit
 	// Separate makes an instrument of its own. An equal definition given before is
 	// a conflict, not the same instrument. Others of the same name, help, unit and
 	// type that are separate too may have other labels.
@@ -51,7 +52,7 @@ type InfoOpts Opts
 
 // GaugeOpts define a gauge.
 type GaugeOpts struct {
-	Namespace, Subsystem, Name string
+	Namespace, Subsystem, Name string // as in Opts
 	Help                       string
 	Unit                       string
 	ConstLabels                Labels
@@ -64,7 +65,7 @@ type GaugeOpts struct {
 
 // HistogramOpts define a histogram.
 type HistogramOpts struct {
-	Namespace, Subsystem, Name string
+	Namespace, Subsystem, Name string // as in Opts
 	Help                       string
 	Unit                       string
 	ConstLabels                Labels
@@ -78,7 +79,7 @@ type HistogramOpts struct {
 
 // EnumOpts define an enum. Unit must be empty.
 type EnumOpts struct {
-	Namespace, Subsystem, Name string
+	Namespace, Subsystem, Name string // as in Opts
 	Help                       string
 	ConstLabels                Labels
 	MaxSeries                  int
@@ -96,6 +97,14 @@ func (o Opts) schema(t metric.Type, mode metric.Mode, labels []string) (*metric.
 	if o.Name == "" {
 		return nil, fmt.Errorf("multiproc: %w: Name is empty", metric.ErrInvalidName)
 	}
+	for _, part := range []struct{ field, value string }{{"Namespace", o.Namespace}, {"Subsystem", o.Subsystem}, {"Name", o.Name}, {"Unit", o.Unit}} {
+		if part.value == "" {
+			continue
+		}
+		if err := metric.CheckName(part.value); err != nil {
+			return nil, fmt.Errorf("multiproc: %s: %w", part.field, err)
+		}
+	}
 	for _, prefix := range []string{o.Subsystem, o.Namespace} {
 		if prefix != "" {
 			name = prefix + "_" + name
@@ -112,7 +121,7 @@ func (o Opts) schema(t metric.Type, mode metric.Mode, labels []string) (*metric.
 	}
 	if o.Unit != "" {
 		if t == metric.Info || t == metric.StateSet {
-			return invalid("an info or enum has no unit")
+			return invalid("Unit is set, and an info or enum has none")
 		}
 		if !strings.HasSuffix(name, "_"+o.Unit) {
 			name += "_" + o.Unit
@@ -126,4 +135,31 @@ func (o Opts) schema(t metric.Type, mode metric.Mode, labels []string) (*metric.
 		Labels: append([]string(nil), labels...), Const: metric.LabelsFromMap(o.ConstLabels),
 	}
 	return s, nil
+}
+
+// checkSchema is mpm.CheckFits with an error that names the field of the options.
+func checkSchema(s *metric.Schema) error {
+	err := mpm.CheckFits(s)
+	if err == nil {
+		return nil
+	}
+	// A definition that is valid takes over one field after the other.
+	probe := metric.Schema{Name: "x", Help: "x", Type: s.Type, States: []string{"x"}}
+	for _, f := range []struct {
+		field string
+		take  func()
+	}{
+		{"Name", func() { probe.Name = s.Name }},
+		{"Help", func() { probe.Help = s.Help }},
+		{"Mode", func() { probe.Mode = s.Mode }},
+		{"labels", func() { probe.Labels = s.Labels }},
+		{"ConstLabels", func() { probe.Const = s.Const }},
+		{"Buckets", func() { probe.Bounds = s.Bounds }},
+		{"States", func() { probe.States = s.States }},
+	} {
+		if f.take(); probe.Check() != nil {
+			return fmt.Errorf("multiproc: define %q: %s: %w", s.Name, f.field, err)
+		}
+	}
+	return fmt.Errorf("multiproc: define %q: %w", s.Name, err) // each is right, and all together are too much
 }

@@ -230,15 +230,17 @@ func (s *Set) Publish() {
 	}
 }
 
-func (s *Set) storeOptions(at place) mpm.Options {
-	return mpm.Options{Label: at.id, Mode: at.mode, Now: s.opts.Now}
-}
-
 func (s *Set) create(at place) (*mpm.Store, error) {
 	if at.dir == "" || s.closed {
-		return mpm.NewHeap(s.storeOptions(at)), nil
+		return s.heap(at), nil
 	}
-	return mpm.Create(at.dir, s.storeOptions(at))
+	return mpm.Create(at.dir, mpm.Options{Label: at.id, Mode: at.mode, Now: s.opts.Now})
+}
+
+// heap returns a store on the heap. It has no permissions: ones that are invalid must
+// not fail an update.
+func (s *Set) heap(at place) *mpm.Store {
+	return mpm.NewHeap(mpm.Options{Label: at.id, Now: s.opts.Now})
 }
 
 // open is Open for updates, which have nobody to return an error to: where
@@ -260,7 +262,7 @@ func (s *Set) open() *mpm.Store {
 	if err != nil {
 		s.fallback = err
 		s.tell(slog.LevelError, "no metrics file, this process's metrics are seen by nobody else", "error", err)
-		store = mpm.NewHeap(s.storeOptions(at))
+		store = s.heap(at)
 	}
 	s.adopt(store)
 	return store
@@ -403,8 +405,15 @@ func (in *instrument) addFamily(store *mpm.Store) {
 // declare registers a definition, or returns the instrument that has an equal
 // one. make builds the object that the user holds; the Set's lock is held.
 func declare[T any](s *Set, schema *metric.Schema, maxSeries int, separate bool, make func(*instrument) *T) (*T, error) {
-	if err := mpm.CheckFits(schema); err != nil {
-		return nil, fmt.Errorf("multiproc: define %q: %w", schema.Name, err)
+	if err := checkSchema(schema); err != nil {
+		return nil, err
+	}
+	var c options.Checker
+	if options.Number(&c, "MaxSeries", &maxSeries, s.opts.MaxSeries, NoLimit); c.Err() != nil {
+		return nil, fmt.Errorf("multiproc: define %q: %w: %w", schema.Name, metric.ErrInvalidSchema, c.Err())
+	}
+	if maxSeries == NoLimit {
+		maxSeries = math.MaxInt
 	}
 	s.mu.Lock()
 	defer s.unlock()
@@ -421,13 +430,6 @@ func declare[T any](s *Set, schema *metric.Schema, maxSeries int, separate bool,
 		if old := s.names[n]; old != nil && !(sameFamily(old.schema, schema) || separate && old.separate && sameKind(old.schema, schema)) {
 			return nil, conflict(old.schema, schema)
 		}
-	}
-	var c options.Checker
-	if options.Number(&c, "MaxSeries", &maxSeries, s.opts.MaxSeries, NoLimit); c.Err() != nil {
-		return nil, fmt.Errorf("multiproc: define %q: %w: %w", schema.Name, metric.ErrInvalidSchema, c.Err())
-	}
-	if maxSeries == NoLimit {
-		maxSeries = math.MaxInt
 	}
 	in := &instrument{set: s, schema: schema, key: key, separate: separate, words: mpm.WordsPerSeries(schema), maxSeries: maxSeries}
 	if schema.Type == metric.Histogram {

@@ -23,7 +23,7 @@ func (s *Set) NewSummary(opts SummaryOpts) (*Summary, error) {
 	if err != nil {
 		return nil, err
 	}
-	return declare(s, schema, 0, opts.Separate, single[Summary])
+	return declare(s, schema, opts.MaxSeries, opts.Separate, single[Summary])
 }
 
 func (m *Summary) init(in *instrument, values []string) { m.s.init(in, values) }

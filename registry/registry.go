@@ -8,33 +8,31 @@ import (
 	"sync"
 	"time"
 
+	"github.com/multiprom/multiprom/internal/options"
 	"github.com/multiprom/multiprom/metric"
 )
 
 // Options of a Registry. The zero value is useful.
 type Options struct {
-	// CollectTimeout is how long one collector may take. Zero means 10 s.
+	// CollectTimeout is how long one collector may take. Default 10 s.
 	CollectTimeout time.Duration
-	// Concurrency is how many collectors of one scrape run at once. Zero
-	// means 16: collectors wait for files and sockets more than they compute.
+	// Concurrency is how many collectors of one scrape run at once. Default
+	// 16: collectors wait for files and sockets more than they compute.
 	Concurrency int
 	// AutoDescribe collects once at Register from a collector that is no
 	// Describer, to learn the names that it yields. A failure of that run is
 	// one of Register.
 	AutoDescribe bool
-	// TargetInfo, if not empty, is exposed as target_info. New panics if the labels are
-	// invalid; see SetTargetInfo.
+	// TargetInfo is exposed as target_info; see SetTargetInfo. Default: none.
 	TargetInfo metric.Labels
 }
 
-func (o Options) withDefaults() Options {
-	if o.CollectTimeout <= 0 {
-		o.CollectTimeout = 10 * time.Second
-	}
-	if o.Concurrency <= 0 {
-		o.Concurrency = 16
-	}
-	return o
+// withDefaults checks the options and fills in what was left out.
+func (o Options) withDefaults() (Options, error) {
+	var c options.Checker
+	options.Number(&c, "CollectTimeout", &o.CollectTimeout, 10*time.Second)
+	options.Number(&c, "Concurrency", &o.Concurrency, 16)
+	return o, c.Err()
 }
 
 // Registry is a set of collectors whose metrics have different names. It is a Gatherer,
@@ -57,11 +55,16 @@ type entry struct {
 	stuck int // abandoned runs that have not returned
 }
 
-// New returns an empty registry.
+// New returns an empty registry. It panics if the options are invalid: they are
+// constants of a program.
 func New(opts Options) *Registry {
-	r := &Registry{opts: opts.withDefaults(), names: make(map[string]Owner)}
+	opts, err := opts.withDefaults()
+	if err != nil {
+		panic(fmt.Errorf("registry: %w", err))
+	}
+	r := &Registry{opts: opts, names: make(map[string]Owner)}
 	if err := r.SetTargetInfo(opts.TargetInfo); err != nil {
-		panic(err)
+		panic(fmt.Errorf("registry: TargetInfo: %w", err))
 	}
 	return r
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"time"
 
 	"github.com/multiprom/multiprom/aggregate"
@@ -131,7 +130,7 @@ func holdsMetrics(d *mpm.Dir, e mpm.Entry) bool {
 	case e.Kind == mpm.KindOther, e.Name == mpm.StagedName:
 		return false
 	case e.Kind == mpm.KindPython:
-		content, err := pyfile.Look(d, e.Name, mpm.ReadOptions{MaxBytes: math.MaxInt64})
+		content, err := pyfile.Look(d, e.Name, mpm.ReadOptions{MaxBytes: mpm.NoLimit})
 		return err != nil || content == pyfile.Records
 	}
 	return !errors.Is(d.Recognize(e.Name), mpm.ErrForeign)

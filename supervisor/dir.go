@@ -23,23 +23,17 @@ func (o Options) withDir() (Options, error) {
 	if o.Dir == "" {
 		o.Dir = cmp.Or(lookup(o.Env, envDir), lookup(o.Env, envDirLower))
 	}
-	if o.Dir == "" {
-		return o, nil
-	}
-	if o.DirMode&^modeBits != 0 {
-		return o, fmt.Errorf("%w: DirMode %v", ErrOptions, o.DirMode)
-	}
 	gid := -1
 	if o.Group != "" {
 		var err error
 		if gid, err = lookupGID(o.Group); err != nil {
-			return o, fmt.Errorf("%w: group: %w", ErrOptions, err)
+			return o, fmt.Errorf("%w: Group: %w", ErrOptions, err)
 		}
 	}
-	o, err := o.withFileMode()
-	if err != nil {
-		return o, err
+	if o.Dir == "" {
+		return o, nil
 	}
+	o = o.withFileMode()
 	mode := o.DirMode
 	switch {
 	case mode != 0:
@@ -50,11 +44,11 @@ func (o Options) withDir() (Options, error) {
 	}
 	dir, err := filepath.Abs(o.Dir)
 	if err != nil {
-		return o, fmt.Errorf("supervisor: directory: %w", err)
+		return o, fmt.Errorf("supervisor: Dir: %w", err)
 	}
 	made, err := makeDir(dir, mode, gid)
 	if err != nil {
-		return o, fmt.Errorf("supervisor: directory: %w", err)
+		return o, fmt.Errorf("supervisor: Dir: %w", err)
 	}
 	if asked := o.DirMode != 0 || o.Group != ""; !made && asked {
 		warnOfOther(o.Logger, dir, mode, gid)
@@ -84,20 +78,18 @@ func (o *Options) restoreDir() {
 }
 
 // withFileMode puts the mode of the files into the workers' environment.
-func (o Options) withFileMode() (Options, error) {
+func (o Options) withFileMode() Options {
 	if o.FileMode == 0 && o.Group != "" && lookup(o.Env, envFileMode) == "" {
 		o.FileMode = 0o640
 	}
-	if o.FileMode == 0 {
-		return o, nil
+	if o.FileMode != 0 {
+		o.Env = append(slices.Clip(o.Env), envFileMode+"="+octal(o.FileMode))
 	}
-	octal := fmt.Sprintf("%04o", uint32(o.FileMode))
-	if _, err := mpm.ParseFileMode(octal); err != nil {
-		return o, fmt.Errorf("%w: FileMode: %w", ErrOptions, err)
-	}
-	o.Env = append(slices.Clip(o.Env), envFileMode+"="+octal)
-	return o, nil
+	return o
 }
+
+// octal returns a mode as the environment has it.
+func octal(mode fs.FileMode) string { return fmt.Sprintf("%04o", uint32(mode)) }
 
 // makeDir makes dir and its missing parents with this mode, whatever the umask
 // is, and this group, unless that is -1. What exists stays as it is.

@@ -48,7 +48,7 @@ func openSocket(l Listener, index int, blocking bool) (*socket, error) {
 	}
 	// As systemd has it; two sockets may have one name.
 	if len(s.name) > 255 || strings.ContainsFunc(s.name, func(r rune) bool { return r < ' ' || r > '~' || r == ':' }) {
-		return nil, fmt.Errorf("%w: listener name %q", ErrOptions, l.Name)
+		return nil, fmt.Errorf("%w: Name %q: at most 255 characters of printable ASCII without colons", ErrOptions, l.Name)
 	}
 	var conn syscall.Conn
 	switch {
@@ -69,13 +69,13 @@ func openSocket(l Listener, index int, blocking bool) (*socket, error) {
 	case l.Listener != nil && l.Address == "" && l.File == nil:
 		var ok bool
 		if conn, ok = l.Listener.(syscall.Conn); !ok {
-			return nil, fmt.Errorf("%w: listener %s: %T has no descriptor", ErrOptions, s.name, l.Listener)
+			return nil, fmt.Errorf("%w: Listener %s: %T has no descriptor", ErrOptions, s.name, l.Listener)
 		}
 		s.addr = l.Listener.Addr()
 	case l.File != nil && l.Address == "" && l.Listener == nil:
 		ln, err := net.FileListener(l.File)
 		if err != nil {
-			return nil, fmt.Errorf("supervisor: listener %s: %w", s.name, err)
+			return nil, fmt.Errorf("File of listener %s: %w", s.name, err)
 		}
 		defer ln.Close()
 		if u, ok := ln.(*net.UnixListener); ok {
@@ -87,14 +87,14 @@ func openSocket(l Listener, index int, blocking bool) (*socket, error) {
 	}
 	raw, err := conn.SyscallConn()
 	if err != nil {
-		return nil, fmt.Errorf("supervisor: listener %s: %w", s.name, err)
+		return nil, fmt.Errorf("listener %s: %w", s.name, err)
 	}
 	var dupErr error
 	if err := raw.Control(func(fd uintptr) { s.fd, dupErr = dupSocket(int(fd), blocking) }); err != nil {
-		return nil, fmt.Errorf("supervisor: listener %s: %w", s.name, err)
+		return nil, fmt.Errorf("listener %s: %w", s.name, err)
 	}
 	if dupErr != nil {
-		return nil, fmt.Errorf("supervisor: listener %s: %w", s.name, dupErr)
+		return nil, fmt.Errorf("listener %s: %w", s.name, dupErr)
 	}
 	return s, nil
 }
@@ -115,10 +115,10 @@ func (s *socket) close() {
 func openAddress(address string) (net.Listener, error) {
 	ln, err := listen.Open(address)
 	if errors.Is(err, listen.ErrScheme) {
-		return nil, fmt.Errorf("%w: listener %q: %w", ErrOptions, address, err)
+		return nil, fmt.Errorf("%w: Address %q: %w", ErrOptions, address, err)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("supervisor: listener %q: %w", address, err)
+		return nil, fmt.Errorf("Address %q: %w", address, err)
 	}
 	return ln, nil
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"math"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -186,7 +185,7 @@ func markPython(ctx context.Context, d *mpm.Dir, name, id string, force bool) (m
 	if err != nil || n.ID != id && name != id && !(pyfile.RubyPID(n.ID) == id && isRuby(d, name)) {
 		return false, nil // not a file of that process
 	}
-	content, err := pyfile.Look(d, name, mpm.ReadOptions{MaxBytes: math.MaxInt64})
+	content, err := pyfile.Look(d, name, mpm.ReadOptions{MaxBytes: mpm.NoLimit})
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, mpm.ErrNotTrusted):
 		return false, nil

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/multiprom/multiprom/aggregate"
+	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/internal/options"
 )
 
@@ -66,14 +67,17 @@ type Options struct {
 	// defaulting to this process's own. Any other program works: it gets its
 	// sockets by systemd's LISTEN_FDS protocol.
 	Command string
-	// Args are the arguments without the program's name.
+	// Args are the arguments without the program's name. Default: none; with an empty
+	// Command this process's own.
 	Args []string
 	// SignalsReady says that Command calls Ready. It is implied when Command is
-	// empty; other programs count as ready when they have lived for ReadyAfter.
+	// empty; by default other programs count as ready when they have lived for
+	// ReadyAfter.
 	SignalsReady bool
 	// ShimCommand replaces this executable as the program that gives a
 	// foreign command its LISTEN_PID. Command's path and arguments are appended
-	// to it; it has to set LISTEN_PID to its own PID and to exec them.
+	// to it; it has to set LISTEN_PID to its own PID and to exec them. Default: this
+	// executable.
 	ShimCommand []string
 	// Env is the workers' environment; nil means this process's own. The
 	// supervisor's variables are added to it.
@@ -84,13 +88,14 @@ type Options struct {
 	Dir string
 	// ProcessID names the workers in the merged view. Default ProcessIDPID.
 	ProcessID ProcessID
-	// OnStart says what becomes of the files that are in Dir when Run begins.
+	// OnStart says what becomes of the files that are in Dir when Run begins. Default
+	// OnStartCompact.
 	OnStart OnStart
 	// NoCompact leaves dead workers' files where they are: something else compacts
 	// Dir, or nothing does and it grows with every worker.
 	NoCompact bool
 	// Compact says when and how dead workers' files are compacted into the archive.
-	// Its Logger is this one's.
+	// Its Logger is this one's. The zero value is its defaults.
 	Compact aggregate.CompactorOptions
 	// DirMode is the mode of Dir and its missing parents where New creates them,
 	// whatever the umask is; a directory that exists keeps its own. Default
@@ -106,7 +111,7 @@ type Options struct {
 	// 0640 lets Group read the files, 0660 also mark processes dead. Default
 	// 0640 with Group; without, what Env says, and otherwise 0600.
 	FileMode fs.FileMode
-	// Listeners are opened once, by New, and inherited by every worker.
+	// Listeners are opened once, by New, and inherited by every worker. Default: none.
 	Listeners []Listener
 	// MetricsAddress is where the supervisor itself serves Metrics, in the
 	// syntax of Listener.Address. It needs a directory. Default: nowhere.
@@ -127,14 +132,14 @@ type Options struct {
 	// ReadyAfter is the age at which a worker that does not call Ready counts
 	// as ready. Default 1 s.
 	ReadyAfter time.Duration
-	// Backoff spaces restarts.
+	// Backoff spaces restarts. The zero value is its defaults.
 	Backoff Backoff
 	// DeathSignal is what the kernel sends to a worker whose supervisor died,
 	// on Linux only. Default SIGTERM; SIGKILL is for commands that ignore it.
 	DeathSignal syscall.Signal
 	// Reap says whether orphans are waited for. With it, no other code in this
 	// process may wait for children: the supervisor takes their exit status.
-	// Linux only.
+	// Linux only. Default ReapAuto.
 	Reap ReapMode
 	// Subreaper makes this process the parent of its descendants' orphans,
 	// as PID 1 is, while Run runs. It implies ReapAlways. Linux only.
@@ -146,7 +151,7 @@ type Options struct {
 	Logger *slog.Logger
 	// OnWorkerStart and OnWorkerExit are called once for each process, in this
 	// order and before the slot's next start. Calls for different workers
-	// may overlap; a slow hook delays its own slot only.
+	// may overlap; a slow hook delays its own slot only. Default: none.
 	OnWorkerStart, OnWorkerExit func(WorkerInfo)
 
 	gid int // of Group, -1 without one
@@ -156,6 +161,9 @@ type Options struct {
 	// random is the seam of jitter, in [0, 1).
 	random func() float64
 }
+
+// maxSignal is the largest number of a signal, on Linux.
+const maxSignal = 64
 
 // withDefaults checks o and fills what was left out, without side effects
 // but for the creation of Dir.
@@ -183,8 +191,19 @@ func (o Options) withDefaults() (Options, error) {
 			c.Failf(w.name, "is %d: it must be one of its constants", w.value)
 		}
 	}
-	if o.DeathSignal < 0 {
+	if o.DeathSignal < 0 || o.DeathSignal > maxSignal {
 		c.Failf("DeathSignal", "is %d: it must be a signal", o.DeathSignal)
+	}
+	if o.DirMode&^modeBits != 0 || o.DirMode != 0 && o.DirMode&0o700 != 0o700 {
+		c.Failf("DirMode", "is %v: it must be permissions with which its owner can use the directory, or 0 for the default", o.DirMode)
+	}
+	if o.FileMode != 0 {
+		if _, err := mpm.ParseFileMode(octal(o.FileMode)); err != nil {
+			c.Failf("FileMode", "is invalid: %v", err)
+		}
+	}
+	if _, err := aggregate.NewCompactor(".", o.Compact); err != nil { // looks at no directory
+		c.Failf("Compact", "is invalid: %v", err)
 	}
 	if err := c.Err(); err != nil {
 		return o, fmt.Errorf("%w: %w", ErrOptions, err)
@@ -236,10 +255,10 @@ func (o Options) withCommand() (Options, error) {
 		return o, nil
 	}
 	if o.Command, err = exec.LookPath(o.Command); err != nil {
-		return o, fmt.Errorf("supervisor: command: %w", err)
+		return o, fmt.Errorf("supervisor: Command: %w", err)
 	}
 	if o.Command, err = filepath.Abs(o.Command); err != nil {
-		return o, fmt.Errorf("supervisor: command: %w", err)
+		return o, fmt.Errorf("supervisor: Command: %w", err)
 	}
 	switch {
 	case len(o.Listeners) == 0:

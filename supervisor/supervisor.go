@@ -87,7 +87,7 @@ func New(options Options) (*Supervisor, error) {
 	}
 	if opt.Dir != "" && !opt.NoCompact {
 		if s.compactor, err = aggregate.NewCompactor(opt.Dir, opt.Compact); err != nil {
-			return nil, fmt.Errorf("%w: Compact: %w", ErrOptions, err)
+			return nil, fmt.Errorf("supervisor: %w", err)
 		}
 	}
 	for i := range opt.Workers {
@@ -102,7 +102,7 @@ func New(options Options) (*Supervisor, error) {
 		sock, err := openSocket(l, i, !opt.SignalsReady)
 		if err != nil {
 			s.release()
-			return nil, err
+			return nil, fmt.Errorf("supervisor: Listeners[%d]: %w", i, err)
 		}
 		s.sockets = append(s.sockets, sock)
 		s.addrs = append(s.addrs, sock.addr)
@@ -110,7 +110,7 @@ func New(options Options) (*Supervisor, error) {
 	if opt.MetricsAddress != "" {
 		if s.metrics, err = openAddress(opt.MetricsAddress); err != nil {
 			s.release()
-			return nil, fmt.Errorf("MetricsAddress: %w", err)
+			return nil, fmt.Errorf("supervisor: MetricsAddress: %w", err)
 		}
 	}
 	if err := settleDefaultSet(opt.Dir); err != nil {

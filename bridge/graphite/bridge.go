@@ -20,10 +20,10 @@ type Options struct {
 	// packets are sent at a pace that a receiver can follow, about 300 kB a second
 	// or 100,000 lines in the default Timeout. More is an error, and nothing is sent.
 	Network string
-	// Prefix stands before every name, with a dot between.
+	// Prefix stands before every name, with a dot between. Default: none.
 	Prefix string
 	// Tags sends labels as tags, which Graphite knows since 1.1, and not as parts
-	// of the path.
+	// of the path, the default.
 	Tags bool
 
 	// Interval is how often Run sends. Default 60 s.
@@ -49,13 +49,14 @@ type Bridge struct {
 
 // New returns a Bridge. Nothing is sent yet.
 func New(opts Options) (*Bridge, error) {
+	var c options.Checker
 	if opts.Address == "" {
-		return nil, errors.New("graphite: no address is given")
+		return nil, errors.New("graphite: Address is empty")
 	}
 	if _, _, err := net.SplitHostPort(opts.Address); err != nil {
 		opts.Address = net.JoinHostPort(opts.Address, "2003")
 		if _, _, err := net.SplitHostPort(opts.Address); err != nil {
-			return nil, fmt.Errorf("graphite: %w", err)
+			return nil, fmt.Errorf("graphite: Address: %w", err)
 		}
 	}
 	switch opts.Network {
@@ -63,9 +64,8 @@ func New(opts Options) (*Bridge, error) {
 		opts.Network = "tcp"
 	case "tcp", "udp":
 	default:
-		return nil, fmt.Errorf("graphite: %q is no network: there are tcp and udp", opts.Network)
+		c.Failf("Network", "is %q: there are tcp and udp", opts.Network)
 	}
-	var c options.Checker
 	options.Number(&c, "Interval", &opts.Interval, time.Minute)
 	options.Number(&c, "Timeout", &opts.Timeout, 30*time.Second)
 	options.Number(&c, "MaxBuffered", &opts.MaxBuffered, 4<<20, KeepNone)

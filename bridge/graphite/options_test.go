@@ -3,17 +3,16 @@ package graphite
 import (
 	"testing"
 
-	"github.com/stretchr/testify/require"
+	"github.com/multiprom/multiprom/internal/optiontest"
 )
 
-func TestOptionsThatAreInvalid(t *testing.T) {
-	for field, o := range map[string]Options{
-		"Interval": {Interval: -1}, "Timeout": {Timeout: -7}, "MaxBuffered": {MaxBuffered: -1},
-	} {
-		o.Address = "localhost"
+func TestOptionValues(t *testing.T) {
+	optiontest.Check(t, Options{Address: "localhost"}, map[string]optiontest.Row{
+		"Address": {Needed: true, Bad: []any{"[::1"}, Good: []any{"localhost:1", "::1"}},
+		"Network": {Bad: []any{"unix"}, Good: []any{"tcp", "udp"}},
+		"Prefix":  {}, "Tags": {}, "Interval": {}, "Timeout": {}, "MaxBuffered": {Special: []int64{KeepNone}}, "Logger": {}, "Now": {},
+	}, func(o Options) error {
 		_, err := New(o)
-		require.ErrorContains(t, err, "invalid option: "+field)
-	}
-	_, err := New(Options{Address: "localhost", MaxBuffered: KeepNone})
-	require.NoError(t, err)
+		return err
+	})
 }

@@ -37,7 +37,7 @@ func (o *Options) clients() (ours, other *http.Client, err error) {
 		client := *o.Client
 		client.CheckRedirect = dontFollow
 		if o.TLS != (TLS{}) {
-			return nil, nil, errors.New("options Client and TLS are given: set TLS in the client's transport")
+			return nil, nil, errors.New("Client and TLS are set: set TLS in the client's transport")
 		}
 		return &client, &client, nil
 	}
@@ -65,21 +65,21 @@ func (t TLS) config() (*tls.Config, error) {
 	if t.CAFile != "" {
 		pem, err := os.ReadFile(t.CAFile)
 		if err != nil {
-			return nil, fmt.Errorf("certificates of the CA: %w", err)
+			return nil, fmt.Errorf("TLS.CAFile: %w", err)
 		}
 		config.RootCAs = x509.NewCertPool()
 		if !config.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("certificates of the CA: %s has none in PEM", t.CAFile)
+			return nil, fmt.Errorf("TLS.CAFile: %s has no certificates in PEM", t.CAFile)
 		}
 	}
 	if (t.CertFile == "") != (t.KeyFile == "") {
-		return nil, errors.New("of the client's certificate and key one is missing")
+		return nil, errors.New("of TLS.CertFile and TLS.KeyFile, one is missing")
 	}
 	if t.CertFile != "" {
 		load := func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
 			pair, err := tls.LoadX509KeyPair(t.CertFile, t.KeyFile)
 			if err != nil {
-				return nil, fmt.Errorf("the client's certificate: %w", err)
+				return nil, fmt.Errorf("TLS.CertFile, TLS.KeyFile: %w", err)
 			}
 			return &pair, nil
 		}
@@ -103,7 +103,12 @@ const (
 )
 
 // String returns the name as Content-Encoding has it.
-func (c Compression) String() string { return [...]string{"none", "gzip", "snappy"}[c] }
+func (c Compression) String() string {
+	if c > Snappy {
+		return fmt.Sprintf("Compression(%d)", uint8(c))
+	}
+	return [...]string{"none", "gzip", "snappy"}[c]
+}
 
 // ParseCompression is the reverse of String.
 func ParseCompression(name string) (Compression, error) {

@@ -16,7 +16,7 @@ import (
 // target returns the URL of the group.
 func (o *Options) target() (*url.URL, error) {
 	if o.Job == "" {
-		return nil, errors.New("no job is given, which every group needs")
+		return nil, errors.New("Job is empty: every group needs one")
 	}
 	raw := o.URL
 	if !strings.Contains(raw, "://") {
@@ -24,18 +24,18 @@ func (o *Options) target() (*url.URL, error) {
 	}
 	u, err := url.Parse(raw)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("URL: %w", err)
 	}
 	if u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" {
-		return nil, fmt.Errorf("%q is no URL of a Pushgateway, as http://host:9091 is", u.Redacted())
+		return nil, fmt.Errorf("URL: %q is not one of a Pushgateway, as http://host:9091 is", u.Redacted())
 	}
 	path := strings.TrimRight(u.EscapedPath(), "/") + "/metrics" + pathOf("job", o.Job)
 	for _, name := range slices.Sorted(maps.Keys(o.Grouping)) {
 		switch {
 		case name == "job":
-			return nil, errors.New("the label job is among the grouping labels; it is an option of its own")
+			return nil, errors.New("Grouping has the label job, which is an option of its own")
 		case !metric.IsLegacyLabelName(name):
-			return nil, fmt.Errorf("%q is no name of a grouping label", name)
+			return nil, fmt.Errorf("Grouping has %q, which is no name of a label", name)
 		}
 		path += pathOf(name, o.Grouping[name])
 	}

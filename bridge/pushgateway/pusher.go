@@ -27,10 +27,11 @@ type Options struct {
 	// Job is the value of the label job of the group.
 	Job string
 	// Grouping are the further labels of the group. See InstanceIPGroupingKey.
+	// Default: none.
 	Grouping map[string]string
 
 	// Username and Password are for basic auth; Token is sent as a bearer token.
-	// One of the two is possible.
+	// One of the two is possible. Default: none.
 	Username, Password string
 	Token              string
 
@@ -40,13 +41,15 @@ type Options struct {
 	// TLS is for the default client.
 	TLS TLS
 
-	// FollowRedirects follows up to ten of them.
+	// FollowRedirects follows up to ten of them. Default: one is an error,
+	// ErrRedirect.
 	FollowRedirects bool
 	// Compression of what is sent. Default none.
 	Compression Compression
 	// Format of what is sent. Default text 0.0.4, which every Pushgateway reads.
 	Format exposition.Format
-	// Created adds the time when each counter, histogram and summary began.
+	// Created adds the time when each counter, histogram and summary began. Default:
+	// it is left out.
 	Created bool
 	// Timeout is for contexts without a deadline. Default 30 s.
 	Timeout time.Duration
@@ -66,9 +69,8 @@ func New(opts Options) (*Pusher, error) {
 	if err != nil {
 		return nil, fmt.Errorf("pushgateway: %w", err)
 	}
-	var c options.Checker
-	if options.Number(&c, "Timeout", &opts.Timeout, 30*time.Second); c.Err() != nil {
-		return nil, fmt.Errorf("pushgateway: %w", c.Err())
+	if err := opts.complete(); err != nil {
+		return nil, fmt.Errorf("pushgateway: %w", err)
 	}
 	if u := target.User; u != nil {
 		if opts.Username == "" {
@@ -78,13 +80,28 @@ func New(opts Options) (*Pusher, error) {
 		target.User = nil
 	}
 	if opts.Token != "" && opts.Username != "" {
-		return nil, errors.New("pushgateway: a bearer token and a user name are given; one of them is possible")
+		return nil, errors.New("pushgateway: Token and Username are set; one of them is possible")
 	}
 	p := &Pusher{opts: opts, target: target}
 	if p.client, p.other, err = opts.clients(); err != nil {
 		return nil, fmt.Errorf("pushgateway: %w", err)
 	}
 	return p, nil
+}
+
+// complete checks options and fills in what was left out.
+func (o *Options) complete() error {
+	var c options.Checker
+	options.Number(&c, "Timeout", &o.Timeout, 30*time.Second)
+	if o.Compression > Snappy {
+		c.Failf("Compression", "is %d: it must be one of its constants", o.Compression)
+	}
+	if o.Password != "" && o.Username == "" {
+		c.Failf("Password", "is set without a Username")
+	}
+	// It checks the format before it writes.
+	_, err := exposition.Append(nil, nil, exposition.Options{Format: o.Format})
+	return errors.Join(c.Err(), err)
 }
 
 // Push replaces all metrics of the group by those that g yields (PUT). If g fails,

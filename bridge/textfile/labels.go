@@ -1,20 +1,29 @@
 package textfile
 
 import (
-	"fmt"
+	"io/fs"
 	"strings"
 
+	"github.com/multiprom/multiprom/exposition"
+	"github.com/multiprom/multiprom/internal/options"
 	"github.com/multiprom/multiprom/metric"
 )
 
-// check returns an error if a label cannot be written.
+// check returns what is wrong with the options.
 func (o Options) check() error {
+	var c options.Checker
 	for name := range o.Labels {
 		if !metric.IsLegacyLabelName(name) || strings.HasPrefix(name, "__") {
-			return fmt.Errorf("%q is no name of a label: letters, digits and underscores, not a digit nor two underscores first", name)
+			c.Failf("Labels", "has %q, which is no name of a label: letters, digits and underscores, not a digit nor two underscores first", name)
 		}
 	}
-	return nil
+	if o.Escaping > exposition.Values {
+		c.Failf("Escaping", "is %d: it must be one of its constants", o.Escaping)
+	}
+	if o.Mode&^fs.ModePerm != 0 || o.Mode != 0 && o.Mode&0o400 == 0 {
+		c.Failf("Mode", "is %v: it must be permissions with which its owner can read the file, or 0 for the default", o.Mode)
+	}
+	return c.Err()
 }
 
 // labelled returns families with the labels of the options. What is given is not

@@ -22,9 +22,10 @@ type Options struct {
 	// Labels are added to every series, but to those that have one of the same name:
 	// their own stays. Two applications whose files one node_exporter reads need
 	// them, since both have multiprom_files and the like: node_exporter leaves out
-	// what it finds twice.
+	// what it finds twice. Default: none.
 	Labels map[string]string
-	// Created adds the time when each counter, histogram and summary began.
+	// Created adds the time when each counter, histogram and summary began. Default:
+	// it is left out.
 	Created bool
 	// TempDir is where the temporary file is made: on the filesystem of the
 	// target, or it cannot take its place. Default the target's directory.
@@ -76,7 +77,9 @@ func (o Options) replace(ctx context.Context, path string, text []byte) (err err
 		dir = o.TempDir
 	}
 	f, err := os.CreateTemp(dir, "."+filepath.Base(path)+".*.tmp")
-	if err != nil {
+	if err != nil && o.TempDir != "" {
+		return fmt.Errorf("TempDir: %w", err)
+	} else if err != nil {
 		return err
 	}
 	defer func() {

@@ -2,10 +2,12 @@ package prefork
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"path/filepath"
 
 	"github.com/multiprom/multiprom/aggregate"
+	"github.com/multiprom/multiprom/internal/options"
 	"github.com/multiprom/multiprom/multiproc"
 	"github.com/multiprom/multiprom/registry"
 )
@@ -29,7 +31,7 @@ type Options struct {
 	// process counts elsewhere already, the directory alone.
 	Gatherer registry.Gatherer
 	// Compact says when and how dead children's files are compacted into the archive.
-	// Its Logger is this one's.
+	// Its Logger is this one's. The zero value is its defaults.
 	Compact aggregate.CompactorOptions
 	// NoCompact leaves dead children's files alone, at the start too: something else
 	// compacts the directory.
@@ -39,6 +41,16 @@ type Options struct {
 }
 
 func (o Options) withDefaults() (Options, error) {
+	var c options.Checker
+	if o.Gatherer != nil && o.MetricsAddress == "" {
+		c.Failf("Gatherer", "is set, and MetricsAddress does not say where to serve it")
+	}
+	if _, err := aggregate.NewCompactor(".", o.Compact); err != nil { // looks at no directory
+		c.Failf("Compact", "is invalid: %v", err)
+	}
+	if err := c.Err(); err != nil {
+		return o, fmt.Errorf("prefork: %w", err)
+	}
 	if o.Dir == "" {
 		o.Dir = multiproc.Default().Dir()
 	}

@@ -158,7 +158,7 @@ func TestErrors(t *testing.T) {
 	_, err = prefork.Master(prefork.Options{Dir: file})
 	require.ErrorContains(t, err, file)
 	_, err = prefork.Master(prefork.Options{Dir: t.TempDir(), MetricsAddress: "127.0.0.1:no"})
-	require.ErrorContains(t, err, "metrics")
+	require.ErrorContains(t, err, "MetricsAddress")
 
 	dir, other := t.TempDir(), t.TempDir()
 	t.Setenv(multiproc.EnvDir, dir)

@@ -50,7 +50,7 @@ func Master(opts Options) (*Process, error) {
 		return nil, err
 	}
 	if err := os.MkdirAll(opts.Dir, 0o700); err != nil {
-		return nil, fmt.Errorf("prefork: directory: %w", err)
+		return nil, fmt.Errorf("prefork: Dir: %w", err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	p := &Process{dir: opts.Dir, logger: opts.Logger, ctx: ctx, children: map[int]struct{}{}}
@@ -76,12 +76,12 @@ func Master(opts Options) (*Process, error) {
 	}
 	if opts.MetricsAddress != "" {
 		if err := p.serve(opts); err != nil {
-			return nil, errors.Join(fmt.Errorf("prefork: metrics: %w", err), p.Close())
+			return nil, errors.Join(fmt.Errorf("prefork: MetricsAddress: %w", err), p.Close())
 		}
 	}
 	if !opts.NoCompact {
 		if p.compactor, err = aggregate.NewCompactor(opts.Dir, opts.Compact); err != nil {
-			return nil, errors.Join(fmt.Errorf("prefork: Compact: %w", err), p.Close())
+			return nil, errors.Join(fmt.Errorf("prefork: %w", err), p.Close())
 		}
 		p.compactEarlier(opts.Compact.CompactOptions)
 		p.running.Go(func() { p.compactor.Run(ctx) })

@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/multiprom/multiprom/compat/internal/losses"
+	"github.com/multiprom/multiprom/internal/options"
 	"github.com/multiprom/multiprom/metric"
 	"github.com/multiprom/multiprom/multiproc"
 )
@@ -20,7 +21,7 @@ type Options struct {
 	// merge. Default ModeByName. See also Factory.WithMode.
 	Mode func(name string) metric.Mode
 	// MaxSeries bounds the series of a Vec in the store; further ones share an
-	// overflow series. Default multiproc.SetOptions.MaxSeries.
+	// overflow series. Default multiproc.SetOptions.MaxSeries; multiproc.NoLimit.
 	MaxSeries int
 	// Period is how often series that were deleted from a Vec are removed from
 	// the store. Default 5 s.
@@ -56,13 +57,16 @@ type made struct {
 
 // New returns a Factory over set. Make one for a Set, since the Factory knows
 // which Vec has which series. Its metrics are over the Set's store also if that is
-// on the heap.
+// on the heap. It panics if the options are invalid: they are constants of a program.
 func New(set *multiproc.Set, opts Options) *Factory {
 	if opts.Mode == nil {
 		opts.Mode = ModeByName
 	}
-	if opts.Period <= 0 {
-		opts.Period = 5 * time.Second
+	var c options.Checker
+	options.Number(&c, "MaxSeries", &opts.MaxSeries, 0, options.NoLimit)
+	options.Number(&c, "Period", &opts.Period, 5*time.Second)
+	if err := c.Err(); err != nil {
+		panic(fmt.Errorf("prom: %w", err))
 	}
 	return &Factory{opts: opts, made: &made{set: set, places: map[string][]*place{}, shared: map[string]any{}}}
 }

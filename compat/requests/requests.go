@@ -20,7 +20,7 @@ type Options struct {
 	Set *multiproc.Set
 	// Namespace and Subsystem begin the names. Default: none.
 	Namespace, Subsystem string
-	// ConstLabels are on every series.
+	// ConstLabels are on every series. Default: none.
 	ConstLabels multiproc.Labels
 	// Buckets of the durations, in seconds. Default multiproc.DefBuckets.
 	Buckets []float64

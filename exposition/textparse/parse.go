@@ -1,11 +1,11 @@
 package textparse
 
 import (
-	"cmp"
 	"fmt"
 	"io"
 	"iter"
 
+	"github.com/multiprom/multiprom/internal/options"
 	"github.com/multiprom/multiprom/metric"
 )
 
@@ -20,34 +20,44 @@ const (
 )
 
 // Options of [Parse] and [Families]. The zero value reads text within limits
-// that no honest exposition is likely to reach. A negative limit is none.
+// that no honest exposition is likely to reach.
 type Options struct {
+	// Format of the input. Default Text.
 	Format Format
 
 	// QuotedNames admits names in quotes in OpenMetrics, as Prometheus and its
 	// clients write them under the content type's escaping=allow-utf-8. The
-	// specification has none. Text always admits them.
+	// specification has none. Default: they are errors. Text always admits them.
 	QuotedNames bool
 
-	// MaxLine is the most bytes that a line may have. The default is 1 MiB.
+	// MaxLine is the most bytes that a line may have. Default 1 MiB; NoLimit.
 	MaxLine int
-	// MaxBytes is the most bytes that the input may have. The default is
-	// 256 MiB.
+	// MaxBytes is the most bytes that the input may have. Default 256 MiB;
+	// NoLimit.
 	MaxBytes int64
 	// MaxSeries is the most series of all families together, where a family
-	// without series counts as one. The default is 1,000,000.
+	// without series counts as one. Default 1,000,000; NoLimit.
 	MaxSeries int
 }
 
-func (o Options) withDefaults() Options {
-	o.MaxLine = cmp.Or(o.MaxLine, 1<<20)
-	o.MaxBytes = cmp.Or(o.MaxBytes, 256<<20)
-	o.MaxSeries = cmp.Or(o.MaxSeries, 1_000_000)
-	return o
+// NoLimit in a field of options that bounds something is no bound at all. The zero
+// value of a field is always its default.
+const NoLimit = options.NoLimit
+
+// withDefaults checks the options and fills in what was left out.
+func (o Options) withDefaults() (Options, error) {
+	var c options.Checker
+	if o.Format > OpenMetrics {
+		c.Failf("Format", "is %d: it must be Text or OpenMetrics", o.Format)
+	}
+	options.Number(&c, "MaxLine", &o.MaxLine, 1<<20, NoLimit)
+	options.Number(&c, "MaxBytes", &o.MaxBytes, 256<<20, NoLimit)
+	options.Number(&c, "MaxSeries", &o.MaxSeries, 1_000_000, NoLimit)
+	return o, c.Err()
 }
 
-// Parse returns the families of r in the order in which r has them, or an
-// [Error].
+// Parse returns the families of r in the order in which r has them, or an [Error],
+// or an error that names an invalid option.
 func Parse(r io.Reader, opts Options) ([]*metric.Family, error) {
 	var families []*metric.Family
 	for f, err := range Families(r, opts) {
@@ -60,10 +70,15 @@ func Parse(r io.Reader, opts Options) ([]*metric.Family, error) {
 }
 
 // Families yields the families of r as they are read, each one the caller's to
-// keep. An [Error] comes with a nil family and is the last.
+// keep. An error, as of [Parse], comes with a nil family and is the last.
 func Families(r io.Reader, opts Options) iter.Seq2[*metric.Family, error] {
 	return func(yield func(*metric.Family, error) bool) {
-		p := newParser(r, opts.withDefaults())
+		opts, err := opts.withDefaults()
+		if err != nil {
+			yield(nil, fmt.Errorf("textparse: %w", err))
+			return
+		}
+		p := newParser(r, opts)
 		for {
 			f, err := p.next()
 			switch {

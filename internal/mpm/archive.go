@@ -196,11 +196,15 @@ func (d *Dir) archiveError(err error) error {
 // with these options would not take the archive, and ErrNotTrusted where something
 // else stands in its place. The caller holds the directory's lock.
 func (d *Dir) StageArchive(a *Archive, opts ReadOptions) (err error) {
+	limit, err := opts.limit()
+	if err != nil {
+		return fmt.Errorf("mmapstore: %w", err)
+	}
 	b, err := a.encode()
 	if err == nil {
 		_, err = decodeArchive(b)
 	}
-	if limit := opts.limit(); err == nil && int64(len(b)) > limit {
+	if err == nil && int64(len(b)) > limit {
 		err = fmt.Errorf("%w: %d bytes, the cap is %d", ErrTooBig, len(b), limit)
 	}
 	if err != nil {

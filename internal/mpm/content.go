@@ -116,7 +116,7 @@ func recognizeArchive(f io.ReaderAt, size int64) error {
 }
 
 func holdsNothing(f io.ReaderAt, size int64) error {
-	if size <= (ReadOptions{}).limit() { // no file of ours is larger
+	if size <= defaultReadBytes { // no file of ours is larger
 		zero, err := IsZero(f, 0, size)
 		if err != nil || zero {
 			return err

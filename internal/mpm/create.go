@@ -16,7 +16,10 @@ import (
 // The errors of the system are wrapped: fs.ErrNotExist for a missing dir,
 // fs.ErrPermission, and ErrFull where there is no space.
 func Create(dir string, opts Options) (*Store, error) {
-	opts = opts.withDefaults()
+	opts, err := opts.withDefaults()
+	if err != nil {
+		return nil, fmt.Errorf("mmapstore: create file in %s: %w", dir, err)
+	}
 	if !littleEndian {
 		return nil, fmt.Errorf("mmapstore: mapped files need a little-endian machine: %w", errors.ErrUnsupported)
 	}
@@ -113,9 +116,13 @@ func sweptIfMissing(err error) error {
 	return err
 }
 
-// NewHeap returns a store without a file, for a process without a directory.
+// NewHeap returns a store without a file, for a process without a directory. It panics if
+// the options are invalid: they are constants of a program.
 func NewHeap(opts Options) *Store {
-	opts = opts.withDefaults()
+	opts, err := opts.withDefaults()
+	if err != nil {
+		panic(fmt.Errorf("mmapstore: %w", err))
+	}
 	b := &heapBacking{max: int(opts.MaxBytes >> blockShift)}
 	s := &Store{backing: b, opts: opts}
 	first, _ := b.extend()

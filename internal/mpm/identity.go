@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"time"
 	"unicode/utf8"
+
+	"github.com/multiprom/multiprom/internal/options"
 )
 
 // Identity is what the operating system says of this process.
@@ -23,17 +25,17 @@ type Options struct {
 	// Label is the process label, the value of the label pid in the merged
 	// view: at most 128 bytes of UTF-8, the rest is cut off. Default: the pid.
 	Label string
-	// MaxBytes bounds the file. Default 1 GiB, of which only what is used is
-	// allocated.
+	// MaxBytes bounds the file, from one block of 64 KiB to 32 GiB. Default 1 GiB, of
+	// which only what is used is allocated.
 	MaxBytes int64
 	// Mode is the permissions of the file, whatever the umask is: 0640 lets
 	// the group of the directory read it (ParseFileMode says what is sound).
-	// The owner can always read and write. Default 0600.
+	// Default 0600.
 	Mode os.FileMode
 	// KeepRemoved is how long a removed series' values stay readable before its
 	// record is used again: long enough for the other processes to remove the
-	// series too, and for a compactor to see that it is gone. Default 2 min;
-	// negative does not wait.
+	// series too, and for a compactor to see that it is gone. Default 2 min; KeepNone
+	// does not wait.
 	KeepRemoved time.Duration
 	// Now is the clock for creation times. Default time.Now.
 	Now func() time.Time
@@ -41,13 +43,34 @@ type Options struct {
 	Identity func() Identity
 }
 
-func (o Options) withDefaults() Options {
-	if o.MaxBytes <= 0 {
-		o.MaxBytes = 1 << 30
+// Values of options with a meaning of their own. The zero value of a field is always
+// its default.
+const (
+	// NoLimit is no bound at all.
+	NoLimit = options.NoLimit
+	// KeepNone keeps nothing of what was removed.
+	KeepNone = options.KeepNone
+)
+
+// withDefaults checks the options and fills in what was left out.
+func (o Options) withDefaults() (Options, error) {
+	var c options.Checker
+	switch {
+	case o.MaxBytes > 0 && o.MaxBytes < BlockSize:
+		c.Failf("MaxBytes", "is %d: a block has %d bytes already", o.MaxBytes, BlockSize)
+	case o.MaxBytes > maxBlocks<<blockShift:
+		c.Failf("MaxBytes", "is %d: a file has at most %d", o.MaxBytes, int64(maxBlocks)<<blockShift)
 	}
-	o.Mode = o.Mode.Perm() | 0o600
-	if o.KeepRemoved == 0 {
-		o.KeepRemoved = 2 * time.Minute
+	options.Number(&c, "MaxBytes", &o.MaxBytes, 1<<30)
+	if o.Mode == 0 {
+		o.Mode = 0o600
+	}
+	if _, err := ParseFileMode(fmt.Sprintf("%o", uint32(o.Mode))); err != nil {
+		c.Failf("Mode", "is invalid: %v", err)
+	}
+	options.Number(&c, "KeepRemoved", &o.KeepRemoved, 2*time.Minute, KeepNone)
+	if o.KeepRemoved == KeepNone {
+		o.KeepRemoved = 0
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -55,7 +78,7 @@ func (o Options) withDefaults() Options {
 	if o.Identity == nil {
 		o.Identity = CurrentIdentity
 	}
-	return o
+	return o, c.Err()
 }
 
 // ErrProcessID: the text cannot name a process.

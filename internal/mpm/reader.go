@@ -18,21 +18,23 @@ import (
 type ReadOptions struct {
 	// Trusted says whose files are read, by uid. Default: everybody's.
 	Trusted func(uid int) bool
-	// MaxBytes is the size above which a file is not read. Default 1 GiB; -1 is
-	// no limit.
+	// MaxBytes is the size above which a file is not read. Default 1 GiB; NoLimit.
 	MaxBytes int64
 	// Symbols keeps the labels of series. Default: one of the reader's own.
 	Symbols *SymbolTable
 }
 
-func (o ReadOptions) limit() int64 {
-	switch {
-	case o.MaxBytes == options.NoLimit:
-		return math.MaxInt64
-	case o.MaxBytes == 0:
-		return 1 << 30
+// defaultReadBytes is the default of ReadOptions.MaxBytes.
+const defaultReadBytes = 1 << 30
+
+// limit returns the most bytes of a file that is read.
+func (o ReadOptions) limit() (int64, error) {
+	var c options.Checker
+	options.Number(&c, "MaxBytes", &o.MaxBytes, defaultReadBytes, NoLimit)
+	if o.MaxBytes == NoLimit {
+		o.MaxBytes = math.MaxInt64
 	}
-	return o.MaxBytes // which lets nothing pass if it is less than that
+	return o.MaxBytes, c.Err()
 }
 
 // source is where a reader's blocks come from.
@@ -103,11 +105,14 @@ func open(f *os.File, path string, opts ReadOptions) (*Reader, error) {
 }
 
 func checkFile(f *os.File, path string, opts ReadOptions) (size int64, err error) {
+	limit, err := opts.limit()
+	if err != nil {
+		return 0, err
+	}
 	info, err := f.Stat()
 	if err != nil {
 		return 0, err
 	}
-	limit := opts.limit()
 	if !info.Mode().IsRegular() {
 		return 0, fmt.Errorf("%w: %s is not a regular file", ErrNotTrusted, path)
 	}

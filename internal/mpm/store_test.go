@@ -183,7 +183,7 @@ func TestSeriesWithoutLabelsHaveLinesOfTheirOwn(t *testing.T) {
 // TestRemoveAndReuse follows design.md section 3.7: a removed series leaves
 // the readers' view at once, its words are reused only when no handle is left.
 func TestRemoveAndReuse(t *testing.T) {
-	backings(t, Options{KeepRemoved: -1}, func(t *testing.T, s *Store, open func() *Reader) {
+	backings(t, Options{KeepRemoved: KeepNone}, func(t *testing.T, s *Store, open func() *Reader) {
 		f, err := s.AddSchema(counterSchema("c", "n"))
 		require.NoError(t, err)
 		gone, err := s.AddSeries(f, []string{"gone-long-name"}, nil)
@@ -239,7 +239,7 @@ func TestHandleInPlace(t *testing.T) {
 		_      [100]byte
 		handle Series
 	}
-	backings(t, Options{KeepRemoved: -1, MaxBytes: 3 * BlockSize}, func(t *testing.T, s *Store, open func() *Reader) {
+	backings(t, Options{KeepRemoved: KeepNone, MaxBytes: 3 * BlockSize}, func(t *testing.T, s *Store, open func() *Reader) {
 		f, err := s.AddSchema(counterSchema("c", "n"))
 		require.NoError(t, err)
 		h := new(holder)
@@ -333,7 +333,7 @@ func TestRemovedRecordsAreKeptForAWhile(t *testing.T) {
 
 // TestChurnIsBounded creates and removes series while a reader follows.
 func TestChurnIsBounded(t *testing.T) {
-	backings(t, Options{KeepRemoved: -1}, func(t *testing.T, s *Store, open func() *Reader) {
+	backings(t, Options{KeepRemoved: KeepNone}, func(t *testing.T, s *Store, open func() *Reader) {
 		f, err := s.AddSchema(counterSchema("c", "n"))
 		require.NoError(t, err)
 		stop := make(chan struct{})

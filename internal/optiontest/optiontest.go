@@ -2,6 +2,7 @@ package optiontest
 
 import (
 	"fmt"
+	"math"
 	"reflect"
 	"slices"
 	"strings"
@@ -9,7 +10,8 @@ import (
 )
 
 // Row says what a field makes of its values. The zero Row is a field whose zero is its
-// default; a number whose negative values are all errors; any other value is right.
+// default; a number of which all negative values and NaN are errors, or numbers of which
+// NaN is; any other value is right.
 type Row struct {
 	Needed  bool    // the zero is an error
 	Special []int64 // negative values with a meaning: NoLimit, KeepNone
@@ -104,6 +106,15 @@ func (c *checker[T]) field(typ reflect.Type, index []int, name string) {
 				wrong(value)
 			}
 		}
+	}
+	switch nan := math.NaN(); {
+	case row.Any:
+	case typ.Kind() == reflect.Float64:
+		wrong(reflect.ValueOf(nan).Convert(typ))
+		wrong(reflect.ValueOf(-1.0).Convert(typ))
+	case typ.Kind() == reflect.Slice && typ.Elem().Kind() == reflect.Float64:
+		wrong(reflect.ValueOf([]float64{nan}).Convert(typ))
+		wrong(reflect.ValueOf([]float64{1, nan}).Convert(typ))
 	}
 	for _, v := range row.Bad {
 		wrong(reflect.ValueOf(v).Convert(typ))

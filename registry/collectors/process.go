@@ -8,6 +8,7 @@ import (
 	"os"
 	"syscall"
 
+	"github.com/multiprom/multiprom/internal/options"
 	"github.com/multiprom/multiprom/metric"
 	"github.com/prometheus/procfs"
 )
@@ -18,13 +19,13 @@ const userHZ = 100
 
 // ProcessOptions of a Process. The zero value is this process.
 type ProcessOptions struct {
-	// Namespace and an underscore are put before all names, if not empty.
+	// Namespace and an underscore are put before all names. Default: none.
 	Namespace string
 	// PID says, at each scrape, which process to read: its PID as ProcPath has
-	// it, which matters where that is of another PID namespace. Nil means this
+	// it, which matters where that is of another PID namespace. Default: this
 	// process.
 	PID func() (int, error)
-	// ProcPath is where proc is mounted. Empty means /proc.
+	// ProcPath is where proc is mounted. Default "/proc".
 	ProcPath string
 }
 
@@ -36,9 +37,15 @@ type Process struct {
 	procPath string
 }
 
-// NewProcess returns a collector of the process that the options name.
+// NewProcess returns a collector of the process that the options name. It panics if
+// the options are invalid: they are constants of a program.
 func NewProcess(opts ProcessOptions) *Process {
-	c := &Process{prefix: namePrefix(opts.Namespace), pid: opts.PID, procPath: procPath(opts.ProcPath)}
+	var check options.Checker
+	prefix := namePrefix(&check, opts.Namespace)
+	if err := check.Err(); err != nil {
+		panic(fmt.Errorf("collectors: %w", err))
+	}
+	c := &Process{prefix: prefix, pid: opts.PID, procPath: procPath(opts.ProcPath)}
 	if c.pid == nil {
 		c.pid = func() (int, error) { return os.Getpid(), nil }
 	}
@@ -194,9 +201,13 @@ func procPath(path string) string {
 	return path
 }
 
-func namePrefix(namespace string) string {
+// namePrefix returns what stands before all names.
+func namePrefix(c *options.Checker, namespace string) string {
 	if namespace == "" {
 		return ""
+	}
+	if err := metric.CheckName(namespace); err != nil {
+		c.Failf("Namespace", "cannot begin a name: %v", err)
 	}
 	return namespace + "_"
 }

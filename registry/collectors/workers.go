@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/multiprom/multiprom/internal/options"
 	"github.com/multiprom/multiprom/metric"
 )
 
@@ -26,11 +27,11 @@ type Worker struct {
 type WorkersOptions struct {
 	// List returns the live workers, at each scrape. It is required.
 	List func() []Worker
-	// LabelName is the label that has Worker.Label. Empty means pid.
+	// LabelName is the label that has Worker.Label. Default "pid".
 	LabelName string
-	// Namespace and an underscore are put before all names, if not empty.
+	// Namespace and an underscore are put before all names. Default: none.
 	Namespace string
-	// ProcPath is where proc is mounted. Empty means /proc.
+	// ProcPath is where proc is mounted. Default "/proc".
 	ProcPath string
 }
 
@@ -45,17 +46,24 @@ type Workers struct {
 	procPath  string
 }
 
-// NewWorkers returns a collector of the workers that opts.List lists. It
-// panics without a List.
+// NewWorkers returns a collector of the workers that opts.List lists. It panics if
+// the options are invalid: they are constants of a program.
 func NewWorkers(opts WorkersOptions) *Workers {
+	if opts.LabelName == "" {
+		opts.LabelName = "pid"
+	}
+	var c options.Checker
 	if opts.List == nil {
-		panic("collectors: NewWorkers needs a List")
+		c.Failf("List", "is nil: it has to list the workers")
 	}
-	c := &Workers{list: opts.List, labelName: opts.LabelName, prefix: namePrefix(opts.Namespace), procPath: procPath(opts.ProcPath)}
-	if c.labelName == "" {
-		c.labelName = "pid"
+	if err := metric.CheckLabelName(opts.LabelName); err != nil {
+		c.Failf("LabelName", "cannot name a label: %v", err)
 	}
-	return c
+	prefix := namePrefix(&c, opts.Namespace)
+	if err := c.Err(); err != nil {
+		panic(fmt.Errorf("collectors: %w", err))
+	}
+	return &Workers{list: opts.List, labelName: opts.LabelName, prefix: prefix, procPath: procPath(opts.ProcPath)}
 }
 
 // Collect reads each worker. Workers that are gone or cannot be told are left

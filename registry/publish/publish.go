@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"sync"
 	"time"
 
+	"github.com/multiprom/multiprom/internal/options"
 	"github.com/multiprom/multiprom/metric"
 	"github.com/multiprom/multiprom/multiproc"
 	"github.com/multiprom/multiprom/registry"
@@ -31,7 +33,7 @@ type Options struct {
 	// PerProcess.
 	Mode func(f *metric.Family) (mode metric.Mode, publish bool)
 	// Name is the label publisher of the publisher's own metrics, which tells
-	// several ones of a Set apart. Default: runtime.
+	// several ones of a Set apart. Default "runtime".
 	Name string
 	// Period is the time from one publication to the next. Default 10 s.
 	Period time.Duration
@@ -39,10 +41,10 @@ type Options struct {
 	// it has; after twice as long it is left behind. Default 5 s.
 	Timeout time.Duration
 	// MaxSeries bounds the series of a family; further ones are left out.
-	// Default 10,000.
+	// Default 10,000; NoLimit.
 	MaxSeries int
-	// OnError, where not nil, gets the error of every publication of the period
-	// that has one: see Publish. It must return soon.
+	// OnError gets the error of every publication of the period that has one: see
+	// Publish. It must return soon. Default: nobody gets it.
 	OnError func(error)
 	// Now is the clock. Default time.Now.
 	Now func() time.Time
@@ -50,7 +52,19 @@ type Options struct {
 	tick <-chan time.Time // of a test, instead of Period
 }
 
-func (o Options) withDefaults() Options {
+// NoLimit in a field of options that bounds something is no bound at all. The zero
+// value of a field is always its default.
+const NoLimit = options.NoLimit
+
+// withDefaults checks the options and fills in what was left out.
+func (o Options) withDefaults() (Options, error) {
+	var c options.Checker
+	options.Number(&c, "Period", &o.Period, 10*time.Second)
+	options.Number(&c, "Timeout", &o.Timeout, 5*time.Second)
+	options.Number(&c, "MaxSeries", &o.MaxSeries, 10_000, NoLimit)
+	if o.MaxSeries == NoLimit {
+		o.MaxSeries = math.MaxInt
+	}
 	if o.Set == nil {
 		o.Set = multiproc.Default()
 	}
@@ -60,19 +74,10 @@ func (o Options) withDefaults() Options {
 	if o.Name == "" {
 		o.Name = "runtime"
 	}
-	if o.Period <= 0 {
-		o.Period = 10 * time.Second
-	}
-	if o.Timeout <= 0 {
-		o.Timeout = 5 * time.Second
-	}
-	if o.MaxSeries <= 0 {
-		o.MaxSeries = 10_000
-	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return o
+	return o, c.Err()
 }
 
 // Publisher writes what a Gatherer yields into a Set's store. It is safe for
@@ -104,7 +109,10 @@ type Publisher struct {
 // of the publisher's own metrics are taken.
 func Start(opts Options) (*Publisher, error) {
 	idle := opts.Source == nil
-	opts = opts.withDefaults()
+	opts, err := opts.withDefaults()
+	if err != nil {
+		return nil, fmt.Errorf("publish: %w", err)
+	}
 	idle = idle && opts.Set.Dir() == ""
 	p := &Publisher{
 		opts: opts, idle: idle, stop: make(chan struct{}), stopped: make(chan struct{}), turn: make(chan struct{}, 1),

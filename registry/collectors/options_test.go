@@ -1,0 +1,22 @@
+package collectors
+
+import (
+	"testing"
+
+	"github.com/multiprom/multiprom/internal/optiontest"
+)
+
+func TestOptions(t *testing.T) {
+	namespace := optiontest.Row{Bad: []any{"\xff"}, Good: []any{"app"}}
+	proc := optiontest.Row{Good: []any{"/host/proc"}} // which may be there later
+	optiontest.Check(t, ProcessOptions{}, map[string]optiontest.Row{"Namespace": namespace, "PID": {}, "ProcPath": proc}, func(o ProcessOptions) error {
+		NewProcess(o)
+		return nil
+	})
+	optiontest.Check(t, WorkersOptions{List: func() []Worker { return nil }}, map[string]optiontest.Row{
+		"List": {Needed: true}, "LabelName": {Bad: []any{"__x", "\xff"}, Good: []any{"worker"}}, "Namespace": namespace, "ProcPath": proc,
+	}, func(o WorkersOptions) error {
+		NewWorkers(o)
+		return nil
+	})
+}

@@ -1,0 +1,86 @@
+//go:build unix
+
+package supervisor
+
+import (
+	"errors"
+	"io/fs"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/multiprom/multiprom/aggregate"
+	"github.com/multiprom/multiprom/internal/optiontest"
+	"github.com/multiprom/multiprom/multiproc"
+)
+
+func TestOptions(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "file")
+	require.NoError(t, os.WriteFile(file, nil, 0o600))
+	t.Setenv(envDir, dir) // New sets it
+	constants := optiontest.Row{Bad: []any{77}}
+	period := optiontest.Row{}
+	rows := map[string]optiontest.Row{
+		"Workers": {}, "Command": {Bad: []any{"no-such-command-here"}, Good: []any{"/bin/sh"}}, "Args": {Good: []any{[]string{}}}, "SignalsReady": {},
+		"ShimCommand": {}, "Env": {Good: []any{[]string{}}}, "Dir": {Bad: []any{file, filepath.Join(file, "below")}, Good: []any{dir}},
+		"ProcessID": constants, "OnStart": constants, "KillMode": constants, "Reap": constants,
+		"NoCompact": {}, "Compact": {Bad: []any{aggregate.CompactorOptions{Period: -1}}}, "Group": {Bad: []any{"no such group"}},
+		"DirMode":        {Bad: []any{uint32(fs.ModeSetuid | 0o700), 0o077}, Good: []any{0o700, uint32(fs.ModeSetgid | 0o770)}},
+		"FileMode":       {Bad: []any{0o666, 0o040}, Good: []any{0o640}},
+		"Listeners":      {Bad: []any{[]Listener{{}}, []Listener{{Address: "udp://127.0.0.1:0"}}}, Good: []any{[]Listener{{Address: "127.0.0.1:0"}}}},
+		"MetricsAddress": {Bad: []any{"udp://127.0.0.1:0", "127.0.0.1:-1"}, Good: []any{"127.0.0.1:0"}},
+		"Metrics":        {Bad: []any{http.NotFoundHandler()}}, // nothing says where
+		"DrainTimeout":   period, "ReadyTimeout": period, "ReadyAfter": period, "Backoff.Min": period, "Backoff.Max": {Bad: []any{1}}, "Backoff.Young": period,
+		"DeathSignal": {Bad: []any{4096}}, "Subreaper": {}, "Stdout": {}, "Stderr": {}, "Logger": {}, "OnWorkerStart": {}, "OnWorkerExit": {},
+	}
+	try := func(o Options) error {
+		s, err := New(o)
+		if err == nil {
+			s.release()
+		}
+		return err
+	}
+	optiontest.Check(t, Options{Dir: dir}, rows, try)
+	// What has no use without a directory is looked at all the same.
+	t.Setenv(envDir, "")
+	rows["Dir"] = optiontest.Row{Good: []any{t.TempDir()}}
+	rows["Group"] = optiontest.Row{Bad: []any{"no such group"}}
+	rows["MetricsAddress"] = optiontest.Row{Bad: []any{"127.0.0.1:0"}} // there is nothing to serve
+	optiontest.Check(t, Options{}, rows, func(o Options) error {
+		t.Setenv(envDir, "")
+		return try(o)
+	})
+	require.False(t, multiproc.Default().Opened())
+}
+
+func TestListenerOptions(t *testing.T) {
+	optiontest.Check(t, Listener{Address: "127.0.0.1:0"}, map[string]optiontest.Row{
+		"Name":    {Bad: []any{"a:b", "é", strings.Repeat("x", 256)}, Good: []any{"http"}},
+		"Address": {Needed: true, Bad: []any{"udp://127.0.0.1:0", "127.0.0.1:nonsense"}},
+		// Two of the three are a contradiction.
+		"Listener": {Bad: []any{struct{ net.Listener }{}}}, "File": {Bad: []any{os.Stdin}},
+	}, func(l Listener) error {
+		s, err := openSocket(l, 0, false)
+		if err == nil {
+			s.close()
+		}
+		return err
+	})
+}
+
+func TestMarkOptions(t *testing.T) {
+	dir := t.TempDir()
+	optiontest.Check(t, MarkOptions{}, map[string]optiontest.Row{"Force": {}, "Wait": {}}, func(o MarkOptions) error {
+		_, err := MarkProcessDead(t.Context(), dir, "4711", o)
+		if errors.Is(err, ErrNoSuchProcess) {
+			return nil // it has looked for it
+		}
+		return err
+	})
+}
