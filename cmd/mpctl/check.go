@@ -11,7 +11,7 @@ import (
 
 	"github.com/multiprom/multiprom/aggregate"
 	"github.com/multiprom/multiprom/internal/mpm"
-	"github.com/multiprom/multiprom/internal/pyfile"
+	"github.com/multiprom/multiprom/mmapstore"
 )
 
 // problem is one line of `mpctl check`.
@@ -178,48 +178,6 @@ func metricFiles(dir string) ([]string, error) {
 	return paths, nil
 }
 
-// verify checks a native file, one of client_python, or the archive.
-func verify(path string, read mpm.ReadOptions) ([]mpm.CorruptionError, error) {
-	switch {
-	case filepath.Base(path) == mpm.ArchiveName:
-		_, err := readArchive(path, read)
-		return nil, err
-	case filepath.Ext(path) == ".db":
-		return verifyPython(path, read)
-	}
-	return mpm.Verify(path, read)
-}
-
-func verifyPython(path string, read mpm.ReadOptions) ([]mpm.CorruptionError, error) {
-	d, err := mpm.OpenDir(filepath.Dir(path))
-	if err != nil {
-		return nil, err
-	}
-	defer d.Close()
-	name := filepath.Base(path)
-	r, err := pyfile.Open(d, name, &pyfile.Keys{}, read)
-	if errors.Is(err, mpm.ErrCorrupt) && starts(d, name) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	defer r.Close()
-	err = r.Refresh(d)
-	return r.Damaged(), err
-}
-
-// starts reports whether a process of client_python has just created the file, which is
-// empty for a moment.
-func starts(d *mpm.Dir, name string) bool {
-	info, err := os.Lstat(d.Join(name))
-	if err != nil || info.Size() > 0 {
-		return false
-	}
-	written, err := d.OpenForWriting(name)
-	return err == nil && written
-}
-
 // readArchive reads the archive at path.
 func readArchive(path string, read mpm.ReadOptions) (*mpm.Archive, error) {
 	d, err := mpm.OpenDir(filepath.Dir(path))
@@ -232,15 +190,12 @@ func readArchive(path string, read mpm.ReadOptions) (*mpm.Archive, error) {
 
 // checkFile returns the problems of a file. A file that has vanished has none.
 func checkFile(path string, read mpm.ReadOptions) ([]problem, error) {
-	found, err := verify(path, read)
-	var c *mpm.CorruptionError
+	found, err := mmapstore.Verify(path, mmapstore.ReadOptions{Trusted: read.Trusted})
 	switch {
-	case errors.As(err, &c):
-		found = []mpm.CorruptionError{*c}
 	case errors.Is(err, os.ErrNotExist):
 		return nil, nil
-	case errors.Is(err, mpm.ErrForeign), errors.Is(err, mpm.ErrUnsupported),
-		errors.Is(err, mpm.ErrNotTrusted), errors.Is(err, os.ErrPermission), errors.Is(err, mpm.ErrTooBig):
+	case errors.Is(err, mmapstore.ErrForeign), errors.Is(err, mmapstore.ErrUnsupported),
+		errors.Is(err, mmapstore.ErrNotTrusted), errors.Is(err, os.ErrPermission), errors.Is(err, mmapstore.ErrTooBig):
 		return []problem{{File: path, Offset: whole, Reason: reason(path, err)}}, nil
 	case err != nil:
 		return nil, err

@@ -13,7 +13,10 @@ const (
 
 // String returns a word for tables.
 func (k FileKind) String() string {
-	return [...]string{"other", "native", "temporary", "archive", "python"}[k]
+	if names := [...]string{"other", "native", "temporary", "archive", "python"}; int(k) < len(names) {
+		return names[k]
+	}
+	return "other"
 }
 
 // Names of the archive of compacted files, and of the file that becomes the next one.

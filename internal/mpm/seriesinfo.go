@@ -16,19 +16,23 @@ type SeriesInfo struct {
 	record           wordOffset // of its record
 }
 
-// EncodedLabels returns the label values and further labels in the form that they have in
-// the file (docs/format.md, "Series record"): of two series of one definition, the
-// same encoded means the same labels.
+// EncodedLabels returns the label values and further labels as the file has them
+// (docs/format.md, "Series record"). Two series of one schema have the same labels if
+// these are the same.
 func (s *SeriesInfo) EncodedLabels() string { return s.encoded }
 
-// AppendString appends a string, of at most MaxStringLen bytes, as a Text has it.
+// AppendString appends a string, of at most MaxStringLen bytes, as encoded labels have it.
 func AppendString(dst []byte, s string) []byte {
 	return append(le.AppendUint16(dst, uint16(len(s))), s...)
 }
 
-// CutString cuts the first string off a Text.
+// CutString cuts the first string off encoded labels. If they end within it, it returns
+// what there is.
 func CutString(encoded string) (s, rest string) {
-	n := 2 + int(encoded[0]) + int(encoded[1])<<8
+	if len(encoded) < 2 {
+		return "", ""
+	}
+	n := min(2+int(encoded[0])+int(encoded[1])<<8, len(encoded))
 	return encoded[2:n], encoded[n:]
 }
 
