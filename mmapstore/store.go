@@ -14,10 +14,11 @@ type Options struct {
 	// ProcessID is the value of the label pid in the merged view: at most 128 bytes of
 	// UTF-8. Default: the PID.
 	ProcessID string
-	// MaxBytes bounds the file. Default 1 GiB. Only what is used is allocated.
+	// MaxBytes bounds the file: 64 KiB to 32 GiB. Default 1 GiB. Only what is used is
+	// allocated.
 	MaxBytes int64
 	// Mode is the permissions of the file, regardless of the umask. 0640 lets the group of
-	// the directory read it. The owner can always read and write. Default 0600.
+	// the directory read it. Default 0600.
 	Mode os.FileMode
 }
 
@@ -29,7 +30,7 @@ type Store struct{ store *mpm.Store }
 // ErrProcessID, ErrFull, ErrNotShared or one of package fs.
 func Create(dir string, opts Options) (*Store, error) {
 	if err := mpm.CheckProcessID(opts.ProcessID); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("mmapstore: ProcessID: %w", err)
 	}
 	s, err := mpm.Create(dir, mpm.Options{Label: opts.ProcessID, MaxBytes: opts.MaxBytes, Mode: opts.Mode})
 	if err != nil {
