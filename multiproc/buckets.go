@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// DefBuckets are the buckets of a histogram that names none: seconds, as
-// client_python has them.
+// DefBuckets are the default buckets of a histogram, in seconds. They are those of
+// client_python.
 var DefBuckets = []float64{.005, .01, .025, .05, .075, .1, .25, .5, .75, 1, 2.5, 5, 7.5, 10}
 
 // LinearBuckets returns count bounds, width apart, from start. It panics
@@ -22,9 +22,8 @@ func LinearBuckets(start, width float64, count int) []float64 {
 	return out
 }
 
-// ExponentialBuckets returns count bounds from start, each factor times the
-// one before. It panics unless count and start are positive and factor is
-// above 1.
+// ExponentialBuckets returns count bounds from start, each factor times the one before. It
+// panics unless count and start are positive and factor is above 1.
 func ExponentialBuckets(start, factor float64, count int) []float64 {
 	if count < 1 || !(start > 0) || !(factor > 1) {
 		panic("multiproc: ExponentialBuckets needs a positive count and start and a factor above 1")
@@ -49,34 +48,34 @@ func ExponentialBucketsRange(min, max float64, count int) []float64 {
 	for i := range out {
 		out[i] = min * math.Pow(factor, float64(i))
 	}
-	out[count-1] = max // not what rounding made of it
+	out[count-1] = max // exactly, whatever rounding made of it
 	return out
 }
 
-// bucketTable finds the bucket of a value: the top bits of a double, exponent
-// and three bits of the mantissa, lead to the first bound that can hold it. Mostly
-// at most one bound has these bits, and one comparison of whole numbers decides
-// between two buckets; else comparisons of floats follow up to the one that does.
+// bucketTable finds the bucket of a value. The top bits of a double, which are the exponent
+// and three bits of the mantissa, lead to the first bound that can hold it. At most one
+// bound usually has these bits, and then one comparison of whole numbers decides between
+// two buckets. If several have them, comparisons of floats follow.
 type bucketTable struct {
 	bounds []float64
 	base   uint64 // top bits of the lowest positive bound
 	slots  [tableSize]bucketSlot
-	single bool // no slot has two bounds, nor a value that is no number
-	// search: the table would be wrong or slow. Negative bounds do not have the
-	// order of their bits; of crowded ones many share their top bits.
+	single bool // no slot has two bounds, and none has NaN
+	// search: a table would be wrong or slow. The bits of negative bounds are in another
+	// order, and many crowded bounds have the same top bits.
 	search bool
 }
 
-// bucketSlot is where values of some top bits go.
+// bucketSlot says where the values with the same top bits go.
 type bucketSlot struct {
-	first int    // the first bound that is at least the lowest of them
-	bits  uint64 // of that bound: values up to it are in its bucket
+	first int    // the first bound that is at least the lowest of these values
+	bits  uint64 // of that bound: its bucket has the values up to it
 }
 
 const (
 	tableSize  = 256
 	tableShift = 52 - 3
-	// maxCompares is how many bounds may be passed by comparing.
+	// maxCompares is how many bounds a search may compare one after the other.
 	maxCompares = 16
 )
 
@@ -95,7 +94,7 @@ func newBucketTable(bounds []float64) *bucketTable {
 		n, _ := slices.BinarySearch(bounds, math.Float64frombits((t.base+uint64(slot))<<tableShift))
 		return n
 	}
-	most := 0 // bounds in one slot
+	most := 0 // bounds in a slot
 	for i := range t.slots {
 		n, next := firstFrom(i), firstFrom(i+1)
 		t.slots[i] = bucketSlot{first: n, bits: math.MaxUint64}
@@ -106,13 +105,13 @@ func newBucketTable(bounds []float64) *bucketTable {
 	}
 	finite := t.base+tableSize <= math.Float64bits(math.Inf(1))>>tableShift
 	t.single = finite && bounds[0] >= 0 && most <= 1
-	beyond := len(bounds) - firstFrom(tableSize-1) // from the last slot on
+	beyond := len(bounds) - firstFrom(tableSize-1) // bounds in or after the last slot
 	t.search = bounds[0] < 0 || max(most, beyond) > maxCompares
 	return t
 }
 
-// find returns the place of the first bound that is at least v, or that of
-// +Inf, where NaN goes too.
+// find returns the index of the first bound that is at least v, or len(bounds), which is
+// the bucket +Inf. NaN is there too.
 func (t *bucketTable) find(v float64) int {
 	i, ok := t.look(v)
 	if !ok {
@@ -121,16 +120,16 @@ func (t *bucketTable) find(v float64) int {
 	return i
 }
 
-// look is find for the values that are in the table. It is inlined.
+// look is find for values that are in the table. It is inlined.
 func (t *bucketTable) look(v float64) (i int, ok bool) {
 	bits := math.Float64bits(v)
-	slot := bits>>tableShift - t.base // of a negative v, or one below all bounds, beyond the table
+	slot := bits>>tableShift - t.base // beyond the table if v is negative or below all bounds
 	if slot >= tableSize || !t.single {
 		return 0, false
 	}
 	i = t.slots[slot].first
 	next := i + 1
-	if bits > t.slots[slot].bits { // no jump: which it is cannot be foreseen
+	if bits > t.slots[slot].bits { // compiled without a jump, which no predictor would guess
 		i = next
 	}
 	return i, true

@@ -9,16 +9,16 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// Counter is a value that only grows. Its methods never block, allocate or
-// panic, but for the first update of a process, which opens the store.
+// Counter is a value that only grows. Inc and Add never block, allocate or panic, except
+// that the first update of a process opens the store. Reset takes a lock.
 type Counter series
 
-// of returns what every instrument has. A Counter is nothing else, so that Inc
-// reaches its word in one step.
+// of returns the series. A Counter is nothing else, so that Inc reaches its word in one
+// step.
 func (c *Counter) of() *series { return (*series)(c) }
 
-// NewCounter declares a counter in the default Set, and panics where the
-// definition is invalid.
+// NewCounter declares a counter in the default Set. It panics if the definition
+// is invalid.
 func NewCounter(opts CounterOpts) *Counter { return Must(Default().NewCounter(opts)) }
 
 // NewCounter declares a counter. The error matches ErrConflict or an error of
@@ -35,8 +35,8 @@ func (c *Counter) init(in *instrument, values []string) { c.of().init(in, values
 
 // Inc adds 1.
 func (c *Counter) Inc() {
-	// Written so that the compiler inlines it: a call costs as much as the add, and
-	// far more where the counter is not in the processor's cache.
+	// Written so that the compiler inlines it. A call costs as much as the add, and far
+	// more if the counter is not in the processor's cache.
 	if w := atomic.LoadPointer(&c.first); w != nil {
 		atomic.AddUint64((*uint64)(w), 1)
 		atomic.LoadPointer(&c.first) // keepAlive, which would be too much for the inliner
@@ -76,7 +76,7 @@ func (c *Counter) add(v float64) bool {
 			}
 		}
 	}
-	return c.addSlowly(v) // as the last thing, see Histogram.Observe
+	return c.addSlowly(v) // the call comes last, see Histogram.Observe
 }
 
 //go:noinline
@@ -125,18 +125,18 @@ func (c *Counter) Unlabelled() (UnlabelledCounter, bool) {
 // Inc adds 1.
 func (u *UnlabelledCounter) Inc() { atomic.AddUint64((*uint64)(u.first), 1) }
 
-// Reset sets the counter to 0 with a new created time. Scrapes read it as a
+// Reset sets the counter to 0 and gives it a new created time. Prometheus takes it for a
 // restart.
 func (c *Counter) Reset() { c.of().restart() }
 
 func (c *Counter) remove() { c.of().remove() }
 
-// CounterVec is a family of counters, one per set of label values. In the
-// methods that all Vecs share, T is Counter.
+// CounterVec has one Counter for each set of label values. In the methods that all Vecs
+// share, T is Counter.
 type CounterVec struct{ metricVec[Counter] }
 
-// NewCounterVec declares a counter with labels in the default Set, and panics where
-// the definition is invalid.
+// NewCounterVec declares a counter with labels in the default Set. It panics if the definition is
+// invalid.
 func NewCounterVec(opts CounterOpts, labels []string) *CounterVec {
 	return Must(Default().NewCounterVec(opts, labels))
 }
@@ -153,8 +153,8 @@ func (s *Set) NewCounterVec(opts CounterOpts, labels []string) (*CounterVec, err
 	})
 }
 
-// CurryWith returns a view with these labels fixed. The error matches
-// ErrLabels.
+// CurryWith returns a view of the Vec in which these labels have fixed values. The error
+// matches ErrLabels.
 func (v *CounterVec) CurryWith(labels Labels) (*CounterVec, error) {
 	c, err := v.curryWith(labels)
 	if err != nil {
@@ -163,5 +163,5 @@ func (v *CounterVec) CurryWith(labels Labels) (*CounterVec, error) {
 	return &CounterVec{c}, nil
 }
 
-// MustCurryWith is CurryWith, and panics on an error.
+// MustCurryWith is CurryWith, but panics if there is an error.
 func (v *CounterVec) MustCurryWith(labels Labels) *CounterVec { return Must(v.CurryWith(labels)) }

@@ -16,8 +16,8 @@ func As[T error]() ErrorMatcher {
 	}
 }
 
-// CountErrors runs f and returns its error, and counts it if any matcher
-// matches, or if there are none. A panic of f is counted and goes on.
+// CountErrors runs f and returns its error. It counts the error if a matcher matches, or
+// if there are no matchers. A panic of f is counted too, and goes on.
 func (c *Counter) CountErrors(f func() error, matchers ...ErrorMatcher) error {
 	returned := false
 	defer func() {

@@ -9,8 +9,8 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// Enum is one of a fixed list of states: a state set of OpenMetrics, of which
-// exactly one state is on.
+// Enum is one of a fixed list of states: a state set of OpenMetrics with exactly one state
+// on.
 type Enum struct {
 	s      series
 	recent recent
@@ -54,8 +54,8 @@ func (o EnumOpts) schema(labels []string) (*metric.Schema, error) {
 	return s, nil
 }
 
-// Set sets the state. ErrUnknownState: there is none of that name, and
-// nothing was changed.
+// Set sets the state. If there is no such state, the error matches ErrUnknownState, and
+// nothing changes.
 func (e *Enum) Set(state string) error {
 	i := slices.Index(e.s.in.schema.States, state)
 	if i < 0 {
@@ -72,12 +72,12 @@ func (e *Enum) Set(state string) error {
 
 func (e *Enum) remove() { e.s.remove() }
 
-// EnumVec is a family of enums, one per set of label values. In the
-// methods that all Vecs share, T is Enum.
+// EnumVec has one Enum for each set of label values. In the methods that all Vecs
+// share, T is Enum.
 type EnumVec struct{ metricVec[Enum] }
 
-// NewEnumVec declares an enum with labels in the default Set, and panics where
-// the definition is invalid.
+// NewEnumVec declares an enum with labels in the default Set. It panics if the definition is
+// invalid.
 func NewEnumVec(opts EnumOpts, labels []string) *EnumVec {
 	return Must(Default().NewEnumVec(opts, labels))
 }
@@ -94,8 +94,8 @@ func (s *Set) NewEnumVec(opts EnumOpts, labels []string) (*EnumVec, error) {
 	})
 }
 
-// CurryWith returns a view with these labels fixed. The error matches
-// ErrLabels.
+// CurryWith returns a view of the Vec in which these labels have fixed values. The error
+// matches ErrLabels.
 func (v *EnumVec) CurryWith(labels Labels) (*EnumVec, error) {
 	c, err := v.curryWith(labels)
 	if err != nil {
@@ -104,5 +104,5 @@ func (v *EnumVec) CurryWith(labels Labels) (*EnumVec, error) {
 	return &EnumVec{c}, nil
 }
 
-// MustCurryWith is CurryWith, and panics on an error.
+// MustCurryWith is CurryWith, but panics if there is an error.
 func (v *EnumVec) MustCurryWith(labels Labels) *EnumVec { return Must(v.CurryWith(labels)) }

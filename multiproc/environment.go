@@ -11,11 +11,11 @@ import (
 	"github.com/multiprom/multiprom/internal/mpm"
 )
 
-// Environment variables that the default Set obeys. They are read when its store
-// opens, at Open or at the first update: main may set them although package-level
-// instruments were declared before.
+// Environment variables of the default Set. They are read when its store opens, at Open or
+// at the first update, so main may set them after package variables have declared
+// instruments.
 const (
-	// EnvDir names the directory; without it the default Set is on the heap.
+	// EnvDir is the directory. Without it the default Set is on the heap.
 	EnvDir = "PROMETHEUS_MULTIPROC_DIR"
 	// EnvProcessID is the process ID, see SetOptions.ProcessID.
 	EnvProcessID = "MULTIPROM_PROCESS_ID"
@@ -26,14 +26,14 @@ const (
 	envDirLower = "prometheus_multiproc_dir" // client_python's old spelling
 )
 
-// ErrTooLate: an environment variable was changed after the default Set had opened
-// its store, or after compat/prom had made metrics without a directory. What this
-// process has counted is elsewhere.
+// ErrTooLate: an environment variable was changed after the default Set had opened its
+// store, or after compat/prom had made metrics without a directory. This process has
+// counted elsewhere.
 var ErrTooLate = errors.New("too late")
 
-// Default returns the Set of the package-level constructors. It keeps values
-// in $PROMETHEUS_MULTIPROC_DIR, or on the heap if that is empty. The environment is
-// read when the store opens, not before.
+// Default returns the Set of the package-level constructors. Its values are in
+// $PROMETHEUS_MULTIPROC_DIR, or on the heap if that is empty. The environment is read when
+// the store opens, and not before.
 func Default() *Set { return defaultSet() }
 
 var defaultSet = sync.OnceValue(func() *Set { return environmentSet(os.Getenv) })
@@ -44,8 +44,8 @@ func environmentSet(getenv func(string) string) *Set {
 	return s
 }
 
-// Open makes this process a worker: it opens the default Set's store. Without
-// it, the first update does. See Set.Open.
+// Open makes this process a worker: it opens the store of the default Set. Without Open,
+// the first update does that. See Set.Open.
 func Open() error { return Default().Open() }
 
 // place is where a Set's values are, and as whose.
@@ -55,8 +55,8 @@ type place struct {
 	mode os.FileMode
 }
 
-// Dir returns the directory, empty for a Set on the heap. Of the default Set it is
-// what the environment says now, until the store opens; after that it stays.
+// Dir returns the directory, or "" for a Set on the heap. For the default Set it is what
+// the environment says now, until the store opens and fixes it.
 func (s *Set) Dir() string {
 	if at := s.at.Load(); at != nil {
 		return at.dir
@@ -88,7 +88,7 @@ func (s *Set) place() (place, error) {
 	return at, nil
 }
 
-// settle fixes the place: from now on the environment changes nothing.
+// settle fixes the place. Later changes of the environment have no effect.
 func (s *Set) settle(at place) {
 	if s.getenv != nil && at.dir != "" && s.getenv(EnvDir) == "" {
 		s.tell(slog.LevelWarn, envDirLower+" is an old spelling, use "+EnvDir)
@@ -106,8 +106,8 @@ func (s *Set) early(at place) error {
 		"set it before the program starts", ErrTooLate, EnvDir, at.dir)
 }
 
-// changed returns an error if the environment says something else than when the
-// store opened. A variable that was taken away says nothing.
+// changed returns an error if the environment says something else than when the store
+// opened. A variable that is not set any more is no change.
 func (s *Set) changed() error {
 	now, err := s.place()
 	if err != nil {

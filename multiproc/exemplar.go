@@ -14,15 +14,14 @@ type ExemplarObserver interface {
 	ObserveWithExemplar(v float64, exemplar Labels)
 }
 
-// AddWithExemplar adds v as Add does, and makes exemplar the counter's: labels
-// such as a trace id, shown with v and the time of this call until a newer one
-// takes its place, of whatever process. It appears in OpenMetrics and protobuf
-// only.
+// AddWithExemplar adds v as Add does, and sets the counter's exemplar: labels such as a
+// trace id, with v and the time of this call. The merged view shows the newest exemplar of
+// all processes, in OpenMetrics and protobuf only.
 //
-// An exemplar has at most 128 characters in its names and values together
-// (OpenMetrics 1.0, "Exemplars"); a longer one, or one with an invalid name, is
-// dropped and counted as an invalid update, while v is added. Without labels
-// there is none. Of two at the same moment, one is kept.
+// The names and values of an exemplar have at most 128 characters together (OpenMetrics
+// 1.0, "Exemplars"). A longer one, or one with an invalid name, is dropped and counted as
+// an invalid update, but v is added. Without labels there is no exemplar. Of two at the
+// same moment, one is kept.
 func (c *Counter) AddWithExemplar(v float64, exemplar Labels) {
 	if c.add(v) {
 		c.of().setExemplar(0, v, exemplar)
@@ -30,8 +29,8 @@ func (c *Counter) AddWithExemplar(v float64, exemplar Labels) {
 	c.of().keepAlive()
 }
 
-// ObserveWithExemplar counts v as Observe does, and makes exemplar that of its
-// bucket, by the rules of Counter.AddWithExemplar.
+// ObserveWithExemplar counts v as Observe does, and sets the exemplar of its bucket by the
+// rules of Counter.AddWithExemplar.
 func (h *Histogram) ObserveWithExemplar(v float64, exemplar Labels) {
 	h.Observe(v)
 	h.s.setExemplar(h.buckets.find(v), v, exemplar)

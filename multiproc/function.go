@@ -7,10 +7,10 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// function is an instrument whose value a function tells.
+// function is an instrument whose value a function returns.
 type function interface{ evaluate() }
 
-// addFunction has a function evaluated from here on. The Set's lock is held.
+// addFunction adds a function to those that are evaluated. The Set's lock is held.
 func (s *Set) addFunction(f function) {
 	s.functions = append(s.functions, f)
 	if s.Opened() {
@@ -18,25 +18,24 @@ func (s *Set) addFunction(f function) {
 	}
 }
 
-// CounterFunc is a counter whose value a function tells.
+// CounterFunc is a counter whose value a function returns.
 type CounterFunc struct {
 	counter Counter
 	f       func() float64
 
 	mu   sync.Mutex
-	last float64 // what the function has said last
+	last float64 // the function's last value
 }
 
-// NewCounterFunc declares a counter function in the default Set, and panics where
-// the definition is invalid.
+// NewCounterFunc declares a counter function in the default Set. It panics if the definition is
+// invalid.
 func NewCounterFunc(opts CounterOpts, f func() float64) *CounterFunc {
 	return Must(Default().NewCounterFunc(opts, f))
 }
 
-// NewCounterFunc declares a counter whose value f tells, as NewGaugeFunc. A value
-// that is lower than the one before has begun again at 0: the counter grows by it.
-// A value that is negative, infinite or no number is left out and counted as an
-// invalid update.
+// NewCounterFunc declares a counter whose value f returns; see NewGaugeFunc. If a value is
+// lower than the one before, f has begun again at 0, and the counter grows by the value.
+// A negative or infinite value or NaN is dropped and counted as an invalid update.
 func (s *Set) NewCounterFunc(opts CounterOpts, f func() float64) (*CounterFunc, error) {
 	schema, err := Opts(opts).schema(metric.Counter, 0, nil)
 	if err != nil {

@@ -9,16 +9,17 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// Gauge is a value that goes up and down. How the values of several processes
-// merge is its mode. Its methods neither allocate nor panic; they never block
-// either, but that concurrent calls of Set take turns in the mostrecent modes.
+// Gauge is a value that goes up and down. Its mode says how the values of several
+// processes merge. Its methods never panic. Updates never allocate or block, except that
+// concurrent calls of Set take turns in a mostrecent mode, and that the first update of a
+// process opens the store. TrackInProgress and Timer allocate what they return.
 type Gauge struct {
 	s      series
 	recent recent
 }
 
-// NewGauge declares a gauge in the default Set, and panics where the
-// definition is invalid.
+// NewGauge declares a gauge in the default Set. It panics if the definition
+// is invalid.
 func NewGauge(opts GaugeOpts) *Gauge { return Must(Default().NewGauge(opts)) }
 
 // NewGauge declares a gauge. The error matches ErrConflict or an error of
@@ -51,7 +52,7 @@ func (g *Gauge) Set(v float64) {
 		atomic.StoreUint64((*uint64)(w), bits)
 		g.s.keepAlive()
 	} else {
-		g.set(bits) // as the last thing, see Histogram.Observe
+		g.set(bits) // the call comes last, see Histogram.Observe
 	}
 }
 
@@ -65,14 +66,14 @@ func (g *Gauge) set(bits uint64) {
 	g.s.keepAlive()
 }
 
-// Add adds v, which may be negative. In a mostrecent mode a difference means
-// nothing: it is dropped and counted as an invalid update.
+// Add adds v, which may be negative. In a mostrecent mode a difference has no meaning: it
+// is dropped and counted as an invalid update.
 func (g *Gauge) Add(v float64) {
 	if w := (*uint64)(atomic.LoadPointer(&g.s.first)); w != nil && !g.recent.on {
 		for {
 			old := atomic.LoadUint64(w)
 			sum := math.Float64frombits(old) + v
-			if sum != sum { // as where it is unset
+			if sum != sum { // NaN, or unset
 				break
 			}
 			if atomic.CompareAndSwapUint64(w, old, math.Float64bits(sum)) {
@@ -81,7 +82,7 @@ func (g *Gauge) Add(v float64) {
 			}
 		}
 	}
-	g.add(v) // as the last thing, see Histogram.Observe
+	g.add(v) // the call comes last, see Histogram.Observe
 }
 
 //go:noinline
@@ -118,17 +119,15 @@ func (g *Gauge) Inc() { g.Add(1) }
 // Dec subtracts 1.
 func (g *Gauge) Dec() { g.Add(-1) }
 
-// SetToCurrentTime sets the gauge to the seconds since 1970, by the wall clock.
+// SetToCurrentTime sets the gauge to the Unix time in seconds.
 func (g *Gauge) SetToCurrentTime() { g.Set(float64(g.s.in.set.opts.Now().UnixNano()) / 1e9) }
 
-// TrackInProgress adds 1 and returns a function that takes it away again, to be
-// called once:
+// TrackInProgress adds 1 and returns a function that subtracts it again. Call it once:
 //
 //	defer inFlight.TrackInProgress()()
 //
-// A killed process never takes its own away: declare the gauge with
-// ModeLiveSum, in which it leaves with the process. The mostrecent modes know
-// no differences.
+// A process that is killed never subtracts its own. Use ModeLiveSum, in which they leave
+// with the process. The mostrecent modes have no differences.
 func (g *Gauge) TrackInProgress() (done func()) {
 	g.Inc()
 	return g.Dec
@@ -139,22 +138,22 @@ func (g *Gauge) Timer() *Timer { return NewTimer(ObserverFunc(g.Set)) }
 
 func (g *Gauge) remove() { g.s.remove() }
 
-// GaugeFunc is a gauge whose value a function tells.
+// GaugeFunc is a gauge whose value a function returns.
 type GaugeFunc struct {
 	gauge Gauge
 	f     func() float64
 }
 
-// NewGaugeFunc declares a gauge function in the default Set, and panics where
-// the definition is invalid.
+// NewGaugeFunc declares a gauge function in the default Set. It panics if the definition is
+// invalid.
 func NewGaugeFunc(opts GaugeOpts, f func() float64) *GaugeFunc {
 	return Must(Default().NewGaugeFunc(opts, f))
 }
 
-// NewGaugeFunc declares a gauge whose value f tells. f is called when this
-// process serves a scrape, and else at the Set's period; it may be called by
-// several goroutines at once. Where it panics, the gauge keeps its value and an
-// invalid update is counted. An equal definition given again keeps the first f.
+// NewGaugeFunc declares a gauge whose value f returns. f is called when this process
+// serves a scrape, and at the Set's period. Several goroutines may call it at once. If it
+// panics, the gauge keeps its value, and an invalid update is counted. If the same
+// definition is given again, the first f stays.
 func (s *Set) NewGaugeFunc(opts GaugeOpts, f func() float64) (*GaugeFunc, error) {
 	schema, err := opts.schema(nil)
 	if err != nil {
@@ -180,12 +179,12 @@ func (g *GaugeFunc) evaluate() {
 	g.gauge.Set(g.f())
 }
 
-// GaugeVec is a family of gauges, one per set of label values. In the
-// methods that all Vecs share, T is Gauge.
+// GaugeVec has one Gauge for each set of label values. In the methods that all Vecs
+// share, T is Gauge.
 type GaugeVec struct{ metricVec[Gauge] }
 
-// NewGaugeVec declares a gauge with labels in the default Set, and panics where
-// the definition is invalid.
+// NewGaugeVec declares a gauge with labels in the default Set. It panics if the definition is
+// invalid.
 func NewGaugeVec(opts GaugeOpts, labels []string) *GaugeVec {
 	return Must(Default().NewGaugeVec(opts, labels))
 }
@@ -202,8 +201,8 @@ func (s *Set) NewGaugeVec(opts GaugeOpts, labels []string) (*GaugeVec, error) {
 	})
 }
 
-// CurryWith returns a view with these labels fixed. The error matches
-// ErrLabels.
+// CurryWith returns a view of the Vec in which these labels have fixed values. The error
+// matches ErrLabels.
 func (v *GaugeVec) CurryWith(labels Labels) (*GaugeVec, error) {
 	c, err := v.curryWith(labels)
 	if err != nil {
@@ -212,5 +211,5 @@ func (v *GaugeVec) CurryWith(labels Labels) (*GaugeVec, error) {
 	return &GaugeVec{c}, nil
 }
 
-// MustCurryWith is CurryWith, and panics on an error.
+// MustCurryWith is CurryWith, but panics if there is an error.
 func (v *GaugeVec) MustCurryWith(labels Labels) *GaugeVec { return Must(v.CurryWith(labels)) }

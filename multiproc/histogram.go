@@ -10,15 +10,15 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// Histogram counts observations in buckets. Its methods never block, allocate
-// or panic, but for the first update of a process.
+// Histogram counts observations in buckets. Its methods never block, allocate or panic,
+// except that the first update of a process opens the store.
 type Histogram struct {
 	s       series
 	buckets *bucketTable
 }
 
-// NewHistogram declares a histogram in the default Set, and panics where the
-// definition is invalid.
+// NewHistogram declares a histogram in the default Set. It panics if the definition
+// is invalid.
 func NewHistogram(opts HistogramOpts) *Histogram { return Must(Default().NewHistogram(opts)) }
 
 // NewHistogram declares a histogram. The error matches ErrConflict or an error
@@ -55,16 +55,16 @@ func (o HistogramOpts) schema(labels []string) (*metric.Schema, error) {
 	return s, nil
 }
 
-// Observe counts v. NaN is counted in the bucket +Inf only, and makes the sum
-// NaN, as in client_golang.
+// Observe counts v. NaN is counted in the bucket +Inf only and makes the sum NaN, as in
+// client_golang.
 func (h *Histogram) Observe(v float64) {
 	w := (*uint64)(atomic.LoadPointer(&h.s.first))
 	i, ok := h.buckets.look(v) // find, of which this part is inlined
 	if w != nil && ok {
 		h.count(w, i, v)
 	} else {
-		// All that is rare is one call, as the last thing: what is needed behind a call
-		// is stored on the stack, and locked instructions wait for stores.
+		// Everything rare is one call, and it comes last: what is needed after a call is
+		// stored on the stack, and locked instructions wait for stores.
 		h.observe(v)
 	}
 }
@@ -72,7 +72,7 @@ func (h *Histogram) Observe(v float64) {
 //go:noinline
 func (h *Histogram) observe(v float64) { h.count(h.s.word(), h.buckets.find(v), v) }
 
-// count counts v in the bucket number i, where w is the first word.
+// count counts v in bucket i. w is the first word.
 func (h *Histogram) count(w *uint64, i int, v float64) {
 	addFloat(w, v)
 	// There are at most as many buckets as the words have room for.
@@ -82,14 +82,14 @@ func (h *Histogram) count(w *uint64, i int, v float64) {
 
 func (h *Histogram) remove() { h.s.remove() }
 
-// HistogramVec is a family of histograms, one per set of label values. In the
-// methods that all Vecs share, T is Histogram.
+// HistogramVec has one Histogram for each set of label values. In the methods that all Vecs
+// share, T is Histogram.
 type HistogramVec struct {
 	metricVec[Histogram]
 }
 
-// NewHistogramVec declares a histogram with labels in the default Set, and panics where
-// the definition is invalid.
+// NewHistogramVec declares a histogram with labels in the default Set. It panics if the definition is
+// invalid.
 func NewHistogramVec(opts HistogramOpts, labels []string) *HistogramVec {
 	return Must(Default().NewHistogramVec(opts, labels))
 }
@@ -106,8 +106,8 @@ func (s *Set) NewHistogramVec(opts HistogramOpts, labels []string) (*HistogramVe
 	})
 }
 
-// CurryWith returns a view with these labels fixed. The error matches
-// ErrLabels.
+// CurryWith returns a view of the Vec in which these labels have fixed values. The error
+// matches ErrLabels.
 func (v *HistogramVec) CurryWith(labels Labels) (*HistogramVec, error) {
 	c, err := v.curryWith(labels)
 	if err != nil {
@@ -116,5 +116,5 @@ func (v *HistogramVec) CurryWith(labels Labels) (*HistogramVec, error) {
 	return &HistogramVec{c}, nil
 }
 
-// MustCurryWith is CurryWith, and panics on an error.
+// MustCurryWith is CurryWith, but panics if there is an error.
 func (v *HistogramVec) MustCurryWith(labels Labels) *HistogramVec { return Must(v.CurryWith(labels)) }

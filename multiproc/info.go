@@ -9,9 +9,8 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// Info is text about the process: a series whose labels say it and whose
-// value is 1. It is safe for concurrent use; it is not for hot paths, since
-// each change is a new series.
+// Info is text about the process, in the labels of a series whose value is 1. It is safe
+// for concurrent use, but not for hot paths: each change makes a new series.
 type Info struct {
 	s      series   // without words
 	values []string // immutable
@@ -57,9 +56,9 @@ func (i *Info) bindLocked([]string) {
 	}
 }
 
-// Set replaces the content. The error matches ErrLabels,
-// metric.ErrInvalidLabel, metric.ErrReservedLabel, mmapstore.ErrRecordTooLarge
-// or mmapstore.ErrClosed, and nothing was changed.
+// Set replaces the labels. If there is an error, nothing changes. It matches ErrLabels,
+// metric.ErrInvalidLabel, metric.ErrReservedLabel, mmapstore.ErrRecordTooLarge or
+// mmapstore.ErrClosed.
 func (i *Info) Set(content Labels) error {
 	ls, err := i.check(content)
 	if err != nil {
@@ -122,12 +121,12 @@ func (i *Info) remove() {
 	}
 }
 
-// InfoVec is a family of infos, one per set of label values. In the
-// methods that all Vecs share, T is Info.
+// InfoVec has one Info for each set of label values. In the methods that all Vecs
+// share, T is Info.
 type InfoVec struct{ metricVec[Info] }
 
-// NewInfoVec declares an info with labels in the default Set, and panics where
-// the definition is invalid.
+// NewInfoVec declares an info with labels in the default Set. It panics if the definition is
+// invalid.
 func NewInfoVec(opts InfoOpts, labels []string) *InfoVec {
 	return Must(Default().NewInfoVec(opts, labels))
 }
@@ -144,8 +143,8 @@ func (s *Set) NewInfoVec(opts InfoOpts, labels []string) (*InfoVec, error) {
 	})
 }
 
-// CurryWith returns a view with these labels fixed. The error matches
-// ErrLabels.
+// CurryWith returns a view of the Vec in which these labels have fixed values. The error
+// matches ErrLabels.
 func (v *InfoVec) CurryWith(labels Labels) (*InfoVec, error) {
 	c, err := v.curryWith(labels)
 	if err != nil {
@@ -154,5 +153,5 @@ func (v *InfoVec) CurryWith(labels Labels) (*InfoVec, error) {
 	return &InfoVec{c}, nil
 }
 
-// MustCurryWith is CurryWith, and panics on an error.
+// MustCurryWith is CurryWith, but panics if there is an error.
 func (v *InfoVec) MustCurryWith(labels Labels) *InfoVec { return Must(v.CurryWith(labels)) }

@@ -120,7 +120,7 @@ func TestHashSpreads(t *testing.T) {
 	require.LessOrEqual(t, n-len(seen), 10, "of these hashes of 31 bits one or two are shared")
 }
 
-// TestTableUnderChurn: removals leave their slots behind, and do not make the
+// TestTableUnderChurn: removals leave used slots, and do not make the
 // table grow for ever.
 func TestTableUnderChurn(t *testing.T) {
 	table := newTable(minTableBits)

@@ -7,17 +7,17 @@ import (
 	"unsafe"
 )
 
-// key is all label values of a series behind each other, each after its length in
-// two bytes (metric.MaxLabelValueLen fits). A short one stands in place, so that
-// comparing it touches no further cache line.
+// key is all label values of a series, each after its length in two bytes
+// (metric.MaxLabelValueLen fits). A short key stands in place, so that comparing it touches
+// no further cache line.
 type key struct {
 	n     uint8          // how many bytes of short; more than that: they are at long
 	short [shortKey]byte // or the length of what is at long, in four bytes
 	long  *byte
 }
 
-// shortKey makes a Counter 112 bytes. With 128, the words' addresses of all counters would
-// share half of a cache, as they would stand at even lines only.
+// shortKey makes a Counter 112 bytes long. At 128, counters would begin at even cache lines
+// only, and share half of a cache.
 const shortKey = 47
 
 // keyLen returns the length of the key of these values.
@@ -29,8 +29,8 @@ func keyLen(values []string) int {
 	return n
 }
 
-// makeKey returns the key, which shares no memory with the values: a caller
-// such as fasthttp may reuse the bytes behind its strings.
+// makeKey returns a key that shares no memory with the values: a caller such as fasthttp
+// may reuse the bytes of its strings.
 func makeKey(values []string) (k key) {
 	n := keyLen(values)
 	if n <= shortKey {
@@ -51,7 +51,7 @@ func appendKey(b []byte, values []string) []byte {
 	return b
 }
 
-// text returns the bytes of a key that is not changed any more.
+// text returns the bytes of a key that does not change any more.
 func (k *key) text() string {
 	if k.n > shortKey {
 		return unsafe.String(k.long, binary.LittleEndian.Uint32(k.short[:]))
@@ -59,9 +59,8 @@ func (k *key) text() string {
 	return unsafe.String(&k.short[0], k.n)
 }
 
-// matches reports whether the key is that of these values. Bytes are compared here,
-// eight or four at a time: label values are short, so that a call for each would cost
-// as much again.
+// matches reports whether the key is that of these values. It compares eight or four bytes
+// at a time: label values are short, and a call for each would double the cost.
 func (k *key) matches(values []string) bool {
 	text := k.text()
 	for _, v := range values {
@@ -104,12 +103,12 @@ func (k *key) values(n int) []string {
 	return out
 }
 
-// Secret numbers of this process: who chooses label values cannot choose their
-// places in a table.
+// Secret numbers of this process. Without them, a client that chooses label values could
+// choose their slots in a table too.
 var hashSeed, hashKey = rand.Uint64(), rand.Uint64()
 
-// hashValues is wyhash's way with short strings, written out because two calls
-// into hash/maphash cost as much as all the rest of a lookup. It is never 0.
+// hashValues hashes as wyhash does with short strings. It is written out because two calls
+// of hash/maphash cost as much as the rest of a lookup. The hash is never 0.
 func hashValues(values []string) uint32 {
 	h := hashSeed
 	for _, v := range values {
@@ -128,8 +127,8 @@ func hashValues(values []string) uint32 {
 		case n > 0:
 			a = uint64(v[0])<<16 | uint64(v[n>>1])<<8 | uint64(v[n-1])
 		}
-		// The length tells a from aaa, and {ab, c} from {a, bc}; the turn {a, b} from
-		// {b, a}. No product waits for that of the value before.
+		// The length distinguishes a from aaa, and {ab, c} from {a, bc}; the rotation
+		// distinguishes {a, b} from {b, a}. No product waits for the one before.
 		h = bits.RotateLeft64(h, 23) + mix(a^hashKey, b^hashSeed) + uint64(n)
 	}
 	return uint32(mix(h, hashKey|1)>>32) | 1

@@ -7,8 +7,8 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// metricVec is what every Vec is made of: the index, and the labels that were
-// curried away. It has client_golang's method set.
+// metricVec is what every Vec consists of: the index, and the curried labels. It has the
+// method set of client_golang.
 type metricVec[T any] struct {
 	v     *vec[T]
 	curry []curried // by index
@@ -20,14 +20,14 @@ type curried struct {
 	value string
 }
 
-// stackLabels is how many label values are put in order without an allocation.
+// stackLabels is how many label values can be put in order without an allocation.
 const stackLabels = 8
 
 // left returns how many labels are not curried.
 func (m *metricVec[T]) left() int { return m.v.labels - len(m.curry) }
 
-// join appends all label values to buf: those given, as many as there are
-// labels left, between the curried ones.
+// join appends all label values to buf: the given ones, of which there are as many as
+// labels are left, between the curried ones.
 func join(buf, given []string, curry []curried) []string {
 	for _, c := range curry {
 		n := c.index - len(buf) // given ones that stand before it
@@ -38,8 +38,8 @@ func join(buf, given []string, curry []curried) []string {
 	return append(buf, given...)
 }
 
-// ordered appends all label values to buf, in the order of the family's
-// labels. The name that is missing is returned where there is one.
+// ordered appends all label values to buf, in the order of the family's labels. If the
+// value of a label is missing, it returns the label's name.
 func (m *metricVec[T]) ordered(buf []string, labels Labels) (_ []string, missing string) {
 	curry := m.curry
 	for i, name := range m.v.in.schema.Labels {
@@ -57,16 +57,17 @@ func (m *metricVec[T]) ordered(buf []string, labels Labels) (_ []string, missing
 	return buf, ""
 }
 
-// WithLabelValues returns the instrument with these values of the labels, in
-// their order. It neither locks nor allocates once the instrument exists. With
-// a wrong number of values, updates go nowhere and are counted; bytes that are
-// not UTF-8 are replaced; beyond the family's limit, or where a value is longer
-// than metric.MaxLabelValueLen, it is the overflow series.
+// WithLabelValues returns the instrument with these label values, which are in the order
+// of the labels. If it exists, the call neither locks nor allocates.
+//
+// If the number of values is wrong, the updates go nowhere, and the call is counted. Bytes
+// that are not UTF-8 are replaced. If the family's limit of series is reached, or a value
+// is longer than metric.MaxLabelValueLen, the result is the overflow series.
 func (m *metricVec[T]) WithLabelValues(values ...string) *T {
 	return m.v.with(values, m.curry) // and no more, so that the compiler inlines it
 }
 
-// With is WithLabelValues with the values by name.
+// With is WithLabelValues with values by label name.
 func (m *metricVec[T]) With(labels Labels) *T {
 	var buf [stackLabels]string
 	values, missing := m.ordered(buf[:0], labels)
@@ -76,9 +77,9 @@ func (m *metricVec[T]) With(labels Labels) *T {
 	return m.v.with(values, nil)
 }
 
-// GetMetricWithLabelValues is WithLabelValues with an error, which matches
-// ErrLabels, in place of an instrument whose updates go nowhere or whose
-// labels had to be changed. The limit of series is no error.
+// GetMetricWithLabelValues is WithLabelValues, but returns an error that matches ErrLabels
+// if updates would go nowhere or a label value would have to be changed. Reaching the
+// limit of series is no error.
 func (m *metricVec[T]) GetMetricWithLabelValues(values ...string) (*T, error) {
 	if len(values) != m.left() {
 		return nil, labelsError(m.v.in.schema.Name, "%d values for %d labels", len(values), m.left())
@@ -86,7 +87,7 @@ func (m *metricVec[T]) GetMetricWithLabelValues(values ...string) (*T, error) {
 	return m.get(join(nil, values, m.curry))
 }
 
-// GetMetricWith is With with an error, as GetMetricWithLabelValues.
+// GetMetricWith is GetMetricWithLabelValues with values by label name.
 func (m *metricVec[T]) GetMetricWith(labels Labels) (*T, error) {
 	values, err := m.named(labels)
 	if err != nil {
@@ -106,7 +107,7 @@ func (m *metricVec[T]) named(labels Labels) ([]string, error) {
 	return values, nil
 }
 
-// get is vec.with for the forms that return an error.
+// get is vec.with for the methods that return an error.
 func (m *metricVec[T]) get(values []string) (*T, error) {
 	schema := m.v.in.schema
 	for i, s := range values {
@@ -123,22 +124,23 @@ func (m *metricVec[T]) get(values []string) (*T, error) {
 	return m.v.with(values, nil), nil
 }
 
-// DeleteLabelValues removes the series with these values, here and in the
-// merged view, and reports whether there was one. The merged counter falls by
-// what this process has counted. Updates through an instrument that somebody
-// still holds go nowhere; the next lookup begins a new series.
+// DeleteLabelValues removes the series with these values in this process, and reports
+// whether there was one. What this process has counted stays in the merged series until
+// every live process has removed it; then the whole series goes (docs/lifecycle.md,
+// "Removing a series"). Updates through an instrument that is still held go nowhere, and
+// the next lookup makes a new series.
 func (m *metricVec[T]) DeleteLabelValues(values ...string) bool {
 	return len(values) == m.left() && m.v.deleteOne(join(nil, values, m.curry))
 }
 
-// Delete is DeleteLabelValues with the values by name.
+// Delete is DeleteLabelValues with values by label name.
 func (m *metricVec[T]) Delete(labels Labels) bool {
 	values, err := m.named(labels)
 	return err == nil && m.v.deleteOne(values)
 }
 
-// DeletePartialMatch removes all series that have these label values, those
-// that are curried included, and returns how many.
+// DeletePartialMatch removes all series that have these label values, the curried ones
+// included, and returns their number.
 func (m *metricVec[T]) DeletePartialMatch(labels Labels) int {
 	want := slices.Clone(m.curry)
 	for name, value := range labels {
@@ -153,8 +155,8 @@ func (m *metricVec[T]) DeletePartialMatch(labels Labels) int {
 	})
 }
 
-// Reset removes all series of the Vec, also those that other views of it have
-// curried.
+// Reset removes all series of the Vec, including those with other values of the curried
+// labels.
 func (m *metricVec[T]) Reset() { m.v.deleteIf(func([]string) bool { return true }) }
 
 func (m *metricVec[T]) curryWith(labels Labels) (metricVec[T], error) {

@@ -220,7 +220,7 @@ func TestVec(t *testing.T) {
 	})
 }
 
-// TestLabelsAreCopied: fasthttp reuses the bytes behind its strings.
+// TestLabelsAreCopied: fasthttp reuses the bytes of its strings.
 func TestLabelsAreCopied(t *testing.T) {
 	s := multiproc.NewSet(multiproc.SetOptions{})
 	v := multiproc.Must(s.NewCounterVec(multiproc.CounterOpts{Name: "c", Help: "C."}, []string{"a"}))

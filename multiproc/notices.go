@@ -19,7 +19,7 @@ func (s *Set) tell(level slog.Level, text string, args ...any) {
 	s.untold = append(s.untold, notice{level, text, args})
 }
 
-// noticeDeleted looks whether the store has learned that its file is gone.
+// noticeDeleted checks whether the store knows that its file is gone.
 func (s *Set) noticeDeleted() {
 	store := s.store.Load()
 	if store == nil || s.fallback != nil {
@@ -32,8 +32,9 @@ func (s *Set) noticeDeleted() {
 	}
 }
 
-// unlock ends a section that may have opened the store or added to it. The log
-// is told without the lock: its handler may update an instrument of this Set.
+// unlock ends a section that may have opened the store or added to it. It writes to the
+// log after it has given back the lock, since a log handler may update an instrument of
+// this Set.
 func (s *Set) unlock() {
 	var notices []notice
 	s.noticeDeleted()
@@ -46,17 +47,17 @@ func (s *Set) unlock() {
 	}
 	logger := s.opts.Logger
 	if logger == nil {
-		logger = slog.Default() // now: when the Set was made, there may have been no other
+		logger = slog.Default() // of now: main may have set it after the Set was made
 	}
 	for _, n := range notices {
 		logger.Log(context.Background(), n.level, "multiproc: "+n.text, n.args...)
 	}
 }
 
-// say tells the log that the file is gone, for those who added a series to the
-// store. As long as it is there, that costs one load. The log is told by a
-// goroutine of its own: who looks a series up may hold a lock that the log's
-// handler waits for, as client_golang's MetricVec does while it makes a metric.
+// say writes to the log that the file is gone, after a series was added to the store. As
+// long as the file is there, it costs one load. A goroutine of its own writes: the caller
+// may hold a lock that the log handler waits for, as client_golang's MetricVec does while
+// it makes a metric.
 func (s *Set) say() {
 	if store := s.store.Load(); store != nil && store.Deleted() != nil {
 		s.saying.Do(func() {
@@ -68,10 +69,10 @@ func (s *Set) say() {
 	}
 }
 
-// warnOfDir tells the log what can make the merged view wrong: that anybody may
-// delete and replace files, and that nobody sees who has died. That the
-// directory is not in memory costs time only, which is the operator's to judge:
-// mpctl and the supervisor say it, not each of many workers.
+// warnOfDir writes to the log what can make the merged view wrong: that anybody may delete
+// and replace files, or that no process can see which others have died. A directory that
+// is not in memory only costs time. mpctl and the supervisor say that, instead of each of
+// many workers.
 func (s *Set) warnOfDir() {
 	warnings, err := mpm.CheckDir(s.at.Load().dir)
 	if err != nil {

@@ -11,8 +11,8 @@ import (
 // Labels are label values by name, as in client_golang.
 type Labels = map[string]string
 
-// Gauge modes: how the values that several processes gave one gauge merge.
-// The live ones leave dead processes out.
+// Gauge modes say how the values of several processes merge. The live modes count live
+// processes only.
 const (
 	ModeAll            = metric.ModeAll
 	ModeLiveAll        = metric.ModeLiveAll
@@ -26,28 +26,28 @@ const (
 	ModeLiveMostRecent = metric.ModeLiveMostRecent
 )
 
-// Opts is what every instrument is defined by. Name and Help are required.
+// Opts define an instrument. Name and Help are required.
 type Opts struct {
 	Namespace, Subsystem, Name string // joined by underscores; the first two may be empty
 	Help                       string
 	Unit                       string // appended to the name unless it ends with it; default none
 	ConstLabels                Labels // the same on every series; default none
 	MaxSeries                  int    // of a Vec; default SetOptions.MaxSeries; NoLimit
-	// Separate makes an instrument of its own. An equal definition given before is
-	// a conflict, not the same instrument. Others of the same name, help, unit and
-	// type that are separate too may have other labels.
+	// Separate makes an instrument of its own: an equal definition that was given before
+	// is a conflict, and not the same instrument. Separate instruments of the same name,
+	// help, unit and type may have different labels.
 	Separate bool
 }
 
-// CounterOpts define a counter. A suffix _total of the name may be given or
-// left out: samples have it.
+// CounterOpts define a counter. The name may have the suffix _total or not: samples have
+// it.
 type CounterOpts Opts
 
 // SummaryOpts define a summary.
 type SummaryOpts Opts
 
-// InfoOpts define an info. A suffix _info of the name may be given or left
-// out: samples have it. Unit must be empty.
+// InfoOpts define an info. The name may have the suffix _info or not: samples have it. Unit
+// must be empty.
 type InfoOpts Opts
 
 // GaugeOpts define a gauge.
@@ -57,7 +57,7 @@ type GaugeOpts struct {
 	Unit                       string
 	ConstLabels                Labels
 	MaxSeries                  int
-	// Mode says how processes' values merge. Default ModeAll.
+	// Mode says how the values of several processes merge. Default ModeAll.
 	Mode metric.Mode
 	// Separate is as in Opts. The mode must be the same too.
 	Separate bool
@@ -70,8 +70,8 @@ type HistogramOpts struct {
 	Unit                       string
 	ConstLabels                Labels
 	MaxSeries                  int
-	// Buckets are upper bounds, ascending; +Inf may be left out. nil means
-	// DefBuckets, an empty slice is an error. +Inf alone is possible.
+	// Buckets are the upper bounds, ascending. +Inf may be given or not. nil means
+	// DefBuckets, and an empty slice is an error. +Inf alone is valid.
 	Buckets []float64
 	// Separate is as in Opts. The buckets may differ too.
 	Separate bool
@@ -83,15 +83,15 @@ type EnumOpts struct {
 	Help                       string
 	ConstLabels                Labels
 	MaxSeries                  int
-	// States are all that there are; the first is the initial one.
+	// States are all states. The first is the initial one.
 	States []string
-	// PerProcess keeps the states of dead processes too (mode all), MostRecent
-	// shows one state, the one set last; both are an error. Default: a state per
-	// living process (mode liveall).
+	// PerProcess shows the state of each process, dead ones included (mode all).
+	// MostRecent shows one state, the one that was set last. Both together are an error.
+	// Default: the state of each live process (mode liveall).
 	PerProcess, MostRecent bool
 }
 
-// schema returns the definition, with the name that the family has.
+// schema returns the schema, with the family's name.
 func (o Opts) schema(t metric.Type, mode metric.Mode, labels []string) (*metric.Schema, error) {
 	name := o.Name
 	if o.Name == "" {
@@ -143,7 +143,7 @@ func checkSchema(s *metric.Schema) error {
 	if err == nil {
 		return nil
 	}
-	// A definition that is valid takes over one field after the other.
+	// Take over one field after the other, until the schema does not fit any more.
 	probe := metric.Schema{Name: "x", Help: "x", Type: s.Type, States: []string{"x"}}
 	for _, f := range []struct {
 		field string
@@ -161,5 +161,5 @@ func checkSchema(s *metric.Schema) error {
 			return fmt.Errorf("multiproc: define %q: %s: %w", s.Name, f.field, err)
 		}
 	}
-	return fmt.Errorf("multiproc: define %q: %w", s.Name, err) // each is right, and all together are too much
+	return fmt.Errorf("multiproc: define %q: %w", s.Name, err) // each fits, but not all together
 }

@@ -6,10 +6,10 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// Remove takes an instrument of the Set, such as a *Counter or a *GaugeVec, out of
-// it: its series leave the merged view as by DeleteLabelValues, and its name is
-// free for another definition. It reports whether the Set had it. The instrument
-// can still be used; what it counts goes nowhere.
+// Remove removes an instrument, such as a *Counter or a *GaugeVec, from the Set, and
+// reports whether the Set had it. Its series are removed as by DeleteLabelValues, and its
+// name is free for another definition. The instrument can still be used, but what it counts
+// goes nowhere.
 func (s *Set) Remove(instrument any) bool {
 	s.mu.Lock()
 	in := s.find(instrument)
@@ -28,16 +28,16 @@ func (s *Set) Remove(instrument any) bool {
 	if in.family != nil {
 		s.removed[in.key] = &declaration{schema: in.schema, family: in.family}
 	}
-	in.family = nil // series that are made from here on go nowhere
+	in.family = nil // series that are made from now on go nowhere
 	s.mu.Unlock()
 	in.public.(removable).removeAll()
 	return true
 }
 
-// declaration is an instrument where a parameter has that name.
+// declaration is an instrument, for functions with a parameter of that name.
 type declaration = instrument
 
-// find returns what the Set knows of an instrument.
+// find returns the Set's record of an instrument.
 func (s *Set) find(public any) *instrument {
 	i := slices.IndexFunc(s.declared, func(in *declaration) bool { return in.public == public })
 	if i < 0 {
@@ -46,8 +46,8 @@ func (s *Set) find(public any) *instrument {
 	return s.declared[i]
 }
 
-// handOver gives a name that an instrument had to another one of its family, if
-// there is one.
+// handOver gives the name of a removed instrument to another one of its family, if there
+// is one.
 func (s *Set) handOver(name, family string) {
 	delete(s.names, name)
 	for _, other := range s.declared {
@@ -58,9 +58,9 @@ func (s *Set) handOver(name, family string) {
 	}
 }
 
-// Reset begins again with all instruments: a Vec loses its series, others are 0
-// with a new created time, as if the process had just started. It is for tests.
-// What other processes have counted stays.
+// Reset sets all instruments back, as if the process had just started: a Vec loses its
+// series, and other instruments are 0 and have a new created time. It is for tests. What
+// other processes have counted stays.
 func (s *Set) Reset() {
 	s.mu.Lock()
 	declared := slices.Clone(s.declared)
@@ -74,7 +74,7 @@ func (s *Set) Reset() {
 type removable interface {
 	// removeAll takes all series out of the merged view.
 	removeAll()
-	// resetAll begins again with all series.
+	// resetAll sets all series back.
 	resetAll()
 }
 

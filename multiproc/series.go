@@ -9,24 +9,24 @@ import (
 	"github.com/multiprom/multiprom/internal/mpm"
 )
 
-// series is what every instrument of one label set has and begins with: its words,
-// once the store is open, and its key.
+// series is the first field of every instrument: its words, once the store is open, and its
+// key.
 //
 // Invariants:
 //  1. handle is changed under in.set.mu before first is stored, and then only by
-//     itself: whoever has seen first uses it without a lock.
-//  2. The words are not used for another series while handle is reachable. Whoever
-//     updates words keeps the series, which it is part of, reachable until it is
+//     itself: code that has seen first uses handle without a lock.
+//  2. The words are not used for another series while handle is reachable. Code that
+//     updates words keeps the series reachable, and handle is part of it, until it is
 //     done (keepAlive).
 //  3. key is written before the series is in a table, and never again.
 type series struct {
 	first  unsafe.Pointer // *uint64, the first of in.words words, nil until bound; no atomic.Pointer, with which Inc would not be inlined
-	key    key            // its label values, of one in a Vec; beside first, since a lookup and the update behind it read both
-	handle mpm.Series     // the zero value where updates go nowhere; part of the series, to be one allocation
+	key    key            // its label values, in a Vec; next to first, since a lookup and the update after it read both
+	handle mpm.Series     // zero if updates go nowhere; a part of the series, so that both are one allocation
 	in     *instrument
 }
 
-// init makes s a series of in. The Set's lock is held; values are the caller's.
+// init makes s a series of in. The Set's lock is held, and the caller owns values.
 func (s *series) init(in *instrument, values []string) {
 	s.in = in
 	if in.nowhere || in.set.Opened() {
@@ -50,14 +50,14 @@ func (s *series) word() *uint64 {
 	return s.bind()
 }
 
-// keepAlive keeps s reachable up to here. runtime.KeepAlive would have it stored on
-// the stack, for which a locked instruction waits.
+// keepAlive keeps s reachable up to here. runtime.KeepAlive would store it on the stack, and
+// a locked instruction would wait for that.
 func (s *series) keepAlive() { atomic.LoadPointer(&s.first) }
 
-// at returns the word number i behind the first, which is at w.
+// at returns the word i words after w.
 func at(w *uint64, i int) *uint64 { return (*uint64)(unsafe.Add(unsafe.Pointer(w), 8*i)) }
 
-// These are the first words, as the callers of word take for granted.
+// These are first words: callers of word rely on it.
 const _ = -uint(mpm.CellCounterInts | mpm.CellGauge | mpm.CellState | mpm.CellHistogramSum)
 
 //go:noinline
@@ -65,19 +65,19 @@ func (s *series) bind() *uint64 {
 	s.in.set.mu.Lock()
 	defer s.in.set.unlock()
 	s.in.set.open()   // binds every series that waits
-	s.bindLocked(nil) // one that does not was removed
+	s.bindLocked(nil) // a series that does not wait was removed
 	return (*uint64)(atomic.LoadPointer(&s.first))
 }
 
-// bindLocked gives s its words: in the store, or, where it is removed,
-// discarded or too late, words of its own that nobody reads.
+// bindLocked gives s its words in the store. If s is removed or discarded, or the store is
+// closed, it gives s words of its own, which nobody reads.
 func (s *series) bindLocked(values []string) {
 	if s.bound() {
 		return
 	}
 	var words []uint64
 	if s.in.family != nil {
-		// Lookups bound the labels, so that what is left is a closed store and a removed series.
+		// Lookups limit the labels, so the store is closed or the series was removed.
 		if err := s.in.set.store.Load().InitSeries(&s.handle, s.in.family, values, nil); err == nil {
 			words = s.handle.Words()
 		}

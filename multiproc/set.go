@@ -18,14 +18,14 @@ import (
 
 // SetOptions of NewSet. The zero value is a Set on the heap.
 type SetOptions struct {
-	// Dir is the directory of the file; empty keeps values on the heap.
+	// Dir is the directory of the file. Empty: values are on the heap.
 	Dir string
-	// ProcessID names this process in the merged view, where it is the value of
-	// the label pid: at most 128 bytes of UTF-8. Default: the pid. The slot of a
-	// supervisor's worker survives restarts (supervisor.Options.ProcessID).
+	// ProcessID names this process in the merged view, where it is the value of the
+	// label pid: at most 128 bytes of UTF-8. Default: the PID. A supervisor can use the
+	// worker's slot, which survives restarts (supervisor.Options.ProcessID).
 	ProcessID string
-	// FileMode is the permissions of the file, whatever the umask is. Default
-	// 0600: processes of one user, and a reader that is the same user or root.
+	// FileMode is the permissions of the file, whatever the umask is. Default 0600: the
+	// reader is the same user, or root.
 	//
 	// A reader of another user needs a group that both are in: a directory of
 	// that group with mode 2750 or, where several users write, 2770 (the 2 gives
@@ -33,13 +33,13 @@ type SetOptions struct {
 	// trusts the directory's owner, and others by `mpctl serve --trust-uid`.
 	// 0660 lets it mark processes dead as well.
 	FileMode os.FileMode
-	// MaxSeries bounds the series of a Vec; further label sets share an
-	// overflow series. Default 10,000; NoLimit.
+	// MaxSeries is how many series a Vec may have. Further label sets share an overflow
+	// series. Default 10,000; or NoLimit.
 	MaxSeries int
 	// PublishPeriod is how often gauge functions are evaluated. Default 5 s.
 	PublishPeriod time.Duration
-	// Logger gets an error when the file cannot be made. Default: slog.Default
-	// at that time.
+	// Logger gets an error if the file cannot be made. Default: slog.Default at that
+	// time.
 	Logger *slog.Logger
 	// Now is the clock. Default time.Now.
 	Now func() time.Time
@@ -49,8 +49,8 @@ type SetOptions struct {
 // value of a field is always its default.
 const NoLimit = options.NoLimit
 
-// withDefaults checks the options and fills in what was left out. Beside an error
-// they can be used: Set.Open returns it, and updates must not fail.
+// withDefaults checks the options and fills in defaults. They can be used even if there is
+// an error: Set.Open returns it, but updates must not fail.
 func (o SetOptions) withDefaults() (SetOptions, error) {
 	var c options.Checker
 	if err := mpm.CheckProcessID(o.ProcessID); err != nil {
@@ -81,26 +81,26 @@ const (
 	defaultPublishPeriod = 5 * time.Second
 )
 
-// Set is a group of instruments over one store. It is safe for concurrent use.
+// Set is a group of instruments with one store. It is safe for concurrent use.
 //
-// Declaring an instrument does no I/O. The store opens at Open, or at the
-// first update of any instrument; only then is there a file.
+// Declaring an instrument does no I/O. Open, or the first update of an instrument, opens
+// the store and makes the file.
 type Set struct {
 	opts    SetOptions
 	invalid error               // what is wrong with opts: for Open
-	getenv  func(string) string // of the default Set, whose place the environment says; else nil
+	getenv  func(string) string // of the default Set, whose place comes from the environment; else nil
 
 	// Read without a lock; at and store are set once, in this order.
 	at      atomic.Pointer[place]     // where the store is
 	store   atomic.Pointer[mpm.Store] // nil until opened
 	waiting [3]atomic.Uint64          // header counts from before the store opened
 
-	saying sync.Once // that the file is gone
+	saying sync.Once // writes to the log that the file is gone
 
 	mu          sync.Mutex // taken after a vec's, before the store's
 	closed      bool
-	fallback    error    // why nobody else sees the values although there is a Dir
-	untold      []notice // what the log is to be told once the store is open
+	fallback    error    // why no other process sees the values although there is a Dir
+	untold      []notice // for the log, once the store is open
 	names       map[string]*instrument
 	claims      map[string]any         // owners of names that are no instrument's, see Claim
 	instruments map[string]*instrument // by definition.key
@@ -122,8 +122,8 @@ type waiting struct {
 	values []string
 }
 
-// NewSet returns a Set without instruments. Open says what is wrong with the
-// options.
+// NewSet returns a Set without instruments. If an option is invalid, Open returns the
+// error.
 func NewSet(opts SetOptions) *Set {
 	opts, err := opts.withDefaults()
 	return &Set{
@@ -135,14 +135,13 @@ func NewSet(opts SetOptions) *Set {
 // Opened reports whether the store is open.
 func (s *Set) Opened() bool { return s.store.Load() != nil }
 
-// Open opens the store and gives every declared instrument its series. The
-// error says why there can be no file: it wraps those of package fs,
-// mmapstore.ErrFull, or mmapstore.ErrClosed after Close. A Set that has fallen
-// back to the heap returns why. Invalid options and variables are errors too.
+// Open opens the store and gives every declared instrument its series. The error says why
+// there can be no file: it wraps one of package fs, mmapstore.ErrFull, or after Close
+// mmapstore.ErrClosed. A Set that has fallen back to the heap returns the reason again.
+// Invalid options and variables are errors too.
 //
-// Opening twice does nothing. The default Set obeys what the environment says when
-// the store opens; if a variable says something else when it is open already, the
-// error is ErrTooLate, and nothing is changed.
+// A second call does nothing. The default Set reads the environment when the store opens.
+// If a variable has changed since, the error is ErrTooLate, and nothing changes.
 func (s *Set) Open() error {
 	s.mu.Lock()
 	defer s.unlock()
@@ -171,17 +170,17 @@ func (s *Set) Open() error {
 	return nil
 }
 
-// Store returns the store, and opens it if need be.
+// Store returns the store, and opens it if necessary.
 func (s *Set) Store() *mpm.Store {
 	s.mu.Lock()
 	defer s.unlock()
 	return s.open()
 }
 
-// Fallback returns why no other process sees the values although the Set has a
-// directory, or nil: the file could not be made, or it was deleted since
-// (mmapstore.ErrDeleted). The latter is noticed within a minute of the next new
-// series, Publish or scrape of this process.
+// Fallback returns why no other process sees the values although the Set has a directory:
+// the file could not be made, or it was deleted later (mmapstore.ErrDeleted). Otherwise it
+// returns nil. A deletion is noticed at a new series, a Publish or a scrape of this
+// process, if the last look is a minute old.
 func (s *Set) Fallback() error {
 	s.mu.Lock()
 	defer s.unlock()
@@ -189,11 +188,10 @@ func (s *Set) Fallback() error {
 	return s.fallback
 }
 
-// Close publishes the gauge functions once more and marks the store closed:
-// readers take the process for dead. Updates through existing handles still
-// count; what is declared or looked up later goes nowhere, and a Set that never
-// had a file gets none. A gauge function that runs meanwhile is not waited for.
-// Closing twice does nothing.
+// Close evaluates the gauge functions once more and marks the store closed, so that readers
+// take the process for dead. Updates of existing instruments still count. What is declared
+// or looked up later goes nowhere, and a Set that had no file gets none. Close does not
+// wait for a gauge function that is running. A second call does nothing.
 func (s *Set) Close() error {
 	if s.Opened() {
 		s.Publish()
@@ -213,7 +211,7 @@ func (s *Set) Close() error {
 	return nil
 }
 
-// Publish evaluates the gauge functions now; the first one opens the store.
+// Publish evaluates the gauge functions now. The first one opens the store.
 func (s *Set) Publish() {
 	if store := s.store.Load(); store != nil {
 		store.CheckLink() // unlock tells the log
@@ -237,15 +235,14 @@ func (s *Set) create(at place) (*mpm.Store, error) {
 	return mpm.Create(at.dir, mpm.Options{Label: at.id, Mode: at.mode, Now: s.opts.Now})
 }
 
-// heap returns a store on the heap. It has no permissions: ones that are invalid must
-// not fail an update.
+// heap returns a store on the heap. It has no permissions: invalid ones must not fail an
+// update.
 func (s *Set) heap(at place) *mpm.Store {
 	return mpm.NewHeap(mpm.Options{Label: at.id, Now: s.opts.Now})
 }
 
-// open is Open for updates, which have nobody to return an error to: where
-// there can be no file, values go to the heap. The caller ends with unlock,
-// which says so in the log once.
+// open is Open for updates, which cannot return an error: if there can be no file, values
+// go to the heap. The caller ends with unlock, which writes that to the log once.
 func (s *Set) open() *mpm.Store {
 	if store := s.store.Load(); store != nil {
 		return store
@@ -268,7 +265,8 @@ func (s *Set) open() *mpm.Store {
 	return store
 }
 
-// adopt gives every declared instrument its family, and every series its cells.
+// adopt gives every declared instrument its schema in the store, and every series its
+// words.
 func (s *Set) adopt(store *mpm.Store) {
 	for _, in := range s.declared {
 		in.addFamily(store)
@@ -289,23 +287,22 @@ func (s *Set) adopt(store *mpm.Store) {
 	}
 }
 
-// await has a series bound once the store opens. The values' bytes are the
-// caller's.
+// await adds a series to those that wait for the store. The caller owns the bytes of
+// values.
 func (s *Set) await(b binder, values []string) {
 	s.unbound = append(s.unbound, waiting{b, cloned(values)})
 }
 
-// forget takes a series that was removed before the store opened out of those
-// that wait for it.
+// forget removes a series from those that wait for the store.
 func (s *Set) forget(b binder) {
 	if i := slices.IndexFunc(s.unbound, func(w waiting) bool { return w.binder == b }); i >= 0 {
 		s.unbound = slices.Delete(s.unbound, i, i+1)
 	}
 }
 
-// startPublisher evaluates the functions now, so that no reader sees them unset for
-// a period, and then at the period until Close. A goroutine lives as long as that
-// takes. The Set's lock is held.
+// startPublisher evaluates the functions now, so that no reader sees them unset for a
+// period, and then at each period until Close. A goroutine exists only while they run. The
+// Set's lock is held.
 func (s *Set) startPublisher() {
 	if s.publisher != nil || s.closed {
 		return
@@ -320,7 +317,7 @@ func (s *Set) startPublisher() {
 	})
 }
 
-// Counts of the header that wait for the store, by place.
+// Counts of the header that wait for the store.
 var headerCounters = [3]mpm.Counter{
 	mpm.InvalidUpdates, mpm.OverflowSeries, mpm.DiscardedCalls,
 }
@@ -331,14 +328,14 @@ const (
 	countDiscarded
 )
 
-// count adds one to a header counter, without opening the store for it.
+// count adds one to a counter of the header, and does not open the store for it.
 func (s *Set) count(which int) {
 	if store := s.store.Load(); store != nil {
 		store.Count(headerCounters[which], 1)
 		return
 	}
 	s.waiting[which].Add(1)
-	// The store may have opened and taken what waits between the two lines.
+	// The store may have opened, and taken what waits, between the two lines.
 	if store := s.store.Load(); store != nil {
 		s.flush(which, store)
 	}
@@ -350,11 +347,11 @@ func (s *Set) flush(which int, store *mpm.Store) {
 	}
 }
 
-// nanos is the time of a mostrecent value or an exemplar: that of the wall clock. Once a
-// clock that was wrong is put right, a process has the right time too.
+// nanos is the time of a mostrecent value or an exemplar. It is that of the wall clock, so
+// that a process has the right time as soon as a wrong clock is corrected.
 func (s *Set) nanos() int64 { return s.opts.Now().UnixNano() }
 
-// instrument is a definition in a Set, with the object that the user holds.
+// instrument is a schema in a Set, and the object that the user holds.
 type instrument struct {
 	// Immutable.
 	set       *Set
@@ -370,13 +367,13 @@ type instrument struct {
 	family *mpm.SchemaRef // nil until the store opens; guarded by set.mu
 }
 
-// object is an instrument of one label set: a Counter, a Gauge, …
+// object is an instrument with one set of label values: a Counter, a Gauge, …
 type object[T any] interface {
 	*T
-	// init makes it a series of in, with the Set's lock held. The values and
-	// their bytes are the caller's, who may use them again.
+	// init makes it a series of in. The Set's lock is held. The caller owns the values
+	// and their bytes, and may use them again.
 	init(in *instrument, values []string)
-	// remove takes it out of the merged view.
+	// remove removes it from the merged view.
 	remove()
 }
 
@@ -387,10 +384,9 @@ func single[T any, P object[T]](in *instrument) *T {
 	return c
 }
 
-// addFamily gives the instrument its family: that of a removed one if the
-// definition is equal, as definitions never leave a store. A closed store refuses
-// it, and its series go nowhere; nothing else can be wrong with a checked
-// definition.
+// addFamily gives the instrument its schema in the store. Schemas never leave a store, so
+// an equal one of a removed instrument is used again. Only a closed store refuses a
+// checked schema; then the instrument's series go nowhere.
 func (in *instrument) addFamily(store *mpm.Store) {
 	if old := in.set.removed[in.key]; old != nil && old.family != nil && old.schema.Equal(in.schema) {
 		in.family = old.family
@@ -402,8 +398,8 @@ func (in *instrument) addFamily(store *mpm.Store) {
 	}
 }
 
-// declare registers a definition, or returns the instrument that has an equal
-// one. make builds the object that the user holds; the Set's lock is held.
+// declare adds a schema, or returns the instrument that has an equal one. make builds the
+// object that the user holds. The Set's lock is held.
 func declare[T any](s *Set, schema *metric.Schema, maxSeries int, separate bool, make func(*instrument) *T) (*T, error) {
 	if err := checkSchema(schema); err != nil {
 		return nil, err
@@ -448,10 +444,10 @@ func declare[T any](s *Set, schema *metric.Schema, maxSeries int, separate bool,
 	return public, nil
 }
 
-// instrumentKey is what no two instruments of a Set share: the name and the constant
-// labels, and of separate ones the names of the variable labels.
+// instrumentKey differs for different instruments of a Set: the name, the constant labels
+// and, for separate ones, the names of the variable labels.
 func instrumentKey(schema *metric.Schema, separate bool) string {
-	key := schema.Name + "\xff" + schema.Const.String() // which no name has
+	key := schema.Name + "\xff" + schema.Const.String() // no name has this byte
 	if separate {
 		sorted := slices.Sorted(slices.Values(schema.Labels))
 		key += "\xff" + strings.Join(sorted, "\xff")
@@ -459,14 +455,14 @@ func instrumentKey(schema *metric.Schema, separate bool) string {
 	return key
 }
 
-// sameKind reports whether two separate instruments may be one family: they may
-// differ in labels and buckets.
+// sameKind reports whether two separate instruments may be one family. They may differ in
+// labels and buckets.
 func sameKind(a, b *metric.Schema) bool {
 	return a.Name == b.Name && a.Help == b.Help && a.Unit == b.Unit && a.Type == b.Type && a.Mode == b.Mode
 }
 
-// sameFamily reports whether two instruments with different constant labels
-// may be one family: all but the labels' values is equal.
+// sameFamily reports whether two instruments with different constant labels may be one
+// family: everything but the values of these labels is equal.
 func sameFamily(a, b *metric.Schema) bool {
 	if a.Name != b.Name || len(a.Const) != len(b.Const) {
 		return false

@@ -236,7 +236,7 @@ func TestOverflowSeriesIsASeries(t *testing.T) {
 			require.Empty(t, got)
 		}
 		v.WithLabelValues("1").Inc()
-		require.NotSame(t, v.WithLabelValues("1"), v.WithLabelValues("2"), "the limit counts anew")
+		require.NotSame(t, v.WithLabelValues("1"), v.WithLabelValues("2"), "the limit counts from 0 again")
 		_, r := stored(t, s)
 		require.EqualValues(t, 8, r.Count(mpm.OverflowSeries))
 	})

@@ -7,13 +7,12 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// Summary counts observations and adds them up; it has no quantiles. Its
-// methods never block, allocate or panic, but for the first update of a
-// process.
+// Summary counts observations and adds them up. It has no quantiles. Its methods never
+// block, allocate or panic, except that the first update of a process opens the store.
 type Summary struct{ s series }
 
-// NewSummary declares a summary in the default Set, and panics where the
-// definition is invalid.
+// NewSummary declares a summary in the default Set. It panics if the definition
+// is invalid.
 func NewSummary(opts SummaryOpts) *Summary { return Must(Default().NewSummary(opts)) }
 
 // NewSummary declares a summary. The error matches ErrConflict or an error of
@@ -38,12 +37,12 @@ func (m *Summary) Observe(v float64) {
 
 func (m *Summary) remove() { m.s.remove() }
 
-// SummaryVec is a family of summaries, one per set of label values. In the
-// methods that all Vecs share, T is Summary.
+// SummaryVec has one Summary for each set of label values. In the methods that all Vecs
+// share, T is Summary.
 type SummaryVec struct{ metricVec[Summary] }
 
-// NewSummaryVec declares a summary with labels in the default Set, and panics where
-// the definition is invalid.
+// NewSummaryVec declares a summary with labels in the default Set. It panics if the definition is
+// invalid.
 func NewSummaryVec(opts SummaryOpts, labels []string) *SummaryVec {
 	return Must(Default().NewSummaryVec(opts, labels))
 }
@@ -60,8 +59,8 @@ func (s *Set) NewSummaryVec(opts SummaryOpts, labels []string) (*SummaryVec, err
 	})
 }
 
-// CurryWith returns a view with these labels fixed. The error matches
-// ErrLabels.
+// CurryWith returns a view of the Vec in which these labels have fixed values. The error
+// matches ErrLabels.
 func (v *SummaryVec) CurryWith(labels Labels) (*SummaryVec, error) {
 	c, err := v.curryWith(labels)
 	if err != nil {
@@ -70,5 +69,5 @@ func (v *SummaryVec) CurryWith(labels Labels) (*SummaryVec, error) {
 	return &SummaryVec{c}, nil
 }
 
-// MustCurryWith is CurryWith, and panics on an error.
+// MustCurryWith is CurryWith, but panics if there is an error.
 func (v *SummaryVec) MustCurryWith(labels Labels) *SummaryVec { return Must(v.CurryWith(labels)) }

@@ -6,29 +6,28 @@ import (
 	"unsafe"
 )
 
-// table finds series by their label values: open addressing, read without
-// a lock while one writer at a time changes it. A full table is replaced by a
-// larger one; readers of the old one miss what was added since, and look again
-// under the writer's lock.
+// table finds series by their label values. It uses open addressing, and readers need no
+// lock while one writer changes it. A full table is replaced by a larger one. Readers of
+// the old one miss what was added later, and look again under the writer's lock.
 //
 // Invariants:
-//  1. A slot is written before its hash, and its hash never changes: who
-//     sees a hash sees its series.
-//  2. A removed series leaves its hash behind with a nil pointer, so that a probe
-//     goes on behind it and nothing keeps it reachable.
-//  3. At most two thirds of the slots have a hash, so that every probe ends.
+//  1. A slot is written before its hash, and the hash never changes: a reader that sees a
+//     hash sees its series.
+//  2. The hash of a removed series stays, with a nil pointer: a probe continues after it,
+//     and nothing keeps the series reachable.
+//  3. At most two thirds of the slots have a hash, so every probe ends.
 type table struct {
-	hashes []uint32 // of the slots, 0 for an empty one; on their own, so that a probe touches few cache lines
+	hashes []uint32 // of the slots, 0 if empty; in an array of their own, so that a probe touches few cache lines
 	slots  []slot   // as many
 	shift  int      // the top bits of a hash say where its probe begins
-	used   int      // slots with a hash, those of removed series too; the writer's
+	used   int      // slots with a hash, removed series included; for the writer only
 }
 
-// slot is where a series is, and where its first word, so that a processor fetches
+// slot has the addresses of a series and of its first word, so that a processor can fetch
 // both at once.
 type slot struct {
-	series unsafe.Pointer // *series; no atomic.Pointer, since what nobody else looks at yet is written without locked instructions
-	word   unsafe.Pointer // *uint64; nil where the series was not bound when it was put here
+	series unsafe.Pointer // *series; not an atomic.Pointer, because insert writes it without a locked instruction
+	word   unsafe.Pointer // *uint64; nil if the series had no words yet when it was inserted
 }
 
 func (at *slot) load() *series { return (*series)(atomic.LoadPointer(&at.series)) }
@@ -44,8 +43,8 @@ func newTable(bits int) *table {
 
 // find returns the series of these values, or nil.
 func (t *table) find(hash uint32, values []string) *series {
-	// Nearly always the first series with the hash is the one. A loop around matches
-	// would have all of its variables on the stack.
+	// The first series with the hash is nearly always the right one. A loop around
+	// matches would keep all its variables on the stack.
 	s := t.first(hash)
 	if s == nil || s.key.matches(values) {
 		return s
@@ -64,7 +63,7 @@ func (t *table) first(hash uint32) *series {
 		case hash:
 			at := &t.slots[n]
 			if w := at.word; w != nil {
-				atomic.LoadUint64((*uint64)(w)) // has the processor fetch it
+				atomic.LoadUint64((*uint64)(w)) // makes the processor fetch it
 			}
 			if s := at.load(); s != nil {
 				return s
@@ -73,7 +72,7 @@ func (t *table) first(hash uint32) *series {
 	}
 }
 
-// probe returns the series of these values with its slot, or nil.
+// probe returns the series of these values and its slot, or nil.
 func (t *table) probe(hash uint32, values []string) (*slot, *series) {
 	for i := hash >> t.shift; ; i++ {
 		n := int(i) & (len(t.hashes) - 1)
@@ -88,8 +87,8 @@ func (t *table) probe(hash uint32, values []string) (*slot, *series) {
 	}
 }
 
-// insert adds a series that is not there, and returns the table to use from
-// now on.
+// insert adds a series that the table does not have, and returns the table to use from now
+// on.
 func (t *table) insert(hash uint32, s *series) *table {
 	if 3*(t.used+1) > 2*len(t.slots) {
 		t = t.grown()
@@ -100,12 +99,12 @@ func (t *table) insert(hash uint32, s *series) *table {
 
 func (t *table) put(hash uint32, s *series) {
 	i := t.free(hash)
-	t.slots[i] = slot{unsafe.Pointer(s), atomic.LoadPointer(&s.first)} // nobody looks at it yet
+	t.slots[i] = slot{unsafe.Pointer(s), atomic.LoadPointer(&s.first)} // no reader looks at it yet
 	atomic.StoreUint32(&t.hashes[i], hash)
 	t.used++
 }
 
-// free returns the number of the slot where a probe for the hash ends.
+// free returns the index of the slot where a probe for the hash ends.
 func (t *table) free(hash uint32) int {
 	n := int(hash >> t.shift)
 	for t.hashes[n&(len(t.hashes)-1)] != 0 {
@@ -114,8 +113,8 @@ func (t *table) free(hash uint32) int {
 	return n & (len(t.hashes) - 1)
 }
 
-// grown returns a table with room, without what was removed: at most half full, so that
-// the next growth is at least a sixth of the slots away.
+// grown returns a larger table without the removed series. It is at most half full, so the
+// next growth is at least a sixth of the slots away.
 func (t *table) grown() *table {
 	n := 0
 	t.each(func(int, *series) { n++ })
@@ -132,7 +131,7 @@ func (t *table) grown() *table {
 	return out
 }
 
-// each calls f for every series with the number of its slot, which f may clear.
+// each calls f with every series and the index of its slot. f may clear the slot.
 func (t *table) each(f func(int, *series)) {
 	for i := range t.slots {
 		if s := t.slots[i].load(); s != nil {

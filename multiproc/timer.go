@@ -2,7 +2,7 @@ package multiproc
 
 import "time"
 
-// Observer takes observations: a Histogram, a Summary, or a function.
+// Observer takes observations: a Histogram, a Summary or a function.
 type Observer interface{ Observe(float64) }
 
 // ObserverFunc makes a function an Observer: ObserverFunc(gauge.Set) records
@@ -26,8 +26,8 @@ func NewTimer(o Observer) *Timer { return newTimer(o, time.Now) }
 
 func newTimer(o Observer, now func() time.Time) *Timer { return &Timer{now(), o, now} }
 
-// ObserveDuration gives the observer the time since the start, and returns
-// it. It is never negative.
+// ObserveDuration gives the observer the time since the start and returns it. It is never
+// negative.
 func (t *Timer) ObserveDuration() time.Duration {
 	d := max(0, t.now().Sub(t.begin))
 	if t.observer != nil {
@@ -36,8 +36,8 @@ func (t *Timer) ObserveDuration() time.Duration {
 	return d
 }
 
-// ObserveDurationWithExemplar is ObserveDuration with an exemplar, where the
-// observer takes one.
+// ObserveDurationWithExemplar is ObserveDuration with an exemplar, if the observer takes
+// one.
 func (t *Timer) ObserveDurationWithExemplar(exemplar Labels) time.Duration {
 	o, ok := t.observer.(ExemplarObserver)
 	if !ok {

@@ -8,9 +8,9 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// What this process has counted, for tests and for adapters that have to show
-// it. The merged view is a Gatherer's (package registry). Reading opens no store
-// and makes no series; before the first update, all is 0.
+// What this process has counted, for tests and for adapters. A Gatherer has the merged
+// view (package registry). Reading opens no store and makes no series. Before the first
+// update, everything is 0.
 
 // Value returns what this process has counted.
 func (c *Counter) Value() float64 {
@@ -23,14 +23,14 @@ func (c *Counter) Value() float64 {
 	return v
 }
 
-// Value returns what this process has set the gauge to, 0 if it never did.
+// Value returns what this process has set the gauge to, or 0 if it has not.
 func (g *Gauge) Value() float64 {
 	if !g.s.bound() {
 		return 0
 	}
 	var bits uint64
 	if g.recent.on {
-		g.recent.turn.Lock() // so that no writer comes between
+		g.recent.turn.Lock() // no writer may come between
 		bits, _, _ = mpm.LoadRecent(g.s.load())
 		g.recent.turn.Unlock()
 	} else {
@@ -43,9 +43,9 @@ func (g *Gauge) Value() float64 {
 	return math.Float64frombits(bits)
 }
 
-// Values returns what this process has observed: cumulative buckets, of which
-// the last is that of +Inf and holds the count, and the sum. An observation that
-// is under way may be in the sum and not yet in a bucket.
+// Values returns what this process has observed: the sum, and cumulative buckets, of which
+// the last is +Inf and has the count. A concurrent observation may be in the sum and not
+// yet in a bucket.
 func (h *Histogram) Values() (buckets []metric.Bucket, sum float64) {
 	bounds := h.s.in.schema.Bounds
 	counts := make([]uint64, len(bounds)+1)
@@ -59,8 +59,8 @@ func (h *Histogram) Values() (buckets []metric.Bucket, sum float64) {
 	return metric.Cumulate(bounds, counts), sum
 }
 
-// Values returns how many observations this process has made, and their sum. An
-// observation that is under way may be in the sum and not yet counted.
+// Values returns the number of observations of this process and their sum. A concurrent
+// observation may be in the sum and not yet in the count.
 func (m *Summary) Values() (count uint64, sum float64) {
 	if !m.s.bound() {
 		return 0, 0

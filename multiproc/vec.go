@@ -11,12 +11,12 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// overflowValue is every label value of the series that takes the updates of
+// overflowValue is every label value of the overflow series, which gets the updates of
 // label sets beyond the limit.
 const overflowValue = "__overflow__"
 
-// maxKeyLen bounds the label values of a series together, so that its record
-// fits a block.
+// maxKeyLen limits the length of all label values of a series, so that its record fits into
+// a block.
 const maxKeyLen = mpm.BlockSize - 512
 
 // vec is the index of a family's instruments by their label values.
@@ -26,17 +26,17 @@ type vec[T any] struct {
 	labels  int // how many
 	init    func(c *T, values []string)
 	remove  func(*T)
-	nowhere *T // takes the updates of wrong lookups
+	nowhere *T // gets the updates of wrong lookups
 
 	table    atomic.Pointer[table]
 	overflow atomic.Pointer[T] // the overflow series, once there is one
-	size     atomic.Int64      // series, that one included
+	size     atomic.Int64      // series, the overflow series included
 
 	mu sync.Mutex // of changes to the index; taken before the Set's
 }
 
-// All that a Vec can hold begins with a series, so that the table, which knows only
-// these, holds it.
+// The instruments of a Vec begin with a series, because the table has pointers to series
+// only.
 const _ = -uint(unsafe.Offsetof(Gauge{}.s) | unsafe.Offsetof(Histogram{}.s) | unsafe.Offsetof(Summary{}.s) |
 	unsafe.Offsetof(Enum{}.s) | unsafe.Offsetof(Info{}.s))
 
@@ -51,8 +51,8 @@ func newVec[T any, P object[T]](in *instrument) *vec[T] {
 	return v
 }
 
-// with returns the instrument of these values, beside those that are curried, without
-// a lock or an allocation once it exists. Wrong values get the one that goes nowhere.
+// with returns the instrument of these values and the curried ones. If it exists, that
+// takes no lock and no allocation. Wrong values get the instrument that goes nowhere.
 func (v *vec[T]) with(values []string, curry []curried) *T {
 	if curry != nil {
 		return v.withCurried(values, curry)
@@ -79,8 +79,7 @@ func (v *vec[T]) wrong() *T {
 	return v.nowhere
 }
 
-// add returns the instrument of values that with did not find, and makes it
-// if need be.
+// add returns the instrument of values that with did not find, and makes it if necessary.
 func (v *vec[T]) add(values []string) *T {
 	if len(values) != v.labels {
 		return v.wrong()
@@ -98,20 +97,20 @@ func (v *vec[T]) add(values []string) *T {
 	}
 	hash := hashValues(values)
 	if v.full() && v.overflow.Load() != nil {
-		// Without the lock: at the limit every new label set comes here.
+		// Without the lock: once the limit is reached, every new label set comes here.
 		if s := v.table.Load().find(hash, values); s != nil {
 			return (*T)(unsafe.Pointer(s))
 		}
 		return v.overflowing()
 	}
-	defer v.in.set.say() // without our lock: the log may look this vec up
+	defer v.in.set.say() // without our lock: the log handler may look up this vec
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	return v.addLocked(hash, values)
 }
 
-// addLocked is the end of add, apart: with more ways out, add would set up its defers
-// on each call.
+// addLocked is the end of add. It is a function of its own, because with more returns add
+// would set up its defers at each call.
 func (v *vec[T]) addLocked(hash uint32, values []string) *T {
 	if s := v.table.Load().find(hash, values); s != nil {
 		return (*T)(unsafe.Pointer(s))
@@ -122,8 +121,7 @@ func (v *vec[T]) addLocked(hash uint32, values []string) *T {
 	return v.insert(hash, values)
 }
 
-// full reports whether the limit is reached; the overflow series does not
-// count.
+// full reports whether the limit is reached. The overflow series does not count.
 func (v *vec[T]) full() bool {
 	n := v.size.Load()
 	if v.overflow.Load() != nil {
@@ -132,14 +130,14 @@ func (v *vec[T]) full() bool {
 	return n >= int64(v.in.maxSeries)
 }
 
-// insert makes the instrument of values that are not there.
+// insert makes the instrument of values that the table does not have.
 func (v *vec[T]) insert(hash uint32, values []string) *T {
 	c := new(T)
 	s := (*series)(unsafe.Pointer(c))
 	s.key = makeKey(values)
 	set := v.in.set
 	set.mu.Lock()
-	// A copy, so that the slice of who looks a series up needs no heap.
+	// A copy, so that the caller's slice can stay on the stack.
 	set.scratch = append(set.scratch[:0], values...)
 	v.init(c, set.scratch)
 	clear(set.scratch)
@@ -152,8 +150,7 @@ func (v *vec[T]) insert(hash uint32, values []string) *T {
 	return c
 }
 
-// overflowing counts a lookup beyond the limit and returns the series that
-// all of them share.
+// overflowing counts a lookup beyond the limit and returns the overflow series.
 func (v *vec[T]) overflowing() *T {
 	if c := v.overflow.Load(); c != nil {
 		v.in.set.count(countOverflow)
@@ -164,8 +161,8 @@ func (v *vec[T]) overflowing() *T {
 	return v.overflowLocked()
 }
 
-// overflowLocked makes the overflow series. It stands in the index like any
-// other: it can be looked up, and it goes with Reset.
+// overflowLocked makes the overflow series. The index has it like any other: it can be
+// looked up, and Reset removes it.
 func (v *vec[T]) overflowLocked() *T {
 	v.in.set.count(countOverflow)
 	if c := v.overflow.Load(); c != nil {
@@ -186,7 +183,7 @@ func (v *vec[T]) overflowLocked() *T {
 	return c
 }
 
-// deleteIf removes the instruments whose values match, and returns how many.
+// deleteIf removes the instruments whose values match, and returns their number.
 func (v *vec[T]) deleteIf(match func(values []string) bool) int {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -204,7 +201,7 @@ func (v *vec[T]) deleteIf(match func(values []string) bool) int {
 // deleteOne removes the instrument of these values, and reports whether there
 // was one.
 func (v *vec[T]) deleteOne(values []string) bool {
-	values = validValues(values) // as the series has them
+	values = validValues(values) // as the series was made
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	at, s := v.table.Load().probe(hashValues(values), values)
@@ -223,7 +220,7 @@ func (v *vec[T]) drop(at *slot, s *series) {
 	v.remove(c)
 }
 
-// validValues returns a copy in which what is not UTF-8 is replaced.
+// validValues returns a copy in which bytes that are not UTF-8 are replaced.
 func validValues(values []string) []string {
 	out := make([]string, len(values))
 	for i, s := range values {
@@ -232,7 +229,7 @@ func validValues(values []string) []string {
 	return out
 }
 
-// cloned returns the values with bytes of their own.
+// cloned returns a copy of the values and of their bytes.
 func cloned(values []string) []string {
 	out := make([]string, len(values))
 	for i, s := range values {
@@ -241,7 +238,7 @@ func cloned(values []string) []string {
 	return out
 }
 
-// valid returns a copy of s in which what is not UTF-8 is replaced.
+// valid returns a copy of s in which bytes that are not UTF-8 are replaced.
 func valid(s string) string {
 	return strings.ToValidUTF8(strings.Clone(s), string(utf8.RuneError))
 }
