@@ -17,8 +17,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// TestEveryRowRuns measures all rows, tiny and once: that they run and yield
-// something, not how long they take.
+// TestEveryRowRuns measures every row once at a tiny size. It checks that they run and
+// yield something, not how long they take.
 func TestEveryRowRuns(t *testing.T) {
 	o := options{full: true, tiny: true, dir: t.TempDir(), match: regexp.MustCompile(""), effort: effort{rounds: 1}}
 	seen := map[string]bool{}

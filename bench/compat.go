@@ -10,8 +10,8 @@ import (
 	"github.com/multiprom/multiprom/compat/prom"
 )
 
-// compatRows are client_golang's own types over the store, beside the same types
-// on the heap: what a program pays for replacing its import.
+// compatRows compare client_golang's types over the store with the same types on the
+// heap: what a program pays for replacing its import.
 func compatRows(b *bench) {
 	factory := sync.OnceValue(func() *prom.Factory {
 		f := prom.New(b.newSet(), prom.Options{})

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// drawAll draws the points of a CSV file, and writes them as a table, into files
-// beside it that have its name and an ending.
+// drawAll draws the points of a CSV file and writes them as a table, to files next to it
+// with its name and a suffix.
 func drawAll(path string) error {
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -31,7 +31,7 @@ func drawAll(path string) error {
 	return nil
 }
 
-// plots are what is drawn: of each line its name, ladder and measure.
+// plots says what is drawn: the name, ladder and measure of each line.
 var plots = []struct {
 	name, title, x, unit string
 	lines                [][3]string
@@ -51,7 +51,7 @@ var plots = []struct {
 	}},
 }
 
-// plotsOf returns the plots that there are points for, by the names of their files.
+// plotsOf returns the plots that have points, by file name.
 func plotsOf(points []point) map[string]plot {
 	all := map[string]plot{}
 	for _, d := range plots {

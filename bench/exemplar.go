@@ -8,8 +8,8 @@ import (
 	"github.com/multiprom/multiprom/multiproc"
 )
 
-// exemplarRows are updates with the trace id of a request, whose labels a program
-// makes for each.
+// exemplarRows are updates with the trace id of a request. The program creates the
+// exemplar's labels for each update.
 func exemplarRows(b *bench) {
 	set := sync.OnceValue(b.newSet)
 	const trace = "4bf92f3577b34da6a3ce929d0e0e4736"

@@ -12,11 +12,11 @@ import (
 	"github.com/multiprom/multiprom/multiproc"
 )
 
-// fleetEnv tells a process that it is to be the workers of a directory.
+// fleetEnv makes a process run the workers of a directory.
 const fleetEnv = "MULTIPROM_BENCH_FLEET"
 
-// shape is what the workers of a directory write: each of them the same
-// series, or with Distinct its own.
+// shape says what the workers of a directory write. All write the same series, or with
+// Distinct each its own.
 type shape struct {
 	Dir                  string
 	Workers              int
@@ -24,12 +24,12 @@ type shape struct {
 	Distinct             bool
 }
 
-// values that a merge reads: a histogram has a sum and 12 buckets.
+// values is how many values a merge reads: a histogram has a sum and 12 buckets.
 func (s shape) values() int { return s.Workers * (s.Counters + 13*s.Histograms) }
 
 func sharedName(workers, values int) string { return thousands(workers) + " x " + thousands(values) }
 
-// sharedShape has the given values a worker, half of them in histograms.
+// sharedShape has the given number of values per worker, half of them in histograms.
 func (b *bench) sharedShape(workers, values int) shape {
 	s := shape{Workers: b.scaled(workers), Counters: b.scaled(values)}
 	s.Histograms = s.Counters / 25
@@ -37,14 +37,14 @@ func (b *bench) sharedShape(workers, values int) shape {
 	return s
 }
 
-// fleet are the workers of a directory, in a process of their own.
+// fleet is the workers of a directory, in one process of their own.
 type fleet struct {
 	shape
 	in  io.Writer
 	out *bufio.Reader
 }
 
-// newFleet starts workers in a new directory, which live as long as the group.
+// newFleet starts workers in a new directory. They live as long as the group.
 func (b *bench) newFleet(s shape) *fleet {
 	s.Dir = b.newDir()
 	f, end := startFleet(s)
@@ -52,10 +52,10 @@ func (b *bench) newFleet(s shape) *fleet {
 	return f
 }
 
-// newDead returns a new directory with the files of workers that have ended.
+// newDead returns a new directory with the files of dead workers.
 func (b *bench) newDead(s shape) *fleet {
 	s.Dir = b.newDir()
-	const atOnce = 500 // a worker has a descriptor, and its process is limited
+	const atOnce = 500 // each worker needs a descriptor, and their process has a limit
 	for left := s.Workers; left > 0; left -= atOnce {
 		some := s
 		some.Workers = min(left, atOnce)
@@ -65,8 +65,8 @@ func (b *bench) newDead(s shape) *fleet {
 	return &fleet{shape: s}
 }
 
-// startFleet starts workers and waits until they have written all series once.
-// They live until end is called.
+// startFleet starts workers and waits until they have written every series once. They
+// live until end is called.
 func startFleet(s shape) (f *fleet, end func()) {
 	cmd := exec.Command(must(os.Executable()))
 	cmd.Env = append(os.Environ(), fleetEnv+"="+string(must(json.Marshal(s))))
@@ -83,8 +83,8 @@ func startFleet(s shape) (f *fleet, end func()) {
 
 func (f *fleet) answer() { must(f.out.ReadString('\n')) }
 
-// change has one worker update each of a share of every family's series:
-// scattered over all, or those that come first.
+// change updates a share of every family's series, each in one worker: series scattered
+// over the family, or its first ones.
 func (f *fleet) change(share float64, scattered bool) {
 	if share == 0 {
 		return
@@ -93,11 +93,12 @@ func (f *fleet) change(share float64, scattered bool) {
 	f.answer()
 }
 
-// runFleet is the other end: it makes the workers and obeys until its input ends.
+// runFleet is the other end: it creates the workers and follows commands until its input
+// ends.
 func runFleet(spec string) {
 	var s shape
 	check(json.Unmarshal([]byte(spec), &s))
-	// Of a series each, by worker, in the order of their labels.
+	// One per series, by worker, in the order of their labels.
 	incs, observations := make([][]func(), s.Workers), make([][]func(), s.Workers)
 	for w := range s.Workers {
 		set := multiproc.NewSet(multiproc.SetOptions{Dir: s.Dir, ProcessID: strconv.Itoa(w), MaxSeries: multiproc.NoLimit})
@@ -128,7 +129,7 @@ func runFleet(spec string) {
 		var share float64
 		var scattered bool
 		if _, err := fmt.Scanln(&share, &scattered); err != nil {
-			return // the files stay, and count as of the dead
+			return // the files stay and count as dead
 		}
 		change(incs, share, scattered, s.Distinct)
 		change(observations, share, scattered, s.Distinct)

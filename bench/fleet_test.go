@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestChange: as many series change as a row says, in the place that it says.
+// TestChange: as many series change as the row says, at the position that it says.
 func TestChange(t *testing.T) {
 	b := &bench{dir: t.TempDir()}
 	defer b.close()
@@ -43,7 +43,7 @@ func TestChange(t *testing.T) {
 	}
 }
 
-// TestLines: what the floor writes is the exposition.
+// TestLines: the floor writes the same text as the exposition.
 func TestLines(t *testing.T) {
 	text := "# HELP a A.\n# TYPE a counter\na{l=\"x y\"} 12\na{l=\"\"} 0.5\n# HELP b B.\n# TYPE b gauge\nb -3\n"
 	l := cutLines([]byte(text))

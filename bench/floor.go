@@ -15,8 +15,8 @@ import (
 	"github.com/klauspost/compress/gzip"
 )
 
-// mappedWords returns n words of a file in dir, mapped as a worker maps its
-// own: what an update costs there at least is the floor.
+// mappedWords returns n words of a file in dir, mapped as a worker maps its file. The
+// least that an update can cost there is the floor.
 func mappedWords(dir string, n int) []uint64 {
 	f := must(os.Create(filepath.Join(dir, "floor")))
 	check(f.Truncate(int64(8 * n)))
@@ -25,7 +25,7 @@ func mappedWords(dir string, n int) []uint64 {
 	return unsafe.Slice((*uint64)(unsafe.Pointer(unsafe.SliceData(m))), n)
 }
 
-// casAdd is the least that adding a float can be.
+// casAdd is the least work for adding a float.
 func casAdd(p *uint64, v float64) {
 	for {
 		old := atomic.LoadUint64(p)
@@ -35,8 +35,8 @@ func casAdd(p *uint64, v float64) {
 	}
 }
 
-// lines are an exposition's lines without their values, and the values: what
-// is left to do when all else is known.
+// lines are an exposition's lines without values, and the values. Writing them is the work
+// that is left if everything else is known.
 type lines struct {
 	text   []byte // before the values, one after the other
 	ends   []int32
@@ -74,7 +74,7 @@ func (l *lines) write() {
 	l.buf = buf
 }
 
-// gzip compresses the whole, at the level that ours has.
+// gzip compresses the exposition at the level that multiprom uses.
 func (l *lines) gzip() side {
 	l.write()
 	z := must(gzip.NewWriterLevel(io.Discard, gzip.BestSpeed))
@@ -87,7 +87,7 @@ func (l *lines) gzip() side {
 	})
 }
 
-// addWords is the least that merging can be.
+// addWords is the least work for merging.
 func addWords(words []uint64, n int) {
 	total := uint64(0)
 	for range n {
@@ -95,7 +95,7 @@ func addWords(words []uint64, n int) {
 			total += w
 		}
 	}
-	runtime.KeepAlive(total) // so that it is computed
+	runtime.KeepAlive(total) // so that the compiler does not drop it
 }
 
 // copyFiles opens and reads all files of a directory into memory.

@@ -9,36 +9,35 @@ import (
 	"time"
 )
 
-// side is one way to do a row's work. Its closures may keep state between
-// samples, such as where they are in a list of values.
+// side is one way to do a row's work. Its closures may keep state between samples, such
+// as their position in a list of values.
 type side struct {
 	name    string
 	prepare func()      // before each sample, not timed; nil: nothing
 	run     func(n int) // does the work n times
 }
 
-// other is what ours is compared to: a side of its own, or a value that ours
-// is allowed to have.
+// other is what multiprom is compared with: a side of its own, or an allowed value.
 type other struct {
 	side
-	allowed float64 // used where run is nil: in ns, or the unit of a figure
+	allowed float64 // used if run is nil: in ns, or in the unit of a figure
 	goal    float64 // the largest ratio; 0: none
 }
 
-// row is one piece of work. Times are per run of it, or per part where it has
-// parts: values to merge, lines to write.
+// row is one piece of work. Times are per run, or per part if it has parts, such as values
+// to merge or lines to write.
 type row struct {
 	name   string
 	ours   side
 	others []other
 	parts  int    // 0: one
-	part   string // what a part is called
-	once   bool   // a sample is one run: it cannot be repeated without prepare
-	// noAllocs wants ours to allocate nothing, and adds a line that says so.
+	part   string // name of a part
+	once   bool   // a sample is one run, since a run cannot be repeated without prepare
+	// noAllocs adds a line with the goal that multiprom allocates nothing.
 	noAllocs bool
 }
 
-// figure is a value that is counted, not timed: bytes, allocations.
+// figure is a value that is counted instead of timed: bytes, allocations.
 type figure struct {
 	name, unit string
 	ours       float64
@@ -67,7 +66,7 @@ type result struct {
 type effort struct {
 	rounds int
 	sample time.Duration // of one side, reached by repeating short work
-	row    time.Duration // of all samples of one row, as far as minRounds allow
+	row    time.Duration // of all samples of one row; minRounds may need more
 }
 
 const minRounds = 3
@@ -75,11 +74,11 @@ const minRounds = 3
 // measured is a row with its samples.
 type measured struct {
 	row
-	runs    []int       // a sample of each side: ours first, then others
+	runs    []int       // in a sample of each side: ours first, then others
 	times   [][]float64 // ns a run, by side and round
 	rounds  int
 	done    int     // rounds so far
-	spacing float64 // rounds of all, between two of this row
+	spacing float64 // rounds of all rows per round of this row
 }
 
 // measure interleaves the rows and returns a result for each pair of sides.
@@ -112,13 +111,13 @@ func (m *measured) sides() []side {
 	return all
 }
 
-// calibrate finds how often each side runs in a sample, and how many rounds
-// the row may have.
+// calibrate determines how often each side runs in a sample, and how many rounds the row
+// may have.
 func calibrate(r row, e effort) *measured {
 	m := &measured{row: r}
 	var pass time.Duration
 	for _, s := range m.sides() {
-		s.sample(1) // the first run makes plans and buffers
+		s.sample(1) // the first run builds plans and buffers
 		n, took := 1, s.least(1, r.once)
 		for !r.once && took < e.sample && n < 1<<30 {
 			n = max(2*n, min(100*n, int(float64(n)*float64(e.sample)/float64(took+1))))
@@ -133,8 +132,8 @@ func calibrate(r row, e effort) *measured {
 	return m
 }
 
-// least returns the least of a few samples: one that the machine has held up would
-// end the calibration at so few runs that most of what they find is not in the cache.
+// least returns the shortest of a few samples. A single sample that other load delayed
+// would end the calibration at so few runs that most of their data is not in the cache.
 func (s side) least(n int, once bool) time.Duration {
 	took := s.sample(n)
 	for range 2 {
@@ -154,8 +153,8 @@ func (s side) sample(n int) time.Duration {
 	return time.Since(began)
 }
 
-// round takes a sample of each side, another one first each time: the first
-// finds the caches as another row has left them. A CPU profile knows them by labels:
+// round takes a sample of each side. Another side goes first each time, because the first
+// finds the caches as another row has left them. CPU profiles have labels for the sides:
 // go tool pprof -tagfocus=side=ours.
 func (m *measured) round() {
 	sides, first := m.sides(), m.done
@@ -223,8 +222,8 @@ func (r *result) judge(ratio, goal float64) {
 	r.OK = goal == 0 || ratio <= goal
 }
 
-// allocations returns how many allocations and bytes one run has. What other
-// goroutines allocate meanwhile is counted too, so it takes the least of three.
+// allocations returns the allocations and bytes of one run. It returns the least of three
+// tries, because allocations of other goroutines are counted too.
 func (s side) allocations(n int) (allocs, bytes float64) {
 	allocs, bytes = math.Inf(1), math.Inf(1)
 	for range 3 {

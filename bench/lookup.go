@@ -18,9 +18,9 @@ import (
 
 var labelNames = []string{"method", "path", "code", "zone", "tenant"}
 
-// lookups are the same series at each side, and the label values to look them
-// up by, in random order. Those are clones: comparing strings with themselves would
-// cost nothing.
+// lookups are the same series on each side, and the label values to look them up by, in
+// random order. The values are clones, because comparing a string with itself costs
+// nothing.
 type lookups struct {
 	series                       int
 	ours, golang, victoria, otel func(from, to int)
@@ -43,8 +43,8 @@ func newLookups(b *bench, set *multiproc.Set, labels, series int) *lookups {
 		golangVec.WithLabelValues(all[i][:labels]...)
 	}
 	rand.Shuffle(series, func(i, j int) { all[i], all[j] = all[j], all[i] })
-	// Label values that a program has just read lie in the cache: these are next
-	// to each other, in the order of their use.
+	// A program has just read its label values, so they are in the cache. These are next
+	// to each other in the order of use for the same reason.
 	for i := range all {
 		for l := range labels {
 			all[i][l] = strings.Clone(all[i][l])
@@ -52,8 +52,7 @@ func newLookups(b *bench, set *multiproc.Set, labels, series int) *lookups {
 	}
 
 	l := &lookups{series: series}
-	// The values are spelled out where the number of labels is known, as a
-	// program has it.
+	// The values are spelled out, as in a program, where the number of labels is known.
 	switch labels {
 	case 1:
 		l.ours = func(from, to int) {
@@ -95,7 +94,7 @@ func newLookups(b *bench, set *multiproc.Set, labels, series int) *lookups {
 			}
 		}
 	}
-	// VictoriaMetrics/metrics has no label values: a program formats the name.
+	// VictoriaMetrics/metrics has no label values; a program formats the name.
 	l.victoria = func(from, to int) {
 		for i := range all[from:to] {
 			v := &all[from+i]
@@ -119,7 +118,7 @@ func (l *lookups) cycle(name string, run func(from, to int)) side {
 	return cycle(name, l.series, run)
 }
 
-// both has two goroutines, each with its own place in the list.
+// both runs two goroutines, each with its own position in the list.
 func (l *lookups) both(name string, run func(from, to int)) side {
 	each := [2]side{l.cycle("", run), l.cycle("", run)}
 	return bothOf(name, func(g, n int) { each[g].run(n) })
@@ -148,7 +147,7 @@ func lookupRows(b *bench) {
 	}
 }
 
-// newSeriesRows make series that were not there, in a new family each time.
+// newSeriesRows create series, in a new family each time.
 func newSeriesRows(b *bench) {
 	const names = 20_000
 	n := b.scaled(names)

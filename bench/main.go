@@ -48,7 +48,8 @@ func main() {
 		return
 	}
 	base := must(os.MkdirTemp(*dir, "multiprom-bench-"))
-	// A tmpfs would keep its gigabytes. Who still makes files does not find the new name.
+	// Files left in a tmpfs would occupy gigabytes. The rename keeps processes that still
+	// run from creating files meanwhile.
 	clean := sync.OnceFunc(func() {
 		gone := base + ".gone"
 		_ = os.Rename(base, gone)
@@ -93,7 +94,7 @@ func main() {
 	}
 }
 
-// command is what was asked for, but for the places of files.
+// command is the command line without the paths of files.
 func command() string {
 	words := []string{"go run ."}
 	flag.Visit(func(f *flag.Flag) {
@@ -104,8 +105,8 @@ func command() string {
 	return strings.Join(words, " ")
 }
 
-// defaultDir is a tmpfs where there is one: writing back a disk's pages would
-// stall the workers.
+// defaultDir is a tmpfs if there is one: writing pages back to a disk would stall the
+// workers.
 func defaultDir() string {
 	if info, err := os.Stat("/dev/shm"); err == nil && info.IsDir() {
 		return "/dev/shm"
@@ -119,9 +120,9 @@ type options struct {
 	match    *regexp.Regexp
 	dir      string
 	effort   effort
-	progress io.Writer // told which group runs; nil: nobody
-	notes    io.Writer // told what cannot be measured; nil: nobody
-	tiny     bool      // directories and lists as small as can be, for a test that all rows run
+	progress io.Writer // gets the name of the running group; may be nil
+	notes    io.Writer // gets what cannot be measured; may be nil
+	tiny     bool      // smallest possible directories and lists, for a test that all rows run
 }
 
 // bench collects the rows of a group.
@@ -134,15 +135,15 @@ type bench struct {
 	closers []func()
 }
 
-// note says, after the table, what could not be measured.
+// note reports what could not be measured.
 func (b *bench) note(format string, args ...any) {
 	if b.notes != nil {
 		fmt.Fprintf(b.notes, "bench: "+format+"\n", args...)
 	}
 }
 
-// group declares rows that run together. What they need is built only once one
-// of them is wanted.
+// group declares rows that run together. What they need is built only if one of them is
+// wanted.
 type group struct {
 	name    string
 	declare func(b *bench)
@@ -190,8 +191,7 @@ func (o options) runGroup(g group) (out []result) {
 	return out
 }
 
-// goal declares a row of the design's table: with its peers that bound it
-// only, unless all are wanted.
+// goal declares a row that has a goal. Without --full, only peers that bound it run.
 func (b *bench) goal(name string, build func() row) {
 	if b.wants(name) {
 		r := build()
@@ -203,14 +203,14 @@ func (b *bench) goal(name string, build func() row) {
 	}
 }
 
-// extra declares a row that a full run has.
+// extra declares a row of a full run.
 func (b *bench) extra(name string, build func() row) {
 	if b.full {
 		b.goal(name, build)
 	}
 }
 
-// figure declares what is counted, not timed.
+// figure declares a value that is counted instead of timed.
 func (b *bench) figure(name string, count func() figure) {
 	if b.wants(name) {
 		f := count()
@@ -221,7 +221,7 @@ func (b *bench) figure(name string, count func() figure) {
 
 func (b *bench) wants(name string) bool { return b.match.MatchString(b.group + "/" + name) }
 
-// scaled is n, or very few in a test.
+// scaled returns n, or a very small number in a test.
 func (b *bench) scaled(n int) int {
 	if b.tiny {
 		return min(n, 50)
@@ -229,10 +229,10 @@ func (b *bench) scaled(n int) int {
 	return n
 }
 
-// newDir makes an empty directory that goes with the group.
+// newDir creates an empty directory that is removed with the group.
 func (b *bench) newDir() string { return must(os.MkdirTemp(b.dir, "")) }
 
-// close ends what the group has started, the last first.
+// close ends what the group has started, in reverse order.
 func (b *bench) close() {
 	for _, end := range slices.Backward(b.closers) {
 		end()
@@ -246,7 +246,7 @@ func must[T any](v T, err error) T {
 	return v
 }
 
-// check ends the run: a row that cannot be measured would make the table lie.
+// check ends the run on an error, because a table without a row would mislead.
 func check(err error) {
 	if err != nil {
 		panic(fmt.Sprintf("bench: %v", err))

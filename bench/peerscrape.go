@@ -11,8 +11,8 @@ import (
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 )
 
-// peerScrapeRows are scrapes of one process with 100,000 counters: ours by its
-// file, the peers' on their heaps.
+// peerScrapeRows are scrapes of one process with 100,000 counters: multiprom's are in a
+// file, the peers' on the heap.
 func peerScrapeRows(b *bench) {
 	b.extra("warm scrape, 100,000 counters, 1 process", func() row {
 		n := b.scaled(100_000)

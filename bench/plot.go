@@ -7,15 +7,15 @@ import (
 	"strings"
 )
 
-// plot is a diagram with two logarithmic axes, on which what grows in proportion
-// is a straight line beside the dotted one.
+// plot is a diagram with two logarithmic axes. Proportional growth is a line parallel to
+// the dotted one.
 type plot struct {
 	title, x string
 	unit     string // of y: ns or B
 	lines    []line
 }
 
-// line is a row of points, all positive, by growing x.
+// line is a list of points with positive coordinates, in ascending order of x.
 type line struct {
 	name string
 	at   []xy
@@ -23,7 +23,7 @@ type line struct {
 
 type xy struct{ x, y float64 }
 
-// Places in the SVG, in its units.
+// Positions in the SVG, in its units.
 const (
 	plotWidth, plotHeight = 640, 400
 	plotLeft, plotRight   = 70, 620
@@ -31,19 +31,19 @@ const (
 	legendAt, legendWidth = 44, 120
 )
 
-// grey can be read on white and on black, as can the colours.
+// grey and the colours are readable on white and on black.
 const grey = "#767676"
 
 var colours = []string{"#2f7fd8", "#d9730d", "#2e9e5b", "#a05fd0", "#c2477f"}
 
-// axis maps values to places: from has the place low, to has high.
+// axis maps values to positions: from is at low, to is at high.
 type axis struct{ from, to, low, high float64 }
 
 func (a axis) place(v float64) float64 {
 	return a.low + (math.Log10(v)-math.Log10(a.from))/(math.Log10(a.to)-math.Log10(a.from))*(a.high-a.low)
 }
 
-// decades are the powers of ten within the axis.
+// decades returns the powers of ten within the axis.
 func (a axis) decades() (all []float64) {
 	for v := math.Pow(10, math.Ceil(math.Log10(a.from)-1e-9)); v <= a.to*(1+1e-9); v *= 10 {
 		all = append(all, v)
@@ -51,7 +51,7 @@ func (a axis) decades() (all []float64) {
 	return all
 }
 
-// axes leave a little room around the points.
+// axes returns axes with a little room around the points.
 func (p plot) axes() (x, y axis) {
 	x = axis{math.Inf(1), 0, plotLeft, plotRight}
 	y = axis{math.Inf(1), 0, plotBottom, plotTop}
@@ -98,8 +98,8 @@ func (p plot) svg() string {
 	return b.String()
 }
 
-// draw draws a line with its points, each with its numbers in a title, and from
-// the first one what would be in proportion, as far as there is room.
+// draw draws a line with its points. Each point has its numbers in a title. From the first
+// point it draws a dotted line of proportional growth, as far as there is room.
 func (p plot) draw(b *strings.Builder, l line, colour string, x, y axis) {
 	placed := make([]xy, len(l.at))
 	for i, at := range l.at {
@@ -123,7 +123,7 @@ func stroke(b *strings.Builder, colour, style string, points ...xy) {
 	fmt.Fprintf(b, `<polyline points="%s" fill="none" stroke="%s" %s/>`+"\n", strings.Join(places, " "), colour, style)
 }
 
-// amount writes three digits with a unit that suits them, bytes too.
+// amount returns three digits with a suitable unit, for bytes too.
 func amount(v float64, unit string) string {
 	if unit != "B" {
 		return quantity(v, unit)

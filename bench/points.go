@@ -9,25 +9,25 @@ import (
 	"strings"
 )
 
-// point is one size of a ladder, with what was measured there by the names of
-// the columns. A ratio is the cost of one more of what the ladder counts, to that
-// at its smallest point.
+// point is one size of a ladder, with the measured values by column name. A ratio
+// compares the cost of one more of what the ladder counts with that cost at the smallest
+// point.
 type point struct {
 	ladder string
 	size   int
 	values map[string]float64
 }
 
-// measures are the columns after ladder and size. Where nothing was measured the
-// field is empty.
+// measures are the columns after ladder and size. A field is empty if nothing was
+// measured.
 var measures = []string{
 	"warm_ns", "warm_ratio", "cold_ns", "cold_ratio", "compact_ns", "compact_ratio", "heap_bytes", "text_bytes", "directory_bytes",
 }
 
 var header = "ladder,size," + strings.Join(measures, ",")
 
-// formatPoints returns comma-separated values: the first line is a comment that
-// says where they come from, the second the header, then a line for each point.
+// formatPoints returns comma-separated values. The first line is a comment that says where
+// they come from, the second is the header, then there is a line for each point.
 func formatPoints(about string, points []point) string {
 	lines := []string{"# " + about, header}
 	for _, p := range points {
@@ -47,7 +47,7 @@ func formatPoints(about string, points []point) string {
 	return strings.Join(lines, "\n") + "\n"
 }
 
-// parsePoints reads what formatPoints has written. An error names the line.
+// parsePoints parses the output of formatPoints. An error names the line.
 func parsePoints(text string) (about string, points []point, err error) {
 	lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
 	about, isComment := strings.CutPrefix(lines[0], "# ")
@@ -86,7 +86,7 @@ func parsePoint(line string) (p point, err error) {
 			continue
 		}
 		v, err := strconv.ParseFloat(field, 64)
-		if err != nil || !(v > 0) || math.IsInf(v, 0) { // a logarithmic axis has place for no other
+		if err != nil || !(v > 0) || math.IsInf(v, 0) { // a logarithmic axis has no place for other values
 			return p, fmt.Errorf("%s %q is not a positive number", measures[i], field)
 		}
 		p.values[measures[i]] = v

@@ -19,9 +19,9 @@ const (
 	collectScript = "../integration/testdata/python/collect.py"
 )
 
-// pythonRows scrape a directory of client_python's files, and one of ours with
-// the same values, beside client_python's own collector: the time of collecting
-// and of text, not the start of Python.
+// pythonRows scrape a directory of client_python's files, and one of native files with the
+// same values. They compare with client_python's own collector: the time to collect and to
+// write text, without the start of Python.
 func pythonRows(b *bench) {
 	workers, series := b.scaled(64), b.scaled(10_000)
 	native := sync.OnceValue(func() string {
@@ -63,16 +63,17 @@ func pythonRows(b *bench) {
 	})
 }
 
-// warm scrapes once, untimed, before each sample: a second of Python between two has
-// left nothing in the caches.
+// warm scrapes once, untimed, before each sample, because a second of Python between two
+// samples leaves nothing in the caches.
 func warm(s *scraper) side {
 	out := scrapes(s)
 	out.prepare = func() { s.scrape() }
 	return out
 }
 
-// pythonDir has the files that workers of client_python write which count what
-// those of newFleet do. The installed version says which of its forms it reads.
+// pythonDir returns a directory with the files of workers of client_python that count the
+// same as those of newFleet. The form of the files is the one that the installed version
+// reads.
 func (b *bench) pythonDir(workers, series int) string {
 	stride := pyfiletest.Simple
 	if exec.Command(python, "-c", `from prometheus_client import Gauge; Gauge("g", "g", multiprocess_mode="mostrecent")`).Run() == nil {
@@ -90,7 +91,7 @@ func (b *bench) pythonDir(workers, series int) string {
 	return dir
 }
 
-// clientPython is a process that collects once for each line of its input.
+// clientPython is a process that collects once for each line of input.
 func (b *bench) clientPython(dir string) side {
 	cmd := exec.Command(python, collectScript, "--each-line")
 	cmd.Env = append(os.Environ(), "PROMETHEUS_MULTIPROC_DIR="+dir)

@@ -9,9 +9,9 @@ import (
 	"github.com/multiprom/multiprom/aggregate"
 )
 
-// ladder is one size that grows while all else stays. Each point is a group of
-// its own, in which the smallest point is the other side of every row: the ratio
-// compares two samples that were taken one after the other.
+// ladder is one size that grows while everything else stays the same. Each point is a
+// group of its own, with the smallest point as the other side of every row, so that the
+// ratio compares two samples taken one after the other.
 type ladder struct {
 	name  string // what is counted
 	about string
@@ -19,9 +19,9 @@ type ladder struct {
 	at    func(b *bench, size int) rung
 }
 
-// rung is a directory of one size, and the work that is timed on it.
+// rung is a directory of one size and the work that is timed on it.
 type rung struct {
-	dir   func() string // with everything in it, made at the first call
+	dir   func() string // with all its files, created by the first call
 	times []timed
 }
 
@@ -46,9 +46,9 @@ var ladders = []ladder{
 		[]int{10, 100, 1_000, 10_000}, (*bench).compacted},
 }
 
-// scale measures all points that are wanted.
+// scale measures all wanted points.
 func (o options) scale() (points []point) {
-	o.full = true // the smallest point bounds nothing, and is wanted still
+	o.full = true // also measure the smallest point, which bounds nothing
 	for _, l := range ladders {
 		sizes := l.sizes
 		if o.tiny {
@@ -81,13 +81,13 @@ func (l ladder) declare(b *bench, smallest, size int) {
 	b.figure("directory", func() figure { return figure{unit: "B", ours: dirBytes(here.dir())} })
 }
 
-// newPoint makes ratios of times to ratios of the cost of one more of what the
-// ladder counts.
+// newPoint converts ratios of times to ratios of the cost of one more of what the ladder
+// counts.
 func newPoint(ladder string, smallest, size int, results []result) point {
 	p := point{ladder: ladder, size: size, values: map[string]float64{}}
 	for _, r := range results {
 		if r.Unit == "B" {
-			if r.Ours > 0 { // else it is lost among what the garbage collector freed meanwhile
+			if r.Ours > 0 { // otherwise it is lost in what the garbage collector freed meanwhile
 				p.values[r.Row+"_bytes"] = r.Ours
 			}
 			continue
@@ -101,7 +101,7 @@ func newPoint(ladder string, smallest, size int, results []result) point {
 	return p
 }
 
-// living are processes that count on: 5% of the series change before a warm scrape.
+// living has processes that keep counting: 5% of the series change before a warm scrape.
 func (b *bench) living(s shape) rung {
 	f := sync.OnceValue(func() *fleet { return b.newFleet(s) })
 	return rung{func() string { return f().Dir }, []timed{
@@ -113,12 +113,12 @@ func (b *bench) living(s shape) rung {
 	}}
 }
 
-// dead are processes that have ended, nobody having compacted their files.
+// dead has dead processes whose files were not compacted.
 func (b *bench) dead(files int) rung {
 	return b.still(sync.OnceValue(func() string { return b.newDead(few(files)).Dir }))
 }
 
-// compacted are dead processes whose files are in the archive.
+// compacted has dead processes whose files are in the archive.
 func (b *bench) compacted(processes int) rung {
 	uncompacted := sync.OnceValue(func() string { return b.newDead(few(processes)).Dir })
 	r := b.still(sync.OnceValue(func() string {
@@ -130,7 +130,7 @@ func (b *bench) compacted(processes int) rung {
 	r.times = append(r.times, timed{"compact", func() side {
 		var dir string
 		return side{
-			// A compaction removes the files, and writes none of them: links to them are as good.
+			// A compaction removes the files but does not write to them, so links will do.
 			prepare: func() {
 				check(os.RemoveAll(dir))
 				dir = b.newDir()
@@ -144,7 +144,7 @@ func (b *bench) compacted(processes int) rung {
 
 func few(processes int) shape { return shape{Workers: processes, Counters: 10} }
 
-// still is a directory in which nothing changes any more.
+// still is a directory in which nothing changes.
 func (b *bench) still(dir func() string) rung {
 	return rung{dir, []timed{
 		{"warm", func() side { return scrapes(newScraper(handler(b.aggregator(dir())), acceptText, "")) }, false},

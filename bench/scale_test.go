@@ -12,8 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestScale climbs the first two rungs of every ladder, tiny: that each measure
-// is there, survives the file, and is drawn.
+// TestScale measures the first two rungs of every ladder at a tiny size. It checks that
+// each measure exists, survives the file, and is drawn.
 func TestScale(t *testing.T) {
 	o := options{tiny: true, dir: t.TempDir(), match: regexp.MustCompile(""), effort: effort{rounds: 1}}
 	points := o.scale()
@@ -23,7 +23,7 @@ func TestScale(t *testing.T) {
 		if p.ladder == "compacted" {
 			want = append(want, "compact_ns", "compact_ratio")
 		}
-		for _, m := range want { // the heap of so few may be lost among what else the test has
+		for _, m := range want { // the heap of so few may be lost in what else the test allocates
 			require.Positive(t, p.values[m], "%s %d %s", p.ladder, p.size, m)
 		}
 	}
@@ -39,7 +39,7 @@ func TestScale(t *testing.T) {
 	}
 }
 
-// TestRatios: of what costs twice as much at four times the size one more costs half.
+// TestRatios: if four times the size costs twice as much, one more costs half.
 func TestRatios(t *testing.T) {
 	p := newPoint("series", 10, 40, []result{{Row: "warm", Unit: "ns", Ours: 84, Ratio: 2}, {Row: "heap", Unit: "B", Ours: 7}, {Row: "text", Unit: "B", Ours: -7}})
 	require.Equal(t, point{"series", 40, map[string]float64{"warm_ns": 84, "warm_ratio": 0.5, "heap_bytes": 7}}, p)
@@ -90,8 +90,8 @@ func TestDamagedPoints(t *testing.T) {
 	require.ErrorContains(t, drawAll(path), path+": line 5: ")
 }
 
-// TestPlots: every point that is drawn is in the SVG, inside the axes, and the
-// SVG is well-formed and the same each time.
+// TestPlots: every point is in the SVG and inside the axes. The SVG is well-formed and the
+// same each time.
 func TestPlots(t *testing.T) {
 	plots := plotsOf(somePoints)
 	require.Len(t, plots, 2, "nothing is drawn without points")

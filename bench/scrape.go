@@ -12,8 +12,7 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// scraper asks a handler for one format again and again, as a Prometheus
-// server with its own aggregator would.
+// scraper repeatedly requests one format from a handler, as a Prometheus server would.
 type scraper struct {
 	handler http.Handler
 	request *http.Request
@@ -25,7 +24,7 @@ const (
 	acceptOpenMetrics = "application/openmetrics-text;version=1.0.0"
 )
 
-// newScraper leaves created times out, which the peers do not have.
+// newScraper omits created times, because the peers do not have them.
 func newScraper(h http.Handler, accept, encoding string) *scraper {
 	r := httptest.NewRequest(http.MethodGet, "/metrics", nil)
 	r.Header.Set("Accept", accept)
@@ -35,8 +34,8 @@ func newScraper(h http.Handler, accept, encoding string) *scraper {
 	return &scraper{handler: h, request: r}
 }
 
-// scrape is a http.ResponseWriter for one answer. The bytes are copied once,
-// as a socket would.
+// scrape is an http.ResponseWriter for one answer. It copies the bytes once, as a socket
+// would.
 func (s *scraper) scrape() []byte {
 	s.sent.Reset()
 	w := &answer{header: http.Header{}, Buffer: &s.sent, code: http.StatusOK}
@@ -66,7 +65,7 @@ func handler(a *aggregate.Aggregator) http.Handler {
 	return exposition.HandlerFor(a, exposition.HandlerOptions{Created: exposition.CreatedOff})
 }
 
-// gather merges as a handler has it done.
+// gather merges like a handler.
 func gather(a *aggregate.Aggregator) {
 	a.View(background, func(families []*metric.Family, err error) {
 		if check(err); len(families) == 0 {
@@ -75,8 +74,8 @@ func gather(a *aggregate.Aggregator) {
 	})
 }
 
-// scraped is a directory with what scrapes it: an aggregator of ours behind a
-// handler, and one whose merge is part of the floor.
+// scraped is a directory with two aggregators: one that a handler uses, and one whose merge
+// is part of the floor.
 type scraped struct {
 	*fleet
 	ours, floor *aggregate.Aggregator
@@ -92,8 +91,8 @@ func (b *bench) newScraped(s shape) *scraped {
 	return d
 }
 
-// row scrapes after a share of the series has changed. Before that it looks
-// once, untimed: what other rows have changed is not this one's.
+// row scrapes after a share of the series has changed. It scrapes once before, untimed, so
+// that changes of other rows do not count.
 func (d *scraped) row(accept, encoding string, share float64, scattered bool, goal float64) row {
 	s := newScraper(d.handler, accept, encoding)
 	return row{
@@ -110,8 +109,8 @@ func (d *scraped) row(accept, encoding string, share float64, scattered bool, go
 	}
 }
 
-// scrapeGroup merges and scrapes a directory of one shape. With goals, they are
-// those of the design.
+// scrapeGroup merges and scrapes a directory of one shape. With goals, its rows have the
+// goals of the design.
 func scrapeGroup(name string, shapeOf func(b *bench) shape, goals bool, nsPerValue float64) group {
 	return group{"scrape " + name, func(b *bench) {
 		s := shapeOf(b)

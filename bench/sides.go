@@ -2,13 +2,13 @@ package main
 
 import "sync"
 
-// loop is a side whose run is a loop. Loops are written out where they are
-// called, so that the compiler sees what it would see in a program; a function
-// value called once per operation would cost as much as the operation.
+// loop is a side whose run is a loop. Callers write the loop out, so that the compiler sees
+// the same code as in a program. A function value called per operation would cost as much
+// as the operation.
 func loop(name string, run func(n int)) side { return side{name: name, run: run} }
 
-// cycle is a side that goes through a list of size elements, on from where the
-// sample before has stopped, and begins again at its end.
+// cycle is a side that goes through a list of size elements. Each sample continues where
+// the previous one stopped, and starts again at the end of the list.
 func cycle(name string, size int, run func(from, to int)) side {
 	at := 0
 	return side{name: name, run: func(n int) {
@@ -23,12 +23,12 @@ func cycle(name string, size int, run func(from, to int)) side {
 	}}
 }
 
-// both is a side in which two goroutines share the n operations.
+// both is a side in which two goroutines share n operations.
 func both(name string, run func(n int)) side {
 	return bothOf(name, func(_, n int) { run(n) })
 }
 
-// bothOf is both, telling the goroutines apart: 0 and 1.
+// bothOf is both with goroutines numbered 0 and 1.
 func bothOf(name string, run func(goroutine, n int)) side {
 	return side{name: name, run: func(n int) {
 		var wg sync.WaitGroup

@@ -43,8 +43,8 @@ func sizeRows(b *bench) {
 		return figure{unit: "B", ours: (bytes(many) - bytes(few)) / float64(many-few), other: "at most", value: 208, goal: 1}
 	})
 
-	// Of one worker there is no plan to speak of: what more workers with the
-	// same series add is their plans.
+	// One worker needs almost no plan. More workers with the same series add only their
+	// plans.
 	b.figure("aggregator's heap, a merged counter", func() figure {
 		return figure{unit: "B", ours: mergedHeap(b.newFleet(counters).Dir) / float64(counters.Counters), other: "at most", value: 130, goal: 1}
 	})
@@ -107,7 +107,7 @@ func sizeRows(b *bench) {
 	}
 }
 
-// mergedHeap returns what an aggregator keeps after a merge.
+// mergedHeap returns the memory that an aggregator keeps after a merge.
 func mergedHeap(dir string) float64 {
 	var a *aggregate.Aggregator
 	defer func() { check(a.Close()) }()
@@ -119,7 +119,8 @@ func mergedHeap(dir string) float64 {
 	})
 }
 
-// aggregatorHeap returns what an aggregator and its handler keep after a scrape.
+// aggregatorHeap returns the memory that an aggregator and its handler keep after a
+// scrape.
 func aggregatorHeap(dir string) float64 {
 	var a *aggregate.Aggregator
 	defer func() { check(a.Close()) }()
@@ -132,7 +133,7 @@ func aggregatorHeap(dir string) float64 {
 	})
 }
 
-// heapOf returns the bytes that what build returns keeps.
+// heapOf returns the bytes that the result of build keeps alive.
 func heapOf(build func() any) float64 {
 	before := heap()
 	kept := build()
@@ -142,7 +143,7 @@ func heapOf(build func() any) float64 {
 }
 
 func heap() uint64 {
-	for range 3 { // pools give up what they have at the second
+	for range 3 { // pools release their content at the second
 		runtime.GC()
 	}
 	var m runtime.MemStats

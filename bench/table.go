@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// printTable writes an aligned table, a line for each pair of sides.
+// printTable writes an aligned table with a line for each pair of sides.
 func printTable(w io.Writer, results []result) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "row\tours\tpeer or floor\t\tratio\tgoal\t")
@@ -27,7 +27,7 @@ func printTable(w io.Writer, results []result) error {
 	return t.Flush()
 }
 
-// cells are the columns after the name.
+// cells returns the columns after the name.
 func (r result) cells() []string {
 	value, goal, verdict := "", "", ""
 	if r.Other != "" {
@@ -51,7 +51,7 @@ func missed(results []result) (n int) {
 	return n
 }
 
-// quantity writes three digits with a unit that suits them.
+// quantity returns three digits with a suitable unit.
 func quantity(v float64, unit string) string {
 	scaled, ofTime := strings.CutPrefix(unit, "ns")
 	if !ofTime {
@@ -76,7 +76,7 @@ func digits(v float64) string {
 	return fmt.Sprintf("%.2f", v)
 }
 
-// ratio writes small ones as a fraction: 1/300 is three hundred times as fast.
+// ratio formats small ratios as fractions: 1/300 is three hundred times as fast.
 func ratio(v float64) string {
 	switch {
 	case v < 0:
@@ -87,7 +87,7 @@ func ratio(v float64) string {
 	return fmt.Sprintf("%.2f", v)
 }
 
-// markdown is the table as a page, with all that it depends on.
+// markdown returns the table as a page, with the versions and the machine.
 func markdown(results []result, command string, took time.Duration) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "<!-- Written by `make bench-full`; do not edit. -->\n\n# Measurements\n\n")
@@ -115,7 +115,7 @@ func markdown(results []result, command string, took time.Duration) string {
 	return b.String()
 }
 
-// environment is what times depend on.
+// environment returns what the times depend on.
 func environment(took time.Duration) string {
 	return fmt.Sprintf("%s, %s. %s/%s, %d CPUs%s. %s.", time.Now().UTC().Format(time.DateOnly),
 		took.Round(time.Second), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), machine(), runtime.Version())
@@ -126,7 +126,7 @@ var peers = []string{
 	"go.opentelemetry.io/otel/sdk/metric", "github.com/klauspost/compress",
 }
 
-// machine returns the model of the processor, where the system tells.
+// machine returns the model of the processor, if the system tells it.
 func machine() string {
 	info, err := os.ReadFile("/proc/cpuinfo")
 	if err != nil {

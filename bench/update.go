@@ -21,10 +21,10 @@ const (
 	openTelemetry   = "OpenTelemetry"
 )
 
-// bounds are 11 buckets, so 12 with +Inf.
+// bounds are 11 buckets, or 12 with +Inf.
 var bounds = []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}
 
-// newSet opens a worker's file in a directory of its own.
+// newSet opens a worker's file in a new directory.
 func (b *bench) newSet() *multiproc.Set {
 	set := multiproc.NewSet(multiproc.SetOptions{Dir: b.newDir(), MaxSeries: 1 << 30})
 	check(set.Open())
@@ -32,7 +32,7 @@ func (b *bench) newSet() *multiproc.Set {
 	return set
 }
 
-// meter of the OpenTelemetry SDK, whose limit of series is raised as ours is.
+// meter returns a meter of the OpenTelemetry SDK with a raised limit of series, like ours.
 func meter() otel.Meter {
 	return metric.NewMeterProvider(metric.WithCardinalityLimit(-1), metric.WithReader(metric.NewManualReader()),
 		metric.WithView(metric.NewView(metric.Instrument{Kind: metric.InstrumentKindHistogram},
@@ -41,7 +41,7 @@ func meter() otel.Meter {
 
 var background = context.Background()
 
-// updateRows are updates of instruments that the program has at hand.
+// updateRows are updates of instruments without a lookup.
 func updateRows(b *bench) {
 	set := sync.OnceValue(b.newSet)
 	words := sync.OnceValue(func() []uint64 { return mappedWords(b.newDir(), 4096) })
@@ -80,7 +80,7 @@ func updateRows(b *bench) {
 		vec := multiproc.Must(set().NewCounterVec(multiproc.CounterOpts{Name: "many", Help: "C."}, []string{"l"}))
 		golangVec := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "many"}, []string{"l"})
 		ours, golang := make([]*multiproc.Counter, n), make([]prometheus.Counter, n)
-		cells := mappedWords(b.newDir(), 2*n) // as dense as two words a counter allow
+		cells := mappedWords(b.newDir(), 2*n) // as dense as two words per counter allow
 		floor := make([]*uint64, n)
 		for i, at := range rand.Perm(n) {
 			floor[at] = &cells[2*i]
@@ -218,7 +218,7 @@ func updateRows(b *bench) {
 	b.extra("Summary.Observe", func() row {
 		values := random()
 		ours := multiproc.Must(set().NewSummary(multiproc.SummaryOpts{Name: "s", Help: "S."}))
-		golang := prometheus.NewSummary(prometheus.SummaryOpts{Name: "s"}) // no quantiles, as ours
+		golang := prometheus.NewSummary(prometheus.SummaryOpts{Name: "s"}) // no quantiles, like ours
 		victoria := vm.NewSet().NewSummaryExt("s", 5*60e9, nil)
 		return row{noAllocs: true, ours: cycle("", len(values), func(from, to int) {
 			for _, v := range values[from:to] {
@@ -283,8 +283,8 @@ func otelCounter(v float64) other {
 	})}
 }
 
-// contendedRows have two goroutines at one instrument. Times are those of all
-// operations together, so half of what each goroutine waits.
+// contendedRows have two goroutines update one instrument. Times are elapsed time per
+// operation of both, so half of what each goroutine waits.
 func contendedRows(b *bench) {
 	set := sync.OnceValue(b.newSet)
 	b.extra("Counter.Inc", func() row {

@@ -32,8 +32,7 @@ var some = registry.GathererFunc(func(context.Context) ([]*metric.Family, error)
 
 const someText = "# TYPE requests_total counter\nrequests_total 3\n"
 
-// compressing are applications that compress everything that they serve. Each returns
-// its URL.
+// compressing are applications that compress everything they serve. Each returns its URL.
 var compressing = map[string]func(t *testing.T, metrics http.Handler) string{
 	"echo": func(t *testing.T, metrics http.Handler) string {
 		e := echo.New()
@@ -63,7 +62,7 @@ var compressing = map[string]func(t *testing.T, metrics http.Handler) string{
 		t.Cleanup(func() { s.Shutdown() })
 		return "http://" + address
 	},
-	// silent says only when it writes that it has compressed, and looks at nothing.
+	// silent sets the Content-Encoding header only when it writes, and never checks it.
 	"silent": func(t *testing.T, metrics http.Handler) string {
 		return serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			inner := httptest.NewRecorder()
@@ -83,9 +82,10 @@ func serve(t *testing.T, h http.Handler) string {
 	return s.URL
 }
 
-// TestCompressingMiddleware: a scrape is compressed once, whatever is around the
-// handler. The handler sees it if the middleware says so beforehand, as echo's does. The
-// others look whether it was done. DisableCompression is for one that does neither.
+// TestCompressingMiddleware: a scrape is compressed once, whatever middleware wraps the
+// handler. Some middleware announces that it compresses, as echo's does, and the handler
+// leaves it to that. Other middleware checks whether the answer is compressed already.
+// DisableCompression is for middleware that does neither.
 func TestCompressingMiddleware(t *testing.T) {
 	for name, start := range compressing {
 		for _, opts := range []exposition.HandlerOptions{{}, {DisableCompression: true}} {
@@ -102,12 +102,12 @@ func TestCompressingMiddleware(t *testing.T) {
 	}
 }
 
-// decoded returns what a client reads that undoes the coding of the header, once.
+// decoded returns the body after decoding it once, as the header says.
 func decoded(t *testing.T, url, accepted string) string {
 	t.Helper()
 	req, err := http.NewRequest(http.MethodGet, url, nil)
 	require.NoError(t, err)
-	req.Header.Set("Accept-Encoding", accepted) // else the client would decode by itself
+	req.Header.Set("Accept-Encoding", accepted) // otherwise the client decodes by itself
 	resp, err := http.DefaultTransport.RoundTrip(req)
 	require.NoError(t, err)
 	defer resp.Body.Close()

@@ -1,8 +1,8 @@
-// Package examples has a program for each router that people use: the handler of
-// the metrics, mounted beside an application.
+// Package examples has one program for each common router. Each mounts the metrics
+// handler in an application.
 //
 //	go run ./gin 127.0.0.1:8080
 //
-// Without PROMETHEUS_MULTIPROC_DIR each serves its own process, with it all that
-// share the directory.
+// With PROMETHEUS_MULTIPROC_DIR, a program serves the metrics of all processes that share
+// the directory. Without it, it serves its own.
 package examples

@@ -15,7 +15,7 @@ import (
 )
 
 // TestExamples starts two processes of each program in one directory, sends them
-// requests, and scrapes one of them: it shows what both have counted.
+// requests, and scrapes one of them. The scrape shows what both have counted.
 func TestExamples(t *testing.T) {
 	bin := t.TempDir()
 	out, err := exec.Command("go", "build", "-o", bin, "./...").CombinedOutput()
@@ -58,7 +58,7 @@ func freeAddress(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// get returns the answer once the server is there.
+// get returns the answer as soon as the server is up.
 func get(t *testing.T, url string) (body string) {
 	t.Helper()
 	require.Eventually(t, func() bool {

@@ -8,7 +8,7 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// rival is `live` of a worker to which jobs is a gauge: `rival DIR LABEL READY`.
+// rival is like `live`, but defines jobs as a gauge: `rival DIR LABEL READY`.
 func rival() {
 	store, err := mpm.Create(os.Args[1], mpm.Options{Label: os.Args[2]})
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// mpctl runs a command in this process and returns all that it prints.
+// mpctl runs a command in this process and returns its output.
 func mpctl(t *testing.T, args ...string) (code int, output string) {
 	t.Helper()
 	var out bytes.Buffer
@@ -68,8 +68,8 @@ func TestFlagErrors(t *testing.T) {
 	}
 }
 
-// TestCheckNotes: what is not as it should be with the directory is said, and
-// is no problem of the files.
+// TestCheckNotes: a problem with the directory is a note, and does not count as a problem
+// of a file.
 func TestCheckNotes(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("windows has no permission bits")

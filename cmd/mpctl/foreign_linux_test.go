@@ -26,7 +26,7 @@ import (
 
 const someIncarnation = "00112233445566778899aabbccddeeff"
 
-// fittingNames are names that files of ours and of client_python have.
+// fittingNames are names that multiprom and client_python use.
 func fittingNames() (names []string) {
 	for _, kind := range []string{"counter", "summary", "histogram"} {
 		names = append(names, kind+"_1.db", kind+"_cache.db")
@@ -58,7 +58,7 @@ func foreignContents(t *testing.T) map[string][]byte {
 	r := rand.New(rand.NewPCG(3, uint64(time.Now().UnixNano())))
 	for _, n := range []int{3, 8, 13, 600, 70_000} {
 		b := make([]byte, n)
-		for b[0] == 0 { // else some are nothing but zeros
+		for b[0] == 0 { // otherwise some are only zeros
 			for i := range b {
 				b[i] = byte(r.Uint32())
 			}
@@ -68,7 +68,7 @@ func foreignContents(t *testing.T) map[string][]byte {
 	return out
 }
 
-// placed is a directory with files that no verb may change.
+// placed is a directory with files that no command may change.
 type placed struct {
 	dir  string
 	want map[string]fs.FileInfo
@@ -78,14 +78,14 @@ type placed struct {
 func (p *placed) put(t *testing.T, name string, content []byte) {
 	path := filepath.Join(p.dir, name)
 	require.NoError(t, os.WriteFile(path, content, 0o640))
-	old := time.Now().Add(-3 * time.Hour) // so that one sees whether it is touched
+	old := time.Now().Add(-3 * time.Hour) // to see whether it is touched
 	require.NoError(t, os.Chtimes(path, old, old))
 	info, err := os.Lstat(path)
 	require.NoError(t, err)
 	p.want[name], p.what[name] = info, content
 }
 
-// unchanged fails unless all are what they were, under their names.
+// unchanged fails if a file has changed or is missing.
 func (p *placed) unchanged(t *testing.T, after string) {
 	t.Helper()
 	for name, was := range p.want {
@@ -101,7 +101,7 @@ func (p *placed) unchanged(t *testing.T, after string) {
 	}
 }
 
-// neighbours puts files of dead processes beside them, which every verb has work with.
+// neighbours adds files of dead processes, so that every command has work to do.
 func neighbours(t *testing.T, dir string) {
 	from := t.TempDir()
 	s, err := mpm.Create(from, mpm.Options{Label: "dead"})
@@ -114,8 +114,8 @@ func neighbours(t *testing.T, dir string) {
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "counter_2.db"), c, 0o600))
 }
 
-// TestForeignFiles: what is not ours or client_python's by its content stays as it is,
-// whatever its name, through every verb; what is beside it is served, compacted and wiped.
+// TestForeignFiles: no command changes a file whose content is not multiprom's or
+// client_python's, whatever its name. The files next to it are served, compacted and wiped.
 func TestForeignFiles(t *testing.T) {
 	for what, content := range foreignContents(t) {
 		t.Run(what, func(t *testing.T) {
@@ -210,8 +210,8 @@ func throughEveryVerb(t *testing.T, p *placed) {
 	}
 }
 
-// TestForeignArchive: a file of another program under the name of the archive is not
-// replaced: the verbs say that it is in the way.
+// TestForeignArchive: a foreign file with the name of the archive is not replaced. The
+// commands say that it is in the way.
 func TestForeignArchive(t *testing.T) {
 	for what, content := range foreignContents(t) {
 		for _, name := range []string{"archive.mpm", "archive.mpm.tmp"} {
@@ -237,8 +237,8 @@ func TestForeignArchive(t *testing.T) {
 	}
 }
 
-// TestEmptyAndDamagedFiles: what holds nothing, and what begins as a client's file, is
-// removed once nobody has it open.
+// TestEmptyAndDamagedFiles: an empty file, and a file that begins like a client's, is
+// removed once no process has it open.
 func TestEmptyAndDamagedFiles(t *testing.T) {
 	whole := pyfiletest.Timed.Content(
 		pyfiletest.Sample{Key: `["c", "c_total", {"l": "x"}, "H."]`, Value: 1}, pyfiletest.Sample{Key: `["c", "c_total", {"l": "y"}, "H."]`, Value: 1})

@@ -21,8 +21,7 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// TestMain lets the scripts call mpctl, and a writer that leaves a dead
-// process's file behind.
+// TestMain lets the scripts call mpctl and helpers that write files.
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"mpctl": main,
@@ -38,8 +37,8 @@ func leave() {
 	write(os.Args[1], os.Args[2], os.Args[3])
 }
 
-// live does the same, says so by making a file, and stays until the script
-// ends it: `live DIR LABEL N READY`.
+// live does the same, creates the file READY, and stays alive until the script ends it:
+// `live DIR LABEL N READY`.
 func live() {
 	write(os.Args[1], os.Args[2], os.Args[3])
 	stay(os.Args[4])
@@ -58,7 +57,7 @@ func hold() {
 	stay(os.Args[1])
 }
 
-// stay makes a file and waits for a signal.
+// stay creates a file and waits for a signal.
 func stay(ready string) {
 	if err := os.WriteFile(ready, nil, 0o600); err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -109,8 +108,8 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// python writes files as a process of client_python does, or, where the id has a
-// number behind the pid, one of GitLab's client for Ruby: `python DIR ID`.
+// python writes files like a process of client_python, or of GitLab's client for Ruby if
+// the id has a number after the pid: `python DIR ID`.
 func python(ts *testscript.TestScript, _ bool, args []string) {
 	dir, id := ts.MkAbs(args[0]), args[1]
 	stride, labels := pyfiletest.Timed, func(name, value string) string { return fmt.Sprintf(`{"%s": "%s"}, "H."`, name, value) }
@@ -150,7 +149,7 @@ func corrupt(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 }
 
-// await waits for a file that another process makes: `await FILE`.
+// await waits for a file that another process creates: `await FILE`.
 func await(ts *testscript.TestScript, _ bool, args []string) {
 	deadline := time.Now().Add(30 * time.Second)
 	for {

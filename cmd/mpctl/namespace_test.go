@@ -12,7 +12,7 @@ import (
 	"github.com/multiprom/multiprom/internal/mpm"
 )
 
-// leaveIn puts the file of a dead process of a PID namespace into dir, and returns its
+// leaveIn writes the file of a dead process of a PID namespace into dir and returns its
 // incarnation.
 func leaveIn(t *testing.T, dir, label string, pid int, namespace uint64) (id string) {
 	t.Helper()
@@ -26,8 +26,8 @@ func leaveIn(t *testing.T, dir, label string, pid int, namespace uint64) (id str
 	return s.Header().Incarnation.String()
 }
 
-// TestRowsHaveAnID: rows that a PID does not tell apart, or that it does not name here,
-// have an ID, and mark-dead takes it. Others have none.
+// TestRowsHaveAnID: if a PID is ambiguous, or is of another namespace, the rows have an ID
+// that mark-dead accepts. Otherwise they have none.
 func TestRowsHaveAnID(t *testing.T) {
 	here := mpm.CurrentIdentity().PIDNamespace
 	for name, tc := range map[string]struct {

@@ -17,15 +17,15 @@ import (
 	"github.com/multiprom/multiprom/internal/pyfiletest"
 )
 
-// TestOneSeriesNeverFailsTheRest: what a format or a receiver has no place for is left
-// out and said on stderr. Everything else gets there, and the exit code is 0.
+// TestOneSeriesNeverFailsTheRest: a series that a format or receiver cannot represent is
+// left out and noted on stderr. Everything else arrives, and the exit code is 0.
 func TestOneSeriesNeverFailsTheRest(t *testing.T) {
 	dir := t.TempDir()
 	write := func(name string, samples ...pyfiletest.Sample) {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, name), pyfiletest.Timed.Content(samples...), 0o600))
 	}
 	write("counter_1.db", pyfiletest.Sample{Key: `["c", "c_total", {}, "h"]`, Value: math.NaN()}, pyfiletest.Sample{Key: `["d", "d_total", {}, "h"]`, Value: 2})
-	write("gauge_max_1.db", // names and labels that become equal when they are escaped
+	write("gauge_max_1.db", // names and labels that become equal by escaping
 		pyfiletest.Sample{Key: `["e.f", "e.f", {}, "h"]`, Value: 3}, pyfiletest.Sample{Key: `["e_f", "e_f", {}, "h"]`, Value: 4},
 		pyfiletest.Sample{Key: `["g", "g", {"a.b": "1"}, "h"]`, Value: 5}, pyfiletest.Sample{Key: `["g", "g", {"a_b": "1"}, "h"]`, Value: 6})
 

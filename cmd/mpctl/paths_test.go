@@ -11,8 +11,8 @@ import (
 	"github.com/multiprom/multiprom/internal/mpm"
 )
 
-// TestNoPathTwice: no line of any verb names a file or directory twice, whatever is
-// wrong with it.
+// TestNoPathTwice: no line of output names a file or directory twice, whatever is wrong
+// with it.
 func TestNoPathTwice(t *testing.T) {
 	s, err := mpm.Create(t.TempDir(), mpm.Options{})
 	require.NoError(t, err)
@@ -71,7 +71,7 @@ func TestNoPathTwice(t *testing.T) {
 	require.Equal(t, 1, strings.Count(out, "none"), out)
 }
 
-// TestNoTerminal: the null device is no terminal, though it is a device.
+// TestNoTerminal: the null device is a device but not a terminal.
 func TestNoTerminal(t *testing.T) {
 	t.Setenv("TERM", "xterm")
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)

@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestRunProcessID: the workers of `mpctl run` are told what names them.
+// TestRunProcessID: `mpctl run` tells its workers their process ID.
 func TestRunProcessID(t *testing.T) {
 	for flag, want := range map[string]string{"slot": "0", "pid": ""} {
 		t.Run(flag, func(t *testing.T) {

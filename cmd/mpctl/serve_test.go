@@ -115,8 +115,8 @@ func TestServeNegotiates(t *testing.T) {
 	}
 }
 
-// TestServeBeforeTheDirectory: a directory that is not there is named in the log, and
-// served as soon as somebody makes it; by a unix socket, and at /metrics/ too.
+// TestServeBeforeTheDirectory: a missing directory is logged, and is served as soon as it
+// exists, on a unix socket and at /metrics/ too.
 func TestServeBeforeTheDirectory(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("unix sockets are another matter there")
@@ -185,7 +185,7 @@ func TestServeSaysThatItIsOpen(t *testing.T) {
 	require.Contains(t, out, `"ftp://x" for "--web.listen-address"`)
 }
 
-// safeBuffer is written by servers.
+// safeBuffer is a buffer that servers write to concurrently.
 type safeBuffer struct {
 	mu sync.Mutex
 	b  strings.Builder

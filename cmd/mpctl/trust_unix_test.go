@@ -19,8 +19,8 @@ import (
 // stranger is a user and a group that own nothing.
 const stranger = 65534
 
-// asStranger returns a way to run this test's helpers as another user. They
-// are copied to where that user may execute them.
+// asStranger returns a function that runs this test's helpers as another user. They are
+// copied to a place where that user may execute them.
 func asStranger(t *testing.T, base string) func(args ...string) (code int, output string) {
 	t.Helper()
 	self, err := os.Executable()
@@ -49,7 +49,7 @@ func asStranger(t *testing.T, base string) func(args ...string) (code int, outpu
 	}
 }
 
-// sharedDir is a directory of a group, in one that everybody may enter.
+// sharedDir is a directory of a group, inside one that everyone may enter.
 func sharedDir(t *testing.T) (base, dir string) {
 	t.Helper()
 	base, err := os.MkdirTemp("", "mpctl")

@@ -12,11 +12,11 @@ import (
 	"github.com/multiprom/multiprom/aggregate"
 )
 
-// ok: the value is accepted. Anything else in a row is a part of the error.
+// ok: the value is accepted. Any other text in a row is part of the error.
 const ok = "accepted"
 
-// answers is what a flag says to the values that have gone wrong in a shell: 0, -7,
-// nothing at all and nonsense; and to -1, which is no limit or an error.
+// answers is how a flag responds to values that went wrong in a shell: 0, -7, an empty
+// string and nonsense; and to -1, which is no limit or an error.
 type answers struct{ zero, minus7, empty, nonsense, minus1 string }
 
 func all(s string) answers { return answers{s, s, s, s, s} }
@@ -33,8 +33,8 @@ var (
 	schemes = all("it must be underscores, dots")
 )
 
-// flagAnswers has a row for every flag of every verb; "* FLAG" for all verbs that
-// have it. Boolean flags need none.
+// flagAnswers has a row for every flag of every command; "* FLAG" is for all commands that
+// have the flag. Boolean flags need none.
 var flagAnswers = map[string]answers{
 	"* --dir":               text,
 	"* --trust-uid":         users,
@@ -87,12 +87,12 @@ var flagAnswers = map[string]answers{
 	"textfile --tmpdir": path,
 	"textfile --label":  {"must be formatted as key=value", "must be formatted as key=value", "it is empty", "must be formatted as key=value", "must be formatted as key=value"},
 
-	"graphite --prefix":  all(ok), // no prefix is one too
+	"graphite --prefix":  all(ok), // an empty prefix is valid
 	"graphite --network": all("it must be tcp or udp"),
 }
 
-// TestFlagValues: what is invalid is an error that names the flag and says what to
-// do, before anything is done. A flag without a row fails.
+// TestFlagValues: an invalid value is an error that names the flag and says what to do,
+// before the command does anything. A flag without a row fails.
 func TestFlagValues(t *testing.T) {
 	rows := map[string]bool{}
 	for _, verb := range newRoot().Commands() {
@@ -123,7 +123,7 @@ func TestFlagValues(t *testing.T) {
 				require.Contains(t, out, "--"+f.Name)
 				require.Contains(t, out, want, "mpctl %s %s", verb.Name(), arg)
 			}
-			// What the help calls the default must be a value that is taken.
+			// The default that the help shows must be an accepted value.
 			if f.DefValue != "" && f.DefValue != "[]" && f.Value.Type() != "bool" {
 				require.NoError(t, command(verb.Name()).ParseFlags([]string{"--" + f.Name + "=" + strings.Trim(f.DefValue, "[]")}), "the default of mpctl %s --%s", verb.Name(), f.Name)
 			}
@@ -143,7 +143,7 @@ func command(name string) *cobra.Command {
 	panic("no verb " + name)
 }
 
-// TestEmptyArguments: an unset variable of the shell is no PID, no file and no URL.
+// TestEmptyArguments: an unset shell variable is not a PID, file or URL.
 func TestEmptyArguments(t *testing.T) {
 	taking := 0
 	for _, verb := range newRoot().Commands() {
@@ -162,7 +162,7 @@ func TestEmptyArguments(t *testing.T) {
 	require.NoError(t, run.Args(run, []string{"printf", ""}), "the arguments of a program are its own")
 }
 
-// TestNoLimitAndNone: -1 and 0 mean in the flags what the help says.
+// TestNoLimitAndNone: in flags, -1 and 0 mean what the help says.
 func TestNoLimitAndNone(t *testing.T) {
 	for typed, want := range map[string][2]int{
 		"-1": {aggregate.NoLimit, aggregate.NoLimit}, "0": {aggregate.KeepNone, aggregate.KeepNone},

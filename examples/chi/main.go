@@ -1,4 +1,4 @@
-// Chi serves metrics beside an application of chi.
+// Chi serves metrics in an application that uses chi.
 package main
 
 import (

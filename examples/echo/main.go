@@ -1,4 +1,4 @@
-// Echo serves metrics beside an application of echo.
+// Echo serves metrics in an application that uses echo.
 package main
 
 import (

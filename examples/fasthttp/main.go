@@ -1,4 +1,4 @@
-// Fasthttp serves metrics beside an application of fasthttp.
+// Fasthttp serves metrics in an application that uses fasthttp.
 package main
 
 import (

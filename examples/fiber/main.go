@@ -1,4 +1,4 @@
-// Fiber serves metrics beside an application of Fiber.
+// Fiber serves metrics in an application that uses Fiber.
 package main
 
 import (

@@ -1,4 +1,4 @@
-// Gin serves metrics beside an application of gin.
+// Gin serves metrics in an application that uses gin.
 package main
 
 import (

@@ -1,4 +1,4 @@
-// Nethttp serves metrics beside an application of net/http.
+// Nethttp serves metrics in an application that uses net/http.
 package main
 
 import (

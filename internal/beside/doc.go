@@ -1,8 +1,8 @@
-// Package beside has what registry.Default shows beside its own in a program that
-// has no directory. A module that makes metrics of another library without one, as
-// compat/prom does, adds that library's registry here: registry cannot import the
-// module, and the module cannot ask for registry.Default, which is made when the
-// program first serves or registers something.
+// Package beside holds the gatherers that registry.Default also shows in a program
+// without a directory. Without a directory, compat/prom makes metrics of another library
+// and adds that library's registry here. The detour is needed because package registry
+// cannot import that module, and the module must not ask for registry.Default, which is
+// created when the program first serves or registers something.
 package beside
 
 import (
@@ -13,7 +13,7 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// Gather yields families as a registry.Gatherer does.
+// Gather returns families, like the method of a registry.Gatherer.
 type Gather func(context.Context) ([]*metric.Family, error)
 
 var (
@@ -21,7 +21,7 @@ var (
 	gathers []Gather
 )
 
-// Add adds a source for as long as the program runs.
+// Add adds a source. It stays until the program ends.
 func Add(g Gather) {
 	mu.Lock()
 	defer mu.Unlock()

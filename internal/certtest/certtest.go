@@ -16,8 +16,8 @@ import (
 	"time"
 )
 
-// New writes a certificate for 127.0.0.1, signed by itself, and its key as files
-// that last as long as the test.
+// New writes a self-signed certificate for 127.0.0.1 and its key to files that exist
+// until the test ends.
 func New(t testing.TB, name string) (certFile, keyFile string) {
 	t.Helper()
 	cert, key, err := create(name)

@@ -1,4 +1,4 @@
-// Package certtest makes certificates for tests of TLS.
+// Package certtest creates certificates for TLS tests.
 //
 //	certFile, keyFile := certtest.New(t, "server")
 package certtest

@@ -1,3 +1,3 @@
-// Package doctest makes programs of the snippets in documentation, so that tests can
-// run what a reader would copy.
+// Package doctest turns snippets in documentation into programs, so that tests run what
+// a reader would copy.
 package doctest

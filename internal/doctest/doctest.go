@@ -16,7 +16,7 @@ import (
 	"testing"
 )
 
-// PackageBlocks returns the blocks of code in the doc comment of a package's file.
+// PackageBlocks returns the code blocks in the package comment of a file.
 func PackageBlocks(t *testing.T, path string) (blocks []string) {
 	t.Helper()
 	f, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ParseComments|parser.PackageClauseOnly)
@@ -31,7 +31,7 @@ func PackageBlocks(t *testing.T, path string) (blocks []string) {
 	return blocks
 }
 
-// MarkdownBlocks returns the blocks of a language in a page.
+// MarkdownBlocks returns the code blocks of a language in a page.
 func MarkdownBlocks(t *testing.T, path, language string) (blocks []string) {
 	t.Helper()
 	text, err := os.ReadFile(path)
@@ -48,8 +48,8 @@ func MarkdownBlocks(t *testing.T, path, language string) (blocks []string) {
 	return blocks
 }
 
-// imports are those of the snippets, by the name that is used. A snippet may have other
-// ones, which it imports itself.
+// imports are the imports of the snippets, by the name that they use. A snippet imports
+// others itself.
 var imports = map[string]string{
 	"context": "context", "fmt": "fmt", "io": "io", "log": "log", "http": "net/http", "os": "os", "signal": "os/signal", "syscall": "syscall", "time": "time",
 	"metric": ours + "metric", "multiproc": ours + "multiproc", "exposition": ours + "exposition", "registry": ours + "registry",
@@ -62,9 +62,9 @@ const ours = "github.com/multiprom/multiprom/"
 
 var selector = regexp.MustCompile(`\b([a-z]+)\.[A-Z]`)
 
-// Build makes a program of declarations, to which it adds the package clause and the
-// imports, and returns its path. replace are pairs of what the reader sees and what
-// the test needs, such as an address; each must be there.
+// Build compiles declarations into a program and returns its path. It adds the package
+// clause and the imports. replace are pairs of a text that the reader sees and the text
+// that the test needs, such as an address. Each must occur.
 func Build(t *testing.T, declarations string, replace ...string) (program string) {
 	t.Helper()
 	for i := 0; i < len(replace); i += 2 {

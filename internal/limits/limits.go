@@ -5,21 +5,20 @@ import (
 	"time"
 )
 
-// Of a scrape, where options and flags say nothing.
+// Defaults for a scrape.
 const (
 	Concurrent = 40               // as in node_exporter
 	Gathering  = 30 * time.Second // in mpctl's servers
-	Stall      = 5 * time.Second  // of a client that takes nothing of its answer
+	Stall      = 5 * time.Second  // of a client that does not read its answer
 )
 
-// Server gives a server the limits that its fields leave at zero, so that a
-// slow or hostile client holds neither memory nor a connection for long. A
-// negative time stays and is no limit.
+// Server sets the limits of a server that are zero, so that a slow or hostile client
+// cannot hold memory or a connection for long. A negative time means no limit and stays.
 func Server(s *http.Server) {
 	fill(&s.ReadTimeout, 10*time.Second)
 	header := 5 * time.Second
 	if s.ReadTimeout > 0 {
-		header = min(header, s.ReadTimeout) // net/http would let the header take longer than the whole
+		header = min(header, s.ReadTimeout) // net/http would let the header take longer than the whole request
 	}
 	fill(&s.ReadHeaderTimeout, header)
 	fill(&s.WriteTimeout, time.Minute)
@@ -27,7 +26,7 @@ func Server(s *http.Server) {
 	fill(&s.MaxHeaderBytes, 64<<10)
 }
 
-// fill sets a field that is zero.
+// fill sets the field if it is zero.
 func fill[T comparable](field *T, value T) {
 	var zero T
 	if *field == zero {

@@ -59,7 +59,7 @@ func TestLargeHeader(t *testing.T) {
 	require.Equal(t, http.StatusRequestHeaderFieldsTooLarge, resp.StatusCode)
 }
 
-// TestSlowHeader: a client that never ends its header is cut off, without the
+// TestSlowHeader: a client that never finishes its header is cut off, even without a
 // limit on the whole request.
 func TestSlowHeader(t *testing.T) {
 	conn := serve(t, &http.Server{ReadHeaderTimeout: 200 * time.Millisecond, ReadTimeout: -1})
@@ -70,7 +70,7 @@ func TestSlowHeader(t *testing.T) {
 	require.NotContains(t, string(answer), "200")
 }
 
-// TestSilentClient: a connection on which nothing more comes is closed.
+// TestSilentClient: an idle connection is closed.
 func TestSilentClient(t *testing.T) {
 	conn := serve(t, &http.Server{IdleTimeout: 20 * time.Millisecond})
 	_, err := io.WriteString(conn, "GET / HTTP/1.1\r\nHost: h\r\n\r\n")

@@ -1,3 +1,3 @@
-// Package listen opens the addresses that all our servers are given: of the
-// supervisor's listeners and metrics, of exposition.Serve and of `mpctl serve`.
+// Package listen opens the addresses of all servers: those of the supervisor's listeners
+// and metrics, of exposition.Serve and of `mpctl serve`.
 package listen

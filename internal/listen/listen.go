@@ -10,12 +10,12 @@ import (
 	"syscall"
 )
 
-// ErrScheme says that nothing listens by the address's scheme.
+// ErrScheme says that the scheme of an address is not supported.
 var ErrScheme = errors.New("unknown scheme")
 
-// Open listens at "tcp://127.0.0.1:8080" (also tcp4, tcp6), "unix:///run/app.sock" or
-// "unix://@abstract"; without a scheme the address is of tcp. A socket that a killed
-// process has left in the filesystem is replaced.
+// Open listens on "tcp://127.0.0.1:8080" (also tcp4, tcp6), "unix:///run/app.sock" or
+// "unix://@abstract". The default scheme is tcp. Open replaces a socket that a killed
+// process has left in the filesystem.
 func Open(address string) (net.Listener, error) {
 	network, rest, ok := strings.Cut(address, "://")
 	if !ok {
@@ -32,8 +32,8 @@ func Open(address string) (net.Listener, error) {
 	return net.Listen(network, rest)
 }
 
-// removeStale removes a unix socket that a killed process left behind: one
-// that nobody listens on. Anything else stays and makes listening fail.
+// removeStale removes a unix socket that no process listens on, as a killed process
+// leaves it. It keeps anything else, and then listening fails.
 func removeStale(path string) {
 	if fi, err := os.Lstat(path); err != nil || fi.Mode().Type() != fs.ModeSocket {
 		return
@@ -48,8 +48,8 @@ func removeStale(path string) {
 	}
 }
 
-// URL returns where this machine finds metrics on a listener: one on all interfaces
-// is reached at localhost.
+// URL returns a URL of a listener for clients on this machine. If it listens on all
+// interfaces, the host is localhost.
 func URL(a net.Addr, scheme, path string) string {
 	switch a := a.(type) {
 	case *net.TCPAddr:
@@ -64,7 +64,7 @@ func URL(a net.Addr, scheme, path string) string {
 	return a.String()
 }
 
-// IsPublic reports whether a listener is on all interfaces.
+// IsPublic reports whether a listener listens on all interfaces.
 func IsPublic(a net.Addr) bool {
 	tcp, ok := a.(*net.TCPAddr)
 	return ok && tcp.IP.IsUnspecified()

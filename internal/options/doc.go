@@ -1,5 +1,5 @@
-// Package options is the one home of what the values of an option mean, in
-// every options struct and every flag of the project.
+// Package options defines what the values of an option mean, in every options struct and
+// every flag of the project.
 //
 //	value         in a struct                     in a flag
 //	0             the default, which the field's  zero, where zero makes sense
@@ -11,6 +11,6 @@
 //	              the default
 //	other < 0     an error that names the field   an error that names the flag
 //
-// Nothing is replaced in silence. [Number] checks a field and gives it its
-// default. Package optiontest tests a whole struct.
+// No invalid value is replaced silently. [Number] checks a field and sets its default.
+// Package optiontest tests a whole struct.
 package options

@@ -6,29 +6,29 @@ import (
 	"strings"
 )
 
-// The values of an option with a meaning of their own. They are untyped, so that
-// they fit numbers and durations.
+// Values of an option with a special meaning. They are untyped, so that they fit numbers
+// and durations.
 const (
 	NoLimit  = -1
 	KeepNone = -2
 )
 
-// ErrInvalid: a field has a value that means nothing.
+// ErrInvalid: a field has an invalid value.
 var ErrInvalid = errors.New("invalid option")
 
-// Checker collects what is wrong with the fields of a struct.
+// Checker collects the errors of the fields of a struct.
 type Checker struct{ errs []error }
 
-// Failf notes that a field is wrong. The text says why, and what to do.
+// Failf notes that a field is invalid. The text says why, and what to do.
 func (c *Checker) Failf(field, format string, args ...any) {
 	c.errs = append(c.errs, fmt.Errorf("%w: %s %s", ErrInvalid, field, fmt.Sprintf(format, args...)))
 }
 
-// Err returns all that is wrong, or nil.
+// Err returns all errors, or nil.
 func (c *Checker) Err() error { return errors.Join(c.errs...) }
 
-// Number gives a field that is 0 its default. A negative value is wrong, unless it
-// is NoLimit or KeepNone and among special.
+// Number sets a field that is 0 to its default. A negative value is invalid unless it is
+// NoLimit or KeepNone and among special.
 func Number[T ~int | ~int64](c *Checker, field string, value *T, def T, special ...T) {
 	if *value == 0 {
 		*value = def

@@ -1,3 +1,3 @@
-// Package optiontest tries the fields of an options struct with the values that go
-// wrong, so that a new field without a decision about them fails a test.
+// Package optiontest tries critical values on the fields of an options struct. A new
+// field without a decision about these values fails a test.
 package optiontest

@@ -9,20 +9,19 @@ import (
 	"testing"
 )
 
-// Row says what a field makes of its values. The zero Row is a field whose zero is its
-// default; a number of which all negative values and NaN are errors, or numbers of which
-// NaN is; any other value is right.
+// Row says which values of a field are valid. In the zero Row, 0 is the default, negative
+// numbers and NaN are errors (in a list of numbers, only NaN), and any other value is valid.
 type Row struct {
-	Needed  bool    // the zero is an error
+	Needed  bool    // zero is an error
 	Special []int64 // negative values with a meaning: NoLimit, KeepNone
-	Any     bool    // a number of which every value is right
+	Any     bool    // every number is valid
 	Bad     []any   // values that are errors
-	Good    []any   // values that are right though they look wrong
+	Good    []any   // values that are valid although they look wrong
 }
 
-// Check sets each exported field of base, one at a time, and has try use the options.
-// An invalid value must be an error that names the field. Every field needs a row;
-// those of a struct in a field are called Field.Inner, of an embedded one Inner.
+// Check sets the exported fields of base, one at a time, and calls try with the options.
+// An invalid value must be an error that names the field. Every field needs a row. Fields
+// of a struct in a field are called Field.Inner, and those of an embedded struct Inner.
 func Check[T any](t *testing.T, base T, rows map[string]Row, try func(T) error) {
 	t.Helper()
 	if err := call(base, try); err != nil {
@@ -124,7 +123,7 @@ func (c *checker[T]) field(typ reflect.Type, index []int, name string) {
 	}
 }
 
-// call makes a panic an error: a constructor that returns none panics.
+// call turns a panic into an error, because a constructor without an error result panics.
 func call[T any](opts T, try func(T) error) (err error) {
 	defer func() {
 		if v := recover(); v != nil {

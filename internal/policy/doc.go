@@ -1,4 +1,3 @@
-// Package policy holds the tests of what the repository promises of itself:
-// which package may import which, and that every package tells its story. It
-// has no code.
+// Package policy tests the rules of this repository: which package may import which, and
+// that every package is documented. It has no code.
 package policy

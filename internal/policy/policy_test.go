@@ -20,9 +20,9 @@ const (
 	root   = "../.."
 )
 
-// order is the order of the data: a package imports only packages above it.
-// Packages of internal/ that are not in it are leaves.
-// multiproc and aggregate know each other through the file alone.
+// order is the order of the packages: each imports only packages above it. multiproc and
+// aggregate communicate only through files. Packages of internal/ that are not listed are
+// leaves.
 var order = []string{
 	"metric", "internal/mpm", "internal/pyfile", "mmapstore", "multiproc", "aggregate",
 	"registry/collectors", "registry", "registry/publish", "exposition", "exposition/textparse",
@@ -33,7 +33,7 @@ var order = []string{
 var forbidden = map[string][]string{
 	"multiproc": {"aggregate"},
 	"aggregate": {"multiproc"},
-	// Its collectors are used by the registry, and know it by shape only.
+	// The registry uses its collectors; they know the registry only by its method set.
 	"registry/collectors": {"multiproc", "aggregate"},
 }
 
@@ -43,7 +43,7 @@ var libraryDeps = []string{
 	"github.com/klauspost/compress", "github.com/prometheus/procfs",
 }
 
-// source is one Go file that is not a test.
+// source is a Go file that is not a test.
 type source struct {
 	dir     string // relative to the root, with slashes
 	path    string
@@ -130,7 +130,7 @@ func TestLibraryDependencies(t *testing.T) {
 	}
 }
 
-// TestDocumentation wants a doc.go with a package comment in every package.
+// TestDocumentation checks that every package has a doc.go with a package comment.
 func TestDocumentation(t *testing.T) {
 	for _, s := range sources(t) {
 		path := filepath.Join(root, s.dir, "doc.go")
@@ -141,7 +141,7 @@ func TestDocumentation(t *testing.T) {
 	}
 }
 
-// TestNoWorkInInit finds init functions: importing a package does nothing.
+// TestNoWorkInInit checks that there are no init functions: importing a package does nothing.
 func TestNoWorkInInit(t *testing.T) {
 	for _, s := range sources(t) {
 		file, err := parser.ParseFile(token.NewFileSet(), s.path, nil, parser.SkipObjectResolution)
@@ -154,7 +154,7 @@ func TestNoWorkInInit(t *testing.T) {
 	}
 }
 
-// TestExportedAreDocumented wants a doc comment on everything exported.
+// TestExportedAreDocumented checks that everything exported has a doc comment.
 func TestExportedAreDocumented(t *testing.T) {
 	for _, s := range sources(t) {
 		file, err := parser.ParseFile(token.NewFileSet(), s.path, nil, parser.ParseComments)

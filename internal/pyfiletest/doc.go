@@ -1,5 +1,5 @@
-// Package pyfiletest writes files as client_python's multiprocess mode does, for
-// the tests of those who read them.
+// Package pyfiletest writes files like client_python's multiprocess mode, for tests of
+// code that reads them.
 //
 //	b := pyfiletest.Timed.Content(pyfiletest.Sample{
 //		Key: `["jobs", "jobs_total", {"queue": "mail"}, "Jobs done."]`, Value: 3,
@@ -13,7 +13,7 @@ import (
 	"strings"
 )
 
-// Stride is how many bytes a record's value takes.
+// Stride is the size of a record's value in bytes.
 type Stride int
 
 const (
@@ -30,7 +30,7 @@ type Sample struct {
 
 var native = binary.NativeEndian
 
-// Content returns a file with these records and unused bytes behind them.
+// Content returns a file with these records, followed by unused bytes.
 func (s Stride) Content(samples ...Sample) []byte {
 	b := make([]byte, 8)
 	for _, one := range samples {

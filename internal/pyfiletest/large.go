@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// Large returns files of two processes of client_python in which one thing is large: so
-// many buckets, labels, or bytes. The key of the map is the file's name.
+// Large returns files of two processes of client_python in which one thing is large: the
+// number of buckets, of labels, or of bytes. The key of the map is the file's name.
 func Large(what string, n int) map[string][]Sample {
 	long := strings.Repeat("x", n)
 	counters := func(name, help string, labels map[string]string) map[string][]Sample {
@@ -37,8 +37,8 @@ func Large(what string, n int) map[string][]Sample {
 	panic("pyfiletest: unknown: " + what)
 }
 
-// Histogram returns the records of a histogram with the finite bounds from first to
-// last-1, in a process that has observed each of them once.
+// Histogram returns the records of a histogram with the finite bounds first to last-1, of
+// a process that has observed each of them once.
 func Histogram(name string, first, last int) []Sample {
 	sum := 0
 	samples := []Sample{{Key: Key(name, name+"_sum", nil, "Help.")}}

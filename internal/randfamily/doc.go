@@ -1,5 +1,5 @@
-// Package randfamily makes families for the tests of encoders and parsers:
-// valid, and otherwise as odd as possible.
+// Package randfamily generates families for tests of encoders and parsers. They are valid
+// but otherwise as odd as possible.
 //
 //	families := randfamily.New(seed).Families(false)
 package randfamily

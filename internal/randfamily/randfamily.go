@@ -11,15 +11,15 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// Source makes families, the same ones for the same seed.
+// Source generates families, the same ones for the same seed.
 type Source struct{ *rand.Rand }
 
 // New returns a source for that seed.
 func New(seed uint64) Source { return Source{rand.New(rand.NewPCG(seed, 1))} }
 
-// Families returns up to six families, sorted, of any type. Label values and
-// help have any characters; names have them if utf8Names is set. Values are
-// any floats, also where OpenMetrics forbids them.
+// Families returns up to six sorted families of any type. Label values and help have any
+// characters, and so do names if utf8Names is set. Values are any floats, including those
+// that OpenMetrics forbids.
 func (r Source) Families(utf8Names bool) []*metric.Family {
 	var out []*metric.Family
 	for i := range 1 + r.IntN(6) {
@@ -87,7 +87,7 @@ func (r Source) series(f *metric.Family, n int, utf8Names bool) metric.Series {
 	return s
 }
 
-// bounds returns up to four finite ones that ascend: small ones near 0, or any.
+// bounds returns up to four finite bounds in ascending order: small ones near 0, or any.
 func (r Source) bounds() []float64 {
 	var out []float64
 	for range r.IntN(5) {
@@ -106,14 +106,14 @@ func (r Source) bounds() []float64 {
 	return slices.Compact(out)
 }
 
-// Bounds are finite numbers that writers have differed about, as bounds or as
+// Bounds are finite numbers that writers have written differently, as bounds or as
 // values.
 var Bounds = []float64{
 	0, math.Copysign(0, -1), 1, -1, 0.1, 10, 1e-4, 1e-5, 99999, 100000, 999999, 1e6, 1234567, 1e15, 1e16, 1e20, 1e21, 1e22, 1 << 53, 1<<53 + 2, 1e100,
 	-1e6, -123456.75, math.MaxInt64, math.MaxUint64, math.MaxFloat64, -math.MaxFloat64, math.SmallestNonzeroFloat64, 2.2250738585072014e-308, 5e-5, 0.30000000000000004,
 }
 
-// exemplar returns one in two times an exemplar of at most that value.
+// exemplar returns, every second time on average, an exemplar of at most that value.
 func (r Source) exemplar(most float64, utf8Names bool) *metric.Exemplar {
 	if r.IntN(2) == 0 {
 		return nil
@@ -133,7 +133,7 @@ func (r Source) name(utf8Names bool) string {
 	if utf8Names {
 		alphabet = append(alphabet, ".", " ", "é", "😀", `"`, `\`, "{", "}", "=", ",", "\n", "#")
 	}
-	return r.join(alphabet) + "x" // so that no name ends as a sample name does
+	return r.join(alphabet) + "x" // so that no name ends with the suffix of a sample name
 }
 
 func (r Source) text() string {

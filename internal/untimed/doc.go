@@ -1,4 +1,4 @@
-// Package untimed encodes families for receivers that want no timestamps. A
-// Pushgateway refuses a whole push for one of them, and node_exporter skips the
-// whole file.
+// Package untimed encodes families for receivers that accept no timestamps. Because of a
+// single timestamp, a Pushgateway rejects the whole push and node_exporter skips the whole
+// file.
 package untimed

@@ -7,8 +7,8 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// Append returns what exposition.Append makes of the series that have no timestamp.
-// The error is an *exposition.OmissionError that counts the others too.
+// Append is exposition.Append for the series that have no timestamp. Its error is an
+// *exposition.OmissionError that also counts the series with one.
 func Append(families []*metric.Family, opts exposition.Options) ([]byte, error) {
 	kept, timed := make([]*metric.Family, 0, len(families)), 0
 	for _, f := range families {
@@ -24,7 +24,7 @@ func Append(families []*metric.Family, opts exposition.Options) ([]byte, error) 
 	return body, omitted.OrNil()
 }
 
-// without returns the family without those series, and how many there were.
+// without returns the family without the series that have a timestamp, and their number.
 func without(f *metric.Family) (*metric.Family, int) {
 	f = f.Whole()
 	n := 0
