@@ -13,8 +13,8 @@ import (
 	"github.com/multiprom/multiprom/aggregate"
 )
 
-// TestCelery: what Celery's short-lived processes count is merged and compacted
-// without a hook, under way and when it has ended.
+// TestCelery: the counts of Celery's short-lived processes are merged and compacted without
+// a hook, while Celery runs and after it has ended.
 func TestCelery(t *testing.T) {
 	needPython(t, "celery")
 	dir := t.TempDir()

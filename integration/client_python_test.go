@@ -24,8 +24,8 @@ import (
 	"github.com/multiprom/multiprom/supervisor"
 )
 
-// differences from client_python, by case, each with its verdict. The lines are
-// what we serve instead.
+// differences are the differences from client_python by case, each with its verdict and
+// with the text that is served instead.
 var differences = map[string]struct {
 	verdict string
 	serve   string
@@ -60,8 +60,8 @@ var differences = map[string]struct {
 	},
 }
 
-// TestClientPythonConformance serves directories of client_python and compares
-// with what it serves itself.
+// TestClientPythonConformance compares the merged view of client_python's directories
+// with what client_python serves.
 func TestClientPythonConformance(t *testing.T) {
 	cases, err := filepath.Glob("testdata/client_python/*/in")
 	require.NoError(t, err)
@@ -92,8 +92,8 @@ func TestClientPythonConformance(t *testing.T) {
 	}
 }
 
-// TestClientPythonConformanceAfterCompaction: once their processes are marked dead, the
-// cases' files show the same before and after compaction, byte for byte.
+// TestClientPythonConformanceAfterCompaction: if the processes of a case are marked dead,
+// the view is the same before and after compaction, byte for byte.
 func TestClientPythonConformanceAfterCompaction(t *testing.T) {
 	cases, err := filepath.Glob("testdata/client_python/*/in")
 	require.NoError(t, err)
@@ -128,7 +128,7 @@ func TestClientPythonConformanceAfterCompaction(t *testing.T) {
 	}
 }
 
-// checkDead marks the case's process dead, and compares again.
+// checkDead marks the case's process dead and compares again.
 func checkDead(t *testing.T, c, dir string, a *aggregate.Aggregator) {
 	want, err := os.ReadFile(filepath.Join(c, "after_dead.prom"))
 	if os.IsNotExist(err) {
@@ -158,7 +158,7 @@ func checkDead(t *testing.T, c, dir string, a *aggregate.Aggregator) {
 	require.Equal(t, parsed(t, want), parsed(t, serve(t, a)))
 }
 
-// checkBad expects all that is undamaged, and the bad file by name.
+// checkBad expects everything that is undamaged, and the name of the bad file.
 func checkBad(t *testing.T, dir, name string, a *aggregate.Aggregator) {
 	good := map[string]string{
 		"bad_empty_file":    "c_total 1",
@@ -203,7 +203,7 @@ func serve(t testing.TB, a *aggregate.Aggregator) []byte {
 	return b.Bytes()
 }
 
-// parsed returns types, helps and values of a text, as lines without an order.
+// parsed returns types, helps and values of a text as unordered lines.
 func parsed(t *testing.T, text []byte) (out []string) {
 	t.Helper()
 	eachFamily(t, text, func(definition string, samples model.Vector) {
@@ -211,7 +211,7 @@ func parsed(t *testing.T, text []byte) (out []string) {
 		for _, s := range samples {
 			value := float64(s.Value)
 			if math.IsNaN(value) {
-				value = math.NaN() // of one kind
+				value = math.NaN() // so that all NaNs are equal
 			}
 			out = append(out, fmt.Sprintf("%s %v", s.Metric, value))
 		}
@@ -241,8 +241,7 @@ func valueOf(t *testing.T, text []byte, name string) float64 {
 	return float64(v[0].Value)
 }
 
-// eachFamily calls visit with the name, type and help of each family of a text,
-// and with its samples.
+// eachFamily calls visit with the name, type, help and samples of each family of a text.
 func eachFamily(t testing.TB, text []byte, visit func(definition string, samples model.Vector)) {
 	t.Helper()
 	parser := expfmt.NewTextParser(model.UTF8Validation)

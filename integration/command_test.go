@@ -24,8 +24,8 @@ import (
 	"github.com/multiprom/multiprom/supervisor"
 )
 
-// serverRole is a foreign program for `mpctl run`: it answers with its pid on
-// the socket that it was handed by LISTEN_FDS, and counts.
+// serverRole is a foreign program for `mpctl run`: it answers with its pid on the socket
+// from LISTEN_FDS, and counts.
 func serverRole() error {
 	served := multiproc.NewCounter(multiproc.CounterOpts{Name: "run_served", Help: "Requests served."})
 	return serveInherited(func(*http.Request) { served.Inc() })
@@ -47,8 +47,8 @@ func serveInherited(count func(*http.Request)) error {
 	}))
 }
 
-// startMpctl starts a long-running mpctl, and returns it with the lines of its
-// stderr. At the end of the test SIGTERM must end it with exit code 0.
+// startMpctl starts a long-running mpctl and returns it with the lines of its stderr. At
+// the end of the test SIGTERM must end it with exit code 0.
 func startMpctl(t *testing.T, env []string, args ...string) *bufio.Scanner {
 	t.Helper()
 	cmd := exec.Command(mpctl(t), args...)
@@ -65,7 +65,7 @@ func startMpctl(t *testing.T, env []string, args ...string) *bufio.Scanner {
 	return bufio.NewScanner(stderr)
 }
 
-// get returns the answer once the server is there.
+// get returns the answer as soon as the server is up.
 func get(t testing.TB, req *http.Request) (code int, body string) {
 	t.Helper()
 	eventually(t, "the server answers", func() bool {
@@ -89,15 +89,14 @@ func request(t testing.TB, url string) *http.Request {
 	return req
 }
 
-// TestServe scrapes `mpctl serve`, open and behind a password, beside a living
-// worker.
+// TestServe scrapes `mpctl serve` next to a living worker, with and without a password.
 func TestServe(t *testing.T) {
 	dir := t.TempDir()
 	h := start(t, "updates", dir)
 	h.expect(t, "attempt "+strconv.Itoa(batch))
 	h.expect(t, "done "+strconv.Itoa(batch))
 	config := filepath.Join(t.TempDir(), "web.yml")
-	// The hash is that of "secret".
+	// The hash of "secret".
 	require.NoError(t, os.WriteFile(config, []byte("basic_auth_users:\n  scraper: '$2a$04$37ux09hGdJO.UQ78qTtZQ.U0ty2.qBNGKUT4kSXaIMeqHypLuDfCS'\n"), 0o600))
 
 	open, closed := freeAddress(t), freeAddress(t)
@@ -117,7 +116,7 @@ func TestServe(t *testing.T) {
 	require.Contains(t, body, "kill_updates_total{")
 }
 
-// TestServeMutualTLS scrapes `mpctl serve` that wants a client's certificate.
+// TestServeMutualTLS scrapes an `mpctl serve` that requires a client certificate.
 func TestServeMutualTLS(t *testing.T) {
 	serverCert, serverKey := certtest.New(t, "server")
 	clientCert, clientKey := certtest.New(t, "client")
@@ -156,7 +155,7 @@ func mergedJobs(t *testing.T) (dir string) {
 	return dir
 }
 
-// tlsClient trusts a server's certificate, and has one itself unless cert is empty.
+// tlsClient trusts a server's certificate, and has a certificate unless cert is empty.
 func tlsClient(t *testing.T, ca, cert, key string) *http.Client {
 	t.Helper()
 	pem, err := os.ReadFile(ca)
@@ -171,7 +170,7 @@ func tlsClient(t *testing.T, ca, cert, key string) *http.Client {
 	return &http.Client{Transport: &http.Transport{TLSClientConfig: config}}
 }
 
-// drain reads what nobody is interested in, so that its writer never blocks.
+// drain discards what it reads, so that the writer never blocks.
 func drain(lines *bufio.Scanner) {
 	for lines.Scan() {
 	}
@@ -179,8 +178,8 @@ func drain(lines *bufio.Scanner) {
 
 var workerSocket = regexp.MustCompile(`^listening on (\S+)$`)
 
-// TestRun preforks a foreign program: its workers share one socket, its dead
-// ones are replaced, and the merged /metrics counts what all of them did.
+// TestRun preforks a foreign program. Its workers share one socket, dead workers are
+// replaced, and the merged /metrics has the counts of all of them.
 func TestRun(t *testing.T) {
 	dir := t.TempDir()
 	self, err := os.Executable()
@@ -204,7 +203,7 @@ func TestRun(t *testing.T) {
 			require.NoError(t, err)
 			worker, err := os.FindProcess(pid)
 			require.NoError(t, err)
-			require.NoError(t, worker.Kill()) // it has answered: nothing is under way
+			require.NoError(t, worker.Kill()) // it has answered, so no request is running
 		}
 	}
 	require.EqualValues(t, answered, scrapeValue(t, metrics, "run_served_total"))

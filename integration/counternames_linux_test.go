@@ -16,14 +16,14 @@ import (
 	"github.com/multiprom/multiprom/registry"
 )
 
-// counterName is how a counter is declared, in client_python and here.
+// counterName is the declaration of a counter, in client_python and here.
 type counterName struct {
 	Name, Namespace, Subsystem, Unit string
 }
 
-// TestCountersOfClientPython declares counters with random names, most of which end in
-// something like _total, in client_python and here. The same are errors, and the same
-// samples are served, of client_python's files too.
+// TestCountersOfClientPython declares counters in client_python and here, with random names
+// that mostly end in something like _total. Both reject the same names and serve the same
+// samples. So does the merged view of client_python's files.
 func TestCountersOfClientPython(t *testing.T) {
 	needPython(t)
 	r := rand.New(rand.NewPCG(5, 6))
@@ -44,7 +44,7 @@ func TestCountersOfClientPython(t *testing.T) {
 	cmd.Stdin = bytes.NewReader(input)
 	out, err := cmd.Output()
 	require.NoError(t, err)
-	var theirs []string // the sample's name, empty if client_python refuses the counter
+	var theirs []string // the sample's name; empty if client_python rejects the counter
 	require.NoError(t, json.Unmarshal(out, &theirs))
 	require.Len(t, theirs, len(names))
 	refused := 0
@@ -71,7 +71,7 @@ func TestCountersOfClientPython(t *testing.T) {
 	require.Less(t, refused, len(names)/4)
 }
 
-// onlyCounter returns the name of the sample of the one counter that is none of ours.
+// onlyCounter returns the sample name of the only counter that is not a self metric.
 func onlyCounter(t *testing.T, families []*metric.Family) (name string) {
 	t.Helper()
 	for _, f := range families {

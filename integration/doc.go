@@ -1,8 +1,6 @@
-// Package integration holds the end-to-end tests: real processes that are
-// really killed, full filesystems, PID namespaces, and the servers that scrape
-// us in production.
+// Package integration holds the end-to-end tests. They use real processes that are killed,
+// full filesystems, PID namespaces, and the servers that scrape in production.
 //
-// A test that needs a server or a privilege skips with a clear reason where it
-// is missing. With MULTIPROM_INTEGRATION=1, as `make integration` and CI set
-// it, the test fails there instead: nothing is skipped.
+// If a server or a privilege is missing, a test that needs it is skipped and says why.
+// With MULTIPROM_INTEGRATION=1, which `make integration` and CI set, it fails instead.
 package integration

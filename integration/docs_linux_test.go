@@ -20,10 +20,10 @@ import (
 	"github.com/multiprom/multiprom/multiproc"
 )
 
-// shown is where the files are that docs/client_python.md shows.
+// shown is the directory of the files that docs/client_python.md shows.
 const shown = "../docs/client_python/"
 
-// TestShownUnits: systemd takes the unit and the drop-in.
+// TestShownUnits: systemd accepts the unit and the drop-in.
 func TestShownUnits(t *testing.T) {
 	analyze := needCommand(t, "systemd-analyze")
 	dir := t.TempDir()
@@ -56,7 +56,7 @@ func TestShownUnits(t *testing.T) {
 	require.Contains(t, verify(), "Unknown key", "it would have noticed")
 }
 
-// TestShownUwsgi: uWSGI runs mpctl by the ini file, without a hook, and ends it.
+// TestShownUwsgi: with the ini file, uWSGI starts mpctl and ends it, without a hook.
 func TestShownUwsgi(t *testing.T) {
 	ini, err := os.ReadFile(shown + "uwsgi.ini")
 	require.NoError(t, err)
@@ -67,10 +67,10 @@ func TestShownUwsgi(t *testing.T) {
 	f := newFleet(t)
 	process := f.start(server{argv: func(address, _ string) []string {
 		return []string{"/usr/bin/uwsgi", "--plugin", "python3", "--ini", path, "--http-socket", address, "--die-on-term",
-			"--worker-reload-mercy", "2", "--disable-logging"} // a worker that is just starting may not hear the signal
+			"--worker-reload-mercy", "2", "--disable-logging"} // a worker that is just starting may miss the signal
 	}})
 	f.kill(400, 4)
-	f.compactedBehind(metrics, 4)
+	f.waitCompacted(metrics, 4)
 	require.NoError(t, process.Signal(syscall.SIGTERM))
 	eventually(t, "mpctl ends with uWSGI", func() bool {
 		c, err := net.Dial("tcp", metrics)
@@ -78,9 +78,9 @@ func TestShownUwsgi(t *testing.T) {
 	})
 }
 
-// compactedBehind waits until `mpctl serve` has compacted that many dead workers, all
-// that count as living are the four, and holds its numbers to the clients'.
-func (f *fleet) compactedBehind(address string, dead float64) {
+// waitCompacted waits until `mpctl serve` has compacted that many dead workers and only the
+// four count as alive. Then it compares its numbers with the clients'.
+func (f *fleet) waitCompacted(address string, dead float64) {
 	f.t.Helper()
 	var text []byte
 	eventually(f.t, fmt.Sprintf("%v dead workers are compacted", dead), func() bool {
@@ -92,7 +92,7 @@ func (f *fleet) compactedBehind(address string, dead float64) {
 	f.log(f.counted(text), "compacted")
 }
 
-// container is one of sidecar.yaml.
+// container is a container of sidecar.yaml.
 type container struct {
 	Command []string
 	Env     []struct{ Name, Value string }
@@ -100,11 +100,11 @@ type container struct {
 	SecurityContext struct{ RunAsUser, RunAsGroup int }
 }
 
-// pod is what runs as Kubernetes would run sidecar.yaml: each container as its
-// user and in a PID namespace of its own, with a volume that everybody may write.
+// pod runs sidecar.yaml as Kubernetes does: each container as its user and in its own PID
+// namespace, with a volume that everyone may write.
 type pod struct {
 	t    *testing.T
-	root string // what its users may read
+	root string // files that its users may read
 	Spec struct {
 		SecurityContext            struct{ FSGroup int }
 		InitContainers, Containers []container
@@ -138,10 +138,10 @@ func newPod(t *testing.T) *pod {
 	return p
 }
 
-// inside returns a path of a container as one of ours.
+// inside returns the path on this system of a path in a container.
 func (p *pod) inside(s string) string { return strings.ReplaceAll(s, "/metrics/", p.root+"/metrics/") }
 
-// command is the container's, with more arguments.
+// command returns the container's command with additional arguments.
 func (p *pod) command(c container, more ...string) *exec.Cmd {
 	args := []string{"--pid", "--fork", "--mount-proc",
 		"setpriv", "--reuid", strconv.Itoa(c.SecurityContext.RunAsUser), "--regid", strconv.Itoa(c.SecurityContext.RunAsGroup),
@@ -177,7 +177,7 @@ func (p *pod) start(cmd *exec.Cmd) {
 	})
 }
 
-// children returns the pids of a process's children, as we see them.
+// children returns the pids of a process's children in this namespace.
 func children(t *testing.T, pid int) (out []int) {
 	t.Helper()
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
@@ -202,13 +202,13 @@ func innerPID(t *testing.T, pid int) string {
 	return pids[len(pids)-1]
 }
 
-// TestShownSidecar: a sidecar with a PID namespace of its own compacts dead workers
-// as the application's user; as another user of the group it reads, and compacts what
-// was marked.
+// TestShownSidecar: a sidecar in its own PID namespace compacts dead workers if it runs as
+// the application's user. As another user of the group it reads the files, and compacts
+// those that were marked.
 func TestShownSidecar(t *testing.T) {
 	for _, c := range []struct {
 		name string
-		mine bool // the sidecar is of the application's user
+		mine bool // the sidecar runs as the application's user
 	}{{"the same user", true}, {"another user", false}} {
 		t.Run(c.name, func(t *testing.T) {
 			p := newPod(t)
@@ -236,7 +236,7 @@ func TestShownSidecar(t *testing.T) {
 			master := children(t, running.Process.Pid)[0]
 			require.Equal(t, "1", innerPID(t, master))
 
-			// A worker has files once it has served a request.
+			// A worker has files after it has served a request.
 			allServe := func() {
 				eventually(t, "all workers have served", func() bool {
 					f.send(20)
@@ -259,7 +259,7 @@ func TestShownSidecar(t *testing.T) {
 			if !c.mine {
 				look := sidecar
 				look.Command = []string{"mpctl", "gc", "--python", "--dry-run", "--dir", "/metrics/app"}
-				// It may meet the sidecar's own compactor at work.
+				// The sidecar's compactor may be at work.
 				eventually(t, "a look says what is missing", func() bool {
 					out, err := p.command(look).CombinedOutput()
 					return err != nil && strings.Contains(string(out), "CAP_LEASE")
@@ -272,13 +272,13 @@ func TestShownSidecar(t *testing.T) {
 				}
 			}
 			allServe()
-			f.compactedBehind(metrics, 2)
+			f.waitCompacted(metrics, 2)
 		})
 	}
 }
 
-// TestMarkDeadTakesNoPattern: client_python's mark_process_dead takes an id as a
-// pattern of file names, mpctl mark-dead does not.
+// TestMarkDeadTakesNoPattern: client_python's mark_process_dead treats an id as a glob
+// pattern, mpctl mark-dead does not.
 func TestMarkDeadTakesNoPattern(t *testing.T) {
 	needPython(t)
 	const own, other = "gauge_liveall_web[1].db", "gauge_liveall_web1.db"
@@ -303,9 +303,9 @@ func TestMarkDeadTakesNoPattern(t *testing.T) {
 		"from prometheus_client.multiprocess import mark_process_dead; mark_process_dead('web[1]')")))
 }
 
-// TestGoAndPythonDisagree: of two definitions of a name Python's is served, and what
-// is left out is counted; buckets that differ are merged. What nobody has set is 0 in
-// Python's files, and nothing in Go's.
+// TestGoAndPythonDisagree: if definitions of a name differ, Python's is served, and what is
+// left out is counted. Different buckets are merged. A gauge that was never set is 0 in
+// Python's files and ignored in Go's.
 func TestGoAndPythonDisagree(t *testing.T) {
 	dir := t.TempDir()
 	set := multiproc.NewSet(multiproc.SetOptions{Dir: dir})

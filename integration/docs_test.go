@@ -9,8 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestDocsOfClientPython: the files that docs/client_python.md shows are those
-// beside it, and every difference from client_python is in its table.
+// TestDocsOfClientPython: docs/client_python.md shows the files in docs/client_python, and
+// its table has every difference from client_python.
 func TestDocsOfClientPython(t *testing.T) {
 	text, err := os.ReadFile("../docs/client_python.md")
 	require.NoError(t, err)
@@ -27,7 +27,7 @@ func TestDocsOfClientPython(t *testing.T) {
 	}
 }
 
-// TestDocsNameTests: the tests that docs/from_client_python.md names are there.
+// TestDocsNameTests: the tests that docs/from_client_python.md names exist.
 func TestDocsNameTests(t *testing.T) {
 	text, err := os.ReadFile("../docs/from_client_python.md")
 	require.NoError(t, err)
@@ -50,7 +50,7 @@ func TestDocsNameTests(t *testing.T) {
 	require.Greater(t, named, 50)
 }
 
-// testSources returns the text of a package's tests.
+// testSources returns the source of a package's tests.
 func testSources(t *testing.T, dir string) string {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join("..", dir, "*_test.go"))

@@ -14,7 +14,7 @@ import (
 	"github.com/multiprom/multiprom/multiproc"
 )
 
-// tracedRole counts once with exemplars, whose trace is the process.
+// tracedRole counts once with exemplars whose trace id names the process.
 func tracedRole() error {
 	trace := multiproc.Labels{"trace_id": fmt.Sprint("of-", os.Getpid())}
 	served := multiproc.NewCounterVec(multiproc.CounterOpts{Name: "traced_total", Help: "T."}, []string{"path"})
@@ -25,8 +25,8 @@ func tracedRole() error {
 	return block()
 }
 
-// TestExemplarsReachPrometheus: exemplars of a living process, and of one that was
-// killed and compacted, are read back from Prometheus.
+// TestExemplarsReachPrometheus reads the exemplars of a living process, and of one that was
+// killed and compacted, back from Prometheus.
 func TestExemplarsReachPrometheus(t *testing.T) {
 	prometheus := needCommand(t, "prometheus")
 	dir := t.TempDir()

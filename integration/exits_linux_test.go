@@ -19,7 +19,7 @@ import (
 	"github.com/multiprom/multiprom/internal/pyfiletest"
 )
 
-// mpctlSays runs mpctl and returns its exit code and what it says.
+// mpctlSays runs mpctl and returns its exit code and output.
 func mpctlSays(t *testing.T, args ...string) (code int, out string) {
 	t.Helper()
 	cmd := exec.Command(mpctl(t), args...)
@@ -49,8 +49,8 @@ func startServer(t *testing.T, argv ...string) {
 	})
 }
 
-// TestPushgateway pushes to a real one behind mutual TLS and a password, and reads
-// from it what it has.
+// TestPushgateway pushes to a real Pushgateway with mutual TLS and a password, and reads
+// the metrics back.
 func TestPushgateway(t *testing.T) {
 	program := needCommand(t, "prometheus-pushgateway")
 	serverCert, serverKey := certtest.New(t, "server")
@@ -92,7 +92,7 @@ basic_auth_users: {pusher: '$2a$04$37ux09hGdJO.UQ78qTtZQ.U0ty2.qBNGKUT4kSXaIMeqH
 		return append([]string{"push", url, "--dir", dir, "--job", "nightly/backup", "--tls-ca", serverCert}, more...)
 	}
 	known := []string{"--username", "pusher", "--password-file", secret, "--tls-cert", clientCert, "--tls-key", clientKey}
-	// Debian's version reads no snappy.
+	// Debian's version does not read snappy.
 	for _, more := range [][]string{{}, {"--compression", "gzip"}, {"--add"}} {
 		args := append(push(more...), append(known, "--grouping", "path=/x y,empty=,z=ü%")...)
 		code, out := mpctlSays(t, args...)
@@ -124,8 +124,8 @@ basic_auth_users: {pusher: '$2a$04$37ux09hGdJO.UQ78qTtZQ.U0ty2.qBNGKUT4kSXaIMeqH
 	require.Contains(t, has(), "jobs_total{", "what was added last")
 }
 
-// TestTextfile has node_exporter read what was written, also beside a target that
-// is full.
+// TestTextfile has node_exporter read what was written, also if the target's filesystem is
+// full.
 func TestTextfile(t *testing.T) {
 	program := needCommand(t, "prometheus-node-exporter")
 	dir, target, address := mergedJobs(t), t.TempDir(), freeAddress(t)
@@ -153,11 +153,11 @@ func TestTextfile(t *testing.T) {
 	shown()
 	entries, err := os.ReadDir(target)
 	require.NoError(t, err)
-	require.Len(t, entries, 2, "nothing is left behind")
+	require.Len(t, entries, 2, "no temporary file is left")
 }
 
-// TestGraphite reads back from carbon-cache and from VictoriaMetrics what was sent
-// to them, as paths and as tags.
+// TestGraphite sends metrics to carbon-cache and VictoriaMetrics, as paths and as tags, and
+// reads them back.
 func TestGraphite(t *testing.T) {
 	dir := mergedJobs(t)
 	send := func(t *testing.T, address string, more ...string) {
@@ -230,8 +230,8 @@ func startCarbon(t *testing.T, address, receiver, retention string) (home string
 	return home
 }
 
-// TestGraphiteUDP: carbon-cache gets each of 5,100 series over UDP, of which half were
-// lost when they were sent at once.
+// TestGraphiteUDP: carbon-cache gets each of 5,100 series over UDP. If they are sent at
+// once, half of them are lost.
 func TestGraphiteUDP(t *testing.T) {
 	const count = 5100
 	var samples []pyfiletest.Sample
@@ -246,7 +246,7 @@ func TestGraphiteUDP(t *testing.T) {
 		code, _ := mpctlSays(t, "graphite", address, "--network", "udp", "--dir", dir)
 		return code == 0
 	}, 4*time.Minute, 200*time.Millisecond, "carbon listens; before that, sending is refused")
-	// Each is a file of its own, which takes time on a busy machine; a loss would not come.
+	// carbon creates a file per series, which takes time on a busy machine. A lost series never comes.
 	require.Eventually(t, func() bool {
 		paths, err := filepath.Glob(filepath.Join(home, "whisper", "requests_total", "handler", "*.wsp"))
 		require.NoError(t, err)

@@ -17,11 +17,10 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// What filesystems that cannot be written, are full, or have no locks to
-// trust do to readers and compactors.
+// Readers and compactors on filesystems that are read-only, full, or without trusted locks.
 
-// leave writes the file of a dead process into dir, with as many counters as
-// that and one live gauge, and returns its name.
+// leave writes the file of a dead process into dir, with that many counters and one live
+// gauge, and returns its name.
 func leave(t *testing.T, dir string, series int) string {
 	t.Helper()
 	s, err := mpm.Create(t.TempDir(), mpm.Options{})
@@ -74,7 +73,7 @@ func sameBytes(t *testing.T, want, got map[string]string) {
 	}
 }
 
-// merged returns what was counted, of a new reader.
+// merged returns the counts that a new reader sees.
 func merged(t *testing.T, dir string) map[string]float64 {
 	t.Helper()
 	out := samples(t, open(t, dir))
@@ -86,7 +85,7 @@ func merged(t *testing.T, dir string) map[string]float64 {
 	return out
 }
 
-// TestReadOnlyFilesystem: it is read, and not compacted.
+// TestReadOnlyFilesystem: a read-only filesystem is read but not compacted.
 func TestReadOnlyFilesystem(t *testing.T) {
 	needRoot(t)
 	dir := t.TempDir()
@@ -117,8 +116,8 @@ func TestReadOnlyFilesystem(t *testing.T) {
 	require.Equal(t, before, merged(t, dir))
 }
 
-// TestReadOnlyMountBesideWorkers is the sidecar whose volume is mounted
-// readOnly: it sees who lives, and cannot compact.
+// TestReadOnlyMountBesideWorkers: a sidecar with a read-only mount sees which processes are
+// alive but cannot compact.
 func TestReadOnlyMountBesideWorkers(t *testing.T) {
 	needRoot(t)
 	dir, sidecar := t.TempDir(), t.TempDir()
@@ -150,9 +149,8 @@ func TestReadOnlyMountBesideWorkers(t *testing.T) {
 	}
 }
 
-// TestFullWhileCompacting: the new archive does not fit, and the dead have used all of
-// their files. What they counted stays as it was, and the compaction succeeds once there is
-// space.
+// TestFullWhileCompacting: the new archive does not fit, and the dead processes' files have
+// no unused space. Their counts stay, and compaction succeeds as soon as there is space.
 func TestFullWhileCompacting(t *testing.T) {
 	needRoot(t)
 	for _, fs := range []struct {
@@ -162,7 +160,7 @@ func TestFullWhileCompacting(t *testing.T) {
 		{"tmpfs", mountTmpfs},
 		{"ext4", mountExt4},
 	} {
-		for _, pages := range []int64{0, 2} { // left on the filesystem
+		for _, pages := range []int64{0, 2} { // free on the filesystem
 			t.Run(fmt.Sprintf("%s-%d", fs.name, pages), func(t *testing.T) {
 				dir := t.TempDir()
 				fs.mount(t, dir)
@@ -209,7 +207,7 @@ func TestFullWhileCompacting(t *testing.T) {
 	}
 }
 
-// trim takes the room that the dead have left in their files.
+// trim cuts off the unused space in the files of dead processes.
 func trim(t *testing.T, dir string) {
 	t.Helper()
 	d, err := mpm.OpenDir(dir)
@@ -239,9 +237,9 @@ func fill(t *testing.T, dir string) (path string) {
 	return path
 }
 
-// TestFilesystemWithoutTrustedLocks reads an image of a type whose locks say
-// nothing here, though the header of the file in it tells of a lock: its
-// process counts as alive, and is not compacted.
+// TestFilesystemWithoutTrustedLocks reads a file on a filesystem whose locks are not
+// trusted. Although the file's header names a lock, its process counts as alive and is not
+// compacted.
 func TestFilesystemWithoutTrustedLocks(t *testing.T) {
 	needRoot(t)
 	mksquashfs := needCommand(t, "mksquashfs")

@@ -19,7 +19,7 @@ import (
 	"github.com/multiprom/multiprom/registry"
 )
 
-// everyType has a family of each type, as a custom collector could yield them.
+// everyType has a family of each type, as a custom collector could return them.
 func everyType() []*metric.Family {
 	traced := func(id string, v float64) *metric.Exemplar {
 		return &metric.Exemplar{Labels: metric.MakeLabels("trace_id", id), Value: v, Timestamp: time.Now()}
@@ -47,9 +47,9 @@ func everyType() []*metric.Family {
 	return families
 }
 
-// TestPrometheusReadsEveryFormat has a real Prometheus scrape text and
-// OpenMetrics, and one with native histograms protobuf, and reads the values
-// and exemplars back from them.
+// TestPrometheusReadsEveryFormat has a real Prometheus scrape text and OpenMetrics, and
+// another one with native histograms scrape protobuf. It reads the values and exemplars
+// back.
 func TestPrometheusReadsEveryFormat(t *testing.T) {
 	prometheus := needCommand(t, "prometheus")
 	gatherer := registry.GathererFunc(func(context.Context) ([]*metric.Family, error) { return everyType(), nil })
@@ -93,7 +93,7 @@ func TestPrometheusReadsEveryFormat(t *testing.T) {
 				`t_gaugehistogram_bucket{le="0.5"}`: 1, "t_gaugehistogram_gcount": 6, "t_gaugehistogram_gsum": 4.5,
 			} {
 				if tt.job == "protobuf" && strings.HasPrefix(name, "t_gaugehistogram") {
-					continue // Debian's Prometheus takes them for native ones without buckets; that of integration/oracle does not
+					continue // Debian's Prometheus reads them as native histograms without buckets; that of integration/oracle does not
 				}
 				metricName, matchers, _ := strings.Cut(strings.TrimSuffix(name, "}"), "{")
 				got, ok := query(t, tt.api, metricName+`{l="\"\\\n é",job="`+tt.job+`",`+matchers+"}")
@@ -101,7 +101,7 @@ func TestPrometheusReadsEveryFormat(t *testing.T) {
 				require.Equal(t, want, got, name)
 			}
 			want := map[string]string{}
-			if tt.job != "text" { // which has none
+			if tt.job != "text" { // text has no exemplars
 				want = map[string]string{"of-counter": "t_counter_total", "in-bucket": "t_histogram_bucket"}
 			}
 			require.Equal(t, want, exemplars(t, tt.api, `{job="`+tt.job+`"}`))
@@ -109,7 +109,7 @@ func TestPrometheusReadsEveryFormat(t *testing.T) {
 	}
 }
 
-// exemplars returns the series that have one, by its trace_id.
+// exemplars returns the series that have an exemplar, by its trace_id.
 func exemplars(t *testing.T, api, selector string) map[string]string {
 	t.Helper()
 	span := url.Values{

@@ -24,9 +24,9 @@ const (
 	newSeries = 2_000 // updates between two new series
 )
 
-// updatesRole makes mixed updates while new series appear. Before each batch
-// it says how many updates it is about to have attempted, and behind it how
-// many returned: what it said before it died is what must be found.
+// updatesRole makes mixed updates while new series appear. Before each batch it prints how
+// many updates it will have attempted, and after it how many have returned. The merged
+// count must lie between the last two numbers.
 func updatesRole() error {
 	set := multiproc.Default()
 	counter := multiproc.NewCounterVec(multiproc.CounterOpts{Name: "kill_updates", Help: "Updates.", MaxSeries: updates}, []string{"n"})
@@ -50,9 +50,9 @@ func updatesRole() error {
 	return block()
 }
 
-// TestKilledWriters: 8 processes make a million mixed updates each and are
-// killed at random while the dead are compacted; acknowledged <= merged <=
-// attempted, and no counter that a reader sees ever falls.
+// TestKilledWriters: 8 processes make a million mixed updates each. They are killed at
+// random while dead ones are compacted. acknowledged <= merged <= attempted holds, and no
+// counter that a reader sees ever falls.
 func TestKilledWriters(t *testing.T) {
 	dir := t.TempDir()
 	const processes = 8
@@ -60,7 +60,7 @@ func TestKilledWriters(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range processes {
 		h := start(t, "updates", dir)
-		// One in four lives to its end; the others die at any update.
+		// One in four runs to its end; the others die at any update.
 		limit := rand.IntN(updates * 4 / 3)
 		wg.Go(func() {
 			for h.lines.Scan() {
@@ -108,8 +108,8 @@ func TestKilledWriters(t *testing.T) {
 	t.Logf("%d acknowledged <= merged <= %d attempted, %d scrapes", lo, hi, scrapes)
 }
 
-// neverFalls reads the view until stop is called, which returns how often that
-// was, and fails the test where a sample falls that may not.
+// neverFalls reads the view until stop is called, and fails the test if a sample falls that
+// must not. stop returns the number of reads.
 func neverFalls(t *testing.T, a *aggregate.Aggregator) (stop func() (scrapes int)) {
 	scrapes := 0
 	ended := make(chan struct{})
@@ -144,7 +144,7 @@ func neverFalls(t *testing.T, a *aggregate.Aggregator) (stop func() (scrapes int
 	}
 }
 
-// namespaceRole writes a few values and obeys: "add" adds one more.
+// namespaceRole writes a few values and follows commands: "add" adds one more.
 func namespaceRole() error {
 	if os.Getpid() != 1 {
 		return fmt.Errorf("the pid is %d, not 1", os.Getpid())
@@ -159,8 +159,8 @@ func namespaceRole() error {
 	return block()
 }
 
-// TestTwoProcessesWithOnePID: each is PID 1 in a namespace of its own, and
-// they share the directory.
+// TestTwoProcessesWithOnePID: two processes share a directory, and each is PID 1 in its own
+// namespace.
 func TestTwoProcessesWithOnePID(t *testing.T) {
 	needRoot(t)
 	unshare := needCommand(t, "unshare")
@@ -194,8 +194,8 @@ func countPrefix(m map[string]float64, prefix string) (n int) {
 	return n
 }
 
-// fillRole makes series until it has made many more than fit the filesystem,
-// then goes on updating all of them.
+// fillRole creates many more series than fit on the filesystem, then keeps updating all of
+// them.
 func fillRole() error {
 	const series = 60_000
 	vec := multiproc.NewCounterVec(multiproc.CounterOpts{Name: "fill", Help: "Fill.", MaxSeries: series + 1}, []string{"n"})
@@ -211,8 +211,8 @@ func fillRole() error {
 	return block()
 }
 
-// TestFullFilesystem: the writer survives, the series that fitted are exact,
-// and the loss is visible.
+// TestFullFilesystem: the writer survives, the series that fit are exact, and the loss is
+// visible.
 func TestFullFilesystem(t *testing.T) {
 	for _, fs := range []struct {
 		name  string

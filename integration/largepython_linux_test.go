@@ -15,9 +15,8 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// TestLargeClientPythonFiles: of buckets, labels and bytes that are more than a native file
-// can have, the view is that of client_python's own collector, before compaction and
-// after it.
+// TestLargeClientPythonFiles: with more buckets, labels or bytes than a native file can
+// have, the view equals that of client_python's own collector, before and after compaction.
 func TestLargeClientPythonFiles(t *testing.T) {
 	needPython(t)
 	for what, limit := range map[string]int{

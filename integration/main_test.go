@@ -19,7 +19,7 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// envRole names what a re-executed test binary is to do.
+// envRole names the role of a re-executed test binary.
 const envRole = "MULTIPROM_TEST_ROLE"
 
 // roles are the helper processes of the tests, by name.
@@ -55,8 +55,8 @@ func block() error {
 	return err
 }
 
-// need skips the test with a reason where something is missing, or fails it
-// where nothing may be skipped.
+// need skips the test with a reason if something is missing, or fails it if nothing may be
+// skipped.
 func need(t testing.TB, ok bool, reason string) {
 	t.Helper()
 	if ok {
@@ -102,8 +102,7 @@ func start(t *testing.T, role, dir string, wrapper ...string) *helper {
 	return startHelper(t, cmd)
 }
 
-// startHelper runs a process that the test talks to, and kills it at the end of
-// the test.
+// startHelper runs a process that the test talks to, and kills it when the test ends.
 func startHelper(t *testing.T, cmd *exec.Cmd) *helper {
 	t.Helper()
 	h := &helper{Cmd: cmd}
@@ -127,7 +126,7 @@ func (h *helper) kill() {
 	})
 }
 
-// expect reads the next line and wants it to be that one.
+// expect reads the next line and checks it.
 func (h *helper) expect(t *testing.T, line string) {
 	t.Helper()
 	require.True(t, h.lines.Scan(), "the helper ended before it said %q", line)
@@ -188,7 +187,7 @@ func cumulative(families []*metric.Family) map[string]float64 {
 	return out
 }
 
-// eventually polls until ok says yes.
+// eventually polls until ok returns true.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	require.Eventually(t, ok, 30*time.Second, 20*time.Millisecond, what)
@@ -207,7 +206,7 @@ var buildMpctl = sync.OnceValues(func() (string, error) {
 	return path, nil
 })
 
-// mpctl returns the path of a fresh build of the command.
+// mpctl builds the command and returns its path.
 func mpctl(t testing.TB) string {
 	t.Helper()
 	path, err := buildMpctl()

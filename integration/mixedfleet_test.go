@@ -46,8 +46,8 @@ func mixedRole() error {
 	})
 }
 
-// TestMixedFleet: Python and Go workers write the same families into one
-// directory, die and are compacted; `mpctl serve` has the sum of both.
+// TestMixedFleet: Python and Go workers write the same families into one directory, die and
+// are compacted. `mpctl serve` serves the sum of both.
 func TestMixedFleet(t *testing.T) {
 	f := newFleet(t)
 	self, err := os.Executable()
@@ -85,7 +85,7 @@ func TestMixedFleet(t *testing.T) {
 	f.log(merged, fmt.Sprintf("%d of them by Python", byPython))
 
 	f.kill(600, 12)
-	compacted := 0.0 // the killed ones of Go
+	compacted := 0.0 // killed Go workers
 	for compacted == 0 {
 		f.kill(100, 1)
 		for _, pid := range f.killedWorkers() {
@@ -107,8 +107,7 @@ func TestMixedFleet(t *testing.T) {
 	f.log(f.counted(text), fmt.Sprintf("at least %v compacted", compacted))
 }
 
-// gauges holds gauges to what the workers that have answered set: each the
-// rest of its pid by 7.
+// gauges checks the gauges of the workers that have answered: each has set its pid modulo 7.
 func (f *fleet) gauges(text []byte) {
 	f.t.Helper()
 	sum, highest := 0, 0

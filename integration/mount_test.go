@@ -16,7 +16,7 @@ func command(t *testing.T, name string, args ...string) string {
 	return string(out)
 }
 
-// mount mounts and sees to the unmount. Root in a container may not.
+// mount mounts, and unmounts at the end of the test. Root in a container may not mount.
 func mount(t *testing.T, dir string, args ...string) {
 	t.Helper()
 	out, err := exec.Command("mount", append(args, dir)...).CombinedOutput()
@@ -28,7 +28,7 @@ func mountTmpfs(t *testing.T, dir string) {
 	mount(t, dir, "-t", "tmpfs", "-o", "size=1m", "tmpfs")
 }
 
-// mountExt4 mounts a small image, of which nearly all is in use.
+// mountExt4 mounts a small image that is nearly full.
 func mountExt4(t *testing.T, dir string) {
 	mkfs := needCommand(t, "mkfs.ext4")
 	image := filepath.Join(t.TempDir(), "image")

@@ -21,8 +21,8 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// parseScript reads a list of OpenMetrics texts with client_python's parser
-// and says what it found: a list of lines for each text.
+// parseScript parses a list of OpenMetrics texts with client_python's parser and prints what
+// it found: a list of lines for each text.
 const parseScript = `
 import json, sys
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
@@ -50,9 +50,9 @@ for text in json.load(sys.stdin):
 json.dump(out, sys.stdout)
 `
 
-// TestClientPythonReadsOpenMetrics gives random families as OpenMetrics to the
-// parser of Debian's client_python, which is stricter than a server, and wants
-// it to find what ours finds.
+// TestClientPythonReadsOpenMetrics encodes random families as OpenMetrics. The parser of
+// Debian's client_python, which is stricter than a server, must find the same as package
+// textparse.
 func TestClientPythonReadsOpenMetrics(t *testing.T) {
 	const python = "/usr/bin/python3" // another one in PATH does not see Debian's packages
 	_, missing := os.Stat(python)
@@ -97,10 +97,10 @@ func TestClientPythonReadsOpenMetrics(t *testing.T) {
 	}
 }
 
-// readable makes of s what that parser reads without mistakes of its own.
+// readable changes s so that that parser reads it correctly.
 func readable(typ metric.Type, s *metric.Series) {
 	if typ == metric.Info {
-		s.Timestamp = time.Time{} // all series are one to it, which cannot have one and have none
+		s.Timestamp = time.Time{} // it takes all series for one, in which all or none must have a timestamp
 	}
 	exemplars := []*metric.Exemplar{s.Exemplar}
 	for _, b := range s.Buckets {
@@ -110,13 +110,13 @@ func readable(typ metric.Type, s *metric.Series) {
 		if x == nil {
 			continue
 		}
-		for i := range x.Labels { // an exemplar's labels end for it at the first brace, quoted or not
+		for i := range x.Labels { // it ends an exemplar's labels at the first brace, even inside quotes
 			x.Labels[i].Value = strings.ReplaceAll(x.Labels[i].Value, "}", "]")
 		}
 	}
 }
 
-// found returns families as the script does.
+// found returns families in the form of the script.
 func found(t *testing.T, families []*metric.Family) (lines [][]string) {
 	at := func(at time.Time) string {
 		if at.IsZero() {
@@ -144,7 +144,7 @@ func found(t *testing.T, families []*metric.Family) (lines [][]string) {
 			one := metric.Family{Name: f.Name, Type: f.Type, Series: f.Series[i : i+1]}
 			for sample := range one.Samples() {
 				if s.NoSum && f.Type != metric.Summary && (sample.Name == f.Name+"_count" || sample.Name == f.Name+"_gcount") {
-					continue // it is what the bucket +Inf says
+					continue // it equals the bucket +Inf
 				}
 				line := []string{sample.Name, labels(sample.Labels), metric.FormatFloat(sample.Value), at(sample.Timestamp)}
 				if x := sample.Exemplar; x != nil {
@@ -157,13 +157,13 @@ func found(t *testing.T, families []*metric.Family) (lines [][]string) {
 	return lines
 }
 
-// sorted returns lines with numbers and labels in one form, sorted.
+// sorted returns sorted lines with numbers and labels in normal form.
 func sorted(t *testing.T, lines [][]string) (out []string) {
 	t.Helper()
 	for _, line := range lines {
 		for i, text := range line {
 			if v, err := strconv.ParseFloat(text, 64); err == nil {
-				line[i] = metric.FormatFloat(v + 0) // -0, which that parser reads as the integer 0
+				line[i] = metric.FormatFloat(v + 0) // that parser reads -0 as the integer 0
 			}
 			var pairs [][2]string
 			if i > 0 && json.Unmarshal([]byte(text), &pairs) == nil {

@@ -19,8 +19,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestPrometheusScrapesTheDemo starts the demo and a real Prometheus, and
-// compares what its query API answers with the merged /metrics.
+// TestPrometheusScrapesTheDemo starts the demo and a real Prometheus, and compares the
+// answers of its query API with the merged /metrics.
 func TestPrometheusScrapesTheDemo(t *testing.T) {
 	prometheus := needCommand(t, "prometheus")
 	metrics := startDemo(t)
@@ -99,8 +99,8 @@ func startPrometheus(t *testing.T, program, target string) (api string) {
 	return startPrometheusFor(t, program, map[string]string{"demo": target})
 }
 
-// startPrometheusFor scrapes each job's target at its path every second, and
-// ends with the test.
+// startPrometheusFor starts a Prometheus that scrapes each job's target at its path every
+// second until the test ends.
 func startPrometheusFor(t *testing.T, program string, jobs map[string]string, flags ...string) (api string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -139,7 +139,7 @@ func freeAddress(t testing.TB) string {
 	return l.Addr().String()
 }
 
-// query returns the value of an instant query that yields one series.
+// query returns the value of an instant query that returns one series.
 func query(t *testing.T, api, expr string) (float64, bool) {
 	t.Helper()
 	resp, err := http.Get(api + "/api/v1/query?query=" + url.QueryEscape(expr))

@@ -20,9 +20,9 @@ import (
 	"github.com/multiprom/multiprom/exposition"
 )
 
-// pythonDir fills a directory with what 64 workers of client_python write, in
-// the form that the installed version reads, since 0.18 with a time behind each
-// value: 10,000 counter records each, in the same order or each in its own.
+// pythonDir fills a directory with the files of 64 workers of client_python: 10,000 counter
+// records each, in the same order or each in its own. The form is that of the installed
+// version; since 0.18 a time follows each value.
 func pythonDir(b *testing.B, shuffled bool) string {
 	timed := exec.Command(python, "-c", `from prometheus_client import Gauge; Gauge("g", "g", multiprocess_mode="mostrecent")`).Run() == nil
 	dir := b.TempDir()
@@ -50,8 +50,8 @@ func pythonDir(b *testing.B, shuffled bool) string {
 	return dir
 }
 
-// BenchmarkClientPython scrapes one directory as text: ours when it is new and
-// when it is known, and client_python's collector, with the start of Python.
+// BenchmarkClientPython scrapes one directory as text: with multiprom, cold and warm, and
+// with client_python's collector including the start of Python.
 func BenchmarkClientPython(b *testing.B) {
 	needPython(b)
 	fmt.Println(clientPython(b))
@@ -74,7 +74,7 @@ func BenchmarkClientPython(b *testing.B) {
 				buf = scrapeText(b, a, buf, 500_000)
 			}
 		})
-		b.Run(order+"/serve", func(b *testing.B) { // over HTTP, with its peak memory
+		b.Run(order+"/serve", func(b *testing.B) { // over HTTP, with peak memory
 			address := freeAddress(b)
 			serve := exec.Command(mpctl(b), "serve", "--dir", dir, "--web.listen-address", address)
 			require.NoError(b, serve.Start())
@@ -117,8 +117,8 @@ func scrapeText(b *testing.B, a *aggregate.Aggregator, buf []byte, least int) []
 	return buf
 }
 
-// peakMB returns the most memory that a process had by its status in /proc,
-// mapped files included.
+// peakMB returns the peak memory of a process from its status in /proc, including mapped
+// files.
 func peakMB(b *testing.B, status []byte) float64 {
 	_, peak, _ := bytes.Cut(status, []byte("VmHWM:"))
 	var kB float64

@@ -30,37 +30,37 @@ import (
 	"github.com/multiprom/multiprom/aggregate"
 )
 
-// python is Debian's; another python3 in PATH does not see its modules.
+// python is Debian's Python. Another python3 in PATH does not see its modules.
 const python = "/usr/bin/python3"
 
-// texts are what requests say, which becomes a label: each is awkward in JSON,
-// in the text format or in both.
+// texts are the texts of requests, which become a label. Each is awkward in JSON, in the
+// text format or in both.
 var texts = []string{"plain", "", " ", `a "quoted" \n \\`, "two\nlines\ttab", `{le="1"} 5,`, "é ☃ 𝕏 \u2028", "\x01\x7f", "1_2.db"}
 
-// fleet are servers whose workers write into one directory, and what the
-// clients of all of them saw.
+// fleet is a set of servers whose workers write into one directory, and what their clients
+// saw.
 type fleet struct {
 	t        *testing.T
 	dir      string
 	urls     []string
 	answered atomic.Int64
 	broken   atomic.Int64
-	said     [16]atomic.Int64 // answered, by the index in texts
+	said     [16]atomic.Int64 // answered requests, by index in texts
 
 	mu     sync.Mutex
-	seen   map[int]*worker // that have answered, by pid
-	killed map[int]bool    // those of them that were killed
+	seen   map[int]*worker // workers that have answered, by pid
+	killed map[int]bool    // workers that were killed
 }
 
-// worker is one that has answered.
+// worker is a worker that has answered.
 type worker struct {
 	url     string
 	answers int64
 }
 
-// server is a real one with four workers of an application in testdata/python.
+// server is a real server with four workers of an application in testdata/python.
 type server struct {
-	modules string                              // that Debian's Python must have, beside client_python
+	modules string                              // that Debian's Python must have in addition to client_python
 	argv    func(address, apps string) []string // its command line
 }
 
@@ -108,7 +108,7 @@ func needPython(t testing.TB, modules ...string) {
 	}
 }
 
-// listens returns once somebody accepts connections.
+// listens returns as soon as connections are accepted.
 func (f *fleet) listens(address string) {
 	f.t.Helper()
 	eventually(f.t, "a server listens on "+address, func() bool {
@@ -117,12 +117,12 @@ func (f *fleet) listens(address string) {
 	})
 }
 
-// request returns the pid of the worker that has answered, 0 if none has.
+// request returns the pid of the worker that answered, or 0.
 func (f *fleet) request() int {
 	text := rand.IntN(len(texts))
 	ctx, cancel := context.WithTimeout(f.t.Context(), 20*time.Second)
 	defer cancel()
-	// A POST is never sent twice behind our back.
+	// The transport never retries a POST.
 	base := f.urls[rand.IntN(len(f.urls))]
 	target := base + "?text=" + url.QueryEscape(texts[text])
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, target, nil)
@@ -154,16 +154,16 @@ func (f *fleet) request() int {
 	return pid
 }
 
-// load sends requests from 8 clients while more says so, and calls behind right
-// behind each answer.
-func (f *fleet) load(more func(sent int64) bool, behind func(pid int)) {
+// load sends requests from 8 clients while more returns true, and calls after after each
+// answer.
+func (f *fleet) load(more func(sent int64) bool, after func(pid int)) {
 	var sent atomic.Int64
 	var clients sync.WaitGroup
 	for range 8 {
 		clients.Go(func() {
 			for more(sent.Add(1)) {
 				if pid := f.request(); pid != 0 {
-					behind(pid)
+					after(pid)
 				}
 			}
 		})
@@ -176,8 +176,8 @@ func (f *fleet) send(n int64) {
 	f.load(func(sent int64) bool { return sent <= n }, func(int) {})
 }
 
-// kill sends n requests, and more until it has killed that many workers, each
-// right behind an answer of it.
+// kill sends n requests, and continues until it has killed that many workers, each right
+// after it has answered.
 func (f *fleet) kill(n int64, kills int) {
 	left := atomic.Int64{}
 	left.Store(int64(kills))
@@ -208,21 +208,21 @@ func (f *fleet) reload(signal func()) {
 	eventually(f.t, "the workers are replaced", func() bool { return len(gone(old)) == len(old) })
 }
 
-// workers returns the pids of all that have ever answered.
+// workers returns the pids of all workers that have ever answered.
 func (f *fleet) workers() []int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return slices.Collect(maps.Keys(f.seen))
 }
 
-// killedWorkers returns those of them that were killed.
+// killedWorkers returns the pids of those that were killed.
 func (f *fleet) killedWorkers() []int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return slices.Collect(maps.Keys(f.killed))
 }
 
-// gone returns those of the processes that are no more.
+// gone returns the processes that no longer exist.
 func gone(pids []int) (out []int) {
 	for _, pid := range pids {
 		if syscall.Kill(pid, 0) == syscall.ESRCH {
@@ -244,16 +244,16 @@ func (f *fleet) markDead(pids []int) {
 	}
 }
 
-// own returns what client_python's collector says. While a worker starts it may
-// fail: it takes a file that is still empty for a full one.
+// own returns the output of client_python's collector. It may fail while a worker starts,
+// because the collector cannot read a file that is still empty.
 func (f *fleet) own() ([]byte, error) {
 	cmd := exec.Command(python, "testdata/python/collect.py")
 	cmd.Env = append(os.Environ(), "PROMETHEUS_MULTIPROC_DIR="+f.dir)
 	return cmd.Output()
 }
 
-// open returns the merged view without our own metrics, which client_python's
-// collector does not have.
+// open returns the merged view without the self metrics, which client_python's collector
+// does not have.
 func (f *fleet) open() *aggregate.Aggregator {
 	f.t.Helper()
 	a, err := aggregate.Open(f.dir, aggregate.Options{NoSelfMetrics: true})
@@ -262,8 +262,8 @@ func (f *fleet) open() *aggregate.Aggregator {
 	return a
 }
 
-// counted holds every number that a request is part of to what the clients saw,
-// and returns how many requests the text has.
+// counted compares every number that depends on requests with what the clients saw, and
+// returns the number of requests in the text.
 func (f *fleet) counted(text []byte) (merged int64) {
 	f.t.Helper()
 	lo, hi := f.answered.Load(), f.answered.Load()+f.broken.Load()
@@ -301,16 +301,16 @@ func (f *fleet) counted(text []byte) (merged int64) {
 	return merged
 }
 
-// exact holds the merged view to client_python's own, and both to the clients,
-// none of whose requests may have broken.
+// exact compares the merged view with client_python's own, and both with the clients. No
+// request may have broken.
 func (f *fleet) exact(a *aggregate.Aggregator) {
 	f.t.Helper()
 	require.Zero(f.t, f.broken.Load())
 	f.equal(a)
 }
 
-// equal holds the merged view to client_python's own, once the server has taken
-// notice of deaths, and both to the clients.
+// equal waits until the server has noticed the deaths. Then it compares the merged view with
+// client_python's own, and both with the clients.
 func (f *fleet) equal(a *aggregate.Aggregator) {
 	f.t.Helper()
 	var ours []byte
@@ -329,7 +329,7 @@ func (f *fleet) log(merged int64, more string) {
 		f.answered.Load(), merged, f.broken.Load(), len(f.workers()), len(f.killedWorkers()), more)
 }
 
-// living wants live gauges of that many processes.
+// living checks that there are live gauges of that many processes.
 func (f *fleet) living(a *aggregate.Aggregator, n int) {
 	f.t.Helper()
 	eventually(f.t, fmt.Sprintf("%d processes have live gauges", n), func() bool {

@@ -14,13 +14,13 @@ import (
 	"github.com/multiprom/multiprom/registry"
 )
 
-// TestProcessMetricsOfGunicorn: each of gunicorn's workers that lives has process
-// metrics, and no process that only has the pid of one.
+// TestProcessMetricsOfGunicorn: each living gunicorn worker has process metrics. A process
+// that merely has the pid of a dead worker has none.
 func TestProcessMetricsOfGunicorn(t *testing.T) {
 	f := newFleet(t)
 	f.start(gunicornOf(ownHook, "app", ""))
 	f.load(func(int64) bool { return len(f.workers()) < 4 }, func(int) {})
-	// This test process has the pid of a worker that is dead, and only reads its file.
+	// This test process has the pid of a dead worker, and only reads its file.
 	content, err := os.ReadFile(filepath.Join(f.dir, "counter_"+strconv.Itoa(f.workers()[0])+".db"))
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(filepath.Join(f.dir, "counter_"+strconv.Itoa(os.Getpid())+".db"), content, 0o600))

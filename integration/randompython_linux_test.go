@@ -31,7 +31,7 @@ type randomFamily struct {
 	Samples    []randomSample
 }
 
-// randomSample has its numbers in hexadecimal, to the last bit.
+// randomSample has its numbers in hexadecimal, exact to the last bit.
 type randomSample struct {
 	Name   string
 	Labels map[string]string
@@ -40,7 +40,7 @@ type randomSample struct {
 }
 
 // clientPythonCommand runs a script with Debian's client_python, or with the one in the
-// directory that MULTIPROM_CLIENT_PYTHON names.
+// directory MULTIPROM_CLIENT_PYTHON.
 func clientPythonCommand(args ...string) *exec.Cmd {
 	cmd := exec.Command(python, args...)
 	cmd.Env = append(os.Environ(), "PYTHONDONTWRITEBYTECODE=1")
@@ -51,11 +51,11 @@ func clientPythonCommand(args ...string) *exec.Cmd {
 	return cmd
 }
 
-// TestRandomDirectoriesOfClientPython compares random directories that processes of
-// client_python write with what its own collector makes of them: names that collide, labels
-// that are awkward, all modes, times of any size, NaN and infinities. Only what
-// docs/client_python.md names may differ. MULTIPROM_SCHEDULES is how many directories
-// there are, MULTIPROM_CLIENT_PYTHON where another client_python is.
+// TestRandomDirectoriesOfClientPython has client_python write random directories, and
+// compares the merged view with the output of its own collector. The directories have
+// colliding names, awkward labels, all modes, times of any size, NaN and infinities. Only
+// what docs/client_python.md names may differ. MULTIPROM_SCHEDULES is the number of
+// directories, MULTIPROM_CLIENT_PYTHON the path of another client_python.
 func TestRandomDirectoriesOfClientPython(t *testing.T) {
 	needPython(t)
 	docs, err := os.ReadFile("../docs/client_python.md")
@@ -89,7 +89,7 @@ func TestRandomDirectoriesOfClientPython(t *testing.T) {
 	t.Logf("%d directories, %d samples", seen, samples)
 }
 
-// compare returns how many samples there are.
+// compare compares a directory and returns the number of samples.
 func (d *randomDirectory) compare(t *testing.T, rules map[string]int) (samples int) {
 	a, err := aggregate.Open(d.Dir, aggregate.Options{NoSelfMetrics: true})
 	require.NoError(t, err)
@@ -114,7 +114,7 @@ func (d *randomDirectory) compare(t *testing.T, rules map[string]int) (samples i
 	return samples
 }
 
-// compareFamilies compares the families of the kinds that are to be there.
+// compareFamilies compares the families of the kinds that there should be.
 func (d *randomDirectory) compareFamilies(t *testing.T, families []*metric.Family, used map[string]bool, there func(kind string) bool) (samples int) {
 	t.Helper()
 	ours := map[string]*metric.Family{}
@@ -151,8 +151,8 @@ func (d *randomDirectory) compareFamilies(t *testing.T, families []*metric.Famil
 	return samples
 }
 
-// byKey returns the values of the samples by name and labels, and the buckets of each
-// series by their bounds.
+// byKey returns the values of the samples by name and labels, and each series' buckets by
+// bound.
 func (f *randomFamily) byKey(t *testing.T) (values map[string]string, buckets map[string]map[float64]float64) {
 	values, buckets = map[string]string{}, map[string]map[float64]float64{}
 	for _, s := range f.Samples {
@@ -175,10 +175,10 @@ func (f *randomFamily) byKey(t *testing.T) (values map[string]string, buckets ma
 
 func labelKey(ls metric.Labels) string { return fmt.Sprintf("%q", ls) }
 
-// asShown compares as numbers do: zeros have no sign, and NaN is equal to NaN.
+// asShown formats a value for comparison: zeros have no sign, and all NaNs are equal.
 func asShown(v float64) string { return strconv.FormatFloat(v+0, 'x', -1, 64) }
 
-// addSamples adds all samples of a series but its buckets.
+// addSamples adds all samples of a series except its buckets.
 func addSamples(f *metric.Family, s *metric.Series, out map[string]string) {
 	labels := labelKey(s.Labels)
 	switch f.Type {
@@ -192,7 +192,8 @@ func addSamples(f *metric.Family, s *metric.Series, out map[string]string) {
 	}
 }
 
-// compareBuckets compares the buckets of a series. We show those of all of the family.
+// compareBuckets compares the buckets of a series. The merged view has the buckets of the
+// whole family.
 func compareBuckets(t *testing.T, theirs map[float64]float64, s *metric.Series, used map[string]bool) {
 	t.Helper()
 	last := 0.0

@@ -20,8 +20,8 @@ import (
 	"github.com/multiprom/multiprom/registry"
 )
 
-// What the receivers make of values for which some of them, or some formats, have no
-// place: the table in docs/exposition.md.
+// Tests of values that some receivers or formats cannot represent: the table in
+// docs/exposition.md.
 
 // oddDir is a directory with a histogram that has a negative bound and a negative
 // sum, one whose sum is NaN, a counter that is NaN and a name that is not a legacy one.
@@ -47,8 +47,8 @@ func oddDir(t *testing.T) (dir string) {
 	return dir
 }
 
-// Samples of oddDir, as a receiver shows them: what is there always, where bounds are
-// as in text and where as in OpenMetrics, what OpenMetrics forbids, and NaNs.
+// Samples of oddDir as a receiver shows them: those that are always there, those with
+// bounds as in text or as in OpenMetrics, those that OpenMetrics forbids, and NaNs.
 const (
 	oddAlways    = "odd_good_total 7|odd_name 3"
 	oddText      = `odd_negative_bucket{le="-1"} 2|odd_negative_bucket{le="1e+06"} 3|odd_negative_bucket{le="+Inf"} 4|odd_nan_bucket{le="-1"} 2|odd_nan_bucket{le="1e+06"} 3|odd_nan_bucket{le="+Inf"} 4`
@@ -59,8 +59,8 @@ const (
 
 func odd(parts ...string) []string { return strings.Split(strings.Join(parts, "|"), "|") }
 
-// TestPushedAndWrittenValues: a Pushgateway and node_exporter show what is true, sums of
-// histograms with negative bounds and NaNs included.
+// TestPushedAndWrittenValues: a Pushgateway and node_exporter show true values, including
+// NaNs and sums of histograms with negative bounds.
 func TestPushedAndWrittenValues(t *testing.T) {
 	dir := oddDir(t)
 	shown := func(address, labels string) (out []string) {
@@ -97,8 +97,8 @@ func TestPushedAndWrittenValues(t *testing.T) {
 	})
 }
 
-// TestTextfilesOfTwoApplications: with a label each, one node_exporter shows all of
-// both; without, it shows one of two series that are equal.
+// TestTextfilesOfTwoApplications: if each application has a label, one node_exporter shows
+// all metrics of both. Without labels it shows only one of two equal series.
 func TestTextfilesOfTwoApplications(t *testing.T) {
 	program := needCommand(t, "prometheus-node-exporter")
 	one, other := mergedJobs(t), oddDir(t)
@@ -137,8 +137,8 @@ func TestTextfilesOfTwoApplications(t *testing.T) {
 	}
 }
 
-// TestServersReadOddValues has Prometheus and VictoriaMetrics scrape them by each
-// protocol that they have.
+// TestServersReadOddValues has Prometheus and VictoriaMetrics scrape oddDir in each protocol
+// that they support.
 func TestServersReadOddValues(t *testing.T) {
 	prometheus, victoria := needCommand(t, "prometheus"), needCommand(t, "victoria-metrics")
 	a := open(t, oddDir(t))
@@ -162,7 +162,7 @@ func TestServersReadOddValues(t *testing.T) {
 		{"Prometheus, OpenMetrics", openMetrics, "strict", odd(oddAlways, oddCanonical)},
 		{"Prometheus, OpenMetrics, lenient", openMetrics, "lenient", odd(oddAlways, oddCanonical, oddForbidden, oddNaN)},
 		{"Prometheus, protobuf", protobuf, "strict", odd(oddAlways, oddCanonical, oddForbidden, oddNaN)},
-		{"VictoriaMetrics, text", "http://" + vm, "strict", odd(oddAlways, oddText, oddForbidden)}, // it stores no NaN
+		{"VictoriaMetrics, text", "http://" + vm, "strict", odd(oddAlways, oddText, oddForbidden)}, // it does not store NaN
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			eventually(t, "it has scraped", func() bool { return len(series(t, tt.api, `odd_good_total{job="`+tt.job+`"}`)) == 1 })
@@ -171,8 +171,8 @@ func TestServersReadOddValues(t *testing.T) {
 	}
 }
 
-// TestStrictParserRejectsLenient: client_python's parser of OpenMetrics reads what is
-// strict and nothing of what is lenient.
+// TestStrictParserRejectsLenient: client_python's OpenMetrics parser reads strict output and
+// rejects lenient output.
 func TestStrictParserRejectsLenient(t *testing.T) {
 	const python = "/usr/bin/python3"
 	program := "import sys; from prometheus_client.openmetrics.parser import text_string_to_metric_families as p; print(len(list(p(sys.stdin.read()))))"
@@ -214,9 +214,8 @@ func series(t *testing.T, api, query string) (out []string) {
 	return out
 }
 
-// TestNamesByProtocol: a name that is not a legacy one arrives under another name by
-// another protocol, since Prometheus 3 asks for UTF-8 names in text and OpenMetrics,
-// and says nothing of names beside protobuf.
+// TestNamesByProtocol: a UTF-8 name arrives under different names in different protocols,
+// because Prometheus 3 asks for UTF-8 names in text and OpenMetrics but not in protobuf.
 func TestNamesByProtocol(t *testing.T) {
 	a := open(t, oddDir(t))
 	handler := exposition.HandlerFor(registry.Directory(a), exposition.HandlerOptions{})

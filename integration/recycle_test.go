@@ -17,12 +17,11 @@ import (
 
 const (
 	recycledSlots     = 16
-	recycledSeries    = 50 // of a worker
+	recycledSeries    = 50 // per worker
 	recycledThreshold = 8
 )
 
-// recycledRole is a worker that lives shortly: 50 series, then it waits for
-// its death.
+// recycledRole is a short-lived worker: it writes 50 series, then waits for its death.
 func recycledRole() error {
 	c := multiproc.NewCounterVec(multiproc.CounterOpts{Name: "rec_updates", Help: "Updates."}, []string{"n"})
 	h := multiproc.NewHistogram(multiproc.HistogramOpts{Name: "rec_seconds", Help: "Observations."})
@@ -30,13 +29,13 @@ func recycledRole() error {
 	for n := range recycledSeries - 2 {
 		c.WithLabelValues(strconv.Itoa(n)).Add(float64(n + 1))
 	}
-	h.Observe(0.1) // which no sum of floats keeps exact
+	h.Observe(0.1) // a sum of floats does not keep it exact
 	g.Set(1)
 	fmt.Println("done")
 	return block()
 }
 
-// intFromEnv returns how long the long form of a test is.
+// intFromEnv returns the size of the long form of a test.
 func intFromEnv(name string, short int) int {
 	if n, err := strconv.Atoi(os.Getenv(name)); err == nil {
 		return n
@@ -44,9 +43,9 @@ func intFromEnv(name string, short int) int {
 	return short
 }
 
-// TestRecycledWorkers lets many workers live shortly, 16 at a time, while a
-// compactor runs: files and records stay as few as the living, and no update is
-// lost. MULTIPROM_RECYCLED is how many.
+// TestRecycledWorkers runs many short-lived workers, 16 at a time, while a compactor runs.
+// The number of files and records stays proportional to the living workers, and no update
+// is lost. MULTIPROM_RECYCLED is the number of workers.
 func TestRecycledWorkers(t *testing.T) {
 	const batch = 100
 	workers := intFromEnv("MULTIPROM_RECYCLED", 400)
@@ -100,7 +99,7 @@ func TestRecycledWorkers(t *testing.T) {
 		for slot := range alive {
 			require.EqualValues(t, 1, got[fmt.Sprintf(`rec_all{pid="%d"}`, slot)])
 		}
-		// The archive has each series once, and one of the gauge for each slot.
+		// The archive has each series once, and a series of the gauge per slot.
 		const archive, others = recycledSeries + recycledSlots, recycledSlots + recycledThreshold + 2
 		require.LessOrEqual(t, got["multiprom_read_series"], float64(archive+recycledSeries*others))
 		if first == nil {

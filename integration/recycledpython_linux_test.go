@@ -16,9 +16,9 @@ import (
 	"github.com/multiprom/multiprom/aggregate"
 )
 
-// recyclePython lets workers of client_python live shortly and returns their directory:
-// of each worker one file of every kind, and of their parent those of its metrics
-// without labels, which are all kinds but two.
+// recyclePython runs short-lived workers of client_python and returns their directory. Each
+// worker has one file of every kind. Their parent has files for its metrics without labels,
+// which are all kinds but two.
 func recyclePython(t testing.TB, workers int) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
@@ -41,7 +41,7 @@ func clientPython(t testing.TB) string {
 	return "client_python " + strings.TrimSpace(string(out))
 }
 
-// collectPython returns what client_python's collector says.
+// collectPython returns the output of client_python's collector.
 func collectPython(t testing.TB, dir string) []byte {
 	t.Helper()
 	cmd := exec.Command(python, "testdata/python/collect.py")
@@ -57,7 +57,7 @@ func gcPython(t testing.TB, dir string) {
 	require.NoError(t, err, "%s", out)
 }
 
-// dbFiles returns how many files of client_python there are.
+// dbFiles returns the number of client_python's files.
 func dbFiles(t testing.TB, dir string) int {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(dir, "*.db"))
@@ -65,7 +65,7 @@ func dbFiles(t testing.TB, dir string) int {
 	return len(files)
 }
 
-// split takes gauges of mode all and live gauges out of the samples of recycle.py.
+// split separates gauges of mode all and live gauges from the samples of recycle.py.
 func split(samples map[string]float64) (all, others map[string]float64) {
 	all, others = map[string]float64{}, map[string]float64{}
 	for series, v := range samples {
@@ -79,10 +79,10 @@ func split(samples map[string]float64) (all, others map[string]float64) {
 	return all, others
 }
 
-// TestRecycledPythonWorkers: the files of client_python's dead workers are compacted,
-// all of them, and no total changes: before, Python says the same. Live gauges go
-// with their processes, and of mode all the newest dead keep theirs.
-// MULTIPROM_RECYCLED_PYTHON is how many workers.
+// TestRecycledPythonWorkers: all files of client_python's dead workers are compacted, and
+// the totals stay those that client_python showed before. Live gauges disappear with their
+// processes. Of gauges of mode all, the newest dead processes keep theirs.
+// MULTIPROM_RECYCLED_PYTHON is the number of workers.
 func TestRecycledPythonWorkers(t *testing.T) {
 	const keptDead = 1000 // the default of --keep-dead
 	needPython(t)
@@ -123,10 +123,10 @@ func valuesOf(t testing.TB, text []byte) map[string]float64 {
 	return out
 }
 
-// BenchmarkRecycledPython is a directory of 26,000 files of recycled workers, with 11
-// kinds of files before client_python 0.18 and 13 since: what a scrape of it takes for
-// client_python's collector and for ours, the compacting, and a scrape behind it. ratio is
-// how often each fits into client_python's scrape before.
+// BenchmarkRecycledPython measures a directory of 26,000 files of recycled workers, with 11
+// kinds of files before client_python 0.18 and 13 since: a scrape by client_python's
+// collector and by multiprom, the compaction, and a scrape after it. ratio is the time of
+// client_python's scrape divided by the time of each.
 func BenchmarkRecycledPython(b *testing.B) {
 	needPython(b)
 	workers := 2364
@@ -168,7 +168,7 @@ func BenchmarkRecycledPython(b *testing.B) {
 	out, err := exec.Command(command, "gc", "--python", "--dir", dir).CombinedOutput()
 	took := time.Since(began)
 	require.NoError(b, err, "%s", out)
-	b.Run("gc", func(b *testing.B) { // it can be done once
+	b.Run("gc", func(b *testing.B) { // it can run only once
 		b.ReportMetric(float64(took), "ns/op")
 	})
 	require.Zero(b, dbFiles(b, dir))

@@ -19,7 +19,7 @@ import (
 	"github.com/multiprom/multiprom/aggregate"
 )
 
-// ruby is Debian's; another one in PATH does not see its libraries.
+// ruby is Debian's Ruby. Another one in PATH does not see its libraries.
 const ruby = "/usr/bin/ruby"
 
 func rubyCommand(dir, script string) *exec.Cmd {
@@ -28,10 +28,10 @@ func rubyCommand(dir, script string) *exec.Cmd {
 	return cmd
 }
 
-// rubyMerge is what the values of several processes make together.
+// rubyMerge is the merged values of several processes.
 type rubyMerge map[string]float64
 
-// said is one line of writer.rb.
+// said is one line of output of writer.rb.
 type said struct {
 	mode, name string
 	labels     model.Metric
@@ -45,7 +45,7 @@ func (s *said) UnmarshalJSON(b []byte) error {
 	}
 	s.labels = model.Metric{model.MetricNameLabel: model.LabelValue(s.name)}
 	for name, raw := range labels {
-		value := string(raw) // a number, true or false is written as it stands
+		value := string(raw) // a number, true or false is written as it is
 		switch {
 		case value == "null":
 			value = ""
@@ -59,7 +59,7 @@ func (s *said) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// add merges what the process says.
+// add merges the values that a process reports.
 func (m rubyMerge) add(pid int, s said) {
 	if strings.HasSuffix(s.mode, "all") {
 		s.labels["pid"] = model.LabelValue(strconv.Itoa(pid))
@@ -75,7 +75,7 @@ func (m rubyMerge) add(pid int, s said) {
 	}
 }
 
-// rounds has the process make so many rounds, and returns what it says then.
+// rounds has the process make that many rounds, and returns what it reports.
 func rounds(t *testing.T, h *helper, n int) (out []said) {
 	t.Helper()
 	_, err := fmt.Fprintln(h.stdin, n)
@@ -92,8 +92,8 @@ func rounds(t *testing.T, h *helper, n int) (out []said) {
 	return nil
 }
 
-// rubyID is the identifier of a Ruby process: its pid and the number of its
-// file. Their own view leaves the number out.
+// rubyID is the identifier of a Ruby process: its pid and the number of its file. The
+// client's own view omits the number.
 var rubyID = regexp.MustCompile(`pid="(\d+)-\d+"`)
 
 // rubyLines returns a text's samples and definitions with Ruby's pids.
@@ -102,8 +102,8 @@ func rubyLines(t *testing.T, text []byte) []string {
 	return parsed(t, rubyID.ReplaceAll(text, []byte(`pid="$1"`)))
 }
 
-// TestRubyWriter compares the merged view of processes that use GitLab's client
-// for Ruby with what they say themselves, and with that client's own view.
+// TestRubyWriter compares the merged view of processes that use GitLab's client for Ruby
+// with what they report, and with that client's own view.
 func TestRubyWriter(t *testing.T) {
 	needCommand(t, ruby)
 	err := exec.Command(ruby, "-e", "require 'prometheus/client'").Run()
@@ -119,7 +119,7 @@ func TestRubyWriter(t *testing.T) {
 	a, err := aggregate.Open(dir, aggregate.Options{NoSelfMetrics: true})
 	require.NoError(t, err)
 	defer a.Close()
-	// compare holds the view to what the processes say, and returns it.
+	// compare compares the view with what the processes report, and returns it.
 	compare := func(says map[int][]said) []byte {
 		t.Helper()
 		want := rubyMerge{}
@@ -153,8 +153,8 @@ func TestRubyWriter(t *testing.T) {
 	}
 	require.Equal(t, own(), rubyLines(t, compare(says)))
 
-	// One is killed under way. Where it stood within a round nobody knows, but
-	// the views agree on all but the histogram, of which theirs shows a half.
+	// One process is killed within a round. It is unknown where, but the views agree on
+	// everything except the histogram, of which the client's view shows a half.
 	victim := writers[0]
 	before := valueOf(t, serve(t, a), "rb_rounds_total")
 	_, err = fmt.Fprintln(victim.stdin, 10_000_000)
@@ -168,7 +168,7 @@ func TestRubyWriter(t *testing.T) {
 	require.Contains(t, []float64{made, made - 1}, observed)
 	t.Logf("%v rounds, %v observed, of %d processes; %d series", made, observed, len(writers), len(vector(t, text)))
 
-	// Its live gauges leave when it is marked, and those alone.
+	// When it is marked, its live gauges disappear and nothing else.
 	id := fmt.Sprintf("%d-0", victim.Process.Pid)
 	out, err := exec.Command(mpctl(t), "mark-dead", id, "--dir", dir).CombinedOutput()
 	require.NoError(t, err, "%s", out)

@@ -16,22 +16,21 @@ import (
 	"github.com/multiprom/multiprom/aggregate"
 )
 
-// The hooks that mark gunicorn's workers dead once they have ended: by
-// client_python itself, and by mpctl, as docs/client_python.md has it.
+// The hooks that mark gunicorn's workers dead after they have ended: with client_python,
+// and with mpctl as in docs/client_python.md.
 const (
 	ownHook   = "testdata/python/gunicorn_conf.py"
 	mpctlHook = "../docs/client_python/gunicorn_conf.py"
 )
 
-// gunicornOf is gunicorn with an application of testdata/python.
+// gunicornOf returns gunicorn with an application of testdata/python.
 func gunicornOf(hook, app, modules string, more ...string) server {
 	return server{modules: modules, argv: func(address, _ string) []string {
 		return append([]string{"/usr/bin/gunicorn", "-w", "4", "-b", address, "-c", hook, app + ":app"}, more...)
 	}}
 }
 
-// underGunicorn compares, and then sees to it that only the living have live
-// gauges.
+// underGunicorn compares, and then checks that only living workers have live gauges.
 func underGunicorn(t *testing.T, kills int, s server) {
 	f := newFleet(t)
 	a := f.reloadAndKill(f.start(s), kills)
@@ -39,10 +38,9 @@ func underGunicorn(t *testing.T, kills int, s server) {
 	f.equal(a)
 }
 
-// reloadAndKill compares the merged view of a server's workers with what
-// their clients saw, and with client_python's own collector, which takes only
-// what Debian's version of it writes: first exactly, then behind a reload under
-// load, then behind kills.
+// reloadAndKill compares the merged view of a server's workers with what their clients saw,
+// and with client_python's own collector, which reads only what its version writes. It
+// compares exactly at first, then after a reload under load, then after kills.
 func (f *fleet) reloadAndKill(process *os.Process, kills int) *aggregate.Aggregator {
 	f.t.Helper()
 	a := f.open()
@@ -63,7 +61,7 @@ func TestFastAPI(t *testing.T) {
 	underGunicorn(t, 8, gunicornOf(ownHook, "fastapi_app", "fastapi uvicorn", "-k", "uvicorn.workers.UvicornWorker"))
 }
 
-// TestUvicorn is FastAPI under uvicorn alone, whose processes nobody replaces.
+// TestUvicorn runs FastAPI under uvicorn alone, which does not replace dead processes.
 func TestUvicorn(t *testing.T) {
 	f := newFleet(t)
 	f.start(server{modules: "fastapi uvicorn", argv: func(address, apps string) []string {
@@ -76,15 +74,14 @@ func TestUvicorn(t *testing.T) {
 	f.exact(a)
 }
 
-// TestUwsgi is the comparison for uWSGI. Without lazy-apps, the master has
-// loaded the application too, so that there are files of it which stay at
-// zero. Nothing marks its dead workers, so that their live gauges stay until
-// mpctl does.
+// TestUwsgi is the comparison for uWSGI. Without lazy-apps, the master has loaded the
+// application too, so it has files whose values stay 0. Nothing marks dead workers, so
+// their live gauges stay until mpctl does.
 func TestUwsgi(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		args   []string
-		master int // processes with files beside the workers
+		master int // other processes with files
 	}{
 		{"preloaded", nil, 1},
 		{"lazy-apps", []string{"--lazy-apps"}, 0},

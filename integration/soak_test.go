@@ -16,11 +16,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestSoak runs the demo with kills and reloads in one process and the
-// aggregator, which compacts too, in another, with five scrapes a second: exact at
-// the end, no counter ever fell, no error was logged, and the aggregator did not
-// grow. MULTIPROM_SOAK_SECONDS is how long; growth is judged from two
-// minutes on.
+// TestSoak runs the demo with kills and reloads in one process, and the aggregator, which
+// also compacts, in another, with five scrapes a second. At the end the count is exact. No
+// counter ever falls, no error is logged, and the aggregator does not grow.
+// MULTIPROM_SOAK_SECONDS is the duration; growth is measured after the first two minutes.
 func TestSoak(t *testing.T) {
 	const warm = 2 * time.Minute
 	length := time.Duration(intFromEnv("MULTIPROM_SOAK_SECONDS", 6)) * time.Second
@@ -48,7 +47,7 @@ func TestSoak(t *testing.T) {
 	})
 
 	url := "http://" + address + "/metrics"
-	get(t, request(t, url)) // it is there
+	get(t, request(t, url)) // wait until it is up
 	began := time.Now()
 	var early, late []int // KiB
 	last, scrapes := 0.0, 0
@@ -96,7 +95,7 @@ func TestSoak(t *testing.T) {
 	}
 }
 
-// sampleOf returns the value of a line of the text format.
+// sampleOf returns the value of a sample in the text format.
 func sampleOf(body, series string) (float64, bool) {
 	for line := range strings.Lines(body) {
 		if v, ok := strings.CutPrefix(line, series+" "); ok {

@@ -35,8 +35,8 @@ const (
 	timedInitSize = 1 << 20
 )
 
-// timedDict is one file as client_python has written them since 0.18: a value
-// and its time behind each key.
+// timedDict is a file as client_python has written it since 0.18: a value and its time
+// follow each key.
 type timedDict struct {
 	file      *os.File
 	data      mmap.MMap
@@ -57,8 +57,8 @@ func newTimedDict(prefix string) (d *timedDict, err error) {
 	return d, nil
 }
 
-// resize maps the file anew. The old mapping stays until the process ends, as
-// Python's stays until it is collected.
+// resize maps the file again. The old mapping stays until the process ends; Python's stays
+// until it is collected.
 func (d *timedDict) resize(size int) (err error) {
 	if err = d.file.Truncate(int64(size)); err != nil {
 		return err
@@ -67,8 +67,8 @@ func (d *timedDict) resize(size int) (err error) {
 	return err
 }
 
-// position returns where a key's value lies, behind the record's appending
-// where it is new: the record first, then the length in use.
+// position returns the position of a key's value. It appends a record for a new key: the
+// record first, then the length in use.
 func (d *timedDict) position(key string) (int, error) {
 	if pos, ok := d.positions[key]; ok {
 		return pos, nil
@@ -84,7 +84,7 @@ func (d *timedDict) position(key string) (int, error) {
 	}
 	copy(d.data[d.used:], record)
 	d.used += len(record)
-	// One store, as Python's is: built for -race, PutUint32 stores byte by byte.
+	// One store, as in Python. With -race, PutUint32 would store byte by byte.
 	atomic.StoreUint32((*uint32)(unsafe.Pointer(&d.data[0])), uint32(d.used))
 	d.positions[key] = d.used - 16
 	return d.used - 16, nil
@@ -112,9 +112,8 @@ func (d *timedDict) inc(key string, by float64) error {
 	return d.set(key, math.Float64frombits(binary.NativeEndian.Uint64(d.data[pos:]))+by, time.Time{})
 }
 
-// timedRole makes as many rounds as each line of its input says. It says before
-// each batch how many rounds it will have begun, and behind it how many it has
-// made.
+// timedRole makes as many rounds as each line of its input says. Before each batch it
+// prints how many rounds it will have begun, and after it how many it has made.
 func timedRole() error {
 	dicts := map[string]*timedDict{}
 	for _, prefix := range []string{"counter", "histogram", "summary", "gauge_mostrecent", "gauge_livemostrecent", "gauge_livesum", "gauge_all"} {
@@ -171,7 +170,7 @@ func timedRound(dicts map[string]*timedDict, n int) error {
 	return nil
 }
 
-// timedValue is what a process sets its gauges to, and says which one it was.
+// timedValue is what a process sets its gauges to. It identifies the process and the round.
 func timedValue(pid, round int) float64 { return float64(pid)*1e9 + float64(round) }
 
 // timedWriter is the test's side of the role.
@@ -180,8 +179,7 @@ type timedWriter struct {
 	attempted, made atomic.Int64
 }
 
-// write has the role make n rounds, or be killed on its way, right behind a
-// batch that is chosen by killAt.
+// write has the role make n rounds, or kills it right after a batch that killAt chooses.
 func (w *timedWriter) write(n, killAt int) {
 	fmt.Fprintln(w.stdin, n)
 	for w.lines.Scan() {
@@ -202,9 +200,9 @@ func (w *timedWriter) write(n, killAt int) {
 	w.kill()
 }
 
-// TestTimedWriter: processes that write today's files of client_python are
-// killed under way; acknowledged <= merged <= attempted, no counter that a
-// reader sees falls, and of the most recent values the newest is served.
+// TestTimedWriter: processes that write today's files of client_python are killed while they
+// write. acknowledged <= merged <= attempted holds, no counter that a reader sees falls, and
+// for mostrecent gauges the newest value is served.
 func TestTimedWriter(t *testing.T) {
 	dir := t.TempDir()
 	a, err := aggregate.Open(dir, aggregate.Options{NoSelfMetrics: true})
@@ -225,7 +223,7 @@ func TestTimedWriter(t *testing.T) {
 	}
 	wg.Wait()
 	last := &writers[0]
-	last.write(timedBatch, math.MaxInt) // behind all deaths
+	last.write(timedBatch, math.MaxInt) // after all deaths
 	scrapes := stop()
 	require.EqualValues(t, most+timedBatch, last.made.Load())
 
@@ -257,7 +255,7 @@ func TestTimedWriter(t *testing.T) {
 	}
 	t.Logf("%v acknowledged <= merged %v <= %v attempted, %d scrapes", lo, total, hi, scrapes)
 
-	// Without the last one's live gauges, another's value is the most recent.
+	// Without the last process's live gauges, another process's value is the most recent.
 	markDead := func(w *timedWriter) {
 		t.Helper()
 		out, err := exec.Command(mpctl(t), "mark-dead", strconv.Itoa(w.Process.Pid), "--dir", dir).CombinedOutput()

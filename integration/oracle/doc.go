@@ -1,4 +1,3 @@
-// Package oracle has no code. Its test gives what package exposition writes to
-// the parsers of Prometheus itself, those that a scrape goes through, and
-// wants them to find every sample.
+// Package oracle has no code. Its test parses the output of package exposition with
+// Prometheus's own parsers, which a scrape uses, and checks that they find every sample.
 package oracle

@@ -20,8 +20,7 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// view is what a server knows after a scrape, by the labels of a series or the
-// name of a family.
+// view is what a server knows after a scrape, by labels of a series or name of a family.
 type view struct {
 	samples   map[string]string
 	exemplars map[string]string
@@ -35,7 +34,7 @@ func newView() view {
 	return view{map[string]string{}, map[string]string{}, map[string]int64{}, map[string]model.MetricType{}, map[string]string{}, map[string]string{}}
 }
 
-// scraped returns what the parser finds that a server chooses by content type.
+// scraped parses a text with the parser that a server chooses by content type.
 func scraped(t *testing.T, body []byte, format exposition.Format) view {
 	t.Helper()
 	p, err := textparse.New(body, format.ContentType(), nil, textparse.ParserOptions{OpenMetricsSkipSTSeries: true})
@@ -86,7 +85,7 @@ func sample(v float64, at *int64) string {
 	return fmt.Sprint(metric.FormatFloat(v), "@", *at)
 }
 
-// written returns what a server should find of families.
+// written returns what a server should find in families.
 func written(families []*metric.Family, opts exposition.Options) view {
 	out := newView()
 	version := opts.Format.Version
@@ -100,7 +99,7 @@ func written(families []*metric.Family, opts exposition.Options) view {
 			head += "_info"
 		}
 		if !protobuf {
-			head = escaped(head) // that parser leaves them in HELP, TYPE and UNIT lines
+			head = escaped(head) // that parser does not unescape names in HELP, TYPE and UNIT lines
 		}
 		out.types[head] = typeOf(f.Type, version)
 		if f.Unit != "" && (openMetrics || protobuf) {
@@ -166,7 +165,7 @@ func written(families []*metric.Family, opts exposition.Options) view {
 					xs := map[string]string{}
 					for name, value := range x.Labels.Map() {
 						if openMetrics {
-							name, value = escaped(name), escaped(value) // it leaves them in exemplars too
+							name, value = escaped(name), escaped(value) // nor in exemplars
 						}
 						xs[name] = value
 					}
@@ -183,7 +182,7 @@ func written(families []*metric.Family, opts exposition.Options) view {
 
 func escaped(s string) string { return string(metric.AppendEscaped(nil, s)) }
 
-// canonical writes a bound as a server stores it.
+// canonical formats a bound as a server stores it.
 func canonical(number string) string {
 	if !strings.ContainsAny(number, ".eI") {
 		return number + ".0"
@@ -216,7 +215,7 @@ func TestServerReadsRandomFamilies(t *testing.T) {
 	}
 }
 
-// serverReads wants a server to find in random families what was written of them.
+// serverReads checks that a server finds everything that was written of random families.
 func serverReads(t *testing.T, opts exposition.Options) {
 	version := opts.Format.Version
 	for seed := range uint64(200) {
@@ -231,7 +230,7 @@ func serverReads(t *testing.T, opts exposition.Options) {
 			require.NoError(t, err)
 		}
 		want, got := written(families, opts), scraped(t, body, opts.Format)
-		if version <= exposition.Text100 { // what text makes of gauge histograms
+		if version <= exposition.Text100 { // text writes gauge histograms like this
 			for name := range got.types {
 				if base, ok := strings.CutSuffix(name, "_gcount"); ok || strings.HasSuffix(name, "_gsum") {
 					if !ok {
@@ -250,7 +249,7 @@ func serverReads(t *testing.T, opts exposition.Options) {
 	}
 }
 
-// trim takes the blanks off that text has no place for.
+// trim removes the blanks that text cannot represent.
 func trim(helps map[string]string) {
 	for name, help := range helps {
 		if helps[name] = strings.TrimSpace(help); helps[name] == "" {
@@ -259,12 +258,12 @@ func trim(helps map[string]string) {
 	}
 }
 
-// plain takes from s what the parsers themselves make something else of.
+// plain removes from s what the parsers themselves change.
 func plain(typ metric.Type, s *metric.Series, version exposition.Version) {
 	if version == exposition.Protobuf && (typ == metric.Histogram || typ == metric.GaugeHistogram || typ == metric.Summary) {
-		s.NoSum = false // they have it as 0
+		s.NoSum = false // they read it as 0
 	}
-	// Of what is smaller the parser of OpenMetrics loses a millisecond at times.
+	// Below a second, the OpenMetrics parser sometimes loses a millisecond.
 	s.Created, s.Timestamp = s.Created.Truncate(time.Second), s.Timestamp.Truncate(time.Second)
 	exemplars := []*metric.Exemplar{s.Exemplar}
 	for _, b := range s.Buckets {
@@ -276,6 +275,6 @@ func plain(typ metric.Type, s *metric.Series, version exposition.Version) {
 		}
 	}
 	if math.IsNaN(s.Value) {
-		s.Value = math.NaN() // of one kind
+		s.Value = math.NaN() // so that all NaNs are equal
 	}
 }

@@ -1,6 +1,6 @@
-"""Prints what client_python's own collector says of $PROMETHEUS_MULTIPROC_DIR, and with
---status to stderr what the kernel says of this process at the end. With --each-line it
-collects for each line of its input, and prints only how many bytes that are."""
+"""Prints the output of client_python's own collector for $PROMETHEUS_MULTIPROC_DIR. With
+--status it also prints the kernel's status of this process to stderr at the end. With
+--each-line it collects once per line of input, and prints only the number of bytes."""
 import sys
 
 from prometheus_client import CollectorRegistry, generate_latest

@@ -1,5 +1,5 @@
-"""Declares the counters that its input lists, each in a directory of its own under BASE, and
-prints as JSON under which name client_python serves each, empty for those that it refuses."""
+"""Declares the counters that its input lists, each in its own directory under BASE. Prints as
+JSON the name under which client_python serves each; it is empty for rejected counters."""
 import json
 import os
 import sys

@@ -1,4 +1,4 @@
-"""The metrics that all applications here write, and what one request does to them."""
+"""The metrics of all applications here, and the updates of one request."""
 import os
 
 from prometheus_client import Counter, Gauge, Histogram, Summary

@@ -1,14 +1,14 @@
-"""Writes random directories with client_python, and says what its collector makes of them.
+"""Writes random directories with client_python, and prints the output of its collector.
 
     random_directories.py BASE SEED COUNT
 
-Each directory is written by several processes. For each, one line of JSON is printed: its
-path, and what client_python serves once the differences that docs/client_python.md names are
-taken out of its way. "rules" lists those that there were.
+Several processes write each directory. For each directory, one line of JSON is printed: its
+path, and what client_python serves without the differences that docs/client_python.md names.
+"rules" lists the differences that occurred.
 
-A difference is taken out of the way by changing the records, not the result: what loses by one
-of our rules is left out, and client_python's own collector merges the rest. Only its sums of
-floats are changed afterwards, from nearly to exactly right. PYTHONPATH says which client_python it is.
+A difference is removed by changing the records, not the result: records that lose by one of
+multiprom's rules are left out, and client_python's own collector merges the rest. Only its sums
+of floats are corrected afterwards, since it rounds them. PYTHONPATH selects the client_python.
 """
 import json
 import math
@@ -43,7 +43,7 @@ def value(r):
 
 
 def work(directory, identifier, r, definitions, texts):
-    """Is one process: it makes some metrics, most of them as others do, and updates them."""
+    """Runs as one process: creates some metrics, mostly like the other processes, and updates them."""
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = directory
     values.ValueClass = values.MultiProcessValue(lambda: identifier)
     for _ in range(r.randint(1, 8)):
@@ -122,7 +122,7 @@ def sample_names(family, typ):
 
 
 def conflicts(records, rules):
-    """Leaves out the records whose definition is not the one that is served."""
+    """Leaves out the records whose definition is not served."""
     first = {}  # of each definition, the first file
     for record in records:
         definition = (record.family, record.kind)
@@ -145,7 +145,7 @@ def conflicts(records, rules):
 
 
 def gauges(records, rules):
-    """Leaves out the values of gauges that are not chosen."""
+    """Leaves out the values of gauges that are not served."""
     series = {}
     for record in records:
         if record.kind[0] == "gauge":
@@ -199,7 +199,7 @@ def rewrite(directory, records, rules):
 
 
 def restore(labels):
-    """Is the reverse of what rewrite does to labels."""
+    """Reverts what rewrite does to labels."""
     process = labels.pop("pid", None)
     labels = {k.removeprefix("own_"): v for k, v in labels.items()}
     if process is not None:
@@ -211,7 +211,7 @@ def restore(labels):
 
 
 def collect(directory, records, rules):
-    """Returns what client_python serves: its files in the order of their original names."""
+    """Returns what client_python serves, with its files in the order of their original names."""
     kinds = {r.family: r.kind for r in records}
     parts = {}  # of sums
     for r in records:

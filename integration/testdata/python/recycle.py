@@ -1,6 +1,6 @@
-"""Lets many workers of client_python live shortly, one after the other, in
-$PROMETHEUS_MULTIPROC_DIR: each writes a file of every kind that the version of
-client_python has, about 150 records. Says how many kinds there are."""
+"""Runs many short-lived workers of client_python, one after the other, in
+$PROMETHEUS_MULTIPROC_DIR. Each writes a file of every kind that the version of
+client_python has, about 150 records. Prints the number of kinds."""
 import os
 import sys
 

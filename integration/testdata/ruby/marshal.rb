@@ -1,4 +1,4 @@
-# Prints what GitLab's client itself says of $prometheus_multiproc_dir.
+# Prints the output of GitLab's client for $prometheus_multiproc_dir.
 require 'prometheus/client'
 require 'prometheus/client/formats/text'
 

@@ -1,10 +1,10 @@
-# Writes metrics with GitLab's client. Each line of its input is a number of
-# rounds to make; behind them it says what its metrics hold, one JSON array
-# [mode, name, labels, value] a line, and then "done".
+# Writes metrics with GitLab's client. Each line of input is a number of rounds to make.
+# After them it prints the values of its metrics, one JSON array
+# [mode, name, labels, value] per line, and then "done".
 require 'json'
 require 'prometheus/client'
 
-# Label values need not be strings there.
+# In this client, label values need not be strings.
 LABELS = ['plain', '', 'a "quoted" \n \\', "two\nlines", '{le="1"} 5,', 'é ☃ 𝕏', 200, -1.5, true, false, nil].map.with_index { |v, i| { value: v, i: i } }
 MODES = %i[all liveall min max livesum].freeze
 
@@ -18,7 +18,7 @@ gauges = MODES.to_h { |mode| [mode, registry.gauge(:"rb_#{mode}", 'A gauge.', {}
 round = lambda do
   n = rounds.increment
   LABELS.each { |labels| requests.increment(labels, labels[:i] + 0.5) }
-  requests.increment({ value: 'many', i: n.to_i % 100 }) # more than the first size of the file
+  requests.increment({ value: 'many', i: n.to_i % 100 }) # more than the initial size of the file
   latency.observe({}, [0.0625, 0.25, 0.75, 3][n % 4])
   size.observe({}, n)
   gauges.each_value { |g| g.set({ pool: 'a' }, Process.pid % 7 - 3 + n) }
