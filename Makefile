@@ -50,6 +50,9 @@ lint: ## gofmt, vet on three systems, staticcheck, go.mod files that are tidy
 	$(TOOL) staticcheck $(PACKAGES)
 	@for mod in $$(git ls-files '*go.mod'); do (cd $$(dirname $$mod) && $(GO) mod tidy -diff) || { echo "go mod tidy needed: $$mod"; exit 1; }; done
 
+api: ## write docs/api.txt: what the packages export, a line each
+	$(GO) test -count=1 -run '^TestAPI$$' -v ./internal/policy -update
+
 bench: ## ours beside client_golang and the machine's floor: every row with a goal, one table (ARGS="--run update")
 	cd bench && $(GO) run . $(ARGS)
 
@@ -95,4 +98,4 @@ soak-python: ## 26,000 files of recycled workers of client_python, compacted
 clean: ## remove what make built
 	rm -rf bin
 
-.PHONY: help demo build test race integration-deps integration oracle examples compat peer-suites lint bench bench-full bench-scale bench-plots bench-test bench-packages bench-python bench-compat fuzz soak soak-crash soak-recycle soak-python clean
+.PHONY: help demo build test api race integration-deps integration oracle examples compat peer-suites lint bench bench-full bench-scale bench-plots bench-test bench-packages bench-python bench-compat fuzz soak soak-crash soak-recycle soak-python clean
