@@ -71,3 +71,119 @@ func ExampleCounter_CountErrors() {
 	fmt.Println(errors.Is(err, fs.ErrNotExist))
 	// Output: true
 }
+
+// A histogram with buckets of its own, filled by a timer and by hand.
+func ExampleHistogram() {
+	set := multiproc.NewSet(multiproc.SetOptions{})
+	latency := multiproc.Must(set.NewHistogramVec(multiproc.HistogramOpts{
+		Name: "request_duration_seconds", Help: "Duration of requests.", Buckets: multiproc.ExponentialBuckets(0.001, 10, 4),
+	}, []string{"method"}))
+
+	func() {
+		defer multiproc.NewTimer(latency.WithLabelValues("POST")).ObserveDuration()
+	}()
+	get := latency.WithLabelValues("GET")
+	for _, seconds := range []float64{0.0004, 0.02, 0.03, 5} {
+		get.Observe(seconds)
+	}
+
+	buckets, sum := get.Values()
+	for _, b := range buckets {
+		fmt.Println("le", b.UpperBound, b.Count)
+	}
+	fmt.Println("sum", sum)
+	// Output:
+	// le 0.001 1
+	// le 0.01 1
+	// le 0.1 3
+	// le 1 3
+	// le +Inf 4
+	// sum 5.0504
+}
+
+// An info says something about the process: its version, its configuration.
+func ExampleInfo() {
+	set := multiproc.NewSet(multiproc.SetOptions{})
+	build := multiproc.Must(set.NewInfo(multiproc.InfoOpts{Name: "app_build", Help: "What runs."}))
+	if err := build.Set(multiproc.Labels{"version": "1.4.2", "commit": "c0ffee"}); err != nil {
+		fmt.Println(err)
+	}
+
+	v, err := registry.SampleValue(context.Background(), registry.Instruments(set), "app_build_info",
+		map[string]string{"version": "1.4.2", "commit": "c0ffee"})
+	fmt.Println(v, err)
+	// Output: 1 <nil>
+}
+
+// An enum is in one of its states. Each live process has its own.
+func ExampleEnum() {
+	set := multiproc.NewSet(multiproc.SetOptions{ProcessID: "3"})
+	phase := multiproc.Must(set.NewEnum(multiproc.EnumOpts{
+		Name: "worker_phase", Help: "What the worker does.", States: []string{"starting", "serving", "draining"},
+	}))
+	if err := phase.Set("serving"); err != nil {
+		fmt.Println(err)
+	}
+	fmt.Println(errors.Is(phase.Set("sleeping"), multiproc.ErrUnknownState))
+
+	v, err := registry.SampleValue(context.Background(), registry.Instruments(set), "worker_phase",
+		map[string]string{"worker_phase": "serving", "pid": "3"})
+	fmt.Println(v, err)
+	// Output:
+	// true
+	// 1 <nil>
+}
+
+// The mode of a gauge says what several processes' values mean together: here the largest
+// queue of all, and the sum over the processes that live.
+func ExampleMode() {
+	set := multiproc.NewSet(multiproc.SetOptions{})
+	longest := multiproc.Must(set.NewGauge(multiproc.GaugeOpts{
+		Name: "queue_longest", Help: "The longest queue of all workers.", Mode: multiproc.ModeMax,
+	}))
+	connections := multiproc.Must(set.NewGauge(multiproc.GaugeOpts{
+		Name: "connections", Help: "Open connections.", Mode: multiproc.ModeLiveSum,
+	}))
+	longest.Set(17)
+	connections.Inc()
+
+	for _, name := range []string{"queue_longest", "connections"} {
+		v, err := registry.SampleValue(context.Background(), registry.Instruments(set), name, nil)
+		fmt.Println(name, v, err)
+	}
+	// Output:
+	// queue_longest 17 <nil>
+	// connections 1 <nil>
+}
+
+// An exemplar leads from a number to the trace of one request that it counts.
+func ExampleCounter_AddWithExemplar() {
+	set := multiproc.NewSet(multiproc.SetOptions{})
+	failures := multiproc.Must(set.NewCounter(multiproc.CounterOpts{Name: "failures_total", Help: "Requests that failed."}))
+	failures.AddWithExemplar(1, multiproc.Labels{"trace_id": "4bf92f3577b34da6"})
+
+	families, err := registry.Instruments(set).Gather(context.Background())
+	if err != nil {
+		fmt.Println(err)
+	}
+	for _, f := range families {
+		if f.Name == "failures" {
+			x := f.Series[0].Exemplar
+			fmt.Println(x.Labels, x.Value)
+		}
+	}
+	// Output: {trace_id="4bf92f3577b34da6"} 1
+}
+
+// A gauge function is asked when a scrape needs its value.
+func ExampleSet_NewGaugeFunc() {
+	set := multiproc.NewSet(multiproc.SetOptions{})
+	queue := []string{"a", "b"}
+	multiproc.Must(set.NewGaugeFunc(multiproc.GaugeOpts{
+		Name: "queue_length", Help: "Jobs that wait.", Mode: multiproc.ModeLiveSum,
+	}, func() float64 { return float64(len(queue)) }))
+
+	v, err := registry.SampleValue(context.Background(), registry.Instruments(set), "queue_length", nil)
+	fmt.Println(v, err)
+	// Output: 2 <nil>
+}
