@@ -17,7 +17,7 @@ type SeriesInfo struct {
 }
 
 // EncodedLabels returns the label values and further labels as the file has them
-// (docs/format.md, "Series record"). Two series of one schema have the same labels if
+// (docs/format.md, "Series (kind 2)"). Two series of one schema have the same labels if
 // these are the same.
 func (s *SeriesInfo) EncodedLabels() string { return s.encoded }
 
