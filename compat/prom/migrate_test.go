@@ -129,9 +129,9 @@ func TestLateEnvironment(t *testing.T) {
 	content, err := os.ReadFile(source)
 	require.NoError(t, err)
 	program, dir := build(t, source, string(content)), t.TempDir()
-	run := func(what string) (out, log string) {
+	run := func(what, before string) (out, log string) {
 		cmd := exec.Command(program, what, dir)
-		cmd.Env = append(os.Environ(), "PROMETHEUS_MULTIPROC_DIR=")
+		cmd.Env = append(os.Environ(), "PROMETHEUS_MULTIPROC_DIR="+before)
 		var stderr strings.Builder
 		cmd.Stderr = &stderr
 		b, err := cmd.Output()
@@ -139,16 +139,23 @@ func TestLateEnvironment(t *testing.T) {
 		return string(b), stderr.String()
 	}
 	for n := 1; n <= 2; n++ {
-		out, log := run("nothing early")
+		out, log := run("nothing early", "")
 		require.Contains(t, out, fmt.Sprintf("\nrequests_total %d\n", n))
 		require.NotContains(t, log, "PROMETHEUS_MULTIPROC_DIR")
 	}
 	for what, isError := range map[string]bool{"Open": true, "Open after an update": true, "another metric": false, "scrape": false} {
-		out, log := run(what)
+		out, log := run(what, "")
 		require.Equal(t, isError, strings.HasPrefix(out, "multiproc: open: too late: PROMETHEUS_MULTIPROC_DIR is "), "%s: %s", what, out)
 		require.Contains(t, log, "set it before the program starts", what)
 		require.Contains(t, out, "\nrequests_total 2\n", what)
 	}
+	other := t.TempDir()
+	out, log := run("scrape", other)
+	require.Contains(t, out, "\nrequests_total 102\n", "another directory counts until the first update")
+	require.Empty(t, log)
+	files, err := os.ReadDir(other)
+	require.NoError(t, err)
+	require.Empty(t, files)
 }
 
 // values returns what must be equal by labels: all but durations.
