@@ -265,19 +265,29 @@ func TestMetricsThatNobodyHas(t *testing.T) {
 // registered, as the resetting of a counter does in Kubernetes' component-base.
 type replaceable struct{ prometheus.Counter }
 
-// TestReplacedMetric: a registry shows what a collector has now.
+// TestReplacedMetric: a registry shows what a collector has now. Another process, in which
+// nothing was replaced, goes on with the first one.
 // TestInADirectory runs this with the default Factory, too.
 func TestReplacedMetric(t *testing.T) {
-	f := prom.Default()
-	if multiproc.Default().Dir() == "" {
-		f, _ = newFactory(t, prom.Options{})
+	f, dir := prom.Default(), multiproc.Default().Dir()
+	if dir == "" {
+		dir = t.TempDir()
+		f, _ = factoryOn(t, dir, prom.Options{})
 	}
 	opts := prometheus.CounterOpts{Name: "x_total", Help: "h"}
 	r, c := prom.NewRegistry(), &replaceable{f.NewCounter(opts)}
 	r.MustRegister(c)
 	c.Add(5)
-	require.NoError(t, testutil.GatherAndCompare(r, strings.NewReader("# HELP x_total h\n# TYPE x_total counter\nx_total 5\n")))
+	other := prom.NewRegistry()
+	process, _ := factoryOn(t, dir, prom.Options{})
+	promauto.From(process, other).NewCounter(opts).Add(30)
+	shows := func(r *prom.Registry, value int) {
+		t.Helper()
+		require.NoError(t, testutil.GatherAndCompare(r, strings.NewReader(fmt.Sprintf("# HELP x_total h\n# TYPE x_total counter\nx_total %d\n", value))))
+	}
+	shows(r, 35)
 	c.Counter = f.NewCounter(opts)
 	c.Add(2)
-	require.NoError(t, testutil.GatherAndCompare(r, strings.NewReader("# HELP x_total h\n# TYPE x_total counter\nx_total 2\n")))
+	shows(r, 2)
+	shows(other, 35)
 }
