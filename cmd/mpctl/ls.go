@@ -57,8 +57,8 @@ families that have a definition which is left out.
 If a pid is ambiguous, because two processes have it or because it is of another PID
 namespace, a column ID follows it. mpctl mark-dead accepts these IDs.
 
-The states are live, closed, marked (dead by force) and dead. For client_python's
-processes they are:
+The states are live, closed (alive, but has closed its file), marked (dead by force)
+and dead. For client_python's processes they are:
   live      a process has one of the files open
   unmarked  the process has ended, but its live gauges are still shown: use
             mpctl mark-dead or mpctl gc --python

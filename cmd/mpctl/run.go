@@ -91,7 +91,7 @@ workers change their user, name it with --trust-uid.`,
 		},
 	}
 	addDirFlag(cmd, &dir)
-	cmd.Flags().StringVar(&onStart, "on-start", "compact", "what to do with the metrics of an earlier run: compact, wipe or refuse (to start)")
+	cmd.Flags().StringVar(&onStart, "on-start", "compact", "what to do with the metrics of an earlier run: compact, wipe, or refuse to start")
 	addCompactorFlags(cmd, &opts.Compact, &opts.NoCompact)
 	trust.add(cmd)
 	dirMode.parse, fileMode.parse = parseDirMode, mpm.ParseFileMode
