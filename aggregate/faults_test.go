@@ -480,7 +480,7 @@ func TestClockThatJumpsBack(t *testing.T) {
 	require.EqualValues(t, 5, got[`g_all{pid="slot-1"}`], "the newest by the clock that it was opened by")
 	require.EqualValues(t, 2, got[`g_all{pid="slot-4"}`])
 
-	// To a reader whose clock is behind all of them, all times are now.
+	// To a reader whose clock is earlier than all of them, all times are now.
 	for _, clock := range []int64{1015, 15, 0, -100} {
 		now = at(clock)
 		got := gather(t, openDir(t, dir, opts()))

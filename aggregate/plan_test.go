@@ -274,8 +274,9 @@ func TestTextsOfTheArchive(t *testing.T) {
 	require.LessOrEqual(t, a.symbols.Len(), 200)
 }
 
-// TestArchiveOfCounterSums: a mode says nothing of a type that has none.
-func TestArchiveOfCounterSums(t *testing.T) {
+// TestModeOfATypeWithoutModes: the mode of an archived summary, or of a counter, says
+// nothing.
+func TestModeOfATypeWithoutModes(t *testing.T) {
 	dir := t.TempDir()
 	d, err := mpm.OpenDir(dir)
 	require.NoError(t, err)

@@ -167,7 +167,7 @@ func TestClockThatIsFast(t *testing.T) {
 }
 
 // TestClocksThatDifferALittle: values of clocks that differ by seconds stay in the order
-// of their times, as seen by a reader who is ahead of them, between them or behind them.
+// of their times, whether the reader's clock is later than theirs, between them or earlier.
 func TestClocksThatDifferALittle(t *testing.T) {
 	dir := t.TempDir()
 	now := time.Unix(1_800_000_000, 0)

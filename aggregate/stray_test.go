@@ -2,6 +2,7 @@ package aggregate
 
 import (
 	"bytes"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -17,9 +18,21 @@ import (
 // that becomes it.
 var strays = map[string]func(path string) error{
 	"directory": func(path string) error { return os.MkdirAll(filepath.Join(path, "below"), 0o700) },
-	"fifo":      mkfifo,
-	"symlink":   func(path string) error { return os.Symlink("/etc/passwd", path) },
-	"dangling":  func(path string) error { return os.Symlink("nowhere", path) },
+	"fifo":      func(path string) error { return needed("a FIFO", "run it on a Unix system", mkfifo(path)) },
+	"symlink":   func(path string) error { return symlink("/etc/passwd", path) },
+	"dangling":  func(path string) error { return symlink("nowhere", path) },
+}
+
+func symlink(to, path string) error {
+	return needed("a symbolic link", "on Windows, turn on the developer mode", os.Symlink(to, path))
+}
+
+// needed says what a test lacks and how to get it.
+func needed(what, how string, err error) error {
+	if err != nil {
+		err = fmt.Errorf("the test needs %s in its temporary directory (%s): %w", what, how, err)
+	}
+	return err
 }
 
 // TestStraysInPlaceOfTheArchive: what is no file of anybody who is trusted has no say.

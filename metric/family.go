@@ -28,7 +28,7 @@ type Family struct {
 	// nothing changes but numbers, times and exemplars: encoders keep text by it.
 	// Families of one Layout have the same name, help, unit and type, and series of
 	// the same labels and bounds in the same order. It comes from NewLayout;
-	// whoever changes more in a copy sets it to 0.
+	// code that changes more in a copy sets it to 0.
 	Layout uint64
 
 	// Revision, from 1 on, grows from one scrape of a Layout to the next, and Revisions

@@ -199,56 +199,88 @@ type directory struct {
 	heap Gatherer // the set alone, for a process that could make no file
 
 	mu   sync.Mutex
-	dir  string // of view
-	view *aggregate.Aggregator
+	view *openView // the last one; nil before the first scrape
 }
 
-func (d *directory) open() (*aggregate.Aggregator, error) {
+// openView is the view of a directory, which is closed once the Set has another one and
+// no scrape uses it any more. directory.mu guards it.
+type openView struct {
+	*aggregate.Aggregator
+	dir   string
+	users int
+}
+
+// use calls fn with the view of the directory that the Set has now. The view stays open
+// until fn returns.
+func (d *directory) use(fn func(*aggregate.Aggregator, error)) {
+	v, err := d.acquire()
+	if err != nil {
+		fn(nil, err)
+		return
+	}
+	defer d.release(v)
+	fn(v.Aggregator, nil)
+}
+
+func (d *directory) acquire() (*openView, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if dir := d.set.Dir(); d.view == nil || d.dir != dir {
+	if dir := d.set.Dir(); d.view == nil || d.view.dir != dir {
 		a, err := aggregate.Open(dir, aggregate.Options{Logger: slog.Default()})
 		if err != nil {
 			return nil, fmt.Errorf("registry: %w", err)
 		}
-		if d.view != nil {
+		if d.view != nil && d.view.users == 0 {
 			d.view.Close()
 		}
-		d.dir, d.view = dir, a
+		d.view = &openView{Aggregator: a, dir: dir}
 	}
+	d.view.users++
 	return d.view, nil
+}
+
+func (d *directory) release(v *openView) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if v.users--; v.users == 0 && v != d.view {
+		v.Close()
+	}
 }
 
 // Gather returns the merged directory. A process that has no file in it, because
 // it could make none or somebody deleted it, adds its own values, which nobody
 // else sees, and says so.
-func (d *directory) Gather(ctx context.Context) ([]*metric.Family, error) {
-	g, err := d.now()
-	if err != nil {
-		return nil, err
-	}
-	return g.Gather(ctx)
+func (d *directory) Gather(ctx context.Context) (families []*metric.Family, err error) {
+	d.now(func(g Gatherer, openErr error) {
+		if err = openErr; err == nil {
+			families, err = g.Gather(ctx)
+		}
+	})
+	return families, err
 }
 
 func (d *directory) View(ctx context.Context, fn func([]*metric.Family, error)) {
-	g, err := d.now()
-	if err != nil {
-		fn(nil, err)
-		return
-	}
-	View(ctx, g, fn)
+	d.now(func(g Gatherer, err error) {
+		if err != nil {
+			fn(nil, err)
+			return
+		}
+		View(ctx, g, fn)
+	})
 }
 
-// now returns what this process sees at the moment.
-func (d *directory) now() (Gatherer, error) {
+// now calls fn with what this process sees at the moment.
+func (d *directory) now(fn func(Gatherer, error)) {
 	if d.set.Opened() {
 		d.set.Publish() // this process is being read: its functions are asked now
 	}
-	a, err := d.open()
-	if err != nil || d.set.Fallback() == nil {
-		return a, err
-	}
-	return Merge(a, d.heap, fallback), nil
+	d.use(func(a *aggregate.Aggregator, err error) {
+		if err != nil || d.set.Fallback() == nil {
+			fn(a, err)
+			return
+		}
+		fn(Merge(a, d.heap, fallback), nil)
+	})
 }
 
 // fallback tells that the process that answers has no file.
@@ -259,12 +291,13 @@ var fallback = GathererFunc(func(context.Context) ([]*metric.Family, error) {
 	}}, nil
 })
 
-func (d *directory) workers() []collectors.Worker {
-	a, err := d.open()
-	if err != nil {
-		return nil // Gather reports it
-	}
-	return workers(a)
+func (d *directory) workers() (out []collectors.Worker) {
+	d.use(func(a *aggregate.Aggregator, err error) {
+		if err == nil { // Gather reports it
+			out = workers(a)
+		}
+	})
+	return out
 }
 
 // workers lists the live processes of a directory for their process metrics. One of

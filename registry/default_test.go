@@ -10,6 +10,8 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -129,6 +131,7 @@ func TestDefaultFollowsTheEnvironment(t *testing.T) {
 		require.NotContains(t, got, "go_goroutines")
 		require.NotContains(t, got, "late_total", "a process that only scrapes has no file")
 	}
+	scrapeWhileItMoves(t, r, first, dir)
 	require.NoError(t, multiproc.Open())
 	t.Cleanup(func() { multiproc.Default().Close() })
 	c.Inc()
@@ -138,6 +141,68 @@ func TestDefaultFollowsTheEnvironment(t *testing.T) {
 	t.Setenv(multiproc.EnvDir, first)
 	require.ErrorIs(t, multiproc.Open(), multiproc.ErrTooLate)
 	require.EqualValues(t, 1, names(t, r)["late_total"], "it stays where it counts")
+}
+
+// scrapeWhileItMoves has scrapes run while the variable names one directory and the
+// other in turn: a view that a scrape uses must not be closed by another scrape.
+func scrapeWhileItMoves(t *testing.T, r *DefaultRegistry, dirs ...string) {
+	var scrapes sync.WaitGroup
+	var failed atomic.Pointer[error]
+	ended := make(chan struct{})
+	for i := range 4 {
+		scrapes.Go(func() {
+			gather := func(fn func([]*metric.Family, error)) { fn(r.Gather(t.Context())) }
+			if i%2 == 0 {
+				gather = func(fn func([]*metric.Family, error)) { r.View(t.Context(), fn) }
+			}
+			for {
+				select {
+				case <-ended:
+					return
+				default:
+				}
+				gather(func(_ []*metric.Family, err error) {
+					if err != nil {
+						failed.Store(&err)
+					}
+				})
+			}
+		})
+	}
+	for i := range 300 {
+		require.NoError(t, os.Setenv(multiproc.EnvDir, dirs[i%2]))
+		names(t, r)
+	}
+	close(ended)
+	scrapes.Wait()
+	if err := failed.Load(); err != nil {
+		t.Fatal(*err)
+	}
+}
+
+// TestViewsAreClosed: the view of a directory that the Set has left is closed by the last
+// scrape that uses it.
+func TestViewsAreClosed(t *testing.T) {
+	d := &directory{set: multiproc.NewSet(multiproc.SetOptions{Dir: t.TempDir()})}
+	first, err := d.acquire()
+	require.NoError(t, err)
+	again, err := d.acquire()
+	require.NoError(t, err)
+	require.Same(t, first, again)
+	d.release(again)
+	d.set = multiproc.NewSet(multiproc.SetOptions{Dir: t.TempDir()})
+	second, err := d.acquire()
+	require.NoError(t, err)
+	require.NotSame(t, first, second)
+	_, err = first.Gather(t.Context())
+	require.NoError(t, err, "a scrape is using it")
+	d.release(first)
+	_, err = first.Gather(t.Context())
+	require.ErrorIs(t, err, aggregate.ErrClosed)
+	d.release(second)
+	_, err = second.Gather(t.Context())
+	require.NoError(t, err, "the next scrape uses it")
+	require.NoError(t, second.Close())
 }
 
 func TestViewErrorIsTransparent(t *testing.T) {

@@ -146,7 +146,7 @@ func isAlive(pid int) bool {
 	return !strings.HasPrefix(rest, "Z") && !strings.HasPrefix(rest, "X")
 }
 
-// TestDeadWorkersChildren: what a worker that is killed leaves behind ends, while its
+// TestDeadWorkersChildren: the children of a worker that is killed end, while its
 // successor serves already.
 func TestDeadWorkersChildren(t *testing.T) {
 	for _, mode := range []KillMode{KillMixed, KillGroup, KillProcess} {

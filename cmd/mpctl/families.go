@@ -136,11 +136,7 @@ func printFamilies(w io.Writer, families []aggregate.FamilyStatus) error {
 			printDefinition(w, "left out", &c.Left)
 		}
 	}
-	noun := "families"
-	if len(families) == 1 {
-		noun = "family"
-	}
-	_, err := fmt.Fprintf(w, "\n%d %s, %d series\n", len(families), noun, series)
+	_, err := fmt.Fprintf(w, "\n%s, %d series\n", plural(len(families), "family"), series)
 	return err
 }
 

@@ -167,19 +167,12 @@ func (r *gcResult) print(w io.Writer) error {
 		}
 		rows = append(rows, []string{verb, fmt.Sprintf("%s %s, %d series", kind, d.Name, d.Series)})
 	}
-	return table(w, []string{verb, processes(r.Dead) + " that had died"}, append(rows, [][]string{
+	return table(w, []string{verb, plural(r.Dead, "process") + " that had died"}, append(rows, [][]string{
 		{"removed", plural(len(r.Removed), "file") + " that a kill had left"},
 		{"left alone", plural(len(r.Left), "file")},
-		{"living", processes(r.Living)},
+		{"living", plural(r.Living, "process")},
 		{"archive", fmt.Sprintf("%d series, %d bytes", r.Series, r.Bytes)},
 	}...))
-}
-
-func processes(n int) string {
-	if n == 1 {
-		return "1 process"
-	}
-	return fmt.Sprintf("%d processes", n)
 }
 
 // orEmpty turns nil into an empty list, so that JSON has [] and not null.

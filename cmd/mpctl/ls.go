@@ -239,7 +239,7 @@ func summary(items []listed, files []aggregate.FileStatus, conflicts []aggregate
 			bad.add(string(f.State))
 		}
 	}
-	line := processes(n)
+	line := plural(n, "process")
 	if n > 0 {
 		line += ": " + states.String()
 	}

@@ -82,10 +82,16 @@ func isTerminal(w io.Writer) bool {
 	return ok && term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != ""
 }
 
-// plural returns "1 file" or "3 files".
+// plural returns "1 file", "3 files", "2 families" or "2 processes".
 func plural(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
+	switch stem, y := strings.CutSuffix(noun, "y"); {
+	case n == 1:
+	case y:
+		noun = stem + "ies"
+	case strings.HasSuffix(noun, "s"):
+		noun += "es"
+	default:
+		noun += "s"
 	}
-	return strconv.Itoa(n) + " " + noun + "s"
+	return strconv.Itoa(n) + " " + noun
 }

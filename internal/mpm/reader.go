@@ -116,16 +116,27 @@ func checkFile(f *os.File, path string, opts ReadOptions) (size int64, err error
 	if !info.Mode().IsRegular() {
 		return 0, fmt.Errorf("%w: %s is not a regular file", ErrNotTrusted, path)
 	}
-	owner := ownerUID(f, info)
-	switch {
-	case owner == nobody && opts.Trusted != nil:
-		return 0, fmt.Errorf("%w: %s belongs to a user who has no number in this user namespace", ErrNotTrusted, path)
-	case opts.Trusted != nil && !opts.Trusted(owner):
-		return 0, fmt.Errorf("%w: %s belongs to uid %d", ErrNotTrusted, path, owner)
-	case info.Size() > limit:
+	if err := opts.trusts(f, info, path); err != nil {
+		return 0, err
+	}
+	if info.Size() > limit {
 		return 0, fmt.Errorf("%w: %s has %d bytes, the cap is %d", ErrTooBig, path, info.Size(), limit)
 	}
 	return info.Size(), nil
+}
+
+// trusts returns why a file's owner is not trusted.
+func (o ReadOptions) trusts(f *os.File, info os.FileInfo, path string) error {
+	if o.Trusted == nil {
+		return nil
+	}
+	switch owner := ownerUID(f, info); {
+	case owner == nobody:
+		return fmt.Errorf("%w: %s belongs to a user who has no number in this user namespace", ErrNotTrusted, path)
+	case !o.Trusted(owner):
+		return fmt.Errorf("%w: %s belongs to uid %d", ErrNotTrusted, path, owner)
+	}
+	return nil
 }
 
 func newReader(h Header, path string, src source, symbols *SymbolTable) *Reader {

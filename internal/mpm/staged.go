@@ -46,9 +46,7 @@ func (d *Dir) stagedThere(opts ReadOptions) (there, only bool, err error) {
 		var info os.FileInfo
 		if info, err = f.Stat(); err == nil {
 			only = links(info) == 1
-			if uid := ownerUID(f, info); opts.Trusted != nil && !opts.Trusted(uid) {
-				err = fmt.Errorf("%w: %s belongs to uid %d", ErrNotTrusted, d.Join(StagedName), uid)
-			}
+			err = opts.trusts(f, info, d.Join(StagedName))
 		}
 	}
 	if errors.Is(err, ErrNotTrusted) || errors.Is(err, ErrForeign) {
