@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 
@@ -117,7 +118,41 @@ type handler struct {
 	slots    chan struct{} // one element per running scrape; nil: no limit
 	senders  senders
 	caches   caches
-	said     sync.Map // what was left out last, by Options: it is logged when it changes
+	told     told
+}
+
+// told remembers what the log was told of what was left out, so that it is logged once
+// and not at each scrape. Requests with name[] and without have memories of their own:
+// what a client may choose does not push out what Prometheus gets.
+type told struct {
+	mu    sync.Mutex
+	texts map[wayOfAsking][]string // the last ones, the newest at the end
+}
+
+// wayOfAsking is what the text may depend on, but for the names in name[].
+type wayOfAsking struct {
+	Options
+	restricted bool
+}
+
+// first reports whether the log was not told this text lately.
+func (t *told) first(way wayOfAsking, text string) bool {
+	const most = 16
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.texts == nil {
+		t.texts = map[wayOfAsking][]string{}
+	}
+	texts := t.texts[way]
+	i := slices.Index(texts, text)
+	switch {
+	case i >= 0:
+		texts = slices.Delete(texts, i, i+1)
+	case len(texts) == most:
+		texts = slices.Delete(texts, 0, 1)
+	}
+	t.texts[way] = append(texts, text)
+	return i < 0
 }
 
 const allowedMethods = "GET, HEAD, OPTIONS"
@@ -200,7 +235,7 @@ type gathering struct {
 // result will be. It runs in a goroutine, so that the handler need not wait for it longer than within.
 func (h *handler) gather(ctx context.Context, r *http.Request, within time.Duration) <-chan gathering {
 	g := h.gatherer
-	if names := r.URL.Query()["name[]"]; len(names) > 0 {
+	if names := askedNames(r); len(names) > 0 {
 		g = registry.Restrict(g, names...)
 	}
 	opts := h.options(r)
@@ -236,6 +271,9 @@ func (h *handler) gather(ctx context.Context, r *http.Request, within time.Durat
 	}()
 	return result
 }
+
+// askedNames returns the sample names that the request asks for, none if for all.
+func askedNames(r *http.Request) []string { return r.URL.Query()["name[]"] }
 
 // options returns what the request is answered with.
 func (h *handler) options(r *http.Request) Options {
@@ -297,15 +335,15 @@ func (h *handler) encode(w http.ResponseWriter, r *http.Request, got gathering) 
 	return a
 }
 
-// logOmission logs what an encoder left out, unless the last scrape that asked in the
-// same way lacked the same. It reports whether err is that.
+// logOmission logs what an encoder left out, unless a scrape that asked in the same way
+// lacked the same lately. It reports whether err is that.
 func (h *handler) logOmission(r *http.Request, err error) bool {
 	omission := (*OmissionError)(nil)
 	if !errors.As(err, &omission) {
 		return false
 	}
-	text := omission.Error()
-	if last, _ := h.said.Swap(h.options(r), text); last != text {
+	way := wayOfAsking{h.options(r), len(askedNames(r)) > 0}
+	if h.told.first(way, omission.Error()) {
 		h.log(r.Context(), "encoding metrics", err)
 	}
 	return true

@@ -10,6 +10,7 @@ import (
 	"math"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -88,6 +89,22 @@ func TestOmissionsAreLoggedOnce(t *testing.T) {
 	}
 	said(3)
 	assert.Contains(t, out.String(), "2 series with a value that the format does not have")
+
+	// Scrapes of some names and of all, in turn.
+	for range 3 {
+		scrape(h, "GET", "/?name[]=c_total", "Accept", openMetrics)
+		scrape(h, "GET", "/?name[]=g.x&name[]=g_x", "Accept", openMetrics)
+		scrape(h, "GET", "/", "Accept", openMetrics)
+	}
+	said(5)
+	for i := range 100 { // a client that chooses does not have it said again
+		counter = &metric.Family{Name: "c", Type: metric.Counter, Series: slices.Repeat(bad, i+2)}
+		scrape(h, "GET", "/?name[]=c_total", "Accept", openMetrics)
+	}
+	before := strings.Count(out.String(), "encoding metrics")
+	counter = &metric.Family{Name: "c", Type: metric.Counter, Series: bad}
+	scrape(h, "GET", "/", "Accept", openMetrics)
+	said(before)
 }
 
 func TestServerEnds(t *testing.T) {

@@ -20,6 +20,10 @@ func (o Options) checkMetrics() error {
 		return fmt.Errorf("%w: Metrics is set, and MetricsAddress does not say where to serve it", ErrOptions)
 	case o.MetricsAddress != "" && o.Dir == "":
 		return fmt.Errorf("%w: MetricsAddress is set, but there is no directory in which workers could keep their metrics: set Dir or %s", ErrOptions, envDir)
+	case o.MetricsLenient && o.MetricsAddress == "":
+		return fmt.Errorf("%w: MetricsLenient is set, and MetricsAddress does not say where to serve metrics", ErrOptions)
+	case o.MetricsLenient && o.Metrics != nil:
+		return fmt.Errorf("%w: MetricsLenient is set, and Metrics is served, which has options of its own", ErrOptions)
 	}
 	return nil
 }
@@ -37,7 +41,7 @@ func (s *Supervisor) openView() error {
 	}
 	s.view = view
 	s.opt.Metrics = exposition.HandlerFor(registry.Directory(view), exposition.HandlerOptions{
-		Timeout: limits.Gathering, ErrorLog: s.opt.Logger,
+		Timeout: limits.Gathering, ErrorLog: s.opt.Logger, Lenient: s.opt.MetricsLenient,
 	})
 	return nil
 }

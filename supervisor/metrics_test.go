@@ -3,9 +3,12 @@
 package supervisor
 
 import (
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -53,4 +56,24 @@ func roleTooLate() {
 		os.Exit(1)
 	}
 	os.Stdout.WriteString(err.Error())
+}
+
+// TestMetricsLenient: the merged view has the sum that OpenMetrics forbids beside a
+// negative bound.
+func TestMetricsLenient(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv(envDir, dir)
+	set := multiproc.NewSet(multiproc.SetOptions{Dir: dir})
+	multiproc.Must(set.NewHistogram(multiproc.HistogramOpts{Name: "h", Help: "H.", Buckets: []float64{-1, 1}})).Observe(-2)
+	t.Cleanup(func() { set.Close() })
+	for _, lenient := range []bool{false, true} {
+		s, err := New(Options{Dir: dir, MetricsAddress: "127.0.0.1:0", MetricsLenient: lenient})
+		require.NoError(t, err)
+		r := httptest.NewRequest(http.MethodGet, "/metrics", nil)
+		r.Header.Set("Accept", "application/openmetrics-text;version=1.0.0")
+		w := httptest.NewRecorder()
+		s.opt.Metrics.ServeHTTP(w, r)
+		require.Equal(t, lenient, strings.Contains(w.Body.String(), "h_sum -2"), w.Body.String())
+		require.NoError(t, s.Close())
+	}
 }

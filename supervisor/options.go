@@ -121,6 +121,9 @@ type Options struct {
 	// the merged view of Dir, with the process metrics of the workers.
 	// exposition.Handler(registry.Default()) adds this process's own collectors.
 	Metrics http.Handler
+	// MetricsLenient serves the merged view as exposition.HandlerOptions.Lenient says.
+	// It needs MetricsAddress, and is an error with Metrics.
+	MetricsLenient bool
 	// DrainTimeout is what a worker gets from SIGTERM to SIGKILL. Default 30 s.
 	DrainTimeout time.Duration
 	// KillMode says which of a worker's processes get these signals, and when.

@@ -36,6 +36,7 @@ func TestOptions(t *testing.T) {
 		"Listeners":      {Bad: []any{[]Listener{{}}, []Listener{{Address: "udp://127.0.0.1:0"}}}, Good: []any{[]Listener{{Address: "127.0.0.1:0"}}}},
 		"MetricsAddress": {Bad: []any{"udp://127.0.0.1:0", "127.0.0.1:-1"}, Good: []any{"127.0.0.1:0"}},
 		"Metrics":        {Bad: []any{http.NotFoundHandler()}}, // nothing says where
+		"MetricsLenient": {Bad: []any{true}},                   // nothing says where
 		"DrainTimeout":   period, "ReadyTimeout": period, "ReadyAfter": period, "Backoff.Min": period, "Backoff.Max": {Bad: []any{1}}, "Backoff.Young": period,
 		"DeathSignal": {Bad: []any{4096}}, "Subreaper": {}, "Stdout": {}, "Stderr": {}, "Logger": {}, "OnWorkerStart": {}, "OnWorkerExit": {},
 	}
@@ -47,6 +48,8 @@ func TestOptions(t *testing.T) {
 		return err
 	}
 	optiontest.Check(t, Options{Dir: dir}, rows, try)
+	_, err := New(Options{Dir: dir, MetricsAddress: "127.0.0.1:0", Metrics: http.NotFoundHandler(), MetricsLenient: true})
+	require.ErrorContains(t, err, "MetricsLenient")
 	// What has no use without a directory is looked at all the same.
 	t.Setenv(envDir, "")
 	rows["Dir"] = optiontest.Row{Good: []any{t.TempDir()}}

@@ -122,9 +122,14 @@ func contentOf(f io.ReaderAt, size int64) (Content, error) {
 	return Foreign, nil
 }
 
-// keyAt reports whether a key stands at firstRecord, however long it is: whole, or up to
-// where the file was cut.
+// maxKeyLook is how much of a key is read to find out whether it is one: what a file
+// that is somebody else's may cost. Longer keys are told by their beginning and end.
+const maxKeyLook = 1 << 20
+
+// keyAt reports whether a key stands at firstRecord: whole, or up to where the file was cut
+// or maxKeyLook ends.
 func keyAt(f io.ReaderAt, size int64) (whole, cut bool, err error) {
+	size = min(size, firstRecord+maxKeyLook)
 	for n := int64(4 << 10); ; n *= 4 {
 		b := make([]byte, min(n, size-firstRecord))
 		if n, err := f.ReadAt(b, firstRecord); err == io.EOF {
@@ -148,10 +153,31 @@ func keyAt(f io.ReaderAt, size int64) (whole, cut bool, err error) {
 	}
 }
 
-// framesKey reports whether b is a key of n bytes in which something is damaged: where it
-// begins and ends, and the spaces after it, are as they should be.
-func framesKey(b []byte, n int64) bool {
-	return n > 2 && b[1] == '"' && b[n-1] == ']' && len(bytes.Trim(b[n:], " ")) == 0
+// isKey reports whether the n bytes at off are a key, with spaces after it up to end. If
+// something in it is damaged, or if it is too long to be read, it is known by where it
+// begins and ends and by the spaces.
+func isKey(f io.ReaderAt, off, n, end int64) (bool, error) {
+	if n <= maxKeyLook {
+		b := make([]byte, n)
+		if _, err := f.ReadAt(b, off); err != nil {
+			return false, err
+		}
+		if _, err := parseKey(string(b)); err == nil {
+			return true, nil
+		}
+	}
+	if n <= 2 {
+		return false, nil
+	}
+	var first [1]byte
+	last := make([]byte, end-off-n+1)
+	if _, err := f.ReadAt(first[:], off+1); err != nil {
+		return false, err
+	}
+	if _, err := f.ReadAt(last, off+n-1); err != nil {
+		return false, err
+	}
+	return first[0] == '"' && last[0] == ']' && len(bytes.Trim(last[1:], " ")) == 0, nil
 }
 
 // leadsToKey reports whether the lengths of the first few records lead to a key.
@@ -168,12 +194,9 @@ func leadsToKey(f io.ReaderAt, size, stride int64) (bool, error) {
 		}
 		next := off + int64(recordSize(int(n)))
 		if head[4] == '[' && next <= size {
-			b := make([]byte, next-off-4)
-			if _, err := f.ReadAt(b, off+4); err != nil {
-				return false, unlessEOF(err)
-			}
-			if _, err := parseKey(string(b[:n])); err == nil || framesKey(b, n) {
-				return true, nil
+			found, err := isKey(f, off+4, n, next)
+			if err != nil || found {
+				return found, unlessEOF(err)
 			}
 		}
 		off = next + stride

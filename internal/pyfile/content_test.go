@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"encoding/binary"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -199,4 +200,60 @@ func TestNothingIsDoneToOthers(t *testing.T) {
 	require.NoError(t, Restore(d, e.Name))
 	require.NoError(t, Remove(d, "counter_mine.db"))
 	require.NoFileExists(t, filepath.Join(dir, "counter_mine.db"))
+}
+
+// endless is a file whose first key does not end. It counts what is read of it.
+type endless struct {
+	head []byte
+	size int64
+	read int64
+}
+
+func (e *endless) ReadAt(b []byte, off int64) (int, error) {
+	b = b[:max(0, min(int64(len(b)), e.size-off))]
+	for i := range b {
+		if b[i] = 'x'; off+int64(i) < int64(len(e.head)) {
+			b[i] = e.head[off+int64(i)]
+		}
+	}
+	e.read += int64(len(b))
+	if off+int64(len(b)) == e.size {
+		return len(b), io.EOF
+	}
+	return len(b), nil
+}
+
+// TestEndlessKey: what a file costs does not grow with its size.
+func TestEndlessKey(t *testing.T) {
+	const size = 1 << 30
+	for name, tc := range map[string]struct {
+		used, length uint32
+		want         Content
+	}{
+		"possible numbers":   {size, size - 100, Records},
+		"an impossible use":  {1, size - 100, Foreign},
+		"an impossible size": {size, 0, Foreign},
+		"a key of all":       {1, size - firstRecord - 4, Foreign},
+	} {
+		head := native.AppendUint32(nil, tc.used)
+		head = native.AppendUint32(head, 0)
+		head = native.AppendUint32(head, tc.length)
+		f := &endless{head: append(head, `["x`...), size: size}
+		got, err := contentOf(f, size)
+		require.NoError(t, err, name)
+		require.Equal(t, tc.want, got, name)
+		require.Less(t, f.read, int64(8<<20), name)
+	}
+}
+
+// TestLongFirstKey: a client's file is known however long its first key is.
+func TestLongFirstKey(t *testing.T) {
+	key := pyfiletest.Key("c", "c_total", map[string]string{"l": strings.Repeat("x", 3*maxKeyLook)}, "H.")
+	b := pyfiletest.Timed.Content(pyfiletest.Sample{Key: key, Value: 1})
+	require.Equal(t, Records, contentIs(t, b))
+	require.Equal(t, Records, contentIs(t, b[:2*maxKeyLook]), "cut within the key")
+	native.PutUint32(b, 1)
+	require.Equal(t, Records, contentIs(t, b), "a damaged use")
+	b[headerSize+4+int(native.Uint32(b[headerSize:]))-1] = 'x'
+	require.Equal(t, Foreign, contentIs(t, b), "a key that does not end")
 }
