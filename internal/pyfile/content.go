@@ -8,21 +8,21 @@ import (
 	"github.com/multiprom/multiprom/internal/mpm"
 )
 
-// Content is what the bytes of a file say that it is, whatever its name says.
+// Content is what a file is by its bytes, whatever its name.
 type Content uint8
 
 const (
-	// Foreign is somebody else's file: it is never changed, renamed or removed.
+	// Foreign is another program's file. It is never changed, renamed or removed.
 	Foreign Content = iota
-	// Nothing has no byte, or only zeros, as a client makes a file before its first
-	// record. Whatever program made it, it holds nothing that could be lost.
+	// Nothing is a file without bytes, or with only zeros, like a client's file before its
+	// first record. Whatever program created it, it has nothing to lose.
 	Nothing
-	// Records are client_python's or those of GitLab's client for Ruby, damaged perhaps.
+	// Records are those of client_python or GitLab's client for Ruby, perhaps damaged.
 	Records
 )
 
-// Look opens a file, and says by its name and its content what it is: a file whose name
-// is none of client_python's is Foreign. The error is one of mpm.Dir.OpenFile's.
+// Look opens a file and returns what it is by its name and its content. A file whose name
+// client_python does not use is Foreign. The error is one of mpm.Dir.OpenFile's.
 func Look(d *mpm.Dir, name string, opts mpm.ReadOptions) (Content, error) {
 	f, size, err := d.OpenFile(name, opts)
 	if err != nil {
@@ -35,7 +35,7 @@ func Look(d *mpm.Dir, name string, opts mpm.ReadOptions) (Content, error) {
 	return contentOf(f, size)
 }
 
-// Remove unlinks a file, unless its name or content is Foreign: then the error matches
+// Remove unlinks a file. If its name or content is Foreign, it stays, and the error matches
 // mmapstore.ErrForeign. A missing file is no error.
 func Remove(d *mpm.Dir, name string) error {
 	if _, err := ParseName(name); err != nil {
@@ -44,9 +44,9 @@ func Remove(d *mpm.Dir, name string) error {
 	return d.RemoveIf(name, recognize)
 }
 
-// SetAside renames a file so that no process of client_python opens it any more
-// (mpm.Dir.SetAside). The error matches mmapstore.ErrForeign if its name or
-// content is.
+// SetAside renames a file so that no process of client_python opens it again
+// (mpm.Dir.SetAside). The error matches mmapstore.ErrForeign if the name or content is
+// Foreign.
 func SetAside(d *mpm.Dir, name string) (mpm.Entry, error) {
 	if _, err := ParseName(name); err != nil {
 		return mpm.Entry{}, err
@@ -54,7 +54,7 @@ func SetAside(d *mpm.Dir, name string) (mpm.Entry, error) {
 	return d.SetAside(name, recognize)
 }
 
-// Restore gives a file that was set aside its name back, as mpm.Dir.Restore.
+// Restore gives a file that was set aside its old name, like mpm.Dir.Restore.
 func Restore(d *mpm.Dir, name string) error {
 	if _, err := ParseName(name); err != nil {
 		return err
@@ -73,27 +73,27 @@ func recognize(f io.ReaderAt, size int64) error {
 
 var errForeign = fmt.Errorf("%w: nothing in it is of client_python", mpm.ErrForeign)
 
-// What a client makes before its first record has at most maxEmpty bytes.
+// maxEmpty is the maximal size of a client's file before its first record.
 const maxEmpty = 1 << 20
 
 // firstRecord is where the key of the first record begins.
 const firstRecord = headerSize + 4
 
-// contentOf tells files of client_python from all others. A client's file begins
+// contentOf distinguishes files of client_python from all others. A client's file begins
 //
 //	int32 used | 4 zero bytes | int32 length of the key | ["family", "sample", {…
 //
-// which by accident hardly any does: if one of the numbers is damaged, the key still
-// tells; if the file was cut within the first key, both numbers have to be possible. If
-// the key is damaged, its end and the spaces after it tell, or a later one, to which the
-// lengths lead.
+// Hardly any other file does. If one of the numbers is damaged, the key still identifies
+// the file. If the file was truncated within the first key, both numbers must be possible.
+// If the key is damaged, its end and the spaces after it identify the file, or a later key
+// that the lengths lead to.
 func contentOf(f io.ReaderAt, size int64) (Content, error) {
 	var head [firstRecord]byte
 	n, err := f.ReadAt(head[:], 0)
 	if err != nil && err != io.EOF {
 		return Foreign, err
 	}
-	size = min(size, 1<<31) // used has no more
+	size = min(size, 1<<31) // the length in use cannot be larger
 	if size <= maxEmpty && (n < 4 || native.Uint32(head[:]) == 0 || native.Uint32(head[:]) == headerSize) {
 		zero, err := mpm.IsZero(f, min(4, int64(n)), size)
 		if err != nil {
@@ -122,12 +122,12 @@ func contentOf(f io.ReaderAt, size int64) (Content, error) {
 	return Foreign, nil
 }
 
-// maxKeyLook is how much of a key is read to find out whether it is one: what a file
-// that is somebody else's may cost. Longer keys are told by their beginning and end.
+// maxKeyLook is how much of a possible key is read, which bounds the cost of another
+// program's file. Longer keys are recognized by their beginning and end.
 const maxKeyLook = 1 << 20
 
-// keyAt reports whether a key stands at firstRecord: whole, or up to where the file was cut
-// or maxKeyLook ends.
+// keyAt reports whether there is a key at firstRecord: a whole one, or one that is cut by
+// the end of the file or by maxKeyLook.
 func keyAt(f io.ReaderAt, size int64) (whole, cut bool, err error) {
 	size = min(size, firstRecord+maxKeyLook)
 	for n := int64(4 << 10); ; n *= 4 {
@@ -153,9 +153,8 @@ func keyAt(f io.ReaderAt, size int64) (whole, cut bool, err error) {
 	}
 }
 
-// isKey reports whether the n bytes at off are a key, with spaces after it up to end. If
-// something in it is damaged, or if it is too long to be read, it is known by where it
-// begins and ends and by the spaces.
+// isKey reports whether the n bytes at off are a key, followed by spaces up to end. If the
+// key is damaged or too long to be read, its beginning, its end and the spaces decide.
 func isKey(f io.ReaderAt, off, n, end int64) (bool, error) {
 	if n <= maxKeyLook {
 		b := make([]byte, n)

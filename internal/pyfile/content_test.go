@@ -48,8 +48,8 @@ func clientFiles() map[string][]byte {
 	}
 }
 
-// TestContentOfClients: what a client has written is known, however it was cut or
-// damaged, as long as something in it tells.
+// TestContentOfClients: a client's file is recognized, however it was cut or damaged, as
+// long as something in it identifies it.
 func TestContentOfClients(t *testing.T) {
 	for name, whole := range clientFiles() {
 		t.Run(name, func(t *testing.T) {
@@ -92,7 +92,7 @@ func TestContentOfClients(t *testing.T) {
 	require.Equal(t, Nothing, contentIs(t, fresh), "opened, and no metric yet")
 }
 
-// othersFiles are files of other programs, and some that come near to a client's.
+// othersFiles are files of other programs, some of them similar to a client's.
 func othersFiles(t testing.TB) map[string][]byte {
 	var zipped bytes.Buffer
 	z := gzip.NewWriter(&zipped)
@@ -128,8 +128,8 @@ func othersFiles(t testing.TB) map[string][]byte {
 	}
 }
 
-// TestContentOfOthers: no other program's file is taken for a client's: some that are
-// known, and random ones that come near.
+// TestContentOfOthers: no other program's file is taken for a client's. It tries known
+// files and random ones that are similar.
 func TestContentOfOthers(t *testing.T) {
 	for name, b := range othersFiles(t) {
 		require.Equal(t, Foreign, contentIs(t, b), name)
@@ -137,14 +137,14 @@ func TestContentOfOthers(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for i := range 200_000 {
 		b := make([]byte, 1+r.IntN(200))
-		zeros := r.IntN(4) // of so many in four bytes
+		zeros := r.IntN(4) // number of zeros in four bytes
 		for i := range b {
 			if r.IntN(4) >= zeros {
 				b[i] = byte(r.Uint32())
 			}
 		}
 		if i%2 == 0 && len(b) >= firstRecord {
-			native.PutUint32(b, uint32(r.IntN(300))) // as a client has it, but for the key
+			native.PutUint32(b, uint32(r.IntN(300))) // like a client's file, except for the key
 			native.PutUint32(b[4:], 0)
 			native.PutUint32(b[headerSize:], uint32(r.IntN(100)))
 		}
@@ -155,7 +155,7 @@ func TestContentOfOthers(t *testing.T) {
 	}
 }
 
-// TestNothingIsDoneToOthers: whatever changes a file looks at its name and at its content.
+// TestNothingIsDoneToOthers: every function that changes a file checks its name and content.
 func TestNothingIsDoneToOthers(t *testing.T) {
 	dir := t.TempDir()
 	d, err := mpm.OpenDir(dir)
@@ -174,7 +174,7 @@ func TestNothingIsDoneToOthers(t *testing.T) {
 		}
 	}
 	for _, name := range []string{"weird_1.db", "gauge_1.db", "gauge_sometimes_1.db", "counter.db", aside("weird_1.db")} {
-		require.NoError(t, os.WriteFile(filepath.Join(dir, name), mine, 0o600)) // the content is right, the name is none
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), mine, 0o600)) // the content is right, the name is not
 	}
 	entries, err := os.ReadDir(dir)
 	require.NoError(t, err)

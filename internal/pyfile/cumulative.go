@@ -5,9 +5,8 @@ import (
 	"slices"
 )
 
-// cumulative are the buckets that GitLab's client for Ruby has written, by
-// series: the records of each, by their bounds. There a bucket's value has those
-// of the buckets below it too.
+// cumulative are the bucket records of GitLab's client for Ruby, by series and then by
+// bound. In that client's files a bucket's value includes the buckets below it.
 type cumulative map[uint32][]cumulativeBucket
 
 type cumulativeBucket struct {
@@ -26,14 +25,13 @@ func (c *cumulative) add(keys *KeySet, key uint32, record int) {
 		if x.bound < y.bound {
 			return -1
 		}
-		return 1 // of equal ones, the later record comes later
+		return 1 // of equal bounds, the later record comes later
 	})
 	(*c)[k.Series] = slices.Insert(all, i, b)
 }
 
-// separate turns the values into what each bucket has by itself. One that is
-// less than the bucket below it is of an observation that is half written, or was
-// when its process was killed.
+// separate turns the values into the count of each bucket alone. If a bucket is less than
+// the one below it, an observation is half written, or was when its process was killed.
 func (c cumulative) separate(values []uint64) {
 	for _, all := range c {
 		below := 0.0

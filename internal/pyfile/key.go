@@ -11,18 +11,18 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// key is what a record says of its sample.
+// key is a record's key: the sample it belongs to.
 type key struct {
 	family, sample, help string
 	labels               metric.Labels // sorted
-	ruby                 bool          // it is written as GitLab's client for Ruby does
+	ruby                 bool          // written by GitLab's client for Ruby
 }
 
 var errKey = errors.New("its key is not JSON of the form [family, sample, labels, help]")
 
-// parseKey reads a key in any valid spelling of JSON: spaces, escapes, surrogate
-// pairs, raw UTF-8. It is written by hand because it runs for each new key. What
-// it returns shares the memory of raw.
+// parseKey parses a key in any valid JSON spelling: spaces, escapes, surrogate pairs, raw
+// UTF-8. It is written by hand because it runs for each new key. The result shares the
+// memory of raw.
 func parseKey(raw string) (k key, err error) {
 	s := scanner{b: raw}
 	k = s.key()
@@ -39,7 +39,7 @@ func parseKey(raw string) (k key, err error) {
 	return k, nil
 }
 
-// key takes a key.
+// key reads a key.
 func (s *scanner) key() (k key) {
 	s.expect('[')
 	k.family = s.str()
@@ -62,8 +62,8 @@ func (s *scanner) key() (k key) {
 	return k
 }
 
-// scanner takes JSON from the front of b; once something is wrong, bad stays true. If it
-// is wrong that there is no more, b is empty.
+// scanner reads JSON from the front of b. After an error, bad stays true. If the error is
+// that the input ends, b is empty.
 type scanner struct {
 	b   string
 	bad bool
@@ -75,7 +75,7 @@ func (s *scanner) space() {
 	}
 }
 
-// next returns the next byte that is no space, without taking it; 0 at the end.
+// next returns the next byte that is not a space without consuming it, or 0 at the end.
 func (s *scanner) next() byte {
 	s.space()
 	if len(s.b) == 0 {
@@ -110,7 +110,7 @@ func (s *scanner) list(open, closing byte, item func()) {
 }
 
 func (s *scanner) object() metric.Labels {
-	var few [8]metric.Label // most keys have no more: what is kept is allocated once
+	var few [8]metric.Label // most keys have no more, so the slice is allocated once
 	ls := metric.Labels(few[:0])
 	s.list('{', '}', func() {
 		name := s.str()
@@ -139,8 +139,8 @@ func (s *scanner) arrays() (ls metric.Labels) {
 	return ls
 }
 
-// value takes a label's value, which in Ruby need not be a string: numbers, true
-// and false count as they are written, null as empty.
+// value reads a label's value. In Ruby it need not be a string: numbers, true and false
+// become their text, and null becomes the empty string.
 func (s *scanner) value() string {
 	if s.next() == '"' {
 		return s.str()
@@ -161,7 +161,7 @@ func (s *scanner) value() string {
 	return v
 }
 
-// str takes a string. Almost all have no escape and are taken as they are.
+// str reads a string. Almost all have no escape and are returned as they are.
 func (s *scanner) str() string {
 	s.expect('"')
 	if s.bad {
@@ -185,7 +185,7 @@ func (s *scanner) str() string {
 	return ""
 }
 
-// escaped takes a string whose first escape is at i.
+// escaped reads a string whose first escape is at i.
 func (s *scanner) escaped(i int) string {
 	out := append([]byte(nil), s.b[:i]...)
 	s.b = s.b[i:]
@@ -238,15 +238,15 @@ func (s *scanner) escape(out []byte) []byte {
 			if pair := utf16.DecodeRune(r, s.hex()); pair != utf8.RuneError {
 				return utf8.AppendRune(out, pair)
 			}
-			s.b = rest // the second is a character of its own
+			s.b = rest // the second escape is a character of its own
 		}
-		return utf8.AppendRune(out, r) // half a pair becomes U+FFFD
+		return utf8.AppendRune(out, r) // half of a pair becomes U+FFFD
 	}
 	s.bad = true
 	return out
 }
 
-// hex takes four hexadecimal digits.
+// hex reads four hexadecimal digits.
 func (s *scanner) hex() (r rune) {
 	if len(s.b) < 4 {
 		s.b, s.bad = "", true

@@ -13,20 +13,20 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// Kind is what all records of a file have in common, as its name says.
+// Kind is what all records of a file have in common. The file's name says it.
 type Kind struct {
 	Type metric.Type
 	Mode metric.Mode // of a gauge
 }
 
-// Keys holds the keys of all files of a directory, each parsed once: the workers
-// of a fleet write the same keys, one file after the other. Nothing is ever
-// taken out. The zero value is ready; it belongs to one goroutine at a time.
+// Keys holds the keys of all files of a directory. Each key is parsed once, because the
+// workers of a fleet write the same keys. Keys are never removed. The zero value is ready
+// to use. Keys belongs to one goroutine at a time.
 type Keys struct {
 	sets map[Kind]*KeySet
 }
 
-// Of returns the keys of the files of that kind.
+// Of returns the keys of files of that kind.
 func (k *Keys) Of(kind Kind) *KeySet {
 	s := k.sets[kind]
 	if s == nil {
@@ -42,7 +42,7 @@ func (k *Keys) Of(kind Kind) *KeySet {
 	return s
 }
 
-// Len returns how many keys there are.
+// Len returns the number of keys.
 func (k *Keys) Len() (n int) {
 	for _, s := range k.sets {
 		n += len(s.keys)
@@ -50,51 +50,50 @@ func (k *Keys) Len() (n int) {
 	return n
 }
 
-// KeySet are the keys of files of one kind, numbered from 0 in the order in
-// which they were first seen, and so are the series that they belong to, and their
-// families. There may be as many keys and series as a fleet has, so there is no pointer in
-// those.
+// KeySet holds the keys of files of one kind, with their series and families. Each of the
+// three is numbered from 0 in the order of first appearance. A fleet may have very many
+// keys and series, so these contain no pointers.
 type KeySet struct {
 	kind     Kind
 	keys     []Key
 	series   []seriesID
 	families []*Family
-	symbols  mpm.SymbolTable // raw keys; labels of series, as Labels.AppendKey has them
+	symbols  mpm.SymbolTable // raw keys, and labels of series as Labels.AppendKey encodes them
 	seed     maphash.Seed
-	byHash   map[uint64]uint32 // of the raw key, or the next free place behind it
+	byHash   map[uint64]uint32 // by hash of the raw key, or the next free number after it
 	bySeries map[seriesID]uint32
 	byFamily map[familyID]uint32
-	first    uint32 // the key that some file begins with
+	first    uint32 // the first key of some file
 
-	// Of the file that was read last: the next may be like it.
-	guessing         bool // its keys stood in the order that was expected
+	// State of the file that was read last. The next file may be like it.
+	guessing         bool // its keys were in the expected order
 	stride           int
 	records, offsets []uint32
 
-	spare [2][]uint32 // for the records and offsets of the file that is read now
+	spare [2][]uint32 // buffers for the records and offsets of the file that is being read
 }
 
-// Key is what a record says of its value.
+// Key says what the value of a record is.
 type Key struct {
 	Series uint32 // its number
 	Part   Part
-	Bound  float64 // of a bucket: its upper bound
+	Bound  float64 // upper bound of a bucket
 
-	ruby bool // it is written as GitLab's client for Ruby does
+	ruby bool // written by GitLab's client for Ruby
 	raw  mpm.Symbol
-	next uint32 // the key that some file has behind it
+	next uint32 // the key that follows it in some file
 	hash uint64
 }
 
-// Part is which part of its series a record is.
+// Part says which part of its series a record is.
 type Part uint8
 
-// The parts. A counter and a gauge have nothing but a value.
+// The parts. Counters and gauges have only a value.
 const (
 	Value   Part = iota // also the sum of a summary or histogram
 	Count               // of a summary
-	Bucket              // of a histogram: what was observed in it alone
-	Ignored             // it says what others say
+	Bucket              // of a histogram, not cumulative
+	Ignored             // it repeats what other records say
 )
 
 // seriesID is one series of a kind.
@@ -103,24 +102,24 @@ type seriesID struct {
 	labels mpm.Symbol
 }
 
-// Family is what a key says of its family, in files of one kind.
+// Family is the family of keys, in files of one kind.
 type Family struct {
 	Name, Help string
 	labels     []string // the names that were checked last
 	checked    bool
-	schemas    []*metric.Schema // by the bounds that files have, the last few
+	schemas    []*metric.Schema // the last few, by the bounds that files have
 }
 
 // none is the number of no key.
 const none = math.MaxUint32
 
-// Kind returns what the keys have in common.
+// Kind returns the kind of the files.
 func (s *KeySet) Kind() Kind { return s.kind }
 
 // Keys returns all keys. The slice only grows.
 func (s *KeySet) Keys() []Key { return s.keys }
 
-// Series returns how many series the keys belong to.
+// Series returns the number of series.
 func (s *KeySet) Series() int { return len(s.series) }
 
 // Families returns the families of all keys. The slice only grows.
@@ -129,23 +128,23 @@ func (s *KeySet) Families() []*Family { return s.families }
 // FamilyOf returns the number of a series' family.
 func (s *KeySet) FamilyOf(series uint32) int { return int(s.series[series].family) }
 
-// AppendLabels appends the labels of a series: sorted, without le.
+// AppendLabels appends the labels of a series, sorted and without le.
 func (s *KeySet) AppendLabels(dst metric.Labels, series uint32) metric.Labels {
 	return metric.AppendLabels(dst, s.symbols.Lookup(s.series[series].labels))
 }
 
-// raw returns a key as files have it.
+// raw returns a key as it is in files.
 func (s *KeySet) raw(n uint32) string { return s.symbols.Lookup(s.keys[n].raw) }
 
-// follow returns the number of the key raw, which stands behind the key after in
-// a file. Most files are like the one before: then the guess is right.
+// follow returns the number of the key raw, which follows the key after in a file. Most
+// files are like the one before, and then the guess is right.
 func (s *KeySet) follow(after uint32, raw []byte) (uint32, error) {
 	guess := &s.first
 	if after != none {
 		guess = &s.keys[after].next
 	}
-	// Comparing with a wrong guess costs more than a hash: it is tried as long as
-	// guesses are right.
+	// Comparing with a wrong guess costs more than a hash, so guess only while guesses are
+	// right.
 	if n := *guess; s.guessing && n != none && s.raw(n) == string(raw) {
 		return n, nil
 	}
@@ -158,14 +157,14 @@ func (s *KeySet) follow(after uint32, raw []byte) (uint32, error) {
 	at := hash
 	n, known := s.byHash[at]
 	for known && !s.is(n, hash, raw) {
-		at++ // another key has the same hash, or this place for that reason
+		at++ // another key has the same hash, or was moved here for that reason
 		n, known = s.byHash[at]
 	}
 	if !known {
 		text := string(raw) // the file may change
 		k, err := s.parse(text)
 		if err == nil {
-			k.raw, err = s.intern(text) // only of a good key: what is kept is kept for long
+			k.raw, err = s.intern(text) // only for a valid key, since symbols are never removed
 		}
 		if err != nil {
 			return none, err
@@ -175,7 +174,7 @@ func (s *KeySet) follow(after uint32, raw []byte) (uint32, error) {
 		s.keys = append(s.keys, k)
 		s.byHash[at] = n
 		if after != none {
-			guess = &s.keys[after].next // they may have moved
+			guess = &s.keys[after].next // append may have moved the keys
 		}
 	}
 	*guess = n
@@ -186,18 +185,18 @@ func (s *KeySet) is(n uint32, hash uint64, raw []byte) bool {
 	return s.keys[n].hash == hash && s.raw(n) == string(raw)
 }
 
-// share returns a copy of the records and offsets of a file, or those of the file
-// before it where they are the same.
+// share returns a copy of the records and offsets of a file, or those of the previous file
+// if they are equal.
 func (s *KeySet) share(records, offsets []uint32) (_, _ []uint32) {
 	if !slices.Equal(records, s.records) || !slices.Equal(offsets, s.offsets) {
 		s.records, s.offsets = slices.Clip(slices.Clone(records)), slices.Clip(slices.Clone(offsets))
 	}
-	return s.records, s.offsets // who appends to them copies them
+	return s.records, s.offsets // appending to them copies them
 }
 
-// expect makes room for the keys of the first file.
+// expect allocates space for the keys of the first file.
 func (s *KeySet) expect(n int) {
-	const most = 1 << 16 // a damaged header may promise any number
+	const most = 1 << 16 // a damaged header may announce any number
 	if len(s.keys) > 0 {
 		return
 	}
@@ -210,7 +209,7 @@ func (s *KeySet) expect(n int) {
 	}
 }
 
-// parse reads a key that no file had so far.
+// parse parses a key that no file has had so far.
 func (s *KeySet) parse(raw string) (Key, error) {
 	k, err := parseKey(raw)
 	if err != nil {
@@ -229,7 +228,7 @@ func (s *KeySet) parse(raw string) (Key, error) {
 		case ok && suffix == "_count" && s.kind.Type == metric.Summary:
 			out.Part = Count
 		case ok && suffix == "_count" && k.ruby:
-			out.Part = Ignored // its bucket +Inf says the same
+			out.Part = Ignored // the bucket +Inf has the same value
 			return out, nil
 		case ok && suffix == "_bucket" && s.kind.Type == metric.Histogram:
 			out.Part = Bucket
@@ -249,10 +248,9 @@ func (s *KeySet) parse(raw string) (Key, error) {
 	return out, err
 }
 
-// counterFamily returns the family of a counter's sample. As with client_python, the
-// sample's name is what is served, and one suffix _total of it is not the family's. The
-// name that a key has for the family does not say how many there are: clients before 0.4
-// have not taken one off.
+// counterFamily returns the family of a counter's sample. As in client_python, the sample's
+// name is served, and one suffix _total of it does not belong to the family's name. The
+// family name in the key is no help, because clients before 0.4 do not remove the suffix.
 func counterFamily(sample string) string {
 	if family := strings.TrimSuffix(sample, "_total"); family != "" {
 		return family
@@ -260,10 +258,10 @@ func counterFamily(sample string) string {
 	return sample
 }
 
-// defaultHelp is what client_python says where a key has no help.
+// defaultHelp is client_python's help for keys without one.
 const defaultHelp = "Multiprocess metric"
 
-// intern keeps a text.
+// intern adds a text to the symbol table.
 func (s *KeySet) intern(text string) (mpm.Symbol, error) {
 	id, ok := s.symbols.Intern(text)
 	if !ok {
@@ -292,7 +290,7 @@ func (s *KeySet) seriesOf(k key) (uint32, error) {
 	return n, nil
 }
 
-// check reports whether the family can have a series with labels of these names.
+// check reports whether the family can have a series with these label names.
 func (f *Family) check(kind Kind, labels metric.Labels) error {
 	if f.checked && slices.EqualFunc(labels, f.labels, func(l metric.Label, name string) bool { return l.Name == name }) {
 		return nil
@@ -310,7 +308,7 @@ func (f *Family) check(kind Kind, labels metric.Labels) error {
 
 type familyID struct{ name, help string }
 
-// family returns the number of a family, whose strings may be those of a key.
+// family returns the number of a family. Its strings may share the memory of a key.
 func (s *KeySet) family(id familyID) uint32 {
 	n, known := s.byFamily[id]
 	if !known {
@@ -322,18 +320,19 @@ func (s *KeySet) family(id familyID) uint32 {
 	return n
 }
 
-// maxSchemas is how many programs may take turns in a directory and still share.
+// maxSchemas is how many programs with different buckets may alternate in a directory and
+// still share schemas.
 const maxSchemas = 8
 
-// schema returns the schema of a file whose histograms have these bounds:
-// one for all such files.
+// schema returns the schema for files whose histograms have these bounds. All such files
+// share it.
 func (f *Family) schema(kind Kind, bounds []float64) *metric.Schema {
 	for _, s := range f.schemas {
 		if slices.Equal(s.Bounds, bounds) {
 			return s
 		}
 	}
-	if len(f.schemas) == maxSchemas { // of a file that grows, each is one that it had once
+	if len(f.schemas) == maxSchemas { // a growing file had each of them once
 		f.schemas = slices.Delete(f.schemas, 0, 1)
 	}
 	s := &metric.Schema{Name: f.Name, Help: f.Help, Type: kind.Type, Mode: kind.Mode, Bounds: slices.Clone(bounds)}

@@ -8,21 +8,21 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// Name is what a file's name says.
+// Name is a parsed file name.
 type Name struct {
 	Type metric.Type
 	Mode metric.Mode // of a gauge
 	ID   string      // the process identifier, by default its pid
 
-	// Dead says that the file was set aside (mpm.Dir.SetAside), since its
-	// process is dead; the incarnation is then that of the file.
+	// Dead says that the file was set aside (mpm.Dir.SetAside) because its process is
+	// dead. Then Incarnation identifies the file.
 	Dead        bool
 	Incarnation mpm.Incarnation
 }
 
-// RubyPID returns the pid in the process identifier of GitLab's client for Ruby,
-// which is the pid and the number of the process's file: 4711-0. Of any other it
-// returns the identifier.
+// RubyPID returns the pid in a process identifier of GitLab's client for Ruby, which is the
+// pid and the number of the process's file, such as 4711-0. It returns any other
+// identifier unchanged.
 func RubyPID(id string) string {
 	pid, number, ok := strings.Cut(id, "-")
 	if !ok || strings.Trim(pid, digits) != "" || number == "" || strings.Trim(number, digits) != "" {
@@ -33,7 +33,7 @@ func RubyPID(id string) string {
 
 const digits = "0123456789"
 
-// ParseName reads a file's name. The error says what is wrong with it.
+// ParseName parses a file name. The error says what is wrong with it.
 func ParseName(name string) (Name, error) {
 	original, inc, dead := mpm.SplitDeadName(name)
 	if !dead {

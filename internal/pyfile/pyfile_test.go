@@ -41,7 +41,7 @@ func newFixture(t *testing.T, name string, b []byte) *fixture {
 	return f
 }
 
-// write changes the file in place, as its writer does.
+// write changes the file in place, like its writer.
 func (f *fixture) write(b []byte) {
 	file, err := os.OpenFile(f.dir.Join(f.name), os.O_RDWR|os.O_CREATE, 0o600)
 	require.NoError(f.t, err)
@@ -58,7 +58,7 @@ func (f *fixture) open() *Reader {
 	return r
 }
 
-// lines returns the records: series, part, value and, where it has one, time.
+// lines returns the records: series, part, value and, if there is one, time.
 func lines(r *Reader) (out []string) {
 	values := r.AppendValues(nil)
 	for _, n := range r.Records() {
@@ -79,7 +79,7 @@ func lines(r *Reader) (out []string) {
 	return out
 }
 
-// TestStrides: the content tells which client wrote the file.
+// TestStrides: the stride is found from the content.
 func TestStrides(t *testing.T) {
 	for _, stride := range []int{strideSimple, strideTimed} {
 		for n := range 20 {
@@ -107,14 +107,14 @@ func TestDialects(t *testing.T) {
 	require.Equal(t, Name{Type: metric.Counter, ID: "a-b"}, r.Name())
 }
 
-// TestRubyHistogram: its buckets are cumulative, and its count is no damage.
+// TestRubyHistogram: cumulative buckets are converted, and the count is no damage.
 func TestRubyHistogram(t *testing.T) {
 	record := func(suffix, le string, n float64) sample {
 		return sample{Key: fmt.Sprintf(`["h","h_%s",["a"%s],["x"%s]]`, suffix, strings.Repeat(`,"le"`, min(1, len(le))), le), Value: n}
 	}
 	samples := []sample{
 		record("sum", "", 9), record("count", "", 10), record("bucket", `,"+Inf"`, 10),
-		record("bucket", `,"0.5"`, 6), record("bucket", `,"1"`, 6), record("bucket", `,"2"`, 5), // the last is behind: a write was under way
+		record("bucket", `,"0.5"`, 6), record("bucket", `,"1"`, 6), record("bucket", `,"2"`, 5), // the last lags: a write was in progress
 	}
 	r := newFixture(t, "histogram_1-0.db", content(strideSimple, samples...)).open()
 	require.Equal(t, []string{`h{a="x"} 9`, `h{a="x"} le +Inf 4`, `h{a="x"} le 0.5 6`, `h{a="x"} le 1 0`, `h{a="x"} le 2 0`}, lines(r))
@@ -122,8 +122,8 @@ func TestRubyHistogram(t *testing.T) {
 	require.Empty(t, r.Damaged())
 }
 
-// TestGrowth: a known prefix is not parsed again, a histogram that gets further
-// buckets changes, and a file that was doubled is mapped anew.
+// TestGrowth: a known prefix is not parsed again, a histogram that gets more buckets
+// changes, and a file that has doubled is mapped again.
 func TestGrowth(t *testing.T) {
 	bucket := func(le string, n float64) sample {
 		return sample{Key: `["h","h_bucket",{"le":"` + le + `"},"H"]`, Value: n}
@@ -150,7 +150,7 @@ func TestGrowth(t *testing.T) {
 	require.Equal(t, want, lines(r))
 	require.Equal(t, []float64{1, 2}, r.Schemas()[0].Bounds)
 	for range 2000 {
-		samples = append(samples, bucket("1.0", 1)) // a key may be there twice
+		samples = append(samples, bucket("1.0", 1)) // a key may occur twice
 		want = append(want, "h le 1 1")
 	}
 	f.write(content(strideTimed, samples...))
@@ -162,8 +162,8 @@ func TestGrowth(t *testing.T) {
 	require.Equal(t, want, lines(r))
 }
 
-// TestDamageThatIsRepaired: what a wrong end of the used part hid is read once
-// the end is right, whichever stride was guessed meanwhile.
+// TestDamageThatIsRepaired: records hidden by a wrong length in use are read as soon as the
+// length is right, whichever stride was guessed meanwhile.
 func TestDamageThatIsRepaired(t *testing.T) {
 	var samples []sample
 	var want []string
@@ -194,7 +194,7 @@ func TestDamageThatIsRepaired(t *testing.T) {
 	}
 }
 
-// TestSharedKeys: what one file has is known in the next, in any order.
+// TestSharedKeys: files share their keys, in any order.
 func TestSharedKeys(t *testing.T) {
 	f := newFixture(t, "counter_1.db", nil)
 	var keys Keys
@@ -224,8 +224,7 @@ func TestGauges(t *testing.T) {
 	require.Equal(t, []string{"g 2 1.5", "g2 0 0"}, lines(r))
 }
 
-// TestMostRecentWithoutTimes: no client writes such a file, and it may not end
-// the process that reads it.
+// TestMostRecentWithoutTimes: no client writes such a file, but it must not crash a reader.
 func TestMostRecentWithoutTimes(t *testing.T) {
 	b := content(strideSimple, sample{Key: `["g","g",{},"h"]`, Value: 2})
 	r := newFixture(t, "gauge_mostrecent_1.db", b[:len(b)-1000]).open()
@@ -240,7 +239,7 @@ func TestNamesThatAreNone(t *testing.T) {
 	}
 }
 
-// TestDamageIsReported: what comes before it is read, and no byte is invented.
+// TestDamageIsReported: everything before the damage is read, and nothing is invented.
 func TestDamageIsReported(t *testing.T) {
 	good := sample{Key: `["c","c_total",{},"h"]`, Value: 1}
 	for _, c := range []struct {
@@ -278,7 +277,7 @@ func TestDamageIsReported(t *testing.T) {
 	require.ErrorIs(t, err, mpm.ErrCorrupt)
 }
 
-// FuzzKey compares with encoding/json, which is slower and no different.
+// FuzzKey compares parseKey with encoding/json.
 func FuzzKey(f *testing.F) {
 	for _, s := range []string{
 		`["c", "c_total", {"l": "v"}, "help"]`, `["c","c_total",{}]`, ` [ "c" , "c" , { "a" : "\u003c\ud83d\ude00\n\"\\\/\b\f\r\t" } , "" ] `,
@@ -297,7 +296,7 @@ func FuzzKey(f *testing.F) {
 	})
 }
 
-// slowKey is parseKey by encoding/json.
+// slowKey is parseKey implemented with encoding/json.
 func slowKey(b []byte) (k key, ok bool) {
 	var parts []json.RawMessage
 	if !utf8.Valid(b) || json.Unmarshal(b, &parts) != nil || len(parts) < 3 || len(parts) > 4 {
@@ -363,7 +362,7 @@ func slowKey(b []byte) (k key, ok bool) {
 	return k, true
 }
 
-// TestBadKeysAreNotKept: a file may have any number of them, again and again.
+// TestBadKeysAreNotKept: bad keys, of which a file may have any number, use no memory.
 func TestBadKeysAreNotKept(t *testing.T) {
 	var keys Keys
 	s := keys.Of(Kind{Type: metric.Histogram})

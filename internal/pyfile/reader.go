@@ -15,8 +15,8 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// Reader reads one file as it grows. It belongs to one goroutine at a time, with
-// the Keys that it was opened with.
+// Reader reads one file as it grows. It belongs to one goroutine at a time, together with
+// its Keys.
 type Reader struct {
 	name string
 	path string
@@ -25,22 +25,22 @@ type Reader struct {
 
 	data   mmap.MMap
 	info   os.FileInfo
-	stride int // 0 while no record was read
-	off    int // up to which records were parsed
-	end    int // how much of it was in use, as it said itself
+	stride int // 0 until a record has been read
+	off    int // end of the parsed records
+	end    int // length in use, from the file
 	damage []mpm.CorruptionError
-	broken bool // with that end, what is behind off cannot be read
+	broken bool // with this end, nothing after off can be read
 
 	keys    *KeySet
-	series  int      // how many have a value
+	series  int      // number of series with a value
 	records []uint32 // their keys
-	offsets []uint32 // where their values lie
+	offsets []uint32 // of their values
 	fileSchemas
 	cumulative cumulative
 }
 
-// Open opens a file. The error matches mmapstore.ErrForeign where its name or its
-// content is none of client_python's (see Content), or is one of mpm.Dir.Open's.
+// Open opens a file. The error matches mmapstore.ErrForeign if its name or content is not
+// client_python's (see Content), or is one of mpm.Dir.Open's.
 func Open(d *mpm.Dir, name string, keys *Keys, opts mpm.ReadOptions) (*Reader, error) {
 	n, err := ParseName(name)
 	if err != nil {
@@ -60,14 +60,14 @@ func (r *Reader) begin(keys *Keys) {
 	r.reset()
 }
 
-// Rewind parses the file anew, with other keys. Where that fails, all is as it
-// was before, the keys too.
+// Rewind parses the file again with other keys. If that fails, the Reader stays as it was,
+// including its keys.
 func (r *Reader) Rewind(d *mpm.Dir, keys *Keys) error {
 	again := *r
 	again.begin(keys)
 	err := again.Refresh(d)
 	if err != nil {
-		r.data, r.info = again.data, again.info // it may have been mapped anew
+		r.data, r.info = again.data, again.info // it may have been mapped again
 		return err
 	}
 	*r = again
@@ -80,8 +80,8 @@ func (r *Reader) reset() {
 	r.fileSchemas = fileSchemas{kind: r.kind, epoch: r.epoch + 1}
 }
 
-// mapFile maps the whole file as it is now. The descriptor is not kept: a
-// directory may hold more files than a process may have open.
+// mapFile maps the whole file. It closes the descriptor, because a directory may have more
+// files than a process may have open.
 func (r *Reader) mapFile(d *mpm.Dir) error {
 	f, size, err := d.OpenFile(r.name, r.opts)
 	if err != nil {
@@ -116,15 +116,15 @@ func (r *Reader) mapFile(d *mpm.Dir) error {
 	return nil
 }
 
-// Same reports whether info is of the file that is read, and not of another one
+// Same reports whether info describes the file that this Reader reads, and not another one
 // that has taken its name.
 func (r *Reader) Same(info os.FileInfo) bool { return os.SameFile(r.info, info) }
 
-// Note takes what the filesystem says of the file now, for Changed.
+// Note stores the current file info for Changed.
 func (r *Reader) Note(info os.FileInfo) { r.info = info }
 
-// CutAt returns why a file of that many bytes can no longer be read: it had more
-// in use. What is missing from its last page reads as zeros, without a fault.
+// CutAt returns why a file of that size can no longer be read: more bytes were in use. What
+// is missing from the last page reads as zeros, without a fault.
 func (r *Reader) CutAt(size int64) error {
 	if size >= int64(r.off) {
 		return nil
@@ -134,8 +134,7 @@ func (r *Reader) CutAt(size int64) error {
 	}
 }
 
-// Renamed tells the reader the file's new name: one that differs in whether it
-// was set aside.
+// Renamed tells the Reader the file's new name, after the file was set aside or restored.
 func (r *Reader) Renamed(d *mpm.Dir, name string) error {
 	n, err := ParseName(name)
 	if err != nil {
@@ -145,17 +144,17 @@ func (r *Reader) Renamed(d *mpm.Dir, name string) error {
 	return nil
 }
 
-// Changed returns when the file was made or grew last, as far as the
-// filesystem knows: values are written without its knowledge.
+// Changed returns when the file was created or last grew, according to the filesystem. The
+// filesystem does not notice when values are written.
 func (r *Reader) Changed() time.Time { return r.info.ModTime() }
 
-// Name returns what the file's name says.
+// Name returns the parsed name of the file.
 func (r *Reader) Name() Name { return r.says }
 
 // Mapped reports whether the file is mapped.
 func (r *Reader) Mapped() bool { return r.data != nil }
 
-// Close gives back the mapping. The next Refresh takes a new one.
+// Close removes the mapping. The next Refresh maps the file again.
 func (r *Reader) Close() error {
 	if r.data == nil {
 		return nil
@@ -165,10 +164,9 @@ func (r *Reader) Close() error {
 	return data.Unmap()
 }
 
-// Refresh parses the records that were written since the last call. d is the
-// directory, for a file that has grown. A damaged record is no error, see
-// Damaged. A *CorruptionError says that the file can no longer be read,
-// fs.ErrNotExist that it has gone.
+// Refresh parses the records that were written since the last call. d is the directory, in
+// case the file has grown. A damaged record is no error; see Damaged. A *CorruptionError
+// says that the file can no longer be read, and fs.ErrNotExist that it no longer exists.
 func (r *Reader) Refresh(d *mpm.Dir) error {
 	remapped := r.data == nil
 	if remapped {
@@ -202,8 +200,8 @@ func (r *Reader) Refresh(d *mpm.Dir) error {
 	})
 }
 
-// known reports whether the records that were read stand in the file. An inode
-// that nobody has mapped is free for another file, of the same name even.
+// known reports whether the records that were read are still in the file. An inode without
+// a mapping may be reused for another file, even one of the same name.
 func (r *Reader) known() bool {
 	if used(r.data) < r.off {
 		return r.off == headerSize
@@ -211,7 +209,7 @@ func (r *Reader) known() bool {
 	for i, n := range r.records {
 		at := int(r.offsets[i])
 		if at > len(r.data) {
-			break // it was cut short
+			break // it was truncated
 		}
 		raw := r.keys.raw(n)
 		if at -= recordSize(len(raw)); at < headerSize || string(r.data[at+4:at+4+len(raw)]) != raw {
@@ -233,19 +231,19 @@ func (r *Reader) parse(end int) {
 	r.fileSchemas.settle()
 }
 
-// parseFirst parses with the stride of the last file of the kind, since most are
-// alike. Where every record then has a key, the last one up to the end, it is right.
+// parseFirst parses with the stride of the last file of the kind, since most are alike. The
+// stride is right if every record has a key and the last one ends at the end.
 func (r *Reader) parseFirst(end int) {
 	before := len(r.damage)
 	r.stride = r.keys.stride
 	if _, _, next, err := recordAt(r.data, r.off, end, r.stride); err == nil {
-		r.keys.expect((end - r.off) / (next - r.off)) // about, if all records are like the first
+		r.keys.expect((end - r.off) / (next - r.off)) // an estimate, if all records are like the first
 	}
 	r.records, r.offsets = r.keys.spare[0][:0], r.keys.spare[1][:0]
 	r.keys.spare = [2][]uint32{}
 	done := false
 	defer func() {
-		if !done { // the file was cut short meanwhile: see mpm.Guard
+		if !done { // the file was truncated meanwhile; see mpm.Guard
 			r.reset()
 		}
 	}()
@@ -272,7 +270,7 @@ func (r *Reader) parseOn(end int) {
 		raw, value, next, err := recordAt(r.data, r.off, end, r.stride)
 		if err != nil {
 			r.damageAt(r.off, err)
-			r.broken = true // where the next one begins is unknown
+			r.broken = true // it is unknown where the next record begins
 			return
 		}
 		n, err := r.keys.follow(last, raw)
@@ -286,7 +284,7 @@ func (r *Reader) parseOn(end int) {
 	}
 }
 
-// record adds a record whose value lies at off.
+// record adds a record whose value is at off.
 func (r *Reader) record(n uint32, off int) {
 	k := &r.keys.keys[n]
 	if k.Part == Ignored {
@@ -297,7 +295,7 @@ func (r *Reader) record(n uint32, off int) {
 		r.cumulative.add(r.keys, n, len(r.records))
 	}
 	if k.Part == Value {
-		r.series++ // of each series there is one
+		r.series++ // there is one per series
 	}
 	r.records, r.offsets = append(r.records, n), append(r.offsets, uint32(off))
 }
@@ -306,37 +304,36 @@ func (r *Reader) damageAt(off int, err error) {
 	r.damage = append(r.damage, mpm.CorruptionError{Path: r.path, Offset: int64(off), Reason: err.Error()})
 }
 
-// Damaged returns what was left out.
+// Damaged returns the damage that was left out.
 func (r *Reader) Damaged() []mpm.CorruptionError { return r.damage }
 
 // Bytes returns the size of the file.
 func (r *Reader) Bytes() int64 { return int64(len(r.data)) }
 
-// Keys returns the keys that Records counts.
+// Keys returns the keys that the numbers in Records refer to.
 func (r *Reader) Keys() *KeySet { return r.keys }
 
-// Records returns for each record the number of its key. The slice only grows
-// until Rewind.
+// Records returns the number of each record's key. The slice only grows until Rewind.
 func (r *Reader) Records() []uint32 { return r.records }
 
-// Series returns how many series the records make up.
+// Series returns the number of series in the file.
 func (r *Reader) Series() int { return r.series }
 
 // Ruby reports whether GitLab's client for Ruby has written the file.
 func (r *Reader) Ruby() bool { return len(r.records) > 0 && r.keys.keys[r.records[0]].ruby }
 
-// Stride returns how many bytes a value has in the file, its time included: 16,
-// or 8 where the client writes no times; 0 while there is no record.
+// Stride returns the size of a value in the file including its time: 16, or 8 if the client
+// writes no times. It is 0 while there is no record.
 func (r *Reader) Stride() int { return r.stride }
 
-// Used returns how many bytes of the file were read.
+// Used returns the number of bytes that were read.
 func (r *Reader) Used() int64 { return int64(r.off) }
 
-// Offset returns where the value of a record lies in the file.
+// Offset returns the offset in the file of a record's value.
 func (r *Reader) Offset(record int) int64 { return int64(r.offsets[record]) }
 
-// Words returns how many words AppendValues appends for each record: the bits of
-// the value and, in the mostrecent modes, those of its time in seconds since 1970.
+// Words returns how many words AppendValues appends for each record: the value and, in the
+// mostrecent modes, its time in seconds since 1970, both as the bits of a float.
 func (r *Reader) Words() int {
 	if r.says.Type == metric.Gauge && r.says.Mode.Base() == metric.ModeMostRecent {
 		return 2
@@ -344,8 +341,8 @@ func (r *Reader) Words() int {
 	return 1
 }
 
-// AppendValues appends the values of all records, each the bits of a float. Call
-// it within mpm.Guard.
+// AppendValues appends the values of all records, each as the bits of a float. Call it
+// within mpm.Guard.
 func (r *Reader) AppendValues(dst []uint64) []uint64 {
 	at := len(dst)
 	dst = slices.Grow(dst, len(r.offsets)*r.Words())
@@ -360,7 +357,7 @@ func (r *Reader) AppendValues(dst []uint64) []uint64 {
 		}
 	default:
 		for _, off := range r.offsets {
-			dst = append(dst, r.bits(off), 0) // there are no times: never set
+			dst = append(dst, r.bits(off), 0) // no times means never set
 		}
 	}
 	r.cumulative.separate(dst[at:])

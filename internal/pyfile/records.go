@@ -10,14 +10,14 @@ import (
 const (
 	headerSize   = 8
 	strideTimed  = 16 // value and time, since client_python 0.18
-	strideSimple = 8  // the value alone
+	strideSimple = 8  // value only
 )
 
 var native = binary.NativeEndian
 
-// used returns how many bytes of the file are in use, header included; 0 where
-// nothing was written yet. The load is atomic, since its writer moves it on
-// meanwhile: half of a number would lead into the middle of a record.
+// used returns the number of bytes in use, including the header, or 0 if nothing has been
+// written. The load is atomic because the writer changes the number meanwhile: half of a
+// number would lead into the middle of a record.
 func used(b []byte) int {
 	if len(b) < headerSize {
 		return 0
@@ -29,9 +29,8 @@ func used(b []byte) int {
 	return n
 }
 
-// recordAt returns the key of the record at off, where its value lies and where
-// the next record begins, if values have that stride. end is the end of the
-// used part.
+// recordAt returns the key of the record at off, the offset of its value and the offset of
+// the next record, if values have that stride. end is the end of the used part.
 func recordAt(b []byte, off, end, stride int) (k []byte, value, next int, err error) {
 	if end-off < 4 {
 		return nil, 0, 0, fmt.Errorf("a record begins %d bytes before the end", end-off)
@@ -48,12 +47,12 @@ func recordAt(b []byte, off, end, stride int) (k []byte, value, next int, err er
 	return b[off+4 : off+4+n], value, next, nil
 }
 
-// recordSize returns how many bytes of a record with a key of n bytes stand
-// before its value: the key's length, the key, and 1 to 8 spaces.
+// recordSize returns the number of bytes before the value in a record with a key of n
+// bytes: the key's length, the key, and 1 to 8 spaces.
 func recordSize(n int) int { return 4 + n + 8 - (n+4)%8 }
 
-// reach returns how far records of that stride lead, and whether that is
-// exactly the end.
+// reach returns how far records of that stride lead, and whether they lead exactly to the
+// end.
 func reach(b []byte, end, stride int) (off int, whole bool) {
 	for off = headerSize; off < end; {
 		k, _, next, err := recordAt(b, off, end, stride)
@@ -65,8 +64,8 @@ func reach(b []byte, end, stride int) (off int, whole bool) {
 	return off, true
 }
 
-// strideOf finds the stride by the content of the whole file: the one that leads
-// from key to key up to the end, or, in a damaged file, further.
+// strideOf finds the stride from the content of the whole file: the one that leads from key
+// to key up to the end or, in a damaged file, further than the other.
 func strideOf(b []byte, end int) int {
 	timed, whole := reach(b, end, strideTimed)
 	if whole {

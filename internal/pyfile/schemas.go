@@ -7,36 +7,36 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// fileSchemas are what a file says of its families: one of each name. If its keys
-// have several helps, the first one's counts, as with client_python. A histogram's
-// bounds are the union over its series.
+// fileSchemas are the schemas of a file, one per family name. If its keys have different
+// helps, the first one counts, as in client_python. A histogram's bounds are the union over
+// its series.
 type fileSchemas struct {
 	kind     Kind
 	epoch    int
 	schemas  []*metric.Schema
-	all      []fileSchema // by first appearance
+	all      []fileSchema // in the order of first appearance
 	byFamily map[*Family]int
 	byName   map[string]int
-	last     *Family // most records follow their like
-	at       int     // of last, in all
+	last     *Family // most records have the same family as the one before
+	at       int     // index of last in all
 }
 
 type fileSchema struct {
-	family  *Family   // the first of its name
+	family  *Family   // the first of this name
 	bounds  []float64 // finite, ascending
-	added   []float64 // further ones, in any order
-	shown   int       // in families, -1 where it is not there yet
+	added   []float64 // more bounds, in any order
+	shown   int       // index in families, -1 if it is not there yet
 	changed bool
 }
 
-// Epoch is raised when a schema that was returned before has changed. While
-// it stays the same, Schemas only grows.
+// Epoch is incremented when a schema that was returned before has changed. While it stays
+// the same, Schemas only grows.
 func (d *fileSchemas) Epoch() int { return d.epoch }
 
-// Schemas returns the schemas, in the order of their appearance.
+// Schemas returns the schemas in the order of appearance.
 func (d *fileSchemas) Schemas() []*metric.Schema { return d.schemas }
 
-// define notes what a record's key says of its family.
+// define notes the family that a record's key names.
 func (d *fileSchemas) define(k *Key, f *Family) {
 	if d.last != f {
 		n, known := d.byFamily[f]
@@ -50,14 +50,14 @@ func (d *fileSchemas) define(k *Key, f *Family) {
 	}
 	def := &d.all[d.at]
 	switch n := len(def.bounds); {
-	case n == 0 || k.Bound > def.bounds[n-1]: // as clients write them
+	case n == 0 || k.Bound > def.bounds[n-1]: // the order in which clients write them
 		def.bounds = append(def.bounds, k.Bound)
 		def.changed = true
 	case def.has(k.Bound):
 	default:
 		def.added = append(def.added, k.Bound)
 		def.changed = true
-		if len(def.added) > n { // else inserting each would take the square of the time
+		if len(def.added) > n { // inserting each one would take quadratic time
 			def.sort()
 		}
 	}
@@ -68,7 +68,7 @@ func (d *fileSchema) has(bound float64) bool {
 	return there
 }
 
-// sort puts the bounds that were added in their places.
+// sort merges the added bounds into the sorted ones.
 func (d *fileSchema) sort() {
 	if len(d.added) > 0 {
 		d.bounds = append(d.bounds, d.added...)
@@ -78,7 +78,7 @@ func (d *fileSchema) sort() {
 	}
 }
 
-// add notes a family that no record had so far, and returns its number.
+// add adds a family that no record has had so far, and returns its number.
 func (d *fileSchemas) add(f *Family) int {
 	n, known := d.byName[f.Name]
 	if !known {
@@ -93,7 +93,7 @@ func (d *fileSchemas) add(f *Family) int {
 	return n
 }
 
-// settle brings Schemas up to date with the records that were read.
+// settle updates Schemas for the records that were read.
 func (d *fileSchemas) settle() {
 	for i := range d.all {
 		def := &d.all[i]
@@ -108,7 +108,7 @@ func (d *fileSchemas) settle() {
 			d.schemas = append(d.schemas, schema)
 			continue
 		}
-		d.schemas = slices.Clone(d.schemas) // others hold the old one
+		d.schemas = slices.Clone(d.schemas) // others hold the old slice
 		d.schemas[def.shown] = schema
 		d.epoch++
 	}
