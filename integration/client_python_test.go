@@ -54,6 +54,10 @@ var differences = map[string]struct {
 		"a time in the future counts as older than any other: client_python hides all true values until it has come",
 		"# HELP g h\n# TYPE g gauge\ng 1\n",
 	},
+	"histogram_no_sum": {
+		"a histogram has a sum, which OpenMetrics wants beside the count: client_python leaves it out",
+		"# HELP h Help.\n# TYPE h histogram\nh_bucket{le=\"1\"} 1\nh_bucket{le=\"2\"} 2\nh_bucket{le=\"+Inf\"} 2\nh_sum 0\nh_count 2\n",
+	},
 	"mostrecent_unset": {
 		"a family without a series has no HELP and TYPE either",
 		"",
