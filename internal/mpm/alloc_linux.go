@@ -21,7 +21,7 @@ func allocate(f *os.File, off, n int64) error {
 	}
 }
 
-// punch gives n bytes of disk at off back; they read as zeros from then on.
+// punch frees n bytes of disk at off; they read as zeros from then on.
 func punch(f *os.File, off, n int64) error {
 	for {
 		err := unix.Fallocate(int(f.Fd()), unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, off, n)
@@ -31,6 +31,6 @@ func punch(f *os.File, off, n int64) error {
 	}
 }
 
-// populate has the kernel map the pages of b, which are allocated, in one call in place of
-// one fault each. Where it cannot (before Linux 5.14), they are mapped as they are touched.
+// populate has the kernel map the pages of b, which are allocated, in one call instead of
+// one fault each. If it cannot (before Linux 5.14), pages are mapped as they are touched.
 func populate(b []byte) { _ = unix.Madvise(b, unix.MADV_POPULATE_WRITE) }

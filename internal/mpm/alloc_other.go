@@ -7,11 +7,11 @@ import (
 	"os"
 )
 
-// allocate reserves n zero bytes of disk at off: without fallocate(2), by
-// writing them.
+// allocate reserves n zero bytes of disk at off by writing them, since there is no
+// fallocate(2).
 func allocate(f *os.File, off, n int64) error { return writeZeros(f, off, n) }
 
-// punch is known on Linux only.
+// punch is supported on Linux only.
 func punch(*os.File, int64, int64) error { return errors.ErrUnsupported }
 
 // populate does nothing: pages are mapped as they are touched.

@@ -12,28 +12,28 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// ArchiveVersion tells one written archive from every other: readers compare
-// it to learn whether processes were compacted while they looked.
+// ArchiveVersion identifies one written archive. Readers compare it to find out whether
+// processes were compacted while they were reading.
 type ArchiveVersion struct {
-	ID         Incarnation // random, of the first archive in the directory
-	Generation uint64      // raised by every rewrite
+	ID         Incarnation // random, chosen for the first archive in the directory
+	Generation uint64      // incremented by every rewrite
 }
 
-// Archive holds what dead processes left behind, and which of them it holds.
-// The zero value is that of a directory without one. docs/format.md, "The
-// archive", specifies the file.
+// Archive has the values of dead processes, and says which processes these are. The zero
+// value is that of a directory without an archive. docs/format.md, "The archive", specifies
+// the file.
 type Archive struct {
 	ArchiveVersion
-	Epoch       uint64        // raised by every wipe
-	Compactions uint64        // how often processes were compacted
+	Epoch       uint64        // incremented by every wipe
+	Compactions uint64        // number of compactions
 	Compacted   uint64        // processes compacted since the last wipe
-	CompactTime time.Duration // that compacting took, in all
+	CompactTime time.Duration // total time of all compactions
 	Counts      [len(HeaderCounters)]uint64
 
-	// Consumed are the incarnations whose values are in the archive: those whose files
-	// may still be there, and the newest others, sorted.
+	// Consumed are the incarnations whose values are in the archive, sorted: those whose
+	// files may still exist, and the newest others.
 	Consumed []Consumed
-	// Processes have gauges or states of their own: one for each label, the newest.
+	// Processes are those with gauges or states of their own: for each process ID, the newest.
 	Processes []StoredProcess
 	Families  []StoredFamily
 
@@ -41,11 +41,10 @@ type Archive struct {
 	Bytes int64
 }
 
-// HeaderCounters are the counters that every file carries, and the archive for
-// the processes in it.
+// HeaderCounters are the counters in the header of every file. The archive has their sums.
 var HeaderCounters = [...]Counter{InvalidUpdates, OverflowSeries, FallbackSeries, DiscardedCalls}
 
-// StoredProcess is a dead process that has series of its own.
+// StoredProcess is a dead process with series of its own.
 type StoredProcess struct {
 	Label       string
 	Incarnation Incarnation
@@ -53,40 +52,40 @@ type StoredProcess struct {
 	Compacted   int64 // likewise, when it was compacted
 }
 
-// StoredFamily is one definition with its series. Definitions of one name
-// that do not merge are families of their own.
+// StoredFamily is a schema with its series. Schemas of one name that cannot be merged are
+// separate families.
 type StoredFamily struct {
 	Schema *metric.Schema // without label names; the bounds are the union of all
 	First  int64          // when the first process that had it opened its file
 	Newest int64          // when the newest did, whose help this is
-	// PythonFile is the first file of client_python, by name, that had it: as its
-	// process named it. Empty if none had.
+	// PythonFile is the first file of client_python, by name, that had the schema, under
+	// the name that its process gave it. It is empty if there is none.
 	PythonFile string
 	Series     StoredList
 }
 
-// Consumed is a run of a process whose values are in an archive.
+// Consumed is a process's run whose values are in an archive.
 type Consumed struct {
 	Incarnation Incarnation
-	// Generation is that of the last archive that was written while the file was to be
-	// removed.
+	// Generation is that of the last archive that was written while the file still had to
+	// be removed.
 	Generation uint64
 }
 
-// KeepConsumed is how many of those whose files are gone stay known.
+// KeepConsumed is how many incarnations whose files are gone stay in the list.
 const KeepConsumed = 1000
 
 func (c Consumed) compare(o Consumed) int { return c.Incarnation.Compare(o.Incarnation) }
 
-// HasConsumed reports whether the values of that run of a process are in the
-// archive: its file must not be read beside it.
+// HasConsumed reports whether the values of that run of a process are in the archive. If
+// so, its file must not be read too.
 func (a *Archive) HasConsumed(inc Incarnation) bool {
 	_, found := a.consumed(inc)
 	return found
 }
 
-// Restored reports whether the file of that run, if there is one, was removed since it
-// was consumed: somebody has put it back.
+// Restored reports whether the file of that run was removed after it was consumed. If it
+// exists, it was restored from a copy.
 func (a *Archive) Restored(inc Incarnation) bool {
 	c, found := a.consumed(inc)
 	return found && c.Generation < a.Generation
@@ -94,7 +93,7 @@ func (a *Archive) Restored(inc Incarnation) bool {
 
 func (a *Archive) consumed(inc Incarnation) (c Consumed, found bool) {
 	if inc == (Incarnation{}) {
-		return c, false // a living process of client_python has none
+		return c, false // a living process of client_python has no incarnation
 	}
 	i, found := slices.BinarySearchFunc(a.Consumed, Consumed{Incarnation: inc}, Consumed.compare)
 	if found {
@@ -103,8 +102,8 @@ func (a *Archive) consumed(inc Incarnation) (c Consumed, found bool) {
 	return c, found
 }
 
-// Consume sets Consumed: to those whose files are to be removed, now or still; to those
-// of old that are back; and to the newest KeepConsumed others of old.
+// Consume sets Consumed: the incarnations whose files are to be removed, now or still;
+// those in the old list whose files are back; and the newest KeepConsumed others in it.
 func (a *Archive) Consume(old *Archive, remove, back []Incarnation) {
 	all := map[Incarnation]uint64{}
 	for _, inc := range back {
@@ -127,7 +126,7 @@ func (a *Archive) Consume(old *Archive, remove, back []Incarnation) {
 	slices.SortFunc(a.Consumed, Consumed.compare)
 }
 
-// openArchive returns nil without an error where there is no archive.
+// openArchive returns nil without an error if there is no archive.
 func (d *Dir) openArchive(opts ReadOptions) (*os.File, int64, error) {
 	f, size, err := d.OpenFile(ArchiveName, opts)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -136,9 +135,8 @@ func (d *Dir) openArchive(opts ReadOptions) (*os.File, int64, error) {
 	return f, size, err
 }
 
-// ArchiveVersion returns the version of the archive that is there now, without
-// reading its values; the zero value where there is none. The error is that of
-// ReadArchive.
+// ArchiveVersion returns the version of the current archive without reading its values, or
+// the zero value if there is no archive. The error is that of ReadArchive.
 func (d *Dir) ArchiveVersion(opts ReadOptions) (v ArchiveVersion, err error) {
 	f, _, err := d.openArchive(opts)
 	if f == nil {
@@ -153,10 +151,10 @@ func (d *Dir) ArchiveVersion(opts ReadOptions) (v ArchiveVersion, err error) {
 	return h.ArchiveVersion, d.archiveError(err)
 }
 
-// ReadArchive reads and checks the whole archive; where there is none it
-// returns an empty one. The error matches ErrForeign, ErrUnsupported,
-// ErrCorrupt, ErrNotTrusted, ErrTooBig or one of package fs. An archive that
-// cannot be read must not be taken for an empty one: every counter would fall.
+// ReadArchive reads and checks the whole archive. If there is none, it returns an empty one.
+// The error matches ErrForeign, ErrUnsupported, ErrCorrupt, ErrNotTrusted, ErrTooBig or one
+// of package fs. An archive that cannot be read must not be treated as empty, because every
+// counter would fall.
 func (d *Dir) ReadArchive(opts ReadOptions) (*Archive, error) {
 	f, size, err := d.openArchive(opts)
 	if err != nil {
@@ -190,11 +188,11 @@ func (d *Dir) archiveError(err error) error {
 	return fmt.Errorf("%s: %w", d.Join(ArchiveName), err)
 }
 
-// StageArchive writes the archive beside the one in use, where no reader looks,
-// and makes it durable. It needs no space where Reserve has kept enough. The error
-// matches ErrFull where there is no space, ErrTooBig or ErrCorrupt where a reader
-// with these options would not take the archive, and ErrNotTrusted where something
-// else stands in its place. The caller holds the directory's lock.
+// StageArchive writes the archive to a file next to the one in use, which no reader opens,
+// and makes it durable. It needs no space if Reserve has kept enough. The error matches
+// ErrFull if there is no space, ErrTooBig or ErrCorrupt if a reader with these options would
+// not accept the archive, and ErrNotTrusted if the name is taken by something else. The
+// caller holds the directory's lock.
 func (d *Dir) StageArchive(a *Archive, opts ReadOptions) (err error) {
 	limit, err := opts.limit()
 	if err != nil {
@@ -216,7 +214,7 @@ func (d *Dir) StageArchive(a *Archive, opts ReadOptions) (err error) {
 	}
 	defer func() {
 		err = errors.Join(err, f.Close())
-		if err != nil && made { // one that was there is room for the next try
+		if err != nil && made { // an existing file reserves space for the next try
 			err = errors.Join(err, d.Remove(StagedName))
 		}
 	}()
@@ -240,9 +238,9 @@ func (d *Dir) StageArchive(a *Archive, opts ReadOptions) (err error) {
 	return nil
 }
 
-// CommitArchive puts the staged archive in the place of the one in use: from
-// here on its processes are compacted. What is not an archive by its content is not replaced:
-// the error then matches ErrForeign, or ErrNotTrusted if it is no regular file.
+// CommitArchive replaces the archive in use by the staged one. From then on its processes
+// are compacted. A file that is not an archive by its content is not replaced; the error
+// matches ErrForeign, or ErrNotTrusted if it is not a regular file.
 func (d *Dir) CommitArchive() error {
 	if err := d.Recognize(ArchiveName); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("mmapstore: %w", err)
@@ -253,7 +251,7 @@ func (d *Dir) CommitArchive() error {
 	return nil
 }
 
-// SyncDir makes the renames so far durable.
+// SyncDir makes all previous renames durable.
 func (d *Dir) SyncDir() error {
 	if err := d.sync(); err != nil {
 		return fmt.Errorf("mmapstore: sync %s: %w", d.path, err)
@@ -261,8 +259,8 @@ func (d *Dir) SyncDir() error {
 	return nil
 }
 
-// shareLikeDir lets those who may read the directory read the archive: it is
-// written by whoever compacts, for workers that may be other users.
+// shareLikeDir makes the archive readable for everyone who may read the directory, because
+// the process that compacts may run as another user than the workers.
 func (d *Dir) shareLikeDir(f *os.File) error {
 	info, err := d.Stat()
 	if err != nil {

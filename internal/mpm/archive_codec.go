@@ -82,14 +82,14 @@ func (a *Archive) header(b []byte, size int) {
 func (e *encoder) u32(n int)    { e.b = le.AppendUint32(e.b, uint32(n)) }
 func (e *encoder) u64(n uint64) { e.b = le.AppendUint64(e.b, n) }
 
-// text appends a string, which may have any length.
+// text appends a string of any length.
 func (e *encoder) text(s string) {
 	e.b = append(binary.AppendUvarint(e.b, uint64(len(s))), s...)
 }
 
 func (e *encoder) labelSet(ls metric.Labels) {
 	e.u32(len(ls))
-	e.b = ls.AppendKey(e.b) // each as text has it
+	e.b = ls.AppendKey(e.b) // each encoded as by text
 }
 
 func (e *encoder) storedFamily(f *StoredFamily) error {
@@ -147,7 +147,7 @@ func decodeArchiveHeader(b []byte) (a Archive, err error) {
 	return a, nil
 }
 
-// decodeArchive reads a whole archive: all of it or nothing.
+// decodeArchive reads a whole archive, or returns an error.
 func decodeArchive(b []byte) (*Archive, error) {
 	a, err := decodeArchiveHeader(b)
 	if err != nil {
@@ -170,11 +170,11 @@ func decodeArchive(b []byte) (*Archive, error) {
 	return &a, nil
 }
 
-// archiveDecoder reads what encode wrote. Its checksum was verified, which
-// keeps accidents out; its bounds keep out the rest.
+// archiveDecoder decodes the output of encode. The checksum, verified before, detects
+// accidents. The decoder's bounds checks protect against everything else.
 type archiveDecoder struct{ decoder }
 
-// count reads the number of things that take at least size bytes each.
+// count reads a number of items of at least size bytes each.
 func (d *archiveDecoder) count(size int) int {
 	n := int(d.u32())
 	if n < 0 || n > len(d.b)/size {
@@ -197,7 +197,7 @@ func (d *archiveDecoder) take(n int) []byte {
 func (d *archiveDecoder) u32() uint32 { return le.Uint32(d.take(4)) }
 func (d *archiveDecoder) u64() uint64 { return le.Uint64(d.take(8)) }
 
-// bytes takes a string, whose memory it shares.
+// bytes reads a string. The result shares the memory of the input.
 func (d *archiveDecoder) bytes() []byte {
 	n, size := binary.Uvarint(d.b)
 	if size <= 0 || n > uint64(len(d.b)-size) {
@@ -241,7 +241,7 @@ func (d *archiveDecoder) archive(a *Archive) error {
 	return nil
 }
 
-// minStoredFamily is what a family without a name, a bound, a state and a series takes.
+// minStoredFamily is the size of a family without a name, bounds, states and series.
 const minStoredFamily = 34
 
 func (d *archiveDecoder) family(f *StoredFamily, processes int) (err error) {
@@ -285,7 +285,7 @@ func (d *archiveDecoder) labelSet() metric.Labels {
 	return out
 }
 
-// ascending reports whether no name follows one that is equal or larger.
+// ascending reports whether the names are strictly ascending.
 func ascending(ls metric.Labels) bool {
 	for i := 1; i < len(ls); i++ {
 		if ls[i-1].Name >= ls[i].Name {

@@ -13,41 +13,40 @@ import (
 // StoredSeries is one series of the archive.
 type StoredSeries struct {
 	Labels  metric.Labels
-	Process int   // index in Processes, -1 where the series is of no single one
+	Process int   // index in Processes, or -1 if the series belongs to no single process
 	Created int64 // nanoseconds since 1970
-	// Words are the values as docs/format.md has them for the archive: not
-	// those of a live file.
+	// Words are the values in the archive's form (docs/format.md), which differs from a
+	// native file's.
 	Words []uint64
 	// Exemplars of a counter or of a histogram's buckets.
 	Exemplars []metric.Exemplar
 }
 
-// StoredList is series of one definition, as the archive has them: each is decoded
-// when it is asked for, and there is nothing in it that the garbage collector has to
-// follow. The zero value has none.
+// StoredList is a list of encoded series of one schema. It decodes a series on demand, and
+// has no pointers that the garbage collector must follow. The zero value is empty.
 type StoredList struct {
 	raw      []byte
 	at       []archivedPlace
-	tooLarge bool // to be encoded
+	tooLarge bool // too large to be encoded
 }
 
-// archivedPlace is where a series and its words begin in raw.
+// archivedPlace has the offsets of a series and its words in raw.
 type archivedPlace struct{ series, words uint32 }
 
-// maxStoredList is how far an archivedPlace reaches.
+// maxStoredList is the largest offset that fits an archivedPlace.
 const maxStoredList = math.MaxUint32
 
 // Offsets in a series of the archive.
 const (
 	offArcSeriesProcess = 0
 	offArcSeriesCreated = 4
-	offArcSeriesLabels  = 12 // their number, then they
+	offArcSeriesLabels  = 12 // their number, then the labels
 )
 
-// Len returns how many series there are.
+// Len returns the number of series.
 func (l *StoredList) Len() int { return len(l.at) }
 
-// Add appends a series. What cannot be encoded is an error of Dir.StageArchive.
+// Add appends a series. If it cannot be encoded, Dir.StageArchive returns an error.
 func (l *StoredList) Add(s StoredSeries) {
 	if l.tooLarge {
 		return
@@ -127,7 +126,7 @@ func (l *StoredList) Exemplars(i int) (out []metric.Exemplar) {
 	return out
 }
 
-// list takes n series off, and checks them.
+// list reads n series and checks them.
 func (d *archiveDecoder) list(n int, schema *metric.Schema, processes int) (l StoredList, err error) {
 	if n == 0 {
 		return l, nil
@@ -169,11 +168,11 @@ func (d *archiveDecoder) list(n int, schema *metric.Schema, processes int) (l St
 			}
 		}
 	}
-	l.raw = bytes.Clone(l.raw[:taken()]) // else it would keep all of the file
+	l.raw = bytes.Clone(l.raw[:taken()]) // otherwise it would keep the whole file in memory
 	return l, nil
 }
 
-// skipLabels takes a set of labels off.
+// skipLabels skips a set of labels.
 func (d *archiveDecoder) skipLabels() {
 	for range 2 * d.count(2) {
 		d.bytes()

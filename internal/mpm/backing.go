@@ -12,11 +12,11 @@ import (
 
 // backing gives a store its blocks: zeroed, 8-aligned, never moving.
 type backing interface {
-	// extend returns the next block. ErrFull: there is none to be had now.
+	// extend returns the next block. ErrFull: there is no space now.
 	extend() ([]byte, error)
 }
 
-// heapBacking serves a process without a directory, and the race detector.
+// heapBacking is for processes without a directory, and for the race detector.
 type heapBacking struct{ blocks, max int }
 
 func (h *heapBacking) extend() ([]byte, error) {
@@ -27,8 +27,8 @@ func (h *heapBacking) extend() ([]byte, error) {
 	return wordBytes(make([]uint64, BlockSize/8)), nil
 }
 
-// fileBacking grows a file: each block is allocated before it is touched, so
-// that a full disk is an error here and never a SIGBUS later.
+// fileBacking grows a file. It allocates each block before touching it, so that a full disk
+// is an error here and not a SIGBUS later.
 type fileBacking struct {
 	ext  extents
 	n    int // blocks allocated
@@ -46,7 +46,7 @@ func (b *fileBacking) extend() ([]byte, error) {
 	}
 	off := int64(b.n) << blockShift
 	if err := allocate(b.ext.f, off, BlockSize); err != nil {
-		// ext4 keeps the blocks of a failed allocation: give them back.
+		// ext4 keeps the blocks of a failed allocation: free them.
 		if terr := b.ext.f.Truncate(off); terr != nil {
 			err = errors.Join(err, terr)
 		}
@@ -63,13 +63,13 @@ func (b *fileBacking) extend() ([]byte, error) {
 	return block, nil
 }
 
-// smallFile is how many blocks a process has that needs no more: there, pages that stay
-// empty are never touched. A process that has filled them fills the next ones too.
+// smallFile is the number of blocks that suffice for a small process. Their pages are not
+// touched in advance, since many stay empty. A process that fills them will fill more.
 const smallFile = 2
 
-// pinned keeps the descriptors of all mapped stores reachable until the
-// process ends: the garbage collector closes an unreferenced *os.File, and
-// with it would go the lock that says that we live.
+// pinned keeps the descriptors of all mapped stores reachable until the process ends. The
+// garbage collector closes an unreferenced *os.File, and that would release the lock that
+// says that this process is alive.
 var pinned struct {
 	sync.Mutex
 	files []*os.File
@@ -94,7 +94,7 @@ func writeZeros(f *os.File, off, n int64) error {
 	return nil
 }
 
-// wordBytes returns the bytes of w: memory that is aligned to 8.
+// wordBytes returns the bytes of w. They are aligned to 8.
 func wordBytes(w []uint64) []byte {
 	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(w))), 8*len(w))
 }

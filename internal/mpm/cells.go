@@ -24,13 +24,13 @@ const (
 	recentWords = 5 // sequence, and two pairs of value and time
 )
 
-// UnsetBits are the bits of a gauge that nobody has set: a NaN that no
-// arithmetic yields. Set must store any other NaN in its place.
+// UnsetBits are the bits of a gauge that was never set: a NaN that no arithmetic produces.
+// Set must store any other NaN instead.
 const UnsetBits = 0x7FF86D756E736574
 
-// StoreRecent publishes a value with its time, in nanoseconds since 1970, in
-// the cells of a mostrecent gauge or state set. Callers must not overlap: the
-// process's own writers take a mutex, readers in other processes need none.
+// StoreRecent publishes a value with its time, in nanoseconds since 1970, in the cells of a
+// mostrecent gauge or state set. Calls must not overlap: writers of the process take a
+// mutex. Readers in other processes need none.
 func StoreRecent(w []uint64, bits uint64, nanos int64) {
 	seq := atomic.LoadUint64(&w[0]) + 1
 	pair := w[1+2*(seq&1):]
@@ -39,9 +39,9 @@ func StoreRecent(w []uint64, bits uint64, nanos int64) {
 	atomic.StoreUint64(&w[0], seq)
 }
 
-// LoadRecent returns the pair that StoreRecent published last. A time of 0
-// says that nobody has set it. ok is false when the writer was too busy for a
-// consistent pair, which needs two whole updates within each of many tries.
+// LoadRecent returns the pair that StoreRecent published last. A time of 0 means that it was
+// never set. ok is false if the writer was too busy for a consistent pair, which takes two
+// whole updates within each of many tries.
 func LoadRecent(w []uint64) (bits uint64, nanos int64, ok bool) {
 	for range 64 {
 		seq := atomic.LoadUint64(&w[0])
@@ -54,7 +54,7 @@ func LoadRecent(w []uint64) (bits uint64, nanos int64, ok bool) {
 	return 0, 0, false
 }
 
-// CounterValue joins the two words of a counter.
+// CounterValue adds the two words of a counter.
 func CounterValue(ints, frac uint64) float64 { return float64(ints) + math.Float64frombits(frac) }
 
 func loadWord(b []byte, off uint64) uint64 {

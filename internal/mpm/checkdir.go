@@ -6,27 +6,27 @@ import (
 	"syscall"
 )
 
-// DirWarning is something about a directory that whoever runs the processes
-// should know. Everything works nevertheless.
+// DirWarning is a problem with a directory that an operator should know. Everything works
+// nevertheless.
 type DirWarning struct {
 	Kind DirWarningKind
 	Text string // a sentence with the path, and what to do
 }
 
-// DirWarningKind tells warnings apart.
+// DirWarningKind is the kind of a warning.
 type DirWarningKind uint8
 
 const (
-	WarnWritable DirWarningKind = iota + 1 // everybody may write there
-	WarnNoLocks                            // nobody sees there who has died
+	WarnWritable DirWarningKind = iota + 1 // everyone may write there
+	WarnNoLocks                            // locks do not tell who has died
 	WarnDisk                               // it is not in memory
 )
 
-// CheckDir returns what is to be warned of, the worst first. What the system
-// does not tell is not warned of: outside Linux, the kind of the filesystem;
-// on Windows, who may write. The error is one of package fs.
+// CheckDir returns warnings about a directory, the worst first. It does not check what the
+// system does not tell: the kind of the filesystem outside of Linux, and who may write on
+// Windows. The error is one of package fs.
 func CheckDir(path string) ([]DirWarning, error) {
-	info, err := os.Stat(path) // first: opening a FIFO would wait
+	info, err := os.Stat(path) // before opening: opening a FIFO would block
 	if err != nil {
 		return nil, err
 	}
@@ -41,7 +41,7 @@ func CheckDir(path string) ([]DirWarning, error) {
 	return dirWarnings(path, permissions(info), filesystemOf(f)), nil
 }
 
-// filesystem is what matters of the one that a directory is on.
+// filesystem describes the filesystem of a directory.
 type filesystem struct {
 	name   string
 	memory bool // nothing is written to a disk
@@ -57,7 +57,7 @@ func dirWarnings(path string, mode os.FileMode, fs filesystem) (warnings []DirWa
 		warn(WarnWritable, "is writable by everybody (mode %s): files of users who are not trusted are left out, but they fill it and cost time; "+
 			"use a directory below it of mode 0700, or 2770 with a group", octal(mode))
 	case writable:
-		// fsGroup gives an emptyDir a group, and leaves it writable by all.
+		// fsGroup gives an emptyDir a group, and leaves it writable for everyone.
 		warn(WarnWritable, "is writable by everybody (mode %s): anybody can delete and replace the metrics files; "+
 			"chmod 0770 it (Kubernetes' emptyDir is 0777: set fsGroup and chmod it in an init container, or use a directory below it)", octal(mode))
 	}

@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// filesystemNames are those that a directory of metrics is likely to be on.
+// filesystemNames are likely filesystems of a metrics directory.
 var filesystemNames = map[uint32]string{
 	unix.TMPFS_MAGIC: "tmpfs", unix.RAMFS_MAGIC: "ramfs", unix.EXT4_SUPER_MAGIC: "ext4", unix.XFS_SUPER_MAGIC: "xfs",
 	unix.BTRFS_SUPER_MAGIC: "btrfs", unix.F2FS_SUPER_MAGIC: "f2fs", unix.OVERLAYFS_SUPER_MAGIC: "overlay", zfsSuperMagic: "zfs",

@@ -7,10 +7,10 @@ import (
 	"runtime"
 )
 
-// filesystemOf knows nothing that would be worth a warning.
+// filesystemOf never finds a reason for a warning.
 func filesystemOf(*os.File) filesystem { return filesystem{memory: true, locks: true} }
 
-// permissions: those that Go shows on Windows are made up.
+// permissions: on Windows, Go invents them.
 func permissions(info os.FileInfo) os.FileMode {
 	if runtime.GOOS == "windows" {
 		return 0

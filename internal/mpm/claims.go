@@ -1,8 +1,8 @@
 package mpm
 
-// claims are the words of a file that belong to a series: a bit for each, by block.
-// A removed series keeps its words until its record is used again with them, so that
-// no word of a sound file is claimed twice.
+// claims has a bit for each word of a file that belongs to a series, by block. A removed
+// series keeps its words until its record is reused with them, so no word of a sound file is
+// claimed twice.
 type claims [][]uint64
 
 const (
@@ -10,7 +10,7 @@ const (
 	wordBits   = 64
 )
 
-// claim takes n words of one block for a series, and reports whether all were free.
+// claim claims n words of one block for a series, and reports whether all were free.
 func (c *claims) claim(at wordOffset, n int) bool {
 	if n == 0 {
 		return true
@@ -32,7 +32,7 @@ func (c *claims) claim(at wordOffset, n int) bool {
 	})
 }
 
-// eachMask calls fn with the bits of n words from first on, until it says no.
+// eachMask calls fn with the bits of n words from first on, until fn returns false.
 func eachMask(first, n int, fn func(i int, mask uint64) bool) bool {
 	for end := first + n; first < end; {
 		shift := first % wordBits

@@ -8,17 +8,17 @@ import (
 	"os"
 )
 
-// A name does not make a file ours: a metrics directory may be /tmp, where a SQLite
-// database is called counter_1.db. What renames, unlinks or replaces a file looks at
-// its content first, through the same descriptor by which it then knows the file.
+// A name does not prove whose a file is: a metrics directory may be /tmp, where a SQLite
+// database may be called counter_1.db. Functions that rename, unlink or replace a file check
+// its content first, and identify the file by the same descriptor.
 
-// Recognizer says by a file's content whether it is of a format. The error matches
-// ErrForeign if it is not.
+// Recognizer checks by its content whether a file has a certain format. The error matches
+// ErrForeign if it has not.
 type Recognizer func(f io.ReaderAt, size int64) error
 
-// RemoveIf unlinks a file whose content is recognized, and no other one that takes its name
-// meanwhile. A missing file is no error. The error matches ErrForeign if the content is
-// somebody else's, and ErrNotTrusted if it is no regular file.
+// RemoveIf unlinks a file whose content is recognized, but not another file that takes its
+// name meanwhile. A missing file is no error. The error matches ErrForeign if the content is
+// not recognized, and ErrNotTrusted if it is not a regular file.
 func (d *Dir) RemoveIf(name string, is Recognizer) error {
 	f, err := d.recognized(name, is)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -30,7 +30,7 @@ func (d *Dir) RemoveIf(name string, is Recognizer) error {
 	defer f.Close()
 	same, err := d.has(name, f)
 	if err != nil || !same {
-		return err // what has the name now is another file
+		return err // another file has the name now
 	}
 	if err := d.remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -41,8 +41,8 @@ func (d *Dir) RemoveIf(name string, is Recognizer) error {
 // Remove unlinks a file of the native format or of the archive, like RemoveIf.
 func (d *Dir) Remove(name string) error { return d.RemoveIf(name, recognizer(name)) }
 
-// Recognize looks whether the content of a file of the native format or of the archive is
-// what its name says, damaged perhaps. The error is one of RemoveIf's, or fs.ErrNotExist.
+// Recognize checks whether a file of the native format, or the archive, has the content that
+// its name says, perhaps damaged. The error is one of RemoveIf's, or fs.ErrNotExist.
 func (d *Dir) Recognize(name string) error {
 	f, err := d.recognized(name, recognizer(name))
 	if err != nil {
@@ -75,7 +75,7 @@ func (d *Dir) recognized(name string, is Recognizer) (*os.File, error) {
 	return f, nil
 }
 
-// recognizer returns what knows the content of a file of that name.
+// recognizer returns the Recognizer for a file of that name.
 func recognizer(name string) Recognizer {
 	e := classify(name)
 	switch e.Kind {
@@ -89,9 +89,9 @@ func recognizer(name string) Recognizer {
 	}
 }
 
-// recognizeNative accepts a file that begins as a native one, and one that holds nothing:
-// so is a temporary file whose process was killed before it wrote the header, and any
-// file after a machine has lost its power.
+// recognizeNative accepts a file that begins like a native file, and one that holds nothing.
+// The latter is a temporary file whose process was killed before it wrote the header, or
+// any file after a power loss.
 func recognizeNative(f io.ReaderAt, size int64, e Entry) error {
 	b, err := readAll(f, headerSize)
 	if err != nil {
@@ -104,7 +104,7 @@ func recognizeNative(f io.ReaderAt, size int64, e Entry) error {
 	case err == nil && (h.Incarnation != e.Incarnation || h.PID != e.PID):
 		return fmt.Errorf("%w: a copy or link of %s", ErrForeign, h.FileName())
 	}
-	return nil // it is ours, of a newer version or damaged perhaps
+	return nil // it is ours, perhaps damaged or of a newer version
 }
 
 func recognizeArchive(f io.ReaderAt, size int64) error {
@@ -116,7 +116,7 @@ func recognizeArchive(f io.ReaderAt, size int64) error {
 }
 
 func holdsNothing(f io.ReaderAt, size int64) error {
-	if size <= defaultReadBytes { // no file of ours is larger
+	if size <= defaultReadBytes { // no native file is larger
 		zero, err := IsZero(f, 0, size)
 		if err != nil || zero {
 			return err
@@ -125,9 +125,9 @@ func holdsNothing(f io.ReaderAt, size int64) error {
 	return fmt.Errorf("%w: it begins in another way", ErrForeign)
 }
 
-// IsZero reports whether the bytes of a file from one offset to another are all zero. It
-// reads, and maps nothing: a page that is read through a mapping takes memory, even if it
-// is a hole in a file.
+// IsZero reports whether the bytes of a file between two offsets are all zero. It reads
+// instead of mapping, because a page that is read through a mapping takes memory even if it
+// is a hole in the file.
 func IsZero(f io.ReaderAt, from, to int64) (bool, error) {
 	b := make([]byte, min(to-from, 32<<10))
 	for from < to {
@@ -139,7 +139,7 @@ func IsZero(f io.ReaderAt, from, to int64) (bool, error) {
 		}
 		if from += int64(n); err != nil {
 			if errors.Is(err, io.EOF) {
-				err = nil // it was cut short
+				err = nil // it was truncated
 			}
 			return err == nil, err
 		}
@@ -147,7 +147,7 @@ func IsZero(f io.ReaderAt, from, to int64) (bool, error) {
 	return true, nil
 }
 
-// readAll returns the first n bytes of f, or all if there are fewer.
+// readAll returns the first n bytes of f, or fewer if f is shorter.
 func readAll(f io.ReaderAt, n int64) ([]byte, error) {
 	b := make([]byte, n)
 	got, err := f.ReadAt(b, 0)

@@ -13,8 +13,8 @@ import (
 // appears under its final name locked and with a complete header
 // (docs/format.md, "A file appears complete").
 //
-// The errors of the system are wrapped: fs.ErrNotExist for a missing dir,
-// fs.ErrPermission, and ErrFull where there is no space.
+// It wraps the system's errors: fs.ErrNotExist for a missing dir, fs.ErrPermission, and
+// ErrFull if there is no space.
 func Create(dir string, opts Options) (*Store, error) {
 	opts, err := opts.withDefaults()
 	if err != nil {
@@ -28,8 +28,8 @@ func Create(dir string, opts Options) (*Store, error) {
 		return nil, fmt.Errorf("mmapstore: open directory: %w", err)
 	}
 	defer d.Close()
-	// A taken or swept temporary name costs another try under a new
-	// incarnation; more than a few mean that something else is wrong.
+	// If the temporary name is taken or swept, try again with a new incarnation. More than a
+	// few failures mean that something else is wrong.
 	for range 8 {
 		s, err := create(d, opts)
 		if err == nil {
@@ -88,11 +88,11 @@ func create(d *Dir, opts Options) (_ *Store, err error) {
 	return s, nil
 }
 
-// errNoLocks: the system has no liveness lock. The file says that it has no liveness.
+// errNoLocks: the system has no liveness lock. The header then says that there is none.
 var errNoLocks = errors.New("no lock that tells whether a process lives")
 
-// seesStores checks that who opens the file by its name sees what was stored through the
-// mapping: on some filesystems a shared mapping is no other process's business.
+// seesStores checks that a process that opens the file by its name sees what was stored
+// through the mapping. On some filesystems it does not.
 func seesStores(d *Dir, name string, want []byte) error {
 	f, err := d.open(name)
 	if err != nil {
@@ -117,7 +117,7 @@ func sweptIfMissing(err error) error {
 }
 
 // NewHeap returns a store without a file, for a process without a directory. It panics if
-// the options are invalid: they are constants of a program.
+// the options are invalid, because they are constants of the program.
 func NewHeap(opts Options) *Store {
 	opts, err := opts.withDefaults()
 	if err != nil {

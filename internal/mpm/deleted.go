@@ -7,28 +7,28 @@ import (
 	"time"
 )
 
-// linkWatch notices that a file has lost its name. Systems delete files:
-// tmpfiles ages /tmp by a time that stores to mapped memory do not move,
-// RemoveIPC clears /dev/shm when a user logs out. The mapping stays good, so
-// that the writer would count for nobody and never know.
+// linkWatch notices that a file was deleted. Systems delete files: tmpfiles removes old
+// files in /tmp, and stores to mapped memory do not make a file newer; RemoveIPC clears
+// /dev/shm when a user logs out. The mapping stays valid, so without linkWatch the writer
+// would count for no reader and never notice.
 type linkWatch struct {
-	file    *os.File    // nil where there is nothing to watch
-	last    time.Time   // of the last question, guarded by store.mu
-	deleted atomic.Bool // once true, for ever
+	file    *os.File    // nil if there is nothing to watch
+	last    time.Time   // of the last check, guarded by store.mu
+	deleted atomic.Bool // never reset
 }
 
-// linkPeriod is how often the writer asks at most.
+// linkPeriod is the shortest time between two checks.
 const linkPeriod = time.Minute
 
-// watchLink begins to watch f, unless its filesystem does not count links.
+// watchLink starts to watch f, unless its filesystem does not count links.
 func (s *Store) watchLink(f *os.File, now time.Time) {
 	if hasLink(f) {
 		s.link.file, s.link.last = f, now
 	}
 }
 
-// askLink asks, at most once a period, whether the file still has a name.
-// The store's lock is held.
+// askLink checks, at most once per period, whether the file still has a name. The caller
+// holds the store's lock.
 func (s *Store) askLink(now time.Time) {
 	w := &s.link
 	if w.file == nil || now.Sub(w.last) < linkPeriod {
@@ -41,10 +41,10 @@ func (s *Store) askLink(now time.Time) {
 	}
 }
 
-// Deleted returns ErrDeleted, wrapped with the path, once the store knows that
-// somebody has deleted its file. It asks the system now and then when families
-// and series are added, never when a value is updated; CheckLink asks too.
-// Everything goes on working, but no reader sees it.
+// Deleted returns ErrDeleted, wrapped with the path, after the store has noticed that its
+// file was deleted. The store checks from time to time when families and series are added,
+// never when a value is updated; CheckLink checks too. Everything keeps working, but no
+// reader sees it.
 func (s *Store) Deleted() error {
 	if !s.link.deleted.Load() {
 		return nil
@@ -52,8 +52,8 @@ func (s *Store) Deleted() error {
 	return fmt.Errorf("%w: %s", ErrDeleted, s.path)
 }
 
-// CheckLink asks whether the file still has a name, at most once a minute, and
-// returns what Deleted does.
+// CheckLink checks whether the file still has a name, at most once a minute, and returns
+// the result of Deleted.
 func (s *Store) CheckLink() error {
 	s.mu.Lock()
 	if !s.closed { // a closed store's file may be removed

@@ -2,5 +2,5 @@ package mpm
 
 import "os"
 
-// hasLink: Windows does not delete a file that is open.
+// hasLink returns true: Windows does not delete an open file.
 func hasLink(*os.File) bool { return true }

@@ -9,17 +9,16 @@ import (
 	"sync"
 )
 
-// Dir is an open directory of stores. Every operation goes through its
-// descriptor, so that a renamed or replaced path cannot split a sequence of
-// them. It is safe for concurrent use.
+// Dir is an open directory of stores. Every operation uses its descriptor, so that a renamed
+// or replaced path cannot separate a sequence of operations. It is safe for concurrent use.
 type Dir struct {
 	path string
 	dir
-	opened os.FileInfo // what it is
+	opened os.FileInfo // identifies the directory
 
 	mu      sync.Mutex
-	names   []string // of the last listing, in the order of the system
-	entries []Entry  // that they are
+	names   []string // of the last listing, in system order
+	entries []Entry  // the entries of names
 }
 
 // OpenDir opens a directory.
@@ -35,23 +34,23 @@ func OpenDir(path string) (*Dir, error) {
 	return &Dir{path: path, dir: d, opened: info}, nil
 }
 
-// Current reports whether the path still leads to the directory that was opened.
+// Current reports whether the path still names the directory that was opened.
 func (d *Dir) Current() bool {
 	info, err := os.Stat(d.path)
-	return err == nil && os.SameFile(info, d.opened) // while it is open, no other has its number
+	return err == nil && os.SameFile(info, d.opened) // while it is open, no other directory has its inode number
 }
 
-// Path returns the path that the directory was opened by.
+// Path returns the path that was passed to OpenDir.
 func (d *Dir) Path() string { return d.path }
 
-// Close gives back the descriptor.
+// Close closes the descriptor.
 func (d *Dir) Close() error { return d.close() }
 
 // Join returns the path of a file in the directory.
 func (d *Dir) Join(name string) string { return filepath.Join(d.path, name) }
 
-// Entries lists the directory in bytewise order of the names. It opens no file. The
-// result must not be changed: while the names are the same, it is the same slice.
+// Entries lists the directory in bytewise order of the names. It opens no file. The result
+// must not be changed, because it is the same slice as long as the names are the same.
 func (d *Dir) Entries() ([]Entry, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -87,8 +86,8 @@ func (d *Dir) Open(name string, opts ReadOptions) (*Reader, error) {
 	return r, nil
 }
 
-// OpenFile opens a file of another format in the directory for reading, if
-// it is a regular one that the options accept. The error is one of Open's.
+// OpenFile opens a file of another format in the directory for reading, if it is a regular
+// file that the options accept. The error is one of Open's.
 func (d *Dir) OpenFile(name string, opts ReadOptions) (f *os.File, size int64, err error) {
 	if f, err = d.openRegular(name); err != nil {
 		return nil, 0, err
@@ -100,8 +99,8 @@ func (d *Dir) OpenFile(name string, opts ReadOptions) (f *os.File, size int64, e
 	return f, size, nil
 }
 
-// Locked reports whether any process holds the liveness lock of the system on
-// a file, whatever its content. ErrNotTrusted: it is not a regular file.
+// Locked reports whether any process holds the system's liveness lock on a file, whatever
+// its content. ErrNotTrusted: it is not a regular file.
 func (d *Dir) Locked(name string) (bool, error) {
 	f, err := d.openRegular(name)
 	if err != nil {

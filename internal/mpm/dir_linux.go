@@ -26,12 +26,12 @@ func (d *dir) fd() int { return int(d.f.Fd()) }
 
 func (d *dir) join(name string) string { return d.f.Name() + "/" + name }
 
-// Stat returns what the directory is.
+// Stat returns the file info of the directory.
 func (d *dir) Stat() (os.FileInfo, error) { return d.f.Stat() }
 
-// list returns the names in the order of the system. It opens the directory anew: on
-// some versions of btrfs, what was made since a descriptor was opened is never listed
-// through it, for all rewinding. Callers take turns.
+// list returns the names in system order. It opens the directory again each time: on some
+// versions of btrfs, a descriptor never lists files that were created after it was opened,
+// even after rewinding. Callers take turns.
 func (d *dir) list() (names []string, err error) {
 	fd, err := unix.Openat(d.fd(), ".", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -55,7 +55,7 @@ func (d *dir) list() (names []string, err error) {
 	}
 }
 
-// owner returns whose directory it is.
+// owner returns the owner of the directory.
 func (d *dir) owner(info os.FileInfo) int { return ownerUID(d.f, info) }
 
 func (d *dir) openat(name string, flags int, mode os.FileMode) (*os.File, error) {
@@ -79,7 +79,7 @@ func (d *dir) lstat(name string) (st unix.Stat_t, err error) {
 	return st, nil
 }
 
-// has reports whether f has that name.
+// has reports whether that name belongs to f.
 func (d *dir) has(name string, f *os.File) (bool, error) {
 	st, err := d.lstat(name)
 	if err != nil {
@@ -92,14 +92,14 @@ func (d *dir) has(name string, f *os.File) (bool, error) {
 	return st.Dev == opened.Dev && st.Ino == opened.Ino, nil
 }
 
-// Allocated returns how much of the filesystem's space a file takes.
+// Allocated returns the space that a file takes on the filesystem.
 func (d *dir) Allocated(name string) (int64, error) {
 	st, err := d.lstat(name)
 	return st.Blocks * 512, err
 }
 
-// openRegular opens nothing but a regular file: opening a device or a FIFO can
-// have effects of its own.
+// openRegular opens only regular files, because opening a device or a FIFO can have side
+// effects.
 func (d *dir) openRegular(name string) (*os.File, error) { return d.openRegularAs(name, unix.O_RDONLY) }
 
 // openWritable is openRegular for reading and writing.
@@ -116,24 +116,24 @@ func (d *dir) openRegularAs(name string, flags int) (*os.File, error) {
 	return d.openat(name, flags, 0)
 }
 
-// rename never replaces a file. Filesystems without RENAME_NOREPLACE get a
-// link and an unlink, which do not either.
+// rename never replaces a file. On filesystems without RENAME_NOREPLACE it uses link and
+// unlink, which do not replace one either.
 func (d *dir) rename(from, to string) error {
 	err := unix.Renameat2(d.fd(), from, d.fd(), to, unix.RENAME_NOREPLACE)
 	if renameRefused(err) {
 		if err = unix.Linkat(d.fd(), from, d.fd(), to, 0); err == nil {
 			if err = unix.Unlinkat(d.fd(), from, 0); errors.Is(err, unix.ENOENT) {
-				err = nil // somebody has removed the old name meanwhile
+				err = nil // the old name was removed meanwhile
 			}
 		}
 	}
 	return d.linkError("rename", from, to, err)
 }
 
-// renameRefused reports whether there is no renameat2(2) here. EPERM is also the answer for
-// another user's file in a sticky directory: a link to that one could never be removed
-// again. So then a call that cannot succeed is asked too: the kernel says EBADF, a filter
-// EPERM once more.
+// renameRefused reports whether renameat2(2) is not available. EPERM is ambiguous: it is
+// also the error for another user's file in a sticky directory, and a link to that file
+// could never be removed again. So a call that cannot succeed decides: the kernel returns
+// EBADF, a seccomp filter EPERM again.
 func renameRefused(err error) bool {
 	if errors.Is(err, unix.EPERM) {
 		err = unix.Renameat2(-1, "x", -1, "x", unix.RENAME_NOREPLACE)
@@ -160,7 +160,7 @@ func (d *dir) remove(name string) error {
 	return nil
 }
 
-// sync makes renames durable, where the directory is on a disk.
+// sync makes renames durable if the directory is on a disk.
 func (d *dir) sync() error {
 	if d.inMemory() {
 		return nil
@@ -174,8 +174,8 @@ func (d *dir) inMemory() bool {
 	return err == nil && (uint32(st.Type) == unix.TMPFS_MAGIC || uint32(st.Type) == unix.RAMFS_MAGIC)
 }
 
-// Touch sets a file's time to now where it is older than an hour: stores to
-// mapped pages do not, and cleaners such as systemd-tmpfiles go by it.
+// Touch sets a file's time to now if it is older than an hour. Stores to mapped pages do not
+// change it, and cleaners such as systemd-tmpfiles rely on it.
 func (d *dir) Touch(name string, now time.Time) error {
 	st, err := d.lstat(name)
 	if err != nil || now.Sub(time.Unix(st.Mtim.Unix())) < time.Hour {

@@ -22,10 +22,10 @@ func (d *dir) close() error { return d.root.Close() }
 
 func (d *dir) join(name string) string { return filepath.Join(d.root.Name(), name) }
 
-// Stat returns what the directory is.
+// Stat returns the file info of the directory.
 func (d *dir) Stat() (os.FileInfo, error) { return d.root.Stat(".") }
 
-// owner returns whose directory it is.
+// owner returns the owner of the directory.
 func (d *dir) owner(info os.FileInfo) int { return ownerUID(nil, info) }
 
 func (d *dir) list() ([]string, error) {
@@ -45,7 +45,7 @@ func (d *dir) open(name string) (*os.File, error) { return d.root.Open(name) }
 
 func (d *dir) lstat(name string) (os.FileInfo, error) { return d.root.Lstat(name) }
 
-// has reports whether f has that name.
+// has reports whether that name belongs to f.
 func (d *dir) has(name string, f *os.File) (bool, error) {
 	info, err := d.lstat(name)
 	if err != nil {
@@ -55,7 +55,7 @@ func (d *dir) has(name string, f *os.File) (bool, error) {
 	return err == nil && os.SameFile(info, opened), err
 }
 
-// Allocated returns how much of the filesystem's space a file takes: at least its size.
+// Allocated returns the space that a file takes on the filesystem: at least its size.
 func (d *dir) Allocated(name string) (int64, error) {
 	info, err := d.lstat(name)
 	if err != nil {
@@ -80,8 +80,8 @@ func (d *dir) openRegularAs(name string, flags int) (*os.File, error) {
 	return d.root.OpenFile(name, flags, 0)
 }
 
-// rename gives a file its final name. A name with 128 random bits is not
-// taken. Windows does not rename an open file: there a link makes the name.
+// rename gives a file its final name. A name with 128 random bits is not taken. Windows does
+// not rename an open file, so there a link creates the name.
 func (d *dir) rename(from, to string) error {
 	if runtime.GOOS == "windows" {
 		return d.root.Link(from, to)
@@ -106,8 +106,8 @@ func (d *dir) sync() error {
 
 func (d *dir) inMemory() bool { return false }
 
-// Touch sets a file's time to now where it is older than an hour: stores to
-// mapped pages do not, and cleaners go by it.
+// Touch sets a file's time to now if it is older than an hour. Stores to mapped pages do not
+// change it, and cleaners rely on it.
 func (d *dir) Touch(name string, now time.Time) error {
 	info, err := d.lstat(name)
 	if err != nil || now.Sub(info.ModTime()) < time.Hour {

@@ -15,11 +15,11 @@ const (
 	slotLength = 2
 	slotLabels = 3
 
-	// maxExemplarText is how many bytes the longest labels take: characters of 4
-	// bytes, each of them a name, and no values.
+	// maxExemplarText is the size of the longest labels: names of one 4-byte character
+	// each, without values.
 	maxExemplarText = (4 + 2 + 2) * metric.MaxExemplarRunes
 
-	minExemplarText = 64 // a trace id of 32 digits and its name, and some more
+	minExemplarText = 64 // a trace id of 32 digits, its name, and some more
 )
 
 // exemplarCells are the words of one exemplar record: the sequence and two slots.
@@ -34,12 +34,11 @@ func (c *exemplarCells) slot(n uint64) []uint64 {
 	return c.words[1+int(n)*half:][:half]
 }
 
-// room returns how many bytes of labels a slot holds.
+// room returns how many bytes of labels fit into a slot.
 func (c *exemplarCells) room() int { return 8 * (len(c.slot(0)) - slotLabels) }
 
-// store publishes an exemplar; a time of 0 takes out the one that is there. text
-// is a whole number of words, of which n bytes count. Where another writer is at
-// work, nothing happens.
+// store publishes an exemplar. A time of 0 clears the current one. text is a whole number of
+// words, of which n bytes count. If another writer is at work, store does nothing.
 func (c *exemplarCells) store(nanos int64, value float64, text []byte, n int) {
 	sequence := atomic.LoadUint64(&c.words[0])
 	if sequence&1 == 1 || !atomic.CompareAndSwapUint64(&c.words[0], sequence, sequence+1) {
@@ -55,8 +54,8 @@ func (c *exemplarCells) store(nanos int64, value float64, text []byte, n int) {
 	atomic.StoreUint64(&c.words[0], sequence+2)
 }
 
-// load returns the exemplar that counts, nil where there is none that can be read,
-// and half the sequence, which tells it from every other.
+// load returns the current exemplar, or nil if there is none that can be read, and half the
+// sequence, which identifies it.
 func (c *exemplarCells) load() (x *metric.Exemplar, number uint64) {
 	for range 3 {
 		number = atomic.LoadUint64(&c.words[0]) >> 1
@@ -90,8 +89,7 @@ func decodeExemplarLabels(text []byte) (labels metric.Labels, ok bool) {
 	return labels, !d.bad && len(labels) > 0 && metric.CheckExemplar(labels) == nil
 }
 
-// appendExemplarLabels appends the labels as a slot has them. Padding is the
-// caller's.
+// appendExemplarLabels appends the labels as they are in a slot. The caller pads.
 func appendExemplarLabels(dst []byte, labels metric.Labels) []byte {
 	for _, l := range labels {
 		dst = append(le.AppendUint16(dst, uint16(len(l.Name))), l.Name...)
@@ -100,15 +98,14 @@ func appendExemplarLabels(dst []byte, labels metric.Labels) []byte {
 	return dst
 }
 
-// exemplars are those of one series, by bucket; a counter has one.
+// exemplars are the exemplars of a series, by bucket. A counter has one.
 type exemplars []atomic.Pointer[exemplarCells]
 
-// SetExemplar keeps the exemplar of an update: of that bucket of a histogram, 0 for
-// a counter. The labels must have passed metric.CheckExemplar; they are copied.
-// Its time is in nanoseconds since 1970. Only the first exemplar of a bucket, and
-// one that needs more room than all before, take a lock; two at the same moment
-// are one. There is none in a family of another type, and no new one where the
-// file is full.
+// SetExemplar stores the exemplar of an update of that bucket of a histogram, or of bucket 0
+// for a counter. The labels must have passed metric.CheckExemplar; they are copied. The time
+// is in nanoseconds since 1970. Only the first exemplar of a bucket, and one that needs more
+// space than all before it, take a lock. Of two concurrent exemplars one is kept. Families
+// of other types have none, and if the file is full there is no new one.
 func (s *Series) SetExemplar(bucket int, labels metric.Labels, value float64, nanos int64) {
 	if s.ref == nil {
 		return
@@ -129,7 +126,7 @@ func (s *Series) SetExemplar(bucket int, labels metric.Labels, value float64, na
 	}
 	c.store(nanos, value, text, n)
 	if old != nil && old != c {
-		old.store(0, 0, nil, 0) // it would win where the clock was set back
+		old.store(0, 0, nil, 0) // it would win if the clock was set back
 	}
 }
 
@@ -140,8 +137,8 @@ func (s *Series) cellsOf(bucket int) *exemplarCells {
 	return nil
 }
 
-// addExemplar appends a record for an exemplar whose labels take n bytes. It
-// returns nil where there can be none.
+// addExemplar appends a record for an exemplar with n bytes of labels. It returns nil if
+// that is not possible.
 func (s *Series) addExemplar(bucket, n int) *exemplarCells {
 	s.ref.store.mu.Lock()
 	defer s.ref.store.mu.Unlock()
@@ -149,7 +146,7 @@ func (s *Series) addExemplar(bucket, n int) *exemplarCells {
 	old := s.cellsOf(bucket)
 	switch {
 	case old != nil && old.room() >= n:
-		return old // somebody was faster
+		return old // another goroutine was faster
 	case bucket >= count, s.gone.Load(), s.ref.store.closed:
 		return nil
 	}
@@ -167,7 +164,7 @@ func (s *Series) addExemplar(bucket, n int) *exemplarCells {
 	}
 	at, err := s.ref.store.appendRecord(rec)
 	if err != nil {
-		s.ref.store.noExemplars.Store(true) // no update waits for that again
+		s.ref.store.noExemplars.Store(true) // so that no later update tries again
 		return nil
 	}
 	all := s.exemplars.Load()
@@ -181,7 +178,7 @@ func (s *Series) addExemplar(bucket, n int) *exemplarCells {
 	return c
 }
 
-// exemplarCount returns how many exemplars a series can have.
+// exemplarCount returns the number of exemplars that a series can have.
 func exemplarCount(s *metric.Schema) int {
 	switch s.Type {
 	case metric.Counter:
@@ -192,7 +189,7 @@ func exemplarCount(s *metric.Schema) int {
 	return 0
 }
 
-// clear takes out all exemplars.
+// clear removes all exemplars.
 func (e *exemplars) clear() {
 	if e == nil {
 		return
@@ -204,17 +201,16 @@ func (e *exemplars) clear() {
 	}
 }
 
-// ExemplarInfo is a place for an exemplar of a live series, as a reader sees it.
+// ExemplarInfo is an exemplar record of a live series, as a reader sees it.
 type ExemplarInfo struct {
 	Series int // its number in Reader.Series
 	Bucket int // of a histogram, 0 of a counter
 	cells  exemplarCells
 }
 
-// Number counts the exemplars that were there: while it stays the same, so does
-// what Load returns. Call it within Guard.
+// Number is the number of exemplars written so far. While it stays the same, Load returns
+// the same exemplar. Call it within Guard.
 func (e *ExemplarInfo) Number() uint64 { return atomic.LoadUint64(&e.cells.words[0]) >> 1 }
 
-// Load returns the exemplar, or nil where there is none, and its number. Call it
-// within Guard.
+// Load returns the exemplar, or nil if there is none, and its number. Call it within Guard.
 func (e *ExemplarInfo) Load() (x *metric.Exemplar, number uint64) { return e.cells.load() }

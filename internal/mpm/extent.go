@@ -6,9 +6,9 @@ import (
 	"github.com/edsrzf/mmap-go"
 )
 
-// extents are the mappings of one file: 64 KiB, 64 KiB, 128 KiB, 256 KiB, …
-// Each is mapped once and never moves, so that pointers into it stay valid; a
-// single large reservation would fail under `ulimit -v` and on 32 bits.
+// extents are the mappings of one file: 64 KiB, 64 KiB, 128 KiB, 256 KiB, … Each is mapped
+// once and never moves, so that pointers into it stay valid. A single large reservation would
+// fail under `ulimit -v` and on 32-bit systems.
 type extents struct {
 	f    *os.File
 	prot int
@@ -16,8 +16,8 @@ type extents struct {
 	size uint64 // bytes mapped
 }
 
-// cover maps further extents until n bytes are mapped. The bytes behind the
-// end of the file must not be touched.
+// cover maps more extents until n bytes are mapped. Bytes after the end of the file must not
+// be touched.
 func (e *extents) cover(n uint64) error {
 	for e.size < n {
 		length := max(e.size, BlockSize)

@@ -120,8 +120,8 @@ var (
 	castagnoli = crc32.MakeTable(crc32.Castagnoli)
 )
 
-// blockStart returns the offset in block n behind its block header, and where
-// that header stands.
+// blockStart returns the offset of the first record or word in block n, and the offset of
+// its block header.
 func blockStart(n int) (header, start uint64) {
 	if n == 0 {
 		return headerSize, headerSize + blockHeaderSize
@@ -129,8 +129,8 @@ func blockStart(n int) (header, start uint64) {
 	return 0, blockHeaderSize
 }
 
-// recordCRC returns the checksum of a record: the bytes before the checksum
-// and the immutable ones behind. A damaged length may leave none of them.
+// recordCRC returns the checksum of a record. It covers the bytes before the checksum field
+// and the immutable bytes after it. With a damaged length there may be none of the latter.
 func recordCRC(rec []byte) uint32 {
 	from, to := offFamID, len(rec)
 	switch le.Uint16(rec[offRecKind:]) {

@@ -5,11 +5,10 @@ import (
 	"runtime/debug"
 )
 
-// Guard runs fn, which reads mapped words, and returns its error. Where a
-// mapped page is gone because somebody shortened the file, it returns a
-// *CorruptionError instead of letting the process die. fn must hold no lock
-// that it does not release by a deferred call, and start no goroutine that
-// reads mapped words.
+// Guard runs fn, which reads mapped words, and returns its error. If a mapped page is gone
+// because the file was truncated, Guard returns a *CorruptionError instead of letting the
+// process die. fn must release its locks by deferred calls, and must not start goroutines
+// that read mapped words.
 func Guard(path string, fn func() error) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
