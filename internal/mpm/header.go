@@ -11,8 +11,8 @@ import (
 	"unicode/utf8"
 )
 
-// Incarnation identifies one run of one writer: 128 random bits. PIDs come
-// back, incarnations do not.
+// Incarnation identifies one run of one writer: 128 random bits. PIDs are reused,
+// incarnations are not.
 type Incarnation [16]byte
 
 // String returns the incarnation as 32 hexadecimal digits.
@@ -41,7 +41,7 @@ func (l Liveness) String() string {
 	return "none"
 }
 
-// Header is the immutable part of a file's header: whose file it is.
+// Header is the immutable part of a file's header. It identifies the writer.
 type Header struct {
 	Version      uint32
 	Incarnation  Incarnation
@@ -51,10 +51,10 @@ type Header struct {
 	BootID       [16]byte
 	PIDNamespace uint64 // 0 when unknown
 	Liveness     Liveness
-	Label        string // the process label, never empty
+	Label        string // the process ID, never empty
 }
 
-// FileName returns the name under which the header's file stands.
+// FileName returns the name of the header's file.
 func (h *Header) FileName() string { return fmt.Sprintf("%d-%s.mpm", h.PID, h.Incarnation) }
 
 func (h *Header) tempName() string { return fmt.Sprintf(".%d-%s.tmp", h.PID, h.Incarnation) }
@@ -81,7 +81,7 @@ func parseName(name, prefix, suffix string) (pid int, inc Incarnation, ok bool) 
 	return pid, inc, true
 }
 
-// encode writes the immutable part into b, which has headerSize bytes.
+// encode writes the immutable part to b, which has headerSize bytes.
 func (h *Header) encode(b []byte) {
 	copy(b[offMagic:], magic)
 	le.PutUint32(b[offVersion:], h.Version)
@@ -148,7 +148,7 @@ func decodeHeader(b []byte) (Header, error) {
 		Label:        string(b[offLabel : offLabel+n]),
 	}
 	if h.Liveness > LivenessWin {
-		h.Liveness = LivenessNone // a lock that this version cannot ask
+		h.Liveness = LivenessNone // a lock that this version does not know
 	}
 	copy(h.Incarnation[:], b[offIncarnation:])
 	copy(h.BootID[:], b[offBootID:])

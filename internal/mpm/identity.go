@@ -12,7 +12,7 @@ import (
 	"github.com/multiprom/multiprom/internal/options"
 )
 
-// Identity is what the operating system says of this process.
+// Identity is what the operating system says about a process.
 type Identity struct {
 	PID          int
 	StartTime    uint64 // clock ticks since boot, 0 when unknown
@@ -22,33 +22,30 @@ type Identity struct {
 
 // Options of a store. The zero value is useful.
 type Options struct {
-	// Label is the process label, the value of the label pid in the merged
-	// view: at most 128 bytes of UTF-8, the rest is cut off. Default: the pid.
+	// Label is the process ID, the value of the label pid in the merged view: at most 128
+	// bytes of UTF-8, the rest is cut off. Default: the pid.
 	Label string
-	// MaxBytes bounds the file, from one block of 64 KiB to 32 GiB. Default 1 GiB, of
-	// which only what is used is allocated.
+	// MaxBytes bounds the file, from one block of 64 KiB to 32 GiB. Default 1 GiB. Only
+	// what is used is allocated.
 	MaxBytes int64
-	// Mode is the permissions of the file, whatever the umask is: 0640 lets
-	// the group of the directory read it (ParseFileMode says what is sound).
-	// Default 0600.
+	// Mode is the permissions of the file, whatever the umask is: 0640 lets the group of
+	// the directory read it. ParseFileMode says which modes are valid. Default 0600.
 	Mode os.FileMode
-	// KeepRemoved is how long a removed series' values stay readable before its
-	// record is used again: long enough for the other processes to remove the
-	// series too, and for a compactor to see that it is gone. Default 2 min; KeepNone
-	// does not wait.
+	// KeepRemoved is how long a removed series' values stay readable before its record is
+	// reused. It must be long enough for the other processes to remove the series too, and
+	// for a compactor to see that it is gone. Default 2 min; KeepNone does not wait.
 	KeepRemoved time.Duration
 	// Now is the clock for creation times. Default time.Now.
 	Now func() time.Time
-	// Identity tells who this process is. Default: asked of the system.
+	// Identity says who this process is. Default: what the system says.
 	Identity func() Identity
 }
 
-// Values of options with a meaning of their own. The zero value of a field is always
-// its default.
+// Option values with a special meaning. The zero value of a field is always its default.
 const (
-	// NoLimit is no bound at all.
+	// NoLimit means no limit.
 	NoLimit = options.NoLimit
-	// KeepNone keeps nothing of what was removed.
+	// KeepNone keeps nothing that was removed.
 	KeepNone = options.KeepNone
 )
 
@@ -84,8 +81,8 @@ func (o Options) withDefaults() (Options, error) {
 // ErrProcessID: the text cannot name a process.
 var ErrProcessID = errors.New("invalid process ID")
 
-// CheckProcessID returns an error unless a process may have this ID: UTF-8, at most
-// 128 bytes. An empty one stands for the pid.
+// CheckProcessID returns an error if a process must not have this ID. An ID is UTF-8 of at
+// most 128 bytes. An empty one stands for the pid.
 func CheckProcessID(id string) error {
 	switch {
 	case len(id) > maxLabelLen:

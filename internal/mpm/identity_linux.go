@@ -9,8 +9,7 @@ import (
 	"syscall"
 )
 
-// CurrentIdentity asks /proc who this process is. What it does not learn
-// stays zero.
+// CurrentIdentity reads from /proc who this process is. What it cannot find out stays zero.
 func CurrentIdentity() Identity {
 	id := Identity{PID: os.Getpid(), BootID: currentBootID()}
 	id.StartTime, _ = ProcessStartTime(id.PID)
@@ -29,8 +28,8 @@ func ProcessStartTime(pid int) (uint64, bool) {
 	if err != nil {
 		return 0, false
 	}
-	// The command name is in parentheses and may hold any byte but none of
-	// the fields behind the last parenthesis does.
+	// The command name is in parentheses and may contain any byte. The fields after the last
+	// parenthesis contain none.
 	fields := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))
 	if len(fields) < 20 {
 		return 0, false

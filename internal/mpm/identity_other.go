@@ -4,7 +4,7 @@ package mpm
 
 import "os"
 
-// CurrentIdentity returns the pid; the rest is known on Linux only.
+// CurrentIdentity returns the pid. The rest is known on Linux only.
 func CurrentIdentity() Identity { return Identity{PID: os.Getpid()} }
 
 // ProcessStartTime is known on Linux only.

@@ -8,11 +8,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// openForWriting asks for a read lease (fcntl(2), F_SETLEASE), which the kernel
-// grants only while nobody has the file open for writing; a mapping counts
-// even when its descriptor is closed. f is open for reading. A process that
-// opens the file meanwhile waits until the lease is given back, some
-// microseconds.
+// openForWriting asks for a read lease (fcntl(2), F_SETLEASE). The kernel grants it only if
+// no process has the file open for writing; a mapping counts even if its descriptor is
+// closed. f is open for reading. A process that opens the file meanwhile waits some
+// microseconds until the lease is released.
 func openForWriting(f *os.File) (bool, error) {
 	if !locksWork(f) {
 		return false, fmt.Errorf("%w: locks of this filesystem are not trusted", ErrNoLease)

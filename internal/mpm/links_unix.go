@@ -7,7 +7,7 @@ import (
 	"syscall"
 )
 
-// links returns how many names the file has.
+// links returns the number of names of the file.
 func links(info os.FileInfo) uint64 {
 	st, ok := info.Sys().(*syscall.Stat_t)
 	if !ok {

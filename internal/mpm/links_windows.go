@@ -2,5 +2,5 @@ package mpm
 
 import "os"
 
-// links: the system does not say cheaply, and a file that is in use cannot be replaced.
+// links returns 1: asking Windows is expensive, and a file in use cannot be replaced.
 func links(os.FileInfo) uint64 { return 1 }

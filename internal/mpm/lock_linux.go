@@ -8,12 +8,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lockByte is where the lock lies: far behind any data.
+// lockByte is the offset of the lock, far after any data.
 const lockByte = 1 << 62
 
-// lockFile takes the liveness lock on f. The lock belongs to the open file
-// description: the kernel drops it when the last descriptor and mapping made
-// from f are gone, that is when the process ends.
+// lockFile takes the liveness lock on f. The lock belongs to the open file description. The
+// kernel drops it when the last descriptor and mapping of f are gone, that is, when the
+// process ends.
 func lockFile(f *os.File) error {
 	fl := unix.Flock_t{Type: unix.F_WRLCK, Start: lockByte, Len: 1}
 	err := unix.FcntlFlock(f.Fd(), unix.F_OFD_SETLK, &fl)
@@ -26,21 +26,21 @@ func lockFile(f *os.File) error {
 	return os.NewSyscallError("fcntl(F_OFD_SETLK)", err)
 }
 
-// refused reports whether err says that there is no such system call here: an old kernel,
-// one that is only imitated (gVisor), or a filter of a container's (seccomp(2)).
+// refused reports whether err means that the system call is not available: on an old kernel,
+// under gVisor, or because of a container's seccomp(2) filter.
 func refused(err error) bool {
 	return errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EPERM)
 }
 
-// lockHeld asks, without taking it, whether anybody holds the lock. f must be
-// an open file description other than the holder's.
+// lockHeld reports whether any process holds the lock, without taking it. f must be an open
+// file description other than the holder's.
 func lockHeld(f *os.File, kind Liveness) (bool, error) {
 	if kind != LivenessOFD {
-		return true, nil // not a lock of this system: alive until marked
+		return true, nil // not a lock of this system, so alive until marked
 	}
 	held, err := askLock(f)
 	if refused(err) {
-		return true, nil // nobody can tell: alive until marked
+		return true, nil // unknown, so alive until marked
 	}
 	return held, err
 }
@@ -53,9 +53,9 @@ func askLock(f *os.File) (held bool, err error) {
 	return fl.Type != unix.F_UNLCK, nil
 }
 
-// locksWork reports whether the filesystem of f is one whose locks are known
-// to be seen by every process that shares it. On network and passthrough
-// filesystems a lock may be granted and seen by nobody else.
+// locksWork reports whether the filesystem of f is known to show its locks to every process
+// that shares it. On network and passthrough filesystems, other processes may not see a lock
+// that was granted.
 func locksWork(f *os.File) bool {
 	var st unix.Statfs_t
 	if err := unix.Fstatfs(int(f.Fd()), &st); err != nil {
@@ -71,9 +71,9 @@ func locksWork(f *os.File) bool {
 
 const zfsSuperMagic = 0x2fc12fc1 // not in package unix
 
-// probeOwnLock re-opens the file by name and asks for our own lock, as a
-// reader will (asking on a duplicate of our descriptor would say "free").
-// Where it is not seen, the file has no liveness.
+// probeOwnLock opens the file again by name and checks that our own lock is visible, as a
+// reader does. (On a duplicate of our descriptor the answer would be "free".) If it is not
+// visible, the file has no liveness.
 func probeOwnLock(f *os.File, reopen func() (*os.File, error)) (Liveness, error) {
 	if !locksWork(f) {
 		return LivenessNone, nil

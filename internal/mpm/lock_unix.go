@@ -19,9 +19,8 @@ func lockFile(f *os.File) error {
 	return err
 }
 
-// lockHeld tries a shared lock for a moment: flock(2) has no query. A writer
-// takes its own lock before the file has its final name, so that a probe never
-// stands in its way.
+// lockHeld takes a shared lock for a moment, because flock(2) has no query. A writer takes
+// its lock before the file has its final name, so a probe never gets in its way.
 func lockHeld(f *os.File, kind Liveness) (bool, error) {
 	if kind != LivenessFlock {
 		return true, nil

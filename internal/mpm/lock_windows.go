@@ -6,8 +6,8 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// lockOffsetHigh puts the lock at byte 2^62. Locks are mandatory on Windows:
-// one over data would keep readers out.
+// lockOffsetHigh puts the lock at byte 2^62. Locks are mandatory on Windows, so a lock over
+// data would block readers.
 const lockOffsetHigh = 1 << 30
 
 func lockFile(f *os.File) error {
@@ -23,7 +23,7 @@ func lockRange(f *os.File, flags uint32) error {
 	return err
 }
 
-// lockHeld tries a shared lock for a moment: Windows has no query.
+// lockHeld takes a shared lock for a moment, because Windows has no query.
 func lockHeld(f *os.File, kind Liveness) (bool, error) {
 	if kind != LivenessWin {
 		return true, nil

@@ -7,7 +7,7 @@ import (
 	"strconv"
 )
 
-// ErrMode: the permissions are not ones that a metrics file can have.
+// ErrMode: a metrics file cannot have these permissions.
 var ErrMode = errors.New("invalid permissions of a metrics file")
 
 // ParseFileMode reads the permissions of files, such as 0600, 0640 or 0660,
@@ -29,8 +29,8 @@ func ParseFileMode(octal string) (os.FileMode, error) {
 	}
 }
 
-// setMode gives back what the umask took away. Where nothing is to be changed
-// nothing is asked of the filesystem, for some refuse it.
+// setMode restores the permissions that the umask removed. It does not call chmod
+// needlessly, because some filesystems refuse it.
 func setMode(f *os.File, mode os.FileMode) error {
 	info, err := f.Stat()
 	if err != nil || info.Mode().Perm() == mode {

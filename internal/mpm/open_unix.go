@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// openRegular opens a file for reading, but neither follows a symlink nor
-// waits for a FIFO's writer.
+// openRegular opens a file for reading. It does not follow a symlink or wait for a FIFO's
+// writer.
 func openRegular(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 	if errors.Is(err, unix.ELOOP) {
@@ -20,7 +20,7 @@ func openRegular(path string) (*os.File, error) {
 	return f, err
 }
 
-// openToMark opens a file for writing, and is as careful as openRegular.
+// openToMark opens a file for writing, as carefully as openRegular.
 func openToMark(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 	if errors.Is(err, unix.ELOOP) {

@@ -11,13 +11,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// nobody is the owner of a file whose owner has no number here: never one who
-// is trusted, and to chown(2) "leave it as it is".
+// nobody is the uid of an owner who has no number in this user namespace. It is never
+// trusted, and means "leave it as it is" to chown(2).
 const nobody = -1
 
-// ownerUID returns whose file it is, or nobody. In a user namespace the kernel
-// shows one number, the overflow uid, for all users outside of it. That number
-// says nothing of a file, unless the kernel treats this process as its owner.
+// ownerUID returns the owner of a file, or nobody. In a user namespace the kernel shows one
+// number, the overflow uid, for all users outside of it. That number proves nothing unless
+// the kernel treats this process as the file's owner.
 func ownerUID(f *os.File, info os.FileInfo) int {
 	uid := int(info.Sys().(*syscall.Stat_t).Uid)
 	if uid == overflowUID() && !mapsEverybody("/proc/self/uid_map") && !ownedByUs(f) {
@@ -26,7 +26,7 @@ func ownerUID(f *os.File, info os.FileInfo) int {
 	return uid
 }
 
-// ownerGID is ownerUID for the group, which nothing proves.
+// ownerGID is ownerUID for the group. Nothing can prove an overflow gid.
 func ownerGID(info os.FileInfo) int {
 	gid := int(info.Sys().(*syscall.Stat_t).Gid)
 	if gid == overflowGID() && !mapsEverybody("/proc/self/gid_map") {
@@ -35,7 +35,7 @@ func ownerGID(info os.FileInfo) int {
 	return gid
 }
 
-// The numbers that stand for users and groups who have none.
+// The numbers for users and groups without a number in this namespace.
 var (
 	overflowUID = sync.OnceValue(func() int { return overflowID("/proc/sys/kernel/overflowuid") })
 	overflowGID = sync.OnceValue(func() int { return overflowID("/proc/sys/kernel/overflowgid") })
@@ -51,13 +51,13 @@ func overflowID(sysctl string) int {
 	return 65534 // the kernel's default
 }
 
-// mapsEverybody reports whether a map of ids (user_namespaces(7)) has all that
-// there are, as the first namespace's has: then nobody's number is hidden. It is read
-// each time, since a namespace may get its map after this process has started.
+// mapsEverybody reports whether an ID map (user_namespaces(7)) contains all IDs, like the
+// initial namespace's. Then no number is hidden. It reads the map each time, because a
+// namespace may get its map after this process has started.
 func mapsEverybody(idMap string) bool {
 	f, err := os.Open(idMap)
 	if err != nil {
-		return false // nothing is known
+		return false // the map is unknown
 	}
 	defer f.Close()
 	total := uint64(0)
@@ -72,11 +72,11 @@ func mapsEverybody(idMap string) bool {
 		}
 		total += n
 	}
-	return total == 1<<32-1 // the last number is no id
+	return total == 1<<32-1 // the last number is not a valid ID
 }
 
-// ownedByUs reports whether the kernel lets this process do to the file what only
-// its owner may, or somebody with power over an owner that has a number here.
+// ownedByUs reports whether the kernel lets this process do what only the file's owner may
+// do, or a process with privileges over an owner with a number in this namespace.
 func ownedByUs(f *os.File) bool {
 	flags, err := unix.FcntlInt(f.Fd(), unix.F_GETFL, 0)
 	if err != nil {
@@ -86,7 +86,7 @@ func ownedByUs(f *os.File) bool {
 	return err == nil
 }
 
-// giveToOwner gives a file that root made to the directory's owner.
+// giveToOwner gives a file that root created to the directory's owner.
 func (d *Dir) giveToOwner(f *os.File, info os.FileInfo) error {
 	uid := d.owner(info)
 	if os.Geteuid() != 0 || uid == 0 || uid == nobody {

@@ -12,40 +12,38 @@ import (
 // maxDamageDetails bounds what a hostile file can make a reader keep.
 const maxDamageDetails = 16
 
-// parser turns blocks into families and series, and remembers how far it
-// came in each block.
+// parser turns blocks into families and series, and remembers how far it got in each block.
 type parser struct {
 	path       string
 	started    bool
 	generation uint64
 	epoch      int
-	read       []uint64 // per block: the offset up to which it was parsed; 0 for not begun
+	read       []uint64 // per block: the offset up to which it was parsed; 0 if it was not started
 	scratch    []uint64 // one record
 
-	// Of the refresh that is under way.
+	// State of the current refresh.
 	blocks [][]byte
-	later  bool // a record refers to a block that was published behind these
+	later  bool // a record refers to a block that was published after these
 
-	families  map[uint32]uint32 // by number: the index in the lists' families
+	families  map[uint32]uint32 // index in the lists' families, by number
 	series    SeriesList
 	removed   SeriesList
-	trimmed   int // how many series there were when room was given back last
+	trimmed   int // number of series when the lists were last trimmed
 	exemplars []ExemplarInfo
 
 	spans   []span // of the words of series
 	claimed claims // words that a series has
-	values  int    // that they make up
+	values  int    // number of values in spans
 	damage  []CorruptionError
 	damaged int
 	unknown int
 }
 
-// refresh reads records until the generation holds still. A writer that
-// removes series all the time can make it give up; Reader.Unchanged then says
-// no, and the caller tries again.
+// refresh reads records until the generation stays the same. If a writer removes series all
+// the time, it gives up. Then Reader.Unchanged returns false, and the caller tries again.
 //
-// later says that a record refers to a published block behind those given: the
-// caller calls again with more.
+// later says that a record refers to a block that was published after the given ones. Then
+// the caller calls again with more blocks.
 func (p *parser) refresh(blocks [][]byte) (later bool) {
 	p.blocks = blocks
 	for range 16 {
@@ -118,7 +116,7 @@ func (p *parser) block(i int, b []byte) {
 	p.read[i] = off
 }
 
-// begin checks a block's header and returns where its records begin.
+// begin checks a block's header and returns the offset of its first record.
 func (p *parser) begin(i int, b []byte) uint64 {
 	header, start := blockStart(i)
 	kind, index := le.Uint32(b[header+offBlockKind:]), le.Uint32(b[header+offBlockIndex:])
@@ -135,8 +133,8 @@ func (p *parser) begin(i int, b []byte) uint64 {
 	return unreadable // cells have no records
 }
 
-// record reads the record at off and returns its length, or 0 where the rest
-// of the block cannot be read.
+// record reads the record at off and returns its length, or 0 if the rest of the block
+// cannot be read.
 func (p *parser) record(block int, b []byte, off, used uint64) uint64 {
 	if used-off < offFamID {
 		p.damageAt(block, off, "a record begins %d bytes before the end", used-off)
@@ -163,7 +161,7 @@ func (p *parser) record(block int, b []byte, off, used uint64) uint64 {
 	case state == stateRemoved && le.Uint16(b[off+offRecKind:]) == kindFamily:
 		return n
 	}
-	// Word by word: the writer may reuse a removed record while we look.
+	// Word by word, because the writer may reuse a removed record meanwhile.
 	p.scratch = p.scratch[:0]
 	src := words(b, off, int(n/8))
 	for i := range src {
@@ -175,7 +173,7 @@ func (p *parser) record(block int, b []byte, off, used uint64) uint64 {
 	var err error
 	switch {
 	case !intact && !live:
-		return n // it is being used again; the generation will tell
+		return n // it is being reused; the generation will change
 	case !intact:
 		p.damageAt(block, off, "record checksum does not match")
 		return n
@@ -225,8 +223,7 @@ func (p *parser) oneSeries(rec []byte, live bool, at wordOffset) error {
 	if err != nil {
 		return err
 	}
-	// What a reader keeps of a file is bounded by the file only while no word is
-	// read twice.
+	// A reader's memory is bounded by the size of the file only if no word is read twice.
 	if !p.claimed.claim(r.cells, len(w)) {
 		return fmt.Errorf("a series of %s shares words with one before it", schema.Name)
 	}
@@ -247,22 +244,21 @@ func (p *parser) oneSeries(rec []byte, live bool, at wordOffset) error {
 		p.addSpan(schema, r.cells, len(w))
 	} else {
 		p.removed.add(entry, r.created)
-		p.removed.removed = append(p.removed.removed, max(1, r.removed)) // of a damaged record, some time
+		p.removed.removed = append(p.removed.removed, max(1, r.removed)) // a damaged record may have no time
 	}
 	return nil
 }
 
-// room returns how many bytes of the file follow.
+// room returns how many bytes of the file remain.
 func (p *parser) room(at wordOffset) int {
 	return (len(p.blocks) - int(at>>(blockShift-3))) << blockShift
 }
 
-// mostExpected bounds the room that a list is given before it has a series: a file may
-// be large, and have few.
+// mostExpected bounds the space that is allocated for a list in advance, because a large
+// file may have few series.
 const mostExpected = 1 << 15
 
-// exemplar reads a record whose length was verified. The exemplars of removed
-// series are left out.
+// exemplar reads a record whose length was verified. It skips exemplars of removed series.
 func (p *parser) exemplar(rec []byte) error {
 	switch {
 	case recordCRC(rec) != le.Uint32(rec[offRecCRC:]):
@@ -286,11 +282,10 @@ func (p *parser) exemplar(rec []byte) error {
 	return nil
 }
 
-// errLater: the words lie in a block that was published after the list of
-// blocks was taken.
+// errLater: the words are in a block that was published after the list of blocks was read.
 var errLater = errors.New("its words lie behind the last block")
 
-// cells finds the n words at that index of the file.
+// cells returns the n words at that index of the file.
 func (p *parser) cells(index wordOffset, n int) ([]uint64, error) {
 	if n == 0 {
 		return nil, nil

@@ -9,11 +9,10 @@ import (
 	"strings"
 )
 
-// client_python opens its files by the id of a process, so that a process of
-// the same id goes on in a file that it finds. One that is to be compacted is
-// renamed first: nobody opens it any more, and its new name carries an
-// incarnation by which the archive can tell that it has consumed it. The new
-// name is read by client_python's own collector just like the old one.
+// client_python names its files by process ID, so a new process with the same ID continues
+// in an existing file. Therefore a file is renamed before it is compacted. No process opens
+// the new name, and it contains an incarnation by which the archive identifies the file.
+// client_python's own collector reads a file under the new name like before.
 //
 //	gauge_all_4711.db  ->  gauge_all_4711.db_dead-<32 hex digits>.db
 
@@ -22,14 +21,14 @@ const (
 	deadInfix    = "_dead-"
 )
 
-// isPythonName reports whether client_python would take a file of that name for one of its
-// own: it looks for *.db.
+// isPythonName reports whether client_python would take a file of that name for its own: it
+// looks for *.db.
 func isPythonName(name string) bool {
 	return strings.HasSuffix(name, pythonSuffix) && !strings.HasPrefix(name, ".")
 }
 
-// SplitDeadName returns the name that a file of client_python had before it was
-// set aside, and the incarnation that it got then. Of any other name ok is false.
+// SplitDeadName returns the name that a file of client_python had before it was set aside,
+// and the incarnation that it got. For any other name ok is false.
 func SplitDeadName(name string) (original string, inc Incarnation, ok bool) {
 	i := strings.LastIndex(name, pythonSuffix+deadInfix)
 	if i < 0 {
@@ -47,8 +46,8 @@ func SplitDeadName(name string) (original string, inc Incarnation, ok bool) {
 }
 
 // SetAside renames a file of client_python whose content is recognized, so that no process
-// opens it any more, and returns its entry. A name that it has already stays. The error is
-// one of RemoveIf's, or fs.ErrNotExist. Package pyfile has the Recognizer.
+// opens it again, and returns its entry. A file that was set aside before keeps its name.
+// The error is one of RemoveIf's, or fs.ErrNotExist. Package pyfile has the Recognizer.
 func (d *Dir) SetAside(name string, is Recognizer) (Entry, error) {
 	f, err := d.recognized(name, is)
 	if err != nil {
@@ -67,14 +66,14 @@ func (d *Dir) SetAside(name string, is Recognizer) (Entry, error) {
 	if err := d.rename(name, to); err != nil {
 		return Entry{}, err
 	}
-	// Nobody else opens it by its new name: now it is certain which file it is.
+	// No other process opens the new name, so now it is certain which file this is.
 	if same, err := d.has(to, f); err != nil || !same {
 		return Entry{}, errors.Join(fmt.Errorf("%w: another file has taken the name %s", ErrForeign, d.Join(name)), err, d.rename(to, name))
 	}
 	return classify(to), nil
 }
 
-// Restore gives a file that was set aside its name back, if its content is recognized. It
+// Restore gives a file that was set aside its old name, if its content is recognized. It
 // fails if another file has that name.
 func (d *Dir) Restore(name string, is Recognizer) error {
 	original, _, ok := SplitDeadName(name)
@@ -88,14 +87,14 @@ func (d *Dir) Restore(name string, is Recognizer) error {
 	return errors.Join(d.rename(name, original), f.Close())
 }
 
-// ErrNoLease: the system does not say whether any process has the file open
-// for writing: only Linux does, on filesystems whose locks are trusted, and only
-// to the file's owner or a process with CAP_LEASE.
+// ErrNoLease: the system does not say whether any process has the file open for writing.
+// Only Linux does, on filesystems with trusted locks, to the file's owner or a process with
+// CAP_LEASE.
 var ErrNoLease = errors.New("the system does not tell whether its process lives")
 
-// OpenForWriting reports whether any process on this machine, in whatever
-// namespace, has the file open or mapped for writing. Otherwise whoever wrote
-// it is gone. The error matches ErrNoLease where nobody can tell.
+// OpenForWriting reports whether any process on this machine, in any namespace, has the file
+// open or mapped for writing. If none has, its writer is gone. The error matches ErrNoLease
+// if the system does not say.
 func (d *Dir) OpenForWriting(name string) (bool, error) {
 	f, err := d.openRegular(name)
 	if err != nil {

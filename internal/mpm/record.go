@@ -8,7 +8,7 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// MaxStringLen is how many bytes a string in a file or archive can have.
+// MaxStringLen is the maximal length in bytes of a string in a record.
 const MaxStringLen = math.MaxUint16
 
 // encoder appends to a record; finish pads, seals and returns it.
@@ -29,8 +29,8 @@ func (e *encoder) labels(ls metric.Labels) {
 	}
 }
 
-// finish pads the record to size bytes, or to its own length where that is
-// more, and seals it as live.
+// finish pads the record to size bytes, or to its own length if that is more, and seals it
+// as live.
 func (e *encoder) finish(kind uint16, size int) ([]byte, error) {
 	size = max(size, align8(len(e.b)))
 	if size > maxRecord || e.tooLong {
@@ -73,14 +73,14 @@ func encodeFamily(id uint32, s *metric.Schema) ([]byte, error) {
 	return e.finish(kindFamily, 0)
 }
 
-// seriesRecord is what a series record says beside its state.
+// seriesRecord is the content of a series record, without its state.
 type seriesRecord struct {
 	seriesHead
 	values []string
 	extra  metric.Labels
 }
 
-// seriesHead is what stands before its strings.
+// seriesHead is the part before the strings.
 type seriesHead struct {
 	family  uint32
 	cells   wordOffset // of its words, 0 for none
@@ -88,7 +88,7 @@ type seriesHead struct {
 	removed int64 // 0 while it lives
 }
 
-// size returns how many bytes the record needs.
+// size returns the size of the record in bytes.
 func (s *seriesRecord) size() (int, error) {
 	n, longest := offSerBody, 0
 	for _, v := range s.values {
@@ -103,8 +103,8 @@ func (s *seriesRecord) size() (int, error) {
 	return n, nil
 }
 
-// encode writes the record to b, which is as long as it is to be: its size or
-// more.
+// encode writes the record to b. The length of b, which becomes the record's length, is its
+// size or more.
 func (s *seriesRecord) encode(b []byte) {
 	e := encoder{b: b[:offSerBody]}
 	clear(e.b)
@@ -125,13 +125,13 @@ func (s *seriesRecord) encode(b []byte) {
 
 var errShortRecord = errors.New("its strings run past its end")
 
-// decoder takes strings from a record; once one is missing, bad stays true.
+// decoder reads strings from a record. After a missing string, bad stays true.
 type decoder struct {
 	b   []byte
 	bad bool
 }
 
-// str returns a copy: a record's bytes may be reused by the writer.
+// str returns a copy, because the writer may reuse the record's bytes.
 func (d *decoder) str() string {
 	if len(d.b) < 2 || len(d.b)-2 < int(le.Uint16(d.b)) {
 		d.bad = true
@@ -193,8 +193,8 @@ func decodeFamily(rec []byte) (id uint32, s *metric.Schema, err error) {
 	return le.Uint32(rec[offFamID:]), s, s.Check()
 }
 
-// decodeSeries reads a record whose length and checksum were verified. text is the
-// part of rec with its strings: so many values, then so many pairs of name and value.
+// decodeSeries reads a record whose length and checksum were verified. text is the part of
+// rec with the strings: the values, then pairs of name and value.
 func decodeSeries(rec []byte) (s seriesHead, values, extra int, text []byte, err error) {
 	if len(rec) < offSerBody {
 		return s, 0, 0, nil, errShortRecord
@@ -215,8 +215,8 @@ func decodeSeries(rec []byte) (s seriesHead, values, extra int, text []byte, err
 	return s, values, extra, body[:n], nil
 }
 
-// WordsPerSeries returns how many cells a series of that definition has
-// (docs/format.md, "Cells").
+// WordsPerSeries returns the number of words of a series with that schema (docs/format.md,
+// "Cells").
 func WordsPerSeries(s *metric.Schema) int {
 	switch s.Type {
 	case metric.Counter, metric.Summary:

@@ -1,14 +1,14 @@
 package mpm
 
-// FileKind is what the name of a file in the directory says that it is.
+// FileKind is the kind of a file in the directory according to its name.
 type FileKind uint8
 
 const (
-	KindOther   FileKind = iota // nothing of ours
+	KindOther   FileKind = iota // any other file
 	KindNative                  // <pid>-<incarnation>.mpm
-	KindTemp                    // a native file that is being made, or was left so by a kill
-	KindArchive                 // archive.mpm, and the temporary file that becomes it
-	KindPython                  // *.db, as client_python looks for its files: package pyfile tells whether it is one
+	KindTemp                    // a native file that is being created, or that a kill left unfinished
+	KindArchive                 // archive.mpm, and the temporary file that replaces it
+	KindPython                  // *.db, like client_python's files; package pyfile checks whether it is one
 )
 
 // String returns a word for tables.
@@ -19,7 +19,7 @@ func (k FileKind) String() string {
 	return "other"
 }
 
-// Names of the archive of compacted files, and of the file that becomes the next one.
+// Names of the archive, and of the file that becomes the next archive.
 const (
 	ArchiveName = "archive.mpm"
 	StagedName  = "archive.mpm.tmp"

@@ -7,25 +7,24 @@ import (
 	"unsafe"
 )
 
-// Series is the handle of one label set in a store. While anybody holds it,
-// its words belong to it, also after Remove.
+// Series is the handle of one label set in a store. Its words belong to it as long as it is
+// reachable, even after Remove.
 //
-// A caller that keeps only the words must keep the Series reachable while it
-// uses them (runtime.KeepAlive behind the last access).
+// A caller that keeps only the words must keep the Series reachable while it uses them
+// (runtime.KeepAlive after the last access).
 //
-// The zero value is in no store: it has no words, and its methods do nothing but
-// Remove, behind which InitSeries refuses it. A Series must not be copied.
+// The zero value is in no store: it has no words, and its methods do nothing, except that
+// after Remove InitSeries refuses it. A Series must not be copied.
 type Series struct {
 	ref   *SchemaRef // nil in no store
-	words *uint64    // the first; nil for none
-	slot  slot       // of size 0 where it is lost
+	words *uint64    // the first word; nil for none
+	slot  slot       // of size 0 if the series is lost
 	gone  atomic.Bool
 
 	exemplars atomic.Pointer[exemplars] // nil before the first; stored under store.mu
 }
 
-// Words returns the cells, laid out as docs/format.md says. Access them
-// atomically only.
+// Words returns the cells in the layout of docs/format.md. Access them only atomically.
 func (s *Series) Words() []uint64 {
 	if s.words == nil {
 		return nil
@@ -33,13 +32,12 @@ func (s *Series) Words() []uint64 {
 	return unsafe.Slice(s.words, WordsPerSeries(s.ref.schema))
 }
 
-// Lost reports whether the words lie on the heap, because the file was full:
-// no reader sees them.
+// Lost reports whether the words are on the heap because the file was full. No reader sees
+// them.
 func (s *Series) Lost() bool { return s.ref != nil && s.slot.size == 0 }
 
-// Restart publishes a new created time, then calls zero, which sets the
-// words back, then tells readers. Updates that run meanwhile are counted
-// before or after it.
+// Restart publishes a new created time, then calls zero, which resets the words, then
+// notifies readers. Concurrent updates count before or after it.
 func (s *Series) Restart(t time.Time, zero func(words []uint64)) {
 	if s.ref == nil {
 		return
@@ -55,9 +53,9 @@ func (s *Series) Restart(t time.Time, zero func(words []uint64)) {
 	store.changed()
 }
 
-// Remove takes the series out of Reader.Series. Its words stay readable as
-// Reader.Removed, and are used for another series once the handle is
-// unreachable and Options.KeepRemoved is over. Removing twice does nothing.
+// Remove removes the series from Reader.Series. Its words stay readable in Reader.Removed.
+// They are reused for another series after the handle is unreachable and
+// Options.KeepRemoved has passed. Removing twice does nothing.
 func (s *Series) Remove() {
 	if s.gone.Swap(true) || s.slot.size == 0 {
 		return
@@ -69,15 +67,15 @@ func (s *Series) Remove() {
 	storeWord(rec, offSerRemoved, created(free.removed))
 	storeState(rec, offRecState, stateRemoved)
 	store.changed()
-	free.exemplars = s.exemplars.Load() // none is added any more
+	free.exemplars = s.exemplars.Load() // none is added after this
 	store.mu.Unlock()
 	runtime.AddCleanup(s, s.ref.release, free)
 }
 
-// slot is where the record of a series and its words stand.
+// slot is the position of a series' record and of its words.
 type slot struct {
 	record, cells wordOffset // 0 for no words
-	size          uint32     // bytes of the record
+	size          uint32     // of the record, in bytes
 }
 
 // record returns the record of a series.
@@ -90,7 +88,7 @@ type freeSlot struct {
 	removed   time.Time
 }
 
-// maxFreeScan bounds the search for a fitting slot.
+// maxFreeScan bounds the search for a free slot that fits.
 const maxFreeScan = 64
 
 func (f *SchemaRef) release(slot freeSlot) {
@@ -99,8 +97,8 @@ func (f *SchemaRef) release(slot freeSlot) {
 	f.free = append(f.free, slot)
 }
 
-// takeFree returns a slot whose record has room for size bytes, one of those
-// that were released first.
+// takeFree returns a free slot whose record has room for size bytes, preferring those that
+// were released first.
 func (f *SchemaRef) takeFree(size int) (freeSlot, bool) {
 	if len(f.free) == 0 {
 		return freeSlot{}, false
@@ -108,7 +106,7 @@ func (f *SchemaRef) takeFree(size int) (freeSlot, bool) {
 	until := f.store.opts.Now().Add(-f.store.opts.KeepRemoved)
 	for i := range min(len(f.free), maxFreeScan) {
 		if slot := f.free[i]; int(slot.size) >= size && slot.removed.Before(until) {
-			copy(f.free[1:i+1], f.free[:i]) // the order stays
+			copy(f.free[1:i+1], f.free[:i]) // keep the order
 			f.free = f.free[1:]
 			return slot, true
 		}
@@ -116,8 +114,8 @@ func (f *SchemaRef) takeFree(size int) (freeSlot, bool) {
 	return freeSlot{}, false
 }
 
-// reuse publishes r in the place of a removed series. Readers that knew the
-// old one see the generation move, and begin again.
+// reuse publishes r in the place of a removed series. Readers that know the old series see
+// a new generation and start again.
 func (s *Store) reuse(h *Series, free freeSlot, r seriesRecord) {
 	r.cells = free.cells
 	rec := make([]byte, free.size)
@@ -126,7 +124,7 @@ func (s *Store) reuse(h *Series, free freeSlot, r seriesRecord) {
 	n := WordsPerSeries(schema)
 	w := words(s.bytes(free.cells, 8*n), 0, n)
 	for i := range w {
-		// Readers that have not noticed the removal may still look at them.
+		// Readers that have not noticed the removal may still read them.
 		atomic.StoreUint64(&w[i], 0)
 	}
 	initWords(schema, w)
@@ -136,8 +134,8 @@ func (s *Store) reuse(h *Series, free freeSlot, r seriesRecord) {
 	h.exemplars.Store(free.exemplars)
 }
 
-// rewrite replaces the bytes of a removed record of the same length, word by
-// word, and publishes it. Its length and kind stay; the state goes live last.
+// rewrite replaces the bytes of a removed record of the same length, word by word, and
+// publishes it. Length and kind stay. The state becomes live last.
 func (s *Store) rewrite(old, rec []byte) {
 	dst := words(old, 0, len(rec)/8)
 	// Word 0, length and kind, is the same; word 1 is checksum and state.

@@ -10,24 +10,24 @@ import (
 type SeriesInfo struct {
 	Schema *metric.Schema
 
-	encoded          string // the values and further labels, as its record has them
+	encoded          string // the values and further labels, encoded as in the record
 	created, removed int64
 	words            []uint64   // nil of a SeriesList
 	record           wordOffset // of its record
 }
 
-// EncodedLabels returns the label values and further labels as the file has them
-// (docs/format.md, "Series (kind 2)"). Two series of one schema have the same labels if
-// these are the same.
+// EncodedLabels returns the label values and further labels, encoded as in the file
+// (docs/format.md, "Series (kind 2)"). Two series of one schema have the same labels if the
+// results are equal.
 func (s *SeriesInfo) EncodedLabels() string { return s.encoded }
 
-// AppendString appends a string, of at most MaxStringLen bytes, as encoded labels have it.
+// AppendString appends a string of at most MaxStringLen bytes in the form of encoded labels.
 func AppendString(dst []byte, s string) []byte {
 	return append(le.AppendUint16(dst, uint16(len(s))), s...)
 }
 
-// CutString cuts the first string off encoded labels. If they end within it, it returns
-// what there is.
+// CutString splits the first string off encoded labels. If the labels end within it, it
+// returns what there is.
 func CutString(encoded string) (s, rest string) {
 	if len(encoded) < 2 {
 		return "", ""
@@ -81,13 +81,13 @@ func (s *SeriesInfo) Labels() metric.Labels {
 	return ls
 }
 
-// Created returns when the series was made, or was set back to zero.
+// Created returns when the series was created or last reset.
 func (s *SeriesInfo) Created() time.Time { return time.Unix(0, s.created) }
 
 // CreatedNanos is Created in nanoseconds since 1970.
 func (s *SeriesInfo) CreatedNanos() int64 { return s.created }
 
-// Removed returns when the series was removed, the zero time where it was not.
+// Removed returns when the series was removed, or the zero time if it was not.
 func (s *SeriesInfo) Removed() time.Time {
 	if s.removed == 0 {
 		return time.Time{}
@@ -95,13 +95,13 @@ func (s *SeriesInfo) Removed() time.Time {
 	return time.Unix(0, s.removed)
 }
 
-// RemovedNanos is Removed in nanoseconds since 1970, 0 where it was not removed.
+// RemovedNanos is Removed in nanoseconds since 1970, or 0 if it was not removed.
 func (s *SeriesInfo) RemovedNanos() int64 { return s.removed }
 
-// Offset returns where its record stands in the file, in bytes.
+// Offset returns the offset of its record in the file.
 func (s *SeriesInfo) Offset() int64 { return 8 * int64(s.record) }
 
-// Words returns the live cells: they change while they are read. Access them
-// atomically and within Guard; they are valid until the Reader is closed. A series
-// of a SeriesList has none.
+// Words returns the live cells, which change while they are read. Access them atomically and
+// within Guard. They are valid until the Reader is closed. A series of a SeriesList has
+// none.
 func (s *SeriesInfo) Words() []uint64 { return s.words }

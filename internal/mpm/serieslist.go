@@ -9,33 +9,33 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// SeriesList is the series of a file, in the order of their records. A directory has as
-// many of them as workers times series, so there is no pointer in it, and readers that
-// have one SymbolTable share what is the same in all files: then a further worker's series
-// takes the 8 bytes of when it was made.
+// SeriesList is the series of a file, in the order of their records. A directory may have
+// very many series (workers times series), so the list has no pointers, and readers with
+// the same SymbolTable share what is the same in all files. Then a series of one more worker
+// takes only the 8 bytes of its created time.
 //
-// What a Reader appends later is not in it, and what a list has stays when the Reader is
-// refreshed or closed; only SymbolTable.Renew gives it other Symbols.
+// A list stays the same when its Reader is refreshed or closed; series that the Reader adds
+// later are not in it. Only SymbolTable.Renew changes its symbols.
 type SeriesList struct {
 	schemas []*metric.Schema
 	symbols *SymbolTable
 	entries []seriesEntry
-	created []int64 // of each, nanoseconds since 1970
-	removed []int64 // likewise; nil of live series
+	created []int64 // per series, nanoseconds since 1970
+	removed []int64 // likewise; nil for live series
 
-	like []seriesEntry // while it is made: a list that begins with entries
+	like []seriesEntry // while the list is built: another list that begins with entries
 }
 
-// seriesEntry is what workers that run the same program have in common.
+// seriesEntry is the part of a series that workers of the same program share.
 type seriesEntry struct {
 	schema        uint32 // index in schemas
 	symbol        Symbol
-	record, cells wordOffset // of the record, of the words
+	record, cells wordOffset // offsets of the record and of the words
 }
 
-// begin makes room before the first series is added, for about n of them. Where that
-// series is the first of another list, entries are a part of that one for as long as the
-// others are the same, and take no memory.
+// begin allocates space for about n series before the first one is added. If another list
+// starts with that series, entries are a part of that list as long as the series are the
+// same, and take no memory.
 func (l *SeriesList) begin(first seriesEntry, n int) {
 	if l.like = l.symbols.lists.likely(first); l.like == nil {
 		l.entries = make([]seriesEntry, 0, n)
@@ -60,14 +60,13 @@ func (l *SeriesList) add(e seriesEntry, created int64) {
 	l.entries = append(l.entries, e)
 }
 
-// trim gives back the room to grow, and shares the entries with other lists where they
-// are the same.
+// trim frees spare capacity, and shares the entries with other lists if they are the same.
 func (l *SeriesList) trim() {
 	l.like = nil
 	l.entries, l.created = l.symbols.lists.share(l.entries), trimmed(l.created)
 }
 
-// trimmed returns s without room to grow.
+// trimmed returns s without spare capacity.
 func trimmed[T any](s []T) []T {
 	if cap(s)-len(s) > len(s)/8 {
 		s = slices.Clone(s)
@@ -75,8 +74,7 @@ func trimmed[T any](s []T) []T {
 	return slices.Clip(s)
 }
 
-// sharedLists are the entries of lists that came last. They are held by the readers
-// alone.
+// sharedLists are the entries of the most recent lists. Only the readers keep them alive.
 type sharedLists struct{ all []sharedList }
 
 type sharedList struct {
@@ -84,11 +82,11 @@ type sharedList struct {
 	n     int
 }
 
-// maxShared is how many programs may take turns in a directory and still share.
+// maxShared is how many programs may alternate in a directory and still share entries.
 const maxShared = 8
 
-// likely returns the entries of the last list that begins with first, nil where there
-// is none. Nobody appends to them.
+// likely returns the entries of the last list that begins with first, or nil if there is
+// none. They must not be appended to.
 func (s *sharedLists) likely(first seriesEntry) []seriesEntry {
 	for _, l := range slices.Backward(s.all) {
 		if e := l.first.Value(); e != nil && *e == first {
@@ -98,8 +96,8 @@ func (s *sharedLists) likely(first seriesEntry) []seriesEntry {
 	return nil
 }
 
-// share returns the entries of another list, where they begin with these, and else
-// these without room to grow. Nobody appends to what is shared.
+// share returns the entries of another list that begins with these entries. If there is
+// none, it returns these without spare capacity. Shared entries must not be appended to.
 func (s *sharedLists) share(entries []seriesEntry) []seriesEntry {
 	if len(entries) == 0 {
 		return nil
@@ -122,13 +120,13 @@ func (s *sharedLists) share(entries []seriesEntry) []seriesEntry {
 	return own
 }
 
-// Len returns how many series there are.
+// Len returns the number of series.
 func (l *SeriesList) Len() int { return len(l.entries) }
 
 // Schema returns the schema of series i.
 func (l *SeriesList) Schema(i int) *metric.Schema { return l.schemas[l.entries[i].schema] }
 
-// Counts returns how many series each definition has.
+// Counts returns the number of series of each schema.
 func (l *SeriesList) Counts() map[*metric.Schema]int {
 	counts := make([]int, len(l.schemas))
 	for i := range l.entries {
@@ -164,7 +162,7 @@ func (l *SeriesList) At(i int) SeriesInfo {
 	}
 }
 
-// Symbols yields where lists keep their numbers, each place once, for SymbolTable.Renew.
+// Symbols yields pointers to the symbols of lists, each once, for SymbolTable.Renew.
 func Symbols(lists iter.Seq[SeriesList]) iter.Seq[*Symbol] {
 	return func(yield func(*Symbol) bool) {
 		longest := map[*seriesEntry]int{}

@@ -11,12 +11,12 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// Store is the writing side: one process's families and series.
+// Store is the writer: one process's families and series.
 //
 // Invariants:
-//  1. A block never moves and is never given back: words stay valid for ever.
-//  2. What lies behind a block's used word is not read by anybody, so that it
-//     may be written in any order; storing used publishes it.
+//  1. A block never moves and is never freed, so words stay valid forever.
+//  2. Nobody reads what is after the used part of a block, so it may be written
+//     in any order. Storing used publishes it.
 //  3. Only the holder of mu stores used, blocks, states and the generation.
 type Store struct {
 	// Immutable after the constructor.
@@ -28,17 +28,17 @@ type Store struct {
 	mu      sync.Mutex
 	backing backing
 	blocks  [][]byte
-	meta    cursor // where the next record goes
-	cells   cursor // where the next words go
+	meta    cursor // position of the next record
+	cells   cursor // position of the next words
 	schemas []*SchemaRef
 	closed  bool
 
-	noExemplars atomic.Bool // there was no room for one
+	noExemplars atomic.Bool // there was no space for one
 
 	link linkWatch
 }
 
-// cursor is the free rest of the block that is being filled.
+// cursor is the unused rest of the current block.
 type cursor struct {
 	block []byte
 	index int    // of the block in the file
@@ -47,7 +47,7 @@ type cursor struct {
 
 func (c *cursor) room() uint64 { return uint64(len(c.block)) - c.used }
 
-// take moves the cursor over n bytes and returns where they begin.
+// take advances the cursor by n bytes and returns their offset.
 func (c *cursor) take(n int) wordOffset {
 	off := uint64(c.index)<<blockShift + c.used
 	c.used += uint64(n)
@@ -65,11 +65,11 @@ type SchemaRef struct {
 	store  *Store
 	schema *metric.Schema
 	id     uint32
-	lost   bool       // its record did not fit the file: all series on the heap
+	lost   bool       // the file had no space for its record, so all series are on the heap
 	free   []freeSlot // removed series whose handles are gone, guarded by store.mu
 }
 
-// Schema returns the definition, which must not be changed.
+// Schema returns the schema. It must not be changed.
 func (f *SchemaRef) Schema() *metric.Schema { return f.schema }
 
 // Counter names one of the counters in the file's header.
@@ -87,7 +87,7 @@ const (
 func (s *Store) format(h Header, first []byte) {
 	s.header, s.first = h, first
 	s.blocks = [][]byte{first}
-	h.encode(first[:headerSize]) // first its magic: a file that is not empty begins with it
+	h.encode(first[:headerSize]) // the magic first: a file that is not empty begins with it
 	s.meta = startBlock(first, 0, blockMeta)
 	storeWord(first, offBlocks, 1)
 }
@@ -104,15 +104,15 @@ func startBlock(block []byte, index int, kind uint32) cursor {
 // Path returns the file's path, empty for a store on the heap.
 func (s *Store) Path() string { return s.path }
 
-// Header returns whose store this is.
+// Header returns the header of the store.
 func (s *Store) Header() Header { return s.header }
 
 // Count adds n to one of the header's counters. It is one atomic add.
 func (s *Store) Count(c Counter, n uint64) { addWord(s.first, uint64(c), n) }
 
-// AddSchema adds a definition. The schema must not change afterwards.
-// ErrRecordTooLarge: it does not fit a block. Where the file is full, the
-// family and all its series live on the heap: no error, see FallbackSeries.
+// AddSchema adds a schema, which must not change afterwards. ErrRecordTooLarge: it does not
+// fit into a block. If the file is full, the family and all its series are on the heap. This
+// is not an error; see FallbackSeries.
 func (s *Store) AddSchema(schema *metric.Schema) (*SchemaRef, error) {
 	if err := schema.Check(); err != nil {
 		return nil, err
@@ -146,14 +146,14 @@ func CheckFits(schema *metric.Schema) error {
 	return err
 }
 
-// AddSeries adds the series with these values of the family's variable labels
-// and, for an info, further labels. The strings are copied. Its words begin
-// as docs/format.md says: zero, an unset gauge, the first state.
+// AddSeries adds the series with these values of the family's variable labels and, for an
+// info, further labels. The strings are copied. The initial words are those of
+// docs/format.md: zero, an unset gauge, the first state.
 //
-// Adding the same labels twice gives two series, which readers merge: the
-// caller keeps the index. ErrRecordTooLarge: the labels do not fit. Where the
-// file is full the words lie on the heap, seen by nobody else: no error, but
-// the series says so (Lost) and the header counts it.
+// Adding the same labels twice creates two series, which readers merge; it is up to the
+// caller to keep an index. ErrRecordTooLarge: the labels do not fit into a block. If the file
+// is full, the words are on the heap and no reader sees them. This is not an error, but Lost
+// returns true and the header counts it.
 func (s *Store) AddSeries(f *SchemaRef, values []string, extra metric.Labels) (*Series, error) {
 	h := new(Series)
 	if err := s.InitSeries(h, f, values, extra); err != nil {
@@ -162,9 +162,9 @@ func (s *Store) AddSeries(f *SchemaRef, values []string, extra metric.Labels) (*
 	return h, nil
 }
 
-// InitSeries is AddSeries for a handle that stands in memory of the caller's, such
-// as beside what the caller keeps of the series. h is a zero Series, and stays one
-// where there is an error. ErrClosed is also the error of one that was removed.
+// InitSeries is AddSeries for a handle in the caller's memory, such as in a struct with other
+// data of the series. h is a zero Series, and stays zero if there is an error. ErrClosed is
+// also the error for a Series that was removed.
 func (s *Store) InitSeries(h *Series, f *SchemaRef, values []string, extra metric.Labels) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -205,7 +205,7 @@ func (s *Store) InitSeries(h *Series, f *SchemaRef, values []string, extra metri
 	return nil
 }
 
-// lose gives a series words on the heap.
+// lose allocates a series' words on the heap.
 func (s *Store) lose(h *Series) {
 	s.Count(FallbackSeries, 1)
 	w := make([]uint64, WordsPerSeries(h.ref.schema))
@@ -213,7 +213,7 @@ func (s *Store) lose(h *Series) {
 	h.words = unsafe.SliceData(w)
 }
 
-// initWords gives new words, which are zero, their first values.
+// initWords sets new words, which are zero, to their initial values.
 func initWords(schema *metric.Schema, w []uint64) {
 	if schema.Type.LikeGauge() && schema.Mode.Base() != metric.ModeMostRecent {
 		atomic.StoreUint64(&w[CellGauge], UnsetBits)
@@ -229,7 +229,7 @@ func (s *Store) bytes(at wordOffset, n int) []byte {
 	return s.blocks[off>>blockShift][off&(BlockSize-1):][:n:n]
 }
 
-// appendRecord publishes a record behind the others. ErrFull: no block.
+// appendRecord publishes a record after the others. ErrFull: no block.
 func (s *Store) appendRecord(rec []byte) (wordOffset, error) {
 	b, at, err := s.reserve(len(rec))
 	if err != nil {
@@ -240,7 +240,7 @@ func (s *Store) appendRecord(rec []byte) (wordOffset, error) {
 	return at, nil
 }
 
-// reserve returns where the next record goes. meta.publish shows it to readers.
+// reserve returns the position of the next record. meta.publish makes it visible to readers.
 func (s *Store) reserve(size int) ([]byte, wordOffset, error) {
 	if s.meta.room() < uint64(size) {
 		if err := s.newBlock(&s.meta, blockMeta); err != nil {
@@ -251,9 +251,9 @@ func (s *Store) reserve(size int) ([]byte, wordOffset, error) {
 	return s.bytes(at, size), at, nil
 }
 
-// allocCells returns the words of a new series and where they are, 0 for none. A
-// series without labels has its cache lines to itself: there are few, and each may be
-// what all goroutines update.
+// allocCells returns the words of a new series and their offset, 0 for none. A series
+// without labels gets cache lines of its own: there are few such series, and all goroutines
+// may update each of them.
 func (s *Store) allocCells(schema *metric.Schema) ([]uint64, wordOffset, error) {
 	n := WordsPerSeries(schema)
 	if n == 0 {
@@ -274,7 +274,7 @@ func (s *Store) allocCells(schema *metric.Schema) ([]uint64, wordOffset, error) 
 	return words(s.bytes(at, 8*n), 0, n), at, nil
 }
 
-// wholeLines rounds bytes up to cache lines.
+// wholeLines rounds up to whole cache lines.
 func wholeLines(n uint64) uint64 { return (n + cacheLine - 1) &^ (cacheLine - 1) }
 
 func (s *Store) newBlock(c *cursor, kind uint32) error {
@@ -288,12 +288,12 @@ func (s *Store) newBlock(c *cursor, kind uint32) error {
 	return nil
 }
 
-// changed tells readers that a record that they know has another meaning.
+// changed tells readers that the meaning of a known record has changed.
 func (s *Store) changed() { addWord(s.first, offGeneration, 1) }
 
-// Close marks the store closed: nothing can be added, and readers take the
-// process for dead. The file stays locked and mapped until the process ends,
-// because handles may still be written through. Closing twice is ErrClosed.
+// Close marks the store closed: nothing can be added, and readers treat the process as dead.
+// The file stays locked and mapped until the process ends, because handles may still be in
+// use. Closing twice is ErrClosed.
 func (s *Store) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -305,17 +305,16 @@ func (s *Store) Close() error {
 	return nil
 }
 
-// Reader returns a reader of this store's memory, for a process that shows
-// its own values. symbols are those of ReadOptions. It needs no Close.
+// Reader returns a reader of this store's memory, for a process that shows its own values.
+// symbols is as in ReadOptions. The reader needs no Close.
 func (s *Store) Reader(symbols *SymbolTable) *Reader {
 	return newReader(s.header, s.path, &memory{store: s}, symbols)
 }
 
-// created returns t as the file holds it.
+// created returns t as it is stored in the file.
 func created(t time.Time) uint64 { return uint64(t.UnixNano()) }
 
-// truncateUTF8 cuts s to at most n bytes at the end of a rune, and replaces
-// what is not UTF-8.
+// truncateUTF8 cuts s to at most n bytes at the end of a rune, and replaces invalid UTF-8.
 func truncateUTF8(s string, n int) string {
 	s = strings.ToValidUTF8(s, "\uFFFD")
 	if len(s) <= n {

@@ -7,33 +7,33 @@ import (
 	"unsafe"
 )
 
-// Symbol stands for a text of a Symbols: two of them are equal where the symbols are.
-// The zero Symbol stands for none.
+// Symbol is the number of a text in a SymbolTable. Two symbols are equal if their texts are.
+// The zero Symbol stands for no text.
 type Symbol uint32
 
-// SymbolTable keeps each text once, see SeriesInfo.Text: readers that are given the same
-// one, by ReadOptions, know the labels of a series that all of them have by one
-// number. There is nothing in it that the garbage collector has to follow. It
-// belongs to one goroutine at a time, as its readers do.
+// SymbolTable keeps each text once. Readers that share one, by ReadOptions, use the same
+// number for the encoded labels of a series that all of them have
+// (SeriesInfo.EncodedLabels). The table has no pointers that the garbage collector must
+// follow per text. It belongs to one goroutine at a time, like its readers.
 //
-// A text is never moved or overwritten, so strings stay as they are; to keep a short one for
-// long is to keep up to 256 KiB around it. A Symbol holds until Renew.
+// Texts are never moved or overwritten, so strings stay valid. Keeping a short string keeps
+// up to 256 KiB of other texts in memory. A Symbol is valid until Renew.
 type SymbolTable struct {
 	chunks []symbolChunk
 	table  []Symbol // open addressing; 0 is free
 	n      int
-	last   Symbol // that was found last
+	last   Symbol // the one found last
 
 	lists sharedLists // of the readers
 }
 
-// symbolChunk holds symbols one behind the other, each behind its length. An ID is the
-// chunk's number and the place in it, in units of symbolUnit.
+// symbolChunk holds texts one after the other, each preceded by its length. A Symbol is the
+// chunk's number and the offset in it, in units of symbolUnit.
 type symbolChunk []byte
 
 const (
 	symbolUnit      = 4
-	symbolShift     = 16 // units of a chunk, as far as IDs reach
+	symbolShift     = 16 // bits of a Symbol for the offset
 	maxSymbolChunks = 1 << (32 - symbolShift)
 	minSymbolChunk  = 4 << 10
 	maxSymbolChunk  = symbolUnit << symbolShift
@@ -41,10 +41,10 @@ const (
 
 var symbolSeed = maphash.MakeSeed()
 
-// Len returns how many symbols there are.
+// Len returns the number of symbols.
 func (t *SymbolTable) Len() int { return t.n }
 
-// Text returns a text.
+// Lookup returns the text of a symbol.
 func (t *SymbolTable) Lookup(id Symbol) string {
 	if id == 0 {
 		return ""
@@ -56,7 +56,7 @@ func (t *SymbolTable) Lookup(id Symbol) string {
 	return unsafe.String(unsafe.SliceData(b), n)
 }
 
-// Find returns the ID of a text, 0 where it is not there.
+// Find returns the Symbol of a text, or 0 if the table does not have it.
 func (t *SymbolTable) Find(text string) Symbol {
 	if id := t.guess(text); id != 0 {
 		return id
@@ -75,7 +75,7 @@ func (t *SymbolTable) Find(text string) Symbol {
 	}
 }
 
-// first returns where to look first for a text, next where behind i.
+// first returns the first index to look at for a text, and next the index after i.
 func (t *SymbolTable) first(text string) int {
 	hi, _ := bits.Mul64(maphash.String(symbolSeed, text), uint64(len(t.table)))
 	return int(hi)
@@ -88,8 +88,8 @@ func (t *SymbolTable) next(i int) int {
 	return i
 }
 
-// Intern returns the ID of a text and keeps it if it is new. ok is false where there
-// is no room for more than the 16 GiB that there are.
+// Intern returns the Symbol of a text, and adds the text if it is new. ok is false if the
+// table is full, at 16 GiB.
 func (t *SymbolTable) Intern(text string) (id Symbol, ok bool) {
 	if id := t.Find(text); id != 0 {
 		return id, true
@@ -105,8 +105,8 @@ func (t *SymbolTable) Intern(text string) (id Symbol, ok bool) {
 	return id, ok
 }
 
-// guess returns the text that was found last, or the one behind it, if it is that
-// one: processes make the same series in the same order.
+// guess returns the Symbol found last or the next one, if it is the text's. Processes create
+// the same series in the same order.
 func (t *SymbolTable) guess(text string) Symbol {
 	if t.last == 0 {
 		return 0
@@ -129,12 +129,12 @@ func (t *SymbolTable) guess(text string) Symbol {
 	return next
 }
 
-// symbolUnits returns how many units a text of n bytes takes.
+// symbolUnits returns the number of units of a text of n bytes.
 func symbolUnits(n int) Symbol { return Symbol(1 + (n+symbolUnit-1)/symbolUnit) }
 
 func (t *SymbolTable) append(text string) (id Symbol, ok bool) {
 	if len(t.chunks) == 0 {
-		t.chunks = append(t.chunks, append(make(symbolChunk, 0, minSymbolChunk), make([]byte, symbolUnit)...)) // no text has ID 0
+		t.chunks = append(t.chunks, append(make(symbolChunk, 0, minSymbolChunk), make([]byte, symbolUnit)...)) // no text has Symbol 0
 	}
 	last := len(t.chunks) - 1
 	size := int(symbolUnits(len(text))) * symbolUnit
@@ -142,7 +142,7 @@ func (t *SymbolTable) append(text string) (id Symbol, ok bool) {
 		if last++; last == maxSymbolChunks {
 			return 0, false
 		}
-		// A text may be longer than a chunk: then it is alone in one.
+		// A text longer than a chunk has a chunk of its own.
 		t.chunks = append(t.chunks, make(symbolChunk, 0, max(size, min(2*cap(c), maxSymbolChunk))))
 	}
 	c := t.chunks[last]
@@ -160,8 +160,7 @@ func (t *SymbolTable) put(id Symbol, text string) {
 	t.table[i] = id
 }
 
-// grow makes room in the table. It goes through the symbols from front to back, which
-// caches serve well.
+// grow enlarges the table. It visits the texts in order, which is good for caches.
 func (t *SymbolTable) grow() {
 	t.table = make([]Symbol, max(16, len(t.table)+len(t.table)/2))
 	for chunk, c := range t.chunks {
@@ -178,15 +177,15 @@ func (t *SymbolTable) grow() {
 	}
 }
 
-// Renew drops all symbols but those that used yields, and writes their new IDs in the
-// place of the old ones. It must yield each place once: those of all lists of all readers
-// too, see Symbols.
+// Renew drops all symbols except those that used yields, and overwrites them with their new
+// numbers. used must yield a pointer to each symbol in use once, including those of all
+// lists of all readers (see Symbols).
 func (t *SymbolTable) Renew(used iter.Seq[*Symbol]) {
 	old := *t
 	*t = SymbolTable{}
 	for id := range used {
 		if *id != 0 {
-			*id, _ = t.Intern(old.Lookup(*id)) // fewer than there were: there is room
+			*id, _ = t.Intern(old.Lookup(*id)) // there are fewer than before, so there is space
 		}
 	}
 }

@@ -5,9 +5,9 @@ import (
 	"slices"
 )
 
-// Trust returns whose files in the directory are read: one's own, root's, those
-// of the directory's owner, and those of further users. An owner who has no
-// number in this process's user namespace is not trusted.
+// Trust returns a function that reports whether files of a user are read: this process's own
+// user, root, the directory's owner, and the given users. An owner without a number in this
+// process's user namespace is not trusted.
 func (d *Dir) Trust(further []int) (func(uid int) bool, error) {
 	info, err := d.Stat()
 	if err != nil {
@@ -17,7 +17,7 @@ func (d *Dir) Trust(further []int) (func(uid int) bool, error) {
 	return func(uid int) bool { return uid != nobody && slices.Contains(uids, uid) }, nil
 }
 
-// TrustIn is Trust for the directory of that path.
+// TrustIn is Trust for the directory with that path.
 func TrustIn(path string, further []int) (func(uid int) bool, error) {
 	d, err := OpenDir(path)
 	if err != nil {

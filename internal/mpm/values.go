@@ -8,15 +8,15 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// span is a stretch of a block with the words of one series or, since series that
-// are added one behind the other lie so, of many.
+// span is a range of a block with the words of one series, or of many series that were added
+// one after the other.
 type span struct {
 	at     wordOffset
 	n      uint32
-	recent bool // of one series, whose words are no plain values
+	recent bool // of one series whose words are not plain values
 }
 
-// addSpan notes where the n words of a series are.
+// addSpan notes the position of the n words of a series.
 func (p *parser) addSpan(s *metric.Schema, at wordOffset, n int) {
 	recent := isRecent(s)
 	p.values += ValuesPerSeries(s)
@@ -24,7 +24,7 @@ func (p *parser) addSpan(s *metric.Schema, at wordOffset, n int) {
 		return
 	}
 	if !recent && len(p.spans) > 0 {
-		// Words that follow are of the same block: between two there is a header.
+		// Adjacent words are in the same block, because there is a header between blocks.
 		if last := &p.spans[len(p.spans)-1]; !last.recent && last.at+wordOffset(last.n) == at {
 			last.n += uint32(n)
 			return
@@ -33,8 +33,7 @@ func (p *parser) addSpan(s *metric.Schema, at wordOffset, n int) {
 	p.spans = append(p.spans, span{at, uint32(n), recent})
 }
 
-// ValuesPerSeries returns how many words AppendValues appends for a series of that
-// definition.
+// ValuesPerSeries returns how many words AppendValues appends for a series of that schema.
 func ValuesPerSeries(s *metric.Schema) int {
 	if isRecent(s) {
 		return 2
@@ -42,7 +41,7 @@ func ValuesPerSeries(s *metric.Schema) int {
 	return WordsPerSeries(s)
 }
 
-// size returns how many values the span has.
+// size returns the number of values of the span.
 func (s *span) size() int {
 	if s.recent {
 		return 2
@@ -50,9 +49,9 @@ func (s *span) size() int {
 	return int(s.n)
 }
 
-// AppendValues appends the words of all of Series, in their order, but for the first
-// skip; of a mostrecent series only the bits of the value and its time in nanoseconds
-// since 1970, which is 0 where nobody has set it. Call it within Guard.
+// AppendValues appends the words of all of Series in order, without the first skip words. For
+// a mostrecent series it appends only the bits of the value and its time in nanoseconds
+// since 1970, which is 0 if it was never set. Call it within Guard.
 func (r *Reader) AppendValues(dst []uint64, skip int) []uint64 {
 	dst = slices.Grow(dst, max(0, r.parser.values-skip))
 	for _, s := range r.parser.spans {
@@ -74,17 +73,17 @@ func (r *Reader) AppendValues(dst []uint64, skip int) []uint64 {
 	return dst
 }
 
-// Change is a value that is another one than before.
+// Change is a value that has changed.
 type Change struct {
-	At   int // its number among those of AppendValues
+	At   int // its index in the result of AppendValues
 	Word uint64
 }
 
-// AppendChanges appends what has changed since AppendValues returned known, in the
-// order of At, as long as the Epoch is the same. Values that are new since, behind
-// those in known, are left out. Call it within Guard.
+// AppendChanges appends what has changed since AppendValues returned known, in the order of
+// At, if the Epoch is still the same. It omits values that are new since then. Call it
+// within Guard.
 //
-// Most values of most scrapes are those of the scrape before: comparing them writes
+// In most scrapes, most values are those of the scrape before. Comparing them writes
 // nothing.
 func (r *Reader) AppendChanges(dst []Change, known []uint64) []Change {
 	at := 0
@@ -109,7 +108,7 @@ func (r *Reader) AppendChanges(dst []Change, known []uint64) []Change {
 	return dst
 }
 
-// appendChanges compares words with what they were, a stretch at a time.
+// appendChanges compares words with their old values, a range at a time.
 func appendChanges(dst []Change, at int, old, words []uint64) []Change {
 	const stretch = 64
 	for len(words) >= stretch && len(old) >= stretch {
@@ -121,18 +120,18 @@ func appendChanges(dst []Change, at int, old, words []uint64) []Change {
 	return appendChangesByLine(dst, at, old, words)
 }
 
-// same reports whether all words are what they were, by the runtime's way to compare
-// memory: several times as fast as loading one word after the other. It is not atomic,
-// but on all processors reads each aligned word whole, at some moment of the call. One
-// that another moment finds changed is found by the next scrape, as any change behind
-// the load; those that differ are loaded atomically by the caller.
+// same reports whether no word has changed. It uses the runtime's memory comparison, which is
+// several times as fast as loading one word after the other. The comparison is not atomic,
+// but on all processors it reads each aligned word whole, at some moment of the call. A
+// later change is found by the next scrape, like any change after a load. The caller loads
+// words that differ atomically.
 func same(old, words []uint64) bool {
 	return unsafe.String((*byte)(unsafe.Pointer(unsafe.SliceData(old))), 8*len(old)) ==
 		unsafe.String((*byte)(unsafe.Pointer(unsafe.SliceData(words))), 8*len(words))
 }
 
-// appendChangesByLine compares words eight in a row: the loop would cost as much as
-// they do.
+// appendChangesByLine compares eight words per iteration, because the loop would cost as much
+// as the comparisons.
 func appendChangesByLine(dst []Change, at int, old, words []uint64) []Change {
 	for len(words) >= 8 && len(old) >= 8 {
 		a, b := (*[8]uint64)(old), (*[8]uint64)(words)
@@ -157,8 +156,8 @@ func appendChanged(dst []Change, at int, old, words []uint64) []Change {
 	return dst
 }
 
-// loadAll loads all words of from, eight in a row: the loop would cost as much as
-// they do.
+// loadAll loads all words of from, eight per iteration, because the loop would cost as much
+// as the loads.
 func loadAll(to, from []uint64) {
 	for len(from) >= 8 && len(to) >= 8 {
 		a, b := (*[8]uint64)(to), (*[8]uint64)(from)

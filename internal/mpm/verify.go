@@ -6,13 +6,12 @@ import (
 	"path/filepath"
 )
 
-// Verify checks the structure of a whole file, more than a reader needs:
-// every block, record and checksum, that words lie inside CELLS blocks and
-// that no two series share them. It returns what is wrong, in the order of the
-// offsets found; none means that the file is sound. A file of a live process
-// can be verified while it grows.
+// Verify checks the structure of a whole file, more thoroughly than a reader: every block,
+// record and checksum, that words are inside CELLS blocks, and that no two series share
+// words. It returns the problems in the order of their offsets, or none if the file is
+// sound. A file of a live process can be verified while it grows.
 //
-// The error is Open's, where the file cannot be read at all.
+// If the file cannot be read at all, the error is Open's.
 func Verify(path string, opts ReadOptions) ([]CorruptionError, error) {
 	r, err := Open(path, opts)
 	if err != nil {
@@ -28,8 +27,8 @@ func Verify(path string, opts ReadOptions) ([]CorruptionError, error) {
 	return nil, fmt.Errorf("mmapstore: verify %s: its writer removes series faster than they can be read", path)
 }
 
-// verify reads the file once. settled says that the problems are the file's,
-// and not of a record that changed its meaning meanwhile.
+// verify reads the file once. settled says that no record changed its meaning meanwhile, so
+// the problems are real.
 func (r *Reader) verify() (problems []CorruptionError, settled bool, err error) {
 	err = r.Refresh()
 	if err == nil {
@@ -50,10 +49,9 @@ func (r *Reader) verify() (problems []CorruptionError, settled bool, err error) 
 	return problems, settled, err
 }
 
-// MarkDead marks the process of a file dead by force: readers then leave its
-// live gauges out although it may live. It needs the right to write the file.
-// It never makes the file of a live process compactable. The error is Open's if the file
-// is not one of ours.
+// MarkDead marks the process of a file dead by force. Readers then leave out its live gauges,
+// even if it is alive. It needs write permission for the file. It never makes the file of a
+// live process compactable. The error is Open's if the file is not a native file.
 func MarkDead(path string) error {
 	f, err := openToMark(path)
 	if err != nil {
@@ -71,7 +69,7 @@ func MarkDead(path string) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	// One aligned word: a reader sees it whole (docs/format.md).
+	// One aligned word, which a reader sees whole (docs/format.md).
 	_, err = f.WriteAt(le.AppendUint64(nil, 1), offMarked)
 	return err
 }
