@@ -83,7 +83,7 @@ func Handler(g registry.Gatherer) http.Handler { return HandlerFor(g, HandlerOpt
 func HandlerFor(g registry.Gatherer, opts HandlerOptions) http.Handler {
 	if g == nil {
 		g = registry.GathererFunc(func(context.Context) ([]*metric.Family, error) {
-			return nil, errors.New("exposition: the handler was made without a gatherer")
+			return nil, errors.New("exposition: the handler has no gatherer")
 		})
 	}
 	if err := opts.complete(); err != nil {
@@ -170,7 +170,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if !h.acquire() {
-		http.Error(w, fmt.Sprintf("%d scrapes are running already, the most is that", h.opts.MaxConcurrent), http.StatusServiceUnavailable)
+		http.Error(w, fmt.Sprintf("%d scrapes are already running, which is the limit", h.opts.MaxConcurrent), http.StatusServiceUnavailable)
 		return
 	}
 

@@ -47,12 +47,12 @@ func (e *OmissionError) Error() string {
 			parts = append(parts, fmt.Sprint(n)+" "+many+reason)
 		}
 	}
-	taken := fmt.Sprintf(", for want of a free name: %q", e.Names[:min(shown, len(e.Names))])
+	taken := fmt.Sprintf(" whose name is taken: %q", e.Names[:min(shown, len(e.Names))])
 	if len(e.Names) > shown {
 		taken += "…"
 	}
 	add(len(e.Names), "family", "families", taken)
-	add(e.Series, "series", "series", " whose name and labels another one has too")
+	add(e.Series, "series", "series", " with the same name and labels as another")
 	add(e.Values, "series", "series", " with a value that the format does not have, NaN or a negative counter")
 	add(e.Timestamps, "series", "series", " with a timestamp, which the receiver refuses")
 	add(e.Oversize, "line", "lines", " that a UDP packet cannot hold")

@@ -125,7 +125,7 @@ func deflate(text []byte) []byte {
 	z := flateWriters.Get().(*flate.Writer)
 	var buf bytes.Buffer
 	z.Reset(&buf)
-	_, _ = z.Write(text) // a buffer takes all
+	_, _ = z.Write(text) // never fails on a buffer
 	_ = z.Flush()
 	z.Reset(io.Discard) // lets go of buf
 	flateWriters.Put(z)

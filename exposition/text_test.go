@@ -275,11 +275,11 @@ func TestOmissionErrorNamesSome(t *testing.T) {
 		err  OmissionError
 		want string
 	}{
-		{OmissionError{Series: 2}, "exposition: left out: 2 series whose name and labels another one has too"},
+		{OmissionError{Series: 2}, "exposition: left out: 2 series with the same name and labels as another"},
 		{OmissionError{Values: 1}, "exposition: left out: 1 series with a value that the format does not have, NaN or a negative counter"},
 		{OmissionError{Timestamps: 3, Oversize: 1}, "exposition: left out: 3 series with a timestamp, which the receiver refuses; 1 line that a UDP packet cannot hold"},
-		{OmissionError{Names: []string{"a"}, Series: 1}, `exposition: left out: 1 family, for want of a free name: ["a"]; 1 series whose name and labels another one has too`},
-		{OmissionError{Names: []string{"a", "b", "c", "d", "e", "f"}}, `exposition: left out: 6 families, for want of a free name: ["a" "b" "c" "d" "e"]…`},
+		{OmissionError{Names: []string{"a"}, Series: 1}, `exposition: left out: 1 family whose name is taken: ["a"]; 1 series with the same name and labels as another`},
+		{OmissionError{Names: []string{"a", "b", "c", "d", "e", "f"}}, `exposition: left out: 6 families whose name is taken: ["a" "b" "c" "d" "e"]…`},
 	} {
 		assert.EqualError(t, tt.err.OrNil(), tt.want)
 	}

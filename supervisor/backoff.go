@@ -2,7 +2,7 @@ package supervisor
 
 import "time"
 
-// pacer holds one slot's count of young deaths in a row.
+// pacer counts a slot's young deaths in a row.
 type pacer struct {
 	Backoff
 	random   func() float64

@@ -11,25 +11,24 @@ import (
 	"github.com/multiprom/multiprom/internal/pyfile"
 )
 
-// OnStart says what becomes of the files of an earlier run, or from before a
-// reboot, when a supervisor starts. They never count as files of this run:
-// processes are told apart by a random incarnation, not by their PIDs.
+// OnStart says what a supervisor does at its start with the files of an earlier run.
+// They never count as files of this run: processes are told apart by a random
+// incarnation, not by their PIDs.
 type OnStart int
 
 const (
-	// OnStartCompact keeps what earlier processes have counted: counters go on
-	// where they were. The default.
+	// OnStartCompact keeps what earlier processes counted, so counters continue. The
+	// default.
 	OnStartCompact OnStart = iota
-	// OnStartWipe begins at zero. Run fails where a process of an earlier run
-	// still lives.
+	// OnStartWipe starts at zero. Run fails if a process of an earlier run still lives.
 	OnStartWipe
-	// OnStartRefuse makes Run fail where the directory is not empty.
+	// OnStartRefuse makes Run fail if the directory holds metrics of an earlier run.
 	OnStartRefuse
 )
 
 var onStartNames = []string{"compact", "wipe", "refuse"}
 
-// String returns the word that ParseOnStart takes.
+// String returns the word that ParseOnStart accepts.
 func (o OnStart) String() string {
 	if o < 0 || int(o) >= len(onStartNames) {
 		return fmt.Sprintf("OnStart(%d)", int(o))
@@ -37,21 +36,21 @@ func (o OnStart) String() string {
 	return onStartNames[o]
 }
 
-// ParseOnStart returns the OnStart of a word: compact, wipe or refuse.
+// ParseOnStart returns the OnStart for compact, wipe or refuse.
 func ParseOnStart(word string) (OnStart, error) {
 	for i, name := range onStartNames {
 		if word == name {
 			return OnStart(i), nil
 		}
 	}
-	return 0, fmt.Errorf("%w: %q is none of compact, wipe and refuse", ErrOptions, word)
+	return 0, fmt.Errorf("%w: %q is not one of compact, wipe, refuse", ErrOptions, word)
 }
 
 // ErrNotEmpty says that the directory holds files of an earlier run, and that
 // Options.OnStart is OnStartRefuse.
 var ErrNotEmpty = errors.New("supervisor: directory holds the metrics of an earlier run")
 
-// prepareDir deals with what an earlier run has left.
+// prepareDir handles what an earlier run left.
 func (s *Supervisor) prepareDir(ctx context.Context) error {
 	if s.opt.Dir == "" {
 		return nil
@@ -73,8 +72,9 @@ func (s *Supervisor) prepareDir(ctx context.Context) error {
 		switch {
 		case errors.Is(err, aggregate.ErrBusy):
 		case err != nil:
-			// The service is worth more than its metrics: scrapes say the same.
-			s.opt.Logger.Error("the metrics of an earlier run are not compacted", "error", err)
+			// Keep the service running without its metrics. Scrapes report the same
+			// error.
+			s.opt.Logger.Error("cannot compact the metrics of an earlier run", "error", err)
 		case len(r.Compacted) > 0:
 			s.opt.Logger.Info("compacted the metrics of an earlier run", "processes", len(r.Compacted))
 		}
@@ -86,7 +86,7 @@ func (s *Supervisor) prepareDir(ctx context.Context) error {
 // such as that of an `mpctl serve` that starts at the same moment.
 const busyPatience = 10 * time.Second
 
-// wipe waits its turn.
+// wipe wipes the directory once no other compaction holds its lock.
 func (s *Supervisor) wipe(ctx context.Context) (removed []string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, busyPatience)
 	defer cancel()

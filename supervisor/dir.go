@@ -15,10 +15,10 @@ import (
 	"github.com/multiprom/multiprom/internal/mpm"
 )
 
-// modeBits are what chmod knows of a directory.
+// modeBits are the bits that chmod can set on a directory.
 const modeBits = fs.ModePerm | fs.ModeSetgid | fs.ModeSticky
 
-// withDir makes the directory absolute and creates it.
+// withDir makes the directory's path absolute and creates the directory.
 func (o Options) withDir() (Options, error) {
 	if o.Dir == "" {
 		o.Dir = cmp.Or(lookup(o.Env, envDir), lookup(o.Env, envDirLower))
@@ -57,9 +57,9 @@ func (o Options) withDir() (Options, error) {
 	return o, nil
 }
 
-// restoreDir makes the directory again if somebody has removed it, as a cleaner of
-// temporary files does, or the end of a login session: without it, no worker could
-// count any more.
+// restoreDir creates the directory again if it was removed, for example by a cleaner of
+// temporary files or at the end of a login session. Without it no worker could open a
+// file.
 func (o *Options) restoreDir() {
 	if o.Dir == "" {
 		return
@@ -69,11 +69,11 @@ func (o *Options) restoreDir() {
 	}
 	made, err := makeDir(o.Dir, o.DirMode, o.gid)
 	switch {
-	case err != nil: // the service is worth more than its metrics
-		o.Logger.Error("the directory has vanished and cannot be made again", "dir", o.Dir, "error", err)
+	case err != nil: // keep the service running without its metrics
+		o.Logger.Error("the directory has vanished and cannot be recreated", "dir", o.Dir, "error", err)
 	case made:
-		o.Logger.Warn("the directory had vanished and is made again: what dead workers counted is lost; "+
-			"what workers count that run already is not seen until they are replaced", "dir", o.Dir)
+		o.Logger.Warn("the directory had vanished and was recreated: what dead workers counted is lost; "+
+			"running workers are not in the merged view until they are replaced", "dir", o.Dir)
 	}
 }
 
@@ -94,7 +94,7 @@ func octal(mode fs.FileMode) string { return fmt.Sprintf("%04o", uint32(mode)) }
 // makeDir makes dir and its missing parents with this mode, whatever the umask
 // is, and this group, unless that is -1. What exists stays as it is.
 func makeDir(dir string, mode fs.FileMode, gid int) (made bool, err error) {
-	err = os.Mkdir(dir, 0o700) // nobody else enters before group and mode are right
+	err = os.Mkdir(dir, 0o700) // nobody else may enter before group and mode are set
 	if parent := filepath.Dir(dir); errors.Is(err, fs.ErrNotExist) && parent != dir {
 		if _, err := makeDir(parent, mode, gid); err != nil {
 			return false, err
@@ -121,8 +121,8 @@ func makeDir(dir string, mode fs.FileMode, gid int) (made bool, err error) {
 	return true, nil
 }
 
-// warnOfOther says that a directory that exists is not as the options have it:
-// somebody may have chosen its mode, so that it is not changed.
+// warnOfOther logs how an existing directory differs from the options. It does not
+// change the directory, because somebody may have chosen its mode.
 func warnOfOther(log *slog.Logger, dir string, mode fs.FileMode, gid int) {
 	info, err := os.Stat(dir)
 	if err != nil {
@@ -136,14 +136,14 @@ func warnOfOther(log *slog.Logger, dir string, mode fs.FileMode, gid int) {
 	}
 }
 
-// warnOfDir tells the log what is to be known of the workers' directory.
+// warnOfDir logs problems with the workers' directory.
 func warnOfDir(log *slog.Logger, dir string) {
 	if dir == "" {
 		return
 	}
 	warnings, err := mpm.CheckDir(dir)
 	if err != nil {
-		log.Warn("cannot look at the directory", "error", err)
+		log.Warn("cannot check the directory", "error", err)
 	}
 	for _, w := range warnings {
 		log.Warn(w.Text)

@@ -183,6 +183,6 @@ func TestVanishedDirectory(t *testing.T) {
 	require.NoError(t, os.RemoveAll(filepath.Dir(dir)))
 	require.NoError(t, os.WriteFile(filepath.Dir(dir), []byte("a file"), 0o600))
 	require.NoError(t, syscall.Kill(before[0], syscall.SIGKILL))
-	eventually(t, "it is reported", func() bool { return strings.Contains(log.String(), "cannot be made again") })
+	eventually(t, "it is reported", func() bool { return strings.Contains(log.String(), "cannot be recreated") })
 	require.NotEqual(t, before[0], r.pids(t)[0])
 }

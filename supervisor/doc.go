@@ -1,10 +1,10 @@
-// Package supervisor is a prefork supervisor: it opens listeners once, starts
-// N worker processes that inherit them, replaces those that die, drains them
-// on SIGTERM, exchanges them one by one on SIGHUP, and serves the merged
-// /metrics itself, so that no scrape depends on which worker answers it.
+// Package supervisor is a prefork supervisor. It opens listeners once, starts N worker
+// processes that inherit them, replaces workers that die, drains them on SIGTERM,
+// replaces them one by one on SIGHUP, and serves the merged /metrics itself, so that no
+// scrape depends on which worker answers it.
 //
-// The main of a prefork server is supervisor and worker at once. Here the workers
-// answer on port 8080, and port 9090 has the sum of what they count:
+// The main function of a prefork server is both supervisor and worker. Here the workers
+// answer on port 8080, and port 9090 serves the sum of what they count:
 //
 //	var requests = multiproc.NewCounterVec(multiproc.CounterOpts{
 //		Name: "http_requests_total", Help: "HTTP requests served.",
@@ -54,86 +54,90 @@
 //
 // # Types
 //
-// [Options] say what to run, a [Supervisor] runs it, a [WorkerInfo] describes
-// one process. [Listeners], [Ready] and [Slot] are the worker's side. A program
-// that supervises foreign commands calls [MaybeShim] at the top of main.
+// [Options] say what to run, a [Supervisor] runs it, and a [WorkerInfo] describes one
+// process. Workers call [Listeners], [Ready] and [Slot]. A program that supervises
+// foreign commands calls [MaybeShim] at the top of main.
 //
 // # Metrics
 //
-// Without Options.Metrics, MetricsAddress serves the merged view of Options.Dir. New
-// also sets PROMETHEUS_MULTIPROC_DIR of this process, so that registry.Default here
-// shows the workers too: exposition.Handler(registry.Default()) as Options.Metrics
-// adds collectors of the supervisor's own. It must not have counted elsewhere
-// before: New says so. A metrics address without a directory is an error.
+// Without Options.Metrics, MetricsAddress serves the merged view of Options.Dir. A
+// metrics address without a directory is an error.
 //
-// Options.ProcessID says what names a worker in the label pid: its PID, or its slot,
+// New also sets PROMETHEUS_MULTIPROC_DIR in this process, so that registry.Default
+// shows the workers here too. Use exposition.Handler(registry.Default()) as
+// Options.Metrics to add collectors of the supervisor itself. This process must not
+// have counted anywhere else before, or New fails.
+//
+// Options.ProcessID chooses the value of the label pid: the worker's PID, or its slot,
 // which survives restarts. docs/lifecycle.md says what a reload shows.
 //
 // # The directory
 //
-// At its start the supervisor compacts what an earlier run has left in
-// Options.Dir, or wipes it, or refuses to start (Options.OnStart). While it runs
-// it compacts the files of workers that have died into the archive, so that the
-// directory stays as small as the number of workers (package aggregate).
+// At its start the supervisor compacts what an earlier run left in Options.Dir, wipes
+// it, or refuses to start (Options.OnStart). While it runs it compacts the files of
+// dead workers into the archive, so the directory's size follows the number of workers
+// (package aggregate).
 //
 // # What a worker gets
 //
-// Its slot, 0 to N-1, in [EnvSlot]; a successor has the same. The listeners as
-// descriptors 3 and up, by systemd's protocol (LISTEN_FDS, LISTEN_FDNAMES, and
-// LISTEN_PID for foreign commands: only a process itself knows its PID, so the
-// supervisor's own executable is started as a shim that sets it and becomes the
-// command). Workers that call Ready have one more descriptor, a link to the
-// supervisor. No other is inherited: all descriptors of the supervisor from 3
-// on are marked close-on-exec before each start, because an inherited one would
-// keep a dead worker's lock alive. A worker has its own process group,
-// and the null device as stdin.
+// A worker finds its slot, 0 to N-1, in [EnvSlot]. A successor has the same slot. It
+// gets the listeners as descriptors 3 and up, by systemd's protocol: LISTEN_FDS,
+// LISTEN_FDNAMES and, for foreign commands, LISTEN_PID. Only a process itself knows its
+// PID, so the supervisor's own executable is started as a shim that sets LISTEN_PID and
+// then becomes the command. Workers that call Ready have one more descriptor, a link to
+// the supervisor.
 //
-// Sockets for foreign commands that do not call Ready start in blocking mode,
-// as systemd's do, others in non-blocking mode. The mode is shared by all
-// workers.
+// No other descriptor is inherited. Before each start, all descriptors of the
+// supervisor from 3 on are marked close-on-exec, because an inherited one would keep a
+// dead worker's lock. A worker has its own process group, and the null device as stdin.
+//
+// Sockets for foreign commands that do not call Ready start in blocking mode, like
+// systemd's. Others start in non-blocking mode. All workers share the mode.
 //
 // # When a worker dies
 //
-// OnWorkerExit is called, then the slot's next worker starts: at once when the
-// dead one was older than Backoff.Young or is the first to die younger, after a
-// growing delay otherwise. Slots never wait for each other.
+// OnWorkerExit is called, and then the slot's next worker starts. It starts at once if
+// the dead worker was older than Backoff.Young or is the first to die younger.
+// Otherwise it starts after a growing delay. Slots never wait for each other.
 //
 // # When a worker ends
 //
-// A drain asks the worker to end, then what it has left of its process group, and
-// waits for all of it, unless Options.KillMode says otherwise: a shell that starts the
-// server ends at once, the server takes its time. The group of a worker that died by
-// itself gets the same signals, while the successor starts already. A process that went
-// into a group or session of its own is not signalled. On Linux, Run reports it at the end
-// (ErrSurvivors), if it still has MULTIPROM_SUPERVISOR in its environment. To end
-// these too takes a control group: systemd's KillMode, or a container.
+// A drain asks the worker to end, then whatever is left of its process group, and waits
+// for all of it (Options.KillMode can change that). A shell that started the server
+// ends at once; the server takes its time. If a worker dies by itself, its group gets
+// the same signals while the successor already starts.
+//
+// A process that moved to its own group or session gets no signal. On Linux, Run
+// reports it at the end (ErrSurvivors) if its environment still has
+// MULTIPROM_SUPERVISOR. To end such processes too, use a control group: systemd's
+// KillMode, or a container.
 //
 // # When the supervisor dies
 //
-// Even SIGKILL leaves no worker that holds the port for ever. On Linux the
-// kernel sends DeathSignal to every worker; workers that called Ready or
-// Listeners also see their link close and exit when DrainTimeout has passed.
-// Elsewhere the link alone does both. What remains: a foreign command that
-// ignores SIGTERM needs DeathSignal SIGKILL; one that is set-uid loses the
-// signal; on darwin foreign commands are told nothing; what workers have started is
-// told nothing anywhere.
+// Even after SIGKILL, no worker holds the port forever. On Linux the kernel sends
+// DeathSignal to every worker. Workers that called Ready or Listeners also see their
+// link close, and exit after DrainTimeout. On other systems the link does both.
+//
+// The exceptions: a foreign command that ignores SIGTERM needs DeathSignal SIGKILL. A
+// set-uid command loses the signal. On darwin, foreign commands are not told. Processes
+// that the workers started are not told on any system.
 //
 // # PID 1
 //
-// With PID 1, and on request, one loop owns every wait of the process and
-// collects orphans. Then os/exec in the same process loses exit statuses:
-// choose [ReapNever] where that matters.
+// With PID 1, or on request, one loop does all waiting for child processes and reaps
+// orphans. os/exec in the same process then loses exit statuses. Choose [ReapNever] if
+// that matters.
 //
 // # Concurrency
 //
-// The methods of Supervisor and the functions of the worker's side are
-// safe for concurrent use. Hooks of different workers may overlap.
+// The methods of Supervisor and the functions for workers are safe for concurrent use.
+// Hooks of different workers may overlap.
 //
 // # Caveats
 //
-// A worker that dies takes its accepted connections with it; those still in the
-// socket's queue go to the others. All workers wait on one queue, so that the
-// kernel decides who gets a connection, not always evenly. In a reload two
-// workers share a slot until the old one has drained. Linux is the main
-// platform; on Windows New fails with errors.ErrUnsupported.
+// A worker that dies takes its accepted connections with it. Connections still in the
+// socket's queue go to the others. All workers wait on one queue, so the kernel decides
+// who gets a connection, not always evenly. During a reload two workers share a slot
+// until the old one has drained. Linux is the main platform. On Windows New fails with
+// errors.ErrUnsupported.
 package supervisor

@@ -9,30 +9,31 @@ import (
 	"github.com/multiprom/multiprom/multiproc"
 )
 
-// EnvSlot is the environment variable with a worker's slot, 0 to N-1. It
-// stays set in the worker, so that other packages can use it as a label.
+// EnvSlot is the environment variable with a worker's slot, 0 to N-1. It stays set in
+// the worker, so that other packages can use it as a label.
 const EnvSlot = "MULTIPROM_WORKER_SLOT"
 
-// The other variables between supervisor, shim and worker.
+// Variables passed between supervisor, shim and worker.
 const (
-	envSupervisor = "MULTIPROM_SUPERVISOR" // which one has started a process or its ancestors
+	envSupervisor = "MULTIPROM_SUPERVISOR" // the supervisor that started the process or an ancestor
 	envFileMode   = multiproc.EnvFileMode
 	envDir        = multiproc.EnvDir
 	envDirLower   = "prometheus_multiproc_dir" // client_python's old spelling
 	envListenFDs  = "LISTEN_FDS"
 	envListenPID  = "LISTEN_PID"
 	envListenName = "LISTEN_FDNAMES"
-	envListenID   = "LISTEN_PIDFDID"          // of the process, as LISTEN_PID; newer systemd sets both
+	envListenID   = "LISTEN_PIDFDID"          // identifies the process like LISTEN_PID; newer systemd sets both
 	envLinkFD     = "MULTIPROM_LINK_FD"       // the worker's end of the link
-	envDrain      = "MULTIPROM_DRAIN_TIMEOUT" // what an orphan may still take
+	envDrain      = "MULTIPROM_DRAIN_TIMEOUT" // the time that an orphan has left
 	envShim       = "MULTIPROM_SHIM"          // the process is a shim
 )
 
 // firstFD is the first inherited descriptor, SD_LISTEN_FDS_START.
 const firstFD = 3
 
-// workerEnv is base without what an outer supervisor or systemd meant for
-// this process, plus what a worker in slot of the supervisor id needs. linkFD is 0 without a link.
+// workerEnv returns base without what an outer supervisor or systemd meant for this
+// process, plus what a worker in slot of the supervisor id needs. linkFD is 0 if there
+// is no link.
 func workerEnv(base []string, id string, slot int, processID ProcessID, names []string, dir string, linkFD int, drain time.Duration, shim bool) []string {
 	env := slices.DeleteFunc(lastWins(base), func(kv string) bool {
 		switch name, _, _ := strings.Cut(kv, "="); name {
@@ -66,7 +67,7 @@ func workerEnv(base []string, id string, slot int, processID ProcessID, names []
 	return env
 }
 
-// lookup returns the last setting of a variable, empty if there is none.
+// lookup returns the last setting of a variable, or "" if there is none.
 func lookup(env []string, name string) (value string) {
 	for _, kv := range env {
 		if n, v, _ := strings.Cut(kv, "="); n == name {
@@ -76,8 +77,8 @@ func lookup(env []string, name string) (value string) {
 	return value
 }
 
-// lastWins drops all but the last setting of each variable, as os/exec does:
-// programs disagree on which one of several counts.
+// lastWins drops all but the last setting of each variable, like os/exec. Programs
+// disagree on which of several settings counts.
 func lastWins(env []string) []string {
 	seen := make(map[string]bool, len(env))
 	var out []string

@@ -11,15 +11,15 @@ import (
 	"github.com/prometheus/procfs"
 )
 
-// groupMembers returns the living processes of a group whose leader is gone. Zombies
-// are none: in a container nobody may be there to wait for them.
+// groupMembers returns the live processes of a group whose leader is gone. It skips
+// zombies: in a container nobody may be there to reap them.
 func groupMembers(pgid int) (pids []int, left bool) {
 	if syscall.Kill(-pgid, 0) == syscall.ESRCH {
 		return nil, false
 	}
 	procs, err := procfs.AllProcs()
 	if err != nil {
-		return nil, true // without /proc nothing else is known
+		return nil, true // without /proc we know nothing else
 	}
 	for _, p := range procs {
 		if stat, err := p.Stat(); err == nil && stat.PGRP == pgid && !ended(stat) {
@@ -31,9 +31,9 @@ func groupMembers(pgid int) (pids []int, left bool) {
 
 func ended(stat procfs.ProcStat) bool { return stat.State == "Z" || stat.State == "X" }
 
-// processesWith returns the living processes whose environment had this variable when
-// they began, as far as this process may see. A program that writes over its
-// environment to show a title is not found.
+// processesWith returns the live processes whose environment had this variable when
+// they started, as far as this process may see. It misses a program that overwrites its
+// environment to show a title.
 func processesWith(variable string) (pids []int) {
 	procs, err := procfs.AllProcs()
 	if err != nil {

@@ -7,28 +7,28 @@ import (
 	"time"
 )
 
-// KillMode says which processes a drain ends, and which are ended after a worker
-// that died by itself. A worker's process group is the worker and what it has
-// started, but for processes that moved to a group or session of their own.
+// KillMode says which processes a drain ends, and which are ended after a worker died
+// by itself. A worker's process group is the worker and what it started, except
+// processes that moved to another group or session.
 type KillMode int
 
 const (
-	// KillMixed sends SIGTERM to the worker alone, which may have children of its own
-	// to end in good order, as gunicorn and Celery have. Once it is gone, what it has
-	// left of its process group gets SIGTERM too: the server that a shell has started.
+	// KillMixed sends SIGTERM to the worker alone, because it may have children of its
+	// own to end in order, like gunicorn and Celery. Once the worker is gone, the rest
+	// of its process group gets SIGTERM too, such as the server that a shell started.
 	// After DrainTimeout all of them get SIGKILL. The worker counts as drained once
 	// none is left. The default. (systemd's mode of that name has no second SIGTERM.)
 	KillMixed KillMode = iota
-	// KillGroup sends SIGTERM to the whole process group at once, for shells that
-	// wait for their children before they obey. Otherwise it is KillMixed.
+	// KillGroup sends SIGTERM to the whole process group at once, for shells that wait
+	// for their children before they obey. Otherwise it is like KillMixed.
 	KillGroup
-	// KillProcess signals the worker alone. What it leaves is logged.
+	// KillProcess signals the worker alone. Processes that it leaves are logged.
 	KillProcess
 )
 
 var killModeNames = []string{"mixed", "group", "process"}
 
-// String returns the word that ParseKillMode takes.
+// String returns the word that ParseKillMode accepts.
 func (m KillMode) String() string {
 	if m < 0 || int(m) >= len(killModeNames) {
 		return fmt.Sprintf("KillMode(%d)", int(m))
@@ -36,25 +36,25 @@ func (m KillMode) String() string {
 	return killModeNames[m]
 }
 
-// ParseKillMode returns the KillMode of a word: mixed, group or process.
+// ParseKillMode returns the KillMode for mixed, group or process.
 func ParseKillMode(word string) (KillMode, error) {
 	for i, name := range killModeNames {
 		if word == name {
 			return KillMode(i), nil
 		}
 	}
-	return 0, fmt.Errorf("%w: %q is none of mixed, group and process", ErrOptions, word)
+	return 0, fmt.Errorf("%w: %q is not one of mixed, group, process", ErrOptions, word)
 }
 
-// ErrSurvivors says that processes which workers had started live on after Run,
-// outside of the workers' process groups. It is reported on Linux only.
-var ErrSurvivors = errors.New("supervisor: processes that workers have started live on")
+// ErrSurvivors says that processes started by workers still run after Run, outside the
+// workers' process groups. It is reported on Linux only.
+var ErrSurvivors = errors.New("supervisor: processes started by workers are still running")
 
 const (
-	// killPoll is how often a process group is asked for what is left of it.
+	// killPoll is how often to check what is left of a process group.
 	killPoll = 20 * time.Millisecond
-	// lastMoments is what a process gets that is on its way out: one that was
-	// killed, or whose parent has ended.
+	// lastMoments is the time for a process that is on its way out: it was killed, or
+	// its parent has ended.
 	lastMoments = time.Second
 )
 
@@ -64,7 +64,8 @@ func (s *Supervisor) terminate(w *worker) { s.signal(w, syscall.SIGTERM, s.opt.K
 // kill ends w.
 func (s *Supervisor) kill(w *worker) { s.signal(w, syscall.SIGKILL, s.opt.KillMode != KillProcess) }
 
-// signal can fail only because the processes are gone, which w.done and w.gone tell.
+// signal ignores errors. It fails only if the processes are gone, and w.done and w.gone
+// report that.
 func (s *Supervisor) signal(w *worker, sig syscall.Signal, group bool) {
 	if group {
 		_ = w.proc.SignalGroup(sig)
@@ -73,8 +74,8 @@ func (s *Supervisor) signal(w *worker, sig syscall.Signal, group bool) {
 	}
 }
 
-// clear ends what w, which is gone, has left of its process group, and reports
-// whether SIGKILL cut a drain short.
+// clear ends what w left of its process group, after w is gone. It reports whether
+// SIGKILL cut a drain short.
 func (s *Supervisor) clear(w *worker) (forced bool) {
 	pids, left := w.proc.Group()
 	if !left {
@@ -85,13 +86,13 @@ func (s *Supervisor) clear(w *worker) (forced bool) {
 	w.mu.Unlock()
 	if s.opt.KillMode == KillProcess {
 		if pids, left = s.outlast(w, time.Now().Add(lastMoments), false); left {
-			w.log.Warn("worker has left processes, which live on", "pids", pids)
+			w.log.Warn("the worker's processes are still running", "pids", pids)
 		}
 		return false
 	}
 	if deadline.IsZero() { // it has died by itself
 		deadline = time.Now().Add(s.opt.DrainTimeout)
-		w.log.Warn("worker has left processes: ending them", "pids", pids)
+		w.log.Warn("ending the worker's remaining processes", "pids", pids)
 		_ = w.proc.SignalGroup(syscall.SIGTERM)
 	} else if s.opt.KillMode == KillMixed {
 		_ = w.proc.SignalGroup(syscall.SIGTERM)
@@ -99,7 +100,7 @@ func (s *Supervisor) clear(w *worker) (forced bool) {
 	if pids, left = s.outlast(w, deadline, true); !left {
 		return false
 	}
-	w.log.Warn("killing what the worker has left", "pids", pids)
+	w.log.Warn("killing the worker's remaining processes", "pids", pids)
 	_ = w.proc.SignalGroup(syscall.SIGKILL)
 	if pids, left = s.outlast(w, time.Now().Add(lastMoments), false); left {
 		w.log.Error("killed processes are still there", "pids", pids)
@@ -107,8 +108,8 @@ func (s *Supervisor) clear(w *worker) (forced bool) {
 	return true
 }
 
-// outlast waits until nothing is left of w's process group and returns what is at
-// the deadline, or, if impatient, when Kill is called.
+// outlast waits until nothing is left of w's process group. It returns what is left at
+// the deadline or, if impatient, when Kill is called.
 func (s *Supervisor) outlast(w *worker, deadline time.Time, impatient bool) (pids []int, left bool) {
 	var killed <-chan struct{}
 	if impatient {
@@ -117,7 +118,7 @@ func (s *Supervisor) outlast(w *worker, deadline time.Time, impatient bool) (pid
 	return poll(deadline, killed, w.proc.Group)
 }
 
-// poll asks until nothing is left.
+// poll calls ask until nothing is left.
 func poll(deadline time.Time, stop <-chan struct{}, ask func() ([]int, bool)) (pids []int, left bool) {
 	end := time.NewTimer(time.Until(deadline))
 	defer end.Stop()
@@ -137,7 +138,7 @@ func poll(deadline time.Time, stop <-chan struct{}, ask func() ([]int, bool)) (p
 	}
 }
 
-// reportSurvivors looks for processes of workers that no process group has led to.
+// reportSurvivors looks for workers' processes outside the process groups.
 func (s *Supervisor) reportSurvivors() error {
 	moments := lastMoments
 	if s.opt.KillMode == KillProcess {
@@ -150,9 +151,9 @@ func (s *Supervisor) reportSurvivors() error {
 	if !left {
 		return nil
 	}
-	s.opt.Logger.Warn("processes that workers have started live on", "pids", pids)
+	s.opt.Logger.Warn("processes started by workers are still running", "pids", pids)
 	if s.opt.KillMode == KillProcess {
-		return nil // as asked for
+		return nil // the option asks for that
 	}
 	return fmt.Errorf("%w: pids %v", ErrSurvivors, pids)
 }

@@ -100,13 +100,13 @@ func TestKillModes(t *testing.T) {
 		says         string // in the log, with the child's PID if it is named
 	}{
 		"mixed":              {child: obedient, obeyed: true},
-		"mixed, deaf":        {child: deaf, drain: 50 * ms, want: ErrNotDrained, says: "killing what the worker has left"},
-		"mixed, own session": {start: "setsid", child: obedient, want: ErrSurvivors, lives: true, says: "live on"},
+		"mixed, deaf":        {child: deaf, drain: 50 * ms, want: ErrNotDrained, says: "killing the worker's remaining processes"},
+		"mixed, own session": {start: "setsid", child: obedient, want: ErrSurvivors, lives: true, says: "are still running"},
 		"group":              {mode: KillGroup, child: obedient, obeyed: true},
-		"group, deaf":        {mode: KillGroup, child: deaf, drain: 50 * ms, want: ErrNotDrained, says: "killing what the worker has left"},
-		"group, own session": {mode: KillGroup, start: "setsid", child: obedient, want: ErrSurvivors, lives: true, says: "live on"},
-		"process":            {mode: KillProcess, child: obedient, lives: true, says: "which live on"},
-		"process, session":   {mode: KillProcess, start: "setsid", child: obedient, lives: true, says: "live on"},
+		"group, deaf":        {mode: KillGroup, child: deaf, drain: 50 * ms, want: ErrNotDrained, says: "killing the worker's remaining processes"},
+		"group, own session": {mode: KillGroup, start: "setsid", child: obedient, want: ErrSurvivors, lives: true, says: "are still running"},
+		"process":            {mode: KillProcess, child: obedient, lives: true, says: "processes are still running"},
+		"process, session":   {mode: KillProcess, start: "setsid", child: obedient, lives: true, says: "are still running"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -158,7 +158,7 @@ func TestDeadWorkersChildren(t *testing.T) {
 			next, _ := f.child(t)
 			require.NotEqual(t, worker, next)
 			if mode == KillProcess {
-				eventually(t, "it is reported", func() bool { return strings.Contains(f.log.String(), "which live on") })
+				eventually(t, "it is reported", func() bool { return strings.Contains(f.log.String(), "processes are still running") })
 				require.True(t, isAlive(child))
 				return
 			}

@@ -9,12 +9,12 @@ import (
 	"syscall"
 )
 
-// launcher starts all processes from one locked OS thread: on Linux the
-// death signal belongs to the thread that forked, not to the process, and Go
-// may end any other thread.
+// launcher starts all processes from one locked OS thread. On Linux the death signal
+// belongs to the thread that forked, not to the process, and Go may end any other
+// thread.
 type launcher struct {
 	work chan func()
-	reap *reaper // nil: every child has its own wait
+	reap *reaper // nil if every child has its own wait
 }
 
 func newLauncher(reap, subreaper bool) (*launcher, error) {
@@ -35,7 +35,7 @@ func newLauncher(reap, subreaper bool) (*launcher, error) {
 	return l, nil
 }
 
-// close ends the thread; all workers have been reaped.
+// close ends the thread. All workers have been reaped by then.
 func (l *launcher) close() {
 	close(l.work)
 	if l.reap != nil {
@@ -62,8 +62,8 @@ func (l *launcher) start(spec processSpec) (process, error) {
 	return r.proc, r.err
 }
 
-// fork starts spec. It calls syscall.StartProcess, because os.StartProcess
-// may make the sockets blocking, for all workers that share them.
+// fork starts spec. It calls syscall.StartProcess, because os.StartProcess may make the
+// sockets blocking for all workers that share them.
 func fork(spec processSpec) (*os.Process, error) {
 	if err := sealDescriptors(); err != nil {
 		return nil, err
@@ -79,8 +79,8 @@ func fork(spec processSpec) (*os.Process, error) {
 	return os.FindProcess(pid) // not reaped yet, so this PID is ours
 }
 
-// child is a process with its own wait; the standard library keeps signals
-// from reaching a successor of its PID.
+// child is a process with its own wait. The standard library makes sure that a signal
+// never reaches another process with the same PID.
 type child struct {
 	proc *os.Process
 	wait func() ExitStatus
@@ -93,7 +93,7 @@ func startChild(spec processSpec) (process, error) {
 	}
 	return &child{proc: p, wait: sync.OnceValue(func() ExitStatus {
 		state, err := p.Wait()
-		if err != nil { // somebody else waited for it
+		if err != nil { // other code waited for it
 			return ExitStatus{Code: -1}
 		}
 		return exitStatus(state.Sys().(syscall.WaitStatus))

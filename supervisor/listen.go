@@ -16,17 +16,17 @@ import (
 // Listener is a socket that all workers share. Exactly one of Address,
 // Listener and File is set.
 type Listener struct {
-	// Name is the socket's entry in LISTEN_FDNAMES: at most 255 characters of
-	// printable ASCII without colons. Default "listener" and its index.
+	// Name is the socket's entry in LISTEN_FDNAMES: at most 255 printable ASCII
+	// characters, without colons. Default "listener" and its index.
 	Name string
 	// Address is opened by New: "tcp://127.0.0.1:8080" (also tcp4, tcp6),
-	// "unix:///run/app.sock", "unix://@abstract"; without a scheme it is tcp.
+	// "unix:///run/app.sock" or "unix://@abstract". Without a scheme it is tcp.
 	Address string
-	// Listener is duplicated by New; the caller still owns it, should close it
-	// after New and must not accept from it. It has to have a descriptor, as
-	// *net.TCPListener and *net.UnixListener do.
+	// Listener is duplicated by New. The caller still owns it, must not accept from it,
+	// and should close it after New. It must have a descriptor, like *net.TCPListener
+	// and *net.UnixListener.
 	Listener net.Listener
-	// File is a listening stream socket, duplicated by New as Listener is.
+	// File is a listening stream socket. New duplicates it like Listener.
 	File *os.File
 }
 
@@ -35,18 +35,18 @@ type socket struct {
 	name  string
 	addr  net.Addr
 	fd    int
-	path  string // of a unix socket that we created
+	path  string // of a Unix socket that we created
 	inode fs.FileInfo
 }
 
-// openSocket opens or duplicates l. Descriptors are kept raw: os.File.Fd may
-// make a description blocking, which would be shared with all workers.
+// openSocket opens or duplicates l. It keeps raw descriptors: os.File.Fd may make a
+// description blocking, and all workers share that.
 func openSocket(l Listener, index int, blocking bool) (*socket, error) {
 	s := &socket{name: l.Name}
 	if s.name == "" {
 		s.name = "listener" + strconv.Itoa(index)
 	}
-	// As systemd has it; two sockets may have one name.
+	// The same limits as systemd's. Two sockets may have one name.
 	if len(s.name) > 255 || strings.ContainsFunc(s.name, func(r rune) bool { return r < ' ' || r > '~' || r == ':' }) {
 		return nil, fmt.Errorf("%w: Name %q: at most 255 characters of printable ASCII without colons", ErrOptions, l.Name)
 	}
@@ -99,19 +99,19 @@ func openSocket(l Listener, index int, blocking bool) (*socket, error) {
 	return s, nil
 }
 
-// close gives up the supervisor's copy; the socket lives on in its workers.
+// close closes the supervisor's copy. The socket lives on in its workers.
 func (s *socket) close() {
 	closeFD(s.fd)
 	if s.inode == nil {
 		return
 	}
-	// Another supervisor may have put its own socket there meanwhile.
+	// Another supervisor may have put its own socket there in the meantime.
 	if now, err := os.Lstat(s.path); err == nil && os.SameFile(now, s.inode) {
 		os.Remove(s.path)
 	}
 }
 
-// openAddress listens at an address in Listener's syntax.
+// openAddress listens on an address in Listener's syntax.
 func openAddress(address string) (net.Listener, error) {
 	ln, err := listen.Open(address)
 	if errors.Is(err, listen.ErrScheme) {

@@ -20,37 +20,35 @@ import (
 var (
 	// ErrNoSuchProcess: no file in the directory belongs to that process.
 	ErrNoSuchProcess = errors.New("no file of that process")
-	// ErrAmbiguous: several processes' incarnations begin like that.
-	ErrAmbiguous = errors.New("several processes have such an id")
+	// ErrAmbiguous: the incarnations of several processes begin with that ID.
+	ErrAmbiguous = errors.New("several processes have that ID")
 )
 
 // MarkOptions of MarkProcessDead. The zero value is useful.
 type MarkOptions struct {
-	// Force marks a process that still holds its lock: its live gauges leave
-	// the merged view although it lives. Its file is not compacted for that.
+	// Force marks a process that still holds its lock. Its live gauges leave the merged
+	// view although it runs. Its file is not compacted because of that.
 	Force bool
-	// Wait is how long a held lock is given to go, since the kernel frees it
+	// Wait is how long to wait for a held lock to be released. The kernel releases it
 	// only once a killed process's memory is gone. Default 2 s.
 	Wait time.Duration
 }
 
-// MarkProcessDead makes sure that readers of dir take a process for dead, and
-// returns the names of its files. On a filesystem with locks there is nothing
-// to do but to see that the process is gone; where a file says that it has no
-// liveness, the mark is what its readers go by.
+// MarkProcessDead makes sure that readers of dir treat a process as dead, and returns
+// the names of its files. On a filesystem with trusted locks it only checks that the
+// process is gone. If a file says that it has no liveness, its readers go by the mark.
 //
-// Of a process of client_python it removes the files with live gauges and sets
-// the others aside (mpm.Dir.SetAside): they count as before, in
-// client_python's own collector too, and can be compacted. A file that is still open
-// for writing is refused like one that is locked. A file is client_python's by its
-// content, not by its name: all others stay as they are.
+// For a process of client_python it removes the files with live gauges and sets the
+// others aside (mmapstore.Dir.SetAside). Those count as before, in client_python's own
+// collector too, and can be compacted. A file that is still open for writing is
+// refused, like a locked one. The content decides whether a file is client_python's,
+// not its name. All others stay as they are.
 //
-// id is a pid in the caller's PID namespace, a process label (client_python's
-// process identifier), the name of a file, or the first eight or more digits of an
-// incarnation. The error is ErrNoSuchProcess, which names the files of that pid in other
-// PID namespaces; ErrAmbiguous; or it matches mmapstore.ErrLocked where
-// the process still holds its lock and Force is not set, or ErrOptions; files before it were
-// marked.
+// id is a PID in the caller's PID namespace, a process ID (client_python's process
+// identifier), a file name, or the first eight or more digits of an incarnation. The
+// error is ErrNoSuchProcess, which names the files of that PID in other PID namespaces;
+// ErrAmbiguous; or it matches ErrOptions, or mmapstore.ErrLocked if the process still
+// holds its lock and Force is not set. Files handled before the error stay marked.
 func MarkProcessDead(ctx context.Context, dir, id string, opts MarkOptions) ([]string, error) {
 	var c options.Checker
 	options.Number(&c, "Wait", &opts.Wait, 2*time.Second)
@@ -93,7 +91,7 @@ func MarkProcessDead(ctx context.Context, dir, id string, opts MarkOptions) ([]s
 		path := filepath.Join(dir, e.Name)
 		r, err := mpm.Open(path, mpm.ReadOptions{})
 		if err != nil {
-			continue // compacted meanwhile
+			continue // it was compacted
 		}
 		names = append(names, e.Name)
 		err = markFile(ctx, r, opts.Force)
@@ -108,13 +106,13 @@ func MarkProcessDead(ctx context.Context, dir, id string, opts MarkOptions) ([]s
 	return names, nil
 }
 
-// found are the native files that an id may mean.
+// found holds the native files that an ID may mean.
 type found struct {
 	its     map[string]bool
-	foreign []string // of that pid, but in other PID namespaces: with their labels
+	foreign []string // of that PID in other PID namespaces, with their process IDs
 }
 
-// elsewhere tells how to name what the id does not.
+// elsewhere says how to name a process that the ID does not reach.
 func (f *found) elsewhere() string {
 	const most = 4
 	names, more := f.foreign, ""
@@ -142,7 +140,7 @@ func findNative(d *mpm.Dir, entries []mpm.Entry, id string) (*found, error) {
 		}
 		r, err := d.Open(e.Name, mpm.ReadOptions{})
 		if err != nil {
-			continue // not readable as a process's file: nobody's
+			continue // not readable as a process's file
 		}
 		h := r.Header()
 		r.Close()
@@ -162,7 +160,7 @@ func findNative(d *mpm.Dir, entries []mpm.Entry, id string) (*found, error) {
 	return f, err
 }
 
-// chooseBegun returns the one file whose incarnation begins as the id, if any.
+// chooseBegun returns the one file whose incarnation begins with the ID, if any.
 func chooseBegun(names []string) (string, error) {
 	switch len(names) {
 	case 0:
@@ -173,7 +171,7 @@ func chooseBegun(names []string) (string, error) {
 	return "", fmt.Errorf("%w: %s", ErrAmbiguous, strings.Join(names, ", "))
 }
 
-// minIncarnation is how many digits of an incarnation name a process at least.
+// minIncarnation is the fewest digits of an incarnation that name a process.
 const minIncarnation = 8
 
 // markPython removes a file of client_python that holds live gauges of that
@@ -211,7 +209,8 @@ func markPython(ctx context.Context, d *mpm.Dir, name, id string, force bool) (m
 	case err != nil:
 		return false, err
 	}
-	// By its new name nobody opens it, so that what is removed is what was looked at.
+	// No process opens it by its new name, so the file that is removed is the one that
+	// was checked.
 	e, err := pyfile.SetAside(d, name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -259,12 +258,12 @@ func belongs(h mpm.Header, name, id string, namespace uint64) bool {
 		return true
 	}
 	if id == h.Label+"-"+h.Incarnation.String()[:4] {
-		return true // as it is shown beside an older process of that label
+		return true // the suffix it has next to an older process with that ID
 	}
 	return id == h.Label && h.Label != strconv.Itoa(h.PID)
 }
 
-// markPoll is how often a held lock is asked for again.
+// markPoll is how often to test a held lock again.
 const markPoll = 10 * time.Millisecond
 
 func markFile(ctx context.Context, r *mpm.Reader, force bool) error {

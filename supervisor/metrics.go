@@ -13,11 +13,11 @@ import (
 	"github.com/multiprom/multiprom/registry"
 )
 
-// checkMetrics says what is wrong with the options of metrics, once Dir is known.
+// checkMetrics checks the options for metrics, once Dir is known.
 func (o Options) checkMetrics() error {
 	switch {
 	case o.MetricsAddress == "" && o.Metrics != nil:
-		return fmt.Errorf("%w: Metrics is set, and MetricsAddress does not say where to serve it", ErrOptions)
+		return fmt.Errorf("%w: Metrics is set, but MetricsAddress is not", ErrOptions)
 	case o.MetricsAddress != "" && o.Dir == "":
 		return fmt.Errorf("%w: MetricsAddress is set, but there is no directory in which workers could keep their metrics: set Dir or %s", ErrOptions, envDir)
 	case o.MetricsLenient && o.MetricsAddress == "":
@@ -28,7 +28,7 @@ func (o Options) checkMetrics() error {
 	return nil
 }
 
-// openView makes the merged view of Dir, if nothing else is to be served.
+// openView opens the merged view of Dir, unless something else is to be served.
 func (s *Supervisor) openView() error {
 	if s.opt.MetricsAddress == "" || s.opt.Metrics != nil {
 		return nil
@@ -46,8 +46,7 @@ func (s *Supervisor) openView() error {
 	return nil
 }
 
-// pids returns the processes of the workers: those without a file are in the view
-// as such.
+// pids returns the PIDs of the workers. The view also lists those without a file.
 func (s *Supervisor) pids() (pids []int) {
 	for _, w := range s.Workers() {
 		pids = append(pids, w.PID)
@@ -61,9 +60,9 @@ func (s *Supervisor) metricsServer() *http.Server {
 	return srv
 }
 
-// settleDefaultSet has this process's default Set, and with it registry.Default,
-// use the workers' directory. The environment says it: other programs that this
-// process starts are told too.
+// settleDefaultSet makes this process's default Set, and so registry.Default, use the
+// workers' directory. It sets the environment variable, so programs that this process
+// starts use it too.
 func settleDefaultSet(dir string) error {
 	if dir == "" {
 		return nil

@@ -20,8 +20,8 @@ import (
 
 // Errors of New; match them with errors.Is.
 var (
-	// ErrNested says that a worker tried to supervise copies of itself: main
-	// has to ask IsWorker before it calls New.
+	// ErrNested says that a worker tried to supervise copies of itself. main must call
+	// IsWorker before New.
 	ErrNested = errors.New("supervisor: this process is a worker and would start itself again")
 	// ErrNoShim says that Command needs LISTEN_PID, that main never called
 	// MaybeShim, and that Options.ShimCommand names no substitute.
@@ -30,30 +30,29 @@ var (
 	ErrOptions = errors.New("supervisor: invalid options")
 )
 
-// ReapMode says whether the supervisor waits for processes that it did not
-// start.
+// ReapMode says whether the supervisor waits for processes that it did not start.
 type ReapMode int
 
 const (
 	// ReapAuto reaps orphans when this process has PID 1.
 	ReapAuto ReapMode = iota
-	// ReapAlways reaps them whatever the PID is.
+	// ReapAlways reaps them with any PID.
 	ReapAlways
-	// ReapNever leaves them alone: for a PID 1 that runs other commands with
-	// os/exec, or that has an init process around it.
+	// ReapNever leaves them alone. Use it if this process has PID 1 and runs other
+	// commands with os/exec, or has an init process around it.
 	ReapNever
 )
 
-// Backoff spaces the restarts of a slot whose workers die young.
+// Backoff spaces out the restarts of a slot whose workers die young.
 type Backoff struct {
-	// Min is the delay after the second young death in a row; the first one
-	// restarts at once. Each further one doubles it. Default 100 ms.
+	// Min is the delay after the second young death in a row; the first one restarts at
+	// once. Each further death doubles it. Default 100 ms.
 	Min time.Duration
-	// Max bounds the delay. Default 30 s. Up to a quarter of every delay is
-	// taken off at random, so that slots do not restart in step.
+	// Max limits the delay. Default 30 s. Up to a quarter of every delay is taken off
+	// at random, so that slots do not restart in step.
 	Max time.Duration
-	// Young is the age below which a death counts as a failure to start; an
-	// older worker's death resets the delay. Default 2 s.
+	// Young is the age below which a death counts as a failed start. The death of an
+	// older worker resets the delay. Default 2 s.
 	Young time.Duration
 }
 
@@ -63,62 +62,59 @@ type Options struct {
 	// Workers is the number of slots. Default runtime.GOMAXPROCS(0), which
 	// follows the container's CPU limit.
 	Workers int
-	// Command is the program to run; empty means this executable, with Args
-	// defaulting to this process's own. Any other program works: it gets its
-	// sockets by systemd's LISTEN_FDS protocol.
+	// Command is the program to run. Empty means this executable, and Args then default
+	// to this process's own. Any other program gets its sockets by systemd's LISTEN_FDS
+	// protocol.
 	Command string
-	// Args are the arguments without the program's name. Default: none; with an empty
-	// Command this process's own.
+	// Args are the arguments, without the program's name.
 	Args []string
-	// SignalsReady says that Command calls Ready. It is implied when Command is
-	// empty; by default other programs count as ready when they have lived for
-	// ReadyAfter.
+	// SignalsReady says that Command calls Ready. It is implied if Command is empty.
+	// Other programs count as ready once they have lived for ReadyAfter.
 	SignalsReady bool
-	// ShimCommand replaces this executable as the program that gives a
-	// foreign command its LISTEN_PID. Command's path and arguments are appended
-	// to it; it has to set LISTEN_PID to its own PID and to exec them. Default: this
-	// executable.
+	// ShimCommand replaces this executable as the program that gives a foreign command
+	// its LISTEN_PID. Command's path and arguments are appended to it. It must set
+	// LISTEN_PID to its own PID and then exec them.
 	ShimCommand []string
-	// Env is the workers' environment; nil means this process's own. The
-	// supervisor's variables are added to it.
+	// Env is the workers' environment; nil means this process's own. The supervisor
+	// adds its variables to it.
 	Env []string
-	// Dir becomes the workers' PROMETHEUS_MULTIPROC_DIR, and this process's, as an
-	// absolute path. It is created if it is missing, at the start of each worker too.
+	// Dir becomes PROMETHEUS_MULTIPROC_DIR of the workers and of this process, as an
+	// absolute path. It is created if it is missing, also at the start of each worker.
 	// Default: what Env says; without that variable there is no directory.
 	Dir string
-	// ProcessID names the workers in the merged view. Default ProcessIDPID.
+	// ProcessID chooses the workers' process IDs in the merged view. Default
+	// ProcessIDPID.
 	ProcessID ProcessID
-	// OnStart says what becomes of the files that are in Dir when Run begins. Default
-	// OnStartCompact.
+	// OnStart says what happens to files that are in Dir when Run begins.
 	OnStart OnStart
-	// NoCompact leaves dead workers' files where they are: something else compacts
-	// Dir, or nothing does and it grows with every worker.
+	// NoCompact leaves dead workers' files where they are. Something else must compact
+	// Dir, or it grows with every worker.
 	NoCompact bool
-	// Compact says when and how dead workers' files are compacted into the archive.
-	// Its Logger is this one's. The zero value is its defaults.
+	// Compact says when and how dead workers' files are compacted into the archive. Its
+	// Logger is replaced by this one's.
 	Compact aggregate.CompactorOptions
-	// DirMode is the mode of Dir and its missing parents where New creates them,
-	// whatever the umask is; a directory that exists keeps its own. Default
-	// 0700, with Group 2770 (0770 and fs.ModeSetgid).
+	// DirMode is the mode of Dir and its missing parents if New creates them, whatever
+	// the umask is. An existing directory keeps its own. Default 0700, or 2770 with
+	// Group (0770 and fs.ModeSetgid).
 	DirMode fs.FileMode
-	// Group, by name or number, gets what New creates, so that a reader of
-	// another user may see it: `mpctl serve` as a member of the group trusts the
-	// directory's owner, and further users whose workers share the directory by
-	// --trust-uid. The setgid bit of DirMode gives the group to every new
-	// file. 2750 does where one user writes. Default: this process's own.
+	// Group, a name or number, is the group of what New creates, so that a reader of
+	// another user can see it. As a member of the group, `mpctl serve` trusts the
+	// directory's owner and, with --trust-uid, further users whose workers share the
+	// directory. The setgid bit of DirMode gives the group to every new file. 2750 is
+	// enough if one user writes. Default: this process's own group.
 	Group string
-	// FileMode becomes the workers' MULTIPROM_FILE_MODE, which multiproc obeys:
-	// 0640 lets Group read the files, 0660 also mark processes dead. Default
-	// 0640 with Group; without, what Env says, and otherwise 0600.
+	// FileMode becomes the workers' MULTIPROM_FILE_MODE, which multiproc obeys. 0640
+	// lets Group read the files, 0660 also lets it mark processes dead. Default 0640
+	// with Group; otherwise what Env says, or 0600.
 	FileMode fs.FileMode
-	// Listeners are opened once, by New, and inherited by every worker. Default: none.
+	// Listeners are opened once, by New. Every worker inherits them.
 	Listeners []Listener
-	// MetricsAddress is where the supervisor itself serves Metrics, in the
-	// syntax of Listener.Address. It needs a directory. Default: nowhere.
+	// MetricsAddress is where the supervisor itself serves Metrics, in the syntax of
+	// Listener.Address. It needs a directory. Default: metrics are not served.
 	MetricsAddress string
-	// Metrics answers every request to MetricsAddress, whatever its path. The
-	// server limits the size of headers and how long a client may take. Default:
-	// the merged view of Dir, with the process metrics of the workers.
+	// Metrics answers every request to MetricsAddress, whatever its path. The server
+	// limits the size of headers and the time of a client. Default: the merged view of
+	// Dir, with the process metrics of the workers.
 	// exposition.Handler(registry.Default()) adds this process's own collectors.
 	Metrics http.Handler
 	// MetricsLenient serves the merged view as exposition.HandlerOptions.Lenient says.
@@ -126,8 +122,8 @@ type Options struct {
 	MetricsLenient bool
 	// DrainTimeout is what a worker gets from SIGTERM to SIGKILL. Default 30 s.
 	DrainTimeout time.Duration
-	// KillMode says which of a worker's processes get these signals, and when.
-	// Default KillMixed: the worker, then what it leaves of its process group.
+	// KillMode says which of a worker's processes get these signals, and when. Default
+	// KillMixed: the worker, then the rest of its process group.
 	KillMode KillMode
 	// ReadyTimeout is how long Reload waits for a replacement that calls
 	// Ready. Default 30 s.
@@ -135,26 +131,26 @@ type Options struct {
 	// ReadyAfter is the age at which a worker that does not call Ready counts
 	// as ready. Default 1 s.
 	ReadyAfter time.Duration
-	// Backoff spaces restarts. The zero value is its defaults.
+	// Backoff spaces out restarts.
 	Backoff Backoff
 	// DeathSignal is what the kernel sends to a worker whose supervisor died,
 	// on Linux only. Default SIGTERM; SIGKILL is for commands that ignore it.
 	DeathSignal syscall.Signal
-	// Reap says whether orphans are waited for. With it, no other code in this
-	// process may wait for children: the supervisor takes their exit status.
-	// Linux only. Default ReapAuto.
+	// Reap says whether the supervisor waits for orphans. If it does, no other code in
+	// this process may wait for children: the supervisor takes their exit status. Linux
+	// only.
 	Reap ReapMode
-	// Subreaper makes this process the parent of its descendants' orphans,
-	// as PID 1 is, while Run runs. It implies ReapAlways. Linux only.
+	// Subreaper makes this process the parent of its descendants' orphans, like PID 1,
+	// while Run runs. It implies ReapAlways. Linux only.
 	Subreaper bool
-	// Stdout and Stderr of the workers, without a copy through the supervisor.
+	// Stdout and Stderr are the workers' own, without a copy through the supervisor.
 	// Default os.Stdout and os.Stderr. Their stdin is the null device.
 	Stdout, Stderr *os.File
 	// Logger gets starts, exits and failures; nil logs nothing.
 	Logger *slog.Logger
-	// OnWorkerStart and OnWorkerExit are called once for each process, in this
-	// order and before the slot's next start. Calls for different workers
-	// may overlap; a slow hook delays its own slot only. Default: none.
+	// OnWorkerStart and OnWorkerExit are called once for each process, in this order
+	// and before the slot's next start. Calls for different workers may overlap. A slow
+	// hook delays only its own slot.
 	OnWorkerStart, OnWorkerExit func(WorkerInfo)
 
 	gid int // of Group, -1 without one
@@ -237,15 +233,15 @@ func (o Options) withDefaults() (Options, error) {
 	return o, o.checkMetrics()
 }
 
-// withCommand resolves what a worker executes, once: a reload after the file
-// was replaced runs the new one.
+// withCommand resolves once what a worker executes. If the file is replaced, a reload
+// runs the new one.
 func (o Options) withCommand() (Options, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return o, fmt.Errorf("supervisor: own executable: %w", err)
 	}
 	if slot := os.Getenv(EnvSlot); slot != "" && !IsWorker() {
-		return o, fmt.Errorf("%w: %s is %q, which is no slot: unset it, only supervisors set it", ErrOptions, EnvSlot, slot)
+		return o, fmt.Errorf("%w: %s is %q, which is not a slot: unset it, only supervisors set it", ErrOptions, EnvSlot, slot)
 	}
 	if o.Command == "" {
 		if IsWorker() {
@@ -265,9 +261,9 @@ func (o Options) withCommand() (Options, error) {
 	}
 	switch {
 	case len(o.Listeners) == 0:
-		o.ShimCommand = nil // without sockets there is no LISTEN_PID to set
+		o.ShimCommand = nil // no sockets, so there is no LISTEN_PID to set
 	case len(o.ShimCommand) == 0:
-		// Without the call, the shim would run main as another supervisor.
+		// Without that call, the shim would run main as another supervisor.
 		if !shimReady.Load() {
 			return o, ErrNoShim
 		}

@@ -18,8 +18,8 @@ func checkPlatform(o Options) error {
 	return nil
 }
 
-// processAttributes puts a worker into its own process group, so that a
-// terminal's Ctrl-C reaches the supervisor alone, which then drains.
+// processAttributes puts a worker into its own process group, so that Ctrl-C on a
+// terminal reaches only the supervisor, which then drains.
 func processAttributes(syscall.Signal) *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true}
 }

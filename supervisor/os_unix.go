@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// dupSocket duplicates a listener's descriptor close-on-exec and sets the mode
-// of what both share.
+// dupSocket duplicates a listener's descriptor close-on-exec, and sets the blocking
+// mode that both share.
 func dupSocket(fd int, blocking bool) (int, error) {
 	dup, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, firstFD)
 	if err != nil {
@@ -27,10 +27,10 @@ func dupSocket(fd int, blocking bool) (int, error) {
 func closeFD(fd int)     { unix.Close(fd) }
 func closeOnExec(fd int) { unix.CloseOnExec(fd) }
 
-// newLink returns the two ends between supervisor and worker: readiness goes
-// one way, and each side sees the other's death as the end of the stream.
+// newLink returns the two ends of the link between supervisor and worker. Readiness
+// goes one way. Each side sees the other's death as the end of the stream.
 func newLink() (ours *os.File, theirs int, err error) {
-	// Not every unix has SOCK_CLOEXEC; the lock keeps forks out instead.
+	// Not every Unix has SOCK_CLOEXEC. The lock prevents a fork in between.
 	syscall.ForkLock.RLock()
 	defer syscall.ForkLock.RUnlock()
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM, 0)
@@ -48,7 +48,7 @@ func linkFile(fd int) *os.File {
 	return os.NewFile(uintptr(fd), "link")
 }
 
-// sealListed marks all descriptors in a directory of them close-on-exec.
+// sealListed marks all descriptors listed in dir close-on-exec.
 func sealListed(dir string) error {
 	names, err := os.ReadDir(dir)
 	if err != nil {

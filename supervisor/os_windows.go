@@ -6,8 +6,8 @@ import (
 	"os"
 )
 
-// Windows has neither inheritable listeners nor SIGTERM: checkPlatform makes New
-// fail, and the rest is what the compiler needs.
+// Windows has neither inheritable listeners nor SIGTERM. checkPlatform makes New fail;
+// the rest only makes the package compile.
 const kernelTellsOrphans = false
 
 func checkPlatform(Options) error {

@@ -10,10 +10,10 @@ import (
 	"time"
 )
 
-// WorkerState is where a worker stands in its life.
+// WorkerState is the state of a worker.
 type WorkerState int
 
-// The states in the order in which a worker passes through them.
+// The states, in the order in which a worker passes through them.
 const (
 	Starting WorkerState = iota // started, not ready yet
 	Serving                     // ready
@@ -57,7 +57,7 @@ type WorkerInfo struct {
 	State    WorkerState
 	Started  time.Time
 	Restarts int // how many workers the slot had before this one
-	// ExitStatus is how it ended; the zero value before State is Exited.
+	// ExitStatus is how it ended. It is the zero value until State is Exited.
 	ExitStatus ExitStatus
 }
 
@@ -70,25 +70,25 @@ type processSpec struct {
 	path string
 	argv []string
 	env  []string
-	fds  []uintptr // the child's descriptors 0, 1, 2, …
+	fds  []uintptr // the child's descriptors 0, 1, 2, and so on
 	// deathSignal is sent by the kernel when this process dies.
 	deathSignal syscall.Signal
 }
 
-// process is a started child; the seam between slots and the system.
+// process is a started child. The interface separates slots from the system.
 type process interface {
 	PID() int
-	// Signal fails with os.ErrProcessDone once the process was reaped, and never
-	// reaches another process that got its PID.
+	// Signal fails with os.ErrProcessDone once the process was reaped. It never reaches
+	// another process with the same PID.
 	Signal(syscall.Signal) error
-	// SignalGroup signals the process and its process group, also once the process
-	// is gone and Group has told that others are left: the kernel gives the number
-	// of a group to nobody while the group has a member.
+	// SignalGroup signals the process and its process group. It also works after the
+	// process is gone, if Group reported that others are left: the kernel does not
+	// reuse a group's number while the group has a member.
 	SignalGroup(syscall.Signal) error
-	// Group returns what is left of the process group once the process was reaped,
-	// and whether anything is; not every system tells the PIDs.
+	// Group returns what is left of the process group after the process was reaped, and
+	// whether anything is. Not every system tells the PIDs.
 	Group() (pids []int, left bool)
-	// Wait blocks until the process was reaped; it may be called often.
+	// Wait blocks until the process was reaped. It may be called more than once.
 	Wait() ExitStatus
 }
 
@@ -117,7 +117,7 @@ func (w *worker) snapshot() WorkerInfo {
 	return w.info
 }
 
-// advance moves w on to state; a worker never goes back.
+// advance moves w on to state. A worker never goes back.
 func (w *worker) advance(state WorkerState) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

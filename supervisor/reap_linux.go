@@ -10,18 +10,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// reaper owns every wait of this process: its loop collects orphans, which
-// nobody else waits for, and tells workers' ends to those who ask.
+// reaper does all waiting of this process. Its loop reaps orphans, which nobody else
+// waits for, and tells those who ask when a worker has ended.
 type reaper struct {
 	chld      chan os.Signal
 	quit      chan struct{}
 	ended     chan struct{}
 	subreaper bool
 
-	// mu is held while a process is started, waited for or signalled. So no
-	// worker is reaped before it is known, none is signalled after it was
-	// reaped, and the standard library's own waits during a start (a failed
-	// exec, its probe for pidfds) find their children.
+	// mu is held while a process is started, waited for or signalled. So no worker is
+	// reaped before it is known, and none is signalled after it was reaped. The
+	// standard library's own waits during a start (a failed exec, its probe for pidfds)
+	// find their children.
 	mu       sync.Mutex
 	children map[int]*reaped
 }
@@ -53,8 +53,8 @@ func (r *reaper) close() {
 	}
 }
 
-// loop waits without blocking, so that it can end. One SIGCHLD may stand for
-// many deaths; orphans from before Notify are collected in the first round.
+// loop waits without blocking, so that it can end. One SIGCHLD may stand for several
+// deaths. The first round reaps orphans from before Notify.
 func (r *reaper) loop() {
 	defer close(r.ended)
 	for {

@@ -4,8 +4,8 @@ package supervisor
 
 import "errors"
 
-// reaper exists on Linux only: elsewhere nothing supervises as PID 1, and
-// checkPlatform refuses the options that ask for it.
+// reaper exists on Linux only. Elsewhere nothing supervises as PID 1, and checkPlatform
+// refuses the options that ask for it.
 type reaper struct{}
 
 func newReaper(bool) (*reaper, error)              { return nil, errors.ErrUnsupported }

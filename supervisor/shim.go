@@ -12,11 +12,10 @@ import (
 // shimReady records that main can act as a shim.
 var shimReady atomic.Bool
 
-// MaybeShim belongs at the top of the main of every program that supervises
-// foreign commands. In a process that the supervisor started as a shim it
-// never returns: it sets LISTEN_PID, which only the worker itself can know
-// because exec keeps the PID, and becomes the command. Elsewhere it does
-// nothing but note that it was called.
+// MaybeShim belongs at the top of main in every program that supervises foreign
+// commands. In a process that the supervisor started as a shim it never returns: it
+// sets LISTEN_PID, which only the worker itself can know because exec keeps the PID,
+// and becomes the command. Otherwise it only records that it was called.
 func MaybeShim() {
 	shimReady.Store(true)
 	if os.Getenv(envShim) == "" {
@@ -24,10 +23,10 @@ func MaybeShim() {
 	}
 	err := shim(os.Args[1:])
 	fmt.Fprintln(os.Stderr, err)
-	os.Exit(126) // as a shell does for a command that it cannot execute
+	os.Exit(126) // like a shell that cannot execute a command
 }
 
-// shim executes argv in place of this process and returns only on failure.
+// shim executes argv in place of this process. It returns only on failure.
 func shim(argv []string) error {
 	if len(argv) == 0 {
 		return fmt.Errorf("supervisor: shim: no command")

@@ -6,19 +6,19 @@ import (
 	"time"
 )
 
-// slot is one place for a worker. Its goroutine, run, owns all fields but
-// replace; no slot ever waits for another.
+// slot holds one worker at a time. Its goroutine, run, owns all fields except replace.
+// Slots never wait for each other.
 type slot struct {
 	s       *Supervisor
 	index   int
 	pace    pacer
 	cur     *worker // nil while none runs
 	starts  int
-	forced  bool // the last worker had to be killed; read after run ended
+	forced  bool // the last worker was killed; read after run has ended
 	replace chan chan<- replaced
 }
 
-// replaced answers a reload: the worker that now drains, if there was one.
+// replaced answers a reload with the worker that now drains, if there was one.
 type replaced struct {
 	old *worker
 	err error
@@ -89,8 +89,8 @@ func (sl *slot) restartAfter(age time.Duration) <-chan time.Time {
 	return time.After(delay)
 }
 
-// startReplacement returns a worker that is ready. The current one is not
-// watched meanwhile: should it die, its successor is already on the way.
+// startReplacement returns a worker that is ready. It does not watch the current one:
+// if that dies, its successor is already starting.
 func (sl *slot) startReplacement() (*worker, error) {
 	next, err := sl.start()
 	if err != nil {
@@ -114,8 +114,8 @@ func (sl *slot) startReplacement() (*worker, error) {
 	return nil, err
 }
 
-// reload replaces the slot's worker and waits until the old one has drained.
-// It runs in the goroutine of Reload.
+// reload replaces the slot's worker and waits until the old one has drained. It runs in
+// the goroutine of Reload.
 func (sl *slot) reload(ctx context.Context) error {
 	reply := make(chan replaced, 1)
 	select {

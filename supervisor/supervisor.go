@@ -24,9 +24,9 @@ var (
 	// ErrRunTwice says that Run or Close was called before.
 	ErrRunTwice = errors.New("supervisor: already used")
 	// ErrNotDrained says that workers had to be killed at the end of Run.
-	ErrNotDrained = errors.New("supervisor: workers were killed before they had drained")
-	// ErrNotReady says that a replacement died or stayed silent; the slot
-	// keeps the worker that it had.
+	ErrNotDrained = errors.New("supervisor: workers were killed before they drained")
+	// ErrNotReady says that a replacement died or did not report ready in time. The
+	// slot keeps its worker.
 	ErrNotReady = errors.New("supervisor: replacement did not become ready")
 )
 
@@ -46,25 +46,25 @@ type Supervisor struct {
 	wg        sync.WaitGroup // slots, and what they started
 	launch    func(processSpec) (process, error)
 	null      *os.File              // the workers' stdin
-	compactor *aggregate.Compactor  // nil where nothing is compacted
-	view      *aggregate.Aggregator // of Dir; nil where Options.Metrics is served, or nothing
+	compactor *aggregate.Compactor  // nil if nothing is compacted
+	view      *aggregate.Aggregator // of Dir; nil if Options.Metrics is served, or nothing
 
 	mu   sync.Mutex // guards what follows
 	used bool       // Run or Close was called
 	live map[*worker]struct{}
 
-	// sockMu is held for reading while descriptors are handed to a child, so
-	// that none is closed, and its number used again, under a start.
+	// sockMu is held for reading while descriptors are passed to a child, so that none
+	// is closed, and its number reused, during a start.
 	sockMu  sync.RWMutex
 	sockets []*socket
 	closed  bool
 }
 
-// New checks the options, creates the directory and opens the listeners, but
-// starts nothing: Run does. It sets PROMETHEUS_MULTIPROC_DIR of this process to
-// Options.Dir, so that registry.Default here shows the workers; if this process has
-// counted elsewhere already, the error matches multiproc.ErrTooLate. Where processes
-// cannot inherit sockets, on Windows, it fails with errors.ErrUnsupported.
+// New checks the options, creates the directory and opens the listeners. It starts
+// nothing: Run does. It sets PROMETHEUS_MULTIPROC_DIR of this process to Options.Dir,
+// so that registry.Default shows the workers here. If this process has already counted
+// elsewhere, the error matches multiproc.ErrTooLate. On Windows, where processes cannot
+// inherit sockets, it fails with errors.ErrUnsupported.
 func New(options Options) (*Supervisor, error) {
 	if err := checkPlatform(options); err != nil {
 		return nil, err
@@ -97,8 +97,8 @@ func New(options Options) (*Supervisor, error) {
 		return nil, err
 	}
 	for i, l := range opt.Listeners {
-		// Programs that do not use Go expect the blocking sockets that systemd
-		// hands over; Go ones must never see a mode change under an accept.
+		// Programs that are not written in Go expect blocking sockets, as systemd
+		// passes them. Go programs must never see the mode change during an accept.
 		sock, err := openSocket(l, i, !opt.SignalsReady)
 		if err != nil {
 			s.release()
@@ -120,10 +120,11 @@ func New(options Options) (*Supervisor, error) {
 	return s, nil
 }
 
-// Run starts the workers and keeps them running until ctx ends. Then it closes
-// its listeners, sends SIGTERM to each worker, SIGKILL after DrainTimeout (to
-// which of its processes, Options.KillMode says), and returns nil, ErrNotDrained or
-// ErrSurvivors once all are gone. A metrics server that fails ends it too. Run works once.
+// Run starts the workers and keeps them running until ctx ends. Then it closes its
+// listeners, sends SIGTERM to each worker and SIGKILL after DrainTimeout
+// (Options.KillMode says to which processes), and waits until all are gone. It returns
+// nil, ErrNotDrained or ErrSurvivors. A failing metrics server also ends it. Run works
+// once.
 func (s *Supervisor) Run(ctx context.Context) error {
 	if !s.use() {
 		return ErrRunTwice
@@ -166,7 +167,7 @@ func (s *Supervisor) Run(ctx context.Context) error {
 		result = fmt.Errorf("supervisor: metrics: %w", err)
 	}
 	s.opt.Logger.Info("draining", "timeout", s.opt.DrainTimeout)
-	s.shut() // connections are refused from now on, not left waiting
+	s.shut() // from now on connections are refused instead of left waiting
 	s.wg.Wait()
 	result = errors.Join(result, s.reportSurvivors())
 	for _, sl := range s.slots {
@@ -177,7 +178,7 @@ func (s *Supervisor) Run(ctx context.Context) error {
 	return result
 }
 
-// Kill ends Run at once: SIGKILL for every worker, also during a drain.
+// Kill ends Run at once: it sends SIGKILL to every worker, also during a drain.
 func (s *Supervisor) Kill() { s.killOnce.Do(func() { close(s.killed) }) }
 
 // Close releases what New opened. Only a supervisor that never runs needs it.
@@ -189,11 +190,11 @@ func (s *Supervisor) Close() error {
 	return nil
 }
 
-// Reload replaces the workers one slot after the other: it starts the
-// replacement, waits until that is ready, and drains the old worker before
-// the next slot's turn. It stops at the first slot that fails, whose worker
-// goes on serving. When ctx ends, so does the waiting; a replacement
-// in progress is completed. Concurrent calls follow one another.
+// Reload replaces the workers, one slot after the other. It starts the replacement,
+// waits until that is ready, and drains the old worker before the next slot's turn. It
+// stops at the first slot that fails, whose worker keeps serving. When ctx ends, Reload
+// stops waiting, but a replacement in progress is completed. Concurrent calls run one
+// after the other.
 func (s *Supervisor) Reload(ctx context.Context) error {
 	select {
 	case s.reload <- struct{}{}:
@@ -215,8 +216,8 @@ func (s *Supervisor) Reload(ctx context.Context) error {
 	return nil
 }
 
-// Workers returns the processes that run now, by slot; a slot in backoff has
-// none, one in a reload two.
+// Workers returns the processes that run now, by slot. A slot in backoff has none, and
+// one in a reload has two.
 func (s *Supervisor) Workers() []WorkerInfo {
 	s.mu.Lock()
 	infos := make([]WorkerInfo, 0, len(s.live))
@@ -232,7 +233,8 @@ func (s *Supervisor) Workers() []WorkerInfo {
 // with the ports that the system chose.
 func (s *Supervisor) Addrs() []net.Addr { return slices.Clone(s.addrs) }
 
-// MetricsAddr returns where metrics are served, nil without MetricsAddress.
+// MetricsAddr returns the address where metrics are served, or nil without
+// MetricsAddress.
 func (s *Supervisor) MetricsAddr() net.Addr {
 	if s.metrics == nil {
 		return nil
@@ -240,7 +242,7 @@ func (s *Supervisor) MetricsAddr() net.Addr {
 	return s.metrics.Addr()
 }
 
-// use claims the one use of s.
+// use claims s, which can be used once.
 func (s *Supervisor) use() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -259,7 +261,7 @@ func (s *Supervisor) release() {
 	}
 }
 
-// shut lets no further worker start and gives up the listeners, once.
+// shut lets no further worker start and closes the listeners, once.
 func (s *Supervisor) shut() {
 	s.sockMu.Lock()
 	defer s.sockMu.Unlock()
@@ -273,8 +275,8 @@ func (s *Supervisor) shut() {
 	}
 }
 
-// startWorker starts the restarts-th successor in a slot. Only the goroutine of
-// a slot calls it, so that the wait group never grows from zero.
+// startWorker starts a worker that has restarts predecessors in its slot. Only the
+// goroutine of a slot calls it, so the wait group never grows from zero.
 func (s *Supervisor) startWorker(slot, restarts int) (*worker, error) {
 	w, err := s.spawn(slot, restarts)
 	if err != nil {
@@ -287,7 +289,7 @@ func (s *Supervisor) startWorker(slot, restarts int) (*worker, error) {
 	if s.opt.OnWorkerStart != nil {
 		s.opt.OnWorkerStart(w.snapshot())
 	}
-	s.wg.Go(func() { s.watch(w) }) // after the hook, which precedes the exit's
+	s.wg.Go(func() { s.watch(w) }) // after the start hook, which must come before the exit hook
 	return w, nil
 }
 
@@ -346,7 +348,7 @@ func (s *Supervisor) spawn(slot, restarts int) (*worker, error) {
 // watch follows w to its end.
 func (s *Supervisor) watch(w *worker) {
 	if w.link != nil {
-		go w.readLink() // ends when the link is closed, below at the latest
+		go w.readLink() // ends when the link is closed, at the latest below
 	} else {
 		defer time.AfterFunc(s.opt.ReadyAfter, w.becomeReady).Stop()
 	}
@@ -382,9 +384,9 @@ func (s *Supervisor) watch(w *worker) {
 	close(w.done)
 }
 
-// retire ends w by SIGTERM, or by SIGKILL when that takes too long or Kill
-// was called, and reports whether it had to be SIGKILL. It returns once the
-// worker's process group has ended, as far as Options.KillMode asks for that.
+// retire ends w with SIGTERM, or with SIGKILL if that takes too long or Kill was
+// called, and reports whether it took SIGKILL. It returns once the worker's process
+// group has ended, as far as Options.KillMode asks for that.
 func (s *Supervisor) retire(w *worker) (forced bool) {
 	w.mu.Lock()
 	w.info.State = max(w.info.State, Draining)

@@ -12,22 +12,22 @@ import (
 	"time"
 )
 
-// IsWorker reports whether this process was started by a supervisor. It reads
-// EnvSlot: a worker that runs further programs which supervise on their own
-// removes that variable from their environment.
+// IsWorker reports whether a supervisor started this process. It reads EnvSlot. A
+// worker that runs other programs which supervise on their own must remove that
+// variable from their environment.
 func IsWorker() bool {
 	_, ok := Slot()
 	return ok
 }
 
-// Slot returns the worker's slot, which its successors keep.
+// Slot returns the worker's slot. Its successors have the same.
 func Slot() (int, bool) {
 	n, err := strconv.Atoi(os.Getenv(EnvSlot))
 	return n, err == nil && n >= 0
 }
 
-// inherited is what this process got from its parent. It is process-wide, as
-// descriptors and the environment are.
+// inherited is what this process got from its parent. It is process-wide, like
+// descriptors and the environment.
 var inherited struct {
 	mu        sync.Mutex
 	taken     bool
@@ -35,16 +35,15 @@ var inherited struct {
 	err       error
 	names     []string // of listeners
 	namesErr  error
-	link      *os.File // kept reachable: closing it would look like our death
+	link      *os.File // kept reachable, because closing it would look like our death
 	ready     bool
 }
 
 // Listeners returns the listeners that this process inherited, in the order of
-// Options.Listeners; none and no error when there are none. It also
-// accepts systemd's socket activation. The first call removes the variables
-// of the protocol from the environment and marks the descriptors
-// close-on-exec, so that nothing which the worker starts holds them; later
-// calls return the same listeners.
+// Options.Listeners. If there are none, it returns none and no error. It also accepts
+// systemd's socket activation. The first call removes the protocol's variables from the
+// environment and marks the descriptors close-on-exec, so that nothing that the worker
+// starts holds them. Later calls return the same listeners.
 func Listeners() ([]net.Listener, error) {
 	inherited.mu.Lock()
 	defer inherited.mu.Unlock()
@@ -53,9 +52,10 @@ func Listeners() ([]net.Listener, error) {
 }
 
 // NamedListeners returns the same listeners with their names in LISTEN_FDNAMES, as
-// Options.Listeners takes them: Options.Listeners of the supervisor that started this
-// worker, or FileDescriptorName= of systemd's socket units. Names are empty where the
-// parent gave none; the error also says that it gave another number of them.
+// Options.Listeners takes them. The names come from Options.Listeners of the supervisor
+// that started this worker, or from FileDescriptorName= of systemd's socket units. A
+// name is empty if the parent gave none. The error also reports a different number of
+// names.
 func NamedListeners() ([]Listener, error) {
 	inherited.mu.Lock()
 	defer inherited.mu.Unlock()
@@ -73,12 +73,12 @@ func NamedListeners() ([]Listener, error) {
 	return named, nil
 }
 
-// Ready tells the supervisor that this worker serves: a reload waits for it
-// before it drains the predecessor. In other processes it does nothing.
+// Ready tells the supervisor that this worker serves. A reload waits for it before it
+// drains the predecessor. In other processes it does nothing.
 //
-// The first call of Ready or Listeners also begins to watch for the end of
-// the supervisor: a worker without one is told so by SIGTERM and exits with
-// status 1 when it has not drained within Options.DrainTimeout.
+// The first call of Ready or Listeners also starts to watch for the end of the
+// supervisor. A worker that has lost it gets SIGTERM and exits with status 1 if it has
+// not drained within Options.DrainTimeout.
 func Ready() error {
 	inherited.mu.Lock()
 	defer inherited.mu.Unlock()
@@ -93,7 +93,7 @@ func Ready() error {
 	return nil
 }
 
-// take adopts the inherited descriptors once, with the lock held.
+// take adopts the inherited descriptors once. The lock is held.
 func take() {
 	if inherited.taken {
 		return
@@ -108,8 +108,8 @@ func takeListeners() ([]net.Listener, error) {
 	if count == "" {
 		return nil, nil
 	}
-	// Re-executed workers have no shim that could know their PID; the slot
-	// says that the descriptors are meant for them.
+	// Re-executed workers have no shim that could know their PID. The slot shows that
+	// the descriptors are meant for them.
 	if pid != strconv.Itoa(os.Getpid()) && (pid != "" || !IsWorker()) {
 		if IsWorker() {
 			return nil, fmt.Errorf("supervisor: the listeners are for process %s", pid)
@@ -167,8 +167,8 @@ func takeLink() error {
 	return nil
 }
 
-// watchSupervisor ends this process when the other end of the link closes:
-// the kernel does that however the supervisor dies.
+// watchSupervisor ends this process when the other end of the link closes. The kernel
+// closes it however the supervisor dies.
 func watchSupervisor(link *os.File, drain time.Duration) {
 	var b [1]byte
 	for {
@@ -176,8 +176,8 @@ func watchSupervisor(link *os.File, drain time.Duration) {
 			break
 		}
 	}
-	// Where the kernel has sent DeathSignal already, a second signal would cut
-	// short the drain of a worker that takes it for impatience.
+	// If the kernel has already sent DeathSignal, a second signal would cut the drain
+	// short in a worker that takes it for impatience.
 	if !kernelTellsOrphans {
 		if self, err := os.FindProcess(os.Getpid()); err == nil {
 			_ = self.Signal(syscall.SIGTERM)

@@ -12,34 +12,35 @@ import (
 	"github.com/multiprom/multiprom/registry"
 )
 
-// Options of New. Address is needed.
+// Options of New. Address is required.
 type Options struct {
-	// Address of Graphite. Without a port it is 2003.
+	// Address of Graphite. The default port is 2003.
 	Address string
-	// Network is tcp or udp. Default tcp: over udp nobody says what was lost. So
-	// packets are sent at a pace that a receiver can follow, about 300 kB a second
-	// or 100,000 lines in the default Timeout. More is an error, and nothing is sent.
+	// Network is tcp or udp. Default tcp. Over UDP nobody reports losses, so packets
+	// are sent at a pace that a receiver can follow: about 300 kB a second, or 100,000
+	// lines in the default Timeout. A push that takes longer is an error, and nothing
+	// is sent.
 	Network string
-	// Prefix stands before every name, with a dot between. Default: none.
+	// Prefix comes before every name, separated by a dot.
 	Prefix string
-	// Tags sends labels as tags, which Graphite knows since 1.1, and not as parts
-	// of the path, the default.
+	// Tags sends labels as tags, which Graphite has since 1.1, instead of as parts of
+	// the path.
 	Tags bool
 
 	// Interval is how often Run sends. Default 60 s.
 	Interval time.Duration
-	// Timeout is for connecting and sending. Default 30 s.
+	// Timeout is the time for connecting and sending. Default 30 s.
 	Timeout time.Duration
-	// MaxBuffered is how many bytes of what could not be sent Run keeps for when
-	// Graphite is back, the newest. Default 4 MiB; KeepNone.
+	// MaxBuffered is how many bytes that could not be sent Run keeps for later, the
+	// newest. Default 4 MiB; KeepNone.
 	MaxBuffered int
-	// Logger gets what fails in Run; nil logs nothing.
+	// Logger gets the errors of Run; nil logs nothing.
 	Logger *slog.Logger
 	// Now is the clock. Default time.Now.
 	Now func() time.Time
 }
 
-// KeepNone as Options.MaxBuffered keeps nothing of what could not be sent.
+// KeepNone as Options.MaxBuffered keeps nothing that could not be sent.
 const KeepNone = options.KeepNone
 
 // Bridge sends to one Graphite. It is safe for concurrent use.
@@ -47,7 +48,7 @@ type Bridge struct {
 	opts Options
 }
 
-// New returns a Bridge. Nothing is sent yet.
+// New returns a Bridge. It sends nothing yet.
 func New(opts Options) (*Bridge, error) {
 	var c options.Checker
 	if opts.Address == "" {
@@ -81,10 +82,10 @@ func New(opts Options) (*Bridge, error) {
 	return &Bridge{opts: opts}, nil
 }
 
-// Push sends what g yields, once. If g fails, nothing is sent. An error may mean
-// that a part has arrived; to send it again does no harm, since Graphite keeps one
-// value per time. An *exposition.OmissionError says that some samples had to be left
-// out; everything else was sent.
+// Push sends what g yields, once. If g fails, nothing is sent. After any other error a
+// part may have arrived. Sending it again does no harm, since Graphite keeps one value
+// per time. An *exposition.OmissionError says that some samples were left out;
+// everything else was sent.
 func (b *Bridge) Push(ctx context.Context, g registry.Gatherer) error {
 	lines, omitted, err := b.gather(ctx, g)
 	if err != nil {
@@ -96,9 +97,9 @@ func (b *Bridge) Push(ctx context.Context, g registry.Gatherer) error {
 	return omitted
 }
 
-// Run sends at once and then in every interval until ctx ends, and returns nil.
-// Where sending takes longer than the interval, the ticks meanwhile are skipped.
-// What could not be sent is sent with the next.
+// Run sends at once and then at every interval until ctx ends, and returns nil. If
+// sending takes longer than the interval, it skips ticks. What could not be sent is
+// sent with the next push.
 func (b *Bridge) Run(ctx context.Context, g registry.Gatherer) error {
 	tick := time.NewTicker(b.opts.Interval)
 	defer tick.Stop()
@@ -108,7 +109,7 @@ func (b *Bridge) Run(ctx context.Context, g registry.Gatherer) error {
 		lines, omitted, err := b.gather(ctx, g)
 		if err == nil {
 			if omitted != nil && omitted.Error() != said {
-				said = omitted.Error() // once, not in every interval
+				said = omitted.Error() // once, not at every interval
 				b.opts.Logger.Warn(said)
 			}
 			late.add(lines, b.opts.MaxBuffered)
@@ -128,20 +129,20 @@ func (b *Bridge) Run(ctx context.Context, g registry.Gatherer) error {
 	}
 }
 
-// gather returns the lines to send, and what they lack.
+// gather returns the lines to send, and an error that says what was left out.
 func (b *Bridge) gather(ctx context.Context, g registry.Gatherer) (lines []byte, omitted, err error) {
 	families, err := g.Gather(ctx)
 	if err != nil {
-		return nil, nil, fmt.Errorf("graphite: nothing is sent: %w", err)
+		return nil, nil, fmt.Errorf("graphite: nothing was sent: %w", err)
 	}
 	lines, left := b.opts.appendLines(nil, families, b.opts.Now())
 	if err := left.OrNil(); err != nil {
-		omitted = fmt.Errorf("graphite: everything else is sent: %w", err)
+		omitted = fmt.Errorf("graphite: everything else was sent: %w", err)
 	}
 	return lines, omitted, nil
 }
 
-// sendAll sends what is late, the eldest first, as far as it gets.
+// sendAll sends what is late, oldest first, as far as it gets.
 func (b *Bridge) sendAll(ctx context.Context, late *backlog) error {
 	for len(late.pushes) > 0 {
 		if err := b.send(ctx, late.pushes[0]); err != nil {
@@ -149,7 +150,7 @@ func (b *Bridge) sendAll(ctx context.Context, late *backlog) error {
 			case b.opts.MaxBuffered < 0:
 				*late = backlog{}
 			case errors.Is(err, errPace):
-				late.drop() // it never fits
+				late.drop() // it will never fit
 			}
 			return err
 		}
@@ -158,13 +159,13 @@ func (b *Bridge) sendAll(ctx context.Context, late *backlog) error {
 	return nil
 }
 
-// backlog are pushes that were not sent yet.
+// backlog holds pushes that were not sent yet.
 type backlog struct {
 	pushes [][]byte
 	bytes  int
 }
 
-// add adds a push. Of what is more than limit, the eldest goes; the newest stays.
+// add adds a push. Above limit the oldest pushes are dropped; the newest stays.
 func (l *backlog) add(lines []byte, limit int) {
 	l.pushes = append(l.pushes, lines)
 	l.bytes += len(lines)

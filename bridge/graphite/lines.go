@@ -10,10 +10,10 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// appendLines appends the samples of families as lines of that time, or of their
-// own. It leaves out, and counts, what cannot arrive: a NaN, a line that no packet
-// holds, and a line of the same path and time as another, since Graphite would keep
-// one of the two.
+// appendLines appends the samples of families as lines with that time, or their own. It
+// leaves out, and counts, what cannot arrive: a NaN, a line that does not fit in a
+// packet, and a line with the same path and time as another, since Graphite would keep
+// only one of the two.
 func (o *Options) appendLines(dst []byte, families []*metric.Family, at time.Time) (lines []byte, omitted exposition.OmissionError) {
 	type point struct {
 		path string
@@ -70,7 +70,7 @@ func (o *Options) appendPath(dst []byte, s metric.Sample) []byte {
 	}
 	for _, l := range s.Labels {
 		if l.Value == "" {
-			continue // that is a label less, and Graphite has no empty parts
+			continue // drop the label: Graphite has no empty parts
 		}
 		dst = appendClean(append(dst, before), l.Name)
 		dst = appendClean(append(dst, between), l.Value)
@@ -78,8 +78,7 @@ func (o *Options) appendPath(dst []byte, s metric.Sample) []byte {
 	return dst
 }
 
-// appendClean appends what Graphite takes for one part of a path, one name or value
-// of a tag.
+// appendClean appends s as one part of a path, or one name or value of a tag.
 func appendClean(dst []byte, s string) []byte {
 	for _, r := range s {
 		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '_' || r == '-' {

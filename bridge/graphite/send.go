@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// send sends whole lines over a new connection: one that was kept may have been
-// closed at the other end, and would lose what is written first.
+// send sends whole lines over a new connection. The other end may have closed a kept
+// connection, and then the first bytes written to it would be lost.
 func (b *Bridge) send(ctx context.Context, lines []byte) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, b.opts.Timeout)
 	defer cancel()
@@ -36,8 +36,8 @@ func (b *Bridge) send(ctx context.Context, lines []byte) (err error) {
 	return finish(c.(*net.TCPConn))
 }
 
-// finish ends the connection and waits until the other end has, which it does once
-// it has read everything: a reset would say that it has not.
+// finish ends the connection and waits until the other end does, which it does once it
+// has read everything. A reset means that it has not.
 func finish(c *net.TCPConn) error {
 	if err := c.CloseWrite(); err != nil {
 		return err

@@ -14,24 +14,24 @@ import (
 	"github.com/klauspost/compress/snappy"
 )
 
-// TLS says whom the default client trusts, and as whom it shows itself.
+// TLS says whom the default client trusts, and how it identifies itself.
 type TLS struct {
-	// CAFile has the certificates of those who may have signed the server's, in
-	// PEM. Default the system's.
+	// CAFile has the CA certificates for the server's certificate, in PEM. Default: the
+	// system's.
 	CAFile string
-	// CertFile and KeyFile are the client's certificate and key, in PEM. They are
-	// read at each handshake: renewed ones are used.
+	// CertFile and KeyFile are the client's certificate and key, in PEM. They are read
+	// at each handshake, so renewed ones are used.
 	CertFile, KeyFile string
-	// ServerName is the name that the server's certificate has to be for. Default
-	// the host of the URL.
+	// ServerName is the name that the server's certificate must be for. Default: the
+	// URL's host.
 	ServerName string
-	// InsecureSkipVerify takes any certificate. Whoever is on the way can then
-	// read and change what is pushed, credentials included.
+	// InsecureSkipVerify accepts any certificate. Anybody between client and server can
+	// then read and change what is pushed, including credentials.
 	InsecureSkipVerify bool
 }
 
-// clients returns one for the server of the URL, and one for others, which must
-// not get our certificate.
+// clients returns one client for the server of the URL, and one for other servers,
+// which must not get our certificate.
 func (o *Options) clients() (ours, other *http.Client, err error) {
 	if o.Client != nil {
 		client := *o.Client
@@ -50,7 +50,7 @@ func (o *Options) clients() (ours, other *http.Client, err error) {
 	client := func(c *tls.Config) *http.Client {
 		transport := http.DefaultTransport.(*http.Transport).Clone()
 		transport.TLSClientConfig = c
-		// With HTTP/2, a server that refuses our certificate would not say so.
+		// With HTTP/2, a server that refuses our certificate would not report it.
 		transport.Protocols = new(http.Protocols)
 		transport.Protocols.SetHTTP1(true)
 		return &http.Client{Transport: transport, CheckRedirect: dontFollow}
@@ -91,7 +91,7 @@ func (t TLS) config() (*tls.Config, error) {
 	return config, nil
 }
 
-// Compression of what is pushed. A Pushgateway reads gzip since 1.5, snappy (framed)
+// Compression of what is pushed. A Pushgateway reads gzip since 1.5 and snappy (framed)
 // since 1.6.
 type Compression uint8
 
@@ -110,14 +110,14 @@ func (c Compression) String() string {
 	return [...]string{"none", "gzip", "snappy"}[c]
 }
 
-// ParseCompression is the reverse of String.
+// ParseCompression is the inverse of String.
 func ParseCompression(name string) (Compression, error) {
 	for _, c := range []Compression{NoCompression, Gzip, Snappy} {
 		if strings.EqualFold(name, c.String()) {
 			return c, nil
 		}
 	}
-	return 0, fmt.Errorf("%q is no compression: there are none, gzip and snappy", name)
+	return 0, fmt.Errorf("%q is not a compression: use none, gzip or snappy", name)
 }
 
 func (c Compression) compress(b []byte) []byte {
@@ -125,7 +125,7 @@ func (c Compression) compress(b []byte) []byte {
 	switch c {
 	case Gzip:
 		w := gzip.NewWriter(&out)
-		_, _ = w.Write(b) // a buffer takes all
+		_, _ = w.Write(b) // never fails on a buffer
 		_ = w.Close()
 	case Snappy:
 		w := snappy.NewBufferedWriter(&out)

@@ -46,8 +46,8 @@ func (o *Options) target() (*url.URL, error) {
 	return u, nil
 }
 
-// pathOf returns a label as a part of the path. What a path does not hold, or what
-// proxies on the way may change, is encoded.
+// pathOf returns a label as part of the path. It encodes what a path cannot hold, or
+// what a proxy may change.
 func pathOf(name, value string) string {
 	if value == "" {
 		return "/" + name + "@base64/="
@@ -58,9 +58,9 @@ func pathOf(name, value string) string {
 	return "/" + name + "/" + url.PathEscape(value)
 }
 
-// InstanceIPGroupingKey returns the label instance with the address that this
-// machine has towards others: by the routing table, without a packet being sent.
-// Where there is no route, it is 127.0.0.1.
+// InstanceIPGroupingKey returns the label instance with this machine's address as
+// others see it. It uses the routing table and sends no packet. Without a route it is
+// 127.0.0.1.
 func InstanceIPGroupingKey() map[string]string {
 	ip := "127.0.0.1"
 	// An address of TEST-NET-1 (RFC 5737). Connecting over UDP sends nothing.

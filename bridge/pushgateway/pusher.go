@@ -19,39 +19,36 @@ import (
 	"github.com/multiprom/multiprom/registry"
 )
 
-// Options of New. URL and Job are needed.
+// Options of New. URL and Job are required.
 type Options struct {
-	// URL of the Pushgateway, with a path where it has a prefix. Without a scheme
-	// it is http://. A name and password in it are used for basic auth.
+	// URL of the Pushgateway, including its path prefix, if any. The default scheme is
+	// http://. A name and password in it are used for basic auth.
 	URL string
 	// Job is the value of the label job of the group.
 	Job string
-	// Grouping are the further labels of the group. See InstanceIPGroupingKey.
-	// Default: none.
+	// Grouping holds further labels of the group. See InstanceIPGroupingKey.
 	Grouping map[string]string
 
-	// Username and Password are for basic auth; Token is sent as a bearer token.
-	// One of the two is possible. Default: none.
+	// Username and Password are for basic auth. Token is sent as a bearer token. Set
+	// only one of the two.
 	Username, Password string
 	Token              string
 
-	// Client sends the requests; its TLS and its certificates are then yours to
-	// set. Default one with TLS.
+	// Client sends the requests. You then configure its TLS and certificates yourself.
+	// Default: a client with TLS.
 	Client *http.Client
-	// TLS is for the default client.
+	// TLS configures the default client.
 	TLS TLS
 
-	// FollowRedirects follows up to ten of them. Default: one is an error,
-	// ErrRedirect.
+	// FollowRedirects follows up to ten redirects.
 	FollowRedirects bool
-	// Compression of what is sent. Default none.
+	// Compression of the request. Default none.
 	Compression Compression
-	// Format of what is sent. Default text 0.0.4, which every Pushgateway reads.
+	// Format of the request. Default text 0.0.4, which every Pushgateway reads.
 	Format exposition.Format
-	// Created adds the time when each counter, histogram and summary began. Default:
-	// it is left out.
+	// Created adds the time when each counter, histogram and summary started.
 	Created bool
-	// Timeout is for contexts without a deadline. Default 30 s.
+	// Timeout applies to contexts without a deadline. Default 30 s.
 	Timeout time.Duration
 }
 
@@ -63,7 +60,7 @@ type Pusher struct {
 	other  *http.Client // for other hosts, without them
 }
 
-// New returns a Pusher. The error says which option is wrong; nothing is sent.
+// New returns a Pusher. The error names the invalid option. Nothing is sent.
 func New(opts Options) (*Pusher, error) {
 	target, err := opts.target()
 	if err != nil {
@@ -112,8 +109,8 @@ func (p *Pusher) Push(ctx context.Context, g registry.Gatherer) error {
 	return p.push(ctx, http.MethodPut, g)
 }
 
-// Add replaces the metrics of the group that have the names of those that g
-// yields (POST); others stay.
+// Add replaces the metrics of the group that have the same names as those that g yields
+// (POST). Others stay.
 func (p *Pusher) Add(ctx context.Context, g registry.Gatherer) error {
 	return p.push(ctx, http.MethodPost, g)
 }
@@ -126,28 +123,28 @@ func (p *Pusher) Delete(ctx context.Context) error {
 func (p *Pusher) push(ctx context.Context, method string, g registry.Gatherer) error {
 	families, err := g.Gather(ctx)
 	if err != nil {
-		return fmt.Errorf("pushgateway: nothing is pushed: %w", err)
+		return fmt.Errorf("pushgateway: nothing was pushed: %w", err)
 	}
 	body, omitted := untimed.Append(families, exposition.Options{Format: p.opts.Format, Created: p.opts.Created})
 	if err := p.send(ctx, method, p.opts.Compression.compress(body)); err != nil {
 		return err
 	}
 	if omitted != nil {
-		return fmt.Errorf("pushgateway: everything else is pushed: %w", omitted)
+		return fmt.Errorf("pushgateway: everything else was pushed: %w", omitted)
 	}
 	return nil
 }
 
-// StatusError is an answer that says no.
+// StatusError is a response other than 2xx.
 type StatusError struct {
 	Method  string
 	URL     string // without a password
 	Status  string // 400 Bad Request
 	Code    int
-	Message string // the beginning of the body
+	Message string // the start of the body
 }
 
-// Error says what the server said.
+// Error includes the server's message.
 func (e *StatusError) Error() string {
 	s := fmt.Sprintf("%s %s: %s", e.Method, e.URL, e.Status)
 	if e.Message != "" {
@@ -156,16 +153,16 @@ func (e *StatusError) Error() string {
 	return s
 }
 
-// ErrRedirect: the server wants the request elsewhere, and Options.FollowRedirects
-// is not set.
+// ErrRedirect: the server redirects the request, and Options.FollowRedirects is not
+// set.
 var ErrRedirect = errors.New("the server redirects")
 
 const (
 	maxRedirects = 10
-	maxMessage   = 512 // bytes of an answer that are shown
+	maxMessage   = 512 // bytes of a response that are shown
 )
 
-// send sends a request, and again where it is redirected.
+// send sends a request, and sends it again if it is redirected.
 func (p *Pusher) send(ctx context.Context, method string, body []byte) error {
 	if _, ok := ctx.Deadline(); !ok {
 		var cancel context.CancelFunc
@@ -191,8 +188,8 @@ func (p *Pusher) send(ctx context.Context, method string, body []byte) error {
 	return fmt.Errorf("pushgateway: %s %s: %w more than %d times", method, p.target, ErrRedirect, maxRedirects)
 }
 
-// sendOnce returns where the server redirects to, nil when it has accepted the
-// request. ours says that it is the server that our credentials are for.
+// sendOnce returns where the server redirects to, or nil if it accepted the request.
+// ours says that our credentials are for this server.
 func (p *Pusher) sendOnce(ctx context.Context, method string, to *url.URL, body []byte, ours bool) (*url.URL, error) {
 	req, err := http.NewRequestWithContext(ctx, method, to.String(), bytes.NewReader(body))
 	if err != nil {
@@ -211,7 +208,7 @@ func (p *Pusher) sendOnce(ctx context.Context, method string, to *url.URL, body 
 	}
 	resp, err := client.Do(req)
 	if err != nil {
-		return nil, p.explain(to, err) // it says method and URL
+		return nil, p.explain(to, err) // it includes method and URL
 	}
 	defer resp.Body.Close()
 	message, _ := io.ReadAll(io.LimitReader(resp.Body, maxMessage))
@@ -228,9 +225,9 @@ func (p *Pusher) sendOnce(ctx context.Context, method string, to *url.URL, body 
 	}
 }
 
-// explain adds what may be behind an error. In TLS 1.3 a server looks for the client's
-// certificate when the client is sending already: the alert that says so can be lost
-// behind a broken connection.
+// explain adds the possible reason for an error. In TLS 1.3 a server checks the
+// client's certificate when the client is already sending. The alert about it can be
+// lost when the connection breaks.
 func (p *Pusher) explain(to *url.URL, err error) error {
 	var op *net.OpError
 	alert := errors.As(err, &op) && op.Op == "remote error" // crypto/tls has no name for it
@@ -250,13 +247,13 @@ func (p *Pusher) authorize(req *http.Request) {
 	}
 }
 
-// sameServer reports whether what may be said to one may be said to the other.
+// sameServer reports whether credentials for from may be sent to to.
 func sameServer(from, to *url.URL) bool {
 	if from.Hostname() != to.Hostname() {
 		return false
 	}
 	if from.Scheme == "http" && to.Scheme == "https" {
-		return true // the same host, and better kept
+		return true // the same host, now with TLS
 	}
 	return from.Scheme == to.Scheme && from.Port() == to.Port()
 }

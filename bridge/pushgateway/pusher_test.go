@@ -91,7 +91,7 @@ func TestOmissions(t *testing.T) {
 	omitted := (*exposition.OmissionError)(nil)
 	require.ErrorAs(t, err, &omitted)
 	require.Equal(t, exposition.OmissionError{Names: []string{"jobs_"}, Timestamps: 1}, *omitted)
-	require.ErrorContains(t, err, "everything else is pushed")
+	require.ErrorContains(t, err, "everything else was pushed")
 	require.Equal(t, jobsText+"# TYPE jobs__total counter\njobs__total 0\n", (*got)[0].body)
 
 	s, _ = server(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadRequest) })

@@ -26,8 +26,8 @@ func (o Options) check() error {
 	return c.Err()
 }
 
-// labelled returns families with the labels of the options. What is given is not
-// changed.
+// labelled returns families with the labels of the options. It does not change its
+// argument.
 func (o Options) labelled(families []*metric.Family) []*metric.Family {
 	if len(o.Labels) == 0 {
 		return families
@@ -46,7 +46,7 @@ func (o Options) labelled(families []*metric.Family) []*metric.Family {
 
 func (o Options) add(labels metric.Labels) metric.Labels {
 	for name, value := range o.Labels {
-		if own, _ := labels.Get(name); own == "" { // an empty label is none
+		if own, _ := labels.Get(name); own == "" { // an empty label counts as missing
 			labels = labels.With(name, value)
 		}
 	}

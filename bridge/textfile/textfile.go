@@ -16,38 +16,33 @@ import (
 
 // Options of Write. The zero value is useful.
 type Options struct {
-	// Escaping is what becomes of names that are not legacy ones. Default
+	// Escaping says how names that are not legacy names are written. Default
 	// underscores.
 	Escaping exposition.Escaping
-	// Labels are added to every series, but to those that have one of the same name:
-	// their own stays. Two applications whose files one node_exporter reads need
-	// them, since both have multiprom_files and the like: node_exporter leaves out
-	// what it finds twice. Default: none.
+	// Labels are added to every series, except to a series that already has a label of
+	// that name. Two applications whose files one node_exporter reads need them: both
+	// have multiprom_files and the like, and node_exporter drops duplicates.
 	Labels map[string]string
-	// Created adds the time when each counter, histogram and summary began. Default:
-	// it is left out.
+	// Created adds the time when each counter, histogram and summary started.
 	Created bool
-	// TempDir is where the temporary file is made: on the filesystem of the
-	// target, or it cannot take its place. Default the target's directory.
+	// TempDir is where the temporary file is created. It must be on the target's
+	// filesystem, or the file cannot be renamed. Default: the target's directory.
 	TempDir string
-	// Mode of the file. Default 0644, since node_exporter runs as a user of its
-	// own.
+	// Mode of the file. Default 0644, since node_exporter runs as another user.
 	Mode fs.FileMode
 }
 
-// ErrName: node_exporter reads files that end in .prom, and no others.
-var ErrName = errors.New("the name of the file has to end in .prom")
+// ErrName: node_exporter only reads files that end in .prom.
+var ErrName = errors.New("the file name must end in .prom")
 
-// ErrOtherFilesystem: the temporary directory is on another filesystem than the
-// target.
+// ErrOtherFilesystem: the temporary directory is not on the target's filesystem.
 var ErrOtherFilesystem = errors.New("the temporary directory is on another filesystem")
 
-// Write gathers from g and puts the result in the place of the file at path. On
-// an error, also one of the gatherer, the file is as it was. The exception is an
-// *exposition.OmissionError: some series had to be left out, such as those with a
-// timestamp, for which node_exporter would skip the file; everything else is in it.
-// Write is safe for concurrent use; of two that write one file, the one that ends
-// last wins.
+// Write gathers from g and replaces the file at path with the result. On an error,
+// including one of the gatherer, the file stays as it was. The exception is an
+// *exposition.OmissionError: some series were left out, such as those with a timestamp,
+// for which node_exporter would skip the file, and everything else was written. Write
+// is safe for concurrent use. If two calls write one file, the one that ends last wins.
 func Write(ctx context.Context, path string, g registry.Gatherer, opts Options) error {
 	if filepath.Ext(path) != ".prom" {
 		return fmt.Errorf("textfile: %s: %w", path, ErrName)
@@ -57,7 +52,7 @@ func Write(ctx context.Context, path string, g registry.Gatherer, opts Options) 
 	}
 	families, err := g.Gather(ctx)
 	if err != nil {
-		return fmt.Errorf("textfile: %s is left as it is: %w", path, err)
+		return fmt.Errorf("textfile: %s is unchanged: %w", path, err)
 	}
 	format := exposition.Format{Escaping: opts.Escaping}
 	text, omitted := untimed.Append(opts.labelled(families), exposition.Options{Format: format, Created: opts.Created})
@@ -70,7 +65,7 @@ func Write(ctx context.Context, path string, g registry.Gatherer, opts Options) 
 	return nil
 }
 
-// replace puts text in the place of the file.
+// replace replaces the file with text.
 func (o Options) replace(ctx context.Context, path string, text []byte) (err error) {
 	dir := filepath.Dir(path)
 	if o.TempDir != "" {

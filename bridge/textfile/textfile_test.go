@@ -82,7 +82,7 @@ h{app="we\"b",zone="a"} 0
 
 	for _, name := range []string{"", "a-b", "1a", "__name__", "é"} {
 		err := Write(t.Context(), path, g, Options{Labels: map[string]string{name: "x"}})
-		require.ErrorContains(t, err, "is no name of a label")
+		require.ErrorContains(t, err, "is not a valid label name")
 	}
 }
 

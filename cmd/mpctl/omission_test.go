@@ -50,7 +50,7 @@ func TestOneSeriesNeverFailsTheRest(t *testing.T) {
 	}()
 	file := filepath.Join(t.TempDir(), "out.prom")
 
-	const taken, twice = `1 family, for want of a free name: ["e_f"]`, "1 series whose name and labels another one has too"
+	const taken, twice = `1 family whose name is taken: ["e_f"]`, "1 series with the same name and labels as another"
 	for _, tt := range []struct {
 		args []string
 		got  func(stdout string) string

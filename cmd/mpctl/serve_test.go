@@ -71,7 +71,7 @@ func TestServeLimitsScrapes(t *testing.T) {
 	}
 	code, body := scrape(t, url)
 	require.Equal(t, http.StatusServiceUnavailable, code)
-	require.Contains(t, body, "2 scrapes are running already")
+	require.Contains(t, body, "2 scrapes are already running")
 	close(leave)
 	for range most {
 		require.Equal(t, http.StatusOK, <-codes)

@@ -75,7 +75,7 @@ func warnOfDir(log *slog.Logger, dir string) {
 		}
 		log.Warn("the directory does not exist: scrapes fail until a process has made it; is this the right name?", "dir", dir)
 	case err != nil:
-		log.Warn("cannot look at the directory", "error", err)
+		log.Warn("cannot check the directory", "error", err)
 	}
 	for _, w := range warnings {
 		log.Warn(w.Text)
