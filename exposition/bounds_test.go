@@ -19,7 +19,7 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// A series is what its name and labels are: whoever changes from Prometheus' own
+// A series is its name and labels: a program that changes from Prometheus' own
 // writer to ours must keep them, le and quantile included. Values may be written
 // in another way, but are read back as the same bits.
 

@@ -12,15 +12,15 @@ import (
 )
 
 // cache keeps the text of families from one scrape to the next, by their layout
-// (metric.Family.Layout), in chunks of some kilobytes. A chunk in which no number
-// has changed is sent again as it is, compressed too; in another one only the
-// numbers that have changed are formatted. Which these may be, the family's
-// Revisions say; without them all of its numbers are looked at.
+// (metric.Family.Layout), in chunks of some kilobytes. A chunk in which no number has
+// changed is sent again as it is, also compressed. In other chunks only the changed
+// numbers are formatted. The family's Revisions say which these may be; without them
+// all numbers are compared.
 //
-// While some client is being sent a chunk, the chunk does not change: another takes
-// its place. A client that is slow for ever holds only those chunks.
+// While a chunk is being sent to a client it does not change; another one replaces it.
+// A client that never finishes holds only those chunks.
 type cache struct {
-	asked int // number of the handler's scrape that used it last; guarded by caches.mu
+	asked int // number of the handler's last scrape that used it; guarded by caches.mu
 
 	mu       sync.Mutex
 	round    uint64 // number of the scrape
@@ -28,8 +28,8 @@ type cache struct {
 	sections map[sectionID]*section
 }
 
-// sectionID names the lines that follow one head: those of the family, or of a
-// gauge that stands apart.
+// sectionID names the lines after one head: those of the family, or of a gauge that is
+// written separately.
 type sectionID struct {
 	layout uint64
 	number int
@@ -43,7 +43,7 @@ const (
 
 type section struct {
 	round  uint64 // in which it was used last
-	series int    // of each chunk, but the last may have fewer
+	series int    // of each chunk; the last may have fewer
 	chunks []*chunk
 
 	writable bool // labels can be written as they are
@@ -51,27 +51,27 @@ type section struct {
 
 // chunk is the lines of some series.
 type chunk struct {
-	// Read by those who send a page that has the chunk.
+	// Read by those who send a page with this chunk.
 	text       []byte
 	gzip, zstd compressed
-	senders    atomic.Int32 // pages that have it and are not sent yet; grows under cache.mu only
+	senders    atomic.Int32 // pages that have it and are not sent yet; grows only under cache.mu
 
 	// Guarded by cache.mu.
-	revision uint32   // of the family, when its numbers were looked at
+	revision uint32   // of the family, when its numbers were last compared
 	numbers  []uint64 // the bits of all numbers that may change, in their order
-	places   []place  // where they stand in the text
-	shape    []shape  // of each series; chunks that have the same share it
+	places   []place  // their positions in the text
+	shape    []shape  // of each series; chunks with the same shape share it
 	omitted  int      // counters that are left out
 }
 
-// shape tells which numbers a series has, since some are left out while they are
-// negative or not known.
+// shape says which numbers a series has. Some are left out while they are negative or
+// unknown.
 type shape struct {
 	end   int    // number of its last one in the chunk
 	kinds uint64 // of the last ones, two bits each
 }
 
-// place is where a number stands.
+// place is the position of a number.
 type place struct {
 	from   uint32
 	length uint16
@@ -80,7 +80,7 @@ type place struct {
 
 func (p place) end() int { return int(p.from) + int(p.length) }
 
-// numberChange is a number that is another one than before.
+// numberChange is a number that has changed.
 type numberChange struct {
 	number int
 	bits   uint64
@@ -96,13 +96,12 @@ const (
 )
 
 // chunkLines is about how many lines a chunk has: enough to compress well, and few
-// enough that a change costs little.
+// enough that a change is cheap.
 const chunkLines = 256
 
 func newCache() *cache { return &cache{sections: map[sectionID]*section{}} }
 
-// section returns what is kept of the section, which has n series of about as many
-// lines.
+// section returns the kept section, which has n series of about that many lines each.
 func (c *cache) section(id sectionID, n, lines int) *section {
 	s := c.sections[id]
 	if s == nil {
@@ -116,7 +115,7 @@ func (c *cache) section(id sectionID, n, lines int) *section {
 	return s
 }
 
-// sweep drops what the scrape has not used.
+// sweep drops what the scrape did not use.
 func (c *cache) sweep() {
 	for id, s := range c.sections {
 		if s.round != c.round {
@@ -125,27 +124,26 @@ func (c *cache) sweep() {
 	}
 }
 
-// recorder stands between the code that writes lines and their numbers. A family's
-// lines are written by one and the same code whether they are written, recorded, or
-// only asked for their numbers.
+// recorder sits between the code that writes lines and their numbers. The same code
+// runs whether a family's lines are written, recorded, or only asked for their numbers.
 type recorder struct {
-	cache    *cache // nil: nothing is kept
-	writable bool   // the labels of the family at hand are, as they are
+	cache    *cache // nil if nothing is kept
+	writable bool   // the labels of the current family can be written as they are
 
-	reading   bool // only numbers are wanted, in numbers
-	recording bool // places of numbers are wanted, in places
-	odd       bool // something that is no number may change: an exemplar, a timestamp
+	reading   bool // collect only numbers, in numbers
+	recording bool // collect places of numbers, in places
+	odd       bool // something other than a number may change: an exemplar, a timestamp
 	start     int  // of the chunk in the encoder's buffer
 	numbers   []uint64
-	kinds     uint64 // of the series at hand
+	kinds     uint64 // of the current series
 	shape     []shape
 	places    []place
 	changes   []numberChange
-	digits    []byte // the texts of changes, one behind the other
+	digits    []byte // the texts of changes, one after the other
 	patched   []byte
 }
 
-// number writes a number, or what is wanted of it.
+// number writes a number, or records what is wanted of it.
 func (e *encoder) number(kind numberKind, bits uint64) {
 	if e.reading {
 		e.numbers, e.kinds = append(e.numbers, bits), e.kinds<<2|uint64(kind)
@@ -168,7 +166,7 @@ func (e *encoder) appendNumber(dst []byte, kind numberKind, bits uint64) []byte 
 	return metric.AppendFloat(dst, math.Float64frombits(bits))
 }
 
-// each writes the lines of all series, or takes from the cache what is there.
+// each writes the lines of all series, or takes them from the cache.
 func (e *encoder) each(f *metric.Family, number int, series seriesList, write func(*metric.Series)) {
 	n := series.len()
 	if e.cache == nil || f.Layout == 0 || n == 0 || !textIsKept(f.Type) {
@@ -182,7 +180,7 @@ func (e *encoder) each(f *metric.Family, number int, series seriesList, write fu
 	kept.writable = e.writable
 	e.cut()
 	var revisions []uint32
-	if len(f.Revisions) == n && e.writable { // else series are others than the family's
+	if len(f.Revisions) == n && e.writable { // otherwise series are not the family's
 		revisions = f.Revisions
 	}
 	for i := range kept.chunks {
@@ -227,8 +225,8 @@ func (s *section) before(i int) *chunk {
 	return s.chunks[i-1]
 }
 
-// textIsKept reports whether families of that type may be many and have nothing
-// but numbers to change.
+// textIsKept reports whether there may be many families of that type and only their
+// numbers change.
 func textIsKept(t metric.Type) bool {
 	switch t {
 	case metric.Counter, metric.Gauge, metric.Unknown, metric.Histogram, metric.Summary:
@@ -237,14 +235,14 @@ func textIsKept(t metric.Type) bool {
 	return false
 }
 
-// part is the series of a chunk, and what writes the lines of one.
+// part is the series of a chunk, with the function that writes the lines of one.
 type part struct {
 	series   seriesList
 	from, to int
 	write    func(*metric.Series)
 }
 
-// readAll takes the numbers of all series, and their shape.
+// readAll reads the numbers of all series, and their shape.
 func (e *encoder) readAll(p part) {
 	omitted := e.omitted
 	e.numbers, e.shape, e.changes, e.odd = e.numbers[:0], e.shape[:0], e.changes[:0], false
@@ -255,11 +253,11 @@ func (e *encoder) readAll(p part) {
 		e.shape = append(e.shape, shape{len(e.numbers), e.kinds})
 	}
 	e.reading = false
-	e.omitted = omitted // they are counted by chunk
+	e.omitted = omitted // chunks count them
 }
 
-// update finds out which numbers of the chunk have changed, of those series that
-// have. It reports false where that is not all that has.
+// update finds which numbers of the chunk have changed, among the series that have
+// changed. It reports false if something else has changed too.
 func (e *encoder) update(c *chunk, p part, revisions []uint32) bool {
 	omitted := e.omitted
 	e.changes, e.odd = e.changes[:0], false
@@ -282,8 +280,8 @@ func (e *encoder) update(c *chunk, p part, revisions []uint32) bool {
 	return true
 }
 
-// compare adds to changes what differs from the chunk's numbers, beginning with
-// number from.
+// compare adds to changes what differs from the chunk's numbers, starting at number
+// from.
 func (e *encoder) compare(c *chunk, from int, numbers []uint64) {
 	old := c.numbers[from:][:len(numbers)]
 	for i, bits := range numbers {
@@ -293,7 +291,7 @@ func (e *encoder) compare(c *chunk, from int, numbers []uint64) {
 	}
 }
 
-// record writes the lines of these series, whose numbers and shape were read.
+// record writes the lines of these series. Their numbers and shape have been read.
 func (e *encoder) record(p part) *chunk {
 	omitted := e.omitted
 	e.start, e.places, e.bounds = len(e.buf), e.places[:0], e.bounds[:0]
@@ -311,8 +309,8 @@ func (e *encoder) record(p part) *chunk {
 	return c
 }
 
-// patch writes the changes into the chunk, or, while it is being sent, into another
-// one, which it returns.
+// patch writes the changes into the chunk or, if it is being sent, into another one. It
+// returns the one with the changes.
 func (e *encoder) patch(c *chunk) *chunk {
 	own := c.senders.Load() == 0
 	e.digits = e.digits[:0]
@@ -351,11 +349,11 @@ func (e *encoder) patch(c *chunk) *chunk {
 	return &chunk{text: text, numbers: c.numbers, places: c.places, shape: c.shape, omitted: c.omitted}
 }
 
-// move returns the chunk's text with changes of other lengths than the numbers had,
-// and corrects the places. The text is valid until the next call.
+// move returns the chunk's text with changes that have other lengths than the old
+// numbers, and corrects the places. The text is valid until the next call.
 func (e *encoder) move(c *chunk) []byte {
 	text, digits, copied := e.patched[:0], e.digits, 0
-	next := 0 // the first change that is not made yet
+	next := 0 // the first change not made yet
 	for i := e.changes[0].number; i < len(c.places); i++ {
 		p := &c.places[i]
 		from, end := int(p.from), p.end()
@@ -373,7 +371,7 @@ func (e *encoder) move(c *chunk) []byte {
 	return e.patched
 }
 
-// knows reports whether the family's lines are in the cache: its labels were found
+// knows reports whether the family's lines are in the cache. Its labels were then found
 // to be writable as they are.
 func (e *encoder) knows(f *metric.Family) bool {
 	if e.cache == nil || f.Layout == 0 {
@@ -383,17 +381,17 @@ func (e *encoder) knows(f *metric.Family) bool {
 	return s != nil && s.writable
 }
 
-// caches are those of a handler, one for each way in which it is asked.
+// caches holds a handler's caches, one for each way in which it is asked.
 type caches struct {
 	mu      sync.Mutex
 	scrapes int
 	byWay   map[Options]*cache
 }
 
-// keptScrapes is for how many scrapes a cache stays that nobody asks for.
+// keptScrapes is after how many scrapes an unused cache is dropped.
 const keptScrapes = 64
 
-// of returns the cache for scrapes with these options, nil for a format without
+// of returns the cache for scrapes with these options, or nil for a format that is not
 // text.
 func (c *caches) of(opts Options) *cache {
 	if opts.Format.layout().syntax == nil {

@@ -10,8 +10,8 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// coding is a content coding with its idle compressors: one takes hundreds of
-// kilobytes and longer to make than a small scrape to compress.
+// coding is a content coding with its idle compressors. A compressor takes hundreds of
+// kilobytes, and making one takes longer than compressing a small scrape.
 type coding struct {
 	name string
 	idle *sync.Pool
@@ -22,16 +22,16 @@ type compressor interface {
 	Reset(io.Writer)
 }
 
-// Both run at their fastest level: on exposition text the next ones cost much
-// time for few bytes.
+// Both run at their fastest level. For exposition text, the next levels save few bytes
+// and cost much time.
 var (
 	gzipCoding = &coding{name: "gzip", idle: &sync.Pool{New: func() any {
-		z, _ := gzip.NewWriterLevel(io.Discard, gzip.BestSpeed) // fails on an unknown level only
+		z, _ := gzip.NewWriterLevel(io.Discard, gzip.BestSpeed) // fails only on an unknown level
 		return z
 	}}}
 	zstdCoding = &coding{name: "zstd", idle: &sync.Pool{New: func() any {
-		// One goroutine, since the scrape waits anyway; a window that keeps
-		// the memory of an encoder small. It fails on bad options only.
+		// One goroutine, since the scrape waits anyway, and a window that keeps an
+		// encoder's memory small. NewWriter fails only on bad options.
 		z, _ := zstd.NewWriter(io.Discard, zstd.WithEncoderLevel(zstd.SpeedFastest),
 			zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(256<<10))
 		return z
@@ -39,8 +39,8 @@ var (
 )
 
 // othersCompress reports whether the header of a response, before the handler has set
-// anything, says that a middleware around it compresses. Both would make of it what no
-// client can read: the middleware overwrites Content-Encoding.
+// anything, says that a middleware compresses. If both compressed, no client could read
+// the result, because the middleware overwrites Content-Encoding.
 func othersCompress(h http.Header) bool {
 	return h.Get("Content-Encoding") != "" || slices.ContainsFunc(parseRanges(h.Values("Vary")), func(r mediaRange) bool {
 		return r.name == "accept-encoding"
@@ -55,7 +55,7 @@ func (c *coding) compress(w io.Writer, write func(io.Writer) error) error {
 	if closeErr := z.Close(); err == nil {
 		err = closeErr
 	}
-	z.Reset(io.Discard) // lets go of w
+	z.Reset(io.Discard) // drop the reference to w
 	c.idle.Put(z)
 	return err
 }

@@ -9,26 +9,26 @@ import (
 type CreatedPolicy uint8
 
 const (
-	// CreatedByEnv exposes them unless PROMETHEUS_DISABLE_CREATED_SERIES is
-	// true, t or 1, in any case, at the time of the scrape. [EnableCreated] and
-	// [DisableCreated] overrule it. The default.
+	// CreatedByEnv exposes them unless PROMETHEUS_DISABLE_CREATED_SERIES is true, t or
+	// 1, in any case, at the time of the scrape. [EnableCreated] and [DisableCreated]
+	// override it. The default.
 	CreatedByEnv CreatedPolicy = iota
 	CreatedOn
 	CreatedOff
 )
 
-// createdSwitch holds what was said last at run time; CreatedByEnv: nothing.
+// createdSwitch holds the last setting at run time; CreatedByEnv means none.
 var createdSwitch atomic.Uint32
 
-// EnableCreated makes the handlers whose policy is [CreatedByEnv] expose
-// created times, from the next scrape on.
+// EnableCreated makes handlers with the policy [CreatedByEnv] expose created times,
+// from the next scrape on.
 func EnableCreated() { createdSwitch.Store(uint32(CreatedOn)) }
 
-// DisableCreated makes the handlers whose policy is [CreatedByEnv] leave
-// created times out, from the next scrape on.
+// DisableCreated makes handlers with the policy [CreatedByEnv] leave out created times,
+// from the next scrape on.
 func DisableCreated() { createdSwitch.Store(uint32(CreatedOff)) }
 
-// resolve returns what tells, at each scrape, whether created times are
+// resolve returns a function that reports at each scrape whether created times are
 // exposed.
 func (p CreatedPolicy) resolve(getenv func(string) string) func() bool {
 	if p != CreatedByEnv {

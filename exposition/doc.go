@@ -1,7 +1,6 @@
-// Package exposition turns the families of a [registry.Gatherer] into what a
-// Prometheus server scrapes: text, OpenMetrics and protobuf, content
-// negotiation, an HTTP handler and a server of its own for programs that have
-// none.
+// Package exposition turns the families of a [registry.Gatherer] into what a Prometheus
+// server scrapes: text, OpenMetrics and protobuf, content negotiation, an HTTP handler,
+// and a separate server for programs that have none.
 //
 //	gatherer := registry.GathererFunc(func(context.Context) ([]*metric.Family, error) {
 //		return []*metric.Family{{
@@ -20,82 +19,80 @@
 //	}
 //	defer server.Close()
 //
-// Either answers a scrape with
+// Both answer a scrape with
 //
 //	# HELP jobs_total Jobs done.
 //	# TYPE jobs_total counter
 //	jobs_total{queue="mail"} 3
 //
-// or the same in another format that the client prefers. What is not a scrape,
-// such as a file or a push, uses [Encode] or [Append].
+// or the same in another format that the client prefers. For anything that is not a
+// scrape, such as a file or a push, use [Encode] or [Append].
 //
 // # Formats
 //
-// [Format] is a format and version with an escaping scheme; [Negotiate] chooses
-// one by an Accept header. A family without series is left out of all.
+// [Format] is a format and version with an escaping scheme. [Negotiate] chooses one
+// from an Accept header. Families without series are left out of every format.
 //
-// The text formats know fewer types than package metric. The others become
-// what client_python and Prometheus' expfmt make of them:
+// The text formats know fewer types than package metric. The others are written as
+// client_python and Prometheus' expfmt write them:
 //
 //   - a counter x is the counter x_total;
 //   - an info x is the gauge x_info, always 1;
 //   - a state set x is the gauge x with a label x that names the state;
 //   - an unknown is untyped;
-//   - a gauge histogram x is a histogram x that has nothing but buckets, with
-//     the gauges x_gcount and x_gsum beside it;
-//   - the created times of x are a gauge x_created, where asked for;
+//   - a gauge histogram x is a histogram x with only buckets, and the gauges
+//     x_gcount and x_gsum;
+//   - the created times of x are a gauge x_created, if asked for;
 //   - exemplars and units are left out.
 //
-// OpenMetrics has all types, created times as samples x_created, exemplars of
-// counters and buckets, and a unit where the name ends in it. One forbidden
-// value makes a whole exposition invalid, so it is left out:
+// OpenMetrics has all types, created times as samples x_created, exemplars of counters
+// and buckets, and a unit if the name ends in it. One forbidden value makes a whole
+// exposition invalid, so it is left out:
 //
-//   - a counter that is negative or NaN, which an [OmissionError] reports;
-//   - a histogram's sum that is negative or NaN, or beside a negative bound, and
-//     with it the count, which stands in the bucket +Inf; a summary's sum alone;
-//   - a gauge histogram's sum that is NaN, or negative though no bound is;
+//   - a negative or NaN counter, which an [OmissionError] reports;
+//   - the sum of a histogram if it is negative or NaN or if a bound is negative, and with
+//     it the count, which is also in the bucket +Inf; of a summary only the sum;
+//   - a gauge histogram's sum that is NaN, or negative although no bound is;
 //   - a quantile that is negative, or not between 0 and 1.
 //
-// With Lenient all of these are written, as client_golang does, for receivers that
-// do not check: OpenTelemetry's collector drops a histogram without a count.
+// Lenient writes all of these, as client_golang does, for receivers that do not check.
+// OpenTelemetry's collector drops a histogram without a count.
 //
-// Protobuf has the types and names of text, but gauge histograms, created
-// times, exemplars and units too. Its numbers are any floats. A family is held
-// in memory as a whole, since its length comes first.
+// Protobuf has the types and names of text, and also gauge histograms, created times,
+// exemplars and units. Its numbers can be any floats. A family is held in memory as a
+// whole, since its length comes first.
 //
-// In all of them an exemplar is left out whose labels have more than 128
-// characters.
+// In all formats, an exemplar whose labels have more than 128 characters is left out.
 //
 // # Names
 //
-// A name outside of [a-zA-Z_:][a-zA-Z0-9_:]* is written by the [Escaping]
-// scheme that the client asks for: as it is with allow-utf-8, in quotes where
-// the format is text, or with other characters for those that are not allowed.
-// As Prometheus' own function has it, dots doubles the underscores of all other
-// names too; its clients for Go leave those alone.
+// A name that is not [a-zA-Z_:][a-zA-Z0-9_:]* is written by the [Escaping] scheme that
+// the client asks for. With allow-utf-8 it is written as it is, in quotes in text.
+// Other schemes replace the characters that are not allowed. As in Prometheus' own
+// function, dots also doubles the underscores of all other names; its clients for Go
+// leave those alone.
 //
-// Escaping can make two names, and so two families or series, equal: the first
-// stays, the others are left out and reported by an [OmissionError] beside the
-// rest.
+// Escaping can make two names equal, and so two families or series. The first stays;
+// the others are left out and reported by an [OmissionError].
 //
 // # Bounds
 //
-// The labels le and quantile are written as Prometheus' own library (expfmt) does,
-// since they are part of a series' identity. In OpenMetrics numbers are canonical,
-// as its specification wants: le="1.0", le="1e+06". In text they are as short as may
-// be: le="1", le="1e+06". Prometheus 3 makes both the same; to an older one le="1"
-// and le="1.0" are two series. Values are read back as the same bits.
+// The labels le and quantile are written as in Prometheus' own library (expfmt), since
+// they are part of a series' identity. In OpenMetrics numbers are canonical, as its
+// specification requires: le="1.0", le="1e+06". In text they are as short as possible:
+// le="1", le="1e+06". Prometheus 3 treats both the same; for an older one le="1" and
+// le="1.0" are two series. Values are read back as the same bits.
 //
 // # Concurrency
 //
-// All functions, handlers and methods of this package are safe for concurrent
-// use. Families are only read, as a gatherer shares them.
+// All functions, handlers and methods of this package are safe for concurrent use.
+// Families are only read, because a gatherer shares them.
 //
 // # Caveats
 //
-// The encoder trusts a gatherer to yield each family once and each label set
-// of a family once. The handler has no authentication; whoever reaches
-// it reads everything. A server of Serve can require client certificates. A gatherer that ignores its context is left
-// behind at the handler's timeout and counts as a running scrape until it
-// returns.
+// The encoder relies on a gatherer to yield each family once, and each label set of a
+// family once. The handler has no authentication: anybody who can reach it can read
+// everything. A server of Serve can require client certificates. If a gatherer ignores
+// its context, the handler stops waiting at its timeout, and the gatherer counts as a
+// running scrape until it returns.
 package exposition

@@ -54,7 +54,7 @@ func Encode(w io.Writer, families []*metric.Family, opts Options) error {
 	e.w, e.buf = w, slices.Grow(e.own[:0], flushSize)
 	err := e.encode(families, opts)
 	if cap(e.buf) <= 4*flushSize {
-		e.own = e.buf[:0] // one giant family's buffer is not worth keeping
+		e.own = e.buf[:0] // do not keep one giant family's buffer
 	}
 	e.release()
 	encoders.Put(e)
@@ -62,8 +62,7 @@ func Encode(w io.Writer, families []*metric.Family, opts Options) error {
 }
 
 // Append appends families to dst and returns the result. Its error is an
-// [OmissionError] if something had to be left out. If an option is invalid, it
-// appends nothing and returns an error that names the option.
+// [OmissionError] if something was left out.
 func Append(dst []byte, families []*metric.Family, opts Options) ([]byte, error) {
 	if err := opts.check(); err != nil {
 		return dst, err
@@ -85,7 +84,7 @@ type encoder struct {
 	names
 	lines
 	recorder
-	page    *page // nil: the text goes to w, or stays in buf
+	page    *page // nil if the text goes to w or stays in buf
 	created bool
 	lenient bool          // see Options
 	row     metric.Series // see series
@@ -104,7 +103,7 @@ func (l seriesList) len() int {
 	return len(l.series)
 }
 
-// labels returns the labels of series number i, for which it may use dst.
+// labels returns the labels of series number i. It may use dst for them.
 func (l seriesList) labels(dst metric.Labels, i int) metric.Labels {
 	if l.rows != nil {
 		return l.rows.AppendLabels(dst, i)
@@ -113,7 +112,7 @@ func (l seriesList) labels(dst metric.Labels, i int) metric.Labels {
 }
 
 // series returns series number i of the list, valid until the next call. While only
-// numbers are read, that of a row has no labels.
+// numbers are read, a row's series has no labels.
 func (e *encoder) series(l seriesList, i int) *metric.Series {
 	if l.rows == nil {
 		return &l.series[i]
@@ -127,19 +126,19 @@ func (e *encoder) series(l seriesList, i int) *metric.Series {
 	return &e.row
 }
 
-// layout is how a format arranges a family. The layouts share names, output
-// and, those of text, the lines.
+// layout is how a format arranges a family. All layouts share names and output; those
+// of text also share the lines.
 type layout struct {
-	// emitted are the suffixes of the sample names of a type.
+	// emitted holds the suffixes of a type's sample names.
 	emitted map[metric.Type][]string
-	// apart are those of the gauges that a type needs beside its family.
+	// apart holds the suffixes of the gauges that a type needs outside its family.
 	apart map[metric.Type][]string
 
-	syntax *syntax // of the lines; nil: there are none
-	// family writes a family. Its series can be written as they are, but for
-	// values that the format has no place for.
+	syntax *syntax // of the lines; nil if there are none
+	// family writes a family. Its series can be written as they are, except values that
+	// the format cannot hold.
 	family func(e *encoder, f *metric.Family, series seriesList)
-	end    string // what follows the last family
+	end    string // what comes after the last family
 }
 
 func (f Format) layout() *layout {
@@ -152,8 +151,8 @@ func (f Format) layout() *layout {
 	return &textLayout
 }
 
-// encode writes all families. Names are claimed before anything is written:
-// an x_created that exists must not lose its name to the created times of x.
+// encode writes all families. It claims names before it writes anything, because an
+// existing x_created must not lose its name to the created times of x.
 func (e *encoder) encode(families []*metric.Family, opts Options) error {
 	l := opts.Format.layout()
 	e.escaping, e.syntax, e.created, e.lenient = opts.Format.escaping(), l.syntax, opts.Created, opts.Lenient
@@ -190,26 +189,26 @@ func (e *encoder) encode(families []*metric.Family, opts Options) error {
 	return e.omitted.OrNil()
 }
 
-// release lets go of all that belongs to the caller.
+// release drops all references to what belongs to the caller.
 func (e *encoder) release() {
 	clear(e.claims)
 	e.bounds = e.bounds[:0]
 	e.buf, e.w, e.err, e.omitted, e.name, e.row = nil, nil, nil, OmissionError{}, "", metric.Series{}
 }
 
-// flushSize is how much an encoder gathers before it writes.
+// flushSize is how much an encoder collects before it writes.
 const flushSize = 64 << 10
 
 // output is where an encoder writes.
 type output struct {
 	buf []byte
-	w   io.Writer // nil: all of it stays in buf
-	err error     // the first of w; nothing is written after it
+	w   io.Writer // nil if everything stays in buf
+	err error     // the first error of w; nothing is written after it
 	own []byte    // kept from one Encode to the next
 }
 
-// flush writes buf out if it holds more than size bytes. It reports whether
-// buf is empty now.
+// flush writes buf if it holds more than size bytes. It reports whether buf is empty
+// now.
 func (o *output) flush(size int) bool {
 	if o.w == nil || len(o.buf) <= size {
 		return false

@@ -9,8 +9,8 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// escapeName returns the metric name that stands for s: the name itself, valid
-// UTF-8, if the scheme is AllowUTF8.
+// escapeName returns the metric name to write for s: s itself, as valid UTF-8, if the
+// scheme is AllowUTF8.
 func escapeName(s string, scheme Escaping) string {
 	if scheme != Dots && metric.IsLegacyName(s) {
 		return s
@@ -18,7 +18,7 @@ func escapeName(s string, scheme Escaping) string {
 	return escape(s, scheme, true)
 }
 
-// escapeLabelName is escapeName for labels, which may have no colon.
+// escapeLabelName is escapeName for labels, which cannot have a colon.
 func escapeLabelName(s string, scheme Escaping) string {
 	if scheme != Dots && metric.IsLegacyLabelName(s) {
 		return s
@@ -26,8 +26,8 @@ func escapeLabelName(s string, scheme Escaping) string {
 	return escape(s, scheme, false)
 }
 
-// escape applies the scheme to a name that it has to be applied to. What is
-// not UTF-8 counts as U+FFFD, a byte at a time.
+// escape applies the scheme to a name that needs it. Each byte that is not UTF-8 counts
+// as U+FFFD.
 func escape(s string, scheme Escaping, colon bool) string {
 	switch {
 	case s == "":
@@ -60,14 +60,14 @@ func escape(s string, scheme Escaping, colon bool) string {
 	return string(out)
 }
 
-// validUTF8 replaces what is not UTF-8, for which Prometheus would refuse the
-// whole scrape.
+// validUTF8 replaces what is not UTF-8. Otherwise Prometheus would refuse the whole
+// scrape.
 func validUTF8(s string) string { return strings.ToValidUTF8(s, string(utf8.RuneError)) }
 
 // writable reports whether the labels of all series can be written as they
 // are. reserved is the label that the type writes itself, or empty.
 func writable(series seriesList, reserved string, scheme Escaping) bool {
-	var before, labels, own metric.Labels // equal names are usually one string: cheap to compare
+	var before, labels, own metric.Labels // equal names are usually the same string, so comparing is cheap
 	for i := range series.len() {
 		labels = series.labels(own[:0], i)
 		for j, l := range labels {
@@ -89,9 +89,9 @@ func writable(series seriesList, reserved string, scheme Escaping) bool {
 	return true
 }
 
-// escapeSeries returns the series with labels that can be written, and how
-// many were left out: those with two labels of one name, and those that became
-// equal to a former one. A label of the reserved name gives way to the type's.
+// escapeSeries returns the series with labels that can be written, and how many were
+// left out: series with two labels of one name, and series that became equal to an
+// earlier one. A label with the reserved name is replaced by the type's.
 func escapeSeries(series []metric.Series, reserved string, scheme Escaping) (kept []metric.Series, dropped int) {
 	kept = make([]metric.Series, 0, len(series))
 	seen := make(map[string]struct{}, len(series))
@@ -102,7 +102,7 @@ func escapeSeries(series []metric.Series, reserved string, scheme Escaping) (kep
 				labels = append(labels, metric.Label{Name: name, Value: validUTF8(l.Value)})
 			}
 		}
-		labels.Sort() // else {a.b, a_a} and {a_a, a_b} would not be seen to be equal
+		labels.Sort() // otherwise {a.b, a_a} and {a_a, a_b} would not compare equal
 		names := len(slices.CompactFunc(slices.Clone(labels), func(a, b metric.Label) bool { return a.Name == b.Name }))
 		key := labels.String()
 		if _, ok := seen[key]; ok || names < len(labels) {
@@ -116,8 +116,8 @@ func escapeSeries(series []metric.Series, reserved string, scheme Escaping) (kep
 	return kept, dropped
 }
 
-// exemplarLabels returns an exemplar's labels as they can be written, or false
-// if they cannot be: they are too long, or a name is there twice.
+// exemplarLabels returns an exemplar's labels as they can be written. It returns false
+// if they cannot be, because they are too long or a name occurs twice.
 func exemplarLabels(labels metric.Labels, scheme Escaping) (metric.Labels, bool) {
 	fit := true
 	for _, l := range labels {

@@ -22,7 +22,7 @@ func Example() {
 	http.Handle("/metrics", exposition.Handler(registry.Default()))
 }
 
-// A timed function behind a one-call server: how long it takes, and how often
+// A timed function and a one-call server: how long it takes, and how often
 // it was called, at http://localhost:8000/metrics.
 func ExampleServe() {
 	set := multiproc.NewSet(multiproc.SetOptions{})

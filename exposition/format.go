@@ -2,19 +2,18 @@ package exposition
 
 import "fmt"
 
-// Version is what a response is written in: a format with its version.
+// Version is a format with its version.
 type Version uint8
 
 const (
-	// Text004 is the version of the text format that every Prometheus
-	// understands, the default. Names that are not legacy ones are always
-	// escaped in it.
+	// Text004 is the text format version that every Prometheus understands, and the
+	// default. Names that are not legacy names are always escaped.
 	Text004 Version = iota
-	// Text100 differs by its content type and by quoted UTF-8 names, for
-	// clients that ask for them.
+	// Text100 differs in its content type and has quoted UTF-8 names, for clients that
+	// ask for them.
 	Text100
-	// OpenMetrics001 differs from OpenMetrics100 by its content type, and has
-	// no quoted names.
+	// OpenMetrics001 differs from OpenMetrics100 in its content type, and has no quoted
+	// names.
 	OpenMetrics001
 	// OpenMetrics100 is OpenMetrics 1.0.0, as text.
 	OpenMetrics100
@@ -31,32 +30,32 @@ var mediaTypes = [...]string{
 	Protobuf:       "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited",
 }
 
-// Escaping says what becomes of a metric or label name that is not of the
-// legacy form [a-zA-Z_:][a-zA-Z0-9_:]*. The schemes are those of Prometheus
-// (docs, "Escaping schemes").
+// Escaping says how a metric or label name is written that does not have the legacy
+// form [a-zA-Z_:][a-zA-Z0-9_:]*. The schemes are those of Prometheus (docs, "Escaping
+// schemes").
 type Escaping uint8
 
 const (
-	// EscapingUnstated is what a client gets that says nothing about escaping:
-	// underscores, but the content type of text 0.0.4 does not mention it.
+	// EscapingUnstated is for a client that does not ask for a scheme: underscores, but
+	// the content type of text 0.0.4 does not mention it.
 	EscapingUnstated Escaping = iota
 	// Underscores replaces each character that is not allowed.
 	Underscores
-	// AllowUTF8 writes names as they are, in text in quotes. Text 0.0.4 and
-	// OpenMetrics 0.0.1 have no quotes and take it for Underscores.
+	// AllowUTF8 writes names as they are, in quotes in text. Text 0.0.4 and OpenMetrics
+	// 0.0.1 have no quotes and use Underscores.
 	AllowUTF8
-	// Dots writes _dot_ for a dot, and two underscores for any other character
-	// that is not allowed and for an underscore, in legacy names too.
+	// Dots writes _dot_ for a dot, and two underscores for an underscore or any other
+	// character that is not allowed, in legacy names too.
 	Dots
-	// Values writes names that are not legacy ones as U__ with two underscores
-	// for one, and the code point of each character that is not allowed, in
+	// Values writes names that are not legacy names as U__ and the name, with two
+	// underscores for one, and each character that is not allowed as its code point in
 	// hexadecimal between underscores.
 	Values
 )
 
 var escapingNames = [...]string{Underscores: "underscores", AllowUTF8: "allow-utf-8", Dots: "dots", Values: "values"}
 
-// ParseEscaping returns the scheme of that name, as Accept headers have it.
+// ParseEscaping returns the scheme with that name, as in Accept headers.
 func ParseEscaping(name string) (Escaping, error) {
 	for e, n := range escapingNames {
 		if n == name && n != "" {
@@ -66,15 +65,15 @@ func ParseEscaping(name string) (Escaping, error) {
 	return 0, fmt.Errorf("exposition: unknown escaping scheme %q", name)
 }
 
-// Format is what a response is written in. The zero value, text 0.0.4, is
-// what everybody understands. Formats can be compared with ==.
+// Format is what a response is written in. The zero value, text 0.0.4, is understood by
+// every client. Formats can be compared with ==.
 type Format struct {
 	Version  Version
 	Escaping Escaping
 }
 
-// ContentType returns the value of the header Content-Type. It is that of the
-// zero Format where Version is none of the above.
+// ContentType returns the value of the Content-Type header. If Version is none of the
+// above, it is that of the zero Format.
 func (f Format) ContentType() string {
 	switch {
 	case int(f.Version) >= len(mediaTypes):
@@ -85,7 +84,7 @@ func (f Format) ContentType() string {
 	return mediaTypes[f.Version] + "; escaping=" + escapingNames[f.escaping()]
 }
 
-// escaping returns the scheme that names are escaped by.
+// escaping returns the scheme that is used for names.
 func (f Format) escaping() Escaping {
 	switch f.Escaping {
 	case Dots, Values:

@@ -19,13 +19,12 @@ import (
 	"github.com/multiprom/multiprom/registry"
 )
 
-// ErrorPolicy says what a scrape gets when a gatherer yields families and an
-// error beside them.
+// ErrorPolicy says what a scrape gets if a gatherer returns both families and an error.
 type ErrorPolicy uint8
 
 const (
-	// ServeRest serves the families that there are, the default: one broken
-	// collector or file must not hide all others. The error is logged only.
+	// ServeRest serves the families that were gathered, because one broken collector or
+	// file must not hide the others. The error is only logged. The default.
 	ServeRest ErrorPolicy = iota
 	// FailScrape answers 500, so that the target counts as down.
 	FailScrape
@@ -42,44 +41,41 @@ type HandlerOptions struct {
 	// [Options] says: for receivers that drop a histogram without _count, as
 	// OpenTelemetry's collector does.
 	Lenient bool
-	// DisableCompression ignores Accept-Encoding, for servers that compress all
-	// that they send. If a middleware says so before the handler is called, by
-	// Vary: Accept-Encoding or Content-Encoding, as echo's Gzip does, the handler
-	// leaves compressing to it anyway.
+	// DisableCompression ignores Accept-Encoding, for servers that compress everything
+	// themselves. The handler does not compress anyway if a middleware has set Vary:
+	// Accept-Encoding or Content-Encoding before it calls the handler, as echo's Gzip
+	// does.
 	DisableCompression bool
-	// MaxConcurrent is how many scrapes may be gathered at once; further ones get
-	// 503. As many answers may be on their way to clients: of more, the one is cut
-	// off that has waited for its client the longest. Default 40; NoLimit.
+	// MaxConcurrent is how many scrapes may be gathered at once; others get 503. The
+	// same number of responses may be in the process of being sent. Beyond that, the
+	// response that has waited longest for its client is cut off. Default 40; NoLimit.
 	MaxConcurrent int
-	// Timeout is how long gathering may take before the scrape gets 503. The
-	// gatherer's context ends a tenth earlier, so that one that heeds it can
-	// still yield what it has. Default NoLimit. A client that says how long it waits,
-	// as Prometheus does in X-Prometheus-Scrape-Timeout-Seconds, shortens it for its
-	// scrape.
+	// Timeout is how long gathering may take before the scrape gets 503. The gatherer's
+	// context ends a tenth earlier, so that a gatherer that obeys it can still return
+	// what it has. Default NoLimit. A client that says how long it waits, as Prometheus
+	// does in X-Prometheus-Scrape-Timeout-Seconds, shortens it for its scrape.
 	Timeout time.Duration
-	// ErrorLog gets the errors of gathering and encoding; nil drops them. A
-	// client that goes away is none. What a format has no place for is logged when
-	// it changes, not at each scrape.
+	// ErrorLog gets the errors of gathering and encoding; nil drops them. A client that
+	// goes away is not an error. What a format cannot hold is logged when it changes,
+	// not at each scrape.
 	ErrorLog *slog.Logger
 }
 
-// NoLimit in a field of options that bounds something is no bound at all. The zero
-// value of a field is always its default.
+// NoLimit disables a limit. The zero value of an option is always its default.
 const NoLimit = options.NoLimit
 
 // Handler returns a handler that serves what g gathers, with default options.
 func Handler(g registry.Gatherer) http.Handler { return HandlerFor(g, HandlerOptions{}) }
 
-// HandlerFor returns a handler that serves what g gathers, in the format and
-// the content coding (gzip, zstd) that the client prefers. The repeated query
-// parameter name[] restricts it to samples of those names, as
-// [registry.Restrict] does.
+// HandlerFor returns a handler that serves what g gathers, in the format and the
+// content coding (gzip, zstd) that the client prefers. The repeated query parameter
+// name[] restricts it to samples with those names, like [registry.Restrict].
 //
-// It answers GET and HEAD; OPTIONS gets 200 and every other method 405, both
-// with Allow. When gathering yields an error and nothing else, or panics, the
-// answer is 500 with a text that says why.
+// It answers GET and HEAD. OPTIONS gets 200 and every other method 405, both with
+// Allow. If gathering panics, or returns an error and no families, the answer is 500
+// with a text that says why.
 //
-// It panics if an option is invalid: they are constants of a program.
+// It panics if an option is invalid, because options are constants of a program.
 func HandlerFor(g registry.Gatherer, opts HandlerOptions) http.Handler {
 	if g == nil {
 		g = registry.GathererFunc(func(context.Context) ([]*metric.Family, error) {
@@ -115,7 +111,7 @@ type handler struct {
 	gatherer registry.Gatherer
 	opts     HandlerOptions
 	created  func() bool
-	slots    chan struct{} // one element per running scrape; nil: no limit
+	slots    chan struct{} // one element per running scrape; nil if there is no limit
 	senders  senders
 	caches   caches
 	told     told
@@ -191,7 +187,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			h.senders.send(w, r, a, begun, patience, release)
 		}
 	case <-ctx.Done():
-		// What is left behind still works and holds memory: it keeps its slot.
+		// The abandoned gatherer still works and holds memory, so it keeps its slot.
 		go func() {
 			got := <-gathered
 			got.page.release()
@@ -227,12 +223,13 @@ type gathering struct {
 	families []*metric.Family
 	err      error
 
-	page    *page // of families that belong to the gatherer, nil where there are none
-	omitted error // what the page lacks
+	page    *page // of families that belong to the gatherer; nil if there are none
+	omitted error // what the page leaves out
 }
 
-// gather starts the gatherer that the request asks for and returns where its
-// result will be. It runs in a goroutine, so that the handler need not wait for it longer than within.
+// gather starts the gatherer for the request and returns a channel for its result. It
+// uses a goroutine, so that the handler does not have to wait for it longer than
+// within.
 func (h *handler) gather(ctx context.Context, r *http.Request, within time.Duration) <-chan gathering {
 	g := h.gatherer
 	if names := askedNames(r); len(names) > 0 {
@@ -243,7 +240,7 @@ func (h *handler) gather(ctx context.Context, r *http.Request, within time.Durat
 	if r.URL.RawQuery == "" && r.Method == http.MethodGet {
 		kept = h.caches.of(opts)
 	}
-	result := make(chan gathering, 1) // the goroutine ends whether or not someone waits
+	result := make(chan gathering, 1) // the goroutine ends even if nobody waits
 	go func() {
 		var got gathering
 		defer func() {
@@ -280,8 +277,8 @@ func (h *handler) options(r *http.Request) Options {
 	return Options{Format: Negotiate(r.Header), Created: h.created(), Lenient: h.opts.Lenient}
 }
 
-// encode sets the answer's header and returns its body, or nil after it has answered
-// with an error or without a body.
+// encode sets the answer's header and returns its body. It returns nil if it has
+// already answered, with an error or without a body.
 func (h *handler) encode(w http.ResponseWriter, r *http.Request, got gathering) (a *answer) {
 	defer func() {
 		if a == nil || a.page == nil {
@@ -326,7 +323,7 @@ func (h *handler) encode(w http.ResponseWriter, r *http.Request, got gathering) 
 		}
 		return err
 	}
-	// Neither can fail: an answer takes all.
+	// Neither can fail: writing to an answer always succeeds.
 	if c != nil {
 		_ = c.compress(a, encode)
 	} else {
@@ -335,8 +332,8 @@ func (h *handler) encode(w http.ResponseWriter, r *http.Request, got gathering) 
 	return a
 }
 
-// logOmission logs what an encoder left out, unless a scrape that asked in the same way
-// lacked the same lately. It reports whether err is that.
+// logOmission logs what an encoder left out, unless the last scrape with the same
+// options left out the same. It reports whether err is an omission.
 func (h *handler) logOmission(r *http.Request, err error) bool {
 	omission := (*OmissionError)(nil)
 	if !errors.As(err, &omission) {

@@ -23,7 +23,7 @@ import (
 	"github.com/multiprom/multiprom/registry"
 )
 
-// A gatherer that is left behind at the timeout still holds memory: its slot
+// A gatherer abandoned at the timeout still holds memory: its slot
 // comes back when it returns, not before.
 func TestTimeoutKeepsTheSlot(t *testing.T) {
 	leave := make(chan struct{})

@@ -7,7 +7,7 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// lines is what the text formats have in common: the family at hand.
+// lines is what the text formats share: the current family.
 type lines struct {
 	*syntax
 	name   string // escaped
@@ -23,8 +23,8 @@ type syntax struct {
 	exemplars   bool
 }
 
-// boundText remembers where in buf a bucket bound is written. The series of a
-// family have the same ones.
+// boundText remembers where in buf a bucket bound is written. All series of a family
+// have the same bounds.
 type boundText struct {
 	bound    float64
 	from, to int
@@ -34,10 +34,10 @@ func (l *lines) setName(name string) {
 	l.name, l.quoted = name, !metric.IsLegacyName(name)
 }
 
-// endSeries writes out what there is, if it is enough.
+// endSeries flushes the buffer if it is large enough.
 func (e *encoder) endSeries() {
 	if e.flush(flushSize) {
-		e.bounds = e.bounds[:0] // they pointed into what is gone
+		e.bounds = e.bounds[:0] // they pointed into the old buffer
 	}
 }
 
@@ -75,14 +75,14 @@ func (e *encoder) sampleWith(suffix string, s *metric.Series, kind numberKind, b
 	e.endLine(s.Timestamp, x)
 }
 
-// buckets writes all buckets, and adds the one of +Inf if it is not there.
+// buckets writes all buckets, and adds +Inf if it is missing.
 func (e *encoder) buckets(s *metric.Series) {
 	start := len(e.buf)
 	if !e.reading {
 		e.nextLabel(e.openLabels("_bucket", s.Labels))
 		e.buf = append(e.buf, `le="`...)
 	}
-	end := len(e.buf) // all up to here is the same for each bucket
+	end := len(e.buf) // everything up to here is the same for each bucket
 
 	bucket := func(i int, b *metric.Bucket) {
 		if !e.reading {
@@ -107,8 +107,8 @@ func (e *encoder) buckets(s *metric.Series) {
 	}
 }
 
-// bound writes the bound of bucket i, copied from the series before if that
-// has the same.
+// bound writes the bound of bucket i. It copies the text of the previous series if that
+// has the same bound.
 func (e *encoder) bound(i int, bound float64) {
 	if i < len(e.bounds) && e.bounds[i].bound == bound {
 		e.buf = append(e.buf, e.buf[e.bounds[i].from:e.bounds[i].to]...)
@@ -121,7 +121,7 @@ func (e *encoder) bound(i int, bound float64) {
 
 func (e *encoder) quantile(s *metric.Series, q metric.Quantile) {
 	if e.reading {
-		e.odd = true // of collectors only
+		e.odd = true // only collectors have one
 		return
 	}
 	e.nextLabel(e.openLabels("", s.Labels))
@@ -146,7 +146,7 @@ func (e *encoder) states(s *metric.Series, label string) {
 	}
 }
 
-// beginSample writes all that stands before the value.
+// beginSample writes everything before the value.
 func (e *encoder) beginSample(suffix string, s *metric.Series) {
 	if e.openLabels(suffix, s.Labels) {
 		e.buf = append(e.buf, '}')
@@ -154,12 +154,12 @@ func (e *encoder) beginSample(suffix string, s *metric.Series) {
 	e.buf = append(e.buf, ' ')
 }
 
-// openLabels writes the name and the labels without the closing brace. It
-// returns whether there is an opening one.
+// openLabels writes the name and the labels without the closing brace. It returns
+// whether it wrote an opening one.
 func (e *encoder) openLabels(suffix string, labels metric.Labels) bool {
 	open := e.quoted
 	if open {
-		e.buf = append(e.buf, '{') // a quoted name stands inside
+		e.buf = append(e.buf, '{') // a quoted name goes inside
 	}
 	e.writeName(suffix)
 	for _, l := range labels {
@@ -170,7 +170,7 @@ func (e *encoder) openLabels(suffix string, labels metric.Labels) bool {
 	return open
 }
 
-// nextLabel writes what stands before another label.
+// nextLabel writes what comes before another label.
 func (e *encoder) nextLabel(open bool) {
 	if open {
 		e.buf = append(e.buf, ',')
@@ -218,7 +218,7 @@ func (e *encoder) endLine(timestamp time.Time, x *metric.Exemplar) {
 	e.buf = append(e.buf, '\n')
 }
 
-// exemplar writes x, unless its labels are not fit to be written.
+// exemplar writes x, unless its labels cannot be written.
 func (e *encoder) exemplar(x *metric.Exemplar) {
 	labels, ok := exemplarLabels(x.Labels, e.escaping)
 	if !ok {

@@ -6,20 +6,20 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// names knows which names are taken, and what was left out for it.
+// names knows which names are taken, and what was left out because of that.
 type names struct {
 	escaping Escaping
 	claims   map[claim]struct{}
-	wanted   []claim // of the family at hand
+	wanted   []claim // of the current family
 	omitted  OmissionError
 }
 
-// claim is a sample name, cut before its last underscore: so x_sum is found to
-// be taken without joining x and _sum for each histogram of each scrape.
+// claim is a sample name, cut before its last underscore. So x_sum can be looked up
+// without joining x and _sum for each histogram of each scrape.
 type claim struct{ base, suffix string }
 
-// cut returns the claim for base+suffix, where suffix is empty or begins with
-// its only underscore.
+// cut returns the claim for base+suffix. suffix is empty or starts with its only
+// underscore.
 func cut(base, suffix string) claim {
 	if suffix != "" {
 		return claim{base, suffix}
@@ -28,8 +28,7 @@ func cut(base, suffix string) claim {
 	return claim{base[:i], base[i:]}
 }
 
-// ownSuffix is what stands behind a family's name in the name of its samples
-// whatever the format is.
+// ownSuffix returns the suffix that a type adds to a family's name in every format.
 func ownSuffix(t metric.Type) string {
 	switch t {
 	case metric.Counter:
@@ -40,10 +39,9 @@ func ownSuffix(t metric.Type) string {
 	return ""
 }
 
-// base returns what the family's name is escaped to, if its samples are to be
-// called so with that suffix. As in Prometheus' expfmt, a whole name is
-// escaped: that of "a.b", a counter, is "U__a_2e_b_" by values, which
-// U__a_2e_b__total begins with.
+// base returns the escaped family name to which suffix is then added. As in Prometheus'
+// expfmt, the whole name is escaped: that of "a.b", a counter, is "U__a_2e_b_" in the
+// scheme values, because its sample is U__a_2e_b__total.
 func (n *names) base(name, suffix string) string {
 	if name == "" || suffix == "" || metric.IsLegacyName(name) && n.escaping != Dots {
 		return escapeName(name, n.escaping)
@@ -51,7 +49,7 @@ func (n *names) base(name, suffix string) string {
 	return strings.TrimSuffix(escapeName(name+suffix, n.escaping), suffix)
 }
 
-// claimFamily takes all names that f needs or, if one of them is taken, none.
+// claimFamily takes all names that f needs, or none if one of them is taken.
 func (n *names) claimFamily(f *metric.Family, l *layout) bool {
 	base := n.base(f.Name, ownSuffix(f.Type))
 	n.wanted = n.wanted[:0]
@@ -61,7 +59,7 @@ func (n *names) claimFamily(f *metric.Family, l *layout) bool {
 	}
 	for _, suffix := range l.emitted[f.Type] {
 		if suffix == "" && total && f.Type == metric.Counter {
-			continue // no sample has it, see metric.SampleNames
+			continue // no sample has this name, see metric.SampleNames
 		}
 		n.wanted = append(n.wanted, cut(base, suffix))
 	}

@@ -8,11 +8,10 @@ import (
 	"strings"
 )
 
-// Negotiate returns the format that the header Accept prefers among those
-// that this package writes, by its weights (RFC 9110, 12.5.1); of those with
-// the same, the first that is no wildcard. It is the zero Format if the header
-// has none of them: a scraper that asks for something else does better with
-// text than with an error.
+// Negotiate returns the format that the Accept header prefers among those of this
+// package. The weights decide (RFC 9110, 12.5.1); at equal weight the first one that is
+// not a wildcard. It returns the zero Format if the header has none of them: text is
+// more useful to such a scraper than an error.
 func Negotiate(h http.Header) Format {
 	ranges := acceptable(h.Values("Accept"))
 	for _, r := range ranges {
@@ -24,8 +23,8 @@ func Negotiate(h http.Header) Format {
 			continue
 		}
 		f := Format{Version: v}
-		// As in Prometheus' expfmt, a scheme that is not known becomes the
-		// default one; the content type then says so.
+		// As in Prometheus' expfmt, an unknown scheme becomes the default one, and the
+		// content type says so.
 		if scheme := r.params["escaping"]; scheme != "" {
 			var err error
 			if f.Escaping, err = ParseEscaping(scheme); err != nil {
@@ -37,7 +36,7 @@ func Negotiate(h http.Header) Format {
 	return Format{}
 }
 
-// version returns what r asks for, if it is one of ours.
+// version returns the version that r asks for, if this package has it.
 func (r mediaRange) version(all []mediaRange) (Version, bool) {
 	switch r.name {
 	case "text/plain":
@@ -72,8 +71,8 @@ func (r mediaRange) version(all []mediaRange) (Version, bool) {
 	return 0, false
 }
 
-// refused reports whether a version has a weight of 0: it, or its type as a
-// whole, is not what a wildcard stands for.
+// refused reports whether a version has a weight of 0, itself or through its whole
+// type. A wildcard then does not include it.
 func refused(all []mediaRange, v Version) bool {
 	for _, r := range all {
 		if r.q > 0 || r.wildcards() > 0 {
@@ -91,11 +90,10 @@ func sameType(a, b Version) bool {
 	return typeOf(a) == typeOf(b)
 }
 
-// negotiateCoding returns the best of our content codings that the client
-// accepts, nil for none. At equal weight, zstd goes before gzip and both
-// before no coding. "*" stands for gzip only: a client that knows zstd says so.
-// Where even identity is forbidden, the answer is uncoded all the same
-// (RFC 9110, 12.5.3).
+// negotiateCoding returns the best content coding that the client accepts, or nil for
+// none. At equal weight, zstd comes before gzip, and both before no coding. "*" means
+// gzip only, because a client that knows zstd says so. If even identity is forbidden,
+// the answer is uncoded anyway (RFC 9110, 12.5.3).
 func negotiateCoding(h http.Header) *coding {
 	weights := map[string]float64{}
 	for _, r := range parseRanges(h.Values("Accept-Encoding")) {
@@ -118,15 +116,15 @@ func negotiateCoding(h http.Header) *coding {
 	return best
 }
 
-// mediaRange is one element of an Accept header, or of one of its siblings.
+// mediaRange is one element of an Accept header or a similar one.
 type mediaRange struct {
 	name   string // in lower case
 	params map[string]string
 	q      float64
 }
 
-// acceptable returns the ranges of a header, the preferred ones first, those
-// that the client refuses last.
+// acceptable returns the ranges of a header, preferred ones first and refused ones
+// last.
 func acceptable(values []string) []mediaRange {
 	ranges := parseRanges(values)
 	slices.SortStableFunc(ranges, func(a, b mediaRange) int {
@@ -137,9 +135,9 @@ func acceptable(values []string) []mediaRange {
 
 func (r mediaRange) wildcards() int { return strings.Count(r.name, "*") }
 
-// parseRanges splits the values of a header into its elements, in their order.
-// A weight that is not a number between 0 and 1 counts as 0: whatever the
-// client meant, the default suits it.
+// parseRanges splits the values of a header into its elements, in order. A weight that
+// is not a number from 0 to 1 counts as 0: whatever the client meant, the default will
+// do.
 func parseRanges(values []string) []mediaRange {
 	var ranges []mediaRange
 	for _, value := range values {

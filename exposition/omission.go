@@ -5,22 +5,20 @@ import (
 	"strings"
 )
 
-// OmissionError says what was left out, by an encoder or by one of the bridges,
-// since the format or the receiver has no place for it. All else was written or
-// sent.
+// OmissionError says what an encoder or a bridge left out because the format or the
+// receiver cannot hold it. Everything else was written or sent.
 type OmissionError struct {
-	// Names of families, and of groups such as x_created, whose name was
-	// taken, as escaping had made two names equal or because two families
-	// share a sample name.
+	// Names are families, and groups such as x_created, whose name was taken: escaping
+	// made two names equal, or two families share a sample name.
 	Names []string
-	// Series is the number of single series that were left out for it, of
-	// families that were written.
+	// Series is the number of single series left out for that reason, from families
+	// that were written.
 	Series int
-	// Values is the number of series whose value the format does not have: a
-	// counter that is negative or NaN in OpenMetrics, any NaN in Graphite's.
+	// Values is the number of series whose value the format does not have: a negative
+	// or NaN counter in OpenMetrics, any NaN in Graphite.
 	Values int
-	// Timestamps is the number of series with a timestamp of their own, for which
-	// a Pushgateway and node_exporter would refuse all others too.
+	// Timestamps is the number of series with their own timestamp. A Pushgateway and
+	// node_exporter would refuse all other series because of them.
 	Timestamps int
 	// Oversize is the number of samples whose line is too long for a UDP packet.
 	Oversize int
@@ -35,7 +33,7 @@ func (e *OmissionError) OrNil() error {
 	return &omitted
 }
 
-// Error counts them by reason, and names the first families.
+// Error counts them by reason and names the first families.
 func (e *OmissionError) Error() string {
 	const shown = 5
 	var parts []string

@@ -10,8 +10,8 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// openMetricsLayout is OpenMetrics 1.0.0. All names that a type can have are
-// claimed, whether they are written or not, since parsers do so too.
+// openMetricsLayout is OpenMetrics 1.0.0. It claims all names that a type can have,
+// whether they are written or not, because parsers do so too.
 var openMetricsLayout = layout{
 	emitted: map[metric.Type][]string{
 		metric.Unknown:        {""},
@@ -25,7 +25,7 @@ var openMetricsLayout = layout{
 	},
 	syntax: &syntax{
 		appendHelp: func(dst []byte, help string) []byte {
-			// A carriage return would become part of the line's end.
+			// A carriage return would become part of the line ending.
 			return metric.AppendEscaped(dst, strings.TrimRight(help, "\r"))
 		},
 		appendBound: appendCanonical,
@@ -36,13 +36,13 @@ var openMetricsLayout = layout{
 	end:    "# EOF\n",
 }
 
-// openMetricsFamily writes f. Unless that is lenient, it leaves out what would
-// make the whole exposition invalid: see Options.Lenient.
+// openMetricsFamily writes f. Unless e is lenient, it leaves out what would make the
+// whole exposition invalid: see Options.Lenient.
 func (e *encoder) openMetricsFamily(f *metric.Family, series seriesList) {
 	state := e.reservedLabel(f)
 	typ := f.Type.String()
 	if f.Type == metric.StateSet && state != e.name {
-		typ = "gauge" // the name has a colon, and so cannot be the label's
+		typ = "gauge" // the name has a colon, so it cannot be a label name
 	}
 	e.head("", f.Help, typ)
 	if unit := e.unit(f); unit != "" {
@@ -86,8 +86,8 @@ func (e *encoder) openMetricsFamily(f *metric.Family, series seriesList) {
 	})
 }
 
-// sumAndCount writes both, or, if the sum is not known or not valid, neither: the
-// specification has none without the other. The bucket +Inf has the count too.
+// sumAndCount writes both or, if the sum is unknown or invalid, neither. The
+// specification forbids one without the other. The bucket +Inf has the count too.
 func (e *encoder) sumAndCount(sum, count string, s *metric.Series, valid bool) {
 	if !s.NoSum && (valid || e.lenient) {
 		e.sample(sum, s, s.Sum)
@@ -97,7 +97,7 @@ func (e *encoder) sumAndCount(sum, count string, s *metric.Series, valid bool) {
 	}
 }
 
-// createdSample writes when the series began.
+// createdSample writes when the series started.
 func (e *encoder) createdSample(s *metric.Series) {
 	if !e.created || s.Created.IsZero() {
 		return
@@ -107,12 +107,12 @@ func (e *encoder) createdSample(s *metric.Series) {
 		return
 	}
 	e.beginSample("_created", s)
-	e.buf = e.appendTime(e.buf, s.Created) // of a collector it may lie beyond what nanoseconds reach
+	e.buf = e.appendTime(e.buf, s.Created) // a collector's may be out of range for nanoseconds
 	e.endLine(s.Timestamp, nil)
 }
 
-// unit returns the unit of f, or "" if it has none that can be written: the
-// name that is written must end in it, and some types have none.
+// unit returns the unit of f, or "" if it cannot be written: the written name must end
+// in it, and some types have no unit.
 func (e *encoder) unit(f *metric.Family) string {
 	name, ok := strings.CutSuffix(e.name, f.Unit)
 	switch {
@@ -123,8 +123,8 @@ func (e *encoder) unit(f *metric.Family) string {
 	return f.Unit
 }
 
-// appendCanonical appends a bound as OpenMetrics' "Canonical Numbers" wants it:
-// a float is seen to be one.
+// appendCanonical appends a bound as in OpenMetrics' "Canonical Numbers", so that it
+// can be recognized as a float.
 func appendCanonical(dst []byte, v float64) []byte {
 	n := len(dst)
 	dst = metric.AppendBound(dst, v)
@@ -134,8 +134,8 @@ func appendCanonical(dst []byte, v float64) []byte {
 	return dst
 }
 
-// appendSeconds appends a time in seconds, exactly: a float64 of that size has
-// no nanoseconds.
+// appendSeconds appends a time in seconds, exactly. A float64 of that size cannot hold
+// nanoseconds.
 func appendSeconds(dst []byte, t time.Time) []byte {
 	seconds, nanos := t.Unix(), t.Nanosecond()
 	if seconds < 0 && nanos > 0 {

@@ -12,7 +12,7 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// page is a whole exposition in pieces, of which some are kept for the next one.
+// page is a whole exposition in pieces, some of which are kept for the next one.
 type page struct {
 	pieces []*chunk
 	done   int // bytes of the encoder's buffer that are in pieces
@@ -23,8 +23,8 @@ func (p *page) add(c *chunk) {
 	p.pieces = append(p.pieces, c)
 }
 
-// release gives the pieces back to the cache: what is kept of them may change from
-// now on. nil has none.
+// release returns the pieces to the cache, which may change the kept ones from now on.
+// A nil page has none.
 func (p *page) release() {
 	if p == nil {
 		return
@@ -35,7 +35,7 @@ func (p *page) release() {
 	p.pieces = nil
 }
 
-// cut makes what was written since the last chunk a piece.
+// cut makes a piece of what was written since the last chunk.
 func (e *encoder) cut() {
 	if text := e.buf[e.page.done:len(e.buf):len(e.buf)]; len(text) > 0 {
 		e.page.add(&chunk{text: text})
@@ -43,9 +43,8 @@ func (e *encoder) cut() {
 	e.page.done = len(e.buf)
 }
 
-// page encodes families with what the cache has. The page is released once it was
-// sent; one that never is costs a copy of what changes. The error is an
-// [OmissionError].
+// page encodes families with the help of the cache. The page must be released after it
+// was sent; if it never is, later changes cost a copy. The error is an [OmissionError].
 func (c *cache) page(families []*metric.Family, opts Options) (*page, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -59,7 +58,7 @@ func (c *cache) page(families []*metric.Family, opts Options) (*page, error) {
 		}
 	}()
 	e := encoders.Get().(*encoder)
-	e.cache, e.page, e.buf = c, p, nil // the page's own
+	e.cache, e.page, e.buf = c, p, nil // the page owns it
 	err := e.encode(families, opts)
 	e.cut()
 	e.cache, e.page = nil, nil
@@ -70,8 +69,8 @@ func (c *cache) page(families []*metric.Family, opts Options) (*page, error) {
 	return p, err
 }
 
-// encoded returns the page in that coding, nil for none. What it returns is the
-// page's own, and valid until it is released; compressed parts are valid for good.
+// encoded returns the page in that coding, or uncoded if c is nil. The result belongs
+// to the page and is valid until it is released; compressed parts stay valid.
 func (p *page) encoded(c *coding) [][]byte {
 	parts := make([][]byte, 0, len(p.pieces)+2)
 	switch c {
@@ -86,15 +85,15 @@ func (p *page) encoded(c *coding) [][]byte {
 	return parts
 }
 
-// compressed is a chunk's text in some coding, made when it is first asked for.
+// compressed is a chunk's text in some coding, made when it is first needed.
 type compressed struct {
 	once sync.Once
 	b    []byte
 }
 
-// appendGzip appends the page as one gzip member (RFC 1952): of each piece the
-// blocks that it compresses to, which refer to nothing before it and end at a whole
-// byte, and in the end an empty last block.
+// appendGzip appends the page as one gzip member (RFC 1952). Each piece is compressed
+// into blocks that refer to nothing before it and end at a whole byte. An empty last
+// block ends the member.
 func (p *page) appendGzip(parts [][]byte) [][]byte {
 	const (
 		header    = "\x1f\x8b\x08\x00\x00\x00\x00\x00\x04\xff" // deflate, no time, the fastest level, some system
@@ -116,7 +115,7 @@ func appendUint32(dst []byte, v uint32) []byte {
 }
 
 var flateWriters = sync.Pool{New: func() any {
-	z, _ := flate.NewWriter(io.Discard, flate.BestSpeed) // fails on an unknown level only
+	z, _ := flate.NewWriter(io.Discard, flate.BestSpeed) // fails only on an unknown level
 	return z
 }}
 
@@ -127,14 +126,14 @@ func deflate(text []byte) []byte {
 	z.Reset(&buf)
 	_, _ = z.Write(text) // never fails on a buffer
 	_ = z.Flush()
-	z.Reset(io.Discard) // lets go of buf
+	z.Reset(io.Discard) // drop the reference to buf
 	flateWriters.Put(z)
 	return bytes.Clone(buf.Bytes())
 }
 
 // zstdFrames compresses pieces, several at a time.
 var zstdFrames = sync.OnceValue(func() *zstd.Encoder {
-	z, _ := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithWindowSize(256<<10)) // fails on bad options only
+	z, _ := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithWindowSize(256<<10)) // fails only on bad options
 	return z
 })
 

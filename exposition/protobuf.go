@@ -6,9 +6,8 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// protobufLayout is io.prometheus.client.MetricFamily, as Prometheus'
-// client_model defines it. The names are those of text; created times and
-// exemplars have a place within the family.
+// protobufLayout is io.prometheus.client.MetricFamily, as in Prometheus' client_model.
+// The names are those of text. Created times and exemplars are part of the family.
 var protobufLayout = layout{
 	emitted: map[metric.Type][]string{
 		metric.Unknown:        {""},
@@ -23,7 +22,7 @@ var protobufLayout = layout{
 	family: (*encoder).protobufFamily,
 }
 
-// Numbers of the fields, by message. A test compares them with client_model.
+// Field numbers, by message. A test compares them with client_model.
 const (
 	familyName, familyHelp, familyType, familyMetric, familyUnit = 1, 2, 3, 4, 5
 
@@ -117,7 +116,7 @@ func (m *message) metric(t metric.Type, s *metric.Series, e *encoder) {
 	m.end(at, s)
 }
 
-// end ends a Metric.
+// end closes a Metric.
 func (m *message) end(at int, s *metric.Series) {
 	if !s.Timestamp.IsZero() {
 		m.uint(metricTimestamp, uint64(s.Timestamp.UnixMilli()))
@@ -125,8 +124,8 @@ func (m *message) end(at int, s *metric.Series) {
 	m.close(at)
 }
 
-// histogram writes all that there is, also a sum beside negative bounds: left
-// out, it would be read as 0.
+// histogram writes everything, including the sum of a histogram with negative bounds:
+// if it were left out, it would be read as 0.
 func (m *message) histogram(t metric.Type, s *metric.Series, e *encoder) {
 	at := m.open(metricHistogram)
 	m.uint(histogramCount, s.Count)
@@ -185,7 +184,7 @@ func (m *message) label(field int, l metric.Label) {
 	m.close(at)
 }
 
-// exemplar writes x unless it is nil or not fit to be written.
+// exemplar writes x, unless it is nil or cannot be written.
 func (m *message) exemplar(field int, x *metric.Exemplar, scheme Escaping) {
 	if x == nil {
 		return

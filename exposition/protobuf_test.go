@@ -274,7 +274,7 @@ func TestProtobufLeavesOut(t *testing.T) {
 	}
 }
 
-// What client_model and its marshaller take for the same families, made anew
+// What client_model and its marshaller take for the same families, made again
 // for each scrape as a handler would have to.
 func BenchmarkProtobuf(b *testing.B) {
 	families := manySeries(10_000)

@@ -10,45 +10,45 @@ import (
 	"github.com/multiprom/multiprom/internal/limits"
 )
 
-// answer is an encoded scrape, all of it in memory: nothing is left to be done for a
-// client but to wait for it.
+// answer is an encoded scrape, completely in memory. All that remains is to wait for
+// the client.
 type answer struct {
 	parts [][]byte
-	page  *page // that parts belong to; nil if they belong to nobody
+	page  *page // the owner of parts; nil if there is none
 }
 
-// Write adds a copy of b: an encoder writes to it.
+// Write adds a copy of b. Encoders write to an answer.
 func (a *answer) Write(b []byte) (int, error) {
 	a.parts = append(a.parts, bytes.Clone(b))
 	return len(b), nil
 }
 
-// partSize is how much a client has to take at a time to be seen to move on.
+// partSize is how much a client has to take at a time to count as reading.
 const partSize = 32 << 10
 
-// senders are the answers that are being sent. A client that takes nothing costs no
-// slot of a scrape, but memory: so of more than most the one is cut off that has
-// waited for its client the longest. One that moves on is never that.
+// senders are the answers that are being sent. A client that does not read uses no slot
+// of a scrape, but memory. So if there are more than most, the one that has waited
+// longest for its client is cut off. That is never one whose client is reading.
 type senders struct {
-	most int // negative: no limit
+	most int // negative if there is no limit
 
 	mu   sync.Mutex
-	turn uint64 // of the last that has moved on
+	turn uint64 // of the last one that moved
 	all  map[*sender]struct{}
 }
 
 // sender is an answer that is being sent.
 type sender struct {
 	conn *http.ResponseController
-	end  time.Time // of all sending; zero is none
-	turn uint64    // when it moved on last; guarded by senders.mu
+	end  time.Time // of all sending; zero if there is none
+	turn uint64    // when it last moved; guarded by senders.mu
 }
 
 // send writes an answer to a client that waits for patience after begun. It calls
-// release as soon as nothing of the answer but its memory is in use, and the client
-// cannot hold that for long. The server's own WriteTimeout goes on.
+// release once only the answer's memory is in use and the client cannot hold that for
+// long. The server's own WriteTimeout continues to apply.
 //
-// An error can reach nobody: the client went away, or was cut off.
+// There is nobody to report an error to: the client went away or was cut off.
 func (s *senders) send(w http.ResponseWriter, r *http.Request, a *answer, begun time.Time, patience time.Duration, release func()) {
 	one := &sender{conn: http.NewResponseController(w)}
 	srv, ok := r.Context().Value(http.ServerContextKey).(*http.Server)
@@ -63,8 +63,8 @@ func (s *senders) send(w http.ResponseWriter, r *http.Request, a *answer, begun 
 	if s.begin(one) {
 		release()
 		defer func() {
-			// With the next request a server with a WriteTimeout sets another deadline.
-			// Until then this one is for what the server still holds back.
+			// With the next request, a server with a WriteTimeout sets another
+			// deadline. Until then this one applies to what the server still buffers.
 			if s.finish(one) && !limited {
 				_ = one.conn.SetWriteDeadline(time.Time{})
 			}
@@ -74,11 +74,11 @@ func (s *senders) send(w http.ResponseWriter, r *http.Request, a *answer, begun 
 	if a.write(w, move) {
 		a.page.release()
 	}
-	// A connection that has failed, of HTTP/2, may go on reading what was written to
-	// it: then the page stays as it is.
+	// A failed HTTP/2 connection may still read what was written to it. The page is
+	// then not released.
 }
 
-// write writes the answer, as long as move allows the next part.
+// write writes the answer, part by part, as long as move allows it.
 func (a *answer) write(w io.Writer, move func() bool) (done bool) {
 	for _, part := range a.parts {
 		for len(part) > 0 {
@@ -95,8 +95,8 @@ func (a *answer) write(w io.Writer, move func() bool) (done bool) {
 	return true
 }
 
-// begin takes up an answer. It reports false where no deadline can be set, as by a
-// writer that hides its connection: nothing could cut that one off.
+// begin registers an answer. It reports false if no deadline can be set, for example on
+// a writer that hides its connection, because then it could not be cut off.
 func (s *senders) begin(one *sender) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -110,7 +110,7 @@ func (s *senders) begin(one *sender) bool {
 				oldest = other
 			}
 		}
-		// Its handler has not returned, since finish takes the lock.
+		// Its handler has not returned yet, because finish takes the lock.
 		_ = oldest.conn.SetWriteDeadline(time.Unix(1, 0))
 		delete(s.all, oldest)
 	}
@@ -123,20 +123,21 @@ func (s *senders) begin(one *sender) bool {
 	return true
 }
 
-// move gives the sender time for its next part. It reports false if it was cut off.
+// move gives the sender time for its next part. It reports false if the sender was cut
+// off.
 func (s *senders) move(one *sender) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if _, ok := s.all[one]; !ok {
-		return false // the deadline has passed, and stays so
+		return false // the deadline has passed and stays in effect
 	}
 	s.turn++
 	one.turn = s.turn
 	return one.conn.SetWriteDeadline(one.deadline()) == nil
 }
 
-// finish reports whether the sender was not cut off. Nobody else sets its deadline
-// from then on.
+// finish reports whether the sender was not cut off. After that nobody else sets its
+// deadline.
 func (s *senders) finish(one *sender) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -145,7 +146,7 @@ func (s *senders) finish(one *sender) bool {
 	return ok
 }
 
-// deadline returns until when the client has to have taken the next part.
+// deadline returns the time by which the client must have taken the next part.
 func (one *sender) deadline() time.Time {
 	deadline := time.Now().Add(limits.Stall)
 	if !one.end.IsZero() && one.end.Before(deadline) {

@@ -17,12 +17,12 @@ import (
 	"github.com/multiprom/multiprom/registry"
 )
 
-// ServerOptions of [Serve]. The zero value serves the default registry. NoLimit is
-// no timeout at all.
+// ServerOptions of [Serve]. The zero value serves the default registry. NoLimit
+// disables a timeout.
 type ServerOptions struct {
-	// Addr is host:port to listen at, or unix:///path of a socket. Empty is ":8000", the port of
-	// client_python's examples on all interfaces, IPv4 and IPv6. Port 0 takes
-	// a free one; see [Server.Addr].
+	// Addr is host:port to listen on, or unix:///path of a socket. Empty means ":8000",
+	// the port of client_python's examples, on all interfaces, IPv4 and IPv6. Port 0
+	// picks a free one; see [Server.Addr].
 	Addr string
 	// Gatherer is what is served. Default registry.Default().
 	Gatherer registry.Gatherer
@@ -31,7 +31,7 @@ type ServerOptions struct {
 	// TLS is how to serve HTTPS; nil serves HTTP.
 	TLS *TLS
 
-	// Limits of the server. Those of a scrape are in Handler.
+	// Limits of the server. The limits of a scrape are in Handler.
 	ReadHeaderTimeout time.Duration // of a request's header; default 5 s
 	ReadTimeout       time.Duration // of a whole request; default 10 s
 	WriteTimeout      time.Duration // of gathering and sending; default 60 s
@@ -39,8 +39,8 @@ type ServerOptions struct {
 	MaxHeaderBytes    int           // default 64 KiB; larger ones get 431
 }
 
-// complete checks the options and fills in what was left out; internal/limits has
-// the defaults of the server.
+// complete checks the options and fills in what was left out. internal/limits has the
+// server's defaults.
 func (o *ServerOptions) complete() error {
 	var c options.Checker
 	for _, f := range []struct {
@@ -63,23 +63,23 @@ func (o *ServerOptions) complete() error {
 	return errors.Join(c.Err(), o.Handler.complete())
 }
 
-// Server is an HTTP server of its own for metrics, made by [Serve].
+// Server is a separate HTTP server for metrics, made by [Serve].
 type Server struct {
 	http     *http.Server
 	listener net.Listener
-	tls      bool // it speaks HTTPS
+	tls      bool // serves HTTPS
 
-	accepting chan struct{} // closed when no connection is accepted any more
+	accepting chan struct{} // closed once connections are no longer accepted
 
 	end   sync.Once
 	ended chan struct{} // closed at the end
 	err   error         // written before ended is closed
 }
 
-// Serve starts a server and returns as soon as it listens, or an error that
-// says why it cannot. Metrics are served on every path, as client_python does:
-// nobody has to know the right one. Only /favicon.ico is empty, so that a
-// browser does not scrape twice.
+// Serve starts a server. It returns as soon as the server listens, or with an error
+// that says why it cannot. Metrics are served on every path, as in client_python, so
+// nobody has to know the right one. Only /favicon.ico is empty, so that a browser does
+// not scrape twice.
 func Serve(opts ServerOptions) (*Server, error) {
 	if err := opts.complete(); err != nil {
 		return nil, fmt.Errorf("exposition: %w", err)
@@ -143,12 +143,11 @@ func (s *Server) finish(err error) {
 	})
 }
 
-// Addr returns the address at which the server listens, with the port that it
-// got.
+// Addr returns the address on which the server listens, with the actual port.
 func (s *Server) Addr() net.Addr { return s.listener.Addr() }
 
-// URL returns where this machine reaches the metrics. A server on all
-// interfaces is reached at localhost, one on a socket by its path alone.
+// URL returns the URL of the metrics on this machine. For a server on all interfaces
+// that is localhost, and for one on a socket only its path.
 func (s *Server) URL() string {
 	scheme := "http"
 	if s.tls {
@@ -157,15 +156,15 @@ func (s *Server) URL() string {
 	return listen.URL(s.listener.Addr(), scheme, "/metrics")
 }
 
-// Wait blocks until the server ends. It returns nil after Shutdown or Close,
-// once they are done, and otherwise the error that ended the server.
+// Wait blocks until the server ends. It returns nil after Shutdown or Close have
+// finished, and otherwise the error that ended the server.
 func (s *Server) Wait() error {
 	<-s.ended
 	return s.err
 }
 
-// Shutdown stops listening and waits for running scrapes. If ctx ends first,
-// its error is returned and the rest of the scrapes go on; Close ends them.
+// Shutdown stops listening and waits for running scrapes. If ctx ends first, it returns
+// ctx's error and the remaining scrapes continue; Close ends them.
 func (s *Server) Shutdown(ctx context.Context) error {
 	err := s.http.Shutdown(ctx)
 	<-s.accepting

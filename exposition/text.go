@@ -88,8 +88,8 @@ func (e *encoder) textFamily(f *metric.Family, series seriesList) {
 	}
 }
 
-// gauge writes one value of each series that has it as a gauge of its own,
-// which text has no place for within the family.
+// gauge writes one value of each series that has it as a separate gauge, because the
+// family in text cannot hold it.
 func (e *encoder) gauge(suffix string, f *metric.Family, series seriesList, has func(*metric.Series) bool, write func(string, *metric.Series)) {
 	first := 0
 	for first < series.len() && !has(e.series(series, first)) {
@@ -99,7 +99,7 @@ func (e *encoder) gauge(suffix string, f *metric.Family, series seriesList, has 
 		return
 	}
 	e.setName(e.base(f.Name, suffix))
-	if suffix == "_created" && !e.claimApart(e.name, suffix) { // others were claimed with the family
+	if suffix == "_created" && !e.claimApart(e.name, suffix) { // the others were claimed with the family
 		e.omitted.Names = append(e.omitted.Names, e.name+suffix)
 		return
 	}
@@ -111,8 +111,7 @@ func (e *encoder) gauge(suffix string, f *metric.Family, series seriesList, has 
 	})
 }
 
-// appendTextHelp escapes as a HELP line of text wants it: quotes stay as they
-// are.
+// appendTextHelp escapes a HELP line for text. Quotes stay as they are.
 func appendTextHelp(dst []byte, help string) []byte {
 	for i := 0; i < len(help); i++ {
 		switch help[i] {

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// scrapePatience returns after how long the client gives up, as Prometheus says with
-// each scrape, and 0 if nothing sensible is said.
+// scrapePatience returns how long the client waits, as Prometheus says with each
+// scrape, or 0 if the header is missing or not sensible.
 func scrapePatience(h http.Header) time.Duration {
 	seconds, err := strconv.ParseFloat(h.Get("X-Prometheus-Scrape-Timeout-Seconds"), 64)
 	if err != nil || !(seconds > 0) || seconds > math.MaxInt64/float64(time.Second) {
@@ -17,11 +17,11 @@ func scrapePatience(h http.Header) time.Duration {
 	return time.Duration(seconds * float64(time.Second))
 }
 
-// onTheWay is what a scrape's answer may take to the client and into its parser.
+// onTheWay is the time for an answer to reach the client and its parser.
 const onTheWay = 500 * time.Millisecond
 
-// gatherWithin returns how long gathering may take for a client with that patience,
-// where limit is the handler's; 0 is no limit. It leaves the client a tenth, or half a
+// gatherWithin returns how long gathering may take for a client with that patience.
+// limit is the handler's; 0 is no limit. It leaves the client a tenth, at most half a
 // second, to get the answer.
 func gatherWithin(limit, patience time.Duration) time.Duration {
 	if patience <= 0 {

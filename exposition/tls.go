@@ -16,34 +16,33 @@ import (
 	"github.com/multiprom/multiprom/internal/options"
 )
 
-// TLS makes a [Server] speak HTTPS, and nothing else. Certificates that were
-// renewed are used from the next connection on; while new ones cannot be read, the
-// old ones stay.
+// TLS makes a [Server] speak only HTTPS. Renewed certificates are used from the next
+// connection on. While new ones cannot be read, the old ones stay in use.
 type TLS struct {
-	// CertFile and KeyFile are the server's certificate, with those of its CAs
-	// behind it, and its key, in PEM.
+	// CertFile and KeyFile are the server's certificate, followed by those of its CAs,
+	// and its key, in PEM.
 	CertFile, KeyFile string
 
-	// RequireClientCert refuses clients that have no certificate of those who
-	// may sign them (mutual TLS).
+	// RequireClientCert refuses clients without a certificate from an accepted CA
+	// (mutual TLS).
 	RequireClientCert bool
-	// ClientCAFile has the certificates of those who may, ClientCADir is a
-	// directory of such files; both count. Default the system's.
+	// ClientCAFile has the certificates of the accepted CAs. ClientCADir is a directory
+	// of such files. Both count. Default: the system's.
 	ClientCAFile, ClientCADir string
 
-	// MinVersion and MaxVersion are tls.VersionTLS12 or tls.VersionTLS13. Default
-	// tls.VersionTLS12, and the newest.
+	// MinVersion and MaxVersion are those of package crypto/tls. Default
+	// tls.VersionTLS12 and the newest version.
 	MinVersion, MaxVersion uint16
 }
 
-// certificates are what the files of a TLS hold.
+// certificates holds the contents of a TLS's files.
 type certificates struct {
 	opts TLS
 	log  *slog.Logger
 
 	mu     sync.Mutex
 	stamps map[string]stamp // of the files that were read
-	config *tls.Config      // the last good one
+	config *tls.Config      // the last valid one
 }
 
 // stamp tells whether a file has changed.
@@ -52,8 +51,8 @@ type stamp struct {
 	size     int64
 }
 
-// config returns the configuration of a server. The error says what is wrong with
-// the options or the files.
+// config returns the configuration of a server. The error says what is wrong with the
+// options or the files.
 func (o TLS) config(log *slog.Logger) (*tls.Config, error) {
 	var check options.Checker
 	if o.CertFile == "" {
@@ -165,7 +164,7 @@ func (o TLS) clientCAs() (files []optionFile, err error) {
 	}
 	entries, err := os.ReadDir(o.ClientCADir)
 	for _, e := range entries {
-		// Kubernetes mounts files as symbolic links, beside directories.
+		// Kubernetes mounts files as symbolic links, next to directories.
 		name := filepath.Join(o.ClientCADir, e.Name())
 		if info, err := os.Stat(name); err == nil && info.Mode().IsRegular() {
 			files = append(files, optionFile{"ClientCADir", name})

@@ -5,9 +5,9 @@ import (
 	"math"
 )
 
-// message is a protobuf message in the making: the wire format of varints,
-// 64-bit values and length-delimited fields ("Encoding" in the Protocol Buffers
-// documentation), appended.
+// message is a protobuf message under construction. Methods append its wire format:
+// varints, 64-bit values and length-delimited fields ("Encoding" in the Protocol
+// Buffers documentation).
 type message struct{ buf []byte }
 
 // Wire types.
@@ -17,7 +17,7 @@ const (
 	wireBytes  = 2
 )
 
-// tag writes the key of a field below 16: one byte.
+// tag writes the key of a field with a number below 16: one byte.
 func (m *message) tag(field, wireType int) { m.buf = append(m.buf, byte(field<<3|wireType)) }
 
 func (m *message) uint(field int, v uint64) {
@@ -36,14 +36,14 @@ func (m *message) text(field int, s string) {
 	m.buf = append(m.buf, s...)
 }
 
-// open begins a nested message and returns where, for close.
+// open starts a nested message and returns its position, for close.
 func (m *message) open(field int) int {
 	m.tag(field, wireBytes)
 	return m.begin()
 }
 
-// begin begins what has its length in front of it. The length gets one byte,
-// which is enough for most.
+// begin starts something that has its length in front of it. It leaves one byte for the
+// length, which is usually enough.
 func (m *message) begin() int {
 	m.buf = append(m.buf, 0)
 	return len(m.buf)

@@ -90,7 +90,7 @@ func (s *Supervisor) clear(w *worker) (forced bool) {
 		}
 		return false
 	}
-	if deadline.IsZero() { // it has died by itself
+	if deadline.IsZero() { // it died by itself
 		deadline = time.Now().Add(s.opt.DrainTimeout)
 		w.log.Warn("ending the worker's remaining processes", "pids", pids)
 		_ = w.proc.SignalGroup(syscall.SIGTERM)

@@ -146,7 +146,7 @@ func isAlive(pid int) bool {
 	return !strings.HasPrefix(rest, "Z") && !strings.HasPrefix(rest, "X")
 }
 
-// TestDeadWorkersChildren: the children of a worker that is killed end, while its
+// TestDeadWorkersChildren: processes left by a killed worker end, while its
 // successor serves already.
 func TestDeadWorkersChildren(t *testing.T) {
 	for _, mode := range []KillMode{KillMixed, KillGroup, KillProcess} {

@@ -64,7 +64,7 @@ func TestTLS(t *testing.T) {
 	}
 }
 
-// TestCertificateStaysHere: whoever a server redirects to does not get our
+// TestCertificateStaysHere: the target of a redirect does not get our
 // certificate.
 func TestCertificateStaysHere(t *testing.T) {
 	serverCert, serverKey := certtest.New(t, "server")

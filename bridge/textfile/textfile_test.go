@@ -141,7 +141,7 @@ func TestFailures(t *testing.T) {
 	}
 }
 
-// TestReaders: whoever reads while others write sees a whole file.
+// TestReaders: a reader sees a whole file while others write.
 func TestReaders(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "jobs.prom")
 	require.NoError(t, Write(t.Context(), path, gatherer(0), Options{}))

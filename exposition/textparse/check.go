@@ -9,8 +9,8 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// checkPoint checks the point at hand of series i, of which all samples have
-// come, and brings it into the order that package metric wants.
+// checkPoint checks the current point of series i, of which all samples have been read,
+// and puts it into the order that package metric expects.
 func (p *parser) checkPoint(i int) error {
 	f := &p.family
 	s, was := &f.series[i], &f.progress[i]
@@ -42,7 +42,7 @@ func (p *parser) checkPoint(i int) error {
 	return &Error{Line: was.line, Column: 1, Reason: reason}
 }
 
-// sortBuckets sorts the buckets of text, where any order will do.
+// sortBuckets sorts the buckets of text, which allows any order.
 func sortBuckets(s *metric.Series, was *progress) string {
 	if !was.unordered {
 		return ""
@@ -69,8 +69,7 @@ func sortQuantiles(s *metric.Series, was *progress) string {
 	return ""
 }
 
-// checkStates keeps the order of the states, which is that of their
-// declaration.
+// checkStates keeps the states in order of declaration.
 func checkStates(states []metric.State) string {
 	sorted := slices.Clone(states)
 	slices.SortFunc(sorted, func(a, b metric.State) int { return strings.Compare(a.Name, b.Name) })
@@ -82,7 +81,7 @@ func checkStates(states []metric.State) string {
 	return ""
 }
 
-// checkHistogram checks what OpenMetrics wants of the parts together.
+// checkHistogram checks what OpenMetrics requires of the parts together.
 func checkHistogram(typ metric.Type, s *metric.Series, was *progress) string {
 	last := len(s.Buckets) - 1
 	if last < 0 || !math.IsInf(s.Buckets[last].UpperBound, 1) {
@@ -103,7 +102,7 @@ func checkHistogram(typ metric.Type, s *metric.Series, was *progress) string {
 	return ""
 }
 
-// completeHistogram adds to a histogram of text what is missing.
+// completeHistogram adds what a text histogram lacks.
 func completeHistogram(s *metric.Series, was *progress) string {
 	last := len(s.Buckets) - 1
 	if last < 0 || !math.IsInf(s.Buckets[last].UpperBound, 1) {

@@ -1,7 +1,7 @@
 package textparse
 
-// cursor walks over a line. Its strict form knows no blanks that are not part
-// of the grammar.
+// cursor walks over a line. In strict mode it accepts only blanks that are part of the
+// grammar.
 type cursor struct {
 	line   []byte
 	at     int
@@ -32,8 +32,8 @@ func (c *cursor) blanks() {
 	}
 }
 
-// separator steps over what must stand between two tokens, and reports whether
-// it was there: one blank, or any number of blanks and tabs.
+// separator steps over the separator between two tokens and reports whether there was
+// one: one blank if strict, otherwise any number of blanks and tabs.
 func (c *cursor) separator() bool {
 	if c.strict {
 		return c.take(' ')
@@ -43,8 +43,8 @@ func (c *cursor) separator() bool {
 	return c.at > start
 }
 
-// word steps over all up to the next blank and returns it. To a strict cursor
-// a tab is no blank: it ends up in a word that cannot have one.
+// word steps over everything up to the next blank and returns it. For a strict cursor a
+// tab is not a blank: it becomes part of the word, which is then invalid.
 func (c *cursor) word() []byte {
 	start := c.at
 	for c.at < len(c.line) && c.line[c.at] != ' ' && (c.strict || c.line[c.at] != '\t') {
@@ -53,8 +53,8 @@ func (c *cursor) word() []byte {
 	return c.line[start:c.at]
 }
 
-// name steps over an unquoted name, which may have colons or not. It is empty
-// if there is none.
+// name steps over an unquoted name, with or without colons. It is empty if there is
+// none.
 func (c *cursor) name(colons bool) []byte {
 	start := c.at
 	for c.at < len(c.line) {
@@ -68,8 +68,8 @@ func (c *cursor) name(colons bool) []byte {
 	return c.line[start:c.at]
 }
 
-// quoted steps over a quoted string and appends what it stands for to dst. It
-// reports whether the closing quote was there.
+// quoted steps over a quoted string and appends its unescaped text to dst. It reports
+// whether the closing quote was there.
 func (c *cursor) quoted(dst []byte) ([]byte, bool) {
 	start := c.at + 1
 	for i := start; i < len(c.line); i++ {
@@ -89,8 +89,8 @@ func (c *cursor) quoted(dst []byte) ([]byte, bool) {
 	return dst, false
 }
 
-// appendUnescaped appends what a backslash and b stand for. Both formats have
-// three escapes; any other stands for itself.
+// appendUnescaped appends the meaning of a backslash and b. Both formats have three
+// escapes; any other character stands for itself.
 func appendUnescaped(dst []byte, b byte) []byte {
 	switch b {
 	case 'n':
@@ -101,8 +101,8 @@ func appendUnescaped(dst []byte, b byte) []byte {
 	return append(dst, '\\', b)
 }
 
-// unescape returns what the text of a HELP line stands for, and whether it
-// ended within an escape; that backslash is kept.
+// unescape returns the meaning of a HELP line's text, and whether it ended within an
+// escape. That backslash is kept.
 func unescape(text []byte) (help string, cut bool) {
 	out := make([]byte, 0, len(text))
 	for i := 0; i < len(text); i++ {

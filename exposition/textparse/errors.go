@@ -5,24 +5,24 @@ import (
 	"fmt"
 )
 
-// Errors that leave the caller a choice; match them with errors.Is. All others
-// say that the input is wrong, which only its author can change.
+// Errors for which a caller can do something; match them with errors.Is. All others say
+// that the input is wrong, and only its author can change that.
 var (
-	// ErrTruncated is matched where the input ends too early: within a line, or
-	// before OpenMetrics' # EOF. Reading it again may help.
+	// ErrTruncated: the input ends too early, within a line or before OpenMetrics' #
+	// EOF. Reading it again may help.
 	ErrTruncated = errors.New("input is cut off")
-	// ErrLimit is matched where one of the limits of Options was exceeded.
+	// ErrLimit: one of the limits of Options was exceeded.
 	ErrLimit = errors.New("limit exceeded")
 )
 
-// Error says where an input is wrong and how.
+// Error says where an input is wrong and why.
 type Error struct {
 	// Line counts from 1. What is missing from a series, such as a bucket, is
 	// reported at the line where the series began.
 	Line int
 	// Column counts bytes, from 1.
 	Column int
-	// Reason is a phrase without position.
+	// Reason is a phrase without the position.
 	Reason string
 	// Err is ErrTruncated, ErrLimit, the reader's error, or nil.
 	Err error

@@ -7,33 +7,33 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// building is the family at hand.
+// building is the current family.
 type building struct {
-	name string // as it stands in HELP and TYPE; empty before the first family
+	name string // as in HELP and TYPE; empty before the first family
 	typ  metric.Type
 	help string
 	unit string
 
 	hasHelp, hasType, hasUnit bool
 
-	// The series, what was seen of each, and which one has a key.
+	// The series, what was read of each, and which one has a key.
 	series   []metric.Series
 	progress []progress
 	byKey    map[string]int
-	key      []byte // of the line at hand
-	last     int    // the series of the line before, often also of this one
+	key      []byte // of the current line
+	last     int    // the series of the previous line, often also of this one
 }
 
-// progress is what was seen of a series, or of its last point.
+// progress is what was read of a series, or of its last point.
 type progress struct {
 	key       string // of its labels
-	line      int    // where it began; 0 before its first sample
+	line      int    // where it started; 0 before its first sample
 	seen      roles
 	stamped   bool // it has a timestamp
 	unordered bool // buckets or quantiles came out of order
 }
 
-// role is what a sample is to its series; roles is a set of them.
+// role is what a sample means in its series; roles is a set of them.
 type (
 	role  uint8
 	roles uint8
@@ -57,8 +57,8 @@ type suffix struct {
 	role role
 }
 
-// textSuffixes are the sample names that belong to a TYPE line of text. That
-// of a counter has its suffix already.
+// textSuffixes are the sample names that belong to a TYPE line of text. A counter's
+// name already has its suffix.
 var textSuffixes = map[metric.Type][]suffix{
 	metric.Unknown:   {{"", value}},
 	metric.Counter:   {{"", value}},
@@ -79,7 +79,7 @@ var openMetricsSuffixes = map[metric.Type][]suffix{
 	metric.GaugeHistogram: {{"_bucket", bucket}, {"_gsum", sum}, {"_gcount", count}},
 }
 
-// suffixes returns the sample names of the family at hand.
+// suffixes returns the sample names of the current family.
 func (p *parser) suffixes() []suffix {
 	if p.strict {
 		return openMetricsSuffixes[p.family.typ]
@@ -87,8 +87,8 @@ func (p *parser) suffixes() []suffix {
 	return textSuffixes[p.family.typ]
 }
 
-// roleOf returns the role of the sample name in the family at hand, and
-// whether it has one.
+// roleOf returns the role of the sample name in the current family, and whether it has
+// one.
 func (p *parser) roleOf(name []byte) (role, bool) {
 	base := len(p.family.name)
 	if base == 0 || len(name) < base || string(name[:base]) != p.family.name {
@@ -102,8 +102,8 @@ func (p *parser) roleOf(name []byte) (role, bool) {
 	return 0, false
 }
 
-// turnTo makes the family of that name the one at hand: it stays so, or the
-// one at hand ends and another begins.
+// turnTo makes the family with that name the current one. If it is another, the current
+// one ends.
 func (p *parser) turnTo(name token) error {
 	f := &p.family
 	if f.name != "" && string(name.text) == f.name {
@@ -124,7 +124,7 @@ func (p *parser) turnTo(name token) error {
 	return p.claim(f.name, name.at)
 }
 
-// setType sets the type of the family at hand and claims its sample names.
+// setType sets the type of the current family and claims its sample names.
 func (p *parser) setType(t metric.Type, at int) error {
 	f := &p.family
 	switch {
@@ -145,7 +145,7 @@ func (p *parser) setType(t metric.Type, at int) error {
 	return p.checkUnit(at)
 }
 
-// finish hands over the family at hand, if there is one, to next.
+// finish passes the current family, if there is one, to next.
 func (p *parser) finish() error {
 	f := &p.family
 	if f.name == "" {

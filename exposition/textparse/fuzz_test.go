@@ -23,7 +23,7 @@ var ourOwn = []string{
 	"have a timestamp and others have none", "after samples", "not a count",
 	"has no samples of this name", "is missing", "does not belong", "two buckets", "not cumulative",
 	"ends within a line", "count is not that", "to compare with", "not a type", "is not UTF-8",
-	"metric name should", "name in quotes should", "a blank should", // expfmt takes HELP without name, quotes within names, names behind labels
+	"metric name should", "name in quotes should", "a blank should", // expfmt takes HELP without name, quotes within names, names after labels
 	"a blank and the value should", "a metric name cannot begin so", "closing quote", "equals sign", "comma", "label name should",
 }
 

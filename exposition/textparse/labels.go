@@ -8,16 +8,15 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// labelSet holds the labels of the line at hand. It is used again for each
-// line: most lines belong to the series of the line before, and cost no
-// allocation.
+// labelSet holds the labels of the current line. It is reused for each line. Most lines
+// belong to the series of the previous line and cost no allocation.
 type labelSet struct {
 	text  []byte // names and values one after the other, unescaped
 	pairs []pair
 }
 
-// pair says where a label is: its name is text[from:mid], its value
-// text[mid:to], and it began at offset at of the line.
+// pair says where a label is: its name is text[from:mid], its value text[mid:to], and
+// it starts at offset at of the line.
 type pair struct{ from, mid, to, at int }
 
 func (s *labelSet) reset() { s.text, s.pairs = s.text[:0], s.pairs[:0] }
@@ -25,8 +24,8 @@ func (s *labelSet) reset() { s.text, s.pairs = s.text[:0], s.pairs[:0] }
 func (s *labelSet) name(p pair) []byte  { return s.text[p.from:p.mid] }
 func (s *labelSet) value(p pair) []byte { return s.text[p.mid:p.to] }
 
-// sort sorts the pairs by name. It returns a pair that has the name of another
-// one, if there is one.
+// sort sorts the pairs by name. It returns a pair whose name occurs twice, if there is
+// one.
 func (s *labelSet) sort() (duplicate pair, ok bool) {
 	compare := func(a, b pair) int { return bytes.Compare(s.name(a), s.name(b)) }
 	if !slices.IsSortedFunc(s.pairs, compare) {
@@ -40,7 +39,7 @@ func (s *labelSet) sort() (duplicate pair, ok bool) {
 	return pair{}, false
 }
 
-// remove removes the label of that name and returns where it was.
+// remove removes the label with that name and returns where it was.
 func (s *labelSet) remove(name string) (removed pair, ok bool) {
 	for i, p := range s.pairs {
 		if string(s.name(p)) == name {
@@ -51,8 +50,8 @@ func (s *labelSet) remove(name string) (removed pair, ok bool) {
 	return pair{}, false
 }
 
-// appendKey appends what no other set of labels has. Its separator is not
-// UTF-8, which all names and values are.
+// appendKey appends a key that no other set of labels has. Its separator is not valid
+// UTF-8, while all names and values are.
 func (s *labelSet) appendKey(dst []byte) []byte {
 	for _, p := range s.pairs {
 		dst = append(append(dst, s.name(p)...), 0xff)

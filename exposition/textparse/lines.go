@@ -10,26 +10,25 @@ import (
 // lineReader cuts the input into lines.
 type lineReader struct {
 	src    *bufio.Reader
-	long   []byte // a line that does not fit into src's buffer
-	number int    // of the line that was read last, from 1
+	long   []byte // a line that does not fit in src's buffer
+	number int    // of the last line read, from 1
 
-	// What is left of the limits; negative limits are none.
+	// What is left of the limits. Negative means no limit.
 	maxLine  int
 	maxBytes int64
 	read     int64
 }
 
-// readSize is what the reader is asked for at once, and the longest line that
-// is not copied.
+// readSize is how much is read at once, and the longest line that is not copied.
 const readSize = 64 << 10
 
 func newLineReader(r io.Reader, maxLine int, maxBytes int64) lineReader {
 	return lineReader{src: bufio.NewReaderSize(r, readSize), maxLine: maxLine, maxBytes: maxBytes}
 }
 
-// next returns the next line without its line feed, and whether it had one. It
-// is valid until the next call. The error is io.EOF after the last line, or an
-// *Error. Of a line that is too long no more than the limit is kept.
+// next returns the next line without its line feed, and whether it had one. The line is
+// valid until the next call. The error is io.EOF after the last line, or an *Error. A
+// line that is too long is cut at the limit.
 func (l *lineReader) next() (line []byte, terminated bool, err error) {
 	l.number++
 	l.long = l.long[:0]

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// parseFloat reads a number as both formats write it: decimal, or an infinity
-// or NaN in any case. Go's hexadecimal numbers and underscores are none.
+// parseFloat reads a number as both formats write it: decimal, or an infinity or NaN in
+// any case. It rejects Go's hexadecimal numbers and underscores.
 func parseFloat(b []byte) (float64, bool) {
 	if bytes.ContainsAny(b, "xXpP_") {
 		return 0, false
@@ -35,13 +35,13 @@ func parseMillis(b []byte) (time.Time, bool) {
 	return time.UnixMilli(ms), err == nil
 }
 
-// lastSecond is where Prometheus' milliseconds end, as an even number, which a
-// float64 of that size must be. What is later ends there too: the grammar sets
-// no bound.
+// lastSecond is where Prometheus' milliseconds end, as an even number, because a
+// float64 of that size must be even. Later times are cut to it: the grammar sets no
+// bound.
 const lastSecond = math.MaxInt64 / 2000 * 2
 
-// parseSeconds reads a timestamp of OpenMetrics, digit by digit, since a
-// float64 has no nanoseconds. What is finer is cut off.
+// parseSeconds reads a timestamp of OpenMetrics digit by digit, because a float64
+// cannot hold its nanoseconds. Finer digits are dropped.
 func parseSeconds(b []byte) (time.Time, bool) {
 	v, ok := parseFloat(b)
 	if !ok || math.IsNaN(v) || math.IsInf(v, 0) {

@@ -6,7 +6,7 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// openMetricsTypes are the types that a TYPE line of OpenMetrics can say.
+// openMetricsTypes are the types that an OpenMetrics TYPE line can have.
 var openMetricsTypes = map[string]metric.Type{
 	"unknown":        metric.Unknown,
 	"counter":        metric.Counter,
@@ -18,7 +18,7 @@ var openMetricsTypes = map[string]metric.Type{
 	"stateset":       metric.StateSet,
 }
 
-// readOpenMetrics reads a line of OpenMetrics, but not # EOF.
+// readOpenMetrics reads a line of OpenMetrics other than # EOF.
 func (p *parser) readOpenMetrics() error {
 	if p.atEnd() {
 		return p.errorf(0, "a blank line")
@@ -38,7 +38,7 @@ func (p *parser) readOpenMetrics() error {
 	return p.addSample()
 }
 
-// readMetadata reads what follows the # of a HELP, TYPE or UNIT line.
+// readMetadata reads what comes after the # of a HELP, TYPE or UNIT line.
 func (p *parser) readMetadata() error {
 	if !p.take(' ') {
 		return p.unexpected("a blank, as there are no comments,")
@@ -90,7 +90,7 @@ func (p *parser) setHelp(keyword, text token) error {
 	f.hasHelp = true
 	var cut bool
 	if f.help, cut = unescape(text.text); cut {
-		return p.errorf(len(p.line)-1, "a backslash with nothing behind it")
+		return p.errorf(len(p.line)-1, "a backslash with nothing after it")
 	}
 	return nil
 }
@@ -102,7 +102,7 @@ func (p *parser) setUnit(keyword, unit token) error {
 	}
 	f.hasUnit = true
 	if len(unit.text) == 0 {
-		return nil // the same as no line
+		return nil // the same as without the line
 	}
 	name, found := bytes.CutSuffix([]byte(f.name), unit.text)
 	if !found || !bytes.HasSuffix(name, []byte("_")) {

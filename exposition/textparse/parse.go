@@ -9,7 +9,7 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// Format is what the input is written in.
+// Format is the format of the input.
 type Format uint8
 
 const (
@@ -19,24 +19,23 @@ const (
 	OpenMetrics
 )
 
-// Options of [Parse] and [Families]. The zero value reads text within limits
-// that no honest exposition is likely to reach.
+// Options of [Parse] and [Families]. The zero value reads text within limits that no
+// real exposition is likely to reach. A negative limit means none.
 type Options struct {
 	// Format of the input. Default Text.
 	Format Format
 
-	// QuotedNames admits names in quotes in OpenMetrics, as Prometheus and its
-	// clients write them under the content type's escaping=allow-utf-8. The
-	// specification has none. Default: they are errors. Text always admits them.
+	// QuotedNames accepts quoted names in OpenMetrics, as Prometheus and its clients
+	// write them with the content type's escaping=allow-utf-8. The specification has
+	// none. Text always accepts them.
 	QuotedNames bool
 
-	// MaxLine is the most bytes that a line may have. Default 1 MiB; NoLimit.
+	// MaxLine is the most bytes in a line. The default is 1 MiB.
 	MaxLine int
-	// MaxBytes is the most bytes that the input may have. Default 256 MiB;
-	// NoLimit.
+	// MaxBytes is the most bytes in the input. The default is 256 MiB.
 	MaxBytes int64
-	// MaxSeries is the most series of all families together, where a family
-	// without series counts as one. Default 1,000,000; NoLimit.
+	// MaxSeries is the most series of all families together. A family without series
+	// counts as one. The default is 1,000,000.
 	MaxSeries int
 }
 
@@ -56,8 +55,7 @@ func (o Options) withDefaults() (Options, error) {
 	return o, c.Err()
 }
 
-// Parse returns the families of r in the order in which r has them, or an [Error],
-// or an error that names an invalid option.
+// Parse returns the families of r in the order of the input, or an [Error].
 func Parse(r io.Reader, opts Options) ([]*metric.Family, error) {
 	var families []*metric.Family
 	for f, err := range Families(r, opts) {
@@ -69,8 +67,8 @@ func Parse(r io.Reader, opts Options) ([]*metric.Family, error) {
 	return families, nil
 }
 
-// Families yields the families of r as they are read, each one the caller's to
-// keep. An error, as of [Parse], comes with a nil family and is the last.
+// Families yields the families of r as they are read. Each belongs to the caller. An
+// [Error] comes last, with a nil family.
 func Families(r io.Reader, opts Options) iter.Seq2[*metric.Family, error] {
 	return func(yield func(*metric.Family, error) bool) {
 		opts, err := opts.withDefaults()
@@ -94,26 +92,26 @@ func Families(r io.Reader, opts Options) iter.Seq2[*metric.Family, error] {
 	}
 }
 
-// parser turns lines into families. A family ends where the next one begins,
-// so there is always a line of the next one when a family is handed out.
+// parser turns lines into families. A family ends where the next one starts, so when a
+// family is returned, a line of the next one has already been read.
 type parser struct {
 	lines  lineReader
 	strict bool // OpenMetrics
 
-	// The line at hand, and what was found in it; the next line overwrites it.
+	// The current line and its parts; the next line overwrites them.
 	cursor
 	sample sample
 
-	// The family at hand; the one that has just ended, until next returns it.
+	// The current family, or the one that has just ended, until next returns it.
 	family building
 	done   *metric.Family
 
-	// What all families have used up.
+	// What all families have used.
 	claims  map[string]string // sample names, with the family that has them
 	series  int
-	most    int  // of series; negative: no limit
-	sawEOF  bool // the line # EOF
-	drained bool // the input has ended, and well
+	most    int  // of series; negative if there is no limit
+	sawEOF  bool // the line # EOF was read
+	drained bool // the input has ended without an error
 }
 
 func newParser(r io.Reader, opts Options) *parser {
@@ -177,12 +175,12 @@ func (p *parser) readLine(terminated bool) error {
 	return p.readText()
 }
 
-// errorf returns an error at the offset at of the line at hand.
+// errorf returns an error at offset at of the current line.
 func (p *parser) errorf(at int, format string, args ...any) *Error {
 	return &Error{Line: p.lines.number, Column: at + 1, Reason: fmt.Sprintf(format, args...)}
 }
 
-// claim takes a sample name for the family at hand.
+// claim takes a sample name for the current family.
 func (p *parser) claim(name string, at int) error {
 	switch owner, taken := p.claims[name]; {
 	case taken && owner == name:
@@ -194,7 +192,7 @@ func (p *parser) claim(name string, at int) error {
 	return nil
 }
 
-// count counts a series, or a family that has none.
+// count counts a series, or a family without series.
 func (p *parser) count() error {
 	p.series++
 	if p.most >= 0 && p.series > p.most {
@@ -205,8 +203,7 @@ func (p *parser) count() error {
 	return nil
 }
 
-// quote shows a piece of the input in an error, which must not be as long as
-// the input wants.
+// quote shows a piece of the input in an error, shortened.
 func quote[T string | []byte](s T) string {
 	const shown = 60
 	if len(s) > shown {

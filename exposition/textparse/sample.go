@@ -2,12 +2,12 @@ package textparse
 
 import "github.com/multiprom/multiprom/metric"
 
-// sample is what a sample line says, in pieces of the line. Which of them are
-// valid numbers shows when the family at hand is known.
+// sample is a sample line, in pieces of the line. Whether they are valid numbers is
+// known only with the current family.
 type sample struct {
 	name   []byte
 	nameAt int
-	quoted []byte // what name points to when it stood in quotes
+	quoted []byte // what name points to if it was quoted
 	labels labelSet
 
 	value     token
@@ -18,7 +18,7 @@ type sample struct {
 }
 
 type exemplar struct {
-	at        int // 0 if there is none: no line begins with one
+	at        int // 0 if there is none: no line starts with one
 	labels    labelSet
 	value     token
 	timestamp token
@@ -78,8 +78,8 @@ func (p *parser) readSample() error {
 	return nil
 }
 
-// separatorBeforeLabels steps over what separates the name from what follows,
-// which a strict cursor must not do in front of a brace.
+// separatorBeforeLabels steps over the separator after the name. A strict cursor must
+// not do that in front of a brace.
 func (p *parser) separatorBeforeLabels() bool {
 	if p.strict && p.peek('{') {
 		return false
@@ -87,8 +87,7 @@ func (p *parser) separatorBeforeLabels() bool {
 	return p.separator()
 }
 
-// readStrictTail reads what follows the value: a timestamp and an exemplar, or
-// one of them.
+// readStrictTail reads what comes after the value: a timestamp, an exemplar, or both.
 func (p *parser) readStrictTail() error {
 	s := &p.sample
 	if p.atEnd() {
@@ -132,8 +131,8 @@ func (p *parser) readStrictTail() error {
 	return nil
 }
 
-// readLabels reads all up to the closing brace and sorts it. If named, a
-// quoted metric name comes first.
+// readLabels reads everything up to the closing brace and sorts it. If named, a quoted
+// metric name comes first.
 func (p *parser) readLabels(set *labelSet, named bool) error {
 	p.blanks()
 	if named {
@@ -227,7 +226,7 @@ func (p *parser) readLabel(set *labelSet) error {
 	return nil
 }
 
-// unexpected says what should stand where the cursor is.
+// unexpected says what was expected at the cursor.
 func (p *parser) unexpected(want string) error {
 	if p.atEnd() {
 		return p.errorf(p.at, "the line ends, but %s should follow", want)

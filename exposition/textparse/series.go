@@ -7,8 +7,8 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// addSample adds the sample of the line at hand to its family, which may be
-// another one than that of the line before.
+// addSample adds the sample of the current line to its family, which may differ from
+// that of the previous line.
 func (p *parser) addSample() error {
 	s := &p.sample
 	r, ok := p.roleOf(s.name)
@@ -44,8 +44,8 @@ type ownLabel struct {
 	at     int
 }
 
-// takeOwnLabel takes it out of the sample's labels, where it must be if the
-// role has one, and must not be otherwise.
+// takeOwnLabel removes it from the sample's labels. It must be there if the role has
+// one, and must not be there otherwise.
 func (p *parser) takeOwnLabel(r role) (own ownLabel, err error) {
 	name := ""
 	switch p.family.typ {
@@ -88,8 +88,7 @@ func (p *parser) boundary(r role, t token) (float64, error) {
 	return v, nil
 }
 
-// findSeries returns which series the sample at hand belongs to, a new one if
-// need be.
+// findSeries returns the series of the current sample. It adds one if needed.
 func (p *parser) findSeries() (int, error) {
 	f := &p.family
 	f.key = p.sample.labels.appendKey(f.key[:0])
@@ -114,8 +113,8 @@ func (p *parser) findSeries() (int, error) {
 	return f.last, nil
 }
 
-// findPoint begins a point of series i unless the sample belongs to the one at
-// hand. Only OpenMetrics has several points for a series; the last one stays.
+// findPoint starts a point of series i unless the sample belongs to the current one.
+// Only OpenMetrics has several points for a series; the last one stays.
 func (p *parser) findPoint(i int, r role, own ownLabel) error {
 	s, was := &p.family.series[i], &p.family.progress[i]
 	at, err := p.timestamp()
@@ -149,9 +148,9 @@ func (p *parser) findPoint(i int, r role, own ownLabel) error {
 	return nil
 }
 
-// repeats reports whether the sample is one that the point has. Of buckets,
-// quantiles and states only the first is looked at, as each point begins with
-// the same; the check of the whole point finds the others.
+// repeats reports whether the point already has the sample. Of buckets, quantiles and
+// states it checks only the first, since each point starts with the same one. The check
+// of the whole point finds the others.
 func repeats(s *metric.Series, was *progress, r role, own ownLabel) bool {
 	switch r {
 	case bucket:
@@ -164,7 +163,7 @@ func repeats(s *metric.Series, was *progress, r role, own ownLabel) bool {
 	return was.seen.has(r)
 }
 
-// timestamp returns the sample's, or the zero time.
+// timestamp returns the sample's timestamp, or the zero time.
 func (p *parser) timestamp() (time.Time, error) {
 	t := p.sample.timestamp
 	if len(t.text) == 0 {
@@ -230,8 +229,7 @@ func (p *parser) store(i int, r role, own ownLabel) (err error) {
 	return err
 }
 
-// float reads a value. OpenMetrics has none below zero, and no NaN, for those
-// that only grow.
+// float reads a value. In OpenMetrics, values that only grow cannot be negative or NaN.
 func (p *parser) float(t token, grows bool) (float64, error) {
 	v, err := p.number(t)
 	if err == nil && p.strict && grows && !(v >= 0) {

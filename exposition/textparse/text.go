@@ -7,7 +7,7 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// textTypes are the types that a TYPE line of the text format can say.
+// textTypes are the types that a TYPE line of text can have.
 var textTypes = map[string]metric.Type{
 	"counter":   metric.Counter,
 	"gauge":     metric.Gauge,
@@ -72,7 +72,7 @@ func (p *parser) readName() (name token, err error) {
 	return name, err
 }
 
-// readTextName reads the name of a HELP or TYPE line and the blanks behind it.
+// readTextName reads the name of a HELP or TYPE line and the blanks after it.
 func (p *parser) readTextName() (token, error) {
 	name, err := p.readName()
 	if err != nil {
@@ -95,7 +95,7 @@ func (p *parser) setTextType(name, typ token) error {
 	return p.setType(t, name.at)
 }
 
-// checkUTF8 checks the line at hand.
+// checkUTF8 checks that the current line is UTF-8.
 func (p *parser) checkUTF8() error {
 	if utf8.Valid(p.line) {
 		return nil
