@@ -37,7 +37,7 @@ func TestTimeoutKeepsTheSlot(t *testing.T) {
 	}), HandlerOptions{MaxConcurrent: 1, Timeout: 10 * time.Millisecond})
 
 	assert.Contains(t, scrape(h, "GET", "/").Body.String(), "took too long")
-	assert.Contains(t, scrape(h, "GET", "/").Body.String(), "running already")
+	assert.Contains(t, scrape(h, "GET", "/").Body.String(), "already running")
 	close(leave)
 	require.Eventually(t, func() bool { return scrape(h, "GET", "/").Code == 200 }, 10*time.Second, time.Millisecond)
 }

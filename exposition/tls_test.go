@@ -141,7 +141,7 @@ func TestTLSOptions(t *testing.T) {
 		{TLS{CertFile: cert, KeyFile: "none.key"}, "none.key"},
 		{TLS{CertFile: cert, KeyFile: otherKey}, "private key does not match"},
 		{TLS{CertFile: cert, KeyFile: key, ClientCAFile: cert}, "everybody could connect"},
-		{TLS{CertFile: cert, KeyFile: key, RequireClientCert: true, ClientCAFile: key}, "no certificate in PEM"},
+		{TLS{CertFile: cert, KeyFile: key, RequireClientCert: true, ClientCAFile: key}, "no PEM certificate"},
 		{TLS{CertFile: cert, KeyFile: key, RequireClientCert: true, ClientCADir: t.TempDir()}, "has no file"},
 	} {
 		_, err := Serve(ServerOptions{Addr: "127.0.0.1:0", TLS: &c.opts})

@@ -118,7 +118,7 @@ func TestSecondSignalKills(t *testing.T) {
 	require.NoError(t, o.Process.Signal(syscall.SIGTERM))
 	o.expect(t, "draining")
 	require.NoError(t, o.Process.Signal(syscall.SIGTERM)) // as timeout(1) does
-	o.expect(t, "the drain goes on")
+	o.expect(t, "draining continues")
 	stop := make(chan struct{})
 	var wg sync.WaitGroup
 	wg.Go(func() { // somebody who means it

@@ -62,7 +62,7 @@ func TestOneSeriesNeverFailsTheRest(t *testing.T) {
 		{[]string{"dump", "--format", "openmetrics", "--lenient"}, nil, "c_total NaN", []string{taken, twice}},
 		{[]string{"dump", "--format", "protobuf"}, nil, "c_total", []string{taken, twice}},
 		{[]string{"push", gateway.URL, "--job", "a"}, func(string) string { return <-pushed }, "c_total NaN", []string{taken, twice}},
-		{[]string{"graphite", carbon.Addr().String()}, func(string) string { return <-sent }, "e_f 3 ", []string{"2 series whose", "1 series with a value"}},
+		{[]string{"graphite", carbon.Addr().String()}, func(string) string { return <-sent }, "e_f 3 ", []string{"2 series with the same", "1 series with a value"}},
 		{[]string{"textfile", file}, func(string) string {
 			text, err := os.ReadFile(file)
 			require.NoError(t, err)
