@@ -15,19 +15,19 @@ import (
 type Options struct {
 	// Format is what to write. Default text 0.0.4.
 	Format Format
-	// Created adds the time when each counter, histogram and summary began,
-	// where it is known. Default: it is left out.
+	// Created adds the time when each counter, histogram and summary started, if it is
+	// known. By default it is left out.
 	Created bool
 	// Lenient writes OpenMetrics as client_golang does, with values that its
-	// specification forbids: counters, sums and quantiles that are negative or
-	// NaN, a histogram's sum beside a negative bound, and a count without a sum.
-	// Prometheus and OpenTelemetry's collector read them; a parser that obeys the
-	// specification rejects the whole. Other formats are not affected. Default:
-	// they are left out.
+	// specification forbids: negative or NaN counters, sums and quantiles, the sum of a
+	// histogram with a negative bound, and a count without a sum. Prometheus and
+	// OpenTelemetry's collector read them. A parser that enforces the specification
+	// rejects the whole exposition. Other formats are not affected. By default these
+	// values are left out.
 	Lenient bool
 }
 
-// check returns what is wrong with the options.
+// check returns an error that names the invalid options.
 func (o Options) check() error {
 	var c options.Checker
 	if o.Format.Version > Protobuf {
@@ -42,10 +42,10 @@ func (o Options) check() error {
 	return nil
 }
 
-// Encode writes families to w, in pieces of some ten kilobytes; Protobuf in
-// whole families. It returns the first error of w, or else an [OmissionError]
-// if something had to be left out. If an option is invalid, it writes nothing and
-// returns an error that names the option.
+// Encode writes families to w, in pieces of some ten kilobytes, or whole families in
+// Protobuf. It returns the first error of w, or an [OmissionError] if something was
+// left out. If an option is invalid, it writes nothing and returns an error that names
+// the option.
 func Encode(w io.Writer, families []*metric.Family, opts Options) error {
 	if err := opts.check(); err != nil {
 		return err
@@ -62,7 +62,8 @@ func Encode(w io.Writer, families []*metric.Family, opts Options) error {
 }
 
 // Append appends families to dst and returns the result. Its error is an
-// [OmissionError] if something was left out.
+// [OmissionError] if something was left out. If an option is invalid, it appends
+// nothing and returns an error that names the option.
 func Append(dst []byte, families []*metric.Family, opts Options) ([]byte, error) {
 	if err := opts.check(); err != nil {
 		return dst, err

@@ -37,9 +37,9 @@ type HandlerOptions struct {
 	ErrorPolicy ErrorPolicy
 	// Created says whether created times are served. Default CreatedByEnv.
 	Created CreatedPolicy
-	// Lenient writes OpenMetrics with values that its specification forbids, as
-	// [Options] says: for receivers that drop a histogram without _count, as
-	// OpenTelemetry's collector does.
+	// Lenient writes OpenMetrics with values that its specification forbids, see
+	// [Options]. It is for receivers that drop a histogram without _count, such as
+	// OpenTelemetry's collector.
 	Lenient bool
 	// DisableCompression ignores Accept-Encoding, for servers that compress everything
 	// themselves. The handler does not compress anyway if a middleware has set Vary:
@@ -117,21 +117,21 @@ type handler struct {
 	told     told
 }
 
-// told remembers what the log was told of what was left out, so that it is logged once
-// and not at each scrape. Requests with name[] and without have memories of their own:
-// what a client may choose does not push out what Prometheus gets.
+// told remembers which omissions were logged, so that each is logged once and not at
+// every scrape. Requests with and without name[] are remembered separately, so that
+// requests chosen by a client do not push out those of Prometheus.
 type told struct {
 	mu    sync.Mutex
 	texts map[wayOfAsking][]string // the last ones, the newest at the end
 }
 
-// wayOfAsking is what the text may depend on, but for the names in name[].
+// wayOfAsking is what the text may depend on, except the names in name[].
 type wayOfAsking struct {
 	Options
 	restricted bool
 }
 
-// first reports whether the log was not told this text lately.
+// first reports whether this text was not logged recently.
 func (t *told) first(way wayOfAsking, text string) bool {
 	const most = 16
 	t.mu.Lock()
@@ -269,10 +269,10 @@ func (h *handler) gather(ctx context.Context, r *http.Request, within time.Durat
 	return result
 }
 
-// askedNames returns the sample names that the request asks for, none if for all.
+// askedNames returns the sample names that the request asks for, or none for all.
 func askedNames(r *http.Request) []string { return r.URL.Query()["name[]"] }
 
-// options returns what the request is answered with.
+// options returns the options for the answer to r.
 func (h *handler) options(r *http.Request) Options {
 	return Options{Format: Negotiate(r.Header), Created: h.created(), Lenient: h.opts.Lenient}
 }
@@ -332,7 +332,7 @@ func (h *handler) encode(w http.ResponseWriter, r *http.Request, got gathering) 
 	return a
 }
 
-// logOmission logs what an encoder left out, unless the last scrape with the same
+// logOmission logs what an encoder left out, unless a recent scrape with the same
 // options left out the same. It reports whether err is an omission.
 func (h *handler) logOmission(r *http.Request, err error) bool {
 	omission := (*OmissionError)(nil)

@@ -26,9 +26,9 @@ type ServerOptions struct {
 	Addr string
 	// Gatherer is what is served. Default registry.Default().
 	Gatherer registry.Gatherer
-	// Handler says how. The zero value is its defaults.
+	// Handler configures the handler. The zero value is its defaults.
 	Handler HandlerOptions
-	// TLS is how to serve HTTPS; nil serves HTTP.
+	// TLS configures HTTPS; nil serves HTTP.
 	TLS *TLS
 
 	// Limits of the server. The limits of a scrape are in Handler.

@@ -30,7 +30,7 @@ type TLS struct {
 	// of such files. Both count. Default: the system's.
 	ClientCAFile, ClientCADir string
 
-	// MinVersion and MaxVersion are those of package crypto/tls. Default
+	// MinVersion and MaxVersion are tls.VersionTLS12 or tls.VersionTLS13. Default
 	// tls.VersionTLS12 and the newest version.
 	MinVersion, MaxVersion uint16
 }
@@ -76,7 +76,7 @@ func (o TLS) config(log *slog.Logger) (*tls.Config, error) {
 		return nil, err
 	}
 	if !o.RequireClientCert && (o.ClientCAFile != "" || o.ClientCADir != "") {
-		return nil, errors.New("ClientCAFile or ClientCADir is set without RequireClientCert: everybody could connect")
+		return nil, errors.New("ClientCAFile or ClientCADir is set but RequireClientCert is not: everybody could connect")
 	}
 	c := &certificates{opts: o, log: log}
 	if _, err := c.current(); err != nil {
@@ -90,8 +90,8 @@ func (o TLS) config(log *slog.Logger) (*tls.Config, error) {
 func (o TLS) base() *tls.Config {
 	return &tls.Config{
 		MinVersion: cmp.Or(o.MinVersion, tls.VersionTLS12), MaxVersion: o.MaxVersion, NextProtos: []string{"h2", "http/1.1"},
-		// A resumed session would go on with a client's certificate that is
-		// no longer accepted.
+		// A resumed session would continue with a client certificate that is no longer
+		// accepted.
 		SessionTicketsDisabled: true,
 	}
 }
@@ -145,16 +145,16 @@ func sameStamps(a, b map[string]stamp) bool {
 	return len(a) == len(b)
 }
 
-// optionFile is a file and the option that it comes from.
+// optionFile is a file and the option that names it.
 type optionFile struct{ option, name string }
 
-// files returns all files that are read.
+// files returns all files to read.
 func (o TLS) files() ([]optionFile, error) {
 	cas, err := o.clientCAs()
 	return append([]optionFile{{"CertFile", o.CertFile}, {"KeyFile", o.KeyFile}}, cas...), err
 }
 
-// clientCAs returns the files with certificates of those who sign clients'.
+// clientCAs returns the files with the CA certificates for clients.
 func (o TLS) clientCAs() (files []optionFile, err error) {
 	if o.ClientCAFile != "" {
 		files = append(files, optionFile{"ClientCAFile", o.ClientCAFile})
@@ -205,7 +205,7 @@ func (o TLS) load(config *tls.Config) error {
 			return fmt.Errorf("%s: %w", f.option, err)
 		}
 		if !config.ClientCAs.AppendCertsFromPEM(pem) {
-			return fmt.Errorf("%s: %s has no certificate in PEM", f.option, f.name)
+			return fmt.Errorf("%s: %s has no PEM certificate", f.option, f.name)
 		}
 	}
 	return nil

@@ -123,8 +123,8 @@ func (s *Supervisor) refuse() error {
 	return nil
 }
 
-// holdsMetrics reports whether a file is of an earlier run: by its content, as its name
-// may be any other program's too. One that cannot be looked at may be.
+// holdsMetrics reports whether a file is from an earlier run. The content decides,
+// because other programs may use the same name. A file that cannot be checked counts.
 func holdsMetrics(d *mpm.Dir, e mpm.Entry) bool {
 	switch {
 	case e.Kind == mpm.KindOther, e.Name == mpm.StagedName:

@@ -77,7 +77,7 @@ func (o *Options) restoreDir() {
 	}
 }
 
-// withFileMode puts the mode of the files into the workers' environment.
+// withFileMode puts the files' mode into the workers' environment.
 func (o Options) withFileMode() Options {
 	if o.FileMode == 0 && o.Group != "" && lookup(o.Env, envFileMode) == "" {
 		o.FileMode = 0o640
@@ -88,11 +88,11 @@ func (o Options) withFileMode() Options {
 	return o
 }
 
-// octal returns a mode as the environment has it.
+// octal returns a mode as written in the environment.
 func octal(mode fs.FileMode) string { return fmt.Sprintf("%04o", uint32(mode)) }
 
-// makeDir makes dir and its missing parents with this mode, whatever the umask
-// is, and this group, unless that is -1. What exists stays as it is.
+// makeDir makes dir and its missing parents with this mode, whatever the umask is, and
+// with this group unless it is -1. An existing directory stays as it is.
 func makeDir(dir string, mode fs.FileMode, gid int) (made bool, err error) {
 	err = os.Mkdir(dir, 0o700) // nobody else may enter before group and mode are set
 	if parent := filepath.Dir(dir); errors.Is(err, fs.ErrNotExist) && parent != dir {

@@ -39,7 +39,7 @@ type MarkOptions struct {
 // process is gone. If a file says that it has no liveness, its readers go by the mark.
 //
 // For a process of client_python it removes the files with live gauges and sets the
-// others aside (mmapstore.Dir.SetAside). Those count as before, in client_python's own
+// others aside. Those count as before, in client_python's own
 // collector too, and can be compacted. A file that is still open for writing is
 // refused, like a locked one. The content decides whether a file is client_python's,
 // not its name. All others stay as they are.
@@ -128,12 +128,12 @@ func (f *found) elsewhere() string {
 	return "; processes of that pid in other PID namespaces have " + strings.Join(names, ", ") + more + ": name one of these files"
 }
 
-// findNative finds the files of an id. It marks nothing, so that an ambiguous one
-// changes nothing.
+// findNative finds the files of an ID. It marks nothing, so an ambiguous ID changes
+// nothing.
 func findNative(d *mpm.Dir, entries []mpm.Entry, id string) (*found, error) {
 	f := &found{its: map[string]bool{}}
 	namespace := mpm.CurrentIdentity().PIDNamespace
-	var begun []string // by incarnations that begin with id
+	var begun []string // whose incarnation begins with id
 	for _, e := range entries {
 		if e.Kind != mpm.KindNative {
 			continue
@@ -174,10 +174,10 @@ func chooseBegun(names []string) (string, error) {
 // minIncarnation is the fewest digits of an incarnation that name a process.
 const minIncarnation = 8
 
-// markPython removes a file of client_python that holds live gauges of that
-// process, as mark_process_dead does there; but it compares identifiers, where
-// that one takes them for patterns of file names. Any other file is set aside, so
-// that a later process of that id begins a new one.
+// markPython removes a client_python file with live gauges of that process, like
+// mark_process_dead there. But it compares identifiers, while mark_process_dead takes
+// them for patterns of file names. Any other file is set aside, so that a later process
+// with that ID starts a new one.
 func markPython(ctx context.Context, d *mpm.Dir, name, id string, force bool) (marked bool, err error) {
 	n, err := pyfile.ParseName(name)
 	if err != nil || n.ID != id && name != id && !(pyfile.RubyPID(n.ID) == id && isRuby(d, name)) {
@@ -198,12 +198,12 @@ func markPython(ctx context.Context, d *mpm.Dir, name, id string, force bool) (m
 	err = goneFromPython(ctx, d, name)
 	switch {
 	case errors.Is(err, mpm.ErrNoLease) && content == pyfile.Nothing:
-		return false, nil // whose it is nobody can tell, and there is nothing to mark
+		return false, nil // it cannot be attributed, and there is nothing to mark
 	case errors.Is(err, mpm.ErrNoLease):
-		// Nobody can tell: the caller knows.
+		// Nobody can tell whether the process lives. The caller knows.
 	case errors.Is(err, mpm.ErrLocked) && force && live:
 	case errors.Is(err, mpm.ErrLocked) && force:
-		return true, nil // it goes on counting
+		return true, nil // it keeps counting
 	case errors.Is(err, fs.ErrNotExist):
 		return true, nil
 	case err != nil:
@@ -216,14 +216,14 @@ func markPython(ctx context.Context, d *mpm.Dir, name, id string, force bool) (m
 	case errors.Is(err, fs.ErrNotExist):
 		return true, nil // a compactor was faster
 	case errors.Is(err, mpm.ErrForeign):
-		return false, nil // another file has taken its name
+		return false, nil // another file has its name now
 	case err == nil && live:
 		err = pyfile.Remove(d, e.Name)
 	}
 	return true, err
 }
 
-// isRuby reports whether GitLab's client for Ruby has written the file.
+// isRuby reports whether GitLab's client for Ruby wrote the file.
 func isRuby(d *mpm.Dir, name string) bool {
 	r, err := pyfile.Open(d, name, &pyfile.Keys{}, mpm.ReadOptions{})
 	if err != nil {
@@ -248,8 +248,8 @@ func goneFromPython(ctx context.Context, d *mpm.Dir, name string) error {
 	}
 }
 
-// belongs reports whether the file is of the process that id names. A pid
-// means nothing in another PID namespace.
+// belongs reports whether the file is of the process that id names. A PID means nothing
+// in another PID namespace.
 func belongs(h mpm.Header, name, id string, namespace uint64) bool {
 	if id == name {
 		return true

@@ -19,11 +19,11 @@ func (o Options) checkMetrics() error {
 	case o.MetricsAddress == "" && o.Metrics != nil:
 		return fmt.Errorf("%w: Metrics is set, but MetricsAddress is not", ErrOptions)
 	case o.MetricsAddress != "" && o.Dir == "":
-		return fmt.Errorf("%w: MetricsAddress is set, but there is no directory in which workers could keep their metrics: set Dir or %s", ErrOptions, envDir)
+		return fmt.Errorf("%w: MetricsAddress is set, but there is no directory for the workers' metrics: set Dir or %s", ErrOptions, envDir)
 	case o.MetricsLenient && o.MetricsAddress == "":
-		return fmt.Errorf("%w: MetricsLenient is set, and MetricsAddress does not say where to serve metrics", ErrOptions)
+		return fmt.Errorf("%w: MetricsLenient is set, but MetricsAddress is not", ErrOptions)
 	case o.MetricsLenient && o.Metrics != nil:
-		return fmt.Errorf("%w: MetricsLenient is set, and Metrics is served, which has options of its own", ErrOptions)
+		return fmt.Errorf("%w: MetricsLenient and Metrics are both set: Metrics has its own options", ErrOptions)
 	}
 	return nil
 }

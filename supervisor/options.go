@@ -66,14 +66,15 @@ type Options struct {
 	// to this process's own. Any other program gets its sockets by systemd's LISTEN_FDS
 	// protocol.
 	Command string
-	// Args are the arguments, without the program's name.
+	// Args are the arguments, without the program's name. Default: none; with an empty
+	// Command this process's own.
 	Args []string
 	// SignalsReady says that Command calls Ready. It is implied if Command is empty.
-	// Other programs count as ready once they have lived for ReadyAfter.
+	// By default other programs count as ready once they have lived for ReadyAfter.
 	SignalsReady bool
 	// ShimCommand replaces this executable as the program that gives a foreign command
 	// its LISTEN_PID. Command's path and arguments are appended to it. It must set
-	// LISTEN_PID to its own PID and then exec them.
+	// LISTEN_PID to its own PID and then exec them. Default: this executable.
 	ShimCommand []string
 	// Env is the workers' environment; nil means this process's own. The supervisor
 	// adds its variables to it.
@@ -85,13 +86,14 @@ type Options struct {
 	// ProcessID chooses the workers' process IDs in the merged view. Default
 	// ProcessIDPID.
 	ProcessID ProcessID
-	// OnStart says what happens to files that are in Dir when Run begins.
+	// OnStart says what happens to files that are in Dir when Run begins. Default
+	// OnStartCompact.
 	OnStart OnStart
 	// NoCompact leaves dead workers' files where they are. Something else must compact
 	// Dir, or it grows with every worker.
 	NoCompact bool
 	// Compact says when and how dead workers' files are compacted into the archive. Its
-	// Logger is replaced by this one's.
+	// Logger is replaced by this one's. The zero value is its defaults.
 	Compact aggregate.CompactorOptions
 	// DirMode is the mode of Dir and its missing parents if New creates them, whatever
 	// the umask is. An existing directory keeps its own. Default 0700, or 2770 with
@@ -107,7 +109,7 @@ type Options struct {
 	// lets Group read the files, 0660 also lets it mark processes dead. Default 0640
 	// with Group; otherwise what Env says, or 0600.
 	FileMode fs.FileMode
-	// Listeners are opened once, by New. Every worker inherits them.
+	// Listeners are opened once, by New. Every worker inherits them. Default: none.
 	Listeners []Listener
 	// MetricsAddress is where the supervisor itself serves Metrics, in the syntax of
 	// Listener.Address. It needs a directory. Default: metrics are not served.
@@ -117,10 +119,10 @@ type Options struct {
 	// Dir, with the process metrics of the workers.
 	// exposition.Handler(registry.Default()) adds this process's own collectors.
 	Metrics http.Handler
-	// MetricsLenient serves the merged view as exposition.HandlerOptions.Lenient says.
-	// It needs MetricsAddress, and is an error with Metrics.
+	// MetricsLenient serves the merged view with exposition.HandlerOptions.Lenient. It
+	// needs MetricsAddress, and is an error with Metrics.
 	MetricsLenient bool
-	// DrainTimeout is what a worker gets from SIGTERM to SIGKILL. Default 30 s.
+	// DrainTimeout is the time that a worker has from SIGTERM to SIGKILL. Default 30 s.
 	DrainTimeout time.Duration
 	// KillMode says which of a worker's processes get these signals, and when. Default
 	// KillMixed: the worker, then the rest of its process group.
@@ -131,14 +133,14 @@ type Options struct {
 	// ReadyAfter is the age at which a worker that does not call Ready counts
 	// as ready. Default 1 s.
 	ReadyAfter time.Duration
-	// Backoff spaces out restarts.
+	// Backoff spaces out restarts. The zero value is its defaults.
 	Backoff Backoff
 	// DeathSignal is what the kernel sends to a worker whose supervisor died,
 	// on Linux only. Default SIGTERM; SIGKILL is for commands that ignore it.
 	DeathSignal syscall.Signal
 	// Reap says whether the supervisor waits for orphans. If it does, no other code in
 	// this process may wait for children: the supervisor takes their exit status. Linux
-	// only.
+	// only. Default ReapAuto.
 	Reap ReapMode
 	// Subreaper makes this process the parent of its descendants' orphans, like PID 1,
 	// while Run runs. It implies ReapAlways. Linux only.
@@ -150,7 +152,7 @@ type Options struct {
 	Logger *slog.Logger
 	// OnWorkerStart and OnWorkerExit are called once for each process, in this order
 	// and before the slot's next start. Calls for different workers may overlap. A slow
-	// hook delays only its own slot.
+	// hook delays only its own slot. Default: none.
 	OnWorkerStart, OnWorkerExit func(WorkerInfo)
 
 	gid int // of Group, -1 without one
@@ -161,11 +163,11 @@ type Options struct {
 	random func() float64
 }
 
-// maxSignal is the largest number of a signal, on Linux.
+// maxSignal is the largest signal number on Linux.
 const maxSignal = 64
 
-// withDefaults checks o and fills what was left out, without side effects
-// but for the creation of Dir.
+// withDefaults checks o and fills in what was left out. Its only side effect is to
+// create Dir.
 func (o Options) withDefaults() (Options, error) {
 	var c options.Checker
 	options.Number(&c, "Workers", &o.Workers, runtime.GOMAXPROCS(0))

@@ -21,10 +21,10 @@ type Options struct {
 	// lines in the default Timeout. A push that takes longer is an error, and nothing
 	// is sent.
 	Network string
-	// Prefix comes before every name, separated by a dot.
+	// Prefix comes before every name, separated by a dot. Default: none.
 	Prefix string
-	// Tags sends labels as tags, which Graphite has since 1.1, instead of as parts of
-	// the path.
+	// Tags sends labels as tags, which Graphite has since 1.1. By default they are parts
+	// of the path.
 	Tags bool
 
 	// Interval is how often Run sends. Default 60 s.
@@ -65,7 +65,7 @@ func New(opts Options) (*Bridge, error) {
 		opts.Network = "tcp"
 	case "tcp", "udp":
 	default:
-		c.Failf("Network", "is %q: there are tcp and udp", opts.Network)
+		c.Failf("Network", "is %q: use tcp or udp", opts.Network)
 	}
 	options.Number(&c, "Interval", &opts.Interval, time.Minute)
 	options.Number(&c, "Timeout", &opts.Timeout, 30*time.Second)

@@ -37,7 +37,7 @@ func (o *Options) clients() (ours, other *http.Client, err error) {
 		client := *o.Client
 		client.CheckRedirect = dontFollow
 		if o.TLS != (TLS{}) {
-			return nil, nil, errors.New("Client and TLS are set: set TLS in the client's transport")
+			return nil, nil, errors.New("options Client and TLS are both set: set TLS in the client's transport instead")
 		}
 		return &client, &client, nil
 	}
@@ -69,11 +69,11 @@ func (t TLS) config() (*tls.Config, error) {
 		}
 		config.RootCAs = x509.NewCertPool()
 		if !config.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("TLS.CAFile: %s has no certificates in PEM", t.CAFile)
+			return nil, fmt.Errorf("TLS.CAFile: %s has no PEM certificate", t.CAFile)
 		}
 	}
 	if (t.CertFile == "") != (t.KeyFile == "") {
-		return nil, errors.New("of TLS.CertFile and TLS.KeyFile, one is missing")
+		return nil, errors.New("only one of TLS.CertFile and TLS.KeyFile is set")
 	}
 	if t.CertFile != "" {
 		load := func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
@@ -102,7 +102,7 @@ const (
 	Snappy
 )
 
-// String returns the name as Content-Encoding has it.
+// String returns the name as in Content-Encoding.
 func (c Compression) String() string {
 	if c > Snappy {
 		return fmt.Sprintf("Compression(%d)", uint8(c))

@@ -27,15 +27,15 @@ func (o *Options) target() (*url.URL, error) {
 		return nil, fmt.Errorf("URL: %w", err)
 	}
 	if u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" {
-		return nil, fmt.Errorf("URL: %q is not one of a Pushgateway, as http://host:9091 is", u.Redacted())
+		return nil, fmt.Errorf("URL: %q is not the URL of a Pushgateway, such as http://host:9091", u.Redacted())
 	}
 	path := strings.TrimRight(u.EscapedPath(), "/") + "/metrics" + pathOf("job", o.Job)
 	for _, name := range slices.Sorted(maps.Keys(o.Grouping)) {
 		switch {
 		case name == "job":
-			return nil, errors.New("Grouping has the label job, which is an option of its own")
+			return nil, errors.New("Grouping has the label job, which is a separate option")
 		case !metric.IsLegacyLabelName(name):
-			return nil, fmt.Errorf("Grouping has %q, which is no name of a label", name)
+			return nil, fmt.Errorf("Grouping has %q, which is not a valid label name", name)
 		}
 		path += pathOf(name, o.Grouping[name])
 	}

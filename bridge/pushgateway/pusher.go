@@ -26,11 +26,12 @@ type Options struct {
 	URL string
 	// Job is the value of the label job of the group.
 	Job string
-	// Grouping holds further labels of the group. See InstanceIPGroupingKey.
+	// Grouping holds further labels of the group. See InstanceIPGroupingKey. Default:
+	// none.
 	Grouping map[string]string
 
 	// Username and Password are for basic auth. Token is sent as a bearer token. Set
-	// only one of the two.
+	// only one of the two. Default: none.
 	Username, Password string
 	Token              string
 
@@ -40,13 +41,15 @@ type Options struct {
 	// TLS configures the default client.
 	TLS TLS
 
-	// FollowRedirects follows up to ten redirects.
+	// FollowRedirects follows up to ten redirects. By default a redirect is an error,
+	// ErrRedirect.
 	FollowRedirects bool
 	// Compression of the request. Default none.
 	Compression Compression
 	// Format of the request. Default text 0.0.4, which every Pushgateway reads.
 	Format exposition.Format
-	// Created adds the time when each counter, histogram and summary started.
+	// Created adds the time when each counter, histogram and summary started. By
+	// default it is left out.
 	Created bool
 	// Timeout applies to contexts without a deadline. Default 30 s.
 	Timeout time.Duration
@@ -77,7 +80,7 @@ func New(opts Options) (*Pusher, error) {
 		target.User = nil
 	}
 	if opts.Token != "" && opts.Username != "" {
-		return nil, errors.New("pushgateway: Token and Username are set; one of them is possible")
+		return nil, errors.New("pushgateway: both Token and Username are set: use one")
 	}
 	p := &Pusher{opts: opts, target: target}
 	if p.client, p.other, err = opts.clients(); err != nil {
@@ -96,15 +99,15 @@ func (o *Options) complete() error {
 	if o.Password != "" && o.Username == "" {
 		c.Failf("Password", "is set without a Username")
 	}
-	// It checks the format before it writes.
+	// Append checks the format.
 	_, err := exposition.Append(nil, nil, exposition.Options{Format: o.Format})
 	return errors.Join(c.Err(), err)
 }
 
-// Push replaces all metrics of the group by those that g yields (PUT). If g fails,
-// nothing is sent. An answer other than 2xx is a *StatusError. An
-// *exposition.OmissionError says that some series had to be left out, such as those
-// with a timestamp, which a Pushgateway refuses; everything else was pushed.
+// Push replaces all metrics of the group with those that g yields (PUT). If g fails,
+// nothing is sent. A response other than 2xx is a *StatusError. An
+// *exposition.OmissionError says that some series were left out, such as those with a
+// timestamp, which a Pushgateway refuses; everything else was pushed.
 func (p *Pusher) Push(ctx context.Context, g registry.Gatherer) error {
 	return p.push(ctx, http.MethodPut, g)
 }

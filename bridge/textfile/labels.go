@@ -14,7 +14,7 @@ func (o Options) check() error {
 	var c options.Checker
 	for name := range o.Labels {
 		if !metric.IsLegacyLabelName(name) || strings.HasPrefix(name, "__") {
-			c.Failf("Labels", "has %q, which is no name of a label: letters, digits and underscores, not a digit nor two underscores first", name)
+			c.Failf("Labels", "has %q, which is not a valid label name: use letters, digits and underscores, and start with neither a digit nor two underscores", name)
 		}
 	}
 	if o.Escaping > exposition.Values {

@@ -22,8 +22,10 @@ type Options struct {
 	// Labels are added to every series, except to a series that already has a label of
 	// that name. Two applications whose files one node_exporter reads need them: both
 	// have multiprom_files and the like, and node_exporter drops duplicates.
+	// Default: none.
 	Labels map[string]string
-	// Created adds the time when each counter, histogram and summary started.
+	// Created adds the time when each counter, histogram and summary started. By
+	// default it is left out.
 	Created bool
 	// TempDir is where the temporary file is created. It must be on the target's
 	// filesystem, or the file cannot be renamed. Default: the target's directory.

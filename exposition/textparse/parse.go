@@ -20,22 +20,22 @@ const (
 )
 
 // Options of [Parse] and [Families]. The zero value reads text within limits that no
-// real exposition is likely to reach. A negative limit means none.
+// real exposition is likely to reach.
 type Options struct {
 	// Format of the input. Default Text.
 	Format Format
 
 	// QuotedNames accepts quoted names in OpenMetrics, as Prometheus and its clients
 	// write them with the content type's escaping=allow-utf-8. The specification has
-	// none. Text always accepts them.
+	// none, so by default they are errors. Text always accepts them.
 	QuotedNames bool
 
-	// MaxLine is the most bytes in a line. The default is 1 MiB.
+	// MaxLine is the most bytes in a line. Default 1 MiB; NoLimit.
 	MaxLine int
-	// MaxBytes is the most bytes in the input. The default is 256 MiB.
+	// MaxBytes is the most bytes in the input. Default 256 MiB; NoLimit.
 	MaxBytes int64
 	// MaxSeries is the most series of all families together. A family without series
-	// counts as one. The default is 1,000,000.
+	// counts as one. Default 1,000,000; NoLimit.
 	MaxSeries int
 }
 
@@ -55,7 +55,8 @@ func (o Options) withDefaults() (Options, error) {
 	return o, c.Err()
 }
 
-// Parse returns the families of r in the order of the input, or an [Error].
+// Parse returns the families of r in the order of the input, or an [Error], or an error
+// that names an invalid option.
 func Parse(r io.Reader, opts Options) ([]*metric.Family, error) {
 	var families []*metric.Family
 	for f, err := range Families(r, opts) {
@@ -68,7 +69,7 @@ func Parse(r io.Reader, opts Options) ([]*metric.Family, error) {
 }
 
 // Families yields the families of r as they are read. Each belongs to the caller. An
-// [Error] comes last, with a nil family.
+// error, as of [Parse], comes last, with a nil family.
 func Families(r io.Reader, opts Options) iter.Seq2[*metric.Family, error] {
 	return func(yield func(*metric.Family, error) bool) {
 		opts, err := opts.withDefaults()
