@@ -28,6 +28,9 @@
 // that needs something that is not exported is left out of both copies; --verbose
 // names each. The other packages of client_golang are copied with their tests.
 //
+// A test that fails in the copy that is left as it is tells nothing of the other. Some
+// measure time and fail on a busy machine: the output names them, to be run again.
+//
 // The exit code is 0 where all is as expected, 1 where it is not, and 2 where the
 // suites could not be run.
 package main

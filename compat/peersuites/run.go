@@ -196,6 +196,12 @@ func runSuite(ctx context.Context, s suite, dir, repository string, opts options
 		return 0, fmt.Errorf("as it is: %w", err)
 	}
 	fmt.Fprintf(out, "  as it is       %s\n", summary(baseline))
+	for _, t := range sortedTests(baseline.failing()) { // what they would show is not known
+		fmt.Fprintf(out, "    fails       %s\n", t)
+		if opts.verbose {
+			fmt.Fprintln(out, indent(baseline.said[t]))
+		}
+	}
 	if len(leftOut) > 0 {
 		fmt.Fprintf(out, "  left out       %d tests that need what is not exported\n", len(leftOut))
 		if opts.verbose {
