@@ -2,18 +2,18 @@ package actions
 
 import "math/rand/v2"
 
-// Action is something that may happen in a random test. It happens Weight times in
-// as many choices as all weights of a List add up to. Without Do, nothing happens.
+// Action is something that may happen in a random test. Its probability is Weight divided by
+// the sum of all weights of the List. If Do is nil, nothing happens.
 type Action struct {
 	Weight int
 	Name   string
 	Do     func()
 }
 
-// List is what may happen.
+// List is the actions to choose among.
 type List []Action
 
-// Random does one of the actions, and returns its name. The same state of r chooses the
+// Random performs one of the actions and returns its name. The same state of r chooses the
 // same action.
 func (l List) Random(r *rand.Rand) string {
 	all := 0

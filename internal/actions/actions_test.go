@@ -7,8 +7,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestRandomFollowsTheWeights: each action happens about as often as its weight says, and
-// an action of weight 0 never does.
+// TestRandomFollowsTheWeights: each action happens about as often as its weight says. An
+// action of weight 0 never happens.
 func TestRandomFollowsTheWeights(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	did := map[string]int{}

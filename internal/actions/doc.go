@@ -1,5 +1,5 @@
-// Package actions lets a random test choose among named actions, so that its code
-// and its failures say what happened:
+// Package actions lets a random test choose among named actions, so that its code and its
+// failures say what happened:
 //
 //	all := actions.List{
 //		{Weight: 8, Name: "a process counts", Do: count},

@@ -236,7 +236,7 @@ func (d *archiveDecoder) archive(a *Archive) error {
 	case d.bad:
 		return errShortRecord
 	case len(d.b) > 0:
-		return fmt.Errorf("%d bytes are left behind its last family", len(d.b))
+		return fmt.Errorf("%d bytes follow its last family", len(d.b))
 	}
 	return nil
 }

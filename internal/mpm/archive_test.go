@@ -41,7 +41,7 @@ func sampleArchive() *Archive {
 	return a
 }
 
-// TestArchiveHasRoom: the bounds of native files are not the archive's.
+// TestArchiveHasRoom: the bounds of native files do not apply to the archive.
 func TestArchiveHasRoom(t *testing.T) {
 	d := openTestDir(t)
 	long := strings.Repeat("x", 10*MaxStringLen)
@@ -123,7 +123,7 @@ func TestArchiveRoundTrip(t *testing.T) {
 	require.False(t, got.HasConsumed(Incarnation{6}))
 }
 
-// TestArchivedList: what is added is what there is, at each place.
+// TestArchivedList: a list returns the series that were added.
 func TestArchivedList(t *testing.T) {
 	series := []StoredSeries{
 		{Process: -1, Created: 1, Words: []uint64{2, 3}},
@@ -143,7 +143,7 @@ func TestArchivedList(t *testing.T) {
 	}
 }
 
-// TestArchiveIsReadWholeOrNotAtAll: no damage may look like another archive.
+// TestArchiveIsReadWholeOrNotAtAll: a damaged archive must not look like another one.
 func TestArchiveIsReadWholeOrNotAtAll(t *testing.T) {
 	b, err := sampleArchive().encode()
 	require.NoError(t, err)
@@ -216,7 +216,7 @@ func TestArchiveThatNoReaderTakesIsNotStaged(t *testing.T) {
 	require.False(t, there)
 }
 
-// TestArchiveIsSharedLikeItsDirectory: who may read the directory may read it.
+// TestArchiveIsSharedLikeItsDirectory: everyone who may read the directory may read it.
 func TestArchiveIsSharedLikeItsDirectory(t *testing.T) {
 	for dirMode, want := range map[os.FileMode]os.FileMode{0o700: 0o600, 0o770: 0o640, 0o777: 0o644} {
 		d := openTestDir(t)

@@ -39,8 +39,8 @@ func BenchmarkUpdate(b *testing.B) {
 	}
 }
 
-// BenchmarkOpen opens and reads a file of 5000 series, and reads it again
-// when nothing has changed.
+// BenchmarkOpen opens and reads a file of 5000 series, and reads it again when nothing has
+// changed.
 func BenchmarkOpen(b *testing.B) {
 	s, err := Create(b.TempDir(), Options{})
 	require.NoError(b, err)

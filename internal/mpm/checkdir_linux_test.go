@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestCheckDirKnowsMemory: /dev/shm is a tmpfs nearly everywhere, /proc is
-// nothing to keep files in.
+// TestCheckDirKnowsMemory: /dev/shm is a tmpfs nearly everywhere, /proc is not a place for
+// files.
 func TestCheckDirKnowsMemory(t *testing.T) {
 	got, err := CheckDir("/proc")
 	require.NoError(t, err)

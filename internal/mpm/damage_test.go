@@ -15,7 +15,7 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// An edit is 8 bytes of what is fuzzed. Numbers are taken modulo what there is.
+// An edit is 8 bytes of the fuzzed input. Numbers are taken modulo the valid range.
 type edit struct {
 	op, v byte
 	a     uint16
@@ -33,7 +33,7 @@ func program(edits ...edit) (out []byte) {
 // damage is a sound file after some edits.
 type damage struct {
 	bad     []byte
-	forged  bool // a checksum was mended: records may say what no writer said
+	forged  bool // a checksum was corrected, so records may say what no writer wrote
 	shorten int  // size while it is mapped, -1 for none
 }
 
@@ -60,7 +60,7 @@ func (d *damage) apply(s *sound, e edit) {
 		return
 	}
 	if len(d.bad) < len(s.content) {
-		return // what follows may lie behind the end
+		return // what follows may be after the end
 	}
 	switch e.op % numEdits {
 	case editByte:
@@ -137,8 +137,8 @@ func checkDamage(t *testing.T, s *sound, d *damage, path string) {
 	checkLive(t, s, d, r)
 }
 
-// checkSeries holds what r returns against the damaged file. It returns the
-// keys, and which words of the file have a series.
+// checkSeries compares what r returns with the damaged file. It returns the keys, and the
+// words of the file that belong to a series.
 func checkSeries(t *testing.T, s *sound, d *damage, r *Reader) (returned map[string]bool, taken []bool) {
 	t.Helper()
 	returned, taken = map[string]bool{}, make([]bool, len(d.bad)/8)
@@ -190,8 +190,7 @@ func checkSeries(t *testing.T, s *sound, d *damage, r *Reader) (returned map[str
 	return returned, taken
 }
 
-// checkBlock returns the block's header, which must be of that kind and carry
-// the block's number.
+// checkBlock returns the block's header, which must have that kind and the block's number.
 func (d *damage) checkBlock(t *testing.T, block int, kind uint32) []byte {
 	header, _ := blockStart(block)
 	b := d.bad[block<<blockShift+int(header):]
@@ -200,8 +199,8 @@ func (d *damage) checkBlock(t *testing.T, block int, kind uint32) []byte {
 	return b
 }
 
-// wordsOffset returns where in the file the words lie, and fails where they
-// are not within one of its blocks.
+// wordsOffset returns the offset of the words in the file. It fails if they are not within
+// one of its blocks.
 func wordsOffset(t *testing.T, r *Reader, words []uint64) int {
 	if len(words) == 0 {
 		return 0
@@ -220,7 +219,7 @@ func wordsOffset(t *testing.T, r *Reader, words []uint64) int {
 	return 0
 }
 
-// checkVerify wants of Verify an answer, and the right one where it is known.
+// checkVerify checks that Verify returns, with the right result if it is known.
 func checkVerify(t *testing.T, s *sound, d *damage, path string) []CorruptionError {
 	t.Helper()
 	problems, err := Verify(path, ReadOptions{})
@@ -237,8 +236,8 @@ func checkVerify(t *testing.T, s *sound, d *damage, path string) []CorruptionErr
 	return problems
 }
 
-// checkLive changes the file under its reader: the damage is undone, then the
-// file is shortened. No value is known any more, but nothing may break.
+// checkLive changes the file while a reader uses it: it undoes the damage, then truncates the
+// file. The values are unknown then, but nothing may break.
 func checkLive(t *testing.T, s *sound, d *damage, r *Reader) {
 	t.Helper()
 	f, err := os.OpenFile(r.Path(), os.O_RDWR, 0)
@@ -260,7 +259,7 @@ func checkLive(t *testing.T, s *sound, d *damage, r *Reader) {
 	require.NoError(t, r.Refresh())
 	require.NoError(t, read())
 	if d.shorten < 0 || runtime.GOOS == "windows" {
-		return // Windows does not shorten a file that is mapped
+		return // Windows does not truncate a mapped file
 	}
 	require.NoError(t, f.Truncate(int64(d.shorten)))
 	for _, err := range []error{read(), r.Refresh(), read()} {

@@ -9,8 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestDeleted: a store learns that its file is gone when it grows, but asks at
-// most once a minute.
+// TestDeleted: a store notices when it grows that its file is gone, but checks at most once a
+// minute.
 func TestDeleted(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("windows does not delete a file that is open")
@@ -45,8 +45,8 @@ func TestDeleted(t *testing.T) {
 	}
 }
 
-// TestDeletedIsOfOpenStores: on the heap there is nothing to delete, and the
-// file of a closed store may go.
+// TestDeletedIsOfOpenStores: a store on the heap has no file to delete, and the file of a
+// closed store may be removed.
 func TestDeletedIsOfOpenStores(t *testing.T) {
 	now := time.Now()
 	opts := Options{Now: func() time.Time { return now }}

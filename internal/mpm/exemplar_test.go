@@ -15,7 +15,7 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// exemplarsOf returns what a reader shows, by series and bucket.
+// exemplarsOf returns the exemplars that a reader sees, by series and bucket.
 func exemplarsOf(t *testing.T, r *Reader) map[string]string {
 	t.Helper()
 	require.NoError(t, r.Refresh())
@@ -49,7 +49,7 @@ func TestExemplars(t *testing.T) {
 	long := metric.MakeLabels("ü", strings.Repeat("𝄞", metric.MaxExemplarRunes-1))
 	require.NoError(t, metric.CheckExemplar(long))
 	var many metric.Labels
-	for i := range metric.MaxExemplarRunes { // each a name of one character, of 4 bytes
+	for i := range metric.MaxExemplarRunes { // each a name of one 4-byte character
 		many = append(many, metric.Label{Name: string(rune(0x1F300 + i))})
 	}
 	require.NoError(t, metric.CheckExemplar(many))
@@ -81,10 +81,10 @@ func TestExemplars(t *testing.T) {
 	})
 }
 
-// TestExemplarsOfRemovedSeries: what takes the place of a removed series has none
-// of its exemplars.
-// TestExemplarsOfAClockSetBack: the last exemplar counts, also where it needed a
-// larger slot than those before, with later times.
+// TestExemplarsOfRemovedSeries: a series that replaces a removed one has none of its
+// exemplars.
+// TestExemplarsOfAClockSetBack: the last exemplar counts, even if it needs a larger slot than
+// earlier ones with later times.
 func TestExemplarsOfAClockSetBack(t *testing.T) {
 	backings(t, Options{}, func(t *testing.T, s *Store, open func() *Reader) {
 		c := addSeries(t, s, counterSchema("c"))
@@ -104,7 +104,7 @@ func TestExemplarsOfRemovedSeries(t *testing.T) {
 		require.NoError(t, err)
 		old, err := s.AddSeries(f, []string{"old"}, nil)
 		require.NoError(t, err)
-		for _, n := range []int{1, 100} { // a record for each
+		for _, n := range []int{1, 100} { // one record each
 			old.SetExemplar(0, metric.MakeLabels("id", strings.Repeat("x", n)), 1, int64(n))
 		}
 		r := open()
@@ -139,7 +139,7 @@ func TestExemplarsOfRemovedSeries(t *testing.T) {
 	})
 }
 
-// TestExemplarsUnderLoad: an exemplar is never put together from two.
+// TestExemplarsUnderLoad: an exemplar is never a mix of two.
 func TestExemplarsUnderLoad(t *testing.T) {
 	backings(t, Options{}, func(t *testing.T, s *Store, open func() *Reader) {
 		c := addSeries(t, s, counterSchema("c"))
@@ -174,8 +174,8 @@ func TestExemplarsUnderLoad(t *testing.T) {
 	})
 }
 
-// TestExemplarOfAWriterThatDied: the exemplar before the one that it was writing
-// stays, and nobody waits for it.
+// TestExemplarOfAWriterThatDied: the exemplar before the one that it was writing stays, and
+// no reader waits for the writer.
 func TestExemplarOfAWriterThatDied(t *testing.T) {
 	backings(t, Options{}, func(t *testing.T, s *Store, open func() *Reader) {
 		c := addSeries(t, s, counterSchema("c"))
@@ -193,7 +193,7 @@ func TestExemplarOfAWriterThatDied(t *testing.T) {
 	})
 }
 
-// TestHostileExemplars: nothing but a whole exemplar is shown.
+// TestHostileExemplars: only whole exemplars are shown.
 func TestHostileExemplars(t *testing.T) {
 	s := NewHeap(Options{})
 	c := addSeries(t, s, counterSchema("c"))
@@ -205,8 +205,8 @@ func TestHostileExemplars(t *testing.T) {
 		text   string
 	}{
 		{"no labels", 0, ""},
-		{"behind its slot", 65, ""},
-		{"far behind its slot", 1 << 63, ""},
+		{"after its slot", 65, ""},
+		{"far after its slot", 1 << 63, ""},
 		{"cut", 3, "\x01\x00a"},
 		{"no name", 6, "\x00\x00\x02\x00bc"},
 		{"twice", 12, "\x01\x00a\x01\x00b\x01\x00a\x01\x00b"},

@@ -14,8 +14,8 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// sampleFile returns the bytes of a file with 3 families and n series of one
-// of them, and its name.
+// sampleFile returns the bytes and the name of a file with 3 families and n series of one of
+// them.
 func sampleFile(t testing.TB, n int) (name string, content []byte) {
 	t.Helper()
 	s, err := Create(t.TempDir(), Options{})
@@ -36,7 +36,7 @@ func sampleFile(t testing.TB, n int) (name string, content []byte) {
 	return filepath.Base(s.Path()), content
 }
 
-// sealHeader makes the header checksum of b right again.
+// sealHeader corrects the header checksum of b.
 func sealHeader(b []byte) []byte {
 	le.PutUint32(b[offHeaderCRC:], crc32.Checksum(b[:offHeaderCRC], castagnoli))
 	return b
@@ -94,8 +94,8 @@ func TestOpenRefuses(t *testing.T) {
 	}
 }
 
-// TestDamageIsLocal damages one place of a file with 3000 series, in several
-// blocks, and expects all else to be read.
+// TestDamageIsLocal damages one position of a file with 3000 series in several blocks, and
+// expects everything else to be read.
 func TestDamageIsLocal(t *testing.T) {
 	const n = 3000
 	name, good := sampleFile(t, n)
@@ -158,8 +158,8 @@ func TestShortenedFile(t *testing.T) {
 	require.Panics(t, func() { Guard(path, func() error { panic("not a fault") }) })
 }
 
-// TestVerifyShortenedFile: a file that lacks published blocks, or loses them
-// while it is verified, has a problem; it is neither busy nor fatal.
+// TestVerifyShortenedFile: a file that lacks published blocks, or loses them while it is
+// being verified, has a problem. It is not reported as busy, and nothing crashes.
 func TestVerifyShortenedFile(t *testing.T) {
 	name, good := sampleFile(t, 3000)
 	path := filepath.Join(t.TempDir(), name)
@@ -183,8 +183,8 @@ func TestVerifyShortenedFile(t *testing.T) {
 	require.Len(t, problems, 1)
 }
 
-// TestSwappedCells: words are not taken from a block that carries another
-// number, for they are another series'.
+// TestSwappedCells: words of a block with a wrong number are not used, because they belong to
+// other series.
 func TestSwappedCells(t *testing.T) {
 	const n = 5000
 	name, good := sampleFile(t, n)

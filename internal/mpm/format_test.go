@@ -13,8 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestFormatPage holds docs/format.md and the code together: each offset in
-// a table of the page is the constant of that name, and none is missing.
+// TestFormatPage compares docs/format.md with the code: each offset in a table of the page is
+// the constant of that name, and none is missing.
 func TestFormatPage(t *testing.T) {
 	page, err := os.ReadFile("../../docs/format.md")
 	require.NoError(t, err)

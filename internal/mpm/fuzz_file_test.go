@@ -14,8 +14,8 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// sound is an undamaged file and what a reader must find in it: the oracle of
-// FuzzReader, worked out from docs/format.md alone where that is possible.
+// sound is an undamaged file and what a reader must find in it. It is the oracle of
+// FuzzReader, derived from docs/format.md alone as far as possible.
 type sound struct {
 	name    string
 	content []byte
@@ -27,17 +27,16 @@ type sound struct {
 type soundRecord struct{ off, size int }
 
 type soundSeries struct {
-	record, family int // positions in records
+	record, family int // indices in records
 	key            string
 	words, n       int // offset in the file, number
 }
 
-// seriesKey tells the series of a sound file apart.
+// seriesKey identifies a series of a sound file.
 func seriesKey(s *SeriesInfo) string { return s.Schema.Name + s.Labels().String() }
 
-// soundFile makes a file with series of every type in several blocks of both
-// kinds, a family that is not in block 0, and removed series. Its bytes are
-// the same in every run.
+// soundFile creates a file with series of every type in several blocks of both kinds, a
+// family that is not in block 0, and removed series. Its bytes are the same in every run.
 func soundFile(f testing.TB) *sound {
 	s, err := Create(f.TempDir(), Options{
 		Label: "sound", Now: func() time.Time { return time.Unix(100, 0) },
@@ -104,10 +103,10 @@ func soundFile(f testing.TB) *sound {
 	return out
 }
 
-// index finds the records of the file and joins them with what was read.
+// index finds the records of the file and matches them with what was read.
 func (s *sound) index(f testing.TB, all []SeriesInfo) {
-	at := map[int]int{}          // offset of a record: its position
-	families := map[string]int{} // name of a family: position of its record
+	at := map[int]int{}          // index of a record by offset
+	families := map[string]int{} // index of a family's record by name
 	metas := 0
 	for i := range len(s.content) / BlockSize {
 		b := s.content[i<<blockShift:][:BlockSize]
@@ -148,17 +147,17 @@ func (s *sound) same(bad []byte, off, n int) bool {
 	return bytes.Equal(s.content[off:off+n], bad[off:off+n])
 }
 
-// readable reports whether a block's header says what it is and that all that
-// was published in it is: too much does not harm.
+// readable reports whether a block's header has the right kind and number, and covers
+// everything that was published in the block. Covering more does no harm.
 func (s *sound) readable(bad []byte, block int) bool {
 	header, _ := blockStart(block)
 	at := block<<blockShift + int(header)
 	return s.same(bad, at, offBlockUsed) && le.Uint64(bad[at+offBlockUsed:]) >= le.Uint64(s.content[at+offBlockUsed:])
 }
 
-// found reports whether a reader must find that record in bad: it is whole
-// and live, its block's header is, and so are the lengths of the records
-// before it, which need not be sound otherwise.
+// found reports whether a reader must find that record in bad. It must be whole and live, its
+// block's header must be readable, and the lengths of the records before it must be right;
+// the rest of those may be damaged.
 func (s *sound) found(bad []byte, record int) bool {
 	rec := s.records[record]
 	block := rec.off >> blockShift
@@ -178,8 +177,8 @@ func (s *sound) found(bad []byte, record int) bool {
 		s.same(bad, rec.off, offRecState) && s.same(bad, rec.off+immutable, rec.size-immutable)
 }
 
-// forgedFamily reports whether a record before that family's claims its
-// number: then that one counts.
+// forgedFamily reports whether a record before that family claims its number. Then that
+// record counts.
 func (s *sound) forgedFamily(bad []byte, family int) bool {
 	id := le.Uint32(s.content[s.records[family].off+offFamID:])
 	for _, rec := range s.records[:family] {
@@ -203,7 +202,7 @@ const (
 	editBlock             // byte a of the header of block b is v
 	editRecord            // byte b of record a is v
 	editLength            // record a has the length b
-	editMend              // record a gets a checksum that matches
+	editMend              // record a gets a matching checksum
 	editMendHeader        // so does the file header
 	editCopy              // record a overwrites record b
 	editSwap              // blocks a and b change places
@@ -213,9 +212,9 @@ const (
 	numEdits
 )
 
-// FuzzReader damages a file. Whatever the damage is, reading ends and stays
-// within the file, a series that is returned is one that was written (unless
-// a checksum was forged), and every undamaged one is returned.
+// FuzzReader damages a file. Whatever the damage, reading ends and stays within the file. Each
+// series that is returned was written (unless a checksum was forged), and every undamaged
+// series is returned.
 func FuzzReader(f *testing.F) {
 	s := soundFile(f)
 	path := filepath.Join(f.TempDir(), s.name)
@@ -225,7 +224,7 @@ func FuzzReader(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) { checkDamage(t, s, s.damage(data), path) })
 }
 
-// readerSeeds are programs that reach each branch of the parser.
+// readerSeeds are inputs that reach each branch of the parser.
 func readerSeeds(s *sound) (seeds [][]byte) {
 	seed := func(edits ...edit) { seeds = append(seeds, program(edits...)) }
 	family, series, last := uint16(0), uint16(3), uint16(len(s.records)-1)
@@ -276,7 +275,7 @@ func readerSeeds(s *sound) (seeds [][]byte) {
 	seed(edit{op: editRecord, a: 2, b: offFamID, v: 0}, edit{op: editMend, a: 2}) // the second family takes the first's number
 	seed(edit{op: editRecord, a: series, b: offSerValues, v: 0}, edit{op: editMend, a: series})
 	seed(edit{op: editBlock, b: cells, a: offBlockUsed + 1, v: 0})
-	// Words in a block's header, at its end, behind it.
+	// Words in a block's header, at its end, after it.
 	for _, at := range []uint32{1, 0x1fff, 0x1ff0, 0x2000} {
 		index := cells<<(blockShift-3) + at
 		seed(edit{op: editRecord, a: series, b: offSerCells, v: byte(index)}, edit{op: editRecord, a: series, b: offSerCells + 1, v: byte(index >> 8)},

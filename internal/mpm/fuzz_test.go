@@ -15,8 +15,8 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// draw takes values from fuzzed bytes, zeros once they are used up: so that
-// every input is a definition or a series.
+// draw takes values from fuzzed bytes, and zeros after the last one, so that every input is a
+// schema or a series.
 type draw struct{ b []byte }
 
 func (d *draw) bytes(n int) []byte {
@@ -28,8 +28,8 @@ func (d *draw) bytes(n int) []byte {
 func (d *draw) byte() byte     { return d.bytes(1)[0] }
 func (d *draw) uint64() uint64 { return le.Uint64(d.bytes(8)) }
 
-// str returns a string of some of the bytes; one length in 16 asks for a long
-// one, so that the bounds are met.
+// str returns a string of some of the bytes. One length in 16 asks for a long string, so that
+// the bounds are reached.
 func (d *draw) str() string {
 	n := int(d.byte())
 	if n >= 0xf0 {
@@ -38,8 +38,7 @@ func (d *draw) str() string {
 	return string(d.bytes(n % 16))
 }
 
-// count returns how many elements a list has: few, or one that a u16 holds
-// and the bounds do not allow.
+// count returns the number of elements of a list: a few, or more than the bounds allow.
 func (d *draw) count() int {
 	n := int(d.byte())
 	if n >= 0xf8 {
@@ -69,7 +68,7 @@ func (d *draw) schema() *metric.Schema {
 	s.Name, s.Help, s.Unit = d.str(), d.str(), d.str()
 	s.Labels, s.Const, s.States = d.strs(), d.labels(), d.strs()
 	for i := range d.count() {
-		// Most are in order; without bytes left the bounds are 0, 1, 2, …
+		// Most are ascending. If no bytes are left, the bounds are 0, 1, 2, …
 		s.Bounds = append(s.Bounds, float64(i)+math.Float64frombits(d.uint64()))
 	}
 	return s
@@ -82,8 +81,8 @@ func (d *draw) series() seriesRecord {
 	}
 }
 
-// hostileRecord makes a record of that kind of any bytes: with the length
-// that they have and a checksum that matches, aligned as a reader's copy is.
+// hostileRecord makes a record of that kind from any bytes, with their length and a matching
+// checksum, aligned like a reader's copy.
 func hostileRecord(data []byte, kind uint16) []byte {
 	n := min(max(align8(len(data)), offFamID), maxRecord)
 	rec := wordBytes(make([]uint64, n/8))
@@ -94,16 +93,16 @@ func hostileRecord(data []byte, kind uint16) []byte {
 	return rec
 }
 
-// aligned returns a copy of an encoded record as a reader has it.
+// aligned returns a copy of an encoded record, aligned like a reader's.
 func aligned(rec []byte) []byte {
 	out := wordBytes(make([]uint64, len(rec)/8))
 	copy(out, rec)
 	return out
 }
 
-// requireModest fails where fn allocates out of proportion to the n bytes
-// that it reads. The slack is for what runs beside it; lists made for the
-// 65535 elements that a damaged count promises would exceed it.
+// requireModest fails if fn allocates out of proportion to the n bytes that it reads. The
+// slack is for concurrent allocations. Lists for the 65535 elements that a damaged count
+// announces would exceed it.
 func requireModest(t *testing.T, n int, fn func()) {
 	t.Helper()
 	var before, after runtime.MemStats
@@ -113,7 +112,7 @@ func requireModest(t *testing.T, n int, fn func()) {
 	require.LessOrEqual(t, after.TotalAlloc-before.TotalAlloc, uint64(64*n+512<<10))
 }
 
-// sameBits compares definitions; NaN bounds are equal to themselves here.
+// sameBits compares schemas. NaN bounds are equal to themselves.
 func sameBits(t *testing.T, want, got *metric.Schema) {
 	t.Helper()
 	bits := func(s *metric.Schema) (out []uint64) {
@@ -128,9 +127,8 @@ func sameBits(t *testing.T, want, got *metric.Schema) {
 	require.True(t, a.Equal(&b), "%+v\n%+v", want, got)
 }
 
-// FuzzFamilyRecord takes the same bytes for a definition, which must come
-// back from its record, and for a record, which must be refused or keep its
-// meaning when it is written again.
+// FuzzFamilyRecord uses the same bytes as a schema, which must survive encoding and decoding,
+// and as a record, which must be refused or keep its meaning when it is encoded again.
 func FuzzFamilyRecord(f *testing.F) {
 	for _, s := range everyType() {
 		rec, err := encodeFamily(7, s)
@@ -150,8 +148,8 @@ func FuzzFamilyRecord(f *testing.F) {
 	}
 	f.Add([]byte{})
 	f.Add([]byte{3, 0, 1, 'h', 1, 'H', 0, 1, 1, 'a', 1, 1, 'b', 1, 'x', 0, 2})
-	f.Add([]byte{3, 0, 1, 'h', 0xff, 0, 0, 0, 0, 0xfc})         // help and bounds that are too many
-	f.Add([]byte{1, 0, 1, 'c', 0, 0, 0xff})                     // labels that are too many
+	f.Add([]byte{3, 0, 1, 'h', 0xff, 0, 0, 0, 0, 0xfc})         // help too long, too many bounds
+	f.Add([]byte{1, 0, 1, 'c', 0, 0, 0xff})                     // too many labels
 	f.Add([]byte{6, 8, 1, 'e', 0, 0, 0, 0, 2, 1, 'a', 1, 0xfe}) // a state that is not UTF-8
 	f.Add([]byte{7, 0, 1, 'g', 0, 0, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0, 0xf8, 0x7f})
 	f.Add([]byte{1, 0, 1, 'c', 0, 0, 0, 5, 1, 'a', 0xff, 1, 'b', 0xff, 1, 'c', 0xff, 1, 'd', 0xff, 1, 'e', 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff})
@@ -193,12 +191,12 @@ func encodeSeries(s seriesRecord, size int) ([]byte, error) {
 		return nil, ErrRecordTooLarge
 	}
 	b := make([]byte, max(n, size))
-	b[0], b[len(b)-1] = 0xff, 0xff // what was there before does not matter
+	b[0], b[len(b)-1] = 0xff, 0xff // old content does not matter
 	s.encode(b)
 	return b, nil
 }
 
-// decodedSeries returns what a record says.
+// decodedSeries returns the content of a record.
 func decodedSeries(rec []byte) (s seriesRecord, err error) {
 	head, values, extra, text, err := decodeSeries(rec)
 	if err != nil {
@@ -215,8 +213,7 @@ func decodedSeries(rec []byte) (s seriesRecord, err error) {
 	return s, nil
 }
 
-// FuzzSeriesRecord is FuzzFamilyRecord for series; size is what a reused
-// record has to fill.
+// FuzzSeriesRecord is FuzzFamilyRecord for series. size is the length of a reused record.
 func FuzzSeriesRecord(f *testing.F) {
 	for _, s := range []seriesRecord{
 		{},
@@ -269,8 +266,8 @@ func FuzzSeriesRecord(f *testing.F) {
 	})
 }
 
-// FuzzHeader takes any bytes for a header, and for the fields of a header
-// whose constants and checksum are right.
+// FuzzHeader uses any bytes as a header, and as the fields of a header with right constants
+// and checksum.
 func FuzzHeader(f *testing.F) {
 	good := make([]byte, headerSize)
 	h := Header{
@@ -310,8 +307,8 @@ func FuzzHeader(f *testing.F) {
 	})
 }
 
-// checkHeader decodes b: what is accepted names its file, keeps its meaning
-// when it is written again, and is what a writer can have written.
+// checkHeader decodes b. If the header is accepted, it names its file, keeps its meaning when
+// it is encoded again, and could have been written by a writer.
 func checkHeader(t *testing.T, b []byte) {
 	t.Helper()
 	h, err := decodeHeader(b)
@@ -335,7 +332,7 @@ func checkHeader(t *testing.T, b []byte) {
 	require.LessOrEqual(t, h.Liveness, LivenessWin, "an unknown liveness is none")
 }
 
-// FuzzScan prints what a name says, and expects the name.
+// FuzzScan parses a name, formats the result, and expects the same name.
 func FuzzScan(f *testing.F) {
 	hex := strings.Repeat("0a", 16)
 	for _, name := range []string{
@@ -362,7 +359,7 @@ func FuzzScan(f *testing.F) {
 			require.Equal(t, Entry{Name: name, Kind: e.Kind}, e)
 		}
 
-		h = Header{PID: int(pid >> 1)} // an int of 32 bits holds it
+		h = Header{PID: int(pid >> 1)} // fits a 32-bit int
 		copy(h.Incarnation[:], name)
 		require.Equal(t, Entry{h.FileName(), KindNative, h.PID, h.Incarnation}, classify(h.FileName()))
 		require.Equal(t, Entry{h.tempName(), KindTemp, h.PID, h.Incarnation}, classify(h.tempName()))

@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestFileModeIgnoresTheUmask: the umask belongs to the process, so that this
-// test must not run beside others.
+// TestFileModeIgnoresTheUmask: the umask belongs to the process, so this test must not run in
+// parallel with others.
 func TestFileModeIgnoresTheUmask(t *testing.T) {
 	dir := t.TempDir()
 	defer unix.Umask(unix.Umask(0o277))

@@ -13,11 +13,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// envOwners has TestOwnersInUserNamespaces say whom it trusts instead.
+// envOwners makes TestOwnersInUserNamespaces print whom it trusts.
 const envOwners = "MMAPSTORE_TEST_OWNERS"
 
-// TestOwnersInUserNamespaces: the overflow uid is nobody's. Each case is a real user
-// namespace, in which a directory of one user has a file of each.
+// TestOwnersInUserNamespaces: the overflow uid identifies nobody. Each case is a real user
+// namespace, with a directory per user that has a file of each user.
 func TestOwnersInUserNamespaces(t *testing.T) {
 	if base := os.Getenv(envOwners); base != "" {
 		sayTrusted(t, base)
@@ -54,7 +54,7 @@ func TestOwnersInUserNamespaces(t *testing.T) {
 	everybody := uint32(math.MaxUint32)
 	all := []syscall.SysProcIDMap{{ContainerID: 0, HostID: 0, Size: int(everybody)}}
 	for name, tc := range map[string]struct {
-		maps []syscall.SysProcIDMap // nil: the process has no number itself
+		maps []syscall.SysProcIDMap // nil: the process itself has no number
 		want map[string]string      // by directory
 	}{
 		"everybody has a number": {all, map[string]string{"root": "root", "first": "first root", "second": "root second"}},
@@ -63,7 +63,7 @@ func TestOwnersInUserNamespaces(t *testing.T) {
 			[]syscall.SysProcIDMap{{ContainerID: 0, HostID: 0, Size: 1}},
 			map[string]string{"root": "root", "first": "root", "second": "root"},
 		},
-		// A container's map has the overflow uid for a user of its own.
+		// A container's map uses the overflow uid for a user of its own.
 		"the first user has the overflow uid": {
 			[]syscall.SysProcIDMap{{ContainerID: 0, HostID: 0, Size: 1}, {ContainerID: overflow, HostID: first, Size: 1}},
 			map[string]string{"root": "root", "first": "first root", "second": "root"},

@@ -283,7 +283,7 @@ func (p *parser) exemplar(rec []byte) error {
 }
 
 // errLater: the words are in a block that was published after the list of blocks was read.
-var errLater = errors.New("its words lie behind the last block")
+var errLater = errors.New("its words are after the last block")
 
 // cells returns the n words at that index of the file.
 func (p *parser) cells(index wordOffset, n int) ([]uint64, error) {
@@ -296,7 +296,7 @@ func (p *parser) cells(index wordOffset, n int) ([]uint64, error) {
 		if block < loadWord(p.blocks[0], offBlocks) {
 			return nil, errLater
 		}
-		return nil, fmt.Errorf("its words lie in block %d, behind the last", block)
+		return nil, fmt.Errorf("its words are in block %d, after the last one", block)
 	}
 	b := p.blocks[block]
 	if block == 0 || le.Uint32(b[offBlockKind:]) != blockCells || uint64(le.Uint32(b[offBlockIndex:])) != block {

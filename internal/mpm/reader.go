@@ -14,20 +14,20 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// ReadOptions bound what Open accepts. The zero value is useful.
+// ReadOptions limit what Open accepts. The zero value is useful.
 type ReadOptions struct {
-	// Trusted says whose files are read, by uid. Default: everybody's.
+	// Trusted reports whether files of a uid are read. Default: all files are read.
 	Trusted func(uid int) bool
 	// MaxBytes is the size above which a file is not read. Default 1 GiB; NoLimit.
 	MaxBytes int64
-	// Symbols keeps the labels of series. Default: one of the reader's own.
+	// Symbols keeps the labels of series. Default: a new table.
 	Symbols *SymbolTable
 }
 
 // defaultReadBytes is the default of ReadOptions.MaxBytes.
 const defaultReadBytes = 1 << 30
 
-// limit returns the most bytes of a file that is read.
+// limit returns the maximal size of a file that is read.
 func (o ReadOptions) limit() (int64, error) {
 	var c options.Checker
 	options.Number(&c, "MaxBytes", &o.MaxBytes, defaultReadBytes, NoLimit)
@@ -37,16 +37,15 @@ func (o ReadOptions) limit() (int64, error) {
 	return o.MaxBytes, c.Err()
 }
 
-// source is where a reader's blocks come from.
+// source provides a reader's blocks.
 type source interface {
-	// blocks returns the first n blocks or more; they stay valid until close.
+	// blocks returns at least the first n blocks. They stay valid until close.
 	blocks(n int) ([][]byte, error)
 	locked(kind Liveness) (bool, error)
 	close() error
 }
 
-// Reader reads one store, whole or record by record as it grows. It belongs
-// to one goroutine at a time.
+// Reader reads one store as it grows. It belongs to one goroutine at a time.
 type Reader struct {
 	path   string
 	header Header
@@ -149,12 +148,12 @@ func newReader(h Header, path string, src source, symbols *SymbolTable) *Reader 
 // Path returns the file's path, empty for a store on the heap.
 func (r *Reader) Path() string { return r.path }
 
-// Header returns whose file it is.
+// Header returns the header of the file.
 func (r *Reader) Header() Header { return r.header }
 
-// Refresh reads what was published since the last call. Damage is not an
-// error, see Damaged: all else is read. A *CorruptionError says that the file
-// as a whole can no longer be read; what was read before is then stale.
+// Refresh reads what was published since the last call. Damage is not an error: the rest is
+// read, see Damaged. A *CorruptionError says that the file as a whole can no longer be read.
+// Then what was read before is stale.
 func (r *Reader) Refresh() error {
 	return Guard(r.path, func() error {
 		for {
@@ -182,7 +181,7 @@ func (r *Reader) takeBlocks() (err error) {
 	if int(n) > len(r.blocks) {
 		blocks, err := r.src.blocks(int(n))
 		if err != nil {
-			return err // those that were read stay
+			return err // what was read before stays
 		}
 		r.blocks = blocks
 	}
@@ -192,45 +191,45 @@ func (r *Reader) takeBlocks() (err error) {
 // maxBlocks keeps offsets / 8 within 32 bits.
 const maxBlocks = 1 << (32 + 3 - blockShift)
 
-// Unchanged reports whether the meaning of what Refresh read still holds: when
-// it does after values were read, these values belong to these series. Call it
-// within Guard.
+// Unchanged reports whether the records still mean what they meant at the last Refresh. If
+// it returns true after values were read, the values belong to these series. Call it within
+// Guard.
 func (r *Reader) Unchanged() bool {
 	return r.blocks != nil && loadWord(r.blocks[0], offGeneration) == r.parser.generation
 }
 
-// Generation returns the header's generation, 0 while no record's meaning has
-// changed. Call it within Guard.
+// Generation returns the header's generation. It is 0 until the meaning of a record changes.
+// Call it within Guard.
 func (r *Reader) Generation() uint64 { return r.word(offGeneration) }
 
-// Whole returns a *CorruptionError where the file has become shorter than what
-// Refresh read. Behind the new end of a mapped file the rest of the page reads as
-// zeros, which no fault tells: values hold once Whole says so after they were read.
+// Whole returns a *CorruptionError if the file has become shorter than what Refresh read.
+// After the new end of a mapped file, the rest of the page reads as zeros without a fault. So
+// values are valid only if Whole returns nil after they were read.
 func (r *Reader) Whole() error {
 	_, err := r.src.blocks(len(r.blocks))
 	return err
 }
 
-// Epoch counts how often Refresh began again because a record's meaning had
-// changed. While it stays the same, Series only grows.
+// Epoch counts how often Refresh started again because the meaning of a record had changed.
+// While it stays the same, Series only grows.
 func (r *Reader) Epoch() int { return r.parser.epoch }
 
-// Schemas returns the schemas, in the order of their declaration.
+// Schemas returns the schemas in the order of declaration.
 func (r *Reader) Schemas() []*metric.Schema { return r.parser.series.schemas }
 
 // List returns the live series.
 func (r *Reader) List() SeriesList { return r.parser.series }
 
-// RemovedList returns the removed series whose words have not been used again. It
-// changes with Epoch only.
+// RemovedList returns the removed series whose words have not been reused. It changes only
+// with Epoch.
 func (r *Reader) RemovedList() SeriesList { return r.parser.removed }
 
-// Series returns the live series with their words, in the order of their records: each
-// call makes them anew. Without words they are in List.
+// Series returns the live series with their words, in the order of their records. Each call
+// builds a new slice. List has them without words.
 func (r *Reader) Series() []SeriesInfo { return r.infos(r.parser.series) }
 
-// Exemplars returns where exemplars of live series are. While Epoch stays the
-// same, the slice only grows.
+// Exemplars returns the exemplar records of live series. While Epoch stays the same, the
+// slice only grows.
 func (r *Reader) Exemplars() []ExemplarInfo { return r.parser.exemplars }
 
 // Removed returns the series of RemovedList with their words.
@@ -247,7 +246,7 @@ func (r *Reader) infos(l SeriesList) []SeriesInfo {
 	return out
 }
 
-// words returns the n words at that place, which the parser has found to be there.
+// words returns the n words at that offset, which the parser has checked.
 func (r *Reader) words(at wordOffset, n int) []uint64 {
 	if n == 0 {
 		return nil
@@ -255,8 +254,7 @@ func (r *Reader) words(at wordOffset, n int) []uint64 {
 	return words(r.blocks[uint64(at)*8>>blockShift], uint64(at)*8&(BlockSize-1), n)
 }
 
-// Damaged returns what Refresh left out, the first few in detail, and how
-// many there are in all.
+// Damaged returns the first few damages that Refresh found, and their total number.
 func (r *Reader) Damaged() ([]CorruptionError, int) { return r.parser.damage, r.parser.damaged }
 
 // Unknown returns how many records of unknown kinds were skipped.
@@ -268,8 +266,7 @@ func (r *Reader) Count(c Counter) uint64 { return r.word(uint64(c)) }
 // Closed reports whether the writer has closed its store. Call it within Guard.
 func (r *Reader) Closed() bool { return r.word(offClosed) != 0 }
 
-// Marked reports whether the process was marked dead by force. Call it within
-// Guard.
+// Marked reports whether the process was marked dead by force. Call it within Guard.
 func (r *Reader) Marked() bool { return r.word(offMarked) != 0 }
 
 func (r *Reader) word(off uint64) uint64 {
@@ -279,14 +276,14 @@ func (r *Reader) word(off uint64) uint64 {
 	return loadWord(r.blocks[0], off)
 }
 
-// Bytes returns how many bytes of the file are in use.
+// Bytes returns the number of bytes of the file that are in use.
 func (r *Reader) Bytes() int64 { return int64(len(r.blocks)) << blockShift }
 
-// Locked reports whether the writer holds the file's lock, that is lives.
-// Where the header says that there is no lock, the answer is yes.
+// Locked reports whether the writer holds the file's lock, that is, whether it is alive. If
+// the header says that there is no lock, Locked returns true.
 func (r *Reader) Locked() (bool, error) { return r.src.locked(r.header.Liveness) }
 
-// Close gives back the mapping and the descriptor. Words must not be used any more.
+// Close releases the mapping and the descriptor. After it, words must not be used.
 func (r *Reader) Close() error {
 	r.blocks = nil
 	return r.src.close()
@@ -298,11 +295,11 @@ type mappedFile struct {
 	path  string
 	ext   extents
 	list  [][]byte
-	locks bool // the filesystem, as it is mounted here, shows the writer's lock
+	locks bool // the filesystem, as mounted here, shows the writer's lock
 }
 
 func (m *mappedFile) blocks(n int) ([][]byte, error) {
-	size, err := m.f.Seek(0, io.SeekEnd) // as Stat does, for a fraction of its time
+	size, err := m.f.Seek(0, io.SeekEnd) // like Stat, in a fraction of the time
 	if err != nil {
 		return nil, err
 	}
@@ -323,7 +320,7 @@ func (m *mappedFile) blocks(n int) ([][]byte, error) {
 
 func (m *mappedFile) locked(kind Liveness) (bool, error) {
 	if !m.locks {
-		return true, nil // "free" would say nothing
+		return true, nil // "free" would prove nothing
 	}
 	return lockHeld(m.f, kind)
 }

@@ -18,7 +18,7 @@ const envRefuse = "MULTIPROM_TEST_REFUSE"
 type refusal struct {
 	call   uint32
 	errno  unix.Errno
-	second []uint32 // with these second arguments only, if there are any
+	second []uint32 // if not empty, only with these second arguments
 }
 
 var refusals = map[string]refusal{
@@ -66,8 +66,8 @@ func (r refusal) install() error {
 	return nil
 }
 
-// TestRefusedSystemCalls runs a worker and a reader where a system call is refused: what
-// docs/assumptions.md says instead holds.
+// TestRefusedSystemCalls runs a worker and a reader under a filter that refuses a system
+// call. Then what docs/assumptions.md says for that case must hold.
 func TestRefusedSystemCalls(t *testing.T) {
 	if name := os.Getenv(envRefuse); name != "" {
 		require.NoError(t, refusals[name].install())

@@ -11,8 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestRemoveAndReuse follows design.md section 3.7: a removed series leaves
-// the readers' view at once, its words are reused only when no handle is left.
+// TestRemoveAndReuse follows design.md section 3.7: a removed series leaves the readers' view
+// at once. Its words are reused only if no handle is left.
 func TestRemoveAndReuse(t *testing.T) {
 	backings(t, Options{KeepRemoved: KeepNone}, func(t *testing.T, s *Store, open func() *Reader) {
 		f, err := s.AddSchema(counterSchema("c", "n"))
@@ -64,8 +64,7 @@ func TestRemoveAndReuse(t *testing.T) {
 	})
 }
 
-// TestRemovedRecordsAreKeptForAWhile: the other processes have to remove the
-// series too.
+// TestRemovedRecordsAreKeptForAWhile: other processes need time to remove the series too.
 func TestRemovedRecordsAreKeptForAWhile(t *testing.T) {
 	now := time.Unix(1000, 0)
 	s := NewHeap(Options{Now: func() time.Time { return now }})

@@ -9,8 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestReserveBecomesTheArchive: the room that was kept is what the archive is written
-// to, and nothing of it is left there.
+// TestReserveBecomesTheArchive: the archive is written to the reserved space, and none of its
+// old content is left.
 func TestReserveBecomesTheArchive(t *testing.T) {
 	d := openTestDir(t)
 	require.NoError(t, d.Reserve(3*BlockSize, ReadOptions{}))
@@ -45,8 +45,8 @@ func TestReserveBecomesTheArchive(t *testing.T) {
 	require.NoFileExists(t, d.Join(StagedName))
 }
 
-// TestStagedOfOthers: what somebody has put where the next archive is written is not
-// touched, and does not keep a reader.
+// TestStagedOfOthers: a foreign file with the name of the next archive is not touched, and
+// does not disturb readers.
 func TestStagedOfOthers(t *testing.T) {
 	for name, put := range map[string]func(t *testing.T, path string){
 		"directory": func(t *testing.T, path string) { require.NoError(t, os.Mkdir(path, 0o700)) },
@@ -108,8 +108,8 @@ func TestStagedOfOthers(t *testing.T) {
 	})
 }
 
-// TestTrim: of a dead process's file goes what nobody reads, and nothing else; that of
-// a living one stays as it is.
+// TestTrim: only the parts of a dead process's file that nobody reads are freed. The file of a
+// living process stays as it is.
 func TestTrim(t *testing.T) {
 	s, err := Create(t.TempDir(), Options{})
 	require.NoError(t, err)
@@ -131,7 +131,7 @@ func TestTrim(t *testing.T) {
 	require.NoError(t, err)
 	dead := openTestDir(t)
 	path := dead.Join(filepath.Base(s.Path()))
-	for i := BlockSize; i < len(b); i += BlockSize { // what a kill has left unpublished
+	for i := BlockSize; i < len(b); i += BlockSize { // data that a kill left unpublished
 		for j := le.Uint64(b[i+offBlockUsed:]); j < BlockSize; j++ {
 			b[i+int(j)] = 0xee
 		}

@@ -11,8 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestRenameInStickyDirectory: a file of another user that one may write, but not rename,
-// keeps its one name. A link to it would stay for ever.
+// TestRenameInStickyDirectory: another user's file that one may write but not rename keeps its
+// only name. A link to it would stay forever.
 func TestRenameInStickyDirectory(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root can be another user")
@@ -27,7 +27,7 @@ func TestRenameInStickyDirectory(t *testing.T) {
 
 	renamed := make(chan error)
 	go func() {
-		runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
+		runtime.LockOSThread() // never unlocked, so the thread ends with the goroutine
 		if err := unix.Setfsuid(65534); err != nil {
 			renamed <- err
 			return

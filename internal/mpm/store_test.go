@@ -16,8 +16,7 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// backings runs a test on a store of each kind. open returns a new reader of
-// what the store has written.
+// backings runs a test on a store of each kind. open returns a new reader of the store.
 func backings(t *testing.T, opts Options, test func(t *testing.T, s *Store, open func() *Reader)) {
 	t.Run("heap", func(t *testing.T) {
 		s := NewHeap(opts)
@@ -41,7 +40,7 @@ func counterSchema(name string, labels ...string) *metric.Schema {
 
 func add(s *Series, n uint64) { atomic.AddUint64(&s.Words()[CellCounterInts], n) }
 
-// everyType returns a definition of each type, in the modes whose words differ.
+// everyType returns a schema of each type, in the modes with different words.
 func everyType() []*metric.Schema {
 	return []*metric.Schema{
 		{Name: "c", Help: "C.", Type: metric.Counter, Labels: []string{"method", "code"}, Const: metric.MakeLabels("dc", "eu")},
@@ -141,12 +140,12 @@ func TestHistogramSeriesSize(t *testing.T) {
 	require.LessOrEqual(t, r.Bytes()/n, int64(208), "bytes of a 12-bucket histogram series")
 }
 
-// Nothing else stands in a cache line with words of a series without labels; those of
-// series with labels stand side by side.
+// The words of a series without labels share no cache line with anything else. Those of
+// series with labels are adjacent.
 func TestSeriesWithoutLabelsHaveLinesOfTheirOwn(t *testing.T) {
 	backings(t, Options{}, func(t *testing.T, s *Store, open func() *Reader) {
 		lines := map[uintptr]*metric.Schema{}
-		for i := range 3000 { // more than a block
+		for i := range 3000 { // more than one block
 			schema := counterSchema(fmt.Sprint("c", i))
 			switch i % 3 {
 			case 1:
@@ -180,7 +179,7 @@ func TestSeriesWithoutLabelsHaveLinesOfTheirOwn(t *testing.T) {
 	})
 }
 
-// TestHandleInPlace: a handle that is part of something larger is released with it.
+// TestHandleInPlace: a handle in a struct is released with the struct.
 func TestHandleInPlace(t *testing.T) {
 	type holder struct {
 		_      [100]byte
@@ -225,8 +224,8 @@ func TestHandleInPlace(t *testing.T) {
 	})
 }
 
-// TestZeroSeries: a handle that is in no store does nothing, and one that was
-// removed there gets into none.
+// TestZeroSeries: a handle in no store does nothing, and after Remove it cannot be added to a
+// store.
 func TestZeroSeries(t *testing.T) {
 	s := NewHeap(Options{})
 	f, err := s.AddSchema(counterSchema("c", "n"))

@@ -13,16 +13,16 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestTexts interns symbols of all lengths in any order, and again: each has one number,
-// which says the text for as long as nobody drops it.
+// TestTexts interns texts of all lengths in any order, twice. Each has one symbol, which
+// stays valid until it is dropped.
 func TestTexts(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	var all []string
 	for i := range 20_000 {
 		all = append(all, strings.Repeat("x", r.IntN(40))+strconv.Itoa(i))
 	}
-	for _, n := range []int{maxSymbolChunk - 8, maxSymbolChunk, 3 * maxSymbolChunk} { // longer than a chunk, too
-		all = append(all, strings.Repeat("y", n), "behind "+strconv.Itoa(n))
+	for _, n := range []int{maxSymbolChunk - 8, maxSymbolChunk, 3 * maxSymbolChunk} { // including texts longer than a chunk
+		all = append(all, strings.Repeat("y", n), "after "+strconv.Itoa(n))
 	}
 	all = append(all, "")
 	var symbols SymbolTable
@@ -49,8 +49,8 @@ func TestTexts(t *testing.T) {
 	require.Zero(t, symbols.Find("nothing"))
 }
 
-// TestRenewedTexts drops what is not in use: the others have new numbers, and strings
-// that somebody holds stay.
+// TestRenewedTexts drops what is not in use. The rest gets new symbols, and strings that are
+// still referenced stay valid.
 func TestRenewedTexts(t *testing.T) {
 	var symbols SymbolTable
 	var ids []Symbol
@@ -60,7 +60,7 @@ func TestRenewedTexts(t *testing.T) {
 		require.True(t, ok)
 		ids, held = append(ids, id), append(held, symbols.Lookup(id))
 	}
-	used := append([]Symbol{0}, ids[9_000:]...) // 0 stands for none, and stays
+	used := append([]Symbol{0}, ids[9_000:]...) // 0 stands for no text, and stays
 	symbols.Renew(func(yield func(*Symbol) bool) {
 		for i := range used {
 			yield(&used[i])
@@ -78,8 +78,8 @@ func TestRenewedTexts(t *testing.T) {
 	}
 }
 
-// TestSharedLists: readers of workers with the same series share what is the same, until
-// one has others, and a list that somebody holds never changes.
+// TestSharedLists: readers of workers with the same series share entries until one differs. A
+// list that is still referenced never changes.
 func TestSharedLists(t *testing.T) {
 	dir := t.TempDir()
 	symbols := &SymbolTable{}
@@ -106,7 +106,7 @@ func TestSharedLists(t *testing.T) {
 		l := r.List()
 		require.Same(t, &first.entries[0], &l.entries[0])
 	}
-	for i, s := range stores { // each goes on in its own way
+	for i, s := range stores { // each continues in its own way
 		f, err := s.AddSchema(counterSchema("d"+strconv.Itoa(i), "l"))
 		require.NoError(t, err)
 		for j := range 150 + i {
@@ -132,7 +132,7 @@ func TestSharedLists(t *testing.T) {
 	require.Equal(t, 100, first.Len())
 	info := first.At(99)
 	require.Equal(t, []string{"99"}, info.Values())
-	// Each place of a number is yielded once, although lists share them.
+	// Each symbol is yielded once, although lists share them.
 	seen := map[*Symbol]bool{}
 	lists := []SeriesList{first, readers[0].List(), readers[1].List(), readers[2].List()}
 	for id := range Symbols(slices.Values(lists)) {
@@ -146,8 +146,8 @@ func TestSharedLists(t *testing.T) {
 	}
 }
 
-// TestListsThatDiffer: a list that begins as another one is made of its entries until
-// they differ, wherever that is.
+// TestListsThatDiffer: a list that begins like another one uses its entries until they differ,
+// wherever that is.
 func TestListsThatDiffer(t *testing.T) {
 	dir := t.TempDir()
 	symbols := &SymbolTable{}
@@ -202,7 +202,7 @@ func TestListsThatDiffer(t *testing.T) {
 	}
 }
 
-// TestSharedListsOfTheDead: what no reader has any more is not held to be shared.
+// TestSharedListsOfTheDead: entries that no reader uses are not kept for sharing.
 func TestSharedListsOfTheDead(t *testing.T) {
 	var shared sharedLists
 	kept := shared.share([]seriesEntry{{symbol: 1}, {symbol: 2}})
@@ -210,14 +210,15 @@ func TestSharedListsOfTheDead(t *testing.T) {
 		shared.share([]seriesEntry{{symbol: 10 + Symbol(i)}, {symbol: 20}})
 	}
 	require.Len(t, shared.all, 4)
-	runtime.GC() // weak pointers to what is gone are nil behind it
+	runtime.GC() // after it, weak pointers to unreachable lists are nil
 	again := shared.share([]seriesEntry{{symbol: 1}})
 	require.Len(t, shared.all, 1)
 	require.Same(t, &kept[0], &again[0])
 	require.Equal(t, 1, cap(again))
 }
 
-// TestLargeFileOfFewSeries: what a list is given in advance does not follow a file's size.
+// TestLargeFileOfFewSeries: the space allocated for a list in advance does not grow with the
+// size of the file.
 func TestLargeFileOfFewSeries(t *testing.T) {
 	s, err := Create(t.TempDir(), Options{})
 	require.NoError(t, err)

@@ -10,8 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestChanges: a reader that is told what has changed, and reads what is new, has what
-// one has that reads all.
+// TestChanges: a reader that applies changes and reads new values has the same values as one
+// that reads everything.
 func TestChanges(t *testing.T) {
 	backings(t, Options{}, func(t *testing.T, s *Store, open func() *Reader) {
 		r := rand.New(rand.NewPCG(1, 9))
@@ -62,7 +62,7 @@ func TestChanges(t *testing.T) {
 	})
 }
 
-// BenchmarkChanges compares the values of 5,000 counters of which none has changed.
+// BenchmarkChanges compares the values of 5,000 counters, none of which has changed.
 func BenchmarkChanges(b *testing.B) {
 	s, err := Create(b.TempDir(), Options{})
 	require.NoError(b, err)

@@ -25,11 +25,11 @@ import (
 
 var update = flag.Bool("update", false, "write docs/api.txt")
 
-// listing is the file that has one line for each exported identifier.
+// listing is a file with one line for each exported identifier.
 const listing = "docs/api.txt"
 
-// limits of what may be exported: identifiers of packages, and methods. A user has to read
-// about every one of them, and after a first release none can go.
+// Limits of what may be exported: identifiers of packages, and methods. Users have to learn
+// every one of them, and after a first release none can be removed.
 var apiLimits = []struct {
 	what                 string
 	packages             func(dir string) bool
@@ -40,7 +40,7 @@ var apiLimits = []struct {
 	{"all packages", func(string) bool { return true }, 385, 182, 0}, // the goal is 300 and 180
 }
 
-// TestAPI compares what the packages export with the listing, and with the limits.
+// TestAPI compares the exported identifiers with the listing and the limits.
 func TestAPI(t *testing.T) {
 	api := loadAPI(t)
 	var lines []string
@@ -79,7 +79,7 @@ func TestAPI(t *testing.T) {
 	}
 }
 
-// lineDiff returns the lines that only one of the two has.
+// lineDiff returns the lines that only one of the two texts has.
 func lineDiff(have string, want []string) string {
 	old := strings.Split(strings.TrimSuffix(have, "\n"), "\n")
 	var out strings.Builder
@@ -96,15 +96,15 @@ func lineDiff(have string, want []string) string {
 	return out.String()
 }
 
-// packageAPI is what a package exports.
+// packageAPI is the exported API of a package.
 type packageAPI struct {
 	lines                []string
 	identifiers, methods int
 }
 
-// loadAPI type-checks the packages that users can import. The sources are read here, so
-// that the cache of tests knows them; only other modules and the standard library come from
-// the go command.
+// loadAPI type-checks the packages that users can import. It reads their sources itself, so
+// that Go's test cache notices changes. Only other modules and the standard library come
+// from the go command.
 func loadAPI(t *testing.T) map[string]*packageAPI {
 	t.Helper()
 	loader := &loader{fset: token.NewFileSet(), checked: map[string]*types.Package{}}
@@ -126,7 +126,7 @@ func loadAPI(t *testing.T) map[string]*packageAPI {
 // target is the system whose API is listed.
 var target = []string{"GOOS=linux", "GOARCH=amd64", "CGO_ENABLED=0"}
 
-// exportData returns where the compiler has put what other packages export.
+// exportData returns the paths of the compiler's export data of other packages.
 func exportData(t *testing.T) importer.Lookup {
 	t.Helper()
 	cmd := exec.Command("go", "list", "-export", "-deps", "-f", "{{if and .Export (not (and .Module .Module.Main))}}{{.ImportPath}}={{.Export}}{{end}}", "./...")
@@ -149,7 +149,7 @@ func exportData(t *testing.T) importer.Lookup {
 	}
 }
 
-// loader imports our packages from their sources.
+// loader imports the packages of this module from source.
 type loader struct {
 	fset    *token.FileSet
 	export  types.Importer
@@ -185,8 +185,8 @@ func (l *loader) Import(path string) (*types.Package, error) {
 	return pkg, errors.Join(errs...)
 }
 
-// describe lists what a package exports: a line for each identifier, field and method, as
-// the api files of Go have it.
+// describe lists what a package exports: a line for each identifier, field and method, as in
+// Go's api files.
 func describe(pkg *types.Package) *packageAPI {
 	out := &packageAPI{}
 	prefix := "pkg " + strings.TrimPrefix(strings.TrimPrefix(pkg.Path(), module), "/") + ", "
@@ -222,9 +222,9 @@ func describe(pkg *types.Package) *packageAPI {
 	return out
 }
 
-// describeType adds the lines of a type, and its methods to those that are counted: each
-// that is declared, once, though several types have it from a type that they embed. Methods
-// of interfaces are listed only.
+// describeType adds the lines of a type, and counts its methods. A declared method counts
+// once, even if several types get it by embedding. Methods of interfaces are listed but not
+// counted.
 func describeType(obj *types.TypeName, methods map[types.Object]bool, str func(types.Type) string, add func(string, ...any)) {
 	name := obj.Name()
 	typ := obj.Type()
@@ -260,7 +260,7 @@ func describeType(obj *types.TypeName, methods map[types.Object]bool, str func(t
 	}
 }
 
-// unnamed returns a function's type without the names of its parameters.
+// unnamed returns a function's type without parameter names.
 func unnamed(t types.Type) types.Type {
 	sig, ok := t.(*types.Signature)
 	if !ok {

@@ -17,8 +17,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestEnvironmentVariables wants every variable that the code names in the table of
-// docs/lifecycle.md, and no others in it.
+// TestEnvironmentVariables checks that the table of docs/lifecycle.md has exactly the
+// variables that the code names.
 func TestEnvironmentVariables(t *testing.T) {
 	variable := regexp.MustCompile(`\b(MULTIPROM|PROMETHEUS|prometheus)_[A-Za-z]\w*`)
 	named := map[string]bool{}
@@ -28,7 +28,7 @@ func TestEnvironmentVariables(t *testing.T) {
 		}
 		name := d.Name()
 		if d.IsDir() {
-			// The benchmark's program talks to itself.
+			// The benchmark uses variables only between its own processes.
 			if path != root && (strings.HasPrefix(name, ".") || name == "testdata" || name == "bench") {
 				return fs.SkipDir
 			}
@@ -44,7 +44,7 @@ func TestEnvironmentVariables(t *testing.T) {
 		ast.Inspect(file, func(n ast.Node) bool {
 			if lit, ok := n.(*ast.BasicLit); ok && lit.Kind == token.STRING {
 				value, _ := strconv.Unquote(lit.Value)
-				// A whole value, or what is before the = of a setting: no text or path.
+				// A whole value, or the part before the = of a setting, but no text or path.
 				value, _, _ = strings.Cut(value, "=")
 				if variable.FindString(value) == value && value != "" {
 					named[value] = true

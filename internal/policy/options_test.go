@@ -15,17 +15,17 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// optionStructs are the exported structs of a package that hold options, and what its
-// tests check.
+// optionStructs are the exported option structs of a package, and those that its tests
+// check.
 type optionStructs struct {
 	types   map[string]ast.Expr // what each exported type is declared as
 	foreign map[string]bool     // imports of other modules, by the name that files use
 	checked map[string]bool     // by optiontest.Check
 }
 
-// TestOptionsAreChecked wants an optiontest.Check of every exported struct of options,
-// which then wants a row for every field: all whose name ends in Options or Opts, and
-// those in their fields.
+// TestOptionsAreChecked checks that every exported option struct is tested by
+// optiontest.Check, which needs a row for every field. Option structs are those with a name
+// that ends in Options or Opts, and those in their fields.
 func TestOptionsAreChecked(t *testing.T) {
 	packages := map[string]*optionStructs{}
 	require.NoError(t, filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
@@ -94,8 +94,7 @@ func (p *optionStructs) takeTypes(file *ast.File) {
 	}
 }
 
-// takeChecks finds calls of optiontest.Check with a literal of the type, or an instance
-// of it.
+// takeChecks finds calls of optiontest.Check with a literal or an instance of the type.
 func (p *optionStructs) takeChecks(file *ast.File) {
 	ast.Inspect(file, func(n ast.Node) bool {
 		call, ok := n.(*ast.CallExpr)
@@ -118,7 +117,7 @@ func (p *optionStructs) takeChecks(file *ast.File) {
 }
 
 // wanted returns the names of the structs that need a check. A struct in a field needs
-// none, since optiontest walks it; one behind a pointer, or in a slice, does.
+// none, since optiontest walks it; one that is a pointer, or in a slice, does.
 func (p *optionStructs) wanted() []string {
 	want := map[string]bool{}
 	var take func(name string)
@@ -151,8 +150,8 @@ func (p *optionStructs) wanted() []string {
 	return slices.Sorted(maps.Keys(want))
 }
 
-// isStruct reports whether a declaration is a struct with exported fields, or another
-// name of a struct in this project.
+// isStruct reports whether a declaration is a struct with exported fields, or an alias of a
+// struct in this project.
 func (p *optionStructs) isStruct(typ ast.Expr) bool {
 	switch typ := typ.(type) {
 	case *ast.StructType:

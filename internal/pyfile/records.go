@@ -42,7 +42,7 @@ func recordAt(b []byte, off, end, stride int) (k []byte, value, next int, err er
 	value = off + recordSize(n)
 	next = value + stride
 	if next > end {
-		return nil, 0, 0, fmt.Errorf("the record ends at %d, behind the used part's end at %d", next, end)
+		return nil, 0, 0, fmt.Errorf("the record ends at %d, after the end of the used part at %d", next, end)
 	}
 	return b[off+4 : off+4+n], value, next, nil
 }
