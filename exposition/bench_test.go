@@ -118,7 +118,7 @@ func BenchmarkAppendOpenMetrics(b *testing.B) {
 	}
 }
 
-// The number of allocations must not grow with the number of series.
+// The number of allocations must not depend on the number of series.
 func TestAllocationsDoNotGrow(t *testing.T) {
 	families := manySeries(3_000)
 	for i := range families[0].Series {

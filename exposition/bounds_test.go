@@ -23,7 +23,7 @@ import (
 // writer to ours must keep them, le and quantile included. Values may be written
 // in another way, but are read back as the same bits.
 
-// linesOf returns the samples of text: the value of each by all that stands before it.
+// linesOf returns the samples of text: the value of each, by everything before it.
 func linesOf(t *testing.T, text string) map[string]float64 {
 	t.Helper()
 	out := map[string]float64{}
@@ -88,7 +88,7 @@ func TestBoundsAndValuesByExpfmt(t *testing.T) {
 			return err
 		})
 
-		// Our own parsers read the very bits.
+		// Our own parser reads exactly the same bits.
 		for _, opts := range []Options{legacy, {Format: open1.Format}} {
 			text, err := Append(nil, families, opts)
 			require.NoError(t, err)
@@ -112,7 +112,7 @@ func TestBoundsAndValuesByExpfmt(t *testing.T) {
 	}
 }
 
-// What OpenMetrics forbids is there when it is asked for, as client_golang writes it.
+// Lenient writes what OpenMetrics forbids, as client_golang does.
 func TestLenientOpenMetrics(t *testing.T) {
 	below := metric.Cumulate([]float64{-1}, []uint64{1, 1})
 	families := []*metric.Family{

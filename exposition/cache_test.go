@@ -65,7 +65,7 @@ func (r asRows) Read(i int, s *metric.Series) {
 	s.Buckets, s.Labels = buckets, nil
 }
 
-// inRows returns the families with rows in place of series.
+// inRows returns the families with rows instead of series.
 func inRows(families []*metric.Family) (out []*metric.Family) {
 	for _, f := range families {
 		shown := *f
@@ -75,7 +75,7 @@ func inRows(families []*metric.Family) (out []*metric.Family) {
 	return out
 }
 
-// requireText says in which line two long texts differ.
+// requireText reports the line in which two long texts differ.
 func requireText(t testing.TB, want, got string) {
 	t.Helper()
 	if want == got {
@@ -96,7 +96,7 @@ func laidOut(families []*metric.Family) []*metric.Family {
 	return families
 }
 
-// revised has the families say which series change.
+// revised makes the families report which series change.
 func revised(families []*metric.Family) []*metric.Family {
 	for _, f := range families {
 		f.Revisions = make([]uint32, len(f.Series))
@@ -104,8 +104,8 @@ func revised(families []*metric.Family) []*metric.Family {
 	return families
 }
 
-// change gives some series other numbers, as a scrape would find them: of any
-// length, and such that lines come and go.
+// change gives some series other numbers, as between two scrapes: of any length, and
+// such that lines come and go.
 func change(r *rand.Rand, families []*metric.Family) []*metric.Family {
 	values := []float64{0, 1, 12.5, 1e300, -1, math.NaN(), math.Inf(1), 123456789}
 	var out []*metric.Family
@@ -162,8 +162,8 @@ var everyWay = func() (ways []Options) {
 	return ways
 }()
 
-// TestPageIsWhatIsEncoded: whatever changes from one scrape to the next, the cache
-// makes no difference.
+// TestPageIsWhatIsEncoded: the cache makes no difference, whatever changes between
+// scrapes.
 func TestPageIsWhatIsEncoded(t *testing.T) {
 	for n, way := range everyWay {
 		t.Run(fmt.Sprint(way), func(t *testing.T) {
@@ -239,8 +239,8 @@ func pageIsWhatIsEncoded(t *testing.T, r *rand.Rand, way Options, revisions, row
 	}
 }
 
-// TestPageKeepsWhatHasNotChanged: of one series only its chunk is new, and what a
-// page has does not change any more.
+// TestPageKeepsWhatHasNotChanged: if one series changes, only its chunk is new, and a
+// page that exists does not change.
 func TestPageKeepsWhatHasNotChanged(t *testing.T) {
 	families := laidOut(manySeries(6000))
 	kept := newCache()
@@ -272,8 +272,8 @@ func TestPageKeepsWhatHasNotChanged(t *testing.T) {
 	require.Equal(t, text, textOf(t, first))
 }
 
-// TestRevisionsBegin: what was not said to have a revision is looked at once some say
-// theirs, the first one too.
+// TestRevisionsBegin: series without revisions are compared once some have them,
+// including the first.
 func TestRevisionsBegin(t *testing.T) {
 	f := one("c", metric.Counter)
 	f.Series = []metric.Series{{Value: 0}}
@@ -288,7 +288,7 @@ func TestRevisionsBegin(t *testing.T) {
 	require.Contains(t, textOf(t, page), " 7\n")
 }
 
-// TestSendersThatFail: what a broken connection may still be reading is not changed.
+// TestSendersThatFail: what a broken connection may still read does not change.
 func TestSendersThatFail(t *testing.T) {
 	families := laidOut(manySeries(30))
 	h := HandlerFor(viewed{families}, HandlerOptions{Created: CreatedOff}).(*handler)
@@ -316,7 +316,7 @@ type viewed struct{ families []*metric.Family }
 func (v viewed) Gather(context.Context) ([]*metric.Family, error)         { return v.families, nil }
 func (v viewed) View(_ context.Context, fn func([]*metric.Family, error)) { fn(v.families, nil) }
 
-// brokenWriter is a connection that fails, and keeps what was given to it.
+// brokenWriter is a connection that fails, and keeps what was written to it.
 type brokenWriter struct {
 	httptest.ResponseRecorder
 	got []byte
@@ -329,7 +329,7 @@ func (b *brokenWriter) Write(p []byte) (int, error) {
 	return 0, errors.New("reset")
 }
 
-// TestCacheForgets: what is not scraped any more takes no memory.
+// TestCacheForgets: what is no longer scraped takes no memory.
 func TestCacheForgets(t *testing.T) {
 	families := laidOut(manySeries(30))
 	kept := newCache()
@@ -371,7 +371,7 @@ func TestPagesConcurrently(t *testing.T) {
 	scrapes.Wait()
 }
 
-// BenchmarkPage shows a scrape in which so many of a hundred values have changed.
+// BenchmarkPage is a scrape in which this many of a hundred values have changed.
 func BenchmarkPage(b *testing.B) {
 	for _, percent := range []int{0, 5, 100} {
 		for _, c := range []*coding{nil, gzipCoding} {

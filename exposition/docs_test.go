@@ -9,8 +9,8 @@ import (
 	"github.com/multiprom/multiprom/internal/doctest"
 )
 
-// TestQuickStart runs the README's Go code in two processes of a directory: the second
-// one's /metrics have what both have counted.
+// TestQuickStart runs the README's Go code in two processes of a directory. The second
+// one's /metrics has the sum of what both counted.
 func TestQuickStart(t *testing.T) {
 	blocks := doctest.MarkdownBlocks(t, "../README.md", "go")
 	require.Len(t, blocks, 1)

@@ -15,7 +15,7 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// schemes are the escaping schemes with the names that the oracle has for them.
+// schemes are the escaping schemes with their names in the oracle.
 var schemes = map[Escaping]model.EscapingScheme{
 	Underscores: model.UnderscoreEscaping, AllowUTF8: model.NoEscaping, Dots: model.DotsEscaping, Values: model.ValueEncodingEscaping,
 }
@@ -32,8 +32,8 @@ func TestParseEscaping(t *testing.T) {
 	}
 }
 
-// FuzzEscape compares with Prometheus' own function. Two things differ: what
-// is not UTF-8 is replaced, and an empty name becomes one that can be written.
+// FuzzEscape compares with Prometheus' own function. Two things differ: bytes that are
+// not UTF-8 are replaced, and an empty name becomes one that can be written.
 func FuzzEscape(f *testing.F) {
 	for _, name := range []string{"a", "a_b", "a.b", "1a", "a:b", "ä€😀", "__", "U__a", "\xff\xfea", "a\"\\\n", "", "foo.bar_total", "\U0010FFFF"} {
 		f.Add(name)
@@ -57,8 +57,8 @@ func FuzzEscape(f *testing.F) {
 			if !strings.Contains(name, ":") {
 				require.Equal(t, got, label)
 			}
-			// Theirs reads five digits at most, and takes a name for escaped
-			// that begins as one.
+			// Theirs reads at most five digits, and takes a name that starts like an
+			// escaped one for escaped.
 			six := strings.ContainsFunc(name, func(r rune) bool { return r > 0xFFFFF })
 			if scheme == Values && utf8.ValidString(name) && !strings.HasPrefix(name, "U__") && !six {
 				require.Equal(t, name, model.UnescapeName(got, theirs))
@@ -70,9 +70,9 @@ func FuzzEscape(f *testing.F) {
 
 var sampleValue = regexp.MustCompile(` [^ "]+$`)
 
-// Families with names that need an escape have in each text format the names
-// that Prometheus' own encoders write. Their values are written otherwise, and
-// they leave names alone that only the scheme dots would change.
+// Families whose names need escaping have, in each text format, the names that
+// Prometheus' own encoders write. Theirs write values differently, and leave alone
+// names that only the scheme dots changes.
 func TestEscapedNamesAsExpfmt(t *testing.T) {
 	labels := metric.MakeLabels("http.code", "200", "zone.name_x", "a")
 	families := []*metric.Family{

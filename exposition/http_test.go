@@ -39,7 +39,7 @@ const (
 
 func some(context.Context) ([]*metric.Family, error) { return someFamilies, nil }
 
-// scrape asks the handler, with headers in pairs.
+// scrape calls the handler, with headers in pairs.
 func scrape(h http.Handler, method, target string, headers ...string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(method, target, nil)
 	for i := 0; i < len(headers); i += 2 {
@@ -89,8 +89,8 @@ func TestHandlerCompresses(t *testing.T) {
 	require.Empty(t, scrape(off, "GET", "/", "Accept-Encoding", "gzip").Header().Get("Content-Encoding"))
 }
 
-// A middleware that has said that it compresses does it alone: both would make of the
-// page what no client can read.
+// A middleware that has announced that it compresses does so alone. If both did, no
+// client could read the page.
 func TestHandlerLeavesCompressingToOthers(t *testing.T) {
 	h := Handler(registry.GathererFunc(some))
 	for _, tc := range []struct {
@@ -172,7 +172,7 @@ func TestHandlerErrors(t *testing.T) {
 	}
 }
 
-// TestHandlerLimits fills the one slot with a scrape that hangs.
+// TestHandlerLimits fills the only slot with a scrape that hangs.
 func TestHandlerLimits(t *testing.T) {
 	entered, leave := make(chan struct{}), make(chan struct{})
 	h := HandlerFor(registry.GathererFunc(func(context.Context) ([]*metric.Family, error) {
@@ -202,7 +202,7 @@ func TestCreatedByEnvironment(t *testing.T) {
 	}
 }
 
-// TestCreatedPolicy scrapes counters with and without the time when they began.
+// TestCreatedPolicy scrapes counters with and without their created times.
 func TestCreatedPolicy(t *testing.T) {
 	t.Cleanup(func() { createdSwitch.Store(uint32(CreatedByEnv)) })
 	families := []*metric.Family{{Name: "c", Type: metric.Counter, Series: []metric.Series{{Value: 3, Created: time.Unix(5, 0)}}}}

@@ -42,8 +42,7 @@ func TestTimeoutKeepsTheSlot(t *testing.T) {
 	require.Eventually(t, func() bool { return scrape(h, "GET", "/").Code == 200 }, 10*time.Second, time.Millisecond)
 }
 
-// A gatherer that heeds its context has a tenth of the timeout to return what
-// it has.
+// A gatherer that obeys its context has a tenth of the timeout to return what it has.
 func TestTimeoutLetsTheRestThrough(t *testing.T) {
 	h := HandlerFor(registry.GathererFunc(func(ctx context.Context) ([]*metric.Family, error) {
 		<-ctx.Done()
@@ -64,8 +63,8 @@ func TestErrorLog(t *testing.T) {
 	assert.Contains(t, out.String(), "g.utf8", "what a collision cost is said")
 }
 
-// What is left out of every scrape is said once for each way of asking, and again when
-// it is something else; errors of gathering are said each time.
+// An omission that repeats is logged once for each way of asking, and again when it
+// changes. Errors of gathering are logged each time.
 func TestOmissionsAreLoggedOnce(t *testing.T) {
 	var out bytes.Buffer
 	bad := []metric.Series{{Labels: metric.MakeLabels("n", "1"), Value: math.NaN()}, {Labels: metric.MakeLabels("n", "2"), Value: -1}}
@@ -90,7 +89,7 @@ func TestOmissionsAreLoggedOnce(t *testing.T) {
 	said(3)
 	assert.Contains(t, out.String(), "2 series with a value that the format does not have")
 
-	// Scrapes of some names and of all, in turn.
+	// Alternate between scrapes of some names and of all.
 	for range 3 {
 		scrape(h, "GET", "/?name[]=c_total", "Accept", openMetrics)
 		scrape(h, "GET", "/?name[]=g.x&name[]=g_x", "Accept", openMetrics)
@@ -128,7 +127,7 @@ func TestServerEnds(t *testing.T) {
 	}
 }
 
-// Shutdown gives up with its context, and Close ends the scrape that was left.
+// Shutdown gives up when its context ends, and Close ends the remaining scrape.
 func TestShutdownWaitsForScrapes(t *testing.T) {
 	entered := make(chan struct{})
 	s, err := Serve(ServerOptions{Addr: "127.0.0.1:0", Gatherer: registry.GathererFunc(func(ctx context.Context) ([]*metric.Family, error) {
@@ -154,7 +153,7 @@ func TestShutdownWaitsForScrapes(t *testing.T) {
 	require.ErrorContains(t, <-scraped, "EOF")
 }
 
-// A server on all interfaces has a URL that can be asked.
+// The URL of a server on all interfaces works.
 func TestServerOnAllInterfaces(t *testing.T) {
 	s, err := Serve(ServerOptions{Addr: ":0", Gatherer: registry.GathererFunc(some)})
 	require.NoError(t, err)
@@ -180,8 +179,7 @@ func TestServerCutsSlowHeaders(t *testing.T) {
 	require.NoError(t, err, "a header that never ends is cut off")
 }
 
-// A server of its own has limits without being asked: headers, and scrapes at
-// once.
+// A separate server has default limits: headers, and concurrent scrapes.
 func TestServerLimits(t *testing.T) {
 	entered, leave := make(chan struct{}), make(chan struct{})
 	s, err := Serve(ServerOptions{

@@ -65,9 +65,9 @@ func TestNegotiate(t *testing.T) {
 	assert.Equal(t, Text100, Negotiate(two).Version, "the header may be there twice")
 }
 
-// The content type is what Prometheus' own negotiation chooses among the same
-// formats. It would write quoted names in text 0.0.4 and OpenMetrics 0.0.1, and
-// names the scheme for a client that said nothing; we do not.
+// The content type is what Prometheus' own negotiation chooses among the same formats.
+// It would write quoted names in text 0.0.4 and OpenMetrics 0.0.1, and names the scheme
+// for a client that did not ask; we do not.
 func TestNegotiateAsExpfmt(t *testing.T) {
 	const text1 = expfmt.Format("text/plain; version=1.0.0; charset=utf-8")
 	const proto = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited"
@@ -84,7 +84,7 @@ func TestNegotiateAsExpfmt(t *testing.T) {
 			for _, rest := range []string{"", ";q=0.5", ";q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.9", ",text/plain;version=0.0.4;q=0.1", ";q=0.2," + proto + ";q=0.3"} {
 				accept := media + escaping + rest
 				h := http.Header{"Accept": {accept}}
-				// The order only counts for wildcards: text 0.0.4 is our default.
+				// The order matters only for wildcards: text 0.0.4 is our default.
 				want := string(expfmt.NegotiateAccept(h, expfmt.FmtText, expfmt.FmtOpenMetrics_1_0_0, expfmt.FmtOpenMetrics_0_0_1, expfmt.FmtProtoDelim, text1))
 				if strings.Contains(want, "version=0.0.") {
 					want = strings.Replace(want, "allow-utf-8", "underscores", 1)

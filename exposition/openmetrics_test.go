@@ -116,7 +116,7 @@ func TestExemplars(t *testing.T) {
 		"an exemplar that is not in its bucket is left out")
 }
 
-// Counters that OpenMetrics does not have are left out and counted.
+// Counters that OpenMetrics does not allow are left out and counted.
 func TestOpenMetricsOmissions(t *testing.T) {
 	f := one("x", metric.Counter)
 	for i, v := range []float64{-1, 2, math.NaN(), math.Inf(-1)} {
@@ -128,7 +128,7 @@ func TestOpenMetricsOmissions(t *testing.T) {
 	require.ErrorAs(t, err, &omission)
 	require.Equal(t, OmissionError{Values: 3}, *omission)
 
-	// A parser gives a counter its name with and without suffix, and x_created.
+	// A parser gives a counter three names: with and without suffix, and x_created.
 	for _, name := range []string{"x", "x_total", "x_created"} {
 		other := one(name, metric.Gauge, metric.Series{})
 		got, err = Append(nil, []*metric.Family{one("x", metric.Counter, metric.Series{}), other}, Options{Format: open1.Format})
@@ -138,8 +138,7 @@ func TestOpenMetricsOmissions(t *testing.T) {
 	}
 }
 
-// Prometheus' expfmt is the oracle: it must find what client_model has for the
-// same families.
+// Prometheus' expfmt is the oracle: it must find the same families as client_model.
 func TestOpenMetricsByExpfmt(t *testing.T) {
 	rounds := 6 // it is slow
 	if testing.Short() {
@@ -170,7 +169,7 @@ func TestOpenMetricsByExpfmt(t *testing.T) {
 	}
 }
 
-// permit makes the values of s such that OpenMetrics has them.
+// permit changes the values of s to ones that OpenMetrics allows.
 func permit(t metric.Type, s *metric.Series) {
 	grows := func(v *float64) {
 		if *v = math.Abs(*v); math.IsNaN(*v) {

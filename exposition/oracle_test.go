@@ -19,8 +19,8 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// Prometheus' own parser is the oracle: it must find in the text exactly the
-// samples that package metric says a family has.
+// Prometheus' own parser is the oracle. It must find in the text exactly the samples of
+// the families, as package metric defines them.
 
 // parsed returns all samples that the oracle finds in text, by name, labels
 // and timestamp, and the type of each family.
@@ -66,7 +66,7 @@ func parsed(t testing.TB, text []byte) (samples map[string]float64, types map[st
 				if m.Histogram.SampleSum != nil {
 					add(name+"_sum", labels, m.Histogram.GetSampleSum())
 				}
-				// A histogram without it is what a gauge histogram becomes.
+				// A histogram without a count comes from a gauge histogram.
 				if m.Histogram.SampleCount != nil {
 					add(name+"_count", labels, float64(m.Histogram.GetSampleCount()))
 				}
@@ -76,7 +76,7 @@ func parsed(t testing.TB, text []byte) (samples map[string]float64, types map[st
 	return samples, types
 }
 
-// expected is what parsed must find for families whose names need no escape.
+// expected returns what parsed must find for families whose names need no escaping.
 func expected(families []*metric.Family, created bool) (samples map[string]float64, types map[string]string) {
 	samples, types = map[string]float64{}, map[string]string{}
 	for _, f := range families {
@@ -139,16 +139,16 @@ func TestOracleOnRandomFamilies(t *testing.T) {
 	}
 }
 
-// FuzzRoundTrip reads families back that have any label values, help and
-// numbers, and escaped names of any bytes.
+// FuzzRoundTrip reads families back that have any label values, help and numbers, and
+// escaped names of any bytes.
 func FuzzRoundTrip(f *testing.F) {
 	for typ := range metric.GaugeHistogram + 1 {
 		f.Add(uint8(typ), "some.name", "help", "label", "value", math.Float64bits(1.5), []byte{1, 2, 3})
 		f.Add(uint8(typ), "\"\\\n", "\"\\\n", "\xff", "\"\\\n\xff", math.Float64bits(math.NaN()), []byte("12345678"))
 	}
 	f.Fuzz(func(t *testing.T, typ uint8, name, help, label, value string, bits uint64, data []byte) {
-		// A colon may stand in a name, but not in the label that a state set
-		// makes of it; TestEscaping has that case.
+		// A name may have a colon, but not the label that a state set makes of it.
+		// TestEscaping has that case.
 		name = strings.ReplaceAll(name, ":", ".")
 		family := &metric.Family{
 			Name: model.EscapeName("x"+name+"x", model.UnderscoreEscaping), Help: help, Type: metric.Type(typ) % (metric.GaugeHistogram + 1),
@@ -176,7 +176,7 @@ func FuzzRoundTrip(f *testing.F) {
 		family.Series = []metric.Series{s}
 		requireSame(t, []*metric.Family{family}, Options{Created: true})
 
-		// The names as they came, escaped by the encoder, are the same text.
+		// The original names, escaped by the encoder, give the same text.
 		escaped, err := Append(nil, []*metric.Family{family}, Options{Created: true})
 		require.NoError(t, err)
 		raw := *family
@@ -187,7 +187,7 @@ func FuzzRoundTrip(f *testing.F) {
 		require.NoError(t, err)
 		require.Equal(t, string(escaped), string(fromRaw))
 
-		// Quoted, the oracle reads the very names back.
+		// If they are quoted, the oracle reads the same names back.
 		quotedText, err := Append(nil, []*metric.Family{&raw}, quoted)
 		require.NoError(t, err)
 		_, types := parsed(t, quotedText)

@@ -23,8 +23,8 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// client_model is the oracle: what is written by hand must be what it makes of
-// the same families.
+// client_model is the oracle: the hand-written encoding must equal its encoding of the
+// same families.
 
 var (
 	protobuf       = Options{Format: Format{Protobuf, AllowUTF8}, Created: true}
@@ -65,7 +65,7 @@ func TestProtobufFieldNumbers(t *testing.T) {
 	}
 }
 
-// dtos returns what client_model has for families whose names need no escape.
+// dtos returns client_model's messages for families whose names need no escaping.
 func dtos(families []*metric.Family) (out []*dto.MetricFamily) {
 	for _, f := range families {
 		m := &dto.MetricFamily{Name: proto.String(f.Name + ownSuffix(f.Type))}
@@ -193,7 +193,7 @@ func requireSameProtobuf(t testing.TB, families []*metric.Family, opts Options) 
 		require.True(t, proto.Equal(want[i], got[i]), "want %v\ngot  %v", want[i], got[i])
 	}
 
-	// The bytes are in number what client_model's are: no field is there twice.
+	// The length equals client_model's: no field occurs twice.
 	var marshalled bytes.Buffer
 	for _, m := range want {
 		_, err := protodelim.MarshalTo(&marshalled, m)
@@ -230,7 +230,7 @@ func FuzzProtobuf(f *testing.F) {
 	})
 }
 
-// A family is written as a whole, since its length stands in front of it.
+// A family is written as a whole, since its length comes first.
 func TestProtobufInPieces(t *testing.T) {
 	families := manySeries(3000)
 	want, err := Append(nil, families, protobuf)
@@ -274,8 +274,8 @@ func TestProtobufLeavesOut(t *testing.T) {
 	}
 }
 
-// What client_model and its marshaller take for the same families, made again
-// for each scrape as a handler would have to.
+// The time client_model and its marshaller take for the same families, made again for
+// each scrape as a handler would have to.
 func BenchmarkProtobuf(b *testing.B) {
 	families := manySeries(10_000)
 	b.Run("appended", func(b *testing.B) {

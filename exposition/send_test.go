@@ -20,8 +20,8 @@ import (
 	"github.com/multiprom/multiprom/registry"
 )
 
-// gathered are families whose numbers are others at each scrape, so that no two answers
-// share a byte of their text.
+// gathered are families whose numbers differ at each scrape, so that no two answers
+// share any text.
 type gathered struct {
 	layout metric.Family
 	labels []metric.Labels
@@ -47,7 +47,7 @@ func (g *gathered) Gather(context.Context) ([]*metric.Family, error) {
 	return []*metric.Family{&f}, nil
 }
 
-// smallBuffers are connections of which the system holds little.
+// smallBuffers are connections with small buffers in the system.
 type smallBuffers struct{ net.Listener }
 
 func (l smallBuffers) Accept() (net.Conn, error) {
@@ -58,7 +58,7 @@ func (l smallBuffers) Accept() (net.Conn, error) {
 	return conn, err
 }
 
-// startServer serves h with the limits of all our servers.
+// startServer serves h with the limits that all our servers have.
 func startServer(t *testing.T, h http.Handler) *httptest.Server {
 	t.Helper()
 	s := httptest.NewUnstartedServer(h)
@@ -74,7 +74,7 @@ func startServer(t *testing.T, h http.Handler) *httptest.Server {
 
 const statusOK = "HTTP/1.1 200 OK\r\n"
 
-// stall asks for metrics, reads that they come, and then no more.
+// stall asks for metrics, reads the start, and then stops reading.
 func stall(t *testing.T, s *httptest.Server, header string) net.Conn {
 	t.Helper()
 	conn, err := net.Dial("tcp", s.Listener.Addr().String())
@@ -91,8 +91,9 @@ func stall(t *testing.T, s *httptest.Server, header string) net.Conn {
 	return conn
 }
 
-// TestStalledClients: beside a thousand clients that read nothing every healthy scrape
-// is whole, and the memory is that of the few answers that may be on their way.
+// TestStalledClients: next to a thousand clients that read nothing, every healthy
+// scrape is complete. Memory is that of the few answers that may be in the process of
+// being sent.
 func TestStalledClients(t *testing.T) {
 	const most, series = 10, 3000
 	clients := 1000
@@ -128,7 +129,7 @@ func TestStalledClients(t *testing.T) {
 			for range 20 {
 				healthy()
 			}
-			// A text, its numbers and where they stand: some times its size.
+			// A text, its numbers and their places: a few times its size.
 			if now := heap(); now > before {
 				require.Less(t, now-before, 8*most*size, "of %d answers of %d bytes", most, size)
 			}
@@ -148,7 +149,8 @@ func heap() uint64 {
 }
 
 // TestStallEnds: a client that takes nothing is cut off after a while, and does not
-// take what it got for the whole. One that reads on slowly for longer is not cut off.
+// mistake what it got for the whole. A slow reader is not cut off, even if it takes
+// longer.
 func TestStallEnds(t *testing.T) {
 	t.Parallel()
 	const series = 8000
@@ -190,7 +192,7 @@ func TestStallEnds(t *testing.T) {
 	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
 }
 
-// deadlines is a writer that notes the deadlines which it gets.
+// deadlines is a writer that records its deadlines.
 type deadlines struct {
 	httptest.ResponseRecorder
 	set []time.Time
@@ -202,7 +204,7 @@ func (d *deadlines) SetWriteDeadline(t time.Time) error {
 }
 
 // TestDeadlineAfterwards: a deadline must not outlast its scrape on a connection on
-// which nobody sets the next one, and never be later than the server's own.
+// which nobody sets the next one. It must never be later than the server's own.
 func TestDeadlineAfterwards(t *testing.T) {
 	h := Handler(registry.GathererFunc(some))
 	for name, tc := range map[string]struct {
@@ -236,7 +238,7 @@ func TestDeadlineAfterwards(t *testing.T) {
 	}
 }
 
-// TestSlotOfHiddenConnection: a writer that nothing can cut off keeps its slot.
+// TestSlotOfHiddenConnection: if a writer cannot be cut off, its scrape keeps the slot.
 func TestSlotOfHiddenConnection(t *testing.T) {
 	h := HandlerFor(registry.GathererFunc(some), HandlerOptions{MaxConcurrent: 1})
 	w := &hangingWriter{writing: make(chan struct{}), leave: make(chan struct{})}
@@ -263,7 +265,7 @@ func (w *hangingWriter) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// TestScrapePatience: what a client says of its own patience bounds gathering and sending.
+// TestScrapePatience: the client's stated patience limits gathering and sending.
 func TestScrapePatience(t *testing.T) {
 	const s = time.Second
 	for value, want := range map[string]time.Duration{
@@ -293,13 +295,13 @@ func TestPatienceBoundsGathering(t *testing.T) {
 	hangs := registry.GathererFunc(func(context.Context) ([]*metric.Family, error) { select {} })
 	w := scrape(Handler(hangs), "GET", "/", header, "0.05")
 	require.Equal(t, 503, w.Code)
-	// Nonsense neither ends a scrape nor lets it go on for longer.
+	// An invalid value neither ends a scrape nor lets it run longer.
 	require.Equal(t, 200, scrape(Handler(registry.GathererFunc(some)), "GET", "/", header, "-5").Code)
 	require.Equal(t, 503, scrape(HandlerFor(hangs, HandlerOptions{Timeout: 10 * time.Millisecond}), "GET", "/", header, "1e300").Code)
 }
 
-// TestStalledStream: in HTTP/2 a client stops reading one stream of a connection. The
-// stream is cut off, and the others of that connection go on.
+// TestStalledStream: a client stops reading one stream of an HTTP/2 connection. That
+// stream is cut off, and the others continue.
 func TestStalledStream(t *testing.T) {
 	const series = 100000 // more than a stream's window
 	s := httptest.NewUnstartedServer(HandlerFor(newGathered(series), HandlerOptions{MaxConcurrent: 1}))
@@ -309,7 +311,7 @@ func TestStalledStream(t *testing.T) {
 	t.Cleanup(s.Close)
 	get := func() *http.Response {
 		t.Helper()
-		// The slot may still be with the encoding of the answer before.
+		// The encoding of the previous answer may still hold the slot.
 		for deadline := time.Now().Add(60 * time.Second); ; {
 			resp, err := s.Client().Get(s.URL)
 			require.NoError(t, err)

@@ -48,7 +48,7 @@ func one(name string, typ metric.Type, series ...metric.Series) *metric.Family {
 	return &metric.Family{Name: name, Help: "Help of " + name + ".", Type: typ, Series: series}
 }
 
-// everyType has a family of each type, with all that a text format can show.
+// everyType has a family of each type, with everything that a text format can show.
 func everyType() []*metric.Family {
 	began := time.Unix(1700000000, 250e6)
 	a, b := metric.MakeLabels("code", "200", "zone", "a"), metric.MakeLabels("code", "500", "zone", "a")
@@ -205,7 +205,7 @@ func TestEscaping(t *testing.T) {
 	}
 }
 
-// Of what has the same name, the first stays and the rest is reported.
+// Of equal names, the first stays and the others are reported.
 func TestCollisions(t *testing.T) {
 	s := func(namesAndValues ...string) metric.Series {
 		return metric.Series{Labels: metric.MakeLabels(namesAndValues...)}
@@ -292,7 +292,7 @@ func TestAppendKeepsWhatIsThere(t *testing.T) {
 	assert.Equal(t, "before\n# HELP x Help of x.\n# TYPE x gauge\nx 0\n", string(got))
 }
 
-// pieces keeps each Write apart, and fails from a certain one on.
+// pieces keeps each Write separate, and fails from a given one on.
 type pieces struct {
 	written [][]byte
 	failAt  int
@@ -308,8 +308,8 @@ func (p *pieces) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// What Encode writes in pieces is what Append yields in one, also where a
-// piece ends between two series that share bucket bounds.
+// The pieces that Encode writes add up to what Append returns, even if a piece ends
+// between two series that share bucket bounds.
 func TestEncodeInPieces(t *testing.T) {
 	families := manySeries(3000)
 	want, err := Append(nil, families, created)
@@ -328,6 +328,6 @@ func TestEncodeStopsAtAnError(t *testing.T) {
 	w := &pieces{failAt: 1}
 	assert.ErrorIs(t, Encode(w, manySeries(3000), legacy), errFull)
 	assert.Len(t, w.written, 1)
-	// The encoder that failed does so for its caller only.
+	// After an encoder has failed for one caller, others are not affected.
 	assert.NoError(t, Encode(&pieces{failAt: -1}, manySeries(10), legacy))
 }

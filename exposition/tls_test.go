@@ -26,8 +26,8 @@ func serveTLS(t *testing.T, opts TLS) string {
 	return s.URL()
 }
 
-// scrapeTLS scrapes over a new connection, with a client's certificate where
-// there is one, and returns what the server has shown of itself.
+// scrapeTLS scrapes over a new connection, with a client certificate if there is one,
+// and returns what the server presented.
 func scrapeTLS(t *testing.T, url, ca, cert, key string, version uint16) (state *tls.ConnectionState, err error) {
 	t.Helper()
 	pem, err := os.ReadFile(ca)
@@ -88,8 +88,8 @@ func TestMutualTLS(t *testing.T) {
 	require.Error(t, err, "the system's CAs have not signed it")
 }
 
-// TestRenewedCertificates: renewed ones are used without a restart, broken ones are
-// not.
+// TestRenewedCertificates: renewed certificates are used without a restart, broken ones
+// are not.
 func TestRenewedCertificates(t *testing.T) {
 	cert, key := certtest.New(t, "old")
 	newCert, newKey := certtest.New(t, "new")
@@ -102,7 +102,7 @@ func TestRenewedCertificates(t *testing.T) {
 		b, err := os.ReadFile(from)
 		require.NoError(t, err)
 		require.NoError(t, os.WriteFile(to, b, 0o600))
-		// Two writes may fall into one tick of the filesystem's clock.
+		// Two writes may have the same time on the filesystem's clock.
 		stamp := time.Now().Add(time.Duration(len(from)) * time.Second)
 		require.NoError(t, os.Chtimes(to, stamp, stamp))
 	}

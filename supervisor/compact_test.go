@@ -16,8 +16,8 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// leaveBehind puts the file of a process of an earlier boot, with this
-// process's PID, into dir: one that has counted 7.
+// leaveBehind puts a file into dir that has counted 7, of a process of an earlier boot
+// with this process's PID.
 func leaveBehind(t *testing.T, dir string) {
 	t.Helper()
 	elsewhere := t.TempDir()
@@ -86,7 +86,7 @@ func TestOnStart(t *testing.T) {
 	require.ErrorContains(t, err, `"forget"`)
 }
 
-// TestWipeAtTheStartNeedsAnEmptyHouse: another run still works.
+// TestWipeAtTheStartNeedsAnEmptyHouse: a process of another run still lives.
 func TestWipeAtTheStartNeedsAnEmptyHouse(t *testing.T) {
 	dir := t.TempDir()
 	_, err := mpm.Create(dir, mpm.Options{})
@@ -97,7 +97,7 @@ func TestWipeAtTheStartNeedsAnEmptyHouse(t *testing.T) {
 	require.ErrorIs(t, s.Run(t.Context()), aggregate.ErrInUse)
 }
 
-// TestWipeAtStartWaits: another compaction that is at work for a moment does not keep the
+// TestWipeAtStartWaits: another compaction that runs briefly does not keep the
 // supervisor from starting.
 func TestWipeAtStartWaits(t *testing.T) {
 	dir := t.TempDir()
@@ -122,7 +122,7 @@ func TestWipeAtStartWaits(t *testing.T) {
 	require.NoError(t, <-done)
 	require.Zero(t, merged(t, dir, "earlier"))
 
-	// If its turn does not come, it says so.
+	// If its turn does not come, the error says so.
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	locked, err = other.TryLock()

@@ -26,7 +26,7 @@ func lookAt(t *testing.T, path string) (mode fs.FileMode, gid int) {
 	return info.Mode() & modeBits, groupOf(info)
 }
 
-// TestDirectoryIsMade: with the mode that was asked for, whatever the umask is.
+// TestDirectoryIsMade: it has the configured mode, whatever the umask is.
 func TestDirectoryIsMade(t *testing.T) {
 	own := os.Getgid()
 	number := groupArgument(own)
@@ -69,7 +69,7 @@ func TestDirectoryIsMade(t *testing.T) {
 
 func groupArgument(gid int) string { return strconv.Itoa(gid) }
 
-// TestDirectoryOfAnotherGroup needs root, or a group beside one's first.
+// TestDirectoryOfAnotherGroup needs root, or a second group.
 func TestDirectoryOfAnotherGroup(t *testing.T) {
 	gid := 65534
 	if os.Geteuid() != 0 {
@@ -92,7 +92,7 @@ func TestDirectoryOfAnotherGroup(t *testing.T) {
 	require.Equal(t, gid, got, "new files get the directory's group")
 }
 
-// TestDirectoryThatExists keeps what somebody gave it, and the log says so.
+// TestDirectoryThatExists: it keeps its mode and group, and the log says so.
 func TestDirectoryThatExists(t *testing.T) {
 	dir := t.TempDir()
 	require.NoError(t, os.Chmod(dir, 0o711))
@@ -134,7 +134,7 @@ func TestDirectoryOptionsThatFail(t *testing.T) {
 	require.NoDirExists(t, filepath.Join(base, "d"))
 }
 
-// TestWarnsOfTheDirectory at the start of Run, once.
+// TestWarnsOfTheDirectory: at the start of Run, once.
 func TestWarnsOfTheDirectory(t *testing.T) {
 	dir := t.TempDir()
 	require.NoError(t, os.Chmod(dir, 0o777))
@@ -144,8 +144,8 @@ func TestWarnsOfTheDirectory(t *testing.T) {
 	warnOfDir(slog.New(slog.DiscardHandler), "")
 }
 
-// TestVanishedDirectory: a cleaner takes the directory away. The next worker finds one
-// again, as it was asked for, and readers that had the old one open see the new one's.
+// TestVanishedDirectory: a cleaner removes the directory. The next worker finds one
+// again, with the configured mode. Readers that had the old one open see the new one.
 func TestVanishedDirectory(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "run", "metrics")
 	log := &syncBuffer{}
@@ -178,7 +178,7 @@ func TestVanishedDirectory(t *testing.T) {
 	require.Equal(t, 1, strings.Count(log.String(), "the directory had vanished"), "it is said once")
 	require.Contains(t, log.String(), dir)
 
-	// What is in its place is not touched, and the service goes on.
+	// What is in its place is not touched, and the service continues.
 	before := r.pids(t)
 	require.NoError(t, os.RemoveAll(filepath.Dir(dir)))
 	require.NoError(t, os.WriteFile(filepath.Dir(dir), []byte("a file"), 0o600))

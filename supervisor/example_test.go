@@ -24,8 +24,8 @@ import (
 	"github.com/multiprom/multiprom/internal/doctest"
 )
 
-// exampleClient asks a server on a unix socket, with a connection for each request,
-// so that the kernel chooses a worker for each.
+// exampleClient is a client of a Unix socket, with one connection per request, so that
+// the kernel chooses a worker for each.
 func exampleClient(socket string) *http.Client {
 	return &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{
 		DisableKeepAlives: true,
@@ -50,7 +50,7 @@ func ask(t *testing.T, c *http.Client) (body string) {
 	return body
 }
 
-// matches returns what the first group of a pattern finds.
+// matches returns the matches of the pattern's first group.
 func matches(pattern, text string) (found []string) {
 	for _, m := range regexp.MustCompile(pattern).FindAllStringSubmatch(text, -1) {
 		found = append(found, m[1])
@@ -58,9 +58,9 @@ func matches(pattern, text string) (found []string) {
 	return found
 }
 
-// TestDocExample runs the program of the package's doc comment, as its reader would,
-// with the variable unset: the supervisor's /metrics has the sum of what real
-// workers have answered. The variant serves registry.Default instead.
+// TestDocExample runs the program of the package's doc comment with the variable unset,
+// as a reader would. The supervisor's /metrics has the sum of what real workers
+// answered. The variant serves registry.Default instead.
 func TestDocExample(t *testing.T) {
 	blocks := doctest.PackageBlocks(t, "doc.go")
 	require.Len(t, blocks, 1)
@@ -119,13 +119,14 @@ func TestDocExample(t *testing.T) {
 	}
 }
 
-// survivesRestart kills the worker of slot 1, and then replaces all: the labels stay.
+// survivesRestart kills the worker of slot 1 and then replaces all workers. The labels
+// stay.
 func survivesRestart(t *testing.T, dir string, supervisor *os.Process, scraper *http.Client) {
 	view, err := aggregate.Open(dir, aggregate.Options{})
 	require.NoError(t, err)
 	defer view.Close()
-	// settled waits until slots 0 and 1 have a worker each that is none of old, and
-	// that is all which the metrics show.
+	// settled waits until slots 0 and 1 each have a worker that is not in old, and the
+	// metrics show nothing else.
 	settled := func(old map[string]int) (pids map[string]int) {
 		require.Eventually(t, func() bool {
 			processes, err := view.Processes()

@@ -19,7 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// syncBuffer is a log that several goroutines write.
+// syncBuffer is a log to which several goroutines write.
 type syncBuffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -37,8 +37,8 @@ func (b *syncBuffer) String() string {
 	return b.b.String()
 }
 
-// family runs one worker, a shell that starts a child and waits for it. The child
-// goes on until SIGTERM, which it notes, or obeys not even that.
+// family runs one worker, a shell that starts a child and waits for it. The child runs
+// until SIGTERM, which it records, or ignores even that.
 type family struct {
 	*runner
 	dir string
@@ -56,7 +56,7 @@ func startFamily(t *testing.T, mode KillMode, o Options, start, child string) *f
 	return f
 }
 
-// child returns the child of the worker that runs.
+// child returns the running worker and its child.
 func (f *family) child(t *testing.T) (worker, child int) {
 	t.Helper()
 	eventually(t, "the worker has a child", func() bool {
@@ -133,7 +133,7 @@ func TestKillModes(t *testing.T) {
 	}
 }
 
-// isAlive reports whether a process runs that is none of ours: a zombie does not.
+// isAlive reports whether a process runs. A zombie does not.
 func isAlive(pid int) bool {
 	if runtime.GOOS != "linux" {
 		return syscall.Kill(pid, 0) == nil
@@ -177,13 +177,14 @@ func TestKillEndsAll(t *testing.T) {
 	require.False(t, isAlive(child))
 }
 
-// TestWhoIsAskedFirst: a worker with children that it ends in good order is asked alone,
-// and its children only if they outlive it; with KillGroup all are asked at once.
+// TestWhoIsAskedFirst: a worker that ends its children in order is asked alone, and its
+// children only if they outlive it. With KillGroup all are asked at once.
 func TestWhoIsAskedFirst(t *testing.T) {
 	for mode, asked := range map[KillMode]bool{KillMixed: false, KillGroup: true, KillProcess: false} {
 		t.Run(mode.String(), func(t *testing.T) {
 			t.Parallel()
-			// The worker goes on until the file end exists, and then ends its child itself.
+			// The worker runs until the file end exists, and then ends its child
+			// itself.
 			f := startFamily(t, mode, Options{}, `trap 'touch told; while ! [ -e end ]; do sleep 0.02; done; kill -KILL $!; exit 0' TERM;`, obedient)
 			_, child := f.child(t)
 			f.cancel()

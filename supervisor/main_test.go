@@ -31,13 +31,13 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// envRole makes the test binary a helper process instead.
+// envRole turns the test binary into a helper process.
 const envRole = "SUPERVISOR_TEST_ROLE"
 
-// roles are the helpers; filled in TestMain, because they refer to themselves.
+// roles are the helpers. TestMain fills it, because they refer to themselves.
 var roles map[string]func()
 
-// usedRoles keeps the list above honest.
+// usedRoles makes sure that no helper is unused.
 var usedRoles = struct {
 	sync.Mutex
 	set map[string]bool
@@ -72,7 +72,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// roleEnv is an environment for a helper.
+// roleEnv returns the environment of a helper.
 func roleEnv(t *testing.T, role string, more ...string) []string {
 	t.Helper()
 	require.Contains(t, roles, role)
@@ -94,8 +94,8 @@ func check(err error) {
 	}
 }
 
-// roleServer answers HTTP until SIGTERM. /hold answers when the file in the
-// query exists.
+// roleServer answers HTTP until SIGTERM. /hold answers once the file in the query
+// exists.
 func roleServer() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
@@ -132,7 +132,7 @@ func roleDeaf() {
 	select {}
 }
 
-// roleSilent serves once and, when the file in SILENT exists, is never ready.
+// roleSilent serves once. If the file in SILENT exists, it is never ready.
 func roleSilent() {
 	if _, err := os.Stat(os.Getenv("SILENT")); err != nil {
 		roleServer()
@@ -142,7 +142,7 @@ func roleSilent() {
 	select {}
 }
 
-// roleCounter counts one in the directory, if it can, and lives on.
+// roleCounter counts one in the directory, if it can, and keeps running.
 func roleCounter() {
 	if s, err := mpm.Create(os.Getenv(envDir), mpm.Options{}); err == nil {
 		f := must(s.AddSchema(&metric.Schema{Name: "earlier", Help: "E.", Type: metric.Counter}))
@@ -154,7 +154,7 @@ func roleCounter() {
 
 func roleCrash() { os.Exit(3) }
 
-// report is what a worker finds around itself.
+// report is what a worker finds in its environment.
 type report struct {
 	PID, ListenPID, Slot int
 	Worker               bool
@@ -204,8 +204,8 @@ func roleReport() {
 	select {}
 }
 
-// openFDs lists this process's descriptors but for those of the listing and of
-// Go's runtime (poller, CPU limit); nil where /proc does not tell.
+// openFDs lists this process's descriptors, except those of the listing and of Go's
+// runtime (poller, CPU limit). It returns nil if /proc does not tell.
 func openFDs() []int {
 	entries, err := os.ReadDir("/proc/self/fd")
 	if err != nil {
@@ -223,7 +223,7 @@ func openFDs() []int {
 	return fds
 }
 
-// roleSupervisor runs WORKERS workers of WORKER_ROLE with signals, prints its
+// roleSupervisor runs WORKERS workers of WORKER_ROLE with signals. It prints its
 // address and then its log.
 func roleSupervisor() {
 	role := os.Getenv("WORKER_ROLE")
@@ -239,16 +239,16 @@ func roleSupervisor() {
 	fmt.Println("ended", err)
 }
 
-// roleInit checks that orphans are reaped beside workers, as PID 1 or, with
-// SUBREAPER set, as a subreaper. It exits 0 only when all is right.
+// roleInit checks that orphans are reaped next to workers, as PID 1 or, with SUBREAPER
+// set, as a subreaper. It exits with 0 only if everything is right.
 func roleInit() {
 	dir := os.Getenv("ORPHANS")
 	exits := make(chan WorkerInfo, 16)
 	s := must(New(Options{
 		Workers: 1,
 		Command: "/bin/sh",
-		// The subshell ends at once, which makes its child an orphan; the worker
-		// itself is replaced by a process that stays.
+		// The subshell ends at once, which makes its child an orphan. The worker itself
+		// is replaced by a process that stays.
 		Args:         []string{"-c", `(sh -c 'exit 7' & echo $! >"$ORPHANS/$$.tmp"; mv "$ORPHANS/$$.tmp" "$ORPHANS/$$.pid"); exec sleep 1000`},
 		Subreaper:    os.Getenv("SUBREAPER") != "",
 		ReadyAfter:   time.Millisecond,
@@ -302,7 +302,7 @@ type runner struct {
 	ended  chan error
 }
 
-// run starts a supervisor; the end of the test kills what is left.
+// run starts a supervisor. The end of the test kills what is left.
 func run(t *testing.T, o Options) *runner {
 	t.Helper()
 	s, err := New(o)
@@ -351,7 +351,7 @@ func (r *runner) pids(t *testing.T) map[int]int {
 	return maps.Clone(pids)
 }
 
-// helper starts a helper process outside of any supervisor.
+// helper starts a helper process outside any supervisor.
 func helper(t *testing.T, cmd *exec.Cmd) {
 	t.Helper()
 	require.NoError(t, cmd.Start())

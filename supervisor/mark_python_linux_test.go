@@ -13,8 +13,8 @@ import (
 	"github.com/multiprom/multiprom/internal/pyfiletest"
 )
 
-// TestMarkPython: a process of client_python that still writes is refused;
-// once it is gone its live gauges are removed and its other files set aside.
+// TestMarkPython: a client_python process that still writes is refused. Once it is
+// gone, its live gauges are removed and its other files set aside.
 func TestMarkPython(t *testing.T) {
 	dir := t.TempDir()
 	for _, name := range []string{"counter_7.db", "gauge_livesum_7.db", "counter_17.db", "gauge_livesum_17.db"} {

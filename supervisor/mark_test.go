@@ -26,8 +26,8 @@ func leaveFile(t *testing.T, dir, label string, pid int, namespace uint64) (name
 	return name, s.Header().Incarnation.String()
 }
 
-// TestWhoIsMarked: what an ID means, and what is said of processes that a PID does not
-// mean here.
+// TestWhoIsMarked: what an ID means, and what the error says about processes with that
+// PID in other namespaces.
 func TestWhoIsMarked(t *testing.T) {
 	here := mpm.CurrentIdentity().PIDNamespace
 	dir := t.TempDir()

@@ -16,8 +16,8 @@ import (
 	"github.com/multiprom/multiprom/multiproc"
 )
 
-// TestDirectoryOfEnv: the directory that Env gives the workers is the one that the
-// supervisor makes, compacts and serves, whether its own environment has one or not.
+// TestDirectoryOfEnv: the supervisor creates, compacts and serves the directory that
+// Env gives the workers, whether its own environment has one or not.
 func TestDirectoryOfEnv(t *testing.T) {
 	for name, variable := range map[string]string{"new": envDir, "old spelling": envDirLower} {
 		t.Run(name, func(t *testing.T) {
@@ -35,8 +35,8 @@ func TestDirectoryOfEnv(t *testing.T) {
 	}
 }
 
-// TestTooLateForTheDirectory: a supervisor that has counted elsewhere would show
-// that and not its workers.
+// TestTooLateForTheDirectory: a supervisor that has counted elsewhere would show that
+// instead of its workers.
 func TestTooLateForTheDirectory(t *testing.T) {
 	self, err := os.Executable()
 	require.NoError(t, err)
@@ -47,7 +47,7 @@ func TestTooLateForTheDirectory(t *testing.T) {
 	require.Regexp(t, `Dir is .* but this process has counted on the heap already.*: too late`, string(out))
 }
 
-// roleTooLate counts, and is a supervisor after that.
+// roleTooLate counts and then becomes a supervisor.
 func roleTooLate() {
 	os.Unsetenv(envDir)
 	multiproc.NewCounter(multiproc.CounterOpts{Name: "c", Help: "C."}).Inc()
@@ -58,8 +58,8 @@ func roleTooLate() {
 	os.Stdout.WriteString(err.Error())
 }
 
-// TestMetricsLenient: the merged view has the sum that OpenMetrics forbids beside a
-// negative bound.
+// TestMetricsLenient: the merged view has the sum of a histogram with a negative bound,
+// which OpenMetrics forbids.
 func TestMetricsLenient(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv(envDir, dir)

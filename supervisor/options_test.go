@@ -50,7 +50,7 @@ func TestOptions(t *testing.T) {
 	optiontest.Check(t, Options{Dir: dir}, rows, try)
 	_, err := New(Options{Dir: dir, MetricsAddress: "127.0.0.1:0", Metrics: http.NotFoundHandler(), MetricsLenient: true})
 	require.ErrorContains(t, err, "MetricsLenient")
-	// What has no use without a directory is looked at all the same.
+	// Options that have no use without a directory are checked anyway.
 	t.Setenv(envDir, "")
 	rows["Dir"] = optiontest.Row{Good: []any{t.TempDir()}}
 	rows["Group"] = optiontest.Row{Bad: []any{"no such group"}}
@@ -66,7 +66,7 @@ func TestListenerOptions(t *testing.T) {
 	optiontest.Check(t, Listener{Address: "127.0.0.1:0"}, map[string]optiontest.Row{
 		"Name":    {Bad: []any{"a:b", "é", strings.Repeat("x", 256)}, Good: []any{"http"}},
 		"Address": {Needed: true, Bad: []any{"udp://127.0.0.1:0", "127.0.0.1:nonsense"}},
-		// Two of the three are a contradiction.
+		// Two of the three contradict each other.
 		"Listener": {Bad: []any{struct{ net.Listener }{}}}, "File": {Bad: []any{os.Stdin}},
 	}, func(l Listener) error {
 		s, err := openSocket(l, 0, false)

@@ -22,7 +22,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// outside is a supervisor in a process of its own, and its output.
+// outside is a supervisor in another process, and its output.
 type outside struct {
 	*exec.Cmd
 	addr  string
@@ -30,7 +30,7 @@ type outside struct {
 	out   *os.File    // where lines come from
 }
 
-// startOutside returns one whose two workers are ready.
+// startOutside starts a supervisor and returns it once its two workers are ready.
 func startOutside(t *testing.T, workers, drain string) *outside {
 	t.Helper()
 	self, err := os.Executable()
@@ -74,7 +74,7 @@ func (o *outside) expect(t *testing.T, what string) string {
 	}
 }
 
-// forget closes the pipe that it writes to.
+// forget closes the pipe to which it writes.
 func (o *outside) forget(t *testing.T) {
 	t.Helper()
 	require.NoError(t, o.out.Close())
@@ -186,8 +186,8 @@ func TestReaping(t *testing.T) {
 	})
 }
 
-// TestTwoSignalsAtOnceDrain: a worker that needs a moment finishes although
-// SIGTERM comes twice.
+// TestTwoSignalsAtOnceDrain: a worker that needs a moment finishes even if SIGTERM
+// comes twice.
 func TestTwoSignalsAtOnceDrain(t *testing.T) {
 	o := startOutside(t, "server", "20s")
 	file := filepath.Join(t.TempDir(), "release")
@@ -206,7 +206,7 @@ func TestTwoSignalsAtOnceDrain(t *testing.T) {
 	require.NoError(t, o.Wait())
 }
 
-// TestLogWithoutReader: a supervisor whose log goes nowhere goes on.
+// TestLogWithoutReader: a supervisor whose log has no reader keeps running.
 func TestLogWithoutReader(t *testing.T) {
 	o := startOutside(t, "server", "20s")
 	o.forget(t)
@@ -237,8 +237,8 @@ func TestLogWithoutReader(t *testing.T) {
 	require.NoError(t, o.Process.Signal(syscall.Signal(0)), "it lives")
 }
 
-// TestWorkersHaveDefaultSIGPIPE: what the supervisor does about its own log is not
-// inherited.
+// TestWorkersHaveDefaultSIGPIPE: workers do not inherit how the supervisor handles
+// SIGPIPE.
 func TestWorkersHaveDefaultSIGPIPE(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("only /proc tells")

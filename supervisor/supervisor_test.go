@@ -56,7 +56,7 @@ func TestWorkersShareListener(t *testing.T) {
 	require.Len(t, pids, 3)
 	seen := map[string]bool{}
 	eventually(t, "every worker answers", func() bool {
-		// Connections in parallel, so that no worker can take all of them.
+		// Parallel connections, so that no worker can take all of them.
 		var wg sync.WaitGroup
 		answers := make([]string, 16)
 		for i := range answers {
@@ -222,14 +222,14 @@ func TestCrashLoopBacksOff(t *testing.T) {
 	require.NoError(t, r.wait(t))
 }
 
-// reports starts o's workers with a pipe as stdout and returns one's report.
+// reports starts o's workers with a pipe as stdout and returns the report of one.
 func reports(t *testing.T, o Options) report {
 	t.Helper()
 	pr, pw, err := os.Pipe()
 	require.NoError(t, err)
 	defer pr.Close()
 	defer pw.Close()
-	// A descriptor without close-on-exec, as a parent may have left one.
+	// A descriptor without close-on-exec, such as a parent may leave.
 	leak, err := unix.Dup(int(pr.Fd()))
 	require.NoError(t, err)
 	defer unix.Close(leak)
@@ -286,7 +286,8 @@ func TestWhatAWorkerSees(t *testing.T) {
 	})
 }
 
-// TestListenersWithoutNames: other supervisors give none, or not as many.
+// TestListenersWithoutNames: other supervisors give no names, or another number of
+// them.
 func TestListenersWithoutNames(t *testing.T) {
 	self, err := os.Executable()
 	require.NoError(t, err)

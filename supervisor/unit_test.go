@@ -19,7 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// fakeProcess lives for a while, or until a signal.
+// fakeProcess runs for a while, or until a signal.
 type fakeProcess struct {
 	pid  int
 	life time.Duration
@@ -46,8 +46,8 @@ func (f *fakeProcess) Wait() ExitStatus {
 	}
 }
 
-// TestRestartTimes runs a slot on a fake clock: each row is a worker's life, or
-// a failed start, and when, from the beginning, the next one starts.
+// TestRestartTimes runs a slot on a fake clock. Each row is a worker's life, or a
+// failed start, and the time at which the next one starts.
 func TestRestartTimes(t *testing.T) {
 	rows := []struct {
 		life time.Duration // negative: the start fails

@@ -62,7 +62,7 @@ my_app.web-1.seconds_count 2 1700000000
 	}
 }
 
-// TestLinesThatCannotArrive: they are counted, and the others are sent.
+// TestLinesThatCannotArrive: they are counted, and the other lines are sent.
 func TestLinesThatCannotArrive(t *testing.T) {
 	one := func(path string) *metric.Family {
 		return &metric.Family{Name: "n", Type: metric.Gauge, Series: []metric.Series{{Labels: metric.MakeLabels("path", path), Value: 1}}}
@@ -85,7 +85,7 @@ func TestLinesThatCannotArrive(t *testing.T) {
 	}
 }
 
-// receiver accepts connections and says what each sent.
+// receiver accepts connections and returns what each one sent.
 func receiver(t *testing.T, l net.Listener) <-chan string {
 	t.Helper()
 	t.Cleanup(func() { l.Close() })
@@ -142,8 +142,8 @@ func TestOptions(t *testing.T) {
 	}
 }
 
-// TestUnwell: a receiver that is not there, hangs or goes away is an error within
-// the deadline, and so is a gatherer that fails.
+// TestUnwell: a receiver that is missing, hangs or goes away is an error within the
+// deadline. So is a failing gatherer.
 func TestUnwell(t *testing.T) {
 	l := listen(t, "127.0.0.1:0")
 	address := l.Addr().String()
@@ -172,8 +172,8 @@ func TestUnwell(t *testing.T) {
 	require.ErrorIs(t, bridge(t, Options{Address: address}).Push(t.Context(), failing), broken)
 }
 
-// TestRun: what could not be sent is sent when the receiver is back, in order, and
-// Run ends with its context.
+// TestRun: what could not be sent is sent, in order, when the receiver is back. Run
+// ends with its context.
 func TestRun(t *testing.T) {
 	l := listen(t, "127.0.0.1:0")
 	address := l.Addr().String()

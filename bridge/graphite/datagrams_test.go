@@ -18,7 +18,7 @@ import (
 	"github.com/multiprom/multiprom/registry"
 )
 
-// gauges returns n of them.
+// gauges gathers n gauges.
 func gauges(n int) registry.Gatherer {
 	var out []*metric.Family
 	for i := range n {
@@ -35,8 +35,8 @@ func listenUDP(t *testing.T) *net.UDPConn {
 	return c
 }
 
-// TestUDP has a socket with the system's own buffer read 10,000 series, of which most
-// were lost when they were sent at once.
+// TestUDP reads 10,000 series on a socket with the system's default buffer. When they
+// were sent at once, most were lost.
 func TestUDP(t *testing.T) {
 	c := listenUDP(t)
 	b := bridge(t, Options{Address: c.LocalAddr().String(), Network: "udp"})
@@ -60,8 +60,7 @@ func TestUDP(t *testing.T) {
 	require.Equal(t, want, <-got)
 }
 
-// packets is a connection over UDP that notes how many packets came between two
-// pauses.
+// packets is a UDP connection that records how many packets came between two pauses.
 type packets struct {
 	net.Conn
 	bursts  []int
@@ -120,7 +119,7 @@ func TestPace(t *testing.T) {
 	require.ErrorIs(t, sendDatagrams(p, lines[:10], time.Minute), syscall.ECONNREFUSED, "of one packet too")
 }
 
-// TestNobodyListens: UDP tells that there is no receiver, after the packet was sent.
+// TestNobodyListens: UDP reports a missing receiver after the packet was sent.
 func TestNobodyListens(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("other systems do not always tell")
@@ -132,7 +131,7 @@ func TestNobodyListens(t *testing.T) {
 	require.ErrorContains(t, err, "refused")
 }
 
-// TestTooMuchIsNotKept: what UDP never takes does not stop what comes later.
+// TestTooMuchIsNotKept: what UDP can never take does not block later pushes.
 func TestTooMuchIsNotKept(t *testing.T) {
 	c := listenUDP(t)
 	b := bridge(t, Options{Address: c.LocalAddr().String(), Network: "udp", Timeout: time.Second})

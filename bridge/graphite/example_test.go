@@ -12,7 +12,7 @@ import (
 	"github.com/multiprom/multiprom/registry"
 )
 
-// One push to a Graphite server. Bridge.Run pushes again and again.
+// One push to a Graphite server. Bridge.Run pushes repeatedly.
 func Example() {
 	carbon, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -31,7 +31,7 @@ func TestOptions(t *testing.T) {
 	with(base, map[string]optiontest.Row{"Password": {Bad: []any{"secret"}}, "TLS.CertFile": {Bad: []any{cert}}, "TLS.KeyFile": {Bad: []any{key}}})
 	base.TLS.CertFile, base.TLS.KeyFile = cert, key
 	with(base, map[string]optiontest.Row{"TLS.CertFile": {Needed: true, Bad: []any{"/none.pem"}}, "TLS.KeyFile": {Needed: true, Bad: []any{"/none.pem", cert}}})
-	// With credentials: one way to say who one is.
+	// Only one kind of credentials is allowed.
 	base = Options{URL: "http://localhost", Job: "j", Username: "u", Password: "p"}
 	with(base, map[string]optiontest.Row{"Username": {Needed: true}, "Token": {Bad: []any{"t"}}})
 }

@@ -29,12 +29,12 @@ var jobs = registry.GathererFunc(func(context.Context) ([]*metric.Family, error)
 
 const jobsText = "# HELP jobs_total Jobs.\n# TYPE jobs_total counter\njobs_total 7\n"
 
-// seen is a request as a server got it.
+// seen is a request as the server received it.
 type seen struct {
 	method, path, body, encoding, contentType, authorization string
 }
 
-// server answers with what answer says and keeps the requests.
+// server answers with answer and keeps the requests.
 func server(t *testing.T, answer http.HandlerFunc) (*httptest.Server, *[]seen) {
 	t.Helper()
 	var mu sync.Mutex
@@ -76,9 +76,9 @@ func TestMethods(t *testing.T) {
 	}, *got)
 }
 
-// TestOmissions: a Pushgateway would refuse everything for one series with a
-// timestamp. It is left out, as is one whose name is taken; what the server says
-// goes before.
+// TestOmissions: a Pushgateway would refuse everything because of one series with a
+// timestamp. It is left out, and so is one whose name is taken. An error of the server
+// has precedence.
 func TestOmissions(t *testing.T) {
 	g := registry.GathererFunc(func(context.Context) ([]*metric.Family, error) {
 		families, err := jobs.Gather(t.Context())
@@ -147,8 +147,8 @@ func TestCompression(t *testing.T) {
 	}
 }
 
-// TestRedirects: none is followed unless asked for; then the method and the body
-// stay, and credentials go to nobody else.
+// TestRedirects: redirects are followed only if asked for. Then method and body stay,
+// and credentials go to nobody else.
 func TestRedirects(t *testing.T) {
 	for _, code := range []int{301, 302, 303, 307, 308} {
 		other, there := server(t, accept)
@@ -202,7 +202,7 @@ func TestSameServer(t *testing.T) {
 	}
 }
 
-// TestRefused: the error has what the server said, and no password.
+// TestRefused: the error has the server's message and no password.
 func TestRefused(t *testing.T) {
 	s, _ := server(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(400)
@@ -224,8 +224,8 @@ func TestRefused(t *testing.T) {
 	require.ErrorIs(t, pusher(t, Options{URL: s.URL}).Push(t.Context(), failing), broken)
 }
 
-// TestUnwell: a server that is not there, hangs or goes away is an error within
-// the deadline.
+// TestUnwell: a server that is missing, hangs or goes away is an error within the
+// deadline.
 func TestUnwell(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)

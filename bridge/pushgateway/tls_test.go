@@ -15,7 +15,7 @@ import (
 	"github.com/multiprom/multiprom/internal/certtest"
 )
 
-// tlsServer wants a client certificate that clients has signed, where it is set.
+// tlsServer requires a client certificate signed by clients, if that is set.
 func tlsServer(t *testing.T, certFile, keyFile, clients string, answer http.HandlerFunc) string {
 	t.Helper()
 	pair, err := tls.LoadX509KeyPair(certFile, keyFile)
@@ -77,7 +77,7 @@ func TestCertificateStaysHere(t *testing.T) {
 	require.Error(t, p.Push(t.Context(), jobs))
 }
 
-// TestRenewedCertificate: a certificate that was renewed is used without a restart.
+// TestRenewedCertificate: a renewed certificate is used without a restart.
 func TestRenewedCertificate(t *testing.T) {
 	serverCert, serverKey := certtest.New(t, "server")
 	oldCert, oldKey := certtest.New(t, "old")

@@ -61,8 +61,8 @@ func TestWrite(t *testing.T) {
 	}
 }
 
-// TestLabels: every series gets them, but for its own labels; what was gathered stays
-// as it is.
+// TestLabels: every series gets the labels, but keeps its own. The gathered families
+// are not changed.
 func TestLabels(t *testing.T) {
 	families := []*metric.Family{{Name: "g", Type: metric.Gauge, Series: []metric.Series{
 		{Labels: metric.MakeLabels("app", "", "n", "1")}, {Labels: metric.MakeLabels("app", "own")},
@@ -86,7 +86,8 @@ h{app="we\"b",zone="a"} 0
 	}
 }
 
-// TestTimestamps: node_exporter would skip the file for one series with a timestamp.
+// TestTimestamps: node_exporter would skip the file because of one series with a
+// timestamp.
 func TestTimestamps(t *testing.T) {
 	families := []*metric.Family{{Name: "g", Type: metric.Gauge, Series: []metric.Series{
 		{Labels: metric.MakeLabels("n", "1")}, {Labels: metric.MakeLabels("n", "2"), Timestamp: time.Unix(5, 0)},
@@ -101,7 +102,7 @@ func TestTimestamps(t *testing.T) {
 	require.Equal(t, "# TYPE g gauge\ng{n=\"1\"} 0\n", string(b))
 }
 
-// TestFailures: the old file stays, and nothing else does.
+// TestFailures: the old file stays, and no other file is left.
 func TestFailures(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "jobs.prom")

@@ -14,8 +14,8 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// manySeries returns families as a scrape has them: counters, gauges and
-// histograms of 15 buckets, n series of each.
+// manySeries returns families like those of a scrape: counters, gauges and histograms
+// of 15 buckets, n series of each.
 func manySeries(n int) []*metric.Family {
 	bounds := []float64{.005, .01, .025, .05, .075, .1, .25, .5, .75, 1, 2.5, 5, 7.5, 10}
 	buckets := metric.Cumulate(bounds, make([]uint64, len(bounds)+1))

@@ -16,8 +16,8 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// ourOwn are the reasons for which this parser rejects what expfmt may accept:
-// expfmt keeps no two lines apart, and skips over what makes no sense.
+// ourOwn are the reasons for which only this parser rejects an input. expfmt does not
+// keep lines apart, and skips what makes no sense.
 var ourOwn = []string{
 	"must be together", "is taken by", "came before", "twice", "different timestamps",
 	"have a timestamp and others have none", "after samples", "not a count",
@@ -27,7 +27,7 @@ var ourOwn = []string{
 	"a blank and the value should", "a metric name cannot begin so", "closing quote", "equals sign", "comma", "label name should",
 }
 
-// theirOwn are the reasons for which expfmt rejects what this parser accepts.
+// theirOwn are the reasons for which only expfmt rejects an input.
 var theirOwn = []string{
 	"invalid escape sequence", "unknown metric type", "second HELP", "second TYPE", "unexpected end of input",
 	"invalid metric name", "unexpected end of metric name", "spurious string after timestamp", `timestamp, got ""`, // where blanks stand at the end
@@ -52,9 +52,9 @@ func seeds(f *testing.F, write func([]*metric.Family) string) {
 	}
 }
 
-// FuzzText wants that accepted text is valid, survives being written again,
-// and is accepted by expfmt; and that what is rejected is so by expfmt too,
-// but for the reasons above.
+// FuzzText checks that accepted text is valid, survives being written again, and is
+// accepted by expfmt, and that expfmt also rejects what is rejected, except for the
+// reasons above.
 func FuzzText(f *testing.F) {
 	seeds(f, func(families []*metric.Family) string {
 		text, err := exposition.Append(nil, families, quoted)
@@ -85,8 +85,8 @@ func FuzzText(f *testing.F) {
 	})
 }
 
-// FuzzOpenMetrics wants that accepted input is valid and survives being
-// written as OpenMetrics and, with its losses, as text.
+// FuzzOpenMetrics checks that accepted input is valid and survives being written as
+// OpenMetrics and, with its losses, as text.
 func FuzzOpenMetrics(f *testing.F) {
 	seeds(f, writeOpenMetrics)
 	f.Fuzz(func(t *testing.T, input string) {
@@ -113,7 +113,7 @@ func FuzzOpenMetrics(f *testing.F) {
 	})
 }
 
-// Every sample of what both accept is the same to expfmt.
+// If both accept an input, every sample is the same to expfmt.
 func TestSamplesAsExpfmt(t *testing.T) {
 	for seed := range rounds() {
 		text, err := exposition.Append(nil, randfamily.New(seed).Families(true), quoted)

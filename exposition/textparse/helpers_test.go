@@ -12,7 +12,7 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// requireValid checks what package metric promises of families.
+// requireValid checks what package metric guarantees of families.
 func requireValid(t testing.TB, families []*metric.Family) {
 	t.Helper()
 	for _, f := range families {
@@ -73,8 +73,8 @@ func requireValidSeries(t testing.TB, f *metric.Family, s *metric.Series) {
 	}
 }
 
-// canonical returns families with what one text can say and another cannot
-// tell apart brought into one form: NaNs into one string, times into UTC.
+// canonical returns families in one form, without the differences that a text cannot
+// express: NaNs become one string, times UTC.
 func canonical(families []*metric.Family) []string {
 	var out []string
 	for _, f := range families {

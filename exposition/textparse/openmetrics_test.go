@@ -147,8 +147,7 @@ func TestOpenMetricsAccepted(t *testing.T) {
 	}
 }
 
-// Timestamps end where Prometheus' milliseconds do, and are none the less in
-// order.
+// Timestamps end where Prometheus' milliseconds do, and still are in order.
 func TestTimestampsOfAnySize(t *testing.T) {
 	for _, digits := range []string{"12345678901234567890.5", "-1e300", "99999999999999999999999"} {
 		families, err := Parse(strings.NewReader("a 1 "+digits+"\na 2 "+digits+"\n# EOF\n"), Options{Format: OpenMetrics})

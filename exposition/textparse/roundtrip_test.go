@@ -20,7 +20,7 @@ var quoted = exposition.Options{
 	Created: true,
 }
 
-// inText returns what is left of families after they went through text, as the
+// inText returns what is left of families after a round trip through text, as the
 // package comments of exposition and textparse say.
 func inText(families []*metric.Family) []*metric.Family {
 	var out []*metric.Family
@@ -102,7 +102,7 @@ func millis(t time.Time) time.Time {
 	return time.UnixMilli(t.UnixMilli())
 }
 
-// requireTextRoundTrip encodes families and wants them back.
+// requireTextRoundTrip encodes families and expects them back.
 func requireTextRoundTrip(t testing.TB, families []*metric.Family, opts exposition.Options) {
 	t.Helper()
 	text, err := exposition.Append(nil, families, opts)
@@ -128,8 +128,8 @@ func TestTextRoundTrip(t *testing.T) {
 	}
 }
 
-// writeOpenMetrics writes families as directly as package metric says them. It
-// has no part in common with the parser but that package.
+// writeOpenMetrics writes families as directly as package metric defines them. It
+// shares nothing with the parser except that package.
 func writeOpenMetrics(families []*metric.Family) string {
 	var b strings.Builder
 	stamp := func(t time.Time) string {
@@ -180,7 +180,7 @@ func writeOpenMetrics(families []*metric.Family) string {
 	return b.String() + "# EOF\n"
 }
 
-// forOpenMetrics makes what OpenMetrics forbids valid.
+// forOpenMetrics makes values valid that OpenMetrics forbids.
 func forOpenMetrics(families []*metric.Family) []*metric.Family {
 	growing := func(v float64) float64 {
 		if v = math.Abs(v); math.IsNaN(v) {

@@ -132,7 +132,7 @@ func TestLimits(t *testing.T) {
 	}
 }
 
-// Every cut of an input is seen to be one, except where a line of text ends.
+// Every cut of an input is detected, except at the end of a line of text.
 func TestTruncated(t *testing.T) {
 	const text = "# TYPE a gauge\na{b=\"c\"} 1\n"
 	for cut := range len(text) {
@@ -150,7 +150,7 @@ func TestReaderFails(t *testing.T) {
 	assert.EqualError(t, err, "textparse: line 2, column 3: reading failed: broken")
 }
 
-// A family is there as soon as the next one begins.
+// A family is yielded as soon as the next one starts.
 func TestFamiliesComeAsTheyAreRead(t *testing.T) {
 	r, w := io.Pipe()
 	defer w.Close()
@@ -184,8 +184,8 @@ func TestErrorsShowNoMoreThanAPiece(t *testing.T) {
 	assert.Contains(t, err.Error(), "…")
 }
 
-// A line that belongs to the series above costs no allocation: families with
-// more buckets do not allocate more often, but for the growing slice.
+// A line that belongs to the previous series costs no allocation. Families with more
+// buckets do not allocate more often, except for the growing slice.
 func TestBucketsCostNoStrings(t *testing.T) {
 	text := func(buckets int) string {
 		var b strings.Builder

@@ -22,9 +22,8 @@ var (
 	}
 )
 
-// inOpenMetrics returns what is left of families after they went through
-// OpenMetrics, as the package comment of exposition says: a value that is
-// forbidden is not there.
+// inOpenMetrics returns what is left of families after a round trip through
+// OpenMetrics, as the package comment of exposition says: forbidden values are missing.
 func inOpenMetrics(families []*metric.Family) []*metric.Family {
 	counts := func(v float64) bool { return v >= 0 } // not NaN
 	var out []*metric.Family
@@ -62,8 +61,7 @@ func inOpenMetrics(families []*metric.Family) []*metric.Family {
 	return out
 }
 
-// requireOpenMetricsRoundTrip encodes families and wants what is left of them
-// back.
+// requireOpenMetricsRoundTrip encodes families and expects back what is left of them.
 func requireOpenMetricsRoundTrip(t testing.TB, families []*metric.Family, opts exposition.Options) {
 	t.Helper()
 	text, err := exposition.Append(nil, families, opts)
@@ -88,7 +86,7 @@ func TestOpenMetricsWriterRoundTrip(t *testing.T) {
 	}
 }
 
-// Escaped names are read back as other names, but each of them.
+// Escaped names are read back as other names, but every one of them is.
 func TestEscapedRoundTrip(t *testing.T) {
 	for _, scheme := range []exposition.Escaping{exposition.Underscores, exposition.Dots, exposition.Values} {
 		for seed := range rounds() / 5 {
@@ -121,7 +119,7 @@ func TestEscapedRoundTrip(t *testing.T) {
 	}
 }
 
-// A time has nanoseconds in OpenMetrics, before 1970 too.
+// A time in OpenMetrics has nanoseconds, also before 1970.
 func TestExactTimes(t *testing.T) {
 	for _, at := range []time.Time{
 		time.Unix(1700000000, 0), time.Unix(1700000000, 123456789), time.Unix(0, 1), time.Unix(5, 100), time.Unix(0, 0),
@@ -133,8 +131,8 @@ func TestExactTimes(t *testing.T) {
 	}
 }
 
-// FuzzWriters gives the encoder a family of any bytes. What comes out must be
-// valid, whatever the format and scheme.
+// FuzzWriters gives the encoder a family of arbitrary bytes. The output must be valid
+// in every format and scheme.
 func FuzzWriters(f *testing.F) {
 	for typ := range uint8(metric.GaugeHistogram) + 1 {
 		f.Add(uint64(typ), typ, "some.name_s", "s", "help\r", "label", "value")
