@@ -19,8 +19,8 @@ func twoWorkers() (dir string, workers []*multiproc.Set) {
 	}
 	for i := range 2 { // in a program, each Set is in a process of its own
 		set := multiproc.NewSet(multiproc.SetOptions{Dir: dir, ProcessID: fmt.Sprint("worker ", i)})
-		requests := multiproc.Must(set.NewCounter(multiproc.CounterOpts{Name: "requests", Help: "Requests served."}))
-		inFlight := multiproc.Must(set.NewGauge(multiproc.GaugeOpts{Name: "in_flight", Help: "Requests being served."}))
+		requests := multiproc.MustNew(set.NewCounter(multiproc.CounterOpts{Name: "requests", Help: "Requests served."}))
+		inFlight := multiproc.MustNew(set.NewGauge(multiproc.GaugeOpts{Name: "in_flight", Help: "Requests being served."}))
 		requests.Add(float64(3 + i))
 		inFlight.Set(float64(i))
 		workers = append(workers, set)

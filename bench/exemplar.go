@@ -14,7 +14,7 @@ func exemplarRows(b *bench) {
 	set := sync.OnceValue(b.newSet)
 	const trace = "4bf92f3577b34da6a3ce929d0e0e4736"
 	b.extra("Counter.AddWithExemplar", func() row {
-		ours := multiproc.Must(set().NewCounter(multiproc.CounterOpts{Name: "c", Help: "C."}))
+		ours := multiproc.MustNew(set().NewCounter(multiproc.CounterOpts{Name: "c", Help: "C."}))
 		golang := prometheus.NewCounter(prometheus.CounterOpts{Name: "c"}).(prometheus.ExemplarAdder)
 		return row{ours: loop("", func(n int) {
 			for range n {
@@ -27,7 +27,7 @@ func exemplarRows(b *bench) {
 		})}}}
 	})
 	b.extra("Histogram.ObserveWithExemplar", func() row {
-		ours := multiproc.Must(set().NewHistogram(multiproc.HistogramOpts{Name: "h", Help: "H.", Buckets: bounds}))
+		ours := multiproc.MustNew(set().NewHistogram(multiproc.HistogramOpts{Name: "h", Help: "H.", Buckets: bounds}))
 		golang := prometheus.NewHistogram(prometheus.HistogramOpts{Name: "h", Buckets: bounds}).(prometheus.ExemplarObserver)
 		return row{ours: loop("", func(n int) {
 			for range n {

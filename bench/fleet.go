@@ -103,8 +103,8 @@ func runFleet(spec string) {
 	for w := range s.Workers {
 		set := multiproc.NewSet(multiproc.SetOptions{Dir: s.Dir, ProcessID: strconv.Itoa(w), MaxSeries: multiproc.NoLimit})
 		labels := []string{"path", "code"}
-		counters := multiproc.Must(set.NewCounterVec(multiproc.CounterOpts{Name: "requests_total", Help: "Requests served."}, labels))
-		histograms := multiproc.Must(set.NewHistogramVec(multiproc.HistogramOpts{
+		counters := multiproc.MustNew(set.NewCounterVec(multiproc.CounterOpts{Name: "requests_total", Help: "Requests served."}, labels))
+		histograms := multiproc.MustNew(set.NewHistogramVec(multiproc.HistogramOpts{
 			Name: "latency_seconds", Help: "Time to serve a request.", Buckets: bounds,
 		}, labels))
 		first := 0

@@ -29,7 +29,7 @@ type lookups struct {
 func newLookups(b *bench, set *multiproc.Set, labels, series int) *lookups {
 	names := labelNames[:labels]
 	name := fmt.Sprintf("lookup_%d_%d", labels, series)
-	vec := multiproc.Must(set.NewCounterVec(multiproc.CounterOpts{Name: name, Help: "C."}, names))
+	vec := multiproc.MustNew(set.NewCounterVec(multiproc.CounterOpts{Name: name, Help: "C."}, names))
 	golangVec := prometheus.NewCounterVec(prometheus.CounterOpts{Name: name}, names)
 	victoriaSet := vm.NewSet()
 	otelCounter := must(meter().Int64Counter(name))
@@ -176,7 +176,7 @@ func newSeriesRows(b *bench) {
 				dir = b.newDir()
 				set = multiproc.NewSet(multiproc.SetOptions{Dir: dir, MaxSeries: 1 << 30})
 				check(set.Open())
-				vec = multiproc.Must(set.NewCounterVec(multiproc.CounterOpts{Name: "new", Help: "C."}, labelNames[:2]))
+				vec = multiproc.MustNew(set.NewCounterVec(multiproc.CounterOpts{Name: "new", Help: "C."}, labelNames[:2]))
 			}, run: func(int) {
 				for _, path := range paths {
 					vec.WithLabelValues("GET", path).Inc()

@@ -23,7 +23,7 @@ func sizeRows(b *bench) {
 	b.figure("file, a counter with 2 short labels", func() figure {
 		bytes := func(n int) float64 {
 			set := b.newSet()
-			vec := multiproc.Must(set.NewCounterVec(multiproc.CounterOpts{Name: "c", Help: "C."}, []string{"method", "code"}))
+			vec := multiproc.MustNew(set.NewCounterVec(multiproc.CounterOpts{Name: "c", Help: "C."}, []string{"method", "code"}))
 			for i := range n {
 				vec.WithLabelValues("GET", strconv.Itoa(i))
 			}
@@ -34,7 +34,7 @@ func sizeRows(b *bench) {
 	b.figure("file, a histogram of 12 buckets with 2 short labels", func() figure {
 		bytes := func(n int) float64 {
 			set := b.newSet()
-			vec := multiproc.Must(set.NewHistogramVec(multiproc.HistogramOpts{Name: "h", Help: "H.", Buckets: bounds}, []string{"method", "code"}))
+			vec := multiproc.MustNew(set.NewHistogramVec(multiproc.HistogramOpts{Name: "h", Help: "H.", Buckets: bounds}, []string{"method", "code"}))
 			for i := range n {
 				vec.WithLabelValues("GET", strconv.Itoa(i))
 			}
@@ -82,7 +82,7 @@ func sizeRows(b *bench) {
 	}
 	b.figure("worker's heap, a counter with 2 short labels", func() figure {
 		set := multiproc.NewSet(multiproc.SetOptions{Dir: b.newDir(), MaxSeries: 1 << 30})
-		vec := multiproc.Must(set.NewCounterVec(multiproc.CounterOpts{Name: "c", Help: "C."}, []string{"method", "code"}))
+		vec := multiproc.MustNew(set.NewCounterVec(multiproc.CounterOpts{Name: "c", Help: "C."}, []string{"method", "code"}))
 		ours := heapOf(func() any {
 			for i := range many {
 				vec.WithLabelValues("GET", strconv.Itoa(i)).Inc()

@@ -47,7 +47,7 @@ func updateRows(b *bench) {
 	words := sync.OnceValue(func() []uint64 { return mappedWords(b.newDir(), 4096) })
 
 	b.goal("Counter.Inc", func() row {
-		ours := multiproc.Must(set().NewCounter(multiproc.CounterOpts{Name: "inc", Help: "C."}))
+		ours := multiproc.MustNew(set().NewCounter(multiproc.CounterOpts{Name: "inc", Help: "C."}))
 		golang := prometheus.NewCounter(prometheus.CounterOpts{Name: "inc"})
 		victoria := vm.NewSet().NewCounter("inc")
 		word := &words()[0]
@@ -77,7 +77,7 @@ func updateRows(b *bench) {
 
 	b.goal("Counter.Inc, 100,000 at random", func() row {
 		n := b.scaled(100_000)
-		vec := multiproc.Must(set().NewCounterVec(multiproc.CounterOpts{Name: "many", Help: "C."}, []string{"l"}))
+		vec := multiproc.MustNew(set().NewCounterVec(multiproc.CounterOpts{Name: "many", Help: "C."}, []string{"l"}))
 		golangVec := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "many"}, []string{"l"})
 		ours, golang := make([]*multiproc.Counter, n), make([]prometheus.Counter, n)
 		cells := mappedWords(b.newDir(), 2*n) // as dense as two words per counter allow
@@ -104,7 +104,7 @@ func updateRows(b *bench) {
 
 	for _, v := range []float64{3, 1.5} {
 		b.extra("Counter.Add("+strconv.FormatFloat(v, 'g', -1, 64)+")", func() row {
-			ours := multiproc.Must(set().NewCounter(multiproc.CounterOpts{Name: "add" + strconv.Itoa(int(v)), Help: "C."}))
+			ours := multiproc.MustNew(set().NewCounter(multiproc.CounterOpts{Name: "add" + strconv.Itoa(int(v)), Help: "C."}))
 			golang := prometheus.NewCounter(prometheus.CounterOpts{Name: "add"})
 			victoria := vm.NewSet().NewFloatCounter("add")
 			word := &words()[64]
@@ -134,7 +134,7 @@ func updateRows(b *bench) {
 	}
 
 	gauge := func() (*multiproc.Gauge, prometheus.Gauge, *vm.Gauge) {
-		return multiproc.Must(set().NewGauge(multiproc.GaugeOpts{Name: "g", Help: "G."})),
+		return multiproc.MustNew(set().NewGauge(multiproc.GaugeOpts{Name: "g", Help: "G."})),
 			prometheus.NewGauge(prometheus.GaugeOpts{Name: "g"}), vm.NewSet().NewGauge("g", nil)
 	}
 	b.extra("Gauge.Set", func() row {
@@ -217,7 +217,7 @@ func updateRows(b *bench) {
 	})
 	b.extra("Summary.Observe", func() row {
 		values := random()
-		ours := multiproc.Must(set().NewSummary(multiproc.SummaryOpts{Name: "s", Help: "S."}))
+		ours := multiproc.MustNew(set().NewSummary(multiproc.SummaryOpts{Name: "s", Help: "S."}))
 		golang := prometheus.NewSummary(prometheus.SummaryOpts{Name: "s"}) // no quantiles, like ours
 		victoria := vm.NewSet().NewSummaryExt("s", 5*60e9, nil)
 		return row{noAllocs: true, ours: cycle("", len(values), func(from, to int) {
@@ -240,7 +240,7 @@ func updateRows(b *bench) {
 }
 
 func observeRow(set *multiproc.Set, words []uint64, name string, values []float64, golangGoal, floorGoal float64) row {
-	ours := multiproc.Must(set.NewHistogram(multiproc.HistogramOpts{Name: "observe_" + name, Help: "H.", Buckets: bounds}))
+	ours := multiproc.MustNew(set.NewHistogram(multiproc.HistogramOpts{Name: "observe_" + name, Help: "H.", Buckets: bounds}))
 	golang := prometheus.NewHistogram(prometheus.HistogramOpts{Name: "observe", Buckets: bounds})
 	victoria := vm.NewSet().NewPrometheusHistogramExt("observe", bounds)
 	otelHistogram := must(meter().Float64Histogram("observe"))
@@ -288,7 +288,7 @@ func otelCounter(v float64) other {
 func contendedRows(b *bench) {
 	set := sync.OnceValue(b.newSet)
 	b.extra("Counter.Inc", func() row {
-		ours := multiproc.Must(set().NewCounter(multiproc.CounterOpts{Name: "inc", Help: "C."}))
+		ours := multiproc.MustNew(set().NewCounter(multiproc.CounterOpts{Name: "inc", Help: "C."}))
 		golang := prometheus.NewCounter(prometheus.CounterOpts{Name: "inc"})
 		victoria := vm.NewSet().NewCounter("inc")
 		otelC := must(meter().Float64Counter("c"))
@@ -335,7 +335,7 @@ func contendedRows(b *bench) {
 	}
 	b.extra("Counter.Inc, a counter each", func() row {
 		counter := func(name string) (*multiproc.Counter, prometheus.Counter) {
-			return multiproc.Must(set().NewCounter(multiproc.CounterOpts{Name: name, Help: "C."})),
+			return multiproc.MustNew(set().NewCounter(multiproc.CounterOpts{Name: name, Help: "C."})),
 				prometheus.NewCounter(prometheus.CounterOpts{Name: name})
 		}
 		a, golangA := counter("a")
@@ -343,7 +343,7 @@ func contendedRows(b *bench) {
 		return each([2]*multiproc.Counter{a, c}, [2]prometheus.Counter{golangA, golangC})
 	})
 	b.extra("Counter.Inc, a series of one family each", func() row {
-		vec := multiproc.Must(set().NewCounterVec(multiproc.CounterOpts{Name: "two", Help: "C."}, []string{"l"}))
+		vec := multiproc.MustNew(set().NewCounterVec(multiproc.CounterOpts{Name: "two", Help: "C."}, []string{"l"}))
 		golang := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "two"}, []string{"l"})
 		return each(
 			[2]*multiproc.Counter{vec.WithLabelValues("a"), vec.WithLabelValues("b")},
@@ -354,7 +354,7 @@ func contendedRows(b *bench) {
 		for i := range values {
 			values[i] = rand.ExpFloat64()
 		}
-		ours := multiproc.Must(set().NewHistogram(multiproc.HistogramOpts{Name: "h", Help: "H.", Buckets: bounds}))
+		ours := multiproc.MustNew(set().NewHistogram(multiproc.HistogramOpts{Name: "h", Help: "H.", Buckets: bounds}))
 		golang := prometheus.NewHistogram(prometheus.HistogramOpts{Name: "h", Buckets: bounds})
 		victoria := vm.NewSet().NewPrometheusHistogramExt("h", bounds)
 		return row{ours: both("", func(n int) {

@@ -26,7 +26,7 @@ func Example() {
 // it was called, at http://localhost:8000/metrics.
 func ExampleServe() {
 	set := multiproc.NewSet(multiproc.SetOptions{})
-	latency := multiproc.Must(set.NewSummary(multiproc.SummaryOpts{
+	latency := multiproc.MustNew(set.NewSummary(multiproc.SummaryOpts{
 		Name: "request_processing", Unit: "seconds", Help: "Time spent processing a request.",
 	}))
 	process := func() {

@@ -28,7 +28,7 @@ func BenchmarkFloor(b *testing.B) {
 }
 
 func BenchmarkCounterInc(b *testing.B) {
-	c := multiproc.Must(benchSet(b).NewCounter(multiproc.CounterOpts{Name: "c", Help: "C."}))
+	c := multiproc.MustNew(benchSet(b).NewCounter(multiproc.CounterOpts{Name: "c", Help: "C."}))
 	b.ReportAllocs()
 	for b.Loop() {
 		c.Inc()
@@ -36,7 +36,7 @@ func BenchmarkCounterInc(b *testing.B) {
 }
 
 func BenchmarkCounterAdd(b *testing.B) {
-	c := multiproc.Must(benchSet(b).NewCounter(multiproc.CounterOpts{Name: "c", Help: "C."}))
+	c := multiproc.MustNew(benchSet(b).NewCounter(multiproc.CounterOpts{Name: "c", Help: "C."}))
 	for _, v := range []float64{3, 1.5} {
 		b.Run(strconv.FormatFloat(v, 'g', -1, 64), func(b *testing.B) {
 			b.ReportAllocs()
@@ -48,7 +48,7 @@ func BenchmarkCounterAdd(b *testing.B) {
 }
 
 func BenchmarkGaugeSet(b *testing.B) {
-	g := multiproc.Must(benchSet(b).NewGauge(multiproc.GaugeOpts{Name: "g", Help: "G."}))
+	g := multiproc.MustNew(benchSet(b).NewGauge(multiproc.GaugeOpts{Name: "g", Help: "G."}))
 	b.ReportAllocs()
 	for b.Loop() {
 		g.Set(1.5)
@@ -58,7 +58,7 @@ func BenchmarkGaugeSet(b *testing.B) {
 // BenchmarkHistogramObserve observes a million random values in turn:
 // constant ones train the branch predictor.
 func BenchmarkHistogramObserve(b *testing.B) {
-	h := multiproc.Must(benchSet(b).NewHistogram(multiproc.HistogramOpts{
+	h := multiproc.MustNew(benchSet(b).NewHistogram(multiproc.HistogramOpts{
 		Name: "h", Help: "H.", Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
 	}))
 	values := make([]float64, 1<<20)
@@ -76,7 +76,7 @@ func BenchmarkHistogramObserve(b *testing.B) {
 func BenchmarkWithLabelValuesInc(b *testing.B) {
 	for _, n := range []int{1, 1_000, 100_000} {
 		b.Run(strconv.Itoa(n), func(b *testing.B) {
-			v := multiproc.Must(benchSet(b).NewCounterVec(multiproc.CounterOpts{Name: "c", Help: "C."}, []string{"method", "path"}))
+			v := multiproc.MustNew(benchSet(b).NewCounterVec(multiproc.CounterOpts{Name: "c", Help: "C."}, []string{"method", "path"}))
 			paths := make([]string, n)
 			for i := range paths {
 				v.WithLabelValues("GET", "/path/"+strconv.Itoa(i)).Inc()
@@ -97,7 +97,7 @@ func BenchmarkWithLabelValuesInc(b *testing.B) {
 }
 
 func BenchmarkNewSeries(b *testing.B) {
-	v := multiproc.Must(benchSet(b).NewCounterVec(multiproc.CounterOpts{Name: "c", Help: "C."}, []string{"method", "path"}))
+	v := multiproc.MustNew(benchSet(b).NewCounterVec(multiproc.CounterOpts{Name: "c", Help: "C."}, []string{"method", "path"}))
 	b.ReportAllocs()
 	i := 0
 	for b.Loop() {

@@ -56,7 +56,7 @@ func TestTimerIsNeverNegative(t *testing.T) {
 // TestTableFindsWhatIsThere drives the index through growth and removal.
 func TestTableFindsWhatIsThere(t *testing.T) {
 	s := NewSet(SetOptions{MaxSeries: 1 << 20})
-	v := Must(s.NewCounterVec(CounterOpts{Name: "c", Help: "C."}, []string{"n"}))
+	v := must(s.NewCounterVec(CounterOpts{Name: "c", Help: "C."}, []string{"n"}))
 	children := map[string]*Counter{}
 	name := func(i int) string { return time.Duration(i).String() }
 	for i := range 5000 {

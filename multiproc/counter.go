@@ -3,7 +3,6 @@ package multiproc
 import (
 	"math"
 	"sync/atomic"
-	"unsafe"
 
 	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/metric"
@@ -19,7 +18,7 @@ func (c *Counter) of() *series { return (*series)(c) }
 
 // NewCounter declares a counter in the default Set. It panics if the definition
 // is invalid.
-func NewCounter(opts CounterOpts) *Counter { return Must(Default().NewCounter(opts)) }
+func NewCounter(opts CounterOpts) *Counter { return must(Default().NewCounter(opts)) }
 
 // NewCounter declares a counter. The error matches ErrConflict or an error of
 // package metric.
@@ -89,42 +88,6 @@ func (c *Counter) addSlowly(v float64) bool {
 	return false
 }
 
-// BoundCounter is a Counter in a process that has opened its store: its Inc is one
-// atomic add, with nothing to decide before it. That is of use to adapters that keep it
-// in a type of their own, behind an interface, where Counter.Inc is not inlined and
-// costs a tenth more. All else is the Counter's.
-type BoundCounter struct {
-	first   unsafe.Pointer // *uint64, as the Counter has it
-	counter *Counter       // keeps the words from being used for another series
-}
-
-// Bound returns c as a BoundCounter, and false where it has no words yet: before
-// Open, and before the first update.
-func (c *Counter) Bound() (BoundCounter, bool) {
-	w := atomic.LoadPointer(&c.first)
-	return BoundCounter{w, c}, w != nil
-}
-
-// Inc adds 1.
-func (b *BoundCounter) Inc() {
-	atomic.AddUint64((*uint64)(b.first), 1)
-	atomic.LoadPointer(&b.first) // as keepAlive
-}
-
-// UnlabelledCounter is a BoundCounter that is not of a Vec. Nothing removes it, so that
-// its Inc need not keep it reachable: that is 4% less.
-type UnlabelledCounter struct{ first unsafe.Pointer }
-
-// Unlabelled returns c as an UnlabelledCounter, and false where it has no words yet or
-// is of a Vec.
-func (c *Counter) Unlabelled() (UnlabelledCounter, bool) {
-	w := atomic.LoadPointer(&c.first)
-	return UnlabelledCounter{w}, w != nil && c.in.public == any(c)
-}
-
-// Inc adds 1.
-func (u *UnlabelledCounter) Inc() { atomic.AddUint64((*uint64)(u.first), 1) }
-
 // Reset sets the counter to 0 and gives it a new created time. Prometheus takes it for a
 // restart.
 func (c *Counter) Reset() { c.of().restart() }
@@ -138,7 +101,7 @@ type CounterVec struct{ metricVec[Counter] }
 // NewCounterVec declares a counter with labels in the default Set. It panics if the definition is
 // invalid.
 func NewCounterVec(opts CounterOpts, labels []string) *CounterVec {
-	return Must(Default().NewCounterVec(opts, labels))
+	return must(Default().NewCounterVec(opts, labels))
 }
 
 // NewCounterVec declares a counter with labels. The error matches ErrConflict or an
@@ -164,4 +127,4 @@ func (v *CounterVec) CurryWith(labels Labels) (*CounterVec, error) {
 }
 
 // MustCurryWith is CurryWith, but panics if there is an error.
-func (v *CounterVec) MustCurryWith(labels Labels) *CounterVec { return Must(v.CurryWith(labels)) }
+func (v *CounterVec) MustCurryWith(labels Labels) *CounterVec { return must(v.CurryWith(labels)) }

@@ -5,11 +5,13 @@ import "errors"
 // ErrorMatcher says which errors CountErrors counts.
 type ErrorMatcher func(error) bool
 
-// Is matches what errors.Is finds in the chain.
-func Is(target error) ErrorMatcher { return func(err error) bool { return errors.Is(err, target) } }
+// CountErrorsIs has CountErrors count errors that match target, by errors.Is.
+func CountErrorsIs(target error) ErrorMatcher {
+	return func(err error) bool { return errors.Is(err, target) }
+}
 
-// As matches errors with a T in their chain.
-func As[T error]() ErrorMatcher {
+// CountErrorsAs has CountErrors count errors that have a T in their chain.
+func CountErrorsAs[T error]() ErrorMatcher {
 	return func(err error) bool {
 		_, ok := errors.AsType[T](err)
 		return ok

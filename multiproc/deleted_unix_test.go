@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/multiprom/multiprom/internal/access"
 	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/multiproc"
 	"github.com/multiprom/multiprom/registry"
@@ -23,7 +24,7 @@ import (
 func TestDeletedFile(t *testing.T) {
 	for name, grow := range map[string]func(s *multiproc.Set, vec *multiproc.CounterVec, fresh string){
 		"instrument": func(s *multiproc.Set, _ *multiproc.CounterVec, fresh string) {
-			multiproc.Must(s.NewCounter(multiproc.CounterOpts{Name: fresh, Help: "F."}))
+			multiproc.MustNew(s.NewCounter(multiproc.CounterOpts{Name: fresh, Help: "F."}))
 		},
 		"series":  func(_ *multiproc.Set, vec *multiproc.CounterVec, fresh string) { vec.WithLabelValues(fresh) },
 		"publish": func(s *multiproc.Set, _ *multiproc.CounterVec, _ string) { s.Publish() },
@@ -34,9 +35,9 @@ func TestDeletedFile(t *testing.T) {
 			s := multiproc.NewSet(multiproc.SetOptions{
 				Dir: t.TempDir(), Logger: slog.New(slog.NewTextHandler(&log, nil)), Now: func() time.Time { return now },
 			})
-			vec := multiproc.Must(s.NewCounterVec(multiproc.CounterOpts{Name: "c", Help: "C."}, []string{"l"}))
+			vec := multiproc.MustNew(s.NewCounterVec(multiproc.CounterOpts{Name: "c", Help: "C."}, []string{"l"}))
 			vec.WithLabelValues("a").Add(2)
-			require.NoError(t, os.Remove(s.Store().Path()))
+			require.NoError(t, os.Remove(access.Store(s).Path()))
 			grow(s, vec, "early")
 			require.NoError(t, s.Fallback(), "it is asked once a minute")
 
@@ -47,7 +48,7 @@ func TestDeletedFile(t *testing.T) {
 			require.Eventually(t, func() bool {
 				return strings.Contains(log.String(), "somebody deleted the metrics file")
 			}, 30*time.Second, time.Millisecond, "new series leave it to a goroutine")
-			require.Contains(t, log.String(), s.Store().Path())
+			require.Contains(t, log.String(), access.Store(s).Path())
 			require.ErrorIs(t, s.Fallback(), mpm.ErrDeleted)
 
 			now = now.Add(time.Hour)
@@ -106,8 +107,8 @@ func TestDeletedFileWithALoggerThatCounts(t *testing.T) {
 	var mu sync.Mutex
 	h := &lockedHandler{vecHandler{Handler: slog.NewTextHandler(os.Stderr, nil)}, &mu}
 	s := multiproc.NewSet(multiproc.SetOptions{Dir: t.TempDir(), Logger: slog.New(h), Now: func() time.Time { return now }})
-	h.lines = multiproc.Must(s.NewCounterVec(multiproc.CounterOpts{Name: "log_lines", Help: "Lines."}, []string{"level"}))
-	require.NoError(t, os.Remove(s.Store().Path()))
+	h.lines = multiproc.MustNew(s.NewCounterVec(multiproc.CounterOpts{Name: "log_lines", Help: "Lines."}, []string{"level"}))
+	require.NoError(t, os.Remove(access.Store(s).Path()))
 	now = now.Add(time.Minute)
 	done := make(chan struct{})
 	go func() {

@@ -18,7 +18,7 @@ type Enum struct {
 
 // NewEnum declares an enum in the default Set, and panics where the definition
 // is invalid.
-func NewEnum(opts EnumOpts) *Enum { return Must(Default().NewEnum(opts)) }
+func NewEnum(opts EnumOpts) *Enum { return must(Default().NewEnum(opts)) }
 
 // NewEnum declares an enum. The error matches ErrConflict or an error of
 // package metric.
@@ -79,7 +79,7 @@ type EnumVec struct{ metricVec[Enum] }
 // NewEnumVec declares an enum with labels in the default Set. It panics if the definition is
 // invalid.
 func NewEnumVec(opts EnumOpts, labels []string) *EnumVec {
-	return Must(Default().NewEnumVec(opts, labels))
+	return must(Default().NewEnumVec(opts, labels))
 }
 
 // NewEnumVec declares an enum with labels. The error matches ErrConflict or an
@@ -105,4 +105,4 @@ func (v *EnumVec) CurryWith(labels Labels) (*EnumVec, error) {
 }
 
 // MustCurryWith is CurryWith, but panics if there is an error.
-func (v *EnumVec) MustCurryWith(labels Labels) *EnumVec { return Must(v.CurryWith(labels)) }
+func (v *EnumVec) MustCurryWith(labels Labels) *EnumVec { return must(v.CurryWith(labels)) }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/multiprom/multiprom/internal/access"
 	"github.com/multiprom/multiprom/internal/mpm"
 )
 
@@ -49,14 +50,14 @@ func TestEnvironment(t *testing.T) {
 			require.Empty(t, log.String())
 			require.NoError(t, s.Open())
 			require.NoError(t, s.Open())
-			s.Store()
+			access.Store(s)
 			require.Equal(t, tc.warns, strings.Count(log.String(), "\n"), log.String())
 			if tc.id == "" {
 				tc.id = strconv.Itoa(os.Getpid())
 			}
-			require.Equal(t, tc.id, s.Store().Header().Label)
+			require.Equal(t, tc.id, access.Store(s).Header().Label)
 			if tc.mode != 0 && runtime.GOOS != "windows" {
-				info, err := os.Stat(s.Store().Path())
+				info, err := os.Stat(access.Store(s).Path())
 				require.NoError(t, err)
 				require.Equal(t, tc.mode, info.Mode())
 			}
@@ -84,7 +85,7 @@ func TestEnvironmentThatIsInvalid(t *testing.T) {
 		require.ErrorIs(t, s.Open(), tc.is)
 		require.ErrorContains(t, s.Open(), variable)
 		require.False(t, s.Opened(), "it can be set right")
-		c := Must(s.NewCounter(CounterOpts{Name: "c", Help: "C."}))
+		c := must(s.NewCounter(CounterOpts{Name: "c", Help: "C."}))
 		c.Inc()
 		require.Contains(t, log.String(), variable)
 		require.ErrorIs(t, s.Fallback(), tc.is)
@@ -104,21 +105,21 @@ func TestEnvironmentIsReadLate(t *testing.T) {
 	for name, open := range map[string]func(*Set, *Counter) error{
 		"Open":   func(s *Set, c *Counter) error { return s.Open() },
 		"update": func(s *Set, c *Counter) error { c.Inc(); return nil },
-		"Store":  func(s *Set, c *Counter) error { s.Store(); return nil },
+		"Store":  func(s *Set, c *Counter) error { access.Store(s); return nil },
 	} {
 		t.Run(name, func(t *testing.T) {
 			env := map[string]string{EnvDir: other}
 			s, _ := environment(t, env)
-			c := Must(s.NewCounter(CounterOpts{Name: "c", Help: "C."}))
-			Must(s.NewCounterVec(CounterOpts{Name: "v", Help: "V."}, []string{"l"})).WithLabelValues("x")
+			c := must(s.NewCounter(CounterOpts{Name: "c", Help: "C."}))
+			must(s.NewCounterVec(CounterOpts{Name: "v", Help: "V."}, []string{"l"})).WithLabelValues("x")
 			require.Equal(t, other, s.Dir())
 			for k, v := range late {
 				env[k] = v
 			}
 			require.Equal(t, dir, s.Dir())
 			require.NoError(t, open(s, c))
-			require.Equal(t, dir, filepath.Dir(s.Store().Path()))
-			require.Equal(t, "w7", s.Store().Header().Label)
+			require.Equal(t, dir, filepath.Dir(access.Store(s).Path()))
+			require.Equal(t, "w7", access.Store(s).Header().Label)
 			require.NoError(t, s.Open())
 
 			for _, variable := range []string{EnvDir, EnvProcessID, EnvFileMode} {
@@ -142,7 +143,7 @@ func TestEnvironmentIsReadLate(t *testing.T) {
 func TestTooLateOnTheHeap(t *testing.T) {
 	env := map[string]string{}
 	s, _ := environment(t, env)
-	c := Must(s.NewCounter(CounterOpts{Name: "c", Help: "C."}))
+	c := must(s.NewCounter(CounterOpts{Name: "c", Help: "C."}))
 	c.Inc()
 	env[EnvDir] = t.TempDir()
 	require.ErrorIs(t, s.Open(), ErrTooLate)
@@ -158,7 +159,7 @@ func TestOpenAfterAFailure(t *testing.T) {
 	require.ErrorIs(t, s.Open(), os.ErrNotExist)
 	env[EnvDir] = t.TempDir()
 	require.NoError(t, s.Open())
-	require.Equal(t, env[EnvDir], filepath.Dir(s.Store().Path()))
+	require.Equal(t, env[EnvDir], filepath.Dir(access.Store(s).Path()))
 }
 
 // TestInvalidOptions: Open names the field; updates go on.
@@ -172,7 +173,7 @@ func TestInvalidOptions(t *testing.T) {
 		opts.Dir, opts.Logger = t.TempDir(), slog.New(slog.DiscardHandler)
 		s := NewSet(opts)
 		require.ErrorContains(t, s.Open(), "invalid option: "+field)
-		v := Must(s.NewCounterVec(CounterOpts{Name: "c", Help: "C."}, []string{"l"}))
+		v := must(s.NewCounterVec(CounterOpts{Name: "c", Help: "C."}, []string{"l"}))
 		v.WithLabelValues("x").Inc()
 		require.ErrorContains(t, s.Fallback(), field)
 		require.NoError(t, s.Close())
@@ -180,7 +181,7 @@ func TestInvalidOptions(t *testing.T) {
 	s := NewSet(SetOptions{MaxSeries: 1})
 	_, err := s.NewCounterVec(CounterOpts{Name: "c", Help: "C.", MaxSeries: -7}, []string{"l"})
 	require.ErrorContains(t, err, "MaxSeries is -7")
-	v := Must(s.NewCounterVec(CounterOpts{Name: "c", Help: "C.", MaxSeries: NoLimit}, []string{"l"}))
+	v := must(s.NewCounterVec(CounterOpts{Name: "c", Help: "C.", MaxSeries: NoLimit}, []string{"l"}))
 	for i := range 3 {
 		v.WithLabelValues(strconv.Itoa(i)).Inc()
 		require.EqualValues(t, 1, v.WithLabelValues(strconv.Itoa(i)).Value())

@@ -19,9 +19,11 @@ var (
 	ErrUnknownState = errors.New("unknown state")
 )
 
-// Must returns v, and panics if there is an error. It is for package variables, whose
-// definitions are known to be valid.
-func Must[T any](v T, err error) T {
+// MustNew returns what a constructor of a Set returned, and panics if there is an error. It
+// is for package variables, whose definitions are known to be valid.
+func MustNew[T any](instrument T, err error) T { return must(instrument, err) }
+
+func must[T any](v T, err error) T {
 	if err != nil {
 		panic(err)
 	}

@@ -30,10 +30,10 @@ func Example_quickStart() {
 // finished leaves with it.
 func ExampleGauge_TrackInProgress() {
 	set := multiproc.NewSet(multiproc.SetOptions{})
-	inFlight := multiproc.Must(set.NewGauge(multiproc.GaugeOpts{
+	inFlight := multiproc.MustNew(set.NewGauge(multiproc.GaugeOpts{
 		Name: "requests_in_flight", Help: "Requests being served.", Mode: multiproc.ModeLiveSum,
 	}))
-	latency := multiproc.Must(set.NewHistogram(multiproc.HistogramOpts{
+	latency := multiproc.MustNew(set.NewHistogram(multiproc.HistogramOpts{
 		Name: "request_duration", Help: "Duration of requests.", Unit: "seconds",
 	}))
 
@@ -47,7 +47,7 @@ func ExampleGauge_TrackInProgress() {
 
 func Example() {
 	set := multiproc.NewSet(multiproc.SetOptions{})
-	requests := multiproc.Must(set.NewCounterVec(multiproc.CounterOpts{
+	requests := multiproc.MustNew(set.NewCounterVec(multiproc.CounterOpts{
 		Name: "http_requests_total", Help: "HTTP requests served.",
 	}, []string{"method", "code"}))
 
@@ -62,12 +62,12 @@ func Example() {
 // The error of a file that cannot be read is counted, and returned.
 func ExampleCounter_CountErrors() {
 	set := multiproc.NewSet(multiproc.SetOptions{})
-	failures := multiproc.Must(set.NewCounter(multiproc.CounterOpts{Name: "read_errors", Help: "Reads that failed."}))
+	failures := multiproc.MustNew(set.NewCounter(multiproc.CounterOpts{Name: "read_errors", Help: "Reads that failed."}))
 
 	err := failures.CountErrors(func() error {
 		_, err := os.ReadFile("/nowhere")
 		return err
-	}, multiproc.Is(fs.ErrNotExist))
+	}, multiproc.CountErrorsIs(fs.ErrNotExist))
 	fmt.Println(errors.Is(err, fs.ErrNotExist))
 	// Output: true
 }
@@ -75,7 +75,7 @@ func ExampleCounter_CountErrors() {
 // A histogram with buckets of its own, filled by a timer and by hand.
 func ExampleHistogram() {
 	set := multiproc.NewSet(multiproc.SetOptions{})
-	latency := multiproc.Must(set.NewHistogramVec(multiproc.HistogramOpts{
+	latency := multiproc.MustNew(set.NewHistogramVec(multiproc.HistogramOpts{
 		Name: "request_duration_seconds", Help: "Duration of requests.", Buckets: multiproc.ExponentialBuckets(0.001, 10, 4),
 	}, []string{"method"}))
 
@@ -104,7 +104,7 @@ func ExampleHistogram() {
 // An info says something about the process: its version, its configuration.
 func ExampleInfo() {
 	set := multiproc.NewSet(multiproc.SetOptions{})
-	build := multiproc.Must(set.NewInfo(multiproc.InfoOpts{Name: "app_build", Help: "What runs."}))
+	build := multiproc.MustNew(set.NewInfo(multiproc.InfoOpts{Name: "app_build", Help: "What runs."}))
 	if err := build.Set(multiproc.Labels{"version": "1.4.2", "commit": "c0ffee"}); err != nil {
 		fmt.Println(err)
 	}
@@ -118,7 +118,7 @@ func ExampleInfo() {
 // An enum is in one of its states. Each live process has its own.
 func ExampleEnum() {
 	set := multiproc.NewSet(multiproc.SetOptions{ProcessID: "3"})
-	phase := multiproc.Must(set.NewEnum(multiproc.EnumOpts{
+	phase := multiproc.MustNew(set.NewEnum(multiproc.EnumOpts{
 		Name: "worker_phase", Help: "What the worker does.", States: []string{"starting", "serving", "draining"},
 	}))
 	if err := phase.Set("serving"); err != nil {
@@ -138,10 +138,10 @@ func ExampleEnum() {
 // queue of all, and the sum over the processes that live.
 func ExampleMode() {
 	set := multiproc.NewSet(multiproc.SetOptions{})
-	longest := multiproc.Must(set.NewGauge(multiproc.GaugeOpts{
+	longest := multiproc.MustNew(set.NewGauge(multiproc.GaugeOpts{
 		Name: "queue_longest", Help: "The longest queue of all workers.", Mode: multiproc.ModeMax,
 	}))
-	connections := multiproc.Must(set.NewGauge(multiproc.GaugeOpts{
+	connections := multiproc.MustNew(set.NewGauge(multiproc.GaugeOpts{
 		Name: "connections", Help: "Open connections.", Mode: multiproc.ModeLiveSum,
 	}))
 	longest.Set(17)
@@ -159,7 +159,7 @@ func ExampleMode() {
 // An exemplar leads from a number to the trace of one request that it counts.
 func ExampleCounter_AddWithExemplar() {
 	set := multiproc.NewSet(multiproc.SetOptions{})
-	failures := multiproc.Must(set.NewCounter(multiproc.CounterOpts{Name: "failures_total", Help: "Requests that failed."}))
+	failures := multiproc.MustNew(set.NewCounter(multiproc.CounterOpts{Name: "failures_total", Help: "Requests that failed."}))
 	failures.AddWithExemplar(1, multiproc.Labels{"trace_id": "4bf92f3577b34da6"})
 
 	families, err := registry.Instruments(set).Gather(context.Background())
@@ -179,7 +179,7 @@ func ExampleCounter_AddWithExemplar() {
 func ExampleSet_NewGaugeFunc() {
 	set := multiproc.NewSet(multiproc.SetOptions{})
 	queue := []string{"a", "b"}
-	multiproc.Must(set.NewGaugeFunc(multiproc.GaugeOpts{
+	multiproc.MustNew(set.NewGaugeFunc(multiproc.GaugeOpts{
 		Name: "queue_length", Help: "Jobs that wait.", Mode: multiproc.ModeLiveSum,
 	}, func() float64 { return float64(len(queue)) }))
 

@@ -38,8 +38,8 @@ func TestExemplars(t *testing.T) {
 	clock := time.Unix(1700000000, 500)
 	s := multiproc.NewSet(multiproc.SetOptions{Now: func() time.Time { return clock }})
 	view := registry.Instruments(s)
-	c := multiproc.Must(s.NewCounter(multiproc.CounterOpts{Name: "c", Help: "C."}))
-	h := multiproc.Must(s.NewHistogramVec(multiproc.HistogramOpts{Name: "h", Help: "H.", Buckets: []float64{1, 2}}, []string{"l"})).WithLabelValues("x")
+	c := multiproc.MustNew(s.NewCounter(multiproc.CounterOpts{Name: "c", Help: "C."}))
+	h := multiproc.MustNew(s.NewHistogramVec(multiproc.HistogramOpts{Name: "h", Help: "H.", Buckets: []float64{1, 2}}, []string{"l"})).WithLabelValues("x")
 	trace := multiproc.Labels{"trace_id": "abc", "span_id": ""}
 	labels := metric.MakeLabels("span_id", "", "trace_id", "abc")
 
@@ -67,8 +67,8 @@ func TestExemplars(t *testing.T) {
 func TestBadExemplars(t *testing.T) {
 	s := multiproc.NewSet(multiproc.SetOptions{})
 	view := registry.Instruments(s)
-	c := multiproc.Must(s.NewCounter(multiproc.CounterOpts{Name: "c", Help: "C."}))
-	h := multiproc.Must(s.NewHistogram(multiproc.HistogramOpts{Name: "h", Help: "H.", Buckets: []float64{1}}))
+	c := multiproc.MustNew(s.NewCounter(multiproc.CounterOpts{Name: "c", Help: "C."}))
+	h := multiproc.MustNew(s.NewHistogram(multiproc.HistogramOpts{Name: "h", Help: "H.", Buckets: []float64{1}}))
 	for i, bad := range []multiproc.Labels{
 		{"a": strings.Repeat("é", metric.MaxExemplarRunes)},
 		{"": "x"},
@@ -96,7 +96,7 @@ func TestBadExemplars(t *testing.T) {
 func TestExemplarsGoNowhere(t *testing.T) {
 	s := multiproc.NewSet(multiproc.SetOptions{})
 	view := registry.Instruments(s)
-	v := multiproc.Must(s.NewCounterVec(multiproc.CounterOpts{Name: "c", Help: "C."}, []string{"l"}))
+	v := multiproc.MustNew(s.NewCounterVec(multiproc.CounterOpts{Name: "c", Help: "C."}, []string{"l"}))
 	v.WithLabelValues("too", "many").AddWithExemplar(1, multiproc.Labels{"a": "b"})
 	removed := v.WithLabelValues("x")
 	removed.AddWithExemplar(1, multiproc.Labels{"a": "b"})
@@ -109,10 +109,10 @@ func TestExemplarsGoNowhere(t *testing.T) {
 
 func TestTimerWithExemplar(t *testing.T) {
 	s := multiproc.NewSet(multiproc.SetOptions{})
-	h := multiproc.Must(s.NewHistogram(multiproc.HistogramOpts{Name: "h", Help: "H.", Buckets: []float64{60}}))
+	h := multiproc.MustNew(s.NewHistogram(multiproc.HistogramOpts{Name: "h", Help: "H.", Buckets: []float64{60}}))
 	multiproc.NewTimer(h).ObserveDurationWithExemplar(multiproc.Labels{"a": "b"})
 	require.Equal(t, metric.MakeLabels("a", "b"), exemplarOf(t, registry.Instruments(s), `h_bucket{le="60"}`).Labels)
-	g := multiproc.Must(s.NewGauge(multiproc.GaugeOpts{Name: "g", Help: "G."}))
+	g := multiproc.MustNew(s.NewGauge(multiproc.GaugeOpts{Name: "g", Help: "G."}))
 	g.Set(-1)
 	multiproc.NewTimer(multiproc.ObserverFunc(g.Set)).ObserveDurationWithExemplar(multiproc.Labels{"a": "b"})
 	require.GreaterOrEqual(t, samples(t, registry.Instruments(s))["g"], 0.0, "who takes no exemplar observes without")
@@ -123,8 +123,8 @@ func TestExemplarsDoNotAllocate(t *testing.T) {
 		t.Skip("the race detector allocates")
 	}
 	s := multiproc.NewSet(multiproc.SetOptions{})
-	c := multiproc.Must(s.NewCounter(multiproc.CounterOpts{Name: "c", Help: "C."}))
-	h := multiproc.Must(s.NewHistogram(multiproc.HistogramOpts{Name: "h", Help: "H."}))
+	c := multiproc.MustNew(s.NewCounter(multiproc.CounterOpts{Name: "c", Help: "C."}))
+	h := multiproc.MustNew(s.NewHistogram(multiproc.HistogramOpts{Name: "h", Help: "H."}))
 	trace := multiproc.Labels{"trace_id": "0123456789abcdef0123456789abcdef", "span_id": "0123456789abcdef"}
 	require.Zero(t, testing.AllocsPerRun(100, func() {
 		c.AddWithExemplar(1, trace)

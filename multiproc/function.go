@@ -30,7 +30,7 @@ type CounterFunc struct {
 // NewCounterFunc declares a counter function in the default Set. It panics if the definition is
 // invalid.
 func NewCounterFunc(opts CounterOpts, f func() float64) *CounterFunc {
-	return Must(Default().NewCounterFunc(opts, f))
+	return must(Default().NewCounterFunc(opts, f))
 }
 
 // NewCounterFunc declares a counter whose value f returns; see NewGaugeFunc. If a value is

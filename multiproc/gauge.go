@@ -20,7 +20,7 @@ type Gauge struct {
 
 // NewGauge declares a gauge in the default Set. It panics if the definition
 // is invalid.
-func NewGauge(opts GaugeOpts) *Gauge { return Must(Default().NewGauge(opts)) }
+func NewGauge(opts GaugeOpts) *Gauge { return must(Default().NewGauge(opts)) }
 
 // NewGauge declares a gauge. The error matches ErrConflict or an error of
 // package metric.
@@ -147,7 +147,7 @@ type GaugeFunc struct {
 // NewGaugeFunc declares a gauge function in the default Set. It panics if the definition is
 // invalid.
 func NewGaugeFunc(opts GaugeOpts, f func() float64) *GaugeFunc {
-	return Must(Default().NewGaugeFunc(opts, f))
+	return must(Default().NewGaugeFunc(opts, f))
 }
 
 // NewGaugeFunc declares a gauge whose value f returns. f is called when this process
@@ -186,7 +186,7 @@ type GaugeVec struct{ metricVec[Gauge] }
 // NewGaugeVec declares a gauge with labels in the default Set. It panics if the definition is
 // invalid.
 func NewGaugeVec(opts GaugeOpts, labels []string) *GaugeVec {
-	return Must(Default().NewGaugeVec(opts, labels))
+	return must(Default().NewGaugeVec(opts, labels))
 }
 
 // NewGaugeVec declares a gauge with labels. The error matches ErrConflict or an
@@ -212,4 +212,4 @@ func (v *GaugeVec) CurryWith(labels Labels) (*GaugeVec, error) {
 }
 
 // MustCurryWith is CurryWith, but panics if there is an error.
-func (v *GaugeVec) MustCurryWith(labels Labels) *GaugeVec { return Must(v.CurryWith(labels)) }
+func (v *GaugeVec) MustCurryWith(labels Labels) *GaugeVec { return must(v.CurryWith(labels)) }

@@ -19,7 +19,7 @@ type Histogram struct {
 
 // NewHistogram declares a histogram in the default Set. It panics if the definition
 // is invalid.
-func NewHistogram(opts HistogramOpts) *Histogram { return Must(Default().NewHistogram(opts)) }
+func NewHistogram(opts HistogramOpts) *Histogram { return must(Default().NewHistogram(opts)) }
 
 // NewHistogram declares a histogram. The error matches ErrConflict or an error
 // of package metric.
@@ -91,7 +91,7 @@ type HistogramVec struct {
 // NewHistogramVec declares a histogram with labels in the default Set. It panics if the definition is
 // invalid.
 func NewHistogramVec(opts HistogramOpts, labels []string) *HistogramVec {
-	return Must(Default().NewHistogramVec(opts, labels))
+	return must(Default().NewHistogramVec(opts, labels))
 }
 
 // NewHistogramVec declares a histogram with labels. The error matches ErrConflict or an
@@ -117,4 +117,4 @@ func (v *HistogramVec) CurryWith(labels Labels) (*HistogramVec, error) {
 }
 
 // MustCurryWith is CurryWith, but panics if there is an error.
-func (v *HistogramVec) MustCurryWith(labels Labels) *HistogramVec { return Must(v.CurryWith(labels)) }
+func (v *HistogramVec) MustCurryWith(labels Labels) *HistogramVec { return must(v.CurryWith(labels)) }

@@ -23,7 +23,7 @@ type Info struct {
 
 // NewInfo declares an info in the default Set, and panics where the definition
 // is invalid.
-func NewInfo(opts InfoOpts) *Info { return Must(Default().NewInfo(opts)) }
+func NewInfo(opts InfoOpts) *Info { return must(Default().NewInfo(opts)) }
 
 // NewInfo declares an info. The error matches ErrConflict or an error of
 // package metric.
@@ -128,7 +128,7 @@ type InfoVec struct{ metricVec[Info] }
 // NewInfoVec declares an info with labels in the default Set. It panics if the definition is
 // invalid.
 func NewInfoVec(opts InfoOpts, labels []string) *InfoVec {
-	return Must(Default().NewInfoVec(opts, labels))
+	return must(Default().NewInfoVec(opts, labels))
 }
 
 // NewInfoVec declares an info with labels. The error matches ErrConflict or an
@@ -154,4 +154,4 @@ func (v *InfoVec) CurryWith(labels Labels) (*InfoVec, error) {
 }
 
 // MustCurryWith is CurryWith, but panics if there is an error.
-func (v *InfoVec) MustCurryWith(labels Labels) *InfoVec { return Must(v.CurryWith(labels)) }
+func (v *InfoVec) MustCurryWith(labels Labels) *InfoVec { return must(v.CurryWith(labels)) }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/multiprom/multiprom/internal/access"
 	"github.com/multiprom/multiprom/internal/mpm"
 )
 
@@ -149,7 +150,7 @@ func TestTableUnderChurn(t *testing.T) {
 // store opened later.
 func TestTableKnowsWords(t *testing.T) {
 	s := NewSet(SetOptions{})
-	v := Must(s.NewCounterVec(CounterOpts{Name: "c", Help: "C."}, []string{"l"}))
+	v := must(s.NewCounterVec(CounterOpts{Name: "c", Help: "C."}, []string{"l"}))
 	for n := range 5 {
 		v.WithLabelValues(strconv.Itoa(n))
 	}
@@ -172,7 +173,7 @@ func TestWaitingCountsAreTakenOnce(t *testing.T) {
 	for range 3 {
 		s.count(countDiscarded)
 	}
-	store := s.Store()
+	store := access.Store(s)
 	s.flush(countDiscarded, store)
 	s.count(countDiscarded)
 	r := store.Reader(nil)
@@ -184,7 +185,7 @@ func TestWaitingCountsAreTakenOnce(t *testing.T) {
 func TestPublisherStartsAtOnce(t *testing.T) {
 	s := NewSet(SetOptions{Dir: t.TempDir(), PublishPeriod: 1 << 62})
 	called := make(chan struct{}, 1)
-	Must(s.NewGaugeFunc(GaugeOpts{Name: "f", Help: "F."}, func() float64 {
+	must(s.NewGaugeFunc(GaugeOpts{Name: "f", Help: "F."}, func() float64 {
 		select {
 		case called <- struct{}{}:
 		default:
@@ -201,8 +202,8 @@ func TestPublisherStartsAtOnce(t *testing.T) {
 // forgotten.
 func TestRemovedSeriesDoNotWait(t *testing.T) {
 	s := NewSet(SetOptions{})
-	v := Must(s.NewGaugeVec(GaugeOpts{Name: "g", Help: "G."}, []string{"l"}))
-	i := Must(s.NewInfoVec(InfoOpts{Name: "i", Help: "I."}, []string{"l"}))
+	v := must(s.NewGaugeVec(GaugeOpts{Name: "g", Help: "G."}, []string{"l"}))
+	i := must(s.NewInfoVec(InfoOpts{Name: "i", Help: "I."}, []string{"l"}))
 	for n := range 100 {
 		v.WithLabelValues(strconv.Itoa(n))
 		i.WithLabelValues(strconv.Itoa(n))

@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/multiprom/multiprom/aggregate"
+	"github.com/multiprom/multiprom/internal/access"
 	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/metric"
 	"github.com/multiprom/multiprom/multiproc"
@@ -64,12 +65,12 @@ func pidLabel() string { return fmt.Sprintf(`{pid="%d"}`, os.Getpid()) }
 
 func TestInstruments(t *testing.T) {
 	sets(t, multiproc.SetOptions{}, func(t *testing.T, s *multiproc.Set, read func() map[string]float64) {
-		counter := multiproc.Must(s.NewCounter(multiproc.CounterOpts{Name: "c_total", Help: "C."}))
-		gauge := multiproc.Must(s.NewGauge(multiproc.GaugeOpts{Name: "g", Help: "G."}))
-		histogram := multiproc.Must(s.NewHistogram(multiproc.HistogramOpts{Name: "h", Help: "H.", Buckets: []float64{1, 2}}))
-		summary := multiproc.Must(s.NewSummary(multiproc.SummaryOpts{Name: "s", Help: "S.", Unit: "bytes"}))
-		info := multiproc.Must(s.NewInfo(multiproc.InfoOpts{Name: "build", Help: "I."}))
-		enum := multiproc.Must(s.NewEnum(multiproc.EnumOpts{Name: "e", Help: "E.", States: []string{"up", "down"}}))
+		counter := multiproc.MustNew(s.NewCounter(multiproc.CounterOpts{Name: "c_total", Help: "C."}))
+		gauge := multiproc.MustNew(s.NewGauge(multiproc.GaugeOpts{Name: "g", Help: "G."}))
+		histogram := multiproc.MustNew(s.NewHistogram(multiproc.HistogramOpts{Name: "h", Help: "H.", Buckets: []float64{1, 2}}))
+		summary := multiproc.MustNew(s.NewSummary(multiproc.SummaryOpts{Name: "s", Help: "S.", Unit: "bytes"}))
+		info := multiproc.MustNew(s.NewInfo(multiproc.InfoOpts{Name: "build", Help: "I."}))
+		enum := multiproc.MustNew(s.NewEnum(multiproc.EnumOpts{Name: "e", Help: "E.", States: []string{"up", "down"}}))
 		require.False(t, s.Opened(), "declaring does no I/O")
 
 		got := read()
@@ -119,8 +120,8 @@ func TestInstruments(t *testing.T) {
 
 func TestInvalidUpdatesAreDroppedAndCounted(t *testing.T) {
 	sets(t, multiproc.SetOptions{}, func(t *testing.T, s *multiproc.Set, read func() map[string]float64) {
-		counter := multiproc.Must(s.NewCounter(multiproc.CounterOpts{Name: "c", Help: "C."}))
-		recent := multiproc.Must(s.NewGauge(multiproc.GaugeOpts{Name: "r", Help: "R.", Mode: multiproc.ModeMostRecent}))
+		counter := multiproc.MustNew(s.NewCounter(multiproc.CounterOpts{Name: "c", Help: "C."}))
+		recent := multiproc.MustNew(s.NewGauge(multiproc.GaugeOpts{Name: "r", Help: "R.", Mode: multiproc.ModeMostRecent}))
 		for _, v := range []float64{-1, math.NaN(), math.Inf(1), math.Inf(-1), -0.5} {
 			counter.Add(v)
 		}
@@ -135,7 +136,7 @@ func TestInvalidUpdatesAreDroppedAndCounted(t *testing.T) {
 		require.EqualValues(t, 4, got["r"])
 		require.EqualValues(t, 8, got["multiprom_invalid_updates_total"])
 
-		h := multiproc.Must(s.NewHistogram(multiproc.HistogramOpts{Name: "h", Help: "H.", Buckets: []float64{1}}))
+		h := multiproc.MustNew(s.NewHistogram(multiproc.HistogramOpts{Name: "h", Help: "H.", Buckets: []float64{1}}))
 		zero := 0.0
 		h.Observe(zero / zero * -1)
 		got = read()
@@ -143,7 +144,7 @@ func TestInvalidUpdatesAreDroppedAndCounted(t *testing.T) {
 		require.EqualValues(t, 1, got[`h_bucket{le="+Inf"}`])
 		require.True(t, math.IsNaN(got["h_sum"]))
 
-		g := multiproc.Must(s.NewGauge(multiproc.GaugeOpts{Name: "g", Help: "G.", Mode: multiproc.ModeSum}))
+		g := multiproc.MustNew(s.NewGauge(multiproc.GaugeOpts{Name: "g", Help: "G.", Mode: multiproc.ModeSum}))
 		g.Set(math.Float64frombits(mpm.UnsetBits))
 		require.True(t, math.IsNaN(read()["g"]), "the bits that say unset are stored as another NaN")
 	})
@@ -152,7 +153,7 @@ func TestInvalidUpdatesAreDroppedAndCounted(t *testing.T) {
 func TestEveryGaugeMode(t *testing.T) {
 	sets(t, multiproc.SetOptions{ProcessID: "w1"}, func(t *testing.T, s *multiproc.Set, read func() map[string]float64) {
 		for m := metric.ModeAll; m.Valid(); m++ {
-			g := multiproc.Must(s.NewGauge(multiproc.GaugeOpts{Name: "g_" + m.String(), Help: "G.", Mode: m}))
+			g := multiproc.MustNew(s.NewGauge(multiproc.GaugeOpts{Name: "g_" + m.String(), Help: "G.", Mode: m}))
 			g.Set(float64(m) + 1)
 		}
 		got := read()
@@ -168,7 +169,7 @@ func TestEveryGaugeMode(t *testing.T) {
 
 func TestVec(t *testing.T) {
 	sets(t, multiproc.SetOptions{}, func(t *testing.T, s *multiproc.Set, read func() map[string]float64) {
-		v := multiproc.Must(s.NewCounterVec(multiproc.CounterOpts{Name: "c", Help: "C."}, []string{"a", "b"}))
+		v := multiproc.MustNew(s.NewCounterVec(multiproc.CounterOpts{Name: "c", Help: "C."}, []string{"a", "b"}))
 		v.WithLabelValues("1", "x").Inc()
 		require.Same(t, v.WithLabelValues("1", "x"), v.With(multiproc.Labels{"a": "1", "b": "x"}))
 		v.WithLabelValues("1", "y").Add(2)
@@ -223,7 +224,7 @@ func TestVec(t *testing.T) {
 // TestLabelsAreCopied: fasthttp reuses the bytes of its strings.
 func TestLabelsAreCopied(t *testing.T) {
 	s := multiproc.NewSet(multiproc.SetOptions{})
-	v := multiproc.Must(s.NewCounterVec(multiproc.CounterOpts{Name: "c", Help: "C."}, []string{"a"}))
+	v := multiproc.MustNew(s.NewCounterVec(multiproc.CounterOpts{Name: "c", Help: "C."}, []string{"a"}))
 	b := []byte("GET")
 	v.WithLabelValues(unsafeString(b)).Inc()
 	copy(b, "PUT")
@@ -233,7 +234,7 @@ func TestLabelsAreCopied(t *testing.T) {
 
 func TestOverflow(t *testing.T) {
 	sets(t, multiproc.SetOptions{MaxSeries: 3}, func(t *testing.T, s *multiproc.Set, read func() map[string]float64) {
-		v := multiproc.Must(s.NewCounterVec(multiproc.CounterOpts{Name: "c", Help: "C."}, []string{"a", "b"}))
+		v := multiproc.MustNew(s.NewCounterVec(multiproc.CounterOpts{Name: "c", Help: "C."}, []string{"a", "b"}))
 		for i := range 10 {
 			v.WithLabelValues(strconv.Itoa(i), "x").Inc()
 		}
@@ -250,16 +251,16 @@ func TestOverflow(t *testing.T) {
 
 func TestDefinitions(t *testing.T) {
 	s := multiproc.NewSet(multiproc.SetOptions{})
-	counter := multiproc.Must(s.NewCounter(multiproc.CounterOpts{Namespace: "a", Subsystem: "b", Name: "c_total", Help: "H."}))
+	counter := multiproc.MustNew(s.NewCounter(multiproc.CounterOpts{Namespace: "a", Subsystem: "b", Name: "c_total", Help: "H."}))
 	again, err := s.NewCounter(multiproc.CounterOpts{Name: "a_b_c", Help: "H."})
 	require.NoError(t, err)
 	require.Same(t, counter, again, "an equal definition is the same instrument")
-	multiproc.Must(s.NewGauge(multiproc.GaugeOpts{Name: "size", Unit: "bytes", Help: "H."}))
-	multiproc.Must(s.NewGauge(multiproc.GaugeOpts{Name: "other_bytes", Unit: "bytes", Help: "H."}))
-	multiproc.Must(s.NewHistogram(multiproc.HistogramOpts{Name: "h", Help: "H."}))
-	multiproc.Must(s.NewCounter(multiproc.CounterOpts{Name: "dc", Help: "H.", ConstLabels: multiproc.Labels{"x": "1"}}))
-	multiproc.Must(s.NewCounter(multiproc.CounterOpts{Name: "dc", Help: "H.", ConstLabels: multiproc.Labels{"x": "2"}}))
-	multiproc.Must(s.NewGauge(multiproc.GaugeOpts{Name: "my.metric ü", Help: "UTF-8."}))
+	multiproc.MustNew(s.NewGauge(multiproc.GaugeOpts{Name: "size", Unit: "bytes", Help: "H."}))
+	multiproc.MustNew(s.NewGauge(multiproc.GaugeOpts{Name: "other_bytes", Unit: "bytes", Help: "H."}))
+	multiproc.MustNew(s.NewHistogram(multiproc.HistogramOpts{Name: "h", Help: "H."}))
+	multiproc.MustNew(s.NewCounter(multiproc.CounterOpts{Name: "dc", Help: "H.", ConstLabels: multiproc.Labels{"x": "1"}}))
+	multiproc.MustNew(s.NewCounter(multiproc.CounterOpts{Name: "dc", Help: "H.", ConstLabels: multiproc.Labels{"x": "2"}}))
+	multiproc.MustNew(s.NewGauge(multiproc.GaugeOpts{Name: "my.metric ü", Help: "UTF-8."}))
 	for what, tc := range map[string]struct {
 		err  error
 		want error
@@ -308,7 +309,7 @@ func TestBuckets(t *testing.T) {
 
 func TestInfoKeys(t *testing.T) {
 	s := multiproc.NewSet(multiproc.SetOptions{})
-	v := multiproc.Must(s.NewInfoVec(multiproc.InfoOpts{Name: "i_info", Help: "I.", ConstLabels: multiproc.Labels{"c": "1"}}, []string{"l"}))
+	v := multiproc.MustNew(s.NewInfoVec(multiproc.InfoOpts{Name: "i_info", Help: "I.", ConstLabels: multiproc.Labels{"c": "1"}}, []string{"l"}))
 	i := v.WithLabelValues("x")
 	require.ErrorIs(t, i.Set(multiproc.Labels{"l": "1"}), multiproc.ErrLabels)
 	require.ErrorIs(t, i.Set(multiproc.Labels{"c": "1"}), multiproc.ErrLabels)
@@ -324,18 +325,18 @@ var errSentinel = errors.New("sentinel")
 
 func TestCountErrors(t *testing.T) {
 	s := multiproc.NewSet(multiproc.SetOptions{})
-	c := multiproc.Must(s.NewCounter(multiproc.CounterOpts{Name: "c", Help: "C."}))
+	c := multiproc.MustNew(s.NewCounter(multiproc.CounterOpts{Name: "c", Help: "C."}))
 	count := func() float64 { return samples(t, registry.Instruments(s))["c_total"] }
 	fail := func(err error) func() error { return func() error { return err } }
 	require.NoError(t, c.CountErrors(fail(nil)))
 	require.EqualValues(t, 0, count())
 	require.ErrorIs(t, c.CountErrors(fail(errSentinel)), errSentinel)
 	require.EqualValues(t, 1, count(), "no matcher means all")
-	c.CountErrors(fail(io()), multiproc.Is(errSentinel))
+	c.CountErrors(fail(io()), multiproc.CountErrorsIs(errSentinel))
 	require.EqualValues(t, 1, count())
-	c.CountErrors(fail(fmt.Errorf("wrapped: %w", errSentinel)), multiproc.Is(errSentinel))
+	c.CountErrors(fail(fmt.Errorf("wrapped: %w", errSentinel)), multiproc.CountErrorsIs(errSentinel))
 	require.EqualValues(t, 2, count())
-	c.CountErrors(fail(io()), multiproc.As[*fs.PathError](), multiproc.Is(errSentinel))
+	c.CountErrors(fail(io()), multiproc.CountErrorsAs[*fs.PathError](), multiproc.CountErrorsIs(errSentinel))
 	require.EqualValues(t, 3, count())
 	require.PanicsWithValue(t, "boom", func() { c.CountErrors(func() error { panic("boom") }) })
 	require.EqualValues(t, 4, count(), "a panic is counted and goes on")
@@ -345,9 +346,9 @@ func io() error { return &fs.PathError{Op: "open", Path: "x", Err: fs.ErrNotExis
 
 func TestTimersAndTracking(t *testing.T) {
 	s := multiproc.NewSet(multiproc.SetOptions{})
-	g := multiproc.Must(s.NewGauge(multiproc.GaugeOpts{Name: "g", Help: "G.", Mode: multiproc.ModeLiveSum}))
-	h := multiproc.Must(s.NewHistogram(multiproc.HistogramOpts{Name: "h", Help: "H."}))
-	last := multiproc.Must(s.NewGauge(multiproc.GaugeOpts{Name: "last", Help: "L.", Mode: multiproc.ModeMax}))
+	g := multiproc.MustNew(s.NewGauge(multiproc.GaugeOpts{Name: "g", Help: "G.", Mode: multiproc.ModeLiveSum}))
+	h := multiproc.MustNew(s.NewHistogram(multiproc.HistogramOpts{Name: "h", Help: "H."}))
+	last := multiproc.MustNew(s.NewGauge(multiproc.GaugeOpts{Name: "last", Help: "L.", Mode: multiproc.ModeMax}))
 	view := registry.Instruments(s)
 	done := g.TrackInProgress()
 	require.EqualValues(t, 1, samples(t, view)["g"])
@@ -365,8 +366,8 @@ func TestGaugeFunc(t *testing.T) {
 	sets(t, multiproc.SetOptions{PublishPeriod: time.Millisecond}, func(t *testing.T, s *multiproc.Set, read func() map[string]float64) {
 		var mu sync.Mutex
 		value := 1.0
-		other := multiproc.Must(s.NewCounter(multiproc.CounterOpts{Name: "calls", Help: "Calls."}))
-		multiproc.Must(s.NewGaugeFunc(multiproc.GaugeOpts{Name: "f", Help: "F.", Mode: multiproc.ModeSum}, func() float64 {
+		other := multiproc.MustNew(s.NewCounter(multiproc.CounterOpts{Name: "calls", Help: "Calls."}))
+		multiproc.MustNew(s.NewGaugeFunc(multiproc.GaugeOpts{Name: "f", Help: "F.", Mode: multiproc.ModeSum}, func() float64 {
 			other.Inc() // a function may update other instruments, also the first time
 			mu.Lock()
 			defer mu.Unlock()
@@ -395,7 +396,7 @@ func TestGaugeFunc(t *testing.T) {
 func TestGaugeFuncIsPublished(t *testing.T) {
 	dir := t.TempDir()
 	s := multiproc.NewSet(multiproc.SetOptions{Dir: dir, PublishPeriod: time.Millisecond})
-	multiproc.Must(s.NewGaugeFunc(multiproc.GaugeOpts{Name: "f", Help: "F.", Mode: multiproc.ModeSum}, func() float64 { return 9 }))
+	multiproc.MustNew(s.NewGaugeFunc(multiproc.GaugeOpts{Name: "f", Help: "F.", Mode: multiproc.ModeSum}, func() float64 { return 9 }))
 	require.NoError(t, s.Open())
 	a, err := aggregate.Open(dir, aggregate.Options{})
 	require.NoError(t, err)
@@ -408,9 +409,9 @@ func TestGaugeFuncIsPublished(t *testing.T) {
 // nothing is shared without order.
 func TestConcurrentUse(t *testing.T) {
 	sets(t, multiproc.SetOptions{}, func(t *testing.T, s *multiproc.Set, read func() map[string]float64) {
-		v := multiproc.Must(s.NewCounterVec(multiproc.CounterOpts{Name: "c", Help: "C."}, []string{"l"}))
-		h := multiproc.Must(s.NewHistogramVec(multiproc.HistogramOpts{Name: "h", Help: "H."}, []string{"l"}))
-		r := multiproc.Must(s.NewGauge(multiproc.GaugeOpts{Name: "r", Help: "R.", Mode: multiproc.ModeMostRecent}))
+		v := multiproc.MustNew(s.NewCounterVec(multiproc.CounterOpts{Name: "c", Help: "C."}, []string{"l"}))
+		h := multiproc.MustNew(s.NewHistogramVec(multiproc.HistogramOpts{Name: "h", Help: "H."}, []string{"l"}))
+		r := multiproc.MustNew(s.NewGauge(multiproc.GaugeOpts{Name: "r", Help: "R.", Mode: multiproc.ModeMostRecent}))
 		var wg sync.WaitGroup
 		const goroutines, rounds = 4, 2000
 		for g := range goroutines {
@@ -453,7 +454,7 @@ func hurriedClock() func() time.Time {
 // TestRemovedSeriesAreReused: churn does not grow the file for ever.
 func TestRemovedSeriesAreReused(t *testing.T) {
 	s := multiproc.NewSet(multiproc.SetOptions{Dir: t.TempDir(), Now: hurriedClock()})
-	v := multiproc.Must(s.NewCounterVec(multiproc.CounterOpts{Name: "c", Help: "C."}, []string{"l"}))
+	v := multiproc.MustNew(s.NewCounterVec(multiproc.CounterOpts{Name: "c", Help: "C."}, []string{"l"}))
 	const churn = 20_000
 	for i := range churn {
 		v.WithLabelValues(strconv.Itoa(i)).Inc()
@@ -462,7 +463,7 @@ func TestRemovedSeriesAreReused(t *testing.T) {
 			runtime.GC()
 		}
 	}
-	info, err := os.Stat(s.Store().Path())
+	info, err := os.Stat(access.Store(s).Path())
 	require.NoError(t, err)
 	require.Less(t, info.Size(), int64(churn*64/2))
 }
@@ -472,12 +473,12 @@ func TestUpdatesDoNotAllocate(t *testing.T) {
 		t.Skip("the race detector allocates")
 	}
 	sets(t, multiproc.SetOptions{}, func(t *testing.T, s *multiproc.Set, _ func() map[string]float64) {
-		c := multiproc.Must(s.NewCounterVec(multiproc.CounterOpts{Name: "c", Help: "C."}, []string{"a", "b"}))
-		g := multiproc.Must(s.NewGauge(multiproc.GaugeOpts{Name: "g", Help: "G."}))
-		r := multiproc.Must(s.NewGauge(multiproc.GaugeOpts{Name: "r", Help: "R.", Mode: multiproc.ModeMostRecent}))
-		h := multiproc.Must(s.NewHistogramVec(multiproc.HistogramOpts{Name: "h", Help: "H."}, []string{"a"}))
-		m := multiproc.Must(s.NewSummary(multiproc.SummaryOpts{Name: "s", Help: "S."}))
-		e := multiproc.Must(s.NewEnum(multiproc.EnumOpts{Name: "e", Help: "E.", States: []string{"a", "b"}}))
+		c := multiproc.MustNew(s.NewCounterVec(multiproc.CounterOpts{Name: "c", Help: "C."}, []string{"a", "b"}))
+		g := multiproc.MustNew(s.NewGauge(multiproc.GaugeOpts{Name: "g", Help: "G."}))
+		r := multiproc.MustNew(s.NewGauge(multiproc.GaugeOpts{Name: "r", Help: "R.", Mode: multiproc.ModeMostRecent}))
+		h := multiproc.MustNew(s.NewHistogramVec(multiproc.HistogramOpts{Name: "h", Help: "H."}, []string{"a"}))
+		m := multiproc.MustNew(s.NewSummary(multiproc.SummaryOpts{Name: "s", Help: "S."}))
+		e := multiproc.MustNew(s.NewEnum(multiproc.EnumOpts{Name: "e", Help: "E.", States: []string{"a", "b"}}))
 		require.Zero(t, testing.AllocsPerRun(100, func() {
 			c.WithLabelValues("x", "y").Inc()
 			c.WithLabelValues("x", "y").Add(0.5)

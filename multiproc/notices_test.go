@@ -23,7 +23,7 @@ func TestWarnsOfTheDirectory(t *testing.T) {
 		require.NoError(t, os.Chmod(dir, mode))
 		var log strings.Builder
 		s := multiproc.NewSet(multiproc.SetOptions{Dir: dir, Logger: slog.New(slog.NewTextHandler(&log, nil))})
-		c := multiproc.Must(s.NewCounter(multiproc.CounterOpts{Name: "c", Help: "C."}))
+		c := multiproc.MustNew(s.NewCounter(multiproc.CounterOpts{Name: "c", Help: "C."}))
 		require.Empty(t, log.String(), "declaring looks at nothing")
 		c.Inc()
 		c.Inc()

@@ -21,7 +21,7 @@ func TestOpenAndFallback(t *testing.T) {
 	missing := filepath.Join(t.TempDir(), "missing")
 	var log strings.Builder
 	s := multiproc.NewSet(multiproc.SetOptions{Dir: missing, Logger: slog.New(slog.NewTextHandler(&log, nil))})
-	c := multiproc.Must(s.NewCounter(multiproc.CounterOpts{Name: "c", Help: "C."}))
+	c := multiproc.MustNew(s.NewCounter(multiproc.CounterOpts{Name: "c", Help: "C."}))
 	require.ErrorIs(t, s.Open(), fs.ErrNotExist)
 	require.NoError(t, s.Fallback())
 	c.Inc()
@@ -47,7 +47,7 @@ func (h *countingHandler) Handle(ctx context.Context, r slog.Record) error {
 func TestFallbackWithALoggerThatCounts(t *testing.T) {
 	h := &countingHandler{Handler: slog.NewTextHandler(os.Stderr, nil)}
 	s := multiproc.NewSet(multiproc.SetOptions{Dir: filepath.Join(t.TempDir(), "missing"), Logger: slog.New(h)})
-	h.lines = multiproc.Must(s.NewCounter(multiproc.CounterOpts{Name: "log_lines", Help: "Lines."}))
+	h.lines = multiproc.MustNew(s.NewCounter(multiproc.CounterOpts{Name: "log_lines", Help: "Lines."}))
 	done := make(chan struct{})
 	go func() {
 		h.lines.Inc()
@@ -64,7 +64,7 @@ func TestFallbackWithALoggerThatCounts(t *testing.T) {
 func TestClosedSetMakesNoFile(t *testing.T) {
 	dir := t.TempDir()
 	s := multiproc.NewSet(multiproc.SetOptions{Dir: dir})
-	c := multiproc.Must(s.NewCounter(multiproc.CounterOpts{Name: "c", Help: "C."}))
+	c := multiproc.MustNew(s.NewCounter(multiproc.CounterOpts{Name: "c", Help: "C."}))
 	require.NoError(t, s.Close())
 	c.Inc()
 	names, err := os.ReadDir(dir)
@@ -75,11 +75,11 @@ func TestClosedSetMakesNoFile(t *testing.T) {
 func TestDeclaringAndScrapingMakeNoFile(t *testing.T) {
 	dir := t.TempDir()
 	s := multiproc.NewSet(multiproc.SetOptions{Dir: dir})
-	v := multiproc.Must(s.NewCounterVec(multiproc.CounterOpts{Name: "c", Help: "C."}, []string{"l"}))
+	v := multiproc.MustNew(s.NewCounterVec(multiproc.CounterOpts{Name: "c", Help: "C."}, []string{"l"}))
 	v.WithLabelValues("declared")
 	v.DeleteLabelValues("declared")
 	v.WithLabelValues("kept")
-	multiproc.Must(s.NewCounter(multiproc.CounterOpts{Name: "d", Help: "D."})).Add(-1)
+	multiproc.MustNew(s.NewCounter(multiproc.CounterOpts{Name: "d", Help: "D."})).Add(-1)
 	a, err := aggregate.Open(dir, aggregate.Options{})
 	require.NoError(t, err)
 	defer a.Close()
@@ -96,12 +96,12 @@ func TestDeclaringAndScrapingMakeNoFile(t *testing.T) {
 
 func TestCloseKeepsHandlesValid(t *testing.T) {
 	sets(t, multiproc.SetOptions{}, func(t *testing.T, s *multiproc.Set, read func() map[string]float64) {
-		v := multiproc.Must(s.NewCounterVec(multiproc.CounterOpts{Name: "c", Help: "C."}, []string{"l"}))
+		v := multiproc.MustNew(s.NewCounterVec(multiproc.CounterOpts{Name: "c", Help: "C."}, []string{"l"}))
 		old := v.WithLabelValues("old")
 		require.NoError(t, s.Open())
 		require.NoError(t, s.Close())
 		old.Inc()
 		v.WithLabelValues("new").Inc()
-		multiproc.Must(s.NewCounter(multiproc.CounterOpts{Name: "late", Help: "L."})).Inc()
+		multiproc.MustNew(s.NewCounter(multiproc.CounterOpts{Name: "late", Help: "L."})).Inc()
 	})
 }

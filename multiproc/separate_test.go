@@ -33,7 +33,7 @@ func TestSeparate(t *testing.T) {
 	s := multiproc.NewSet(multiproc.SetOptions{Dir: dir})
 	defer s.Close()
 	opts := multiproc.CounterOpts{Name: "x", Help: "H.", Separate: true}
-	multiproc.Must(s.NewCounter(opts)).Add(1)
+	multiproc.MustNew(s.NewCounter(opts)).Add(1)
 	_, err := s.NewCounter(opts)
 	require.ErrorIs(t, err, multiproc.ErrConflict, "an equal one")
 	shared := opts
@@ -45,12 +45,12 @@ func TestSeparate(t *testing.T) {
 	_, err = s.NewCounterVec(other, []string{"z"})
 	require.ErrorIs(t, err, multiproc.ErrConflict, "another help")
 	for i, labels := range [][]string{{"a"}, {"a", "b"}, {"c"}} {
-		multiproc.Must(s.NewCounterVec(opts, labels)).WithLabelValues(make([]string, len(labels))...).Add(float64(i + 2))
+		multiproc.MustNew(s.NewCounterVec(opts, labels)).WithLabelValues(make([]string, len(labels))...).Add(float64(i + 2))
 	}
 	_, err = s.NewCounterVec(opts, []string{"b", "a"})
 	require.ErrorIs(t, err, multiproc.ErrConflict, "the same labels")
 	for _, bounds := range [][]float64{{1}, {2, 3}, {math.Inf(1)}} {
-		multiproc.Must(s.NewHistogram(multiproc.HistogramOpts{
+		multiproc.MustNew(s.NewHistogram(multiproc.HistogramOpts{
 			Name: "h", Help: "H.", Buckets: bounds, Separate: true, ConstLabels: multiproc.Labels{"n": string(rune('a' + len(bounds) + int(min(bounds[0], 9))))},
 		})).Observe(2.5)
 	}
@@ -69,7 +69,7 @@ func TestOnlyInf(t *testing.T) {
 	dir := t.TempDir()
 	s := multiproc.NewSet(multiproc.SetOptions{Dir: dir})
 	defer s.Close()
-	v := multiproc.Must(s.NewHistogramVec(multiproc.HistogramOpts{Name: "h", Help: "H.", Buckets: []float64{math.Inf(1)}}, []string{"l"}))
+	v := multiproc.MustNew(s.NewHistogramVec(multiproc.HistogramOpts{Name: "h", Help: "H.", Buckets: []float64{math.Inf(1)}}, []string{"l"}))
 	for _, x := range []float64{-1, 0, 3, math.Inf(1), math.NaN()} {
 		v.WithLabelValues("x").Observe(x)
 	}
@@ -83,37 +83,37 @@ func TestOnlyInf(t *testing.T) {
 func TestRemove(t *testing.T) {
 	for what, make := range map[string]func(s *multiproc.Set, name string) (instrument any, update func()){
 		"counter": func(s *multiproc.Set, name string) (any, func()) {
-			c := multiproc.Must(s.NewCounter(multiproc.CounterOpts{Name: name, Help: "H."}))
+			c := multiproc.MustNew(s.NewCounter(multiproc.CounterOpts{Name: name, Help: "H."}))
 			return c, c.Inc
 		},
 		"counter vec": func(s *multiproc.Set, name string) (any, func()) {
-			v := multiproc.Must(s.NewCounterVec(multiproc.CounterOpts{Name: name, Help: "H."}, []string{"l"}))
+			v := multiproc.MustNew(s.NewCounterVec(multiproc.CounterOpts{Name: name, Help: "H."}, []string{"l"}))
 			return v, func() { v.WithLabelValues("x").Inc() }
 		},
 		"gauge": func(s *multiproc.Set, name string) (any, func()) {
-			g := multiproc.Must(s.NewGauge(multiproc.GaugeOpts{Name: name, Help: "H.", Mode: multiproc.ModeLiveSum}))
+			g := multiproc.MustNew(s.NewGauge(multiproc.GaugeOpts{Name: name, Help: "H.", Mode: multiproc.ModeLiveSum}))
 			return g, g.Inc
 		},
 		"gauge function": func(s *multiproc.Set, name string) (any, func()) {
-			return multiproc.Must(s.NewGaugeFunc(multiproc.GaugeOpts{Name: name, Help: "H.", Mode: multiproc.ModeLiveSum}, func() float64 { return 1 })), s.Publish
+			return multiproc.MustNew(s.NewGaugeFunc(multiproc.GaugeOpts{Name: name, Help: "H.", Mode: multiproc.ModeLiveSum}, func() float64 { return 1 })), s.Publish
 		},
 		"counter function": func(s *multiproc.Set, name string) (any, func()) {
-			return multiproc.Must(s.NewCounterFunc(multiproc.CounterOpts{Name: name, Help: "H."}, func() float64 { return 1 })), s.Publish
+			return multiproc.MustNew(s.NewCounterFunc(multiproc.CounterOpts{Name: name, Help: "H."}, func() float64 { return 1 })), s.Publish
 		},
 		"histogram": func(s *multiproc.Set, name string) (any, func()) {
-			h := multiproc.Must(s.NewHistogram(multiproc.HistogramOpts{Name: name, Help: "H."}))
+			h := multiproc.MustNew(s.NewHistogram(multiproc.HistogramOpts{Name: name, Help: "H."}))
 			return h, func() { h.Observe(1) }
 		},
 		"summary": func(s *multiproc.Set, name string) (any, func()) {
-			m := multiproc.Must(s.NewSummary(multiproc.SummaryOpts{Name: name, Help: "H."}))
+			m := multiproc.MustNew(s.NewSummary(multiproc.SummaryOpts{Name: name, Help: "H."}))
 			return m, func() { m.Observe(1) }
 		},
 		"info": func(s *multiproc.Set, name string) (any, func()) {
-			i := multiproc.Must(s.NewInfo(multiproc.InfoOpts{Name: name, Help: "H."}))
+			i := multiproc.MustNew(s.NewInfo(multiproc.InfoOpts{Name: name, Help: "H."}))
 			return i, func() { _ = i.Set(multiproc.Labels{"a": "b"}) }
 		},
 		"enum": func(s *multiproc.Set, name string) (any, func()) {
-			e := multiproc.Must(s.NewEnum(multiproc.EnumOpts{Name: name, Help: "H.", States: []string{"a", "b"}}))
+			e := multiproc.MustNew(s.NewEnum(multiproc.EnumOpts{Name: name, Help: "H.", States: []string{"a", "b"}}))
 			return e, func() { _ = e.Set("b") }
 		},
 	} {
@@ -152,10 +152,10 @@ func TestReset(t *testing.T) {
 	dir := t.TempDir()
 	s := multiproc.NewSet(multiproc.SetOptions{Dir: dir})
 	defer s.Close()
-	c := multiproc.Must(s.NewCounter(multiproc.CounterOpts{Name: "c", Help: "H."}))
-	g := multiproc.Must(s.NewGauge(multiproc.GaugeOpts{Name: "g", Help: "H.", Mode: multiproc.ModeMostRecent}))
-	h := multiproc.Must(s.NewHistogram(multiproc.HistogramOpts{Name: "h", Help: "H."}))
-	v := multiproc.Must(s.NewSummaryVec(multiproc.SummaryOpts{Name: "v", Help: "H."}, []string{"l"}))
+	c := multiproc.MustNew(s.NewCounter(multiproc.CounterOpts{Name: "c", Help: "H."}))
+	g := multiproc.MustNew(s.NewGauge(multiproc.GaugeOpts{Name: "g", Help: "H.", Mode: multiproc.ModeMostRecent}))
+	h := multiproc.MustNew(s.NewHistogram(multiproc.HistogramOpts{Name: "h", Help: "H."}))
+	v := multiproc.MustNew(s.NewSummaryVec(multiproc.SummaryOpts{Name: "v", Help: "H."}, []string{"l"}))
 	for range 2 {
 		c.Add(2.5)
 		g.Set(2)
@@ -181,7 +181,7 @@ func TestCounterFunc(t *testing.T) {
 	defer s.Close()
 	var says atomic.Value // the Set's goroutine asks too
 	says.Store(3.0)
-	multiproc.Must(s.NewCounterFunc(multiproc.CounterOpts{Name: "c", Help: "H."}, func() float64 {
+	multiproc.MustNew(s.NewCounterFunc(multiproc.CounterOpts{Name: "c", Help: "H."}, func() float64 {
 		v := says.Load().(float64)
 		if v == 13 {
 			panic("as it were")

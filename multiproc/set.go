@@ -170,13 +170,6 @@ func (s *Set) Open() error {
 	return nil
 }
 
-// Store returns the store, and opens it if necessary.
-func (s *Set) Store() *mpm.Store {
-	s.mu.Lock()
-	defer s.unlock()
-	return s.open()
-}
-
 // Fallback returns why no other process sees the values although the Set has a directory:
 // the file could not be made, or it was deleted later (mmapstore.ErrDeleted). Otherwise it
 // returns nil. A deletion is noticed at a new series, a Publish or a scrape of this

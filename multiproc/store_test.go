@@ -18,6 +18,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/multiprom/multiprom/internal/access"
 	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/metric"
 	"github.com/multiprom/multiprom/multiproc"
@@ -39,7 +40,7 @@ func backings(t *testing.T, opts multiproc.SetOptions, test func(t *testing.T, s
 // file, if there is one.
 func stored(t *testing.T, s *multiproc.Set) (map[string][]uint64, *mpm.Reader) {
 	t.Helper()
-	store := s.Store()
+	store := access.Store(s)
 	r := store.Reader(nil)
 	if store.Path() != "" {
 		var err error
@@ -68,13 +69,13 @@ func bits(v float64) uint64 { return math.Float64bits(v) }
 
 func TestWhatTheFileHolds(t *testing.T) {
 	backings(t, multiproc.SetOptions{}, func(t *testing.T, s *multiproc.Set) {
-		c := multiproc.Must(s.NewCounter(multiproc.CounterOpts{Name: "c_total", Help: "C."}))
-		g := multiproc.Must(s.NewGauge(multiproc.GaugeOpts{Name: "g", Help: "G."}))
-		multiproc.Must(s.NewGauge(multiproc.GaugeOpts{Name: "unset", Help: "U."}))
-		h := multiproc.Must(s.NewHistogram(multiproc.HistogramOpts{Name: "h", Help: "H.", Buckets: []float64{-1, 1, math.Inf(1)}}))
-		m := multiproc.Must(s.NewSummary(multiproc.SummaryOpts{Name: "m", Help: "M."}))
-		e := multiproc.Must(s.NewEnum(multiproc.EnumOpts{Name: "e", Help: "E.", States: []string{"a", "b"}}))
-		i := multiproc.Must(s.NewInfo(multiproc.InfoOpts{Name: "i", Help: "I."}))
+		c := multiproc.MustNew(s.NewCounter(multiproc.CounterOpts{Name: "c_total", Help: "C."}))
+		g := multiproc.MustNew(s.NewGauge(multiproc.GaugeOpts{Name: "g", Help: "G."}))
+		multiproc.MustNew(s.NewGauge(multiproc.GaugeOpts{Name: "unset", Help: "U."}))
+		h := multiproc.MustNew(s.NewHistogram(multiproc.HistogramOpts{Name: "h", Help: "H.", Buckets: []float64{-1, 1, math.Inf(1)}}))
+		m := multiproc.MustNew(s.NewSummary(multiproc.SummaryOpts{Name: "m", Help: "M."}))
+		e := multiproc.MustNew(s.NewEnum(multiproc.EnumOpts{Name: "e", Help: "E.", States: []string{"a", "b"}}))
+		i := multiproc.MustNew(s.NewInfo(multiproc.InfoOpts{Name: "i", Help: "I."}))
 		require.NoError(t, s.Open())
 		got, r := stored(t, s)
 		require.Equal(t, map[string][]uint64{
@@ -99,7 +100,7 @@ func TestWhatTheFileHolds(t *testing.T) {
 		m.Observe(3)
 		require.NoError(t, e.Set("b"))
 		require.NoError(t, i.Set(multiproc.Labels{"version": "1"}))
-		multiproc.Must(s.NewCounter(multiproc.CounterOpts{Name: "late", Help: "L."}))
+		multiproc.MustNew(s.NewCounter(multiproc.CounterOpts{Name: "late", Help: "L."}))
 		got, _ = stored(t, s)
 		require.Equal(t, map[string][]uint64{
 			"c": {1 << 32, bits(1<<32 + 0.5)}, "g": {bits(-2)}, "unset": {mpm.UnsetBits},
@@ -111,7 +112,7 @@ func TestWhatTheFileHolds(t *testing.T) {
 func TestCounterResetHasANewCreatedTime(t *testing.T) {
 	now := time.Unix(1_000_000, 0)
 	backings(t, multiproc.SetOptions{Now: func() time.Time { return now }}, func(t *testing.T, s *multiproc.Set) {
-		c := multiproc.Must(s.NewCounter(multiproc.CounterOpts{Name: "c", Help: "C."}))
+		c := multiproc.MustNew(s.NewCounter(multiproc.CounterOpts{Name: "c", Help: "C."}))
 		c.Add(1.5)
 		now = now.Add(time.Hour)
 		c.Reset()
@@ -128,9 +129,9 @@ func TestMostRecentTime(t *testing.T) {
 	opened := time.Now()
 	now := opened
 	s := multiproc.NewSet(multiproc.SetOptions{Now: func() time.Time { return now }})
-	g := multiproc.Must(s.NewGauge(multiproc.GaugeOpts{Name: "g", Help: "G.", Mode: multiproc.ModeMostRecent}))
-	e := multiproc.Must(s.NewEnum(multiproc.EnumOpts{Name: "e", Help: "E.", States: []string{"a", "b"}, MostRecent: true}))
-	clock := multiproc.Must(s.NewGauge(multiproc.GaugeOpts{Name: "clock", Help: "T.", Mode: multiproc.ModeMax}))
+	g := multiproc.MustNew(s.NewGauge(multiproc.GaugeOpts{Name: "g", Help: "G.", Mode: multiproc.ModeMostRecent}))
+	e := multiproc.MustNew(s.NewEnum(multiproc.EnumOpts{Name: "e", Help: "E.", States: []string{"a", "b"}, MostRecent: true}))
+	clock := multiproc.MustNew(s.NewGauge(multiproc.GaugeOpts{Name: "clock", Help: "T.", Mode: multiproc.ModeMax}))
 	now = opened.Add(time.Minute)
 	require.NoError(t, s.Open())
 	now = now.Add(time.Second)
@@ -154,7 +155,7 @@ func TestMostRecentTime(t *testing.T) {
 // long as anybody holds it; its words are used again only then.
 func TestRemovedHandles(t *testing.T) {
 	backings(t, multiproc.SetOptions{}, func(t *testing.T, s *multiproc.Set) {
-		v := multiproc.Must(s.NewCounterVec(multiproc.CounterOpts{Name: "c", Help: "C."}, []string{"l"}))
+		v := multiproc.MustNew(s.NewCounterVec(multiproc.CounterOpts{Name: "c", Help: "C."}, []string{"l"}))
 		stale := v.WithLabelValues("x")
 		stale.Inc()
 		require.True(t, v.DeleteLabelValues("x"))
@@ -180,7 +181,7 @@ func TestRemovedHandles(t *testing.T) {
 // collection that found its object dead.
 func TestUnreachableWordsAreReused(t *testing.T) {
 	s := multiproc.NewSet(multiproc.SetOptions{Dir: t.TempDir(), Now: hurriedClock()})
-	v := multiproc.Must(s.NewCounterVec(multiproc.CounterOpts{Name: "c", Help: "C."}, []string{"l"}))
+	v := multiproc.MustNew(s.NewCounterVec(multiproc.CounterOpts{Name: "c", Help: "C."}, []string{"l"}))
 	offset := func() int64 {
 		_, r := stored(t, s)
 		return r.Series()[0].Offset()
@@ -207,7 +208,7 @@ func TestUnreachableWordsAreReused(t *testing.T) {
 
 func TestDeleteFindsReplacedBytes(t *testing.T) {
 	backings(t, multiproc.SetOptions{}, func(t *testing.T, s *multiproc.Set) {
-		v := multiproc.Must(s.NewCounterVec(multiproc.CounterOpts{Name: "c", Help: "C."}, []string{"l"}))
+		v := multiproc.MustNew(s.NewCounterVec(multiproc.CounterOpts{Name: "c", Help: "C."}, []string{"l"}))
 		v.WithLabelValues("a\xff").Inc()
 		require.True(t, v.DeleteLabelValues("a\xff"))
 		v.MustCurryWith(multiproc.Labels{"l": "b\xff"}).WithLabelValues().Inc()
@@ -221,7 +222,7 @@ func TestDeleteFindsReplacedBytes(t *testing.T) {
 // again.
 func TestOverflowSeriesIsASeries(t *testing.T) {
 	backings(t, multiproc.SetOptions{}, func(t *testing.T, s *multiproc.Set) {
-		v := multiproc.Must(s.NewCounterVec(multiproc.CounterOpts{Name: "c", Help: "C.", MaxSeries: 2}, []string{"l"}))
+		v := multiproc.MustNew(s.NewCounterVec(multiproc.CounterOpts{Name: "c", Help: "C.", MaxSeries: 2}, []string{"l"}))
 		const overflow = "__overflow__"
 		for range 2 {
 			for n := range 5 {
@@ -249,7 +250,7 @@ func TestLabelsBeyondABlock(t *testing.T) {
 		for i := range names {
 			names[i] = fmt.Sprintf("l%02d", i)
 		}
-		v := multiproc.Must(s.NewCounterVec(multiproc.CounterOpts{Name: "c", Help: "C."}, names))
+		v := multiproc.MustNew(s.NewCounterVec(multiproc.CounterOpts{Name: "c", Help: "C."}, names))
 		long := slices.Repeat([]string{strings.Repeat("x", metric.MaxLabelValueLen)}, len(names))
 		_, err := v.GetMetricWithLabelValues(long...)
 		require.ErrorIs(t, err, multiproc.ErrLabels)
@@ -273,7 +274,7 @@ func TestLabelsBeyondABlock(t *testing.T) {
 
 func TestCountersStayFinite(t *testing.T) {
 	s := multiproc.NewSet(multiproc.SetOptions{})
-	c := multiproc.Must(s.NewCounter(multiproc.CounterOpts{Name: "c", Help: "C."}))
+	c := multiproc.MustNew(s.NewCounter(multiproc.CounterOpts{Name: "c", Help: "C."}))
 	c.Add(math.MaxFloat64)
 	c.Add(math.MaxFloat64)
 	got, r := stored(t, s)
@@ -283,7 +284,7 @@ func TestCountersStayFinite(t *testing.T) {
 
 func TestCurriedWrongNumbers(t *testing.T) {
 	s := multiproc.NewSet(multiproc.SetOptions{})
-	v := multiproc.Must(s.NewGaugeVec(multiproc.GaugeOpts{Name: "g", Help: "G."}, []string{"a", "b", "c"}))
+	v := multiproc.MustNew(s.NewGaugeVec(multiproc.GaugeOpts{Name: "g", Help: "G."}, []string{"a", "b", "c"}))
 	view := v.MustCurryWith(multiproc.Labels{"b": "2"})
 	require.Same(t, v.WithLabelValues("1", "2", "3"), view.WithLabelValues("1", "3"))
 	twice := view.MustCurryWith(multiproc.Labels{"c": "3"})
@@ -303,7 +304,7 @@ func TestCurriedWrongNumbers(t *testing.T) {
 
 func TestInfoContent(t *testing.T) {
 	backings(t, multiproc.SetOptions{}, func(t *testing.T, s *multiproc.Set) {
-		i := multiproc.Must(s.NewInfo(multiproc.InfoOpts{Name: "i", Help: "I."}))
+		i := multiproc.MustNew(s.NewInfo(multiproc.InfoOpts{Name: "i", Help: "I."}))
 		require.NoError(t, i.Set(multiproc.Labels{"a": "1"}))
 		_, r := stored(t, s)
 		before := r.Series()[0].Offset()
@@ -322,10 +323,10 @@ func TestInfoContent(t *testing.T) {
 
 func TestConflictsSayWhatDiffers(t *testing.T) {
 	s := multiproc.NewSet(multiproc.SetOptions{})
-	multiproc.Must(s.NewGaugeVec(multiproc.GaugeOpts{Name: "g", Help: "G."}, []string{"l"}))
-	multiproc.Must(s.NewHistogram(multiproc.HistogramOpts{Name: "h", Help: "H."}))
-	multiproc.Must(s.NewEnum(multiproc.EnumOpts{Name: "e", Help: "E.", States: []string{"a"}}))
-	multiproc.Must(s.NewGauge(multiproc.GaugeOpts{Name: "f", Help: "F."}))
+	multiproc.MustNew(s.NewGaugeVec(multiproc.GaugeOpts{Name: "g", Help: "G."}, []string{"l"}))
+	multiproc.MustNew(s.NewHistogram(multiproc.HistogramOpts{Name: "h", Help: "H."}))
+	multiproc.MustNew(s.NewEnum(multiproc.EnumOpts{Name: "e", Help: "E.", States: []string{"a"}}))
+	multiproc.MustNew(s.NewGauge(multiproc.GaugeOpts{Name: "f", Help: "F."}))
 	for want, err := range map[string]error{
 		`the help is "X.", not "G."`:   second(s.NewGaugeVec(multiproc.GaugeOpts{Name: "g", Help: "X."}, []string{"l"})),
 		"the mode is sum, not all":     second(s.NewGaugeVec(multiproc.GaugeOpts{Name: "g", Help: "G.", Mode: multiproc.ModeSum}, []string{"l"})),
@@ -350,7 +351,7 @@ func TestAfterClose(t *testing.T) {
 	backings(t, multiproc.SetOptions{}, func(t *testing.T, s *multiproc.Set) {
 		require.NoError(t, s.Close())
 		require.ErrorIs(t, s.Open(), mpm.ErrClosed)
-		c := multiproc.Must(s.NewCounter(multiproc.CounterOpts{Name: "c", Help: "C."}))
+		c := multiproc.MustNew(s.NewCounter(multiproc.CounterOpts{Name: "c", Help: "C."}))
 		c.Inc()
 		c.Reset()
 		s.Publish()
@@ -362,7 +363,7 @@ func TestAfterClose(t *testing.T) {
 // it has removed.
 func TestRemovedBeforeOpening(t *testing.T) {
 	backings(t, multiproc.SetOptions{}, func(t *testing.T, s *multiproc.Set) {
-		v := multiproc.Must(s.NewCounterVec(multiproc.CounterOpts{Name: "c", Help: "C."}, []string{"l"}))
+		v := multiproc.MustNew(s.NewCounterVec(multiproc.CounterOpts{Name: "c", Help: "C."}, []string{"l"}))
 		stale := v.WithLabelValues("x")
 		require.True(t, v.DeleteLabelValues("x"))
 		v.WithLabelValues("kept")
@@ -377,9 +378,9 @@ func TestRemovedBeforeOpening(t *testing.T) {
 func TestOpeningRaces(t *testing.T) {
 	for range 50 {
 		s := multiproc.NewSet(multiproc.SetOptions{})
-		c := multiproc.Must(s.NewCounter(multiproc.CounterOpts{Name: "c", Help: "C."}))
-		v := multiproc.Must(s.NewCounterVec(multiproc.CounterOpts{Name: "v", Help: "V."}, []string{"l"}))
-		g := multiproc.Must(s.NewGauge(multiproc.GaugeOpts{Name: "g", Help: "G.", Mode: multiproc.ModeMostRecent}))
+		c := multiproc.MustNew(s.NewCounter(multiproc.CounterOpts{Name: "c", Help: "C."}))
+		v := multiproc.MustNew(s.NewCounterVec(multiproc.CounterOpts{Name: "v", Help: "V."}, []string{"l"}))
+		g := multiproc.MustNew(s.NewGauge(multiproc.GaugeOpts{Name: "g", Help: "G.", Mode: multiproc.ModeMostRecent}))
 		var wg sync.WaitGroup
 		for n := range 8 {
 			wg.Go(func() {
@@ -389,7 +390,7 @@ func TestOpeningRaces(t *testing.T) {
 				v.WithLabelValues(label).Inc()
 				c.Inc()
 				g.Set(1)
-				multiproc.Must(s.NewCounter(multiproc.CounterOpts{Name: "n" + label, Help: "N."})).Inc()
+				multiproc.MustNew(s.NewCounter(multiproc.CounterOpts{Name: "n" + label, Help: "N."})).Inc()
 			})
 		}
 		wg.Wait()
@@ -409,7 +410,7 @@ func TestCurriedLookupsDoNotAllocate(t *testing.T) {
 		t.Skip("the race detector allocates")
 	}
 	backings(t, multiproc.SetOptions{MaxSeries: 1}, func(t *testing.T, s *multiproc.Set) {
-		v := multiproc.Must(s.NewCounterVec(multiproc.CounterOpts{Name: "c", Help: "C."}, []string{"a", "b"}))
+		v := multiproc.MustNew(s.NewCounterVec(multiproc.CounterOpts{Name: "c", Help: "C."}, []string{"a", "b"}))
 		view := v.MustCurryWith(multiproc.Labels{"b": "y"})
 		labels := multiproc.Labels{"a": "x", "b": "y"}
 		require.Zero(t, testing.AllocsPerRun(100, func() {
@@ -439,7 +440,7 @@ func TestDefaultLoggerIsAskedLate(t *testing.T) {
 	old := slog.Default()
 	defer slog.SetDefault(old)
 	s := multiproc.NewSet(multiproc.SetOptions{Dir: filepath.Join(t.TempDir(), "missing")})
-	c := multiproc.Must(s.NewCounter(multiproc.CounterOpts{Name: "c", Help: "C."}))
+	c := multiproc.MustNew(s.NewCounter(multiproc.CounterOpts{Name: "c", Help: "C."}))
 	var log collect
 	slog.SetDefault(slog.New(&log))
 	c.Inc()

@@ -13,7 +13,7 @@ type Summary struct{ s series }
 
 // NewSummary declares a summary in the default Set. It panics if the definition
 // is invalid.
-func NewSummary(opts SummaryOpts) *Summary { return Must(Default().NewSummary(opts)) }
+func NewSummary(opts SummaryOpts) *Summary { return must(Default().NewSummary(opts)) }
 
 // NewSummary declares a summary. The error matches ErrConflict or an error of
 // package metric.
@@ -44,7 +44,7 @@ type SummaryVec struct{ metricVec[Summary] }
 // NewSummaryVec declares a summary with labels in the default Set. It panics if the definition is
 // invalid.
 func NewSummaryVec(opts SummaryOpts, labels []string) *SummaryVec {
-	return Must(Default().NewSummaryVec(opts, labels))
+	return must(Default().NewSummaryVec(opts, labels))
 }
 
 // NewSummaryVec declares a summary with labels. The error matches ErrConflict or an
@@ -70,4 +70,4 @@ func (v *SummaryVec) CurryWith(labels Labels) (*SummaryVec, error) {
 }
 
 // MustCurryWith is CurryWith, but panics if there is an error.
-func (v *SummaryVec) MustCurryWith(labels Labels) *SummaryVec { return Must(v.CurryWith(labels)) }
+func (v *SummaryVec) MustCurryWith(labels Labels) *SummaryVec { return must(v.CurryWith(labels)) }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/multiprom/multiprom/internal/access"
 	"github.com/multiprom/multiprom/metric"
 	"github.com/multiprom/multiprom/multiproc"
 )
@@ -15,11 +16,11 @@ import (
 func TestValues(t *testing.T) {
 	set := multiproc.NewSet(multiproc.SetOptions{Dir: t.TempDir()})
 	defer set.Close()
-	c := multiproc.Must(set.NewCounter(multiproc.CounterOpts{Name: "c", Help: "h"}))
-	g := multiproc.Must(set.NewGauge(multiproc.GaugeOpts{Name: "g", Help: "h"}))
-	r := multiproc.Must(set.NewGauge(multiproc.GaugeOpts{Name: "r", Help: "h", Mode: multiproc.ModeMostRecent}))
-	h := multiproc.Must(set.NewHistogram(multiproc.HistogramOpts{Name: "h", Help: "h", Buckets: []float64{1, 2}}))
-	s := multiproc.Must(set.NewSummary(multiproc.SummaryOpts{Name: "s", Help: "h"}))
+	c := multiproc.MustNew(set.NewCounter(multiproc.CounterOpts{Name: "c", Help: "h"}))
+	g := multiproc.MustNew(set.NewGauge(multiproc.GaugeOpts{Name: "g", Help: "h"}))
+	r := multiproc.MustNew(set.NewGauge(multiproc.GaugeOpts{Name: "r", Help: "h", Mode: multiproc.ModeMostRecent}))
+	h := multiproc.MustNew(set.NewHistogram(multiproc.HistogramOpts{Name: "h", Help: "h", Buckets: []float64{1, 2}}))
+	s := multiproc.MustNew(set.NewSummary(multiproc.SummaryOpts{Name: "s", Help: "h"}))
 
 	want := func(counter, gauge, recent, sum float64, counts ...uint64) {
 		t.Helper()
@@ -63,8 +64,8 @@ func TestFirstUpdates(t *testing.T) {
 				return s
 			}
 			s := newSet()
-			c := multiproc.Must(s.NewCounter(multiproc.CounterOpts{Name: "c", Help: "C."}))
-			g := multiproc.Must(s.NewGauge(multiproc.GaugeOpts{Name: "g", Help: "G."}))
+			c := multiproc.MustNew(s.NewCounter(multiproc.CounterOpts{Name: "c", Help: "C."}))
+			g := multiproc.MustNew(s.NewGauge(multiproc.GaugeOpts{Name: "g", Help: "G."}))
 			added := v >= 0 && !math.IsInf(v, 0)
 			for range 2 {
 				before := c.Value()
@@ -84,7 +85,7 @@ func TestFirstUpdates(t *testing.T) {
 			}
 			require.True(t, s.Opened())
 			s = newSet()
-			g = multiproc.Must(s.NewGauge(multiproc.GaugeOpts{Name: "g", Help: "G."}))
+			g = multiproc.MustNew(s.NewGauge(multiproc.GaugeOpts{Name: "g", Help: "G."}))
 			for range 2 {
 				g.Set(v)
 				requireSameFloat(t, v, g.Value())
@@ -101,7 +102,7 @@ func requireSameFloat(t *testing.T, want, got float64) {
 // TestNoNegativeZero: what was never set counts as 0, to which -0 adds nothing.
 func TestNoNegativeZero(t *testing.T) {
 	set := multiproc.NewSet(multiproc.SetOptions{})
-	v := multiproc.Must(set.NewGaugeVec(multiproc.GaugeOpts{Name: "g", Help: "h"}, []string{"by"}))
+	v := multiproc.MustNew(set.NewGaugeVec(multiproc.GaugeOpts{Name: "g", Help: "h"}, []string{"by"}))
 	for by, update := range map[string]func(*multiproc.Gauge){
 		"Sub": func(g *multiproc.Gauge) { g.Sub(0) },
 		"Add": func(g *multiproc.Gauge) { g.Add(math.Copysign(0, -1)) },
@@ -118,7 +119,7 @@ func TestNoNegativeZero(t *testing.T) {
 // words are its own until it is unreachable.
 func TestValueOfARemovedSeries(t *testing.T) {
 	set := multiproc.NewSet(multiproc.SetOptions{})
-	v := multiproc.Must(set.NewCounterVec(multiproc.CounterOpts{Name: "c", Help: "h"}, []string{"l"}))
+	v := multiproc.MustNew(set.NewCounterVec(multiproc.CounterOpts{Name: "c", Help: "h"}, []string{"l"}))
 	held := v.WithLabelValues("x")
 	held.Add(5)
 	require.True(t, v.DeleteLabelValues("x"))
@@ -131,17 +132,17 @@ func TestValueOfARemovedSeries(t *testing.T) {
 func TestUnlabelled(t *testing.T) {
 	set := multiproc.NewSet(multiproc.SetOptions{Dir: t.TempDir()})
 	defer set.Close()
-	c := multiproc.Must(set.NewCounter(multiproc.CounterOpts{Name: "c", Help: "h"}))
-	_, ok := c.Unlabelled()
+	c := multiproc.MustNew(set.NewCounter(multiproc.CounterOpts{Name: "c", Help: "h"}))
+	_, ok := access.Unlabelled(c)
 	require.False(t, ok)
 	require.False(t, set.Opened(), "asking opens no store")
 	require.NoError(t, set.Open())
-	u, ok := c.Unlabelled()
+	u, ok := access.Unlabelled(c)
 	require.True(t, ok)
 	u.Inc()
 	c.Inc()
 	require.EqualValues(t, 2, c.Value())
-	_, ok = multiproc.Must(set.NewCounterVec(multiproc.CounterOpts{Name: "v", Help: "h"}, nil)).WithLabelValues().Unlabelled()
+	_, ok = access.Unlabelled(multiproc.MustNew(set.NewCounterVec(multiproc.CounterOpts{Name: "v", Help: "h"}, nil)).WithLabelValues())
 	require.False(t, ok, "a Vec without labels can remove it")
 }
 
@@ -150,14 +151,14 @@ func TestUnlabelled(t *testing.T) {
 func TestBound(t *testing.T) {
 	set := multiproc.NewSet(multiproc.SetOptions{Dir: t.TempDir(), Now: hurriedClock()})
 	defer set.Close()
-	vec := multiproc.Must(set.NewCounterVec(multiproc.CounterOpts{Name: "c", Help: "h"}, []string{"l"}))
-	_, ok := vec.WithLabelValues("a").Bound()
+	vec := multiproc.MustNew(set.NewCounterVec(multiproc.CounterOpts{Name: "c", Help: "h"}, []string{"l"}))
+	_, ok := access.Bound(vec.WithLabelValues("a"))
 	require.False(t, ok)
 	require.False(t, set.Opened(), "asking opens no store")
 	require.NoError(t, set.Open())
-	bound, ok := vec.WithLabelValues("a").Bound()
+	bound, ok := access.Bound(vec.WithLabelValues("a"))
 	require.True(t, ok)
-	_, ok = vec.WithLabelValues("a").Unlabelled()
+	_, ok = access.Unlabelled(vec.WithLabelValues("a"))
 	require.False(t, ok, "it can be removed")
 	bound.Inc()
 	bound.Inc()

@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/multiprom/multiprom/aggregate"
+	"github.com/multiprom/multiprom/internal/access"
 	"github.com/multiprom/multiprom/internal/beside"
 	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/metric"
@@ -142,7 +143,7 @@ type ofSet struct {
 }
 
 func (o *ofSet) now() *aggregate.Aggregator {
-	store := o.set.Store()
+	store := access.Store(o.set)
 	o.set.Publish()
 	o.mu.Lock()
 	defer o.mu.Unlock()

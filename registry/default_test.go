@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/multiprom/multiprom/aggregate"
+	"github.com/multiprom/multiprom/internal/access"
 	"github.com/multiprom/multiprom/metric"
 	"github.com/multiprom/multiprom/multiproc"
 )
@@ -41,7 +42,7 @@ func names(t *testing.T, g Gatherer) map[string]float64 {
 
 func TestDefaultOnTheHeap(t *testing.T) {
 	set := multiproc.NewSet(multiproc.SetOptions{})
-	multiproc.Must(set.NewCounter(multiproc.CounterOpts{Name: "c", Help: "C."})).Add(3)
+	multiproc.MustNew(set.NewCounter(multiproc.CounterOpts{Name: "c", Help: "C."})).Add(3)
 	r := newDefault(set)
 	got := names(t, r)
 	require.EqualValues(t, 3, got["c_total"])
@@ -59,7 +60,7 @@ func TestDefaultOnTheHeap(t *testing.T) {
 func TestDefaultInADirectory(t *testing.T) {
 	dir := t.TempDir()
 	set := multiproc.NewSet(multiproc.SetOptions{Dir: dir})
-	c := multiproc.Must(set.NewCounter(multiproc.CounterOpts{Name: "c", Help: "C."}))
+	c := multiproc.MustNew(set.NewCounter(multiproc.CounterOpts{Name: "c", Help: "C."}))
 	r := newDefault(set)
 	require.NotContains(t, names(t, r), "c_total", "a process that only scrapes has no file")
 	c.Inc()
@@ -78,7 +79,7 @@ func TestDefaultInADirectory(t *testing.T) {
 func TestDefaultFallsBack(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "missing")
 	set := multiproc.NewSet(multiproc.SetOptions{Dir: dir})
-	c := multiproc.Must(set.NewCounter(multiproc.CounterOpts{Name: "c", Help: "C."}))
+	c := multiproc.MustNew(set.NewCounter(multiproc.CounterOpts{Name: "c", Help: "C."}))
 	r := newDefault(set)
 	families, err := r.Gather(context.Background())
 	require.ErrorIs(t, err, os.ErrNotExist)
@@ -103,10 +104,10 @@ func TestDefaultAfterDeletion(t *testing.T) {
 	set := multiproc.NewSet(multiproc.SetOptions{
 		Dir: t.TempDir(), Logger: slog.New(slog.DiscardHandler), Now: func() time.Time { return now },
 	})
-	multiproc.Must(set.NewCounter(multiproc.CounterOpts{Name: "c", Help: "C."})).Inc()
+	multiproc.MustNew(set.NewCounter(multiproc.CounterOpts{Name: "c", Help: "C."})).Inc()
 	r := newDefault(set)
 	require.EqualValues(t, 1, names(t, r)["c_total"])
-	require.NoError(t, os.Remove(set.Store().Path()))
+	require.NoError(t, os.Remove(access.Store(set).Path()))
 	now = now.Add(time.Minute)
 	got := names(t, r)
 	require.EqualValues(t, 1, got["c_total"])
@@ -125,7 +126,7 @@ func TestDefaultFollowsTheEnvironment(t *testing.T) {
 	for _, d := range []string{first, dir} {
 		t.Setenv(multiproc.EnvDir, d)
 		other := multiproc.NewSet(multiproc.SetOptions{Dir: d, ProcessID: "other"})
-		multiproc.Must(other.NewCounter(multiproc.CounterOpts{Name: "other", Help: "O."})).Add(float64(len(d)))
+		multiproc.MustNew(other.NewCounter(multiproc.CounterOpts{Name: "other", Help: "O."})).Add(float64(len(d)))
 		got := names(t, r)
 		require.EqualValues(t, len(d), got["other_total"])
 		require.NotContains(t, got, "go_goroutines")
@@ -219,12 +220,12 @@ func TestDefaultTellsConflicts(t *testing.T) {
 
 	dir := t.TempDir()
 	first, second := multiproc.NewSet(multiproc.SetOptions{Dir: dir}), multiproc.NewSet(multiproc.SetOptions{Dir: dir})
-	multiproc.Must(first.NewCounter(multiproc.CounterOpts{Name: "jobs_total", Help: "J."})).Inc()
-	multiproc.Must(second.NewGauge(multiproc.GaugeOpts{Name: "jobs", Help: "J.", Mode: multiproc.ModeMax})).Set(1)
+	multiproc.MustNew(first.NewCounter(multiproc.CounterOpts{Name: "jobs_total", Help: "J."})).Inc()
+	multiproc.MustNew(second.NewGauge(multiproc.GaugeOpts{Name: "jobs", Help: "J.", Mode: multiproc.ModeMax})).Set(1)
 	r := newDefault(first)
 	for range 3 {
 		names(t, r)
 	}
 	require.Equal(t, 1, strings.Count(log.String(), `served="counter jobs"`), log.String())
-	require.Contains(t, log.String(), `left_out="gauge jobs of mode max" left_out_of="`+filepath.Base(second.Store().Path()))
+	require.Contains(t, log.String(), `left_out="gauge jobs of mode max" left_out_of="`+filepath.Base(access.Store(second).Path()))
 }

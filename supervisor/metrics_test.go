@@ -64,7 +64,7 @@ func TestMetricsLenient(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv(envDir, dir)
 	set := multiproc.NewSet(multiproc.SetOptions{Dir: dir})
-	multiproc.Must(set.NewHistogram(multiproc.HistogramOpts{Name: "h", Help: "H.", Buckets: []float64{-1, 1}})).Observe(-2)
+	multiproc.MustNew(set.NewHistogram(multiproc.HistogramOpts{Name: "h", Help: "H.", Buckets: []float64{-1, 1}})).Observe(-2)
 	t.Cleanup(func() { set.Close() })
 	for _, lenient := range []bool{false, true} {
 		s, err := New(Options{Dir: dir, MetricsAddress: "127.0.0.1:0", MetricsLenient: lenient})

@@ -33,7 +33,7 @@ func Example() {
 	}()
 
 	set := multiproc.NewSet(multiproc.SetOptions{})
-	jobs := multiproc.Must(set.NewCounterVec(multiproc.CounterOpts{Name: "jobs", Help: "Jobs done."}, []string{"queue"}))
+	jobs := multiproc.MustNew(set.NewCounterVec(multiproc.CounterOpts{Name: "jobs", Help: "Jobs done."}, []string{"queue"}))
 	jobs.WithLabelValues("mail").Add(3)
 
 	b, err := graphite.New(graphite.Options{Address: carbon.Addr().String(), Prefix: "app"})

@@ -20,7 +20,7 @@ func Example() {
 	defer gateway.Close()
 
 	set := multiproc.NewSet(multiproc.SetOptions{})
-	rows := multiproc.Must(set.NewCounter(multiproc.CounterOpts{Name: "rows", Help: "Rows copied."}))
+	rows := multiproc.MustNew(set.NewCounter(multiproc.CounterOpts{Name: "rows", Help: "Rows copied."}))
 	rows.Add(1200)
 
 	p, err := pushgateway.New(pushgateway.Options{URL: gateway.URL, Job: "backup", Grouping: map[string]string{"shard": "7"}})

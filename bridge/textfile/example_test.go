@@ -22,7 +22,7 @@ func Example() {
 	defer os.RemoveAll(dir)
 
 	set := multiproc.NewSet(multiproc.SetOptions{})
-	finished := multiproc.Must(set.NewGauge(multiproc.GaugeOpts{
+	finished := multiproc.MustNew(set.NewGauge(multiproc.GaugeOpts{
 		Name: "backup_finished_seconds", Help: "When the last backup was complete.", Mode: multiproc.ModeMax,
 	}))
 	finished.Set(float64(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC).Unix()))

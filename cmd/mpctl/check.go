@@ -11,7 +11,6 @@ import (
 
 	"github.com/multiprom/multiprom/aggregate"
 	"github.com/multiprom/multiprom/internal/mpm"
-	"github.com/multiprom/multiprom/mmapstore"
 )
 
 // problem is one line of `mpctl check`.
@@ -190,12 +189,12 @@ func readArchive(path string, read mpm.ReadOptions) (*mpm.Archive, error) {
 
 // checkFile returns the problems of a file. A file that has vanished has none.
 func checkFile(path string, read mpm.ReadOptions) ([]problem, error) {
-	found, err := mmapstore.Verify(path, mmapstore.ReadOptions{Trusted: read.Trusted})
+	found, err := mpm.Verify(path, mpm.ReadOptions{Trusted: read.Trusted})
 	switch {
 	case errors.Is(err, os.ErrNotExist):
 		return nil, nil
-	case errors.Is(err, mmapstore.ErrForeign), errors.Is(err, mmapstore.ErrUnsupported),
-		errors.Is(err, mmapstore.ErrNotTrusted), errors.Is(err, os.ErrPermission), errors.Is(err, mmapstore.ErrTooBig):
+	case errors.Is(err, mpm.ErrForeign), errors.Is(err, mpm.ErrUnsupported),
+		errors.Is(err, mpm.ErrNotTrusted), errors.Is(err, os.ErrPermission), errors.Is(err, mpm.ErrTooBig):
 		return []problem{{File: path, Offset: whole, Reason: reason(path, err)}}, nil
 	case err != nil:
 		return nil, err

@@ -228,10 +228,10 @@ func TestMergedViewForTheirTools(t *testing.T) {
 	for i := range 3 {
 		set := multiproc.NewSet(multiproc.SetOptions{Dir: dir})
 		t.Cleanup(func() { require.NoError(t, set.Close()) })
-		multiproc.Must(set.NewCounter(multiproc.CounterOpts{Name: "jobs_total", Help: "Jobs."})).Add(float64(i + 1))
-		h := multiproc.Must(set.NewHistogramVec(multiproc.HistogramOpts{Name: "took_seconds", Help: "Time.", Buckets: []float64{1}}, []string{"kind"}))
+		multiproc.MustNew(set.NewCounter(multiproc.CounterOpts{Name: "jobs_total", Help: "Jobs."})).Add(float64(i + 1))
+		h := multiproc.MustNew(set.NewHistogramVec(multiproc.HistogramOpts{Name: "took_seconds", Help: "Time.", Buckets: []float64{1}}, []string{"kind"}))
 		h.WithLabelValues("a").Observe(float64(i))
-		multiproc.Must(set.NewInfo(multiproc.InfoOpts{Name: "build", Help: "Build."})).Set(multiproc.Labels{"version": "1"})
+		multiproc.MustNew(set.NewInfo(multiproc.InfoOpts{Name: "build", Help: "Build."})).Set(multiproc.Labels{"version": "1"})
 		if i == 2 {
 			view = convert.ToPrometheus(registry.Merge(directory(t, dir), registry.New(registry.Options{TargetInfo: metric.MakeLabels("host", "h")})))
 		}

@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 
+	"github.com/multiprom/multiprom/internal/access"
 	"github.com/multiprom/multiprom/multiproc"
 )
 
@@ -25,7 +26,7 @@ type counter struct {
 // instruction waits for what is stored there.
 type boundCounter struct {
 	counter
-	bound multiproc.BoundCounter
+	bound access.BoundCounter
 }
 
 // Inc adds 1.
@@ -34,7 +35,7 @@ func (c *boundCounter) Inc() { c.bound.Inc() }
 // unlabelledCounter is a boundCounter that is not of a Vec.
 type unlabelledCounter struct {
 	counter
-	bound multiproc.UnlabelledCounter
+	bound access.UnlabelledCounter
 }
 
 // Inc adds 1.
@@ -110,10 +111,10 @@ type counterChild interface {
 }
 
 func newCounter(in *instrument, cells *multiproc.Counter, values []string) counterChild {
-	if bound, ok := cells.Unlabelled(); ok {
+	if bound, ok := access.Unlabelled(cells); ok {
 		return &unlabelledCounter{counter: counter{Counter: cells, base: newBase(in, values)}, bound: bound}
 	}
-	if bound, ok := cells.Bound(); ok {
+	if bound, ok := access.Bound(cells); ok {
 		return &boundCounter{counter: counter{Counter: cells, base: newBase(in, values)}, bound: bound}
 	}
 	return &counter{Counter: cells, base: newBase(in, values)}

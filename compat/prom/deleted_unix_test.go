@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/multiprom/multiprom/compat/prom"
+	"github.com/multiprom/multiprom/internal/access"
 	"github.com/multiprom/multiprom/multiproc"
 )
 
@@ -37,7 +38,7 @@ func TestDeletedFileWithALoggerThatCounts(t *testing.T) {
 	factory := prom.New(set, prom.Options{})
 	defer factory.Close()
 	h.lines = factory.NewCounterVec(prometheus.CounterOpts{Name: "log_lines_total"}, []string{"level"})
-	require.NoError(t, os.Remove(set.Store().Path()))
+	require.NoError(t, os.Remove(access.Store(set).Path()))
 	now = now.Add(time.Minute)
 	done := make(chan struct{})
 	go func() {

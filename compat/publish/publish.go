@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/multiprom/multiprom/compat/convert"
+	"github.com/multiprom/multiprom/internal/access"
 	"github.com/multiprom/multiprom/metric"
 	"github.com/multiprom/multiprom/multiproc"
 	"github.com/multiprom/multiprom/registry"
@@ -66,7 +67,7 @@ func source(g prometheus.Gatherer, set *multiproc.Set) registry.Gatherer {
 	return registry.GathererFunc(func(ctx context.Context) ([]*metric.Family, error) {
 		families, err := from.Gather(ctx)
 		return slices.DeleteFunc(families, func(f *metric.Family) bool {
-			return !strings.HasPrefix(f.Name, "multiprom_") && set.Declares(f.Name, f.Type)
+			return !strings.HasPrefix(f.Name, "multiprom_") && access.Declares(set, f.Name, f.Type)
 		}), err
 	})
 }

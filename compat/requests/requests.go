@@ -48,15 +48,15 @@ func New(opts Options) *Metrics {
 		opts.Now = time.Now
 	}
 	m := &Metrics{
-		total: multiproc.Must(opts.Set.NewCounterVec(multiproc.CounterOpts{
+		total: multiproc.MustNew(opts.Set.NewCounterVec(multiproc.CounterOpts{
 			Namespace: opts.Namespace, Subsystem: opts.Subsystem, Name: "http_requests_total",
 			Help: "HTTP requests answered, by method, route and status code.", ConstLabels: opts.ConstLabels,
 		}, []string{"method", "path", "code"})),
-		duration: multiproc.Must(opts.Set.NewHistogramVec(multiproc.HistogramOpts{
+		duration: multiproc.MustNew(opts.Set.NewHistogramVec(multiproc.HistogramOpts{
 			Namespace: opts.Namespace, Subsystem: opts.Subsystem, Name: "http_request_duration_seconds",
 			Help: "How long handlers took, by method and route.", ConstLabels: opts.ConstLabels, Buckets: opts.Buckets,
 		}, []string{"method", "path"})),
-		inFlight: multiproc.Must(opts.Set.NewGauge(multiproc.GaugeOpts{
+		inFlight: multiproc.MustNew(opts.Set.NewGauge(multiproc.GaugeOpts{
 			Namespace: opts.Namespace, Subsystem: opts.Subsystem, Name: "http_requests_in_flight",
 			Help: "HTTP requests that are being handled now.", ConstLabels: opts.ConstLabels,
 			// Those of a killed process are in flight no more.

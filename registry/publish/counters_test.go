@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/multiprom/multiprom/aggregate"
+	"github.com/multiprom/multiprom/internal/access"
 	"github.com/multiprom/multiprom/internal/actions"
 	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/metric"
@@ -279,7 +280,7 @@ func TestRandomLivesOfProcesses(t *testing.T) {
 // counts as dead.
 func die(t *testing.T, set *multiproc.Set) {
 	t.Helper()
-	path := set.Store().Path()
+	path := access.Store(set).Path()
 	b, err := os.ReadFile(path)
 	require.NoError(t, err)
 	staged := filepath.Join(t.TempDir(), "copy")

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/multiprom/multiprom/internal/access"
 	"github.com/multiprom/multiprom/internal/options"
 	"github.com/multiprom/multiprom/metric"
 	"github.com/multiprom/multiprom/multiproc"
@@ -138,7 +139,7 @@ func Start(opts Options) (*Publisher, error) {
 		return nil, fmt.Errorf("publish: %w", err)
 	}
 	p.book = book{
-		owner: p, store: opts.Set.Store(), claim: opts.Set.Claim, mode: opts.Mode, maxSeries: opts.MaxSeries,
+		owner: p, store: access.Store(opts.Set), claim: func(owner any, names []string) error { return access.Claim(opts.Set, owner, names) }, mode: opts.Mode, maxSeries: opts.MaxSeries,
 		families: map[string]*family{},
 	}
 	go p.run()

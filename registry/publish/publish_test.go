@@ -151,7 +151,7 @@ func TestTypes(t *testing.T) {
 // TestLeftOut: what cannot be held is in the error, everything else is there.
 func TestLeftOut(t *testing.T) {
 	set := multiproc.NewSet(multiproc.SetOptions{})
-	multiproc.Must(set.NewGauge(multiproc.GaugeOpts{Name: "mine", Help: "M."}))
+	multiproc.MustNew(set.NewGauge(multiproc.GaugeOpts{Name: "mine", Help: "M."}))
 	inf := metric.Bucket{UpperBound: math.Inf(1)}
 	src := &scripted{}
 	src.say(nil,
@@ -205,7 +205,7 @@ func TestInstrumentsWin(t *testing.T) {
 	src.say(nil, fam("g", metric.Gauge, metric.Series{Value: 5}))
 	p := start(t, Options{Source: src, Set: set})
 	require.NoError(t, p.Publish(t.Context()))
-	multiproc.Must(set.NewGauge(multiproc.GaugeOpts{Name: "g", Help: "Help of g.", Mode: multiproc.ModeLiveAll})).Set(1)
+	multiproc.MustNew(set.NewGauge(multiproc.GaugeOpts{Name: "g", Help: "Help of g.", Mode: multiproc.ModeLiveAll})).Set(1)
 	for range 2 {
 		require.ErrorIs(t, p.Publish(t.Context()), multiproc.ErrConflict)
 		require.Equal(t, 1.0, only(t, gather(t, registry.Instruments(set))["g"]).Value)
@@ -285,7 +285,7 @@ func TestStartFails(t *testing.T) {
 	_, err := Start(Options{Set: multiproc.NewSet(multiproc.SetOptions{Dir: t.TempDir() + "/none"})})
 	require.Error(t, err)
 	set := multiproc.NewSet(multiproc.SetOptions{})
-	multiproc.Must(set.NewGauge(multiproc.GaugeOpts{Name: "multiprom_publish_timestamp_seconds", Help: "Mine."}))
+	multiproc.MustNew(set.NewGauge(multiproc.GaugeOpts{Name: "multiprom_publish_timestamp_seconds", Help: "Mine."}))
 	_, err = Start(Options{Set: set, Source: &scripted{}})
 	require.ErrorIs(t, err, multiproc.ErrConflict)
 }
