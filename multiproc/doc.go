@@ -43,7 +43,7 @@
 // [Counter], [Gauge], [Histogram], [Summary], [Info] and [Enum] are one series each. A Vec
 // of each has one for every set of label values. A [GaugeFunc] gets its value from a
 // function, and a [Timer] gives a duration in seconds to an [Observer]. Option structs
-// define them, and [Must] turns an error into a panic.
+// define them, and [MustNew] turns an error into a panic.
 //
 // [Counter.AddWithExemplar] and [Histogram.ObserveWithExemplar] add an exemplar to the
 // value.

@@ -25,7 +25,7 @@ const (
 // leaves.
 var order = []string{
 	"metric", "internal/mpm", "internal/pyfile", "internal/access", "mmapstore", "multiproc", "aggregate",
-	"registry/collectors", "registry", "registry/publish", "exposition", "exposition/textparse",
+	"registry/collectors", "registry", "registry/publish", "exposition", ".", "exposition/textparse",
 	"bridge/pushgateway", "bridge/graphite", "bridge/textfile",
 	"supervisor", "cmd/mpctl", "integration",
 }

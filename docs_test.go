@@ -1,4 +1,4 @@
-package exposition_test
+package multiprom_test
 
 import (
 	"fmt"
@@ -12,7 +12,7 @@ import (
 // TestQuickStart runs the README's Go code in two processes of a directory. The second
 // one's /metrics has the sum of what both counted.
 func TestQuickStart(t *testing.T) {
-	blocks := doctest.MarkdownBlocks(t, "../README.md", "go")
+	blocks := doctest.MarkdownBlocks(t, "README.md", "go")
 	require.Len(t, blocks, 1)
 	program := doctest.Build(t, "func main() {\n"+blocks[0]+`
 	response := httptest.NewRecorder()
@@ -25,4 +25,11 @@ func TestQuickStart(t *testing.T) {
 		require.Contains(t, doctest.Run(t, program, dir), fmt.Sprintf("\nhttp_requests_total{code=\"200\",method=\"GET\"} %d\n", n))
 	}
 	require.Contains(t, doctest.Run(t, program, ""), "\nhttp_requests_total{code=\"200\",method=\"GET\"} 1\n", "of this process alone")
+}
+
+// TestPackageCommentCompiles: the blocks of the package comment are a program.
+func TestPackageCommentCompiles(t *testing.T) {
+	blocks := doctest.PackageBlocks(t, "doc.go")
+	require.Len(t, blocks, 2)
+	doctest.Build(t, blocks[1]+blocks[0])
 }
