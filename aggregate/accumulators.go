@@ -3,18 +3,23 @@ package aggregate
 import "github.com/multiprom/multiprom/metric"
 
 // accumulators are those of a family, in columns by the number of the slot. They are
-// empty where dense has always had all that there is.
+// filled at each scrape: with picks, with what files of client_python have, and with what
+// totals have no room for. They are empty if all that there is stands in the totals.
 type accumulators struct {
-	chosen []chosen
+	picks  []pick
 	sums   []sums
 	stride int                 // buckets of each series
 	counts []uint64            // observations per bucket
-	more   map[int32][]float64 // parts of exact sums behind the second, which hardly any has
+	more   map[int32][]float64 // parts of exact sums after the second, which hardly any has
 
 	parts [8]float64 // of the exact sum that is taken out
 }
 
-// sums is what an accumulator has beside what is chosen and its counts.
+// used reports whether there is something in the accumulators: they have then all values
+// of the family, once it is settled.
+func (c *accumulators) used() bool { return len(c.picks) > 0 }
+
+// sums is what an accumulator has beside its pick and its counts.
 type sums struct {
 	first, second float64 // parts of its exact sum
 	special       float64
@@ -22,17 +27,17 @@ type sums struct {
 	odd, more     bool
 }
 
-// chosen returns what is chosen of a series, which is valid while none is added.
-func (f *family) chosen(n int32) *chosen {
-	f.acc.chosen = long(f.acc.chosen, len(f.symbol))
-	return &f.acc.chosen[n]
+// pick returns the pick of a series, which is valid while none is added.
+func (f *family) pick(n int32) *pick {
+	f.acc.picks = long(f.acc.picks, len(f.symbol))
+	return &f.acc.picks[n]
 }
 
 // sums takes out the accumulator of a series of sums: until the next one is taken. Its
 // counts are those of the column; of all else it is a copy, which keep puts back.
 func (f *family) sums(n int32) accumulator {
 	c := &f.acc
-	a := accumulator{chosen: *f.chosen(n)}
+	a := accumulator{pick: *f.pick(n)}
 	c.sums = long(c.sums, len(f.symbol))
 	s := &c.sums[n]
 	a.hi, a.ints = s.hi, s.ints
@@ -54,7 +59,7 @@ func (f *family) sums(n int32) accumulator {
 // keep puts the accumulator of a series back.
 func (f *family) keep(n int32, a *accumulator) {
 	c, rest := &f.acc, a.sum.rest
-	c.chosen[n] = a.chosen
+	c.picks[n] = a.pick
 	s := sums{first: a.sum.first, special: a.sum.special, odd: a.sum.odd, hi: a.hi, ints: a.ints}
 	if len(rest) > 0 {
 		s.second = rest[0]
@@ -69,42 +74,13 @@ func (f *family) keep(n int32, a *accumulator) {
 }
 
 // reset empties the accumulators.
-func (c *accumulators) reset() {
-	clear(c.chosen)
-	clear(c.sums)
-	clear(c.counts)
-}
+func (c *accumulators) reset() { c.picks, c.sums, c.counts = c.picks[:0], c.sums[:0], c.counts[:0] }
 
-// add adds one process's words to a series.
-func (f *family) add(n int32, schema *metric.Schema, w []uint64, bucket []int, created int64, from source) {
-	f.settled = true
-	if !summed(schema) {
-		f.chosen(n).add(schema, w, created, from)
-		return
-	}
-	a := f.sums(n)
-	a.add(schema, w, bucket, created, from)
-	f.keep(n, &a)
-}
-
-// join adds what other processes add up to.
-func (f *family) join(n int32, schema *metric.Schema, o *accumulator, bucket []int, now int64) {
-	f.settled = true
-	if !summed(schema) {
-		f.chosen(n).join(schema, o, now)
-		return
-	}
-	a := f.sums(n)
-	a.join(schema, o, bucket, now)
-	f.keep(n, &a)
-}
-
-// spill adds what dense has no room for: whole increments of 2^64, or a float.
-func (f *family) spill(n int, hi uint64, v float64) {
-	f.spilled, f.settled = true, true
+// spill adds what totals have no room for: whole increments of 2^64, or a sum.
+func (f *family) spill(n int, hi uint64, sum *exactSum) {
 	a := f.sums(int32(n))
 	a.hi += hi
-	a.sum.add(v)
+	a.sum.join(sum)
 	f.keep(int32(n), &a)
 }
 

@@ -90,7 +90,6 @@ type Aggregator struct {
 	stray    error       // why what has the archive's name was left out, where no archive is known
 	table    table
 	symbols  *mpm.SymbolTable // of all files' series
-	halfway  bool             // a merge has begun and not ended
 	keys     *pyfile.Keys     // of client_python's files
 	told     told             // conflicts
 	toldOf   uint64           // how many series were left out then
@@ -172,13 +171,15 @@ func (a *Aggregator) scrape(ctx context.Context, rows bool, fn func([]*metric.Fa
 		unlock()
 		a.tell(news) // without the lock: the log's handler may do anything
 	}()
-	if a.halfway {
-		a.forget()
-	}
-	a.halfway = true
+	merged := false
+	defer func() {
+		if !merged { // a panic, as one of Options.Now, from which whoever serves the scrape may recover
+			a.table.distrust()
+		}
+	}()
 	a.table.plan(a.files, a.archive, a.listed.UnixNano())
 	a.table.merge(a.files, a.opts.Now().UnixNano())
-	a.halfway = false
+	merged = true
 	news = a.newConflicts()
 	families := a.table.families(rows)
 	if !a.opts.NoSelfMetrics {
@@ -188,18 +189,6 @@ func (a *Aggregator) scrape(ctx context.Context, rows bool, fn func([]*metric.Fa
 		slices.SortFunc(families, func(f, g *metric.Family) int { return strings.Compare(f.Name, g.Name) })
 	}
 	fn(families, nil)
-}
-
-// forget has the next merge begin anew, with what was read. A panic has left the table
-// halfway, as one of Options.Now, which whoever serves the scrape may have recovered
-// from; what lasts from one scrape to the next would be wrong for ever.
-func (a *Aggregator) forget() {
-	conflicts := a.table.conflicts
-	a.table = table{conflicts: conflicts}
-	a.table.init(a.opts.ProcessLabel, a.symbols)
-	for _, f := range a.files {
-		f.unplan()
-	}
 }
 
 // Close gives back mappings and descriptors.

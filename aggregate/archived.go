@@ -11,12 +11,10 @@ import (
 type archived struct {
 	*mpm.Archive
 	families []loadedFamily // as in Archive
-	series   []loadedSeries
-	// exemplars are those that series have, by number.
-	exemplars map[int][]metric.Exemplar
 	// shown says for each of Processes whether its series are in the view: not
-	// where a living or a newer process has its label.
+	// if a living or a newer process has its label.
 	shown []bool
+	waits waiting
 
 	words   []uint64 // of the series that was unpacked last
 	recents recents  // likewise
@@ -25,37 +23,24 @@ type archived struct {
 // loadedFamily is a definition of the archive, and where the table has its series.
 type loadedFamily struct {
 	*mpm.StoredFamily
-	target *family // nil where another definition is served, and before it is placed
-	bucket []int   // of a histogram whose bounds are not the target's: where each bucket goes
-}
+	exemplars map[int][]metric.Exemplar // that series have, by number
 
-// loadedSeries is one series of the archive with its place in the table.
-type loadedSeries struct {
-	family, index int32 // which series of which family
-	number        int32 // of its slot in the target, or nowhere
-	added         bool  // since it was placed
-	dense         bool  // it was put into the target's dense, and is there while that holds
+	target *family // nil if another definition is served, and before it is placed
+	bucket []int   // of a histogram whose bounds are not the target's: where each bucket goes
+	slots  []int32 // of the series in the target, or nowhere; none without a target
 }
 
 // newArchived checks an archive. The error says what no compactor writes.
 func newArchived(a *mpm.Archive) (*archived, error) {
-	n := 0
+	out := &archived{Archive: a, families: make([]loadedFamily, len(a.Families)), shown: make([]bool, len(a.Processes))}
 	for i := range a.Families {
-		n += a.Families[i].Series.Len()
-	}
-	out := &archived{
-		Archive: a, families: make([]loadedFamily, len(a.Families)), series: make([]loadedSeries, 0, n),
-		exemplars: map[int][]metric.Exemplar{}, shown: make([]bool, len(a.Processes)),
-	}
-	for i := range a.Families {
-		f := &a.Families[i]
-		out.families[i].StoredFamily = f
+		f := &out.families[i]
+		f.StoredFamily, f.exemplars = &a.Families[i], map[int][]metric.Exemplar{}
 		for j := range f.Series.Len() {
 			if x := f.Series.Exemplars(j); len(x) > 0 {
-				out.exemplars[len(out.series)] = x
+				f.exemplars[j] = x
 			}
-			out.series = append(out.series, loadedSeries{family: int32(i), index: int32(j)})
-			_, err := out.unpack(len(out.series) - 1)
+			_, err := out.unpack(f, j)
 			if err == nil && (f.Series.Process(j) >= 0) != perProcess(f.Schema) {
 				err = errUnpack
 			}
@@ -69,71 +54,34 @@ func newArchived(a *mpm.Archive) (*archived, error) {
 	return out, nil
 }
 
-// of returns the family of series i, and its number there.
-func (a *archived) of(i int) (f *loadedFamily, index int) {
-	return &a.families[a.series[i].family], int(a.series[i].index)
-}
-
-func (a *archived) created(i int) int64 {
-	f, index := a.of(i)
-	return f.Series.Created(index)
-}
-
-func (a *archived) process(i int) int {
-	f, index := a.of(i)
-	return f.Series.Process(index)
-}
-
-// slot returns the slot of series i, none where it is not placed.
-func (a *archived) slot(i int) slot {
-	f, _ := a.of(i)
-	if f.target == nil || a.series[i].number == nowhere {
-		return slot{}
+// size returns how many series there are.
+func (a *archived) size() (n int) {
+	for i := range a.Families {
+		n += a.Families[i].Series.Len()
 	}
-	return slot{f.target, a.series[i].number}
+	return n
 }
 
-// unpack returns what processes add up to in series i, until the next is unpacked.
-func (a *archived) unpack(i int) (accumulator, error) {
-	f, index := a.of(i)
-	a.words = f.Series.AppendWords(a.words[:0], index)
+// counts reports whether series i of a family that has a target is in the view.
+func (a *archived) counts(f *loadedFamily, i int) bool {
+	process := f.Series.Process(i)
+	return f.slots[i] != nowhere && counts(f.Series.Created(i), 0, f.target.since(f.slots[i])) && (process < 0 || a.shown[process])
+}
+
+// unpack returns what processes add up to in series i of a family, until the next is
+// unpacked.
+func (a *archived) unpack(f *loadedFamily, i int) (accumulator, error) {
+	a.words = f.Series.AppendWords(a.words[:0], i)
 	sums, err := unpack(f.Schema, a.words, a.recents[:0])
 	if sums.recents != nil {
 		a.recents = sums.recents
 	}
-	sums.created = f.Series.Created(index)
+	sums.created = f.Series.Created(i)
 	return sums, err
 }
 
 // sums is unpack for a series that newArchived has tried.
-func (a *archived) sums(i int) accumulator {
-	sums, _ := a.unpack(i)
+func (a *archived) sums(f *loadedFamily, i int) accumulator {
+	sums, _ := a.unpack(f, i)
 	return sums
-}
-
-// begins reports whether the dense of its family knows when series i, which is placed,
-// began.
-func (a *archived) begins(i int) bool {
-	return a.process(i) < 0 && summed(a.slot(i).family.schema)
-}
-
-// begin tells the dense of its family when series i began.
-func (a *archived) begin(i int) {
-	if a.begins(i) {
-		a.slot(i).family.begin(a.series[i].number, a.created(i))
-	}
-}
-
-// leave takes series i out of the dense of its family.
-func (a *archived) leave(i int) {
-	s := a.slot(i)
-	if a.begins(i) {
-		s.family.orphan(s.number, a.created(i))
-	}
-	if a.series[i].dense && s.family.holds() {
-		if sums := a.sums(i); !s.family.dense.leave(s.family, int(s.number), &sums) {
-			s.family.dirty = true
-		}
-		s.family.touch(int(s.number))
-	}
 }

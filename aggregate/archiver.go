@@ -22,7 +22,7 @@ type archiver struct {
 	byName    map[string][]*familyBuilder
 	families  []*familyBuilder                    // in the order of their first appearance
 	processes map[string]*processBuilder          // by label
-	lives     map[string]*lives                   // by seriesKey: what some process has removed
+	removals  map[string]*removals                // by seriesKey: what some process has removed
 	ended     int                                 // series of the old archive whose life is over
 	python    map[*pyfile.KeySet][]*seriesBuilder // by number of the series
 }
@@ -49,13 +49,13 @@ type processBuilder struct {
 
 // newArchiver begins with what is in the archive already, but for series whose
 // life is over. now is the compactor's clock.
-func newArchiver(old *mpm.Archive, ended map[string]*lives, now int64) (*archiver, error) {
+func newArchiver(old *mpm.Archive, ended map[string]*removals, now int64) (*archiver, error) {
 	arc, err := newArchived(old)
 	if err != nil {
 		return nil, err
 	}
 	a := &archiver{
-		old: old, words: int(old.Bytes / 8), counts: old.Counts, byName: map[string][]*familyBuilder{}, processes: map[string]*processBuilder{}, lives: ended,
+		old: old, words: int(old.Bytes / 8), counts: old.Counts, byName: map[string][]*familyBuilder{}, processes: map[string]*processBuilder{}, removals: ended,
 		python: map[*pyfile.KeySet][]*seriesBuilder{},
 	}
 	processes := make([]*processBuilder, len(old.Processes))
@@ -66,20 +66,22 @@ func newArchiver(old *mpm.Archive, ended map[string]*lives, now int64) (*archive
 	for i := range old.Families {
 		a.family(loadedDefinition(&old.Families[i]))
 	}
-	for i := range arc.series {
-		f, index := arc.of(i)
-		labels := f.Series.AppendLabels(nil, index)
-		if arc.created(i) < a.since(f.Schema, labels) {
-			a.ended++
-			continue
+	for i := range arc.families {
+		f := &arc.families[i]
+		for j := range f.Series.Len() {
+			labels := f.Series.AppendLabels(nil, j)
+			if !counts(f.Series.Created(j), 0, a.since(f.Schema, labels)) {
+				a.ended++
+				continue
+			}
+			var p *processBuilder
+			if n := f.Series.Process(j); n >= 0 {
+				p = processes[n]
+			}
+			to, sums := a.lookup(f.Schema).at(labels, p), arc.sums(f, j)
+			to.acc.join(f.Schema, &sums, nil, now)
+			to.exemplars = append(to.exemplars, f.exemplars[j]...)
 		}
-		var p *processBuilder
-		if n := arc.process(i); n >= 0 {
-			p = processes[n]
-		}
-		to, sums := a.lookup(f.Schema).at(labels, p), arc.sums(i)
-		to.acc.join(f.Schema, &sums, nil, now)
-		to.exemplars = append(to.exemplars, arc.exemplars[i]...)
 	}
 	return a, nil
 }
@@ -115,7 +117,7 @@ func (f *familyBuilder) spread(bucket []int) {
 	for _, s := range f.series {
 		counts := s.acc.counts
 		s.acc.counts = make([]uint64, len(f.bounds)+1)
-		s.acc.addCounts(counts, bucket)
+		addCounts(s.acc.counts, counts, bucket)
 	}
 }
 
@@ -204,10 +206,10 @@ func (a *archiver) accepts(families []*metric.Schema) error {
 
 // since returns when the last life of a series ended.
 func (a *archiver) since(s *metric.Schema, labels metric.Labels) int64 {
-	if len(a.lives) == 0 || !shared(s) {
+	if len(a.removals) == 0 || !shared(s) {
 		return always
 	}
-	if l := a.lives[seriesKey(s, labels)]; l != nil {
+	if l := a.removals[seriesKey(s, labels)]; l != nil {
 		return l.since()
 	}
 	return always
@@ -221,12 +223,11 @@ func seriesKey(s *metric.Schema, labels metric.Labels) string {
 // addSeries adds a dead process's series and returns what it was added to, nil
 // where it does not count any more.
 func (a *archiver) addSeries(s *mpm.SeriesInfo, p *processBuilder, words []uint64, from source) *seriesBuilder {
-	if (s.Schema.Type.LikeGauge() || s.Schema.Type == metric.StateSet) && s.Schema.Mode.Live() {
+	if isLive(s.Schema) {
 		return nil
 	}
 	labels := s.Labels()
-	since := a.since(s.Schema, labels)
-	if s.CreatedNanos() < since || s.RemovedNanos() != 0 && s.RemovedNanos() <= since {
+	if !counts(s.CreatedNanos(), s.RemovedNanos(), a.since(s.Schema, labels)) {
 		return nil // its life is over
 	}
 	fam := a.lookup(s.Schema)

@@ -89,13 +89,13 @@ func (c *colliding) note(format string, args ...any) {
 	c.story = append(c.story, fmt.Sprintf(format, args...))
 }
 
-func pick[T any](c *colliding, from ...T) T { return from[c.IntN(len(from))] }
+func oneOf[T any](c *colliding, from ...T) T { return from[c.IntN(len(from))] }
 
 func (c *colliding) coin(of int) bool { return c.IntN(of) == 0 }
 
 // familyName returns a name that is, with luck, also that of a sample of another family.
 func (c *colliding) familyName() string {
-	return pick(c, "a", "b") + pick(c, "", "", "", "", "_total", "_sum", "_count", "_bucket", "_created", "_info")
+	return oneOf(c, "a", "b") + oneOf(c, "", "", "", "", "_total", "_sum", "_count", "_bucket", "_created", "_info")
 }
 
 // happen lets processes begin, go on and die.
@@ -110,14 +110,14 @@ func (c *colliding) happen() {
 			c.pythonDies()
 		default:
 			if c.removes && len(c.kept) > 0 {
-				pick(c, c.kept...).Remove()
+				oneOf(c, c.kept...).Remove()
 			}
 		}
 	}
 }
 
 func (c *colliding) nativeProcess() {
-	label := pick(c, "1", "2", "10")
+	label := oneOf(c, "1", "2", "10")
 	if c.apart {
 		label = "n" + label
 	}
@@ -131,17 +131,17 @@ func (c *colliding) nativeProcess() {
 	c.note("native process %s, live %v", label, live)
 	for range 1 + c.IntN(4) {
 		schema := &metric.Schema{
-			Name: c.familyName(), Help: pick(c, "A.", "B."), Unit: pick(c, "", "", "seconds"), Type: pick(c, metric.Counter, metric.Gauge, metric.Gauge, metric.Summary, metric.Histogram, metric.Info, metric.StateSet),
-			Labels: pick(c, nil, []string{"l"}, []string{"l"}, []string{"pid"}, []string{"pid", "worker_pid"}),
+			Name: c.familyName(), Help: oneOf(c, "A.", "B."), Unit: oneOf(c, "", "", "seconds"), Type: oneOf(c, metric.Counter, metric.Gauge, metric.Gauge, metric.Summary, metric.Histogram, metric.Info, metric.StateSet),
+			Labels: oneOf(c, nil, []string{"l"}, []string{"l"}, []string{"pid"}, []string{"pid", "worker_pid"}),
 		}
 		switch schema.Type {
 		case metric.Gauge:
 			schema.Mode = c.mode()
 		case metric.StateSet:
-			schema.Mode = pick(c, metric.ModeAll, metric.ModeLiveAll, metric.ModeMostRecent)
-			schema.States = pick(c, []string{"on", "off"}, []string{"off", "on"})
+			schema.Mode = oneOf(c, metric.ModeAll, metric.ModeLiveAll, metric.ModeMostRecent)
+			schema.States = oneOf(c, []string{"on", "off"}, []string{"off", "on"})
 		case metric.Histogram:
-			schema.Bounds = pick(c, []float64{1}, []float64{1, 2}, []float64{0.5, 2, 5}, []float64{-1, 1})
+			schema.Bounds = oneOf(c, []float64{1}, []float64{1, 2}, []float64{0.5, 2, 5}, []float64{-1, 1})
 		}
 		f, err := p.AddSchema(schema)
 		require.NoError(c.t, err)
@@ -149,16 +149,16 @@ func (c *colliding) nativeProcess() {
 		for range c.IntN(3) {
 			var extra metric.Labels
 			if schema.Type == metric.Info {
-				extra = metric.MakeLabels("version", pick(c, "1", "2"))
+				extra = metric.MakeLabels("version", oneOf(c, "1", "2"))
 			}
-			s, err := p.AddSeries(f, []string{pick(c, "x", "y"), pick(c, "x", "y")}[:len(schema.Labels)], extra)
+			s, err := p.AddSeries(f, []string{oneOf(c, "x", "y"), oneOf(c, "x", "y")}[:len(schema.Labels)], extra)
 			if err != nil {
 				continue // it is there
 			}
 			randomWords(c.Rand, schema, s.Words())
 			if schema.Type == metric.Counter || schema.Type == metric.Histogram {
 				for range c.IntN(3) {
-					s.SetExemplar(0, metric.MakeLabels("id", pick(c, "1", "2")), float64(c.IntN(2))-1, int64(1+c.IntN(4)))
+					s.SetExemplar(0, metric.MakeLabels("id", oneOf(c, "1", "2")), float64(c.IntN(2))-1, int64(1+c.IntN(4)))
 				}
 			}
 			if live {
@@ -181,12 +181,12 @@ func (c *colliding) mode() metric.Mode {
 
 // pythonProcess lets a process begin, or write on in its files.
 func (c *colliding) pythonProcess() {
-	id := pick(c, "1", "2", "10", "1-0")
+	id := oneOf(c, "1", "2", "10", "1-0")
 	if c.apart {
 		id = "p" + id
 	}
 	for range 1 + c.IntN(3) {
-		kind := pick(c, "counter", "summary", "histogram", "gauge_"+c.mode().String(), "gauge_"+c.mode().String())
+		kind := oneOf(c, "counter", "summary", "histogram", "gauge_"+c.mode().String(), "gauge_"+c.mode().String())
 		c.pythonFile(kind, kind+"_"+id+".db")
 	}
 }
@@ -194,7 +194,7 @@ func (c *colliding) pythonProcess() {
 func (c *colliding) pythonFile(kind, name string) {
 	f := c.python[name]
 	if f == nil {
-		f = &collidingPython{stride: pick(c, pyfiletest.Timed, pyfiletest.Timed, pyfiletest.Simple)}
+		f = &collidingPython{stride: oneOf(c, pyfiletest.Timed, pyfiletest.Timed, pyfiletest.Simple)}
 		c.python[name] = f
 	}
 	c.note("client_python writes %s", name)
@@ -225,21 +225,21 @@ func (c *colliding) pythonFile(kind, name string) {
 
 // pythonSamples returns one sample, or those of a histogram that belong together.
 func (c *colliding) pythonSamples(kind string) (out []pyfiletest.Sample) {
-	family, help := c.familyName(), pick(c, "A.", "A.", "B.", "")
-	labels := pick(c, "", `"l": "x"`, `"l": "y"`, `"l": "x"`, `"pid": "x"`, `"pid": "x", "worker_pid": "y"`)
-	at := pick(c, 0, 1, 2, 2, 1.5, 999_999, 1_000_030, 2_000_000, 9.3e9, 1e300, math.Inf(1), math.NaN(), -5, 1e-12)
+	family, help := c.familyName(), oneOf(c, "A.", "A.", "B.", "")
+	labels := oneOf(c, "", `"l": "x"`, `"l": "y"`, `"l": "x"`, `"pid": "x"`, `"pid": "x", "worker_pid": "y"`)
+	at := oneOf(c, 0, 1, 2, 2, 1.5, 999_999, 1_000_030, 2_000_000, 9.3e9, 1e300, math.Inf(1), math.NaN(), -5, 1e-12)
 	sample := func(name, labels string, v float64) {
 		out = append(out, pyfiletest.Sample{Key: fmt.Sprintf(`["%s", "%s", {%s}, "%s"]`, family, name, labels, help), Value: v, Time: at})
 	}
 	count := func() float64 {
 		if c.coin(12) {
-			return pick(c, 0.5, -1, 1<<53, 1e19, math.Inf(1), math.NaN())
+			return oneOf(c, 0.5, -1, 1<<53, 1e19, math.Inf(1), math.NaN())
 		}
 		return float64(c.IntN(100))
 	}
 	switch kind {
 	case "counter":
-		sample(family+pick(c, "", "_total", "_total"), labels, c.value())
+		sample(family+oneOf(c, "", "_total", "_total"), labels, c.value())
 	case "summary":
 		if !c.coin(6) {
 			sample(family+"_sum", labels, c.value())
@@ -254,7 +254,7 @@ func (c *colliding) pythonSamples(kind string) (out []pyfiletest.Sample) {
 		if !c.coin(6) {
 			sample(family+"_sum", strings.TrimSuffix(labels, ", "), c.value())
 		}
-		for _, le := range pick(c, []string{"1.0", "+Inf"}, []string{"0.5", "2.0", "+Inf"}, []string{"1.0"}, []string{"+Inf"}, nil) {
+		for _, le := range oneOf(c, []string{"1.0", "+Inf"}, []string{"0.5", "2.0", "+Inf"}, []string{"1.0"}, []string{"+Inf"}, nil) {
 			sample(family+"_bucket", labels+fmt.Sprintf(`"le": "%s"`, le), count())
 		}
 	default:
@@ -266,9 +266,9 @@ func (c *colliding) pythonSamples(kind string) (out []pyfiletest.Sample) {
 func (c *colliding) value() float64 {
 	switch c.IntN(12) {
 	case 0:
-		return pick(c, math.NaN(), math.Inf(1), math.Inf(-1), math.Copysign(0, -1), 0, -3)
+		return oneOf(c, math.NaN(), math.Inf(1), math.Inf(-1), math.Copysign(0, -1), 0, -3)
 	case 1:
-		return pick(c, 1<<53, 1e17, 1e300, math.SmallestNonzeroFloat64)
+		return oneOf(c, 1<<53, 1e17, 1e300, math.SmallestNonzeroFloat64)
 	}
 	return math.Ldexp(c.Float64(), c.IntN(80)-40)
 }

@@ -12,6 +12,7 @@ import (
 // topology is which definitions which processes have. While it is the same,
 // the choice of definitions stands, and the names of processes do.
 type topology struct {
+	known   bool // else it counts as changed
 	archive mpm.ArchiveVersion
 	files   []fileTopology
 }
@@ -26,8 +27,8 @@ type fileTopology struct {
 
 // update reports whether the topology has changed.
 func (t *topology) update(files []*file, arc *archived) bool {
-	changed := t.archive != arc.ArchiveVersion
-	t.archive = arc.ArchiveVersion
+	changed := !t.known || t.archive != arc.ArchiveVersion
+	t.known, t.archive = true, arc.ArchiveVersion
 	n := 0
 	for _, f := range files {
 		if !f.known {
@@ -177,7 +178,8 @@ func (t *table) install(files []*file, chosen []*definition) {
 		fam := old[d.schema.Name]
 		if fam == nil || !compatible(fam.schema, d.schema) || !slices.Equal(fam.bounds, d.bounds) {
 			changed = changed || fam != nil || clashed[d.schema.Name]
-			fam = &family{name: d.schema.Name, bounds: d.bounds, symbols: t.symbols, dirty: true}
+			fam = &family{name: d.schema.Name, bounds: d.bounds, symbols: t.symbols, recompute: true}
+			fam.totals.stride = totalsWords(d.schema, d.bounds)
 		}
 		fam.schema = d.schema
 		t.byName[fam.name] = fam
@@ -189,9 +191,6 @@ func (t *table) install(files []*file, chosen []*definition) {
 		changed = changed || t.byName[name] != fam
 	}
 	if changed {
-		for _, fam := range t.byName {
-			fam.dirty = true // what is forgotten need not be withdrawn
-		}
 		for _, f := range files {
 			t.forget(f)
 		}

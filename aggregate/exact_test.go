@@ -82,7 +82,7 @@ func TestPackKeepsWhatASumIs(t *testing.T) {
 		{Name: "g", Type: metric.Gauge, Mode: metric.ModeSum},
 	} {
 		for _, added := range [][]float64{{}, {1.5, 1e300, 1e-300}, {math.Inf(1)}, {1, math.Inf(-1), 2}, {math.Inf(1), math.Inf(-1)}, {3, math.NaN()}} {
-			a := accumulator{chosen: chosen{present: true, set: true}, counts: []uint64{1, 2}}
+			a := accumulator{pick: pick{present: true, set: true}, counts: []uint64{1, 2}}
 			for _, v := range added {
 				a.sum.add(v)
 			}

@@ -72,15 +72,15 @@ type shown struct {
 	revision  uint32   // of the next time that the family is shown; from 1 on, as 0 says nothing
 	revisions []uint32 // of each series that is shown, of that layout
 	revised   uint64   // which layout
-	places    []int32  // by number in dense: which of those that are shown it is, or -1
+	places    []int32  // by number of the slot: which of those that are shown it is, or -1
 	all       bool     // anything may have changed
-	settled   bool     // the family was, when it was arranged last
+	used      bool     // the accumulators were, when it was arranged last
 	traced    bool     // there were exemplars
 }
 
 func (s *shown) len() int { return s.total - len(s.hidden) }
 
-// touch notes that what dense has of slot n has changed.
+// touch notes that the totals of slot n have changed.
 func (f *family) touch(n int) {
 	s := &f.shown
 	switch {
@@ -133,10 +133,10 @@ func (r seriesRows) Read(i int, out *metric.Series) {
 		buckets := len(f.bounds) + 1
 		out.Buckets = slices.Grow(out.Buckets, buckets)[:buckets]
 	}
-	if f.settled {
+	if f.acc.used() {
 		f.fill(n, out)
 	} else {
-		f.dense.fill(f, int(n), out)
+		f.totals.fill(f, int(n), out)
 	}
 	if f.traced {
 		fillExemplars(f.exemplarsOf(n), out)
@@ -151,7 +151,7 @@ func (s *shown) at(i int) int {
 	return int(s.visible[i])
 }
 
-// arrange sorts the series and finds out which of them are shown, where that may be
+// arrange sorts the series and finds out which of them are shown, if that may be
 // others than in the scrape before. If so, the layout is another one.
 func (f *family) arrange() {
 	s := &f.shown
@@ -159,8 +159,9 @@ func (f *family) arrange() {
 		slices.SortFunc(f.order, f.compare)
 		f.stale, s.layout = false, 0
 	}
-	// What is in accumulators, and not in dense, is there or gone without a touch.
-	s.all, s.settled = s.all || s.settled || f.settled, f.settled
+	// What is in accumulators, and not in totals, is there or gone without a touch.
+	used := f.acc.used()
+	s.all, s.used = s.all || s.used || used, used
 	if !s.all && s.layout != 0 && s.help == f.schema.Help && s.unit == f.schema.Unit {
 		return
 	}
@@ -171,11 +172,11 @@ func (f *family) arrange() {
 	hidden := s.spare[:0]
 	for i, n := range f.order {
 		there := false
-		if f.settled {
-			c := f.chosen(n)
+		if used {
+			c := f.pick(n)
 			there = c.present && filter(c)
 		} else {
-			there = f.dense.has(f, int(n))
+			there = f.totals.stride > 0 && f.totals.has(f, int(n))
 		}
 		if !there {
 			hidden = append(hidden, i)
@@ -190,7 +191,7 @@ func (f *family) arrange() {
 	f.placeShown()
 }
 
-// placeShown notes which series are shown, and as which of them those in dense are.
+// placeShown notes which series are shown, and as which of them those in totals are.
 func (f *family) placeShown() {
 	s := &f.shown
 	s.visible = nil
@@ -204,7 +205,7 @@ func (f *family) placeShown() {
 			}
 		}
 	}
-	n := len(f.dense.created)
+	n := len(f.totals.created)
 	s.places = slices.Grow(s.places[:0], n)[:n]
 	for i := range s.places {
 		s.places[i] = -1
@@ -218,24 +219,24 @@ func (f *family) placeShown() {
 }
 
 // infoFilter returns which series of an info are shown: those of living
-// processes, or, where none lives, those of the newest dead one.
-func (f *family) infoFilter() func(*chosen) bool {
+// processes, or, if none lives, those of the newest dead one.
+func (f *family) infoFilter() func(*pick) bool {
 	if f.schema.Type != metric.Info {
-		return func(*chosen) bool { return true }
+		return func(*pick) bool { return true }
 	}
 	anyLive, newest := false, int64(0)
 	for _, n := range f.order {
-		c := f.chosen(n)
+		c := f.pick(n)
 		anyLive = anyLive || c.live
 		newest = max(newest, c.newest)
 	}
-	return func(c *chosen) bool { return c.live || !anyLive && c.newest == newest }
+	return func(c *pick) bool { return c.live || !anyLive && c.newest == newest }
 }
 
-// fill writes the values of a series, of a family that is settled.
+// fill writes the values of a series from the accumulators.
 func (f *family) fill(n int32, out *metric.Series) {
-	if !summed(f.schema) {
-		f.chosen(n).fill(f.schema, out)
+	if f.totals.stride == 0 {
+		f.pick(n).fill(f.schema, out)
 		return
 	}
 	a := f.sums(n)

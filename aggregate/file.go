@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"syscall"
 
 	"github.com/multiprom/multiprom/internal/mpm"
@@ -85,24 +86,9 @@ type file struct {
 	unknown  int
 	bytes    int64
 
-	// The table's plan for this file.
-	label            string  // the value of the process label, empty where it is not shown
-	counted          bool    // its live gauges are in the sums
-	planned          int     // series that have a place
-	plannedAt        int     // where the values of the next one begin
-	runs             []run   // of series
-	withdrawn        bool    // runs are not in the sums any more
-	steps            []steps // of those that are in no run
-	removedSteps     []steps
-	removedParts     []removedPart // by number in removed
-	plannedRemoved   int           // as planned, of removed
-	plannedRemovedAt int
-	taken            bool        // the values of this scrape are there already: of a file of client_python
-	own              []ref       // of a file of client_python with gauges of its process alone, by record
-	plan             *pythonPlan // that has the families of own
-	planEpoch        int
-	planLabel        string // the label that the plan was made with
-	conflicts        int    // series up to here were counted as conflicts
+	label string // the value of the process label, empty if it is not shown
+	taken bool   // the values of this scrape are there already: of a file of client_python
+	part  part   // the table's
 }
 
 // openFile opens a file, or remembers why it cannot be opened. The error is
@@ -206,35 +192,28 @@ func (f *file) readOnce() (settled bool, err error) {
 		if err := r.Whole(); err != nil {
 			return err // what was read may be zeros
 		}
-		if !same {
-			f.withdraw() // while the plan fits
+		p := &f.part
+		if !same || p.epoch != f.epoch { // what was planned is not of these series
+			p.series.mark(func(*span) bool { return true })
+			p.removed.mark(func(*span) bool { return true })
+		} else { // who holds a removed series may update it
+			p.removed.mark(func(s *span) bool { return !slices.Equal(f.removedValues[s.at:s.end()], removed[s.at:s.end()]) })
 		}
+		p.series.take(&f.series, f.values, f.changes, p.live)
 		f.closed, f.marked, f.counters = closed, marked, counters
 		_, f.damaged = r.Damaged()
 		f.unknown = r.Unknown()
 		f.families, f.series, f.removed = r.Schemas(), series, r.RemovedList()
 		f.epoch, f.bytes, f.exemplars = r.Epoch(), r.Bytes(), exemplars
-		if same {
-			f.takeRemoved(removed)
-		} else {
-			f.removedValues = removed
-		}
+		f.removedValues = removed
 		if known == nil {
 			f.values = added
 		} else {
-			f.take(f.changes)
 			f.values = append(f.values, added...)
 		}
 		return nil
 	})
 	return settled, err
-}
-
-// unplan forgets the plan, which leads nowhere any more.
-func (f *file) unplan() {
-	f.planned, f.plannedAt, f.plannedRemoved, f.plannedRemovedAt = 0, 0, 0, 0
-	f.runs, f.steps, f.removedSteps, f.removedParts, f.own, f.plan = nil, nil, nil, nil, nil, nil
-	f.withdrawn = false
 }
 
 // keep has the values of client_python's file that were read take the place of those

@@ -106,8 +106,8 @@ func TestSeriesWithFurtherLabels(t *testing.T) {
 	}
 }
 
-// Series that take the places of others make runs as well.
-func TestRunsInFreedPlaces(t *testing.T) {
+// TestSpansInFreedPlaces: series that take the places of others make one span as well.
+func TestSpansInFreedPlaces(t *testing.T) {
 	dir, elsewhere := t.TempDir(), t.TempDir()
 	a := openDir(t, dir, Options{})
 	newProcess(t, dir, "other", 1).count(counter("c"), 1) // keeps the family
@@ -122,7 +122,7 @@ func TestRunsInFreedPlaces(t *testing.T) {
 		path := die(t, p.Store, dir)
 		gather(t, a)
 		for _, f := range a.files {
-			require.Len(t, f.runs, 1, f.name)
+			require.Len(t, f.part.series.all, 1, f.name)
 		}
 		require.NoError(t, os.Remove(path))
 		gather(t, a)

@@ -1,118 +1,115 @@
 package aggregate
 
-import (
-	"math"
-	"math/bits"
+import "github.com/multiprom/multiprom/metric"
 
-	"github.com/multiprom/multiprom/internal/mpm"
-	"github.com/multiprom/multiprom/metric"
-)
-
-// accumulator is what any number of processes add up to in one series. Which
-// fields count depends on the definition's type. The result does not depend on
-// the order in which processes are added, nor on how many of them were added up
-// before: compacting changes no value.
-type accumulator struct {
-	chosen
-	sum      exactSum // counter: other increments; histogram, summary, gauge sum: the sum
-	hi, ints uint64   // counter: whole increments, 128 bits; summary: count
-	counts   []uint64 // histogram: observations per bucket
-	recents  recents  // mostrecent, in the archive: what chosen is chosen from
-}
-
-// source is the process whose words are added.
-type source struct {
-	live    bool
-	created int64 // when it opened its file
-	now     int64 // the reader's clock
-}
-
-// add adds one process's words of a series of that definition.
-// bucket is where each bucket goes, nil for its own place.
-func (a *accumulator) add(schema *metric.Schema, w []uint64, bucket []int, created int64, from source) {
-	if !summed(schema) {
-		a.chosen.add(schema, w, created, from)
-		if isRecent(schema) {
-			a.recents = a.recents.add(recentOf(w), from.now)
+// merge adds up the values of the archive and of all files: of families that are marked
+// recompute, as all are whose values are no sums. The totals of the others stand.
+func (t *table) merge(files []*file, now int64) {
+	for _, fam := range t.byName {
+		fam.reset()
+	}
+	t.mergeArchive(now)
+	for _, f := range files {
+		from := source{live: f.live, created: f.header.Created.UnixNano(), now: now}
+		f.part.series.add(&f.series, f.values, from)
+		f.part.removed.add(&f.removed, f.removedValues, from)
+		for _, e := range f.exemplars {
+			if e.x == nil {
+				continue
+			}
+			if s := f.part.series.placeOf(e.series); s.family != nil && f.series.CreatedNanos(e.series) >= s.since() {
+				s.offer(e.x, now)
+			}
 		}
+	}
+	for _, fam := range t.byName {
+		fam.recompute = fam.totals.stride == 0 || fam.acc.used() // something was spilled
+	}
+	for _, f := range files {
+		if f.python != nil {
+			t.mergePython(f, source{live: f.live, now: now})
+		}
+	}
+	for _, p := range t.python {
+		p.settle(source{now: now})
+	}
+	for _, fam := range t.byName {
+		fam.settle()
+	}
+}
+
+// mergeArchive adds the archive's series to the families that are marked.
+func (t *table) mergeArchive(now int64) {
+	arc := t.archive
+	for i := range arc.families {
+		f := &arc.families[i]
+		for j, n := range f.slots {
+			if f.target.recompute && arc.counts(f, j) {
+				sums := arc.sums(f, j)
+				f.target.join(n, f, &sums, now)
+			}
+		}
+		for j, exemplars := range f.exemplars {
+			if f.target != nil && arc.counts(f, j) {
+				for k := range exemplars {
+					slot{f.target, f.slots[j]}.offer(&exemplars[k], now)
+				}
+			}
+		}
+	}
+}
+
+// reset takes out the values of the scrape before, but for totals that hold.
+func (f *family) reset() {
+	f.acc.reset()
+	if f.traced {
+		for _, set := range f.exemplars {
+			clear(set)
+		}
+		f.traced = false
+	}
+	if f.recompute {
+		f.totals.reset()
+		f.shown.all = true
+	}
+}
+
+// distrust has the next scrape plan and add up everything again: this one has not ended.
+func (t *table) distrust() {
+	t.topology, t.livesKnown = topology{}, false
+	for _, fam := range t.byName {
+		fam.recompute = true
+	}
+}
+
+// settle adds the totals to the accumulators, if these have something.
+func (f *family) settle() {
+	d := &f.totals
+	if !f.acc.used() {
 		return
 	}
-	if schema.Type.LikeGauge() && schema.Mode.Live() && !from.live {
-		return
-	}
-	a.enter(created)
-	switch schema.Type {
-	case metric.Counter:
-		a.addInts(0, w[mpm.CellCounterInts])
-		f := math.Float64frombits(w[mpm.CellCounterFloat])
-		if !math.IsNaN(f) && !math.IsInf(f, 0) {
-			a.sum.add(f) // no writer of ours makes another: that would be damage
+	for n, created := range d.created {
+		if created == never {
+			continue
 		}
-	case metric.Summary:
-		a.ints += w[mpm.CellSummaryCount]
-		a.sum.add(math.Float64frombits(w[mpm.CellSummarySum]))
-	case metric.Histogram:
-		a.sum.add(math.Float64frombits(w[mpm.CellHistogramSum]))
-		a.addCounts(w[mpm.CellHistogramBuckets:], bucket)
-	case metric.Gauge, metric.Unknown:
-		if w[mpm.CellGauge] != mpm.UnsetBits {
-			a.sum.add(math.Float64frombits(w[mpm.CellGauge]))
-			a.set = true
+		a, words := f.sums(int32(n)), d.of(n)
+		switch f.schema.Type {
+		case metric.Counter:
+			a.addInts(0, words[0])
+		case metric.Summary:
+			a.ints += words[0]
+		case metric.Histogram:
+			addCounts(a.counts, words, nil)
+		case metric.Gauge, metric.Unknown:
+			if words[gaugeThere] == 0 {
+				continue // of live ones, none is of a living process
+			}
+			a.set = a.set || words[gaugeSet] > 0
 		}
+		a.enter(created)
+		hi, lo := d.sum(n)
+		a.sum.add(lo)
+		a.sum.add(hi)
+		f.keep(int32(n), &a)
 	}
-}
-
-// join adds what other processes add up to.
-func (a *accumulator) join(schema *metric.Schema, o *accumulator, bucket []int, now int64) {
-	if !summed(schema) {
-		a.chosen.join(schema, o, now)
-		for _, r := range o.recents {
-			a.recents = a.recents.add(r, now)
-		}
-		return
-	}
-	if !o.present {
-		return
-	}
-	a.enter(o.created)
-	a.set = a.set || o.set
-	a.sum.join(&o.sum)
-	switch schema.Type {
-	case metric.Counter:
-		a.addInts(o.hi, o.ints)
-	case metric.Summary:
-		a.ints += o.ints
-	case metric.Histogram:
-		a.addCounts(o.counts, bucket)
-	}
-}
-
-func (a *accumulator) addInts(hi, lo uint64) {
-	var carry uint64
-	a.ints, carry = bits.Add64(a.ints, lo, 0)
-	a.hi += hi + carry
-}
-
-func (a *accumulator) addCounts(counts []uint64, bucket []int) {
-	for i, n := range counts {
-		if bucket != nil {
-			i = bucket[i]
-		}
-		a.counts[i] += n
-	}
-}
-
-// counter returns a counter's value, rounded once.
-func (a *accumulator) counter() float64 {
-	const exact = 1 << 53
-	if a.hi == 0 && a.ints <= exact && len(a.sum.rest) == 0 && !a.sum.odd {
-		return float64(a.ints) + a.sum.first
-	}
-	var s exactSum
-	s.join(&a.sum)
-	for i, word := range [2]uint64{a.ints, a.hi} {
-		s.add(math.Ldexp(float64(uint32(word)), 64*i))
-		s.add(math.Ldexp(float64(word>>32), 64*i+32))
-	}
-	return s.round()
 }

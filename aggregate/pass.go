@@ -32,13 +32,13 @@ type pass struct {
 	python    pythonPass
 	listed    time.Time // before the directory was
 	dead      []candidate
-	stay      []mpm.Incarnation // compacted before, and still there
-	back      []mpm.Incarnation // compacted before, removed, and there again
-	forget    bool              // what was compacted before is not remembered
-	compacted []mpm.Incarnation // whose values are in sum, or discarded
-	trash     []string          // what is removed behind the commit
-	spent     []string          // files of compacted
-	ended     map[string]*lives // by seriesKey: what some process has removed
+	stay      []mpm.Incarnation    // compacted before, and still there
+	back      []mpm.Incarnation    // compacted before, removed, and there again
+	forget    bool                 // what was compacted before is not remembered
+	compacted []mpm.Incarnation    // whose values are in sum, or discarded
+	trash     []string             // what is removed behind the commit
+	spent     []string             // files of compacted
+	ended     map[string]*removals // by seriesKey: what some process has removed
 }
 
 // candidate is a dead process's file that can be compacted.
@@ -90,7 +90,7 @@ func (p *pass) closeFiles() {
 func (p *pass) begin() {
 	p.closeFiles()
 	p.living, p.others, p.dead, p.stay, p.back, p.trash = nil, nil, nil, nil, nil, nil
-	p.ended, p.python = map[string]*lives{}, newPythonPass()
+	p.ended, p.python = map[string]*removals{}, newPythonPass()
 	p.result.Left = nil
 }
 
@@ -255,7 +255,7 @@ func (p *pass) noteRemovals(f *file) (ends []string) {
 		}
 		key := seriesKey(s.Schema, s.Labels())
 		if p.ended[key] == nil {
-			p.ended[key] = newLives()
+			p.ended[key] = newRemovals()
 		}
 		p.ended[key].add(s.CreatedNanos(), s.RemovedNanos(), p.listed.UnixNano())
 		ends = append(ends, key)

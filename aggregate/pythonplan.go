@@ -13,16 +13,17 @@ import (
 // unless its gauges are of its process alone.
 type pythonPlan struct {
 	keys     *pyfile.KeySet
-	families []*family       // by number of the keys' family; nil where it is not served
-	slots    []int32         // by number of the series: its slot in its family, or nowhere
-	targets  []target        // by number of the key
-	sums     []float64       // by number of the key, NaN where there is none; while files are merged
-	missing  bool            // a series has no family: no file that is read has it now
+	families []*family      // by number of the keys' family; nil where it is not served
+	slots    []int32        // by number of the series: its slot in its family, or nowhere
+	targets  []recordTarget // by number of the key
+	sums     []float64      // by number of the key, NaN where there is none; while files are merged
+	missing  bool           // a series has no family: no file that is read has it now
+	waits    waiting
 	counted  map[uint32]bool // series that were counted as conflicts
 }
 
-// target is where the value of a record goes.
-type target struct {
+// recordTarget is where the value of a record goes.
+type recordTarget struct {
 	ref          // nowhere too where each file has its own
 	bucket int32 // its number, of a bucket
 	part   pyfile.Part
@@ -48,15 +49,15 @@ func (t *table) planPython(f *file) {
 	if !kindIsOwn(keys.Kind()) {
 		return
 	}
-	f.plan = p
+	f.part.plan = p
 	records := f.python.Records()
-	for i := len(f.own); i < len(records); i++ {
+	for i := len(f.part.own); i < len(records); i++ {
 		series := keys.Keys()[records[i]].Series
 		to := ref{int32(keys.FamilyOf(series)), nowhere}
-		if f.planLabel != "" { // else a newer process has the label: only its series is shown
-			to.number = p.numberOf(t, series, f.planLabel)
+		if f.part.label != "" { // else a newer process has the label: only its series is shown
+			to.number = p.numberOf(t, series, f.part.label)
 		}
-		f.own = append(f.own, to)
+		f.part.own = append(f.part.own, to)
 	}
 }
 
@@ -80,7 +81,7 @@ func (p *pythonPlan) extend(t *table) {
 		p.slots = append(p.slots, number)
 	}
 	for _, k := range p.keys.Keys()[len(p.targets):] {
-		to := target{ref: ref{number: nowhere}, part: k.Part}
+		to := recordTarget{ref: ref{number: nowhere}, part: k.Part}
 		if k.Part != pyfile.Ignored {
 			to.ref = ref{int32(p.keys.FamilyOf(k.Series)), p.slots[k.Series]}
 		}
@@ -119,9 +120,10 @@ func (p *pythonPlan) numberOf(t *table, series uint32, process string) int32 {
 	}
 	to := fam.slot(labels)
 	if to.family == nil {
+		p.waits.add(fam)
 		return p.leaveOut(t, series)
 	}
-	fam.refs[to.number]++
+	fam.lead(to.number)
 	return to.number
 }
 
@@ -139,7 +141,7 @@ func (p *pythonPlan) release(t *table) {
 	for i, n := range p.slots {
 		p.releaseOne(t, ref{int32(p.keys.FamilyOf(uint32(i))), n})
 	}
-	p.slots, p.targets, p.missing = p.slots[:0], p.targets[:0], false
+	p.slots, p.targets, p.missing, p.waits = p.slots[:0], p.targets[:0], false, nil
 }
 
 func (p *pythonPlan) releaseOne(t *table, at ref) {
@@ -184,7 +186,7 @@ func (t *table) mergePython(f *file, from source) {
 	for i, k := range records {
 		to := p.targets[k]
 		if own {
-			to.ref = f.own[i]
+			to.ref = f.part.own[i]
 		}
 		p.add(&to, f.values[i*words:(i+1)*words], from)
 	}
@@ -227,7 +229,7 @@ func (p *pythonPlan) settle(from source) {
 }
 
 // add adds one record's value where it counts.
-func (p *pythonPlan) add(to *target, w []uint64, from source) {
+func (p *pythonPlan) add(to *recordTarget, w []uint64, from source) {
 	if to.number == nowhere {
 		return
 	}
@@ -235,9 +237,8 @@ func (p *pythonPlan) add(to *target, w []uint64, from source) {
 	if fam.since(to.number) > 0 {
 		return
 	}
-	fam.settled = true
-	if !summed(fam.schema) {
-		fam.chosen(to.number).addPython(kind.Mode, w, from)
+	if fam.totals.stride == 0 {
+		fam.pick(to.number).addPython(kind.Mode, w, from)
 		return
 	}
 	a := fam.sums(to.number)
@@ -250,8 +251,8 @@ func (t *table) notePython(f *file) {
 	p := t.python[f.python.Keys()]
 	for i, k := range f.python.Records() {
 		to := p.targets[k].ref
-		if i < len(f.own) {
-			to = f.own[i]
+		if i < len(f.part.own) {
+			to = f.part.own[i]
 		}
 		if to.number != nowhere {
 			p.families[to.family].noteLiving(to.number, 0)
@@ -286,7 +287,7 @@ func (a *accumulator) addPython(kind pyfile.Kind, part pyfile.Part, bucket int, 
 		}
 	case metric.Gauge:
 		if kind.Mode.Base() != metric.ModeSum {
-			a.chosen.addPython(kind.Mode, w, from)
+			a.pick.addPython(kind.Mode, w, from)
 			if kind.Mode.Base() == metric.ModeMostRecent {
 				a.recents = a.recents.add(recentOfPython(w), from.now)
 			}
@@ -300,7 +301,7 @@ func (a *accumulator) addPython(kind pyfile.Kind, part pyfile.Part, bucket int, 
 
 // addPython adds the value of a gauge that is not summed. One that nobody has set is 0
 // there.
-func (c *chosen) addPython(mode metric.Mode, w []uint64, from source) {
+func (c *pick) addPython(mode metric.Mode, w []uint64, from source) {
 	if mode.Live() && !from.live {
 		return
 	}

@@ -20,7 +20,7 @@ import (
 func TestRecentsAreWhatTheyStandFor(t *testing.T) {
 	const hour = int64(time.Hour)
 	r := rand.New(rand.NewPCG(1, 2))
-	best := func(rs []recent, now int64) (c chosen) {
+	best := func(rs []recent, now int64) (c pick) {
 		for _, one := range rs {
 			c.recent(one, now)
 		}
@@ -206,10 +206,11 @@ func TestHostileTimesStayFew(t *testing.T) {
 	}
 	a := openDir(t, dir, Options{NoSelfMetrics: true, Now: clock})
 	require.EqualValues(t, 39, gather(t, a)["g"])
-	for i := range a.archive.series {
-		f, index := a.archive.of(i)
-		require.LessOrEqual(t, len(f.Series.AppendWords(nil, index)), 2*maxRecents)
-		require.LessOrEqual(t, len(f.Series.Exemplars(index)), maxExemplars)
+	for _, f := range a.archive.families {
+		for i := range f.Series.Len() {
+			require.LessOrEqual(t, len(f.Series.AppendWords(nil, i)), 2*maxRecents)
+			require.LessOrEqual(t, len(f.Series.Exemplars(i)), maxExemplars)
+		}
 	}
 }
 

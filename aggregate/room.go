@@ -2,6 +2,7 @@ package aggregate
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/multiprom/multiprom/metric"
 )
@@ -39,6 +40,43 @@ func (t *table) measure(files []*file, arc *archived) {
 // isFull reports whether the family has no room for another series.
 func (f *family) isFull() bool {
 	return f.schema.Type == metric.Histogram && len(f.free) == 0 && len(f.symbol) >= f.most
+}
+
+// waiting are the families that had no room for some series of a file, of the archive, or
+// of client_python's files.
+type waiting []*family
+
+// add notes a family that has left out a series, if that was for want of room.
+func (w *waiting) add(f *family) {
+	if f != nil && f.isFull() && !slices.Contains(*w, f) {
+		*w = append(*w, f)
+	}
+}
+
+// hasRoom reports whether one of the families has room again.
+func (w waiting) hasRoom() bool {
+	return slices.ContainsFunc(w, func(f *family) bool { return !f.isFull() })
+}
+
+// placeLeftOut places what was left out again, as far as there is room for it now.
+func (t *table) placeLeftOut(files []*file) {
+	for _, f := range files {
+		if f.part.waits.hasRoom() {
+			t.forget(f)
+			t.planFile(f)
+		}
+	}
+	for _, p := range t.python {
+		if p.waits.hasRoom() {
+			p.release(t)
+			p.extend(t)
+		}
+	}
+	if arc := t.archive; arc.waits.hasRoom() {
+		t.forgetArchive()
+		t.placeArchive(arc)
+	}
+	t.sweep()
 }
 
 // hasRoom returns why a file's histograms have no room in the archive.

@@ -15,7 +15,7 @@ func (a *Aggregator) selfMetrics(started time.Time) []*metric.Family {
 	state := func(s State) *float64 { return &processes[slices.Index(processStates, s)] }
 	*state(NoStore) = float64(a.storeless())
 	counts := a.archive.Counts
-	damaged, read := 0, len(a.archive.series)
+	damaged, read := 0, a.archive.size()
 	for _, f := range a.files {
 		files[slices.Index(fileStates, stateOf(f.err))]++
 		if f.known && f.python == nil {

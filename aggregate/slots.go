@@ -112,9 +112,7 @@ func (f *family) newSlot(id mpm.Symbol) (n int32) {
 	} else {
 		n = int32(len(f.symbol))
 		f.symbol, f.refs = append(f.symbol, id), append(f.refs, 0)
-		if words, ok := f.denseWords(); ok {
-			f.dense.extend(words)
-		}
+		f.totals.extend()
 	}
 	f.order = append(f.order, n)
 	f.stale = true
@@ -124,18 +122,9 @@ func (f *family) newSlot(id mpm.Symbol) (n int32) {
 // reserve makes room for the first n series.
 func (f *family) reserve(n int) {
 	f.symbol, f.refs, f.order = slices.Grow(f.symbol, n), slices.Grow(f.refs, n), slices.Grow(f.order, n)
-	if words, ok := f.denseWords(); ok {
-		f.dense.created, f.dense.words = slices.Grow(f.dense.created, n), slices.Grow(f.dense.words, n*words)
+	if d := &f.totals; d.stride > 0 {
+		d.created, d.words = slices.Grow(d.created, n), slices.Grow(d.words, n*d.stride)
 	}
-}
-
-// denseWords is denseWords of the definition, with all bounds that there are.
-func (f *family) denseWords() (n int, ok bool) {
-	n, ok = denseWords(f.schema)
-	if f.schema.Type == metric.Histogram {
-		n = len(f.bounds) + 1
-	}
-	return n, ok
 }
 
 // trim gives back the room that columns have to grow, once there are twice as many
@@ -145,7 +134,7 @@ func (f *family) trim() {
 		return
 	}
 	f.trimmed = len(f.symbol)
-	d := &f.dense
+	d := &f.totals
 	f.symbol, f.refs, f.order = slices.Clone(f.symbol), slices.Clone(f.refs), slices.Clone(f.order)
 	d.created, d.words, d.hi, d.lo = slices.Clone(d.created), slices.Clone(d.words), slices.Clone(d.hi), slices.Clone(d.lo)
 }
@@ -156,8 +145,5 @@ func (f *family) drop(n int32) {
 	f.unfind(n)
 	f.symbol[n] = 0
 	f.free = append(f.free, n)
-	delete(f.lives, n)
-	if int(n) < len(f.dense.created) {
-		f.dense.clear(int(n))
-	}
+	delete(f.removals, n)
 }

@@ -20,12 +20,11 @@ type table struct {
 	topology     topology           // what the definitions were chosen for
 	rechosen     bool               // they were, and nobody has looked for conflicts since
 	archive      *archived          // whose series are placed, or nil
-	ended        []slot             // series that some process has removed
-	livesKnown   bool               // what is known of ended holds: no series has come or gone since
+	removed      []slot             // series that some process has removed
+	livesKnown   bool               // what is known of these holds: no series has come or gone since
 	unused       bool               // a slot may have lost its last reference
 	gone         bool               // a text may have
 	python       map[*pyfile.KeySet]*pythonPlan
-	loose        []int // series of the archive of which something is not in a dense
 
 	symbols  *mpm.SymbolTable // of all files
 	renewed  int              // how many there were when they were renewed last
@@ -45,29 +44,21 @@ type family struct {
 	own, ownShape *metric.Schema // of series of one process: a definition, and what it is with the process
 
 	symbol []mpm.Symbol // column: see index; 0 where the number is free
-	refs   []int32      // column: runs, steps, series of the archive and of plans for client_python's that lead here
+	refs   []int32      // column: how many series of files, of the archive and of plans for client_python's lead here
 	free   []int32      // numbers
 	order  []int32      // all numbers in use, by labels unless stale
 	stale  bool
 
 	trimmed int // how many numbers there were when columns gave back their room last
 
-	dense dense
-	acc   accumulators
-	lives map[int32]*lives // of what some process has removed
+	totals    totals
+	recompute bool // the totals are not what all parts add up to: the next merge adds them up again
+	acc       accumulators
+	removals  map[int32]*removals // of what some process has removed
 
 	exemplars   []exemplarSet // of series that have had one
 	exemplarsAt []int32       // column, empty before the first: which of them are the series', from 1 on
-
-	// How the values come about. What dense has holds from one scrape to the next,
-	// what acc has is of one.
-	dirty   bool // dense lacks something, or has too much
-	spilled bool // likewise, since not all of it has room there
-	anew    bool // this merge fills dense anew
-	settled bool // the values are in acc; else all of them are in dense
-	traced  bool // there are exemplars
-	ending  bool // a part in dense does not count any more
-	orphans bool // the eldest part of some series has gone from dense
+	traced      bool          // there are exemplars
 
 	shown shown
 }
@@ -85,8 +76,8 @@ func (s slot) since() int64 { return s.family.since(s.number) }
 
 // since returns from when on parts of a series count: not those that were made before.
 func (f *family) since(n int32) int64 {
-	if len(f.lives) > 0 {
-		if l := f.lives[n]; l != nil {
+	if len(f.removals) > 0 {
+		if l := f.removals[n]; l != nil {
 			return l.end
 		}
 	}
@@ -110,6 +101,11 @@ func perProcess(s *metric.Schema) bool {
 	return (s.Type.LikeGauge() || s.Type == metric.StateSet) && s.Mode.Base() == metric.ModeAll
 }
 
+// isLive reports whether only what living processes have of the series counts.
+func isLive(s *metric.Schema) bool {
+	return (s.Type.LikeGauge() || s.Type == metric.StateSet) && s.Mode.Live()
+}
+
 // compatible reports whether two definitions of one name merge into one.
 func compatible(a, b *metric.Schema) bool {
 	return a.Type == b.Type && a.Mode == b.Mode && (a.Type != metric.StateSet || slices.Equal(a.States, b.States))
@@ -126,42 +122,50 @@ func (t *table) plan(files []*file, arc *archived, listed int64) {
 	}
 	t.measure(files, arc)
 	for _, f := range files {
-		if f.planEpoch != f.epoch || f.planLabel != f.label {
-			t.forget(f)
-			if f.planEpoch != f.epoch {
-				f.conflicts = 0
-			}
-			f.planEpoch, f.planLabel = f.epoch, f.label
-		}
-		if f.counted != f.live {
-			t.livesKnown = false
-			f.recountLive()
-		}
-		if f.python != nil {
-			t.livesKnown = false // its series come and go without a word
-			t.planPython(f)
-		} else {
-			t.extend(f)
-		}
+		t.planFile(f)
 	}
 	if t.archive != arc {
 		t.livesKnown = false
 		t.forgetArchive()
 		t.placeArchive(arc)
 	}
+	t.sweep()
+	t.placeLeftOut(files)
 	for _, fam := range t.byName {
 		fam.trim()
 	}
 	t.endLives(files, listed)
-	t.findEldest(files)
-	if t.unused {
-		t.sweep()
-	}
 	t.renewSymbols(files)
+}
+
+// planFile brings the part of a file up to date with what it holds now.
+func (t *table) planFile(f *file) {
+	p := &f.part
+	if p.epoch != f.epoch || p.label != f.label {
+		t.forget(f)
+		if p.epoch != f.epoch {
+			p.conflicts = 0
+		}
+		p.epoch, p.label = f.epoch, f.label
+	}
+	if p.live != f.live {
+		t.livesKnown = false
+		p.live = f.live
+		p.series.mark(func(s *span) bool { return isLive(s.to.schema) })
+	}
+	if f.python != nil {
+		t.livesKnown = false // its series come and go without a word
+		t.planPython(f)
+	} else {
+		t.extend(f)
+	}
 }
 
 // sweep drops the slots that no file and no archive leads to.
 func (t *table) sweep() {
+	if !t.unused {
+		return
+	}
 	t.unused = false
 	for _, fam := range t.byName {
 		fam.order = slices.DeleteFunc(fam.order, func(n int32) bool {
@@ -173,7 +177,7 @@ func (t *table) sweep() {
 			return true
 		})
 		// The lowest numbers are given out first: those of series that come one
-		// behind the other make a run.
+		// after the other make one span.
 		slices.Sort(fam.free)
 		slices.Reverse(fam.free)
 	}
@@ -213,165 +217,136 @@ func (t *table) renewSymbols(files []*file) {
 
 // forgetArchive takes the archive's series out of the table.
 func (t *table) forgetArchive() {
-	arc := t.archive
-	if arc == nil {
+	if t.archive == nil {
 		return
 	}
-	for i := range arc.series {
-		if s := arc.slot(i); s.family != nil {
-			arc.leave(i)
-			t.release(s)
+	for i := range t.archive.families {
+		f := &t.archive.families[i]
+		for _, n := range f.slots {
+			if n != nowhere {
+				t.release(slot{f.target, n})
+			}
 		}
+		f.target, f.bucket, f.slots = nil, nil, nil
 	}
-	for i := range arc.families {
-		arc.families[i].target, arc.families[i].bucket = nil, nil
-	}
-	t.archive, t.loose = nil, t.loose[:0]
+	t.archive = nil
 }
 
-// placeArchive leads the archive's series to their slots. Those of a
-// definition that is not served stay in the archive.
+// placeArchive leads the archive's series to their slots. Those of a definition that is
+// not served stay in the archive.
 func (t *table) placeArchive(arc *archived) {
-	t.archive = arc
+	t.archive, arc.waits = arc, nil
+	var labels metric.Labels
 	for i := range arc.families {
 		f := &arc.families[i]
-		f.target, f.bucket = t.familyOf(f.Schema), nil
-		if f.target != nil && f.Schema.Type == metric.Histogram && !slices.Equal(f.Schema.Bounds, f.target.bounds) {
-			f.bucket = placeBuckets(f.Schema.Bounds, f.target.bounds)
-		}
-	}
-	var labels metric.Labels
-	for i := range arc.series {
-		t.loose = append(t.loose, i) // until it has been added
-		f, index := arc.of(i)
-		if f.target == nil {
+		if f.target = t.familyOf(f.Schema); f.target == nil {
 			continue
 		}
-		labels = f.Series.AppendLabels(labels[:0], index)
-		if process := f.Series.Process(index); process >= 0 {
-			labels = withProcess(labels, metric.Label{Name: t.processLabel, Value: arc.Processes[process].Label})
-		}
-		s, to := &arc.series[i], f.target.slot(labels)
-		if s.number = nowhere; to.family != nil {
-			s.number, s.added, s.dense = to.number, false, false
-			f.target.refs[s.number]++
-			arc.begin(i)
+		f.bucket, f.slots = f.target.bucketsOf(f.Schema), make([]int32, f.Series.Len())
+		for j := range f.slots {
+			labels = f.Series.AppendLabels(labels[:0], j)
+			if process := f.Series.Process(j); process >= 0 {
+				labels = withProcess(labels, metric.Label{Name: t.processLabel, Value: arc.Processes[process].Label})
+			}
+			to := f.target.slot(labels)
+			if to.family == nil {
+				f.slots[j] = nowhere
+				arc.waits.add(f.target)
+				continue
+			}
+			f.slots[j] = to.number
+			f.target.lead(to.number)
 		}
 	}
+}
+
+// part is what the table knows of a file: where its series go.
+type part struct {
+	epoch     int    // of the series that have a place
+	label     string // the label that they were placed with
+	live      bool   // live gauges of the process are in the totals
+	series    spans
+	removed   spans
+	waits     waiting
+	conflicts int         // series up to here were counted as conflicts
+	own       []ref       // of a file of client_python with gauges of its process alone, by record
+	plan      *pythonPlan // that has the families of own
 }
 
 // forget takes a file's series out of the table.
 func (t *table) forget(f *file) {
 	t.livesKnown = false
-	f.withdraw()
-	t.gone = t.gone || f.planned+f.plannedRemoved > 0
-	for i := range f.runs {
-		r := &f.runs[i]
-		for n := range r.n {
-			t.release(slot{r.family, int32(r.slot + n)})
-		}
+	p := &f.part
+	t.gone = t.gone || p.series.planned+p.removed.planned > 0
+	for _, all := range []*spans{&p.series, &p.removed} {
+		all.each(func(s slot, _ int) { t.release(s) })
 	}
-	for _, all := range [][]steps{f.steps, f.removedSteps} {
-		for i := range all {
-			for _, n := range all[i].numbers {
-				t.release(slot{all[i].family, n})
-			}
-		}
+	for _, at := range p.own {
+		p.plan.releaseOne(t, at)
 	}
-	for _, at := range f.own {
-		f.plan.releaseOne(t, at)
-	}
-	f.unplan()
+	p.series, p.removed, p.own, p.plan, p.waits = spans{}, spans{}, nil, nil, nil
+}
+
+// lead notes that something leads to a slot.
+func (f *family) lead(n int32) {
+	f.refs[n]++
+	f.recompute = true
 }
 
 // release notes that something leads to a slot no longer.
 func (t *table) release(s slot) {
 	s.family.refs[s.number]--
+	s.family.recompute = true
 	t.unused = t.unused || s.family.refs[s.number] == 0
 }
 
-// findEldest finds when the series in dense began of which the eldest part has gone.
-func (t *table) findEldest(files []*file) {
-	some := false
-	for _, fam := range t.byName {
-		some = some || fam.orphans
-	}
-	if !some {
-		return
-	}
-	for i := range t.archive.series {
-		if s := t.archive.slot(i); s.family != nil && s.family.orphans {
-			t.archive.begin(i)
-		}
-	}
-	for _, f := range files {
-		for i := range f.runs {
-			if r := &f.runs[i]; r.family.orphans {
-				r.each(f, func(n int32, created int64) { r.family.begin(n, created) })
-			}
-		}
-		f.eachRemoved(func(st *steps, i int, p *removedPart) {
-			if p.counted && st.family.orphans {
-				st.family.begin(st.numbers[i], f.removed.CreatedNanos(st.series+i))
-			}
-		})
-	}
-	for _, fam := range t.byName {
-		if fam.orphans && slices.Contains(fam.dense.created, never) {
-			fam.shown.all = true // some may have none any more
-		}
-		fam.orphans = false
-	}
-}
-
-// extend plans the series of a file that are not planned yet.
+// extend places the series of a file that have no place yet.
 func (t *table) extend(f *file) {
-	if f.planned == f.series.Len() && f.plannedRemoved == f.removed.Len() {
+	p := &f.part
+	if p.series.planned == f.series.Len() && p.removed.planned == f.removed.Len() {
 		return
 	}
 	t.livesKnown = false
-	if f.planned == 0 {
+	if p.series.planned == 0 {
 		t.reserve(f)
 	}
-	var last *metric.Schema
-	var fam *family // of last, nil where its series are left out
-	for i := f.planned; i < f.series.Len(); i++ {
+	for i := p.series.planned; i < f.series.Len(); i++ {
 		schema := f.series.Schema(i)
-		if schema != last {
-			last, fam = schema, t.familyOf(schema)
-		}
-		at := f.plannedAt
-		f.planned, f.plannedAt = i+1, at+mpm.ValuesPerSeries(schema)
-		var to slot
-		switch {
-		case fam == nil:
-		case !perProcess(schema):
-			to = fam.slotOf(schema, &f.series, i)
-		case f.planLabel == "":
-			continue // a newer process has taken the label: only its series is shown
-		default:
-			to = fam.ownSlotOf(schema, &f.series, i, metric.Label{Name: t.processLabel, Value: f.planLabel})
-		}
+		to := p.series.target(t, schema)
+		var s slot
+		own := perProcess(schema)
 		switch {
 		case to.family == nil:
-			if i >= f.conflicts {
-				f.conflicts = i + 1 // a later plan does not count it again
+		case !own:
+			s = to.family.slotOf(schema, &f.series, i)
+		case p.label != "": // else a newer process has taken the label: only its series is shown
+			s = to.family.ownSlotOf(schema, &f.series, i, metric.Label{Name: t.processLabel, Value: p.label})
+		}
+		if s.family != nil {
+			p.series.lead(to, s.number)
+		} else if to.family == nil || !own || p.label != "" {
+			p.waits.add(to.family)
+			if i >= p.conflicts {
+				p.conflicts = i + 1 // a later plan does not count it again
 				t.conflicts++
 			}
-		case !f.addRun(to, schema, i, at):
-			f.steps = addStep(f.steps, to, schema, i, at)
 		}
+		p.series.next(to)
 	}
-	f.removedParts = long(f.removedParts, f.removed.Len())
-	for i := f.plannedRemoved; i < f.removed.Len(); i++ {
+	for i := p.removed.planned; i < f.removed.Len(); i++ {
 		schema := f.removed.Schema(i)
-		if fam := t.familyOf(schema); fam != nil && shared(schema) {
-			if to := fam.slotOf(schema, &f.removed, i); to.family != nil {
-				f.removedSteps = addStep(f.removedSteps, to, schema, i, f.plannedRemovedAt)
+		to := p.removed.target(t, schema)
+		if to.idle = !cumulative(schema); to.family != nil && shared(schema) {
+			if s := to.family.slotOf(schema, &f.removed, i); s.family != nil {
+				p.removed.lead(to, s.number)
+			} else {
+				p.waits.add(to.family)
 			}
 		}
-		f.plannedRemoved, f.plannedRemovedAt = i+1, f.plannedRemovedAt+mpm.ValuesPerSeries(schema)
+		p.removed.next(to)
 	}
+	p.series.trim()
+	p.removed.trim()
 }
 
 // reserve makes room in families that have no series yet for those of the file.
@@ -409,6 +384,15 @@ func withProcess(labels metric.Labels, process metric.Label) metric.Labels {
 		}
 		process.Name = "worker_" + process.Name
 	}
+}
+
+// bucketsOf returns for each bucket of a histogram of that definition its place among
+// the family's, nil if they are the same or there are none.
+func (f *family) bucketsOf(s *metric.Schema) []int {
+	if s.Type != metric.Histogram || slices.Equal(s.Bounds, f.bounds) {
+		return nil
+	}
+	return placeBuckets(s.Bounds, f.bounds)
 }
 
 // placeBuckets returns for each bucket of bounds, +Inf included, its place in

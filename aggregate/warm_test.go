@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"math/big"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -23,7 +24,11 @@ import (
 // does: what an aggregator that has followed shows is to the last bit what a new one
 // does, and what it says of which series have changed is true.
 func TestWarmIsCold(t *testing.T) {
-	for seed := range uint64(60) {
+	seeds := 60
+	if n, err := strconv.Atoi(os.Getenv("MULTIPROM_SCHEDULES")); err == nil {
+		seeds = n
+	}
+	for seed := range uint64(seeds) {
 		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
 			warmIsCold(t, rand.New(rand.NewPCG(seed, 7)), 40)
 		})
@@ -91,29 +96,60 @@ func warmIsCold(t *testing.T, r *rand.Rand, steps int) {
 		a.View(context.Background(), func(families []*metric.Family, err error) {
 			require.NoError(t, err)
 			require.Equal(t, want, linesOf(families), "step %d", step)
-			require.Equal(t, want, linesOf(recomputed(t, a)), "step %d", step)
+			again := recomputed(t, a)
+			require.Equal(t, want, linesOf(again.families(false)), "step %d", step)
+			totalsHold(t, &a.table, again)
 			w.look(t, families)
 		})
 		require.Equal(t, want, view(t, a), "step %d", step)
 	}
 }
 
-// recomputed adds up anew what the aggregator has read.
-func recomputed(t *testing.T, a *Aggregator) []*metric.Family {
+// recomputed adds up again what the aggregator has read.
+func recomputed(t *testing.T, a *Aggregator) *table {
 	var view table
 	view.init(a.opts.ProcessLabel, a.symbols)
 	var files []*file
 	for _, f := range a.files {
 		again := *f
-		again.label, again.counted = "", false
-		again.unplan()
+		again.label, again.part = "", part{}
 		files = append(files, &again)
 	}
 	arc, err := newArchived(a.archive.Archive)
 	require.NoError(t, err)
 	view.plan(files, arc, a.listed.UnixNano())
 	view.merge(files, a.opts.Now().UnixNano())
-	return view.families(false)
+	return &view
+}
+
+// totalsHold checks that the columns of a family that is not marked recompute are what adding up all
+// its parts gives.
+func totalsHold(t *testing.T, warm, again *table) {
+	for name, fam := range warm.byName {
+		if fam.recompute {
+			continue
+		}
+		other := again.byName[name]
+		require.NotNil(t, other, name)
+		for _, n := range fam.order {
+			m := other.find(fam.appendLabels(nil, n))
+			if m < 0 { // of client_python's files that are gone
+				require.Equal(t, int64(never), fam.totals.created[n], name)
+				continue
+			}
+			require.Equal(t, other.totals.of(int(m)), fam.totals.of(int(n)), name)
+			require.Equal(t, other.totals.created[m], fam.totals.created[n], name)
+			require.Zero(t, exactly(&other.totals, m).Cmp(exactly(&fam.totals, n)), name)
+		}
+	}
+}
+
+// exactly returns the sum of a slot without rounding.
+func exactly(d *totals, n int32) *big.Float {
+	const all = 2200 // bits of a sum of any two floats
+	hi, lo := d.sum(int(n))
+	sum := func(v float64) *big.Float { return new(big.Float).SetPrec(all).SetFloat64(v) }
+	return new(big.Float).SetPrec(all).Add(sum(hi), sum(lo))
 }
 
 // changePython writes a file of a process of client_python, or removes one.

@@ -5,8 +5,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"iter"
+	"math/rand/v2"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 
 	"github.com/multiprom/multiprom/multiproc"
@@ -22,6 +25,7 @@ type shape struct {
 	Workers              int
 	Counters, Histograms int // series of a worker
 	Distinct             bool
+	Shuffled             bool // each worker makes its series in another order
 }
 
 // values is how many values a merge reads: a histogram has a sum and 12 buckets.
@@ -111,17 +115,28 @@ func runFleet(spec string) {
 		if s.Distinct {
 			first = w
 		}
-		for i := range s.Counters {
+		// order returns in which order the worker makes n series.
+		order := func(n int) iter.Seq[int] {
+			if s.Shuffled {
+				return slices.Values(rand.New(rand.NewPCG(uint64(w), 0)).Perm(n))
+			}
+			return func(yield func(int) bool) {
+				for i := 0; i < n && yield(i); i++ {
+				}
+			}
+		}
+		incs[w], observations[w] = make([]func(), s.Counters), make([]func(), s.Histograms)
+		for i := range order(s.Counters) {
 			c := counters.WithLabelValues(fmt.Sprintf("/some/path/%07d", first*s.Counters+i), "200")
 			c.Add(float64(i))
-			incs[w] = append(incs[w], c.Inc)
+			incs[w][i] = c.Inc
 		}
-		for i := range s.Histograms {
+		for i := range order(s.Histograms) {
 			h := histograms.WithLabelValues(fmt.Sprintf("/some/path/%07d", first*s.Histograms+i), "200")
 			for v := range bounds {
 				h.Observe(bounds[v] * 1.01)
 			}
-			observations[w] = append(observations[w], func() { h.Observe(0.3) })
+			observations[w][i] = func() { h.Observe(0.3) }
 		}
 	}
 	fmt.Println("ready")

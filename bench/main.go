@@ -160,6 +160,7 @@ var groups = []group{
 	sharedGroup(8, 5_000, 1.5),
 	sharedGroup(64, 10_000, 2.5),
 	sharedGroup(8, 100_000, 2.5),
+	{"scrape " + sharedName(64, 10_000) + " in different orders", shuffledRows},
 	distinctGroup(64, 16_000),
 	{"peers' scrape", peerScrapeRows},
 	{"client_python", pythonRows},

@@ -109,6 +109,23 @@ func (d *scraped) row(accept, encoding string, share float64, scattered bool, go
 	}
 }
 
+// merge is a row that merges after a share of the series has changed.
+func (d *scraped) merge(b *bench, share, nsPerValue float64) row {
+	values := d.values()
+	words := mappedWords(b.newDir(), values)
+	return row{once: share > 0, parts: values, part: "value", ours: side{
+		prepare: func() { gather(d.ours); d.change(share, true) },
+		run: func(n int) {
+			for range n {
+				gather(d.ours)
+			}
+		},
+	}, others: []other{
+		{goal: 1, allowed: nsPerValue * float64(values), side: side{name: "at most"}},
+		{side: loop("adding words", func(n int) { addWords(words, n) })},
+	}}
+}
+
 // scrapeGroup merges and scrapes a directory of one shape. With goals, its rows have the
 // goals of the design.
 func scrapeGroup(name string, shapeOf func(b *bench) shape, goals bool, nsPerValue float64) group {
@@ -119,25 +136,9 @@ func scrapeGroup(name string, shapeOf func(b *bench) shape, goals bool, nsPerVal
 		if goals {
 			declare = b.goal
 		}
-		merge := func(share float64) func() row {
-			return func() row {
-				a, words := d().ours, mappedWords(b.newDir(), s.values())
-				return row{once: share > 0, parts: s.values(), part: "value", ours: side{
-					prepare: func() { gather(a); d().change(share, true) },
-					run: func(n int) {
-						for range n {
-							gather(a)
-						}
-					},
-				}, others: []other{
-					{goal: 1, allowed: nsPerValue * float64(s.values()), side: side{name: "at most"}},
-					{side: loop("adding words", func(n int) { addWords(words, n) })},
-				}}
-			}
-		}
-		declare("warm merge, nothing changed", merge(0))
-		declare("warm merge, 5% changed", merge(0.05))
-		declare("warm merge, all changed", merge(1))
+		declare("warm merge, nothing changed", func() row { return d().merge(b, 0, nsPerValue) })
+		declare("warm merge, 5% changed", func() row { return d().merge(b, 0.05, nsPerValue) })
+		declare("warm merge, all changed", func() row { return d().merge(b, 1, nsPerValue) })
 		declare("warm scrape, 5% changed", func() row { return d().row(acceptText, "", 0.05, true, 0.5) })
 		declare("warm scrape, all changed", func() row { return d().row(acceptText, "", 1, true, 2) })
 		declare("gzip, 20% changed, side by side", func() row {
@@ -171,6 +172,17 @@ func scrapeGroup(name string, shapeOf func(b *bench) shape, goals bool, nsPerVal
 
 func sharedGroup(workers, values int, nsPerValue float64) group {
 	return scrapeGroup(sharedName(workers, values), func(b *bench) shape { return b.sharedShape(workers, values) }, true, nsPerValue)
+}
+
+// shuffledRows merge what workers write that make the same series in different orders.
+func shuffledRows(b *bench) {
+	s := b.sharedShape(64, 10_000)
+	s.Shuffled = true
+	d := sync.OnceValue(func() *scraped { return b.newScraped(s) })
+	for _, share := range []float64{0, 0.05, 1} {
+		changed := map[float64]string{0: "nothing", 0.05: "5%", 1: "all"}[share]
+		b.goal("warm merge, "+changed+" changed", func() row { return d().merge(b, share, 3) })
+	}
 }
 
 func distinctGroup(workers, counters int) group {

@@ -6,14 +6,14 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// lives tells which parts of a series count, where processes have removed it.
+// removals tell which parts of a series count, where processes have removed it.
 // A series lives while any living process has it: the part of a process that
 // has removed it still counts meanwhile, so that a counter does not fall while
 // one worker after the other removes it. Once none has it, its life is over:
 // all parts of that life leave the view, those of dead processes and of the
-// archive too, and a series made later begins anew (docs/lifecycle.md, "Removing
+// archive too, and a series made later begins again (docs/lifecycle.md, "Removing
 // a series").
-type lives struct {
+type removals struct {
 	removed []interval
 	living  int64 // when the first of the living processes that have it made it
 	end     int64 // see since, once all is known
@@ -23,12 +23,12 @@ type lives struct {
 // nanoseconds since 1970.
 type interval struct{ created, removed int64 }
 
-func newLives() *lives { return &lives{living: math.MaxInt64, end: always} }
+func newRemovals() *removals { return &removals{living: math.MaxInt64, end: always} }
 
 // add notes a removal. One behind the listing of the directory is none yet: a
 // process that is not in the list may have made the series before it. Then it reports
 // false: a later listing may say more.
-func (l *lives) add(created, removed, listed int64) (known bool) {
+func (l *removals) add(created, removed, listed int64) (known bool) {
 	if removed >= listed {
 		l.living = min(l.living, created)
 		return false
@@ -42,7 +42,7 @@ const always = math.MinInt64
 
 // since returns when the last life ended: parts that were made before do not
 // count.
-func (l *lives) since() int64 {
+func (l *removals) since() int64 {
 	end := int64(always)
 	for _, i := range l.removed {
 		if i.removed > end && !l.livedAt(i.removed) {
@@ -53,7 +53,7 @@ func (l *lives) since() int64 {
 }
 
 // livedAt reports whether a process had the series right after that moment.
-func (l *lives) livedAt(t int64) bool {
+func (l *removals) livedAt(t int64) bool {
 	if l.living < t {
 		return true
 	}
@@ -75,64 +75,65 @@ func cumulative(s *metric.Schema) bool {
 	return s.Type == metric.Counter || s.Type == metric.Histogram || s.Type == metric.Summary
 }
 
-// endLives decides for every series that somebody has removed which of its
-// parts count.
+// counts reports whether the part of a series that was made and removed then counts, if
+// the last life of the series ended at since; removed is 0 if the process still has it.
+func counts(created, removed, since int64) bool {
+	return created >= since && (removed == 0 || removed > since)
+}
+
+// endLives decides for every series that somebody has removed which of its parts count.
 func (t *table) endLives(files []*file, listed int64) {
 	if t.livesKnown {
 		return
 	}
 	t.livesKnown = true
-	for _, s := range t.ended {
-		delete(s.family.lives, s.number)
-		s.family.dirty = s.family.dirty || s.family.ending
-		s.family.ending = false
+	before := map[slot]int64{}
+	for _, s := range t.removed {
+		before[s] = s.since()
+		delete(s.family.removals, s.number)
 	}
-	t.ended = t.ended[:0]
+	t.removed = t.removed[:0]
 	for _, f := range files {
-		for i := range f.removedSteps {
-			st := &f.removedSteps[i]
-			for j, n := range st.numbers {
-				l := st.family.lives[n]
-				if l == nil {
-					l = newLives()
-					st.family.setLives(n, l)
-					t.ended = append(t.ended, slot{st.family, n})
-				}
-				if removed := f.removed.RemovedNanos(st.series + j); !l.add(f.removed.CreatedNanos(st.series+j), removed, listed) {
-					t.livesKnown = false
-				}
+		f.part.removed.each(func(s slot, series int) {
+			l := s.family.removals[s.number]
+			if l == nil {
+				l = newRemovals()
+				s.family.setRemovals(s.number, l)
+				t.removed = append(t.removed, s)
+			}
+			if !l.add(f.removed.CreatedNanos(series), f.removed.RemovedNanos(series), listed) {
+				t.livesKnown = false
+			}
+		})
+	}
+	if len(t.removed) > 0 {
+		for _, f := range files {
+			if f.live {
+				t.noteLiving(f)
 			}
 		}
 	}
-	if len(t.ended) == 0 {
-		return
-	}
-	for _, f := range files {
-		if f.live {
-			t.noteLiving(f)
-		}
-	}
-	for _, s := range t.ended {
-		l := s.family.lives[s.number]
+	for _, s := range t.removed {
+		l := s.family.removals[s.number]
 		l.end = l.since()
+		old, known := before[s]
+		if known && old != l.end || !known && l.end != always {
+			s.family.recompute = true
+		}
+		delete(before, s)
 	}
-	for _, f := range files {
-		f.countRemoved()
-	}
-	t.findEldest(files) // of what has left
-	for _, s := range t.ended {
-		l := s.family.lives[s.number]
-		if created := s.family.dense.created; int(s.number) < len(created) && created[s.number] < l.end {
-			s.family.ending = true
+	for s, end := range before {
+		if end != always {
+			s.family.recompute = true
 		}
 	}
 }
 
-func (f *family) setLives(n int32, l *lives) {
-	if f.lives == nil {
-		f.lives = map[int32]*lives{}
+func (f *family) setRemovals(n int32, l *removals) {
+	if f.removals == nil {
+		f.removals = map[int32]*removals{}
 	}
-	f.lives[n] = l
+	f.removals[n] = l
 }
 
 // noteLiving notes which of the series that somebody has removed a living process has.
@@ -141,22 +142,19 @@ func (t *table) noteLiving(f *file) {
 		t.notePython(f)
 		return
 	}
-	for i := range f.runs {
-		if r := &f.runs[i]; len(r.family.lives) > 0 {
-			r.each(f, r.family.noteLiving)
-		}
-	}
-	for i := range f.steps {
-		if st := &f.steps[i]; len(st.family.lives) > 0 {
-			for j, n := range st.numbers {
-				st.family.noteLiving(n, f.series.CreatedNanos(st.series+j))
+	p := &f.part.series
+	for k := range p.all {
+		s := &p.all[k]
+		if fam := s.to.family; len(fam.removals) > 0 {
+			for i := range int(s.n) {
+				fam.noteLiving(p.slot(s, i), f.series.CreatedNanos(int(s.series)+i))
 			}
 		}
 	}
 }
 
 func (f *family) noteLiving(n int32, created int64) {
-	if l := f.lives[n]; l != nil {
+	if l := f.removals[n]; l != nil {
 		l.living = min(l.living, created)
 	}
 }

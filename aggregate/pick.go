@@ -7,10 +7,10 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// chosen is what any number of processes make of a series that is not their sum: a
+// pick is what any number of processes make of a series that is not their sum: a
 // gauge of another mode, a state set, an info. Of other series it is what they have
 // beside their sums.
-type chosen struct {
+type pick struct {
 	present bool // some process has the series
 	live    bool // of an info: some living process has it
 	set     bool // of a gauge: some process has set it
@@ -24,12 +24,11 @@ type chosen struct {
 
 // summed reports whether a series of that definition is the sum of its processes'.
 func summed(s *metric.Schema) bool {
-	_, ok := denseWords(s)
-	return ok
+	return totalsWords(s, nil) > 0
 }
 
 // enter notes that a process has the series, which began at created.
-func (c *chosen) enter(created int64) {
+func (c *pick) enter(created int64) {
 	if !c.present || created < c.created {
 		c.created = created
 	}
@@ -37,7 +36,7 @@ func (c *chosen) enter(created int64) {
 }
 
 // add adds one process's words.
-func (c *chosen) add(schema *metric.Schema, w []uint64, created int64, from source) {
+func (c *pick) add(schema *metric.Schema, w []uint64, created int64, from source) {
 	if schema.Type == metric.Info {
 		// Of the living, or of the newest dead one; see families.
 		c.live = c.live || from.live
@@ -57,7 +56,7 @@ func (c *chosen) add(schema *metric.Schema, w []uint64, created int64, from sour
 }
 
 // join adds what other processes make of it.
-func (c *chosen) join(schema *metric.Schema, o *accumulator, now int64) {
+func (c *pick) join(schema *metric.Schema, o *accumulator, now int64) {
 	if !o.present {
 		return
 	}
@@ -77,7 +76,7 @@ func (c *chosen) join(schema *metric.Schema, o *accumulator, now int64) {
 
 // gauge merges one value that was set. A process that never set the gauge
 // takes no part while another did.
-func (c *chosen) gauge(mode metric.Mode, v float64) {
+func (c *pick) gauge(mode metric.Mode, v float64) {
 	if mode != metric.ModeMin && mode != metric.ModeMax || !c.set || wins(mode, v, c.value) {
 		c.value = v
 	}
@@ -100,14 +99,14 @@ func wins(mode metric.Mode, v, old float64) bool {
 }
 
 // recent keeps the newest value.
-func (c *chosen) recent(r recent, now int64) {
+func (c *pick) recent(r recent, now int64) {
 	if r.beats(recent{c.value, c.nanos}, now) {
 		c.value, c.nanos, c.set = r.value, r.nanos, true
 	}
 }
 
 // stateOf returns the number of the state of a state set.
-func (c *chosen) stateOf(schema *metric.Schema) uint64 {
+func (c *pick) stateOf(schema *metric.Schema) uint64 {
 	if isRecent(schema) {
 		return uint64(c.value)
 	}
@@ -115,7 +114,7 @@ func (c *chosen) stateOf(schema *metric.Schema) uint64 {
 }
 
 // fill writes the values.
-func (c *chosen) fill(schema *metric.Schema, out *metric.Series) {
+func (c *pick) fill(schema *metric.Schema, out *metric.Series) {
 	switch schema.Type {
 	case metric.Info:
 		out.Value = 1

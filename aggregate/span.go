@@ -1,0 +1,223 @@
+package aggregate
+
+import (
+	"slices"
+
+	"github.com/multiprom/multiprom/internal/mpm"
+	"github.com/multiprom/multiprom/metric"
+)
+
+// span is consecutive series of a file, of one definition, and the slots that they lead
+// to: consecutive ones, or a scatter, if the process made them in another order than the
+// one before it.
+type span struct {
+	to     *target
+	series uint32 // number of the first in the file
+	at     uint32 // of its values
+	n      uint32
+	first  int32 // number of the first slot; of a scatter ^i, where slots[i] is it
+}
+
+// target is where the series of one definition of a file go.
+type target struct {
+	family *family // nil if another definition is served
+	schema *metric.Schema
+	size   int   // values of a series
+	bucket []int // of a histogram whose bounds are not the family's: where each bucket goes
+	idle   bool  // the values do not count: those of gauges that were removed
+}
+
+// spans lead the series of one list of a file to their slots. Workers make much the same
+// series in much the same order, so there are few.
+type spans struct {
+	all     []span
+	slots   []int32 // of scatters
+	targets map[*metric.Schema]*target
+	last    *target
+	planned int // series that have a place, or were left out
+	at      int // where the values of the next one begin
+}
+
+// shortSpan is how many consecutive slots are not worth a span of their own.
+const shortSpan = 16
+
+// end returns where the values of the next series begin.
+func (s *span) end() int { return int(s.at) + int(s.n)*s.to.size }
+
+// slot returns the number of the slot of series i of a span.
+func (p *spans) slot(s *span, i int) int32 {
+	if s.first >= 0 {
+		return s.first + int32(i)
+	}
+	return p.slots[int(^s.first)+i]
+}
+
+// target returns where the series of a definition go.
+func (p *spans) target(t *table, schema *metric.Schema) *target {
+	if p.last != nil && p.last.schema == schema {
+		return p.last
+	}
+	to := p.targets[schema]
+	if to == nil {
+		to = &target{family: t.familyOf(schema), schema: schema, size: mpm.ValuesPerSeries(schema)}
+		if to.family != nil {
+			to.bucket = to.family.bucketsOf(schema)
+		}
+		if p.targets == nil {
+			p.targets = map[*metric.Schema]*target{}
+		}
+		p.targets[schema] = to
+	}
+	p.last = to
+	return to
+}
+
+// lead has the next series lead to a slot.
+func (p *spans) lead(to *target, number int32) {
+	to.family.lead(number)
+	if n := len(p.all); n > 0 {
+		s := &p.all[n-1]
+		if s.to == to && int(s.series+s.n) == p.planned {
+			switch {
+			case s.first < 0:
+				p.slots = append(p.slots, number)
+				s.n++
+				return
+			case s.first+int32(s.n) == number:
+				s.n++
+				return
+			case s.n < shortSpan:
+				first := s.first
+				s.first = ^int32(len(p.slots))
+				for i := range int32(s.n) {
+					p.slots = append(p.slots, first+i)
+				}
+				p.slots = append(p.slots, number)
+				s.n++
+				return
+			}
+		}
+	}
+	p.all = append(p.all, span{to: to, series: uint32(p.planned), at: uint32(p.at), n: 1, first: number})
+}
+
+// next goes on to the series after one of that target.
+func (p *spans) next(to *target) { p.planned, p.at = p.planned+1, p.at+to.size }
+
+// trim gives back the room to grow.
+func (p *spans) trim() {
+	if len(p.slots) < cap(p.slots)*7/8 {
+		p.slots = slices.Clone(p.slots)
+	}
+	if len(p.all) < cap(p.all)*7/8 {
+		p.all = slices.Clone(p.all)
+	}
+}
+
+// each calls fn with every slot, and the number of the series that leads there.
+func (p *spans) each(fn func(s slot, series int)) {
+	for k := range p.all {
+		s := &p.all[k]
+		for i := range int(s.n) {
+			fn(slot{s.to.family, p.slot(s, i)}, int(s.series)+i)
+		}
+	}
+}
+
+// mark marks the families of the spans that which is says so of.
+func (p *spans) mark(is func(*span) bool) {
+	for k := range p.all {
+		if s := &p.all[k]; is(s) {
+			s.to.family.recompute = true
+		}
+	}
+}
+
+// placeOf returns where the series of that number goes, none if it was left out.
+func (p *spans) placeOf(series int) slot {
+	i, found := slices.BinarySearchFunc(p.all, series, func(s span, series int) int {
+		switch first := int(s.series); {
+		case first > series:
+			return 1
+		case first+int(s.n) <= series:
+			return -1
+		}
+		return 0
+	})
+	if !found {
+		return slot{}
+	}
+	s := &p.all[i]
+	return slot{s.to.family, p.slot(s, series-int(s.series))}
+}
+
+// add adds the values of a list to the families that are marked.
+func (p *spans) add(list *mpm.SeriesList, values []uint64, from source) {
+	for k := range p.all {
+		s, to := &p.all[k], p.all[k].to
+		fam := to.family
+		if !fam.recompute || to.idle || isLive(to.schema) && !from.live {
+			continue
+		}
+		words := values[s.at:s.end()]
+		if s.first >= 0 && to.schema.Type == metric.Counter && len(fam.removals) == 0 {
+			for i := range int(s.n) {
+				fam.totals.begin(int(s.first)+i, list.CreatedNanos(int(s.series)+i))
+			}
+			fam.addCounters(int(s.first), int(s.n), words)
+			continue
+		}
+		for i := range int(s.n) {
+			n, series := p.slot(s, i), int(s.series)+i
+			if created := list.CreatedNanos(series); counts(created, list.RemovedNanos(series), fam.since(n)) {
+				fam.add(n, to, words[i*to.size:][:to.size], created, from)
+			}
+		}
+	}
+}
+
+// take puts values that have changed, in the order of their places, among those of the
+// list, and moves the totals that they are in. live says that live gauges are.
+func (p *spans) take(list *mpm.SeriesList, values []uint64, changes []mpm.Change, live bool) {
+	for k := range p.all {
+		if len(changes) == 0 {
+			return
+		}
+		if s := &p.all[k]; changes[0].At < s.end() {
+			changes = p.takeSpan(s, list, values, changes, live)
+		}
+	}
+	for _, c := range changes {
+		values[c.At] = c.Word
+	}
+}
+
+// takeSpan takes the changes before the end of a span, and returns the rest.
+func (p *spans) takeSpan(s *span, list *mpm.SeriesList, values []uint64, changes []mpm.Change, live bool) []mpm.Change {
+	to, fam, at, end := s.to, s.to.family, int(s.at), s.end()
+	pairs := to.schema.Type == metric.Counter || to.schema.Type == metric.Summary
+	moves := !fam.recompute && (live || !isLive(to.schema))
+	for i := range changes {
+		c := changes[i]
+		if c.At >= end {
+			return changes[i:]
+		}
+		old := values[c.At]
+		values[c.At] = c.Word
+		if !moves || c.At < at { // before it: of a series that was left out
+			continue
+		}
+		series, word := (c.At-at)/2, (c.At-at)%2
+		if !pairs {
+			series, word = int(uint32(c.At-at)/uint32(to.size)), int(uint32(c.At-at)%uint32(to.size))
+		}
+		n := p.slot(s, series)
+		if len(fam.removals) > 0 && list.CreatedNanos(int(s.series)+series) < fam.since(n) {
+			continue
+		}
+		if moves = fam.move(n, to, word, old, c.Word); !moves {
+			fam.recompute = true
+		}
+	}
+	return nil
+}
