@@ -21,7 +21,7 @@ import (
 // Options of Open and FromStore. The zero value is useful.
 type Options struct {
 	// TrustUIDs are users whose files are read beside one's own and those of
-	// the directory's owner.
+	// the directory's owner. Default: no others.
 	TrustUIDs []int
 	// MaxFileBytes is the size above which a file is left out. Default 1 GiB;
 	// NoLimit.
@@ -32,7 +32,7 @@ type Options struct {
 	// NoSelfMetrics leaves out the multiprom_ families.
 	NoSelfMetrics bool
 	// Workers returns the pids of the workers that live, where somebody knows
-	// them: those without a file are shown as processes without a store.
+	// them: those without a file are shown as processes without a store. Default: nobody knows.
 	Workers func() []int
 	// Logger is told of definitions that conflict, each once, by the scrape that finds
 	// it; see Conflicts. Nil logs nothing.

@@ -38,18 +38,18 @@ type CompactOptions struct {
 	// no living process has. Where living processes have every one, nothing is changed and
 	// the error is a *FamilyInUseError; where no dead one has any, it matches ErrNoFamily.
 	// Files that stay, since they are damaged or nobody knows whether their processes
-	// live, keep what they have. A Compactor drops none.
+	// live, keep what they have. Default: none. A Compactor drops none.
 	DropFamilies []string
 	// Reserve keeps room in the directory for the next archive, so that a compaction needs
 	// none when the filesystem is full. A Compactor always does.
 	Reserve bool
 	// DryRun finds out what would be compacted and changes nothing.
 	DryRun bool
-	// Progress is told after each file how many of all were looked at.
+	// Progress is told after each file how many of all were looked at. Default: nobody is.
 	Progress func(done, total int)
 
-	// TrustUIDs and MaxFileBytes are those of Options: what is not read is not
-	// compacted either.
+	// TrustUIDs and MaxFileBytes are those of Options, with the same defaults: what is
+	// not read is not compacted either.
 	TrustUIDs    []int
 	MaxFileBytes int64
 	// Now is the clock. Default time.Now.

@@ -20,7 +20,7 @@ import (
 // connection on. While new ones cannot be read, the old ones stay in use.
 type TLS struct {
 	// CertFile and KeyFile are the server's certificate, followed by those of its CAs,
-	// and its key, in PEM.
+	// and its key, in PEM. Both are required.
 	CertFile, KeyFile string
 
 	// RequireClientCert refuses clients without a certificate from an accepted CA

@@ -83,7 +83,7 @@ type EnumOpts struct {
 	Help                       string
 	ConstLabels                Labels
 	MaxSeries                  int
-	// States are all states. The first is the initial one.
+	// States are all states. The first is the initial one. They are required.
 	States []string
 	// PerProcess shows the state of each process, dead ones included (mode all).
 	// MostRecent shows one state, the one that was set last. Both together are an error.

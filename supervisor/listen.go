@@ -21,6 +21,7 @@ type Listener struct {
 	Name string
 	// Address is opened by New: "tcp://127.0.0.1:8080" (also tcp4, tcp6),
 	// "unix:///run/app.sock" or "unix://@abstract". Without a scheme it is tcp.
+	// Default: Listener or File is the socket.
 	Address string
 	// Listener is duplicated by New. The caller still owns it, must not accept from it,
 	// and should close it after New. It must have a descriptor, like *net.TCPListener

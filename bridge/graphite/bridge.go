@@ -14,7 +14,7 @@ import (
 
 // Options of New. Address is required.
 type Options struct {
-	// Address of Graphite. The default port is 2003.
+	// Address of Graphite, required. The default port is 2003.
 	Address string
 	// Network is tcp or udp. Default tcp. Over UDP nobody reports losses, so packets
 	// are sent at a pace that a receiver can follow: about 300 kB a second, or 100,000

@@ -20,7 +20,7 @@ type TLS struct {
 	// system's.
 	CAFile string
 	// CertFile and KeyFile are the client's certificate and key, in PEM. They are read
-	// at each handshake, so renewed ones are used.
+	// at each handshake, so renewed ones are used. Default: none.
 	CertFile, KeyFile string
 	// ServerName is the name that the server's certificate must be for. Default: the
 	// URL's host.

@@ -22,9 +22,9 @@ import (
 // Options of New. URL and Job are required.
 type Options struct {
 	// URL of the Pushgateway, including its path prefix, if any. The default scheme is
-	// http://. A name and password in it are used for basic auth.
+	// http://. A name and password in it are used for basic auth. It is required.
 	URL string
-	// Job is the value of the label job of the group.
+	// Job is the value of the label job of the group. It is required.
 	Job string
 	// Grouping holds further labels of the group. See InstanceIPGroupingKey. Default:
 	// none.

@@ -15,7 +15,7 @@ func TestOptions(t *testing.T) {
 	rows := map[string]optiontest.Row{
 		"Label":    {Good: []any{strings.Repeat("x", 1000), "\xff"}}, // it is cut off
 		"MaxBytes": {Bad: []any{1, BlockSize - 1, int64(math.MaxInt64)}, Good: []any{BlockSize, int64(32 << 30)}},
-		"Mode":     {Bad: []any{0o666, 0o200, 0o040, 0o700, 0o4600, 1 << 31}, Good: []any{0o640}},
+		"Mode":     {Bad: []any{0o666, 0o200, 0o040, 0o700, 0o4600, uint32(1 << 31)}, Good: []any{0o640}},
 		// Keeping them forever is not possible: the space would be lost.
 		"KeepRemoved": {Special: []int64{KeepNone}}, "Now": {}, "Identity": {},
 	}

@@ -12,5 +12,6 @@
 //	other < 0     an error that names the field   an error that names the flag
 //
 // No invalid value is replaced silently. [Number] checks a field and sets its default.
-// Package optiontest tests a whole struct.
+// Package optiontest tests a whole struct, and internal/policy finds structs that it does
+// not test.
 package options
