@@ -37,7 +37,7 @@ func textOf(t testing.TB, p *page) string {
 	}
 	z, err := gzip.NewReader(&gz)
 	require.NoError(t, err)
-	z.Multistream(false) // it is one member: some clients read no second one
+	z.Multistream(false) // one member only: some clients do not read a second one
 	b, err := io.ReadAll(z)
 	require.NoError(t, err)
 	require.Zero(t, gz.Len())
@@ -186,7 +186,7 @@ func pageIsWhatIsEncoded(t *testing.T, r *rand.Rand, way Options, revisions, row
 	utf8.Series = []metric.Series{{Labels: metric.MakeLabels("a.b", "1"), Value: 1}, {Labels: metric.MakeLabels("a_b", "1"), Value: 2}}
 	summary := one("summary", metric.Summary)
 	summary.Series = []metric.Series{{Count: 3, Sum: 1.5, Created: time.Unix(1, 0)}}
-	clash := one("family_0_created", metric.Gauge) // takes the created times their name
+	clash := one("family_0_created", metric.Gauge) // takes the name of the created times
 	clash.Series = []metric.Series{{Value: 7}}
 	families = append(families, utf8, summary, clash)
 	metric.SortFamilies(families)
@@ -232,7 +232,7 @@ func pageIsWhatIsEncoded(t *testing.T, r *rand.Rand, way Options, revisions, row
 		unsent = append(unsent, sending{page, string(want)})
 		for len(unsent) > r.IntN(4) {
 			i := r.IntN(len(unsent))
-			requireText(t, unsent[i].text, textOf(t, unsent[i].page)) // as it was, whatever came after it
+			requireText(t, unsent[i].text, textOf(t, unsent[i].page)) // unchanged, whatever came after it
 			unsent[i].release()
 			unsent = slices.Delete(unsent, i, i+1)
 		}
@@ -301,7 +301,7 @@ func TestSendersThatFail(t *testing.T) {
 	get(whole)
 	require.Equal(t, string(mustAppend(t, families)), whole.Body.String())
 	require.Equal(t, text, string(broken.got))
-	for range 2 { // of those that were sent, the chunks are used again
+	for range 2 { // the chunks of those that were sent are reused
 		families[0].Series[0].Value++
 		before := h.caches.of(Options{Format: Negotiate(http.Header{})}).sections[sectionID{families[0].Layout, mainSection}].chunks[0]
 		get(httptest.NewRecorder())
@@ -364,7 +364,7 @@ func TestPagesConcurrently(t *testing.T) {
 				if text := textOf(t, page); text != string(want) {
 					t.Errorf("a page differs from what is encoded")
 				}
-				page.release() // so that the next one is made of the same chunks
+				page.release() // so that the next one uses the same chunks
 			}
 		})
 	}

@@ -80,7 +80,7 @@ func TestHandlerCompresses(t *testing.T) {
 	} {
 		w := scrape(h, "GET", "/", "Accept-Encoding", accept)
 		got := w.Header().Get("Content-Encoding")
-		if accept != "gzip, zstd" { // a tie is ours to break
+		if accept != "gzip, zstd" { // on a tie we choose
 			require.Equal(t, want, got, accept)
 		}
 		require.Equal(t, text004, decompress(t, got, w.Body), accept)

@@ -96,7 +96,7 @@ func TestOmissionsAreLoggedOnce(t *testing.T) {
 		scrape(h, "GET", "/", "Accept", openMetrics)
 	}
 	said(5)
-	for i := range 100 { // a client that chooses does not have it said again
+	for i := range 100 { // a client that chooses names does not cause another log line
 		counter = &metric.Family{Name: "c", Type: metric.Counter, Series: slices.Repeat(bad, i+2)}
 		scrape(h, "GET", "/?name[]=c_total", "Accept", openMetrics)
 	}

@@ -26,7 +26,7 @@ func TestNegotiate(t *testing.T) {
 		{prometheus3, open1 + "allow-utf-8"},
 		{prometheusNative, proto + "allow-utf-8"},
 		{"application/openmetrics-text", open0 + "underscores"},
-		{"application/openmetrics-text;version=0.0.1;escaping=allow-utf-8", open0 + "underscores"}, // it has no quotes
+		{"application/openmetrics-text;version=0.0.1;escaping=allow-utf-8", open0 + "underscores"}, // this version has no quotes
 		{"application/openmetrics-text;version=1.0.0;escaping=values", open1 + "values"},
 		{"application/openmetrics-text;version=2.0.0,text/plain;q=0.1", text0},
 		{"application/openmetrics-text;version=1.0.0;q=0.1,text/plain;q=0.2", text0},
@@ -51,7 +51,7 @@ func TestNegotiate(t *testing.T) {
 		{"text/plain;version=0.0.4;escaping=allow-utf-8", text0 + "; escaping=underscores"},
 		{"text/plain;version=7", text0},
 		{"text/plain;version=7, text/plain;version=1.0.0;q=0.1", text1 + "underscores"},
-		{"*/*, text/plain;version=1.0.0", text1 + "underscores"}, // what says more goes first
+		{"*/*, text/plain;version=1.0.0", text1 + "underscores"}, // the more specific range wins
 		{"text/plain;version=1.0.0;q=0, */*", text0},
 		{"text/plain;version=1.0.0;q=2", text0},
 		{"text/plain;version=1.0.0;q=NaN", text0},

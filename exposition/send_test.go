@@ -98,7 +98,7 @@ func TestStalledClients(t *testing.T) {
 	const most, series = 10, 3000
 	clients := 1000
 	if raceEnabled {
-		clients = 100 // the detector makes each answer ten times dearer
+		clients = 100 // the race detector makes each answer ten times as expensive
 	}
 	g := newGathered(series)
 	for name, gatherer := range map[string]registry.Gatherer{
@@ -208,7 +208,7 @@ func (d *deadlines) SetWriteDeadline(t time.Time) error {
 func TestDeadlineAfterwards(t *testing.T) {
 	h := Handler(registry.GathererFunc(some))
 	for name, tc := range map[string]struct {
-		limit  time.Duration // of the server; negative: there is none
+		limit  time.Duration // of the server; negative if there is none
 		header string
 		last   bool          // the deadline stays
 		within time.Duration // of all others

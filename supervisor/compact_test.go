@@ -55,7 +55,7 @@ func TestOnStart(t *testing.T) {
 	for _, c := range []struct {
 		word  string
 		value float64
-		files int // beside those of the workers
+		files int // without those of the workers
 		err   error
 	}{
 		{"compact", 7, 1, nil},
@@ -72,7 +72,7 @@ func TestOnStart(t *testing.T) {
 			s, err := New(Options{Workers: 1, Dir: dir, Command: "true", OnStart: onStart})
 			require.NoError(t, err)
 			ctx, cancel := context.WithCancel(t.Context())
-			cancel() // it ends as soon as it has begun
+			cancel() // it ends as soon as it has started
 			require.ErrorIs(t, s.Run(ctx), c.err)
 			require.Equal(t, c.value, merged(t, dir, "earlier"))
 			entries, err := os.ReadDir(dir)

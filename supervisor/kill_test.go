@@ -75,7 +75,7 @@ func (f *family) child(t *testing.T) (worker, child int) {
 		}
 		return child != 0
 	})
-	t.Cleanup(func() { _ = syscall.Kill(child, syscall.SIGKILL) }) // one that lives on
+	t.Cleanup(func() { _ = syscall.Kill(child, syscall.SIGKILL) }) // if it still runs
 	return worker, child
 }
 

@@ -45,7 +45,7 @@ func TestWhoIsMarked(t *testing.T) {
 		nextID[:8]:          {next},
 		twinID:              {twin},
 		"web":               {web},
-		"web-" + webID[:4]:  {web}, // as it is shown beside an older one
+		"web-" + webID[:4]:  {web}, // its suffix next to an older one
 		webID[:7]:           nil,   // too short
 		webID[1:]:           nil,
 		"8":                 nil,

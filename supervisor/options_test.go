@@ -35,8 +35,8 @@ func TestOptions(t *testing.T) {
 		"FileMode":       {Bad: []any{0o666, 0o040}, Good: []any{0o640}},
 		"Listeners":      {Bad: []any{[]Listener{{}}, []Listener{{Address: "udp://127.0.0.1:0"}}}, Good: []any{[]Listener{{Address: "127.0.0.1:0"}}}},
 		"MetricsAddress": {Bad: []any{"udp://127.0.0.1:0", "127.0.0.1:-1"}, Good: []any{"127.0.0.1:0"}},
-		"Metrics":        {Bad: []any{http.NotFoundHandler()}}, // nothing says where
-		"MetricsLenient": {Bad: []any{true}},                   // nothing says where
+		"Metrics":        {Bad: []any{http.NotFoundHandler()}}, // there is no address
+		"MetricsLenient": {Bad: []any{true}},                   // there is no address
 		"DrainTimeout":   period, "ReadyTimeout": period, "ReadyAfter": period, "Backoff.Min": period, "Backoff.Max": {Bad: []any{1}}, "Backoff.Young": period,
 		"DeathSignal": {Bad: []any{4096}}, "Subreaper": {}, "Stdout": {}, "Stderr": {}, "Logger": {}, "OnWorkerStart": {}, "OnWorkerExit": {},
 	}
@@ -82,7 +82,7 @@ func TestMarkOptions(t *testing.T) {
 	optiontest.Check(t, MarkOptions{}, map[string]optiontest.Row{"Force": {}, "Wait": {}}, func(o MarkOptions) error {
 		_, err := MarkProcessDead(t.Context(), dir, "4711", o)
 		if errors.Is(err, ErrNoSuchProcess) {
-			return nil // it has looked for it
+			return nil // the command was looked up
 		}
 		return err
 	})

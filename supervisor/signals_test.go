@@ -121,7 +121,7 @@ func TestSecondSignalKills(t *testing.T) {
 	o.expect(t, "draining continues")
 	stop := make(chan struct{})
 	var wg sync.WaitGroup
-	wg.Go(func() { // somebody who means it
+	wg.Go(func() { // keep asking
 		tick := time.NewTicker(50 * time.Millisecond)
 		defer tick.Stop()
 		for {

@@ -152,7 +152,7 @@ func TestUnwell(t *testing.T) {
 	require.ErrorContains(t, err, "graphite: send to "+address)
 	require.ErrorContains(t, err, "refused")
 
-	hangs := listen(t, "127.0.0.1:0") // the kernel accepts for it
+	hangs := listen(t, "127.0.0.1:0") // the kernel accepts connections for it
 	defer hangs.Close()
 	err = bridge(t, Options{Address: hangs.Addr().String(), Timeout: 20 * time.Millisecond}).Push(t.Context(), all)
 	require.ErrorIs(t, err, context.DeadlineExceeded)

@@ -30,7 +30,7 @@ var ourOwn = []string{
 // theirOwn are the reasons for which only expfmt rejects an input.
 var theirOwn = []string{
 	"invalid escape sequence", "unknown metric type", "second HELP", "second TYPE", "unexpected end of input",
-	"invalid metric name", "unexpected end of metric name", "spurious string after timestamp", `timestamp, got ""`, // where blanks stand at the end
+	"invalid metric name", "unexpected end of metric name", "spurious string after timestamp", `timestamp, got ""`, // with blanks at the end
 }
 
 func containsAny(s string, parts []string) bool {
@@ -105,7 +105,7 @@ func FuzzOpenMetrics(f *testing.F) {
 		text, err := exposition.Append(nil, families, quoted)
 		var omission *exposition.OmissionError
 		if errors.As(err, &omission) {
-			return // names that only text has, such as x_info beside a gauge of that name
+			return // names that only text has, such as x_info and a gauge of that name
 		}
 		require.NoError(t, err)
 		_, err = Parse(bytes.NewReader(text), Options{})
