@@ -106,7 +106,7 @@ func BenchmarkAppendOpenMetrics(b *testing.B) {
 		families[0].Series[i].Exemplar = &metric.Exemplar{Labels: metric.MakeLabels("trace_id", "0123456789abcdef"), Value: 1, Timestamp: time.Unix(1700000000, 1e6)}
 	}
 	for _, opts := range []Options{open1, open1q} {
-		b.Run(escapingNames[opts.Format.escaping()], func(b *testing.B) {
+		b.Run(escapingNames[opts.ContentType.escaping()], func(b *testing.B) {
 			var buf []byte
 			b.ReportAllocs()
 			for b.Loop() {
@@ -131,7 +131,7 @@ func TestAllocationsDoNotGrow(t *testing.T) {
 		}
 		allocs := testing.AllocsPerRun(5, func() { buf, _ = Append(buf[:0], families, opts) })
 		if allocs > 50 {
-			t.Errorf("%s: %v allocations for 3 families, at most 50 are expected", opts.Format.ContentType(), allocs)
+			t.Errorf("%s: %v allocations for 3 families, at most 50 are expected", opts.ContentType.String(), allocs)
 		}
 	}
 }

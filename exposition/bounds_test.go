@@ -82,18 +82,18 @@ func TestBoundsAndValuesByExpfmt(t *testing.T) {
 			_, err := expfmt.MetricFamilyToText(w, f)
 			return err
 		})
-		lenient := Options{Format: open1.Format, Lenient: true}
+		lenient := Options{ContentType: open1.ContentType, Lenient: true}
 		requireSameLines(t, families, lenient, func(w *bytes.Buffer, f *dto.MetricFamily) error {
 			_, err := expfmt.MetricFamilyToOpenMetrics(w, f)
 			return err
 		})
 
 		// Our own parser reads exactly the same bits.
-		for _, opts := range []Options{legacy, {Format: open1.Format}} {
+		for _, opts := range []Options{legacy, {ContentType: open1.ContentType}} {
 			text, err := Append(nil, families, opts)
 			require.NoError(t, err)
 			format := textparse.Text
-			if opts.Format.Version == OpenMetrics100 {
+			if opts.ContentType.Format == OpenMetrics100 {
 				format = textparse.OpenMetrics
 				if math.Abs(v) > 1 {
 					format = textparse.Text // quantiles above 1 are left out; the rest is text too, but for # EOF
@@ -123,7 +123,7 @@ func TestLenientOpenMetrics(t *testing.T) {
 		one("c", metric.Summary, metric.Series{Quantiles: []metric.Quantile{{Q: 2, Value: -1}}, Count: 2, Sum: -3}),
 		one("d", metric.GaugeHistogram, metric.Series{Buckets: below, Count: 2, Sum: math.NaN()}),
 	}
-	got := encodeAll(t, Options{Format: open1.Format, Lenient: true}, families...)
+	got := encodeAll(t, Options{ContentType: open1.ContentType, Lenient: true}, families...)
 	for _, line := range []string{
 		`a_total{n="1"} -1`, `a_total{n="2"} NaN`, `b_sum{n="1"} -3`, `b_count{n="1"} 2`, `b_sum{n="2"} NaN`, `b_count{n="2"} 2`, `b_count{n="3"} 2`,
 		`c{quantile="2.0"} -1`, `c_sum -3`, `d_gsum NaN`, `d_gcount 2`,

@@ -394,7 +394,7 @@ const keptScrapes = 64
 // of returns the cache for scrapes with these options, or nil for a format that is not
 // text.
 func (c *caches) of(opts Options) *cache {
-	if opts.Format.layout().syntax == nil {
+	if opts.ContentType.layout().syntax == nil {
 		return nil
 	}
 	c.mu.Lock()

@@ -152,10 +152,10 @@ func change(r *rand.Rand, families []*metric.Family) []*metric.Family {
 }
 
 var everyWay = func() (ways []Options) {
-	for _, v := range []Version{Text004, Text100, OpenMetrics001, OpenMetrics100} {
+	for _, v := range []Format{Text004, Text100, OpenMetrics001, OpenMetrics100} {
 		for _, created := range []bool{false, true} {
 			for _, escaping := range []Escaping{EscapingUnstated, AllowUTF8, Dots, Values} {
-				ways = append(ways, Options{Format: Format{v, escaping}, Created: created})
+				ways = append(ways, Options{ContentType: ContentType{v, escaping}, Created: created})
 			}
 		}
 	}
@@ -244,7 +244,7 @@ func pageIsWhatIsEncoded(t *testing.T, r *rand.Rand, way Options, revisions, row
 func TestPageKeepsWhatHasNotChanged(t *testing.T) {
 	families := laidOut(manySeries(6000))
 	kept := newCache()
-	way := Options{Format: Format{Version: OpenMetrics100}}
+	way := Options{ContentType: ContentType{Format: OpenMetrics100}}
 	first, err := kept.page(families, way)
 	require.NoError(t, err)
 	text := textOf(t, first)
@@ -303,9 +303,9 @@ func TestSendersThatFail(t *testing.T) {
 	require.Equal(t, text, string(broken.got))
 	for range 2 { // the chunks of those that were sent are reused
 		families[0].Series[0].Value++
-		before := h.caches.of(Options{Format: Negotiate(http.Header{})}).sections[sectionID{families[0].Layout, mainSection}].chunks[0]
+		before := h.caches.of(Options{ContentType: Negotiate(http.Header{})}).sections[sectionID{families[0].Layout, mainSection}].chunks[0]
 		get(httptest.NewRecorder())
-		after := h.caches.of(Options{Format: Negotiate(http.Header{})}).sections[sectionID{families[0].Layout, mainSection}].chunks[0]
+		after := h.caches.of(Options{ContentType: Negotiate(http.Header{})}).sections[sectionID{families[0].Layout, mainSection}].chunks[0]
 		require.Same(t, before, after)
 	}
 }
@@ -347,7 +347,7 @@ func TestCacheForgets(t *testing.T) {
 	}
 	require.Len(t, all.byWay, 1)
 	require.NotSame(t, old, all.of(Options{Created: true}))
-	require.Nil(t, all.of(Options{Format: Format{Version: Protobuf}}))
+	require.Nil(t, all.of(Options{ContentType: ContentType{Format: Protobuf}}))
 }
 
 func TestPagesConcurrently(t *testing.T) {

@@ -13,8 +13,8 @@ import (
 // Options of [Encode] and [Append]. The zero value is text 0.0.4 without
 // created times.
 type Options struct {
-	// Format is what to write. Default text 0.0.4.
-	Format Format
+	// ContentType is what to write. Default text 0.0.4.
+	ContentType ContentType
 	// Created adds the time when each counter, histogram and summary started, if it is
 	// known. By default it is left out.
 	Created bool
@@ -30,11 +30,11 @@ type Options struct {
 // check returns an error that names the invalid options.
 func (o Options) check() error {
 	var c options.Checker
-	if o.Format.Version > Protobuf {
-		c.Failf("Format.Version", "is %d: it must be one of the constants", o.Format.Version)
+	if o.ContentType.Format > Protobuf {
+		c.Failf("ContentType.Format", "is %d: it must be one of the constants", o.ContentType.Format)
 	}
-	if o.Format.Escaping > Values {
-		c.Failf("Format.Escaping", "is %d: it must be one of the constants", o.Format.Escaping)
+	if o.ContentType.Escaping > Values {
+		c.Failf("ContentType.Escaping", "is %d: it must be one of the constants", o.ContentType.Escaping)
 	}
 	if err := c.Err(); err != nil {
 		return fmt.Errorf("exposition: %w", err)
@@ -142,8 +142,8 @@ type layout struct {
 	end    string // what comes after the last family
 }
 
-func (f Format) layout() *layout {
-	switch f.Version {
+func (f ContentType) layout() *layout {
+	switch f.Format {
 	case OpenMetrics001, OpenMetrics100:
 		return &openMetricsLayout
 	case Protobuf:
@@ -155,8 +155,8 @@ func (f Format) layout() *layout {
 // encode writes all families. It claims names before it writes anything, because an
 // existing x_created must not lose its name to the created times of x.
 func (e *encoder) encode(families []*metric.Family, opts Options) error {
-	l := opts.Format.layout()
-	e.escaping, e.syntax, e.created, e.lenient = opts.Format.escaping(), l.syntax, opts.Created, opts.Lenient
+	l := opts.ContentType.layout()
+	e.escaping, e.syntax, e.created, e.lenient = opts.ContentType.escaping(), l.syntax, opts.Created, opts.Lenient
 	kept := make([]*metric.Family, 0, len(families))
 	for _, f := range families {
 		if f == nil || f.Len() == 0 || !f.Type.Valid() {

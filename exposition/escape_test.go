@@ -83,14 +83,14 @@ func TestEscapedNamesAsExpfmt(t *testing.T) {
 		{Name: "größe 😀", Help: "E.", Type: metric.Unknown, Series: []metric.Series{{Labels: labels, Value: 1}}},
 	}
 	for scheme, theirs := range schemes {
-		for version, format := range map[Version]expfmt.Format{Text100: expfmt.FmtText, OpenMetrics100: expfmt.FmtOpenMetrics_1_0_0, Protobuf: expfmt.FmtProtoDelim} {
+		for version, format := range map[Format]expfmt.Format{Text100: expfmt.FmtText, OpenMetrics100: expfmt.FmtOpenMetrics_1_0_0, Protobuf: expfmt.FmtProtoDelim} {
 			var want bytes.Buffer
 			encoder := expfmt.NewEncoder(&want, format.WithEscapingScheme(theirs), expfmt.WithCreatedLines())
 			for _, m := range dtos(families) {
 				require.NoError(t, encoder.Encode(m))
 			}
 			require.NoError(t, encoder.(expfmt.Closer).Close())
-			got, err := Append(nil, families, Options{Format: Format{version, scheme}, Created: version != Text100})
+			got, err := Append(nil, families, Options{ContentType: ContentType{version, scheme}, Created: version != Text100})
 			require.NoError(t, err)
 			if version == Protobuf {
 				require.Equal(t, want.Len(), len(got), "%v", theirs)

@@ -2,13 +2,13 @@ package exposition
 
 import "fmt"
 
-// Version is a format with its version.
-type Version uint8
+// Format is a format and its version.
+type Format uint8
 
 const (
 	// Text004 is the text format version that every Prometheus understands, and the
 	// default. Names that are not legacy names are always escaped.
-	Text004 Version = iota
+	Text004 Format = iota
 	// Text100 differs in its content type and has quoted UTF-8 names, for clients that
 	// ask for them.
 	Text100
@@ -65,32 +65,32 @@ func ParseEscaping(name string) (Escaping, error) {
 	return 0, fmt.Errorf("exposition: unknown escaping scheme %q", name)
 }
 
-// Format is what a response is written in. The zero value, text 0.0.4, is understood by
-// every client. Formats can be compared with ==.
-type Format struct {
-	Version  Version
+// ContentType is what a response is written in. The zero value, text 0.0.4, is understood by
+// every client. Content types can be compared with ==.
+type ContentType struct {
+	Format   Format
 	Escaping Escaping
 }
 
-// ContentType returns the value of the Content-Type header. If Version is none of the
-// above, it is that of the zero Format.
-func (f Format) ContentType() string {
+// String returns the value of the Content-Type header. If the format is none of the above,
+// it is that of the zero ContentType.
+func (f ContentType) String() string {
 	switch {
-	case int(f.Version) >= len(mediaTypes):
+	case int(f.Format) >= len(mediaTypes):
 		return mediaTypes[Text004]
-	case f == Format{}:
+	case f == ContentType{}:
 		return mediaTypes[Text004]
 	}
-	return mediaTypes[f.Version] + "; escaping=" + escapingNames[f.escaping()]
+	return mediaTypes[f.Format] + "; escaping=" + escapingNames[f.escaping()]
 }
 
 // escaping returns the scheme that is used for names.
-func (f Format) escaping() Escaping {
+func (f ContentType) escaping() Escaping {
 	switch f.Escaping {
 	case Dots, Values:
 		return f.Escaping
 	case AllowUTF8:
-		if f.Version != Text004 && f.Version != OpenMetrics001 {
+		if f.Format != Text004 && f.Format != OpenMetrics001 {
 			return AllowUTF8
 		}
 	}

@@ -274,7 +274,7 @@ func askedNames(r *http.Request) []string { return r.URL.Query()["name[]"] }
 
 // options returns the options for the answer to r.
 func (h *handler) options(r *http.Request) Options {
-	return Options{Format: Negotiate(r.Header), Created: h.created(), Lenient: h.opts.Lenient}
+	return Options{ContentType: Negotiate(r.Header), Created: h.created(), Lenient: h.opts.Lenient}
 }
 
 // encode sets the answer's header and returns its body. It returns nil if it has
@@ -293,9 +293,9 @@ func (h *handler) encode(w http.ResponseWriter, r *http.Request, got gathering) 
 		}
 	}
 
-	format := Negotiate(r.Header)
+	contentType := Negotiate(r.Header)
 	header := w.Header()
-	header.Set("Content-Type", format.ContentType())
+	header.Set("Content-Type", contentType.String())
 	header.Add("Vary", "Accept")
 	var c *coding
 	if !h.opts.DisableCompression && !othersCompress(header) {

@@ -8,21 +8,21 @@ import (
 	"strings"
 )
 
-// Negotiate returns the format that the Accept header prefers among those of this
+// Negotiate returns the content type that the Accept header prefers among those of this
 // package. The weights decide (RFC 9110, 12.5.1); at equal weight the first one that is
-// not a wildcard. It returns the zero Format if the header has none of them: text is
+// not a wildcard. It returns the zero ContentType if the header has none of them: text is
 // more useful to such a scraper than an error.
-func Negotiate(h http.Header) Format {
+func Negotiate(h http.Header) ContentType {
 	ranges := acceptable(h.Values("Accept"))
 	for _, r := range ranges {
 		if r.q <= 0 {
 			break // they come last
 		}
-		v, ok := r.version(ranges)
+		v, ok := r.format(ranges)
 		if !ok {
 			continue
 		}
-		f := Format{Version: v}
+		f := ContentType{Format: v}
 		// As in Prometheus' expfmt, an unknown scheme becomes the default one, and the
 		// content type says so.
 		if scheme := r.params["escaping"]; scheme != "" {
@@ -33,11 +33,11 @@ func Negotiate(h http.Header) Format {
 		}
 		return f
 	}
-	return Format{}
+	return ContentType{}
 }
 
-// version returns the version that r asks for, if this package has it.
-func (r mediaRange) version(all []mediaRange) (Version, bool) {
+// format returns the format that r asks for, if this package has it.
+func (r mediaRange) format(all []mediaRange) (Format, bool) {
 	switch r.name {
 	case "text/plain":
 		switch r.params["version"] {
@@ -62,7 +62,7 @@ func (r mediaRange) version(all []mediaRange) (Version, bool) {
 	case "application/*":
 		return OpenMetrics100, !refused(all, OpenMetrics100)
 	case "*/*":
-		for _, v := range []Version{Text004, OpenMetrics100} {
+		for _, v := range []Format{Text004, OpenMetrics100} {
 			if !refused(all, v) {
 				return v, true
 			}
@@ -73,20 +73,20 @@ func (r mediaRange) version(all []mediaRange) (Version, bool) {
 
 // refused reports whether a version has a weight of 0, itself or through its whole
 // type. A wildcard then does not include it.
-func refused(all []mediaRange, v Version) bool {
+func refused(all []mediaRange, v Format) bool {
 	for _, r := range all {
 		if r.q > 0 || r.wildcards() > 0 {
 			continue
 		}
-		if got, ok := r.version(all); ok && (got == v || r.params["version"] == "" && sameType(got, v)) {
+		if got, ok := r.format(all); ok && (got == v || r.params["version"] == "" && sameType(got, v)) {
 			return true
 		}
 	}
 	return false
 }
 
-func sameType(a, b Version) bool {
-	typeOf := func(v Version) string { name, _, _ := strings.Cut(mediaTypes[v], ";"); return name }
+func sameType(a, b Format) bool {
+	typeOf := func(v Format) string { name, _, _ := strings.Cut(mediaTypes[v], ";"); return name }
 	return typeOf(a) == typeOf(b)
 }
 

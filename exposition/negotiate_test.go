@@ -59,10 +59,10 @@ func TestNegotiate(t *testing.T) {
 		{",;,=;q,", text0},
 	} {
 		format := Negotiate(http.Header{"Accept": {tt.accept}})
-		assert.Equal(t, tt.want, format.ContentType(), tt.accept)
+		assert.Equal(t, tt.want, format.String(), tt.accept)
 	}
 	two := http.Header{"Accept": {"text/plain;q=0.1", "text/plain;version=1.0.0"}}
-	assert.Equal(t, Text100, Negotiate(two).Version, "the header may be there twice")
+	assert.Equal(t, Text100, Negotiate(two).Format, "the header may be there twice")
 }
 
 // The content type is what Prometheus' own negotiation chooses among the same formats.
@@ -90,10 +90,10 @@ func TestNegotiateAsExpfmt(t *testing.T) {
 					want = strings.Replace(want, "allow-utf-8", "underscores", 1)
 				}
 				got := Negotiate(h)
-				if got == (Format{}) {
+				if got == (ContentType{}) {
 					want = strings.TrimSuffix(want, "; escaping=underscores")
 				}
-				assert.Equal(t, want, got.ContentType(), accept)
+				assert.Equal(t, want, got.String(), accept)
 			}
 		}
 	}

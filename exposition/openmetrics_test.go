@@ -69,7 +69,7 @@ func TestOpenMetricsAlone(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			assert.Equal(t, tt.want+"# EOF\n", encodeAll(t, open1, tt.family))
 			old := open1
-			old.Format.Version = OpenMetrics001
+			old.ContentType.Format = OpenMetrics001
 			assert.Equal(t, tt.want+"# EOF\n", encodeAll(t, old, tt.family))
 		})
 	}
@@ -94,7 +94,7 @@ func TestExemplars(t *testing.T) {
 		{"equal names", metric.MakeLabels("a.b", "1", "a_b", "2"), open1, ""},
 		{"as long as may be", metric.MakeLabels("é", strings.Repeat("ü", 127)), open1q, ` # {"é"="` + strings.Repeat("ü", 127) + `"} 0.5`},
 		{"longer", metric.MakeLabels("é", strings.Repeat("ü", 128)), open1q, ""},
-		{"longer by its escape", metric.MakeLabels("é", strings.Repeat("ü", 127)), Options{Format: Format{OpenMetrics100, Values}}, ""},
+		{"longer by its escape", metric.MakeLabels("é", strings.Repeat("ü", 127)), Options{ContentType: ContentType{OpenMetrics100, Values}}, ""},
 		{"in text", metric.MakeLabels("a", "b"), quoted, "text"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -131,7 +131,7 @@ func TestOpenMetricsOmissions(t *testing.T) {
 	// A parser gives a counter three names: with and without suffix, and x_created.
 	for _, name := range []string{"x", "x_total", "x_created"} {
 		other := one(name, metric.Gauge, metric.Series{})
-		got, err = Append(nil, []*metric.Family{one("x", metric.Counter, metric.Series{}), other}, Options{Format: open1.Format})
+		got, err = Append(nil, []*metric.Family{one("x", metric.Counter, metric.Series{}), other}, Options{ContentType: open1.ContentType})
 		require.Equal(t, "# HELP x Help of x.\n# TYPE x counter\nx_total 0\n# EOF\n", string(got))
 		require.ErrorAs(t, err, &omission)
 		require.Equal(t, OmissionError{Names: []string{name}}, *omission)
@@ -156,7 +156,7 @@ func TestOpenMetricsByExpfmt(t *testing.T) {
 		}
 		text, err := Append(nil, families, open1)
 		require.NoError(t, err)
-		want, got := dtos(families), decoded(t, text, open1.Format)
+		want, got := dtos(families), decoded(t, text, open1.ContentType)
 		require.Len(t, got, len(want))
 		for i := range want {
 			for _, m := range want[i].Metric {

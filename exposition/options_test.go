@@ -13,7 +13,7 @@ import (
 
 func TestOptions(t *testing.T) {
 	g := registry.New(registry.Options{})
-	format := map[string]optiontest.Row{"Format.Version": {Bad: []any{77}}, "Format.Escaping": {Bad: []any{77}}, "Created": {}, "Lenient": {}}
+	format := map[string]optiontest.Row{"ContentType.Format": {Bad: []any{77}}, "ContentType.Escaping": {Bad: []any{77}}, "Created": {}, "Lenient": {}}
 	optiontest.Check(t, Options{}, format, func(o Options) error { return Encode(io.Discard, nil, o) })
 	optiontest.Check(t, Options{}, format, func(o Options) error {
 		_, err := Append(nil, nil, o)

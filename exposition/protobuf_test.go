@@ -27,8 +27,8 @@ import (
 // same families.
 
 var (
-	protobuf       = Options{Format: Format{Protobuf, AllowUTF8}, Created: true}
-	protobufLegacy = Options{Format: Format{Version: Protobuf}, Created: true}
+	protobuf       = Options{ContentType: ContentType{Protobuf, AllowUTF8}, Created: true}
+	protobufLegacy = Options{ContentType: ContentType{Format: Protobuf}, Created: true}
 )
 
 func TestProtobufFieldNumbers(t *testing.T) {
@@ -166,9 +166,9 @@ func dtoTime(t time.Time) *timestamppb.Timestamp {
 }
 
 // decoded returns what expfmt reads.
-func decoded(t testing.TB, data []byte, format Format) (out []*dto.MetricFamily) {
+func decoded(t testing.TB, data []byte, format ContentType) (out []*dto.MetricFamily) {
 	t.Helper()
-	decoder := expfmt.NewDecoder(bytes.NewReader(data), expfmt.ResponseFormat(map[string][]string{"Content-Type": {format.ContentType()}}).WithEscapingScheme(map[Escaping]model.EscapingScheme{
+	decoder := expfmt.NewDecoder(bytes.NewReader(data), expfmt.ResponseFormat(map[string][]string{"Content-Type": {format.String()}}).WithEscapingScheme(map[Escaping]model.EscapingScheme{
 		AllowUTF8: model.NoEscaping, Underscores: model.UnderscoreEscaping, Dots: model.DotsEscaping, Values: model.ValueEncodingEscaping,
 	}[format.escaping()]))
 	for {
@@ -187,7 +187,7 @@ func requireSameProtobuf(t testing.TB, families []*metric.Family, opts Options) 
 	data, err := Append(nil, families, opts)
 	require.NoError(t, err)
 	want := dtos(families)
-	got := decoded(t, data, opts.Format)
+	got := decoded(t, data, opts.ContentType)
 	require.Len(t, got, len(want))
 	for i := range want {
 		require.True(t, proto.Equal(want[i], got[i]), "want %v\ngot  %v", want[i], got[i])
@@ -264,8 +264,8 @@ func TestProtobufLeavesOut(t *testing.T) {
 			&dto.MetricFamily{Name: proto.String("a_total"), Type: dto.MetricType_COUNTER.Enum(), Metric: []*dto.Metric{{Counter: &dto.Counter{Value: proto.Float64(0)}}}}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			format := Format{Version: Protobuf}
-			data, err := Append(nil, []*metric.Family{tt.family}, Options{Format: format})
+			format := ContentType{Format: Protobuf}
+			data, err := Append(nil, []*metric.Family{tt.family}, Options{ContentType: format})
 			require.NoError(t, err)
 			got := decoded(t, data, format)
 			require.Len(t, got, 1)

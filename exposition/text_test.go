@@ -23,10 +23,10 @@ var update = flag.Bool("update", false, "write the golden files")
 var (
 	legacy  = Options{}
 	created = Options{Created: true}
-	quoted  = Options{Format: Format{Text100, AllowUTF8}}
-	open1   = Options{Format: Format{Version: OpenMetrics100}, Created: true}
-	open1q  = Options{Format: Format{OpenMetrics100, AllowUTF8}, Created: true}
-	plain1  = Options{Format: Format{Text100, Underscores}}
+	quoted  = Options{ContentType: ContentType{Text100, AllowUTF8}}
+	open1   = Options{ContentType: ContentType{Format: OpenMetrics100}, Created: true}
+	open1q  = Options{ContentType: ContentType{OpenMetrics100, AllowUTF8}, Created: true}
+	plain1  = Options{ContentType: ContentType{Text100, Underscores}}
 )
 
 func encodeAll(t *testing.T, opts Options, families ...*metric.Family) string {
@@ -86,12 +86,12 @@ func TestGolden(t *testing.T) {
 	}{
 		"every-type":            {everyType(), legacy},
 		"every-type-created":    {everyType(), created},
-		"utf8-names":            {dotted, Options{Format: quoted.Format, Created: true}},
+		"utf8-names":            {dotted, Options{ContentType: quoted.ContentType, Created: true}},
 		"utf8-names-underscore": {dotted, created},
-		"utf8-names-values":     {dotted, Options{Format: Format{Text100, Values}, Created: true}},
+		"utf8-names-values":     {dotted, Options{ContentType: ContentType{Text100, Values}, Created: true}},
 		"openmetrics":           {everyType(), open1},
 		"openmetrics-utf8":      {dotted, open1q},
-		"openmetrics-dots":      {dotted, Options{Format: Format{OpenMetrics100, Dots}, Created: true}},
+		"openmetrics-dots":      {dotted, Options{ContentType: ContentType{OpenMetrics100, Dots}, Created: true}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			file := filepath.Join("testdata", name+".txt")
@@ -183,7 +183,7 @@ func TestEscaping(t *testing.T) {
 		{"the same in UTF-8 mode", gauge("x", "", "a", "\xffb\xfe"), quoted, "# TYPE x gauge\nx{a=\"\uFFFDb\uFFFD\"} 0\n"},
 		{"dots, digits, colons", gauge("1a.b:c", "", "1x.y:z", "v"), legacy, "# TYPE _a_b:c gauge\n_a_b:c{_x_y_z=\"v\"} 0\n"},
 		{"the same in text 1.0.0 without allow-utf-8", gauge("1a.b:c", "", "1x.y:z", "v"), plain1, "# TYPE _a_b:c gauge\n_a_b:c{_x_y_z=\"v\"} 0\n"},
-		{"text 0.0.4 knows no quotes", gauge("a.b", ""), Options{Format: Format{Text004, AllowUTF8}}, "# TYPE a_b gauge\na_b 0\n"},
+		{"text 0.0.4 knows no quotes", gauge("a.b", ""), Options{ContentType: ContentType{Text004, AllowUTF8}}, "# TYPE a_b gauge\na_b 0\n"},
 		{"one underscore for a character", gauge("ä€😀", ""), legacy, "# TYPE ___ gauge\n___ 0\n"},
 		{"quoted name", gauge("a.b", "h"), quoted, "# HELP \"a.b\" h\n# TYPE \"a.b\" gauge\n{\"a.b\"} 0\n"},
 		{"quoted name and labels", gauge("a.b", "", "c", "d", "e.f", "g"), quoted, "# TYPE \"a.b\" gauge\n{\"a.b\",c=\"d\",\"e.f\"=\"g\"} 0\n"},

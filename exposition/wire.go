@@ -1,44 +1,37 @@
 package exposition
 
 import (
-	"encoding/binary"
 	"math"
+
+	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// message is a protobuf message under construction. Methods append its wire format:
-// varints, 64-bit values and length-delimited fields ("Encoding" in the Protocol
-// Buffers documentation).
+// message is a protobuf message under construction. Its methods append fields.
 type message struct{ buf []byte }
 
-// Wire types.
-const (
-	wireVarint = 0
-	wire64     = 1
-	wireBytes  = 2
-)
-
-// tag writes the key of a field with a number below 16: one byte.
-func (m *message) tag(field, wireType int) { m.buf = append(m.buf, byte(field<<3|wireType)) }
+// tag writes the key of a field with a number below 16, which is one byte.
+func (m *message) tag(field int, t protowire.Type) {
+	m.buf = append(m.buf, byte(protowire.EncodeTag(protowire.Number(field), t)))
+}
 
 func (m *message) uint(field int, v uint64) {
-	m.tag(field, wireVarint)
-	m.buf = binary.AppendUvarint(m.buf, v)
+	m.tag(field, protowire.VarintType)
+	m.buf = protowire.AppendVarint(m.buf, v)
 }
 
 func (m *message) double(field int, v float64) {
-	m.tag(field, wire64)
-	m.buf = binary.LittleEndian.AppendUint64(m.buf, math.Float64bits(v))
+	m.tag(field, protowire.Fixed64Type)
+	m.buf = protowire.AppendFixed64(m.buf, math.Float64bits(v))
 }
 
 func (m *message) text(field int, s string) {
-	m.tag(field, wireBytes)
-	m.buf = binary.AppendUvarint(m.buf, uint64(len(s)))
-	m.buf = append(m.buf, s...)
+	m.tag(field, protowire.BytesType)
+	m.buf = protowire.AppendString(m.buf, s)
 }
 
 // open starts a nested message and returns its position, for close.
 func (m *message) open(field int) int {
-	m.tag(field, wireBytes)
+	m.tag(field, protowire.BytesType)
 	return m.begin()
 }
 
@@ -56,9 +49,10 @@ func (m *message) close(start int) {
 		m.buf[start-1] = byte(n)
 		return
 	}
-	var length [binary.MaxVarintLen64]byte
-	size := binary.PutUvarint(length[:], uint64(n))
-	m.buf = append(m.buf, length[1:size]...) // as many bytes as are missing
+	size := protowire.SizeVarint(uint64(n))
+	for range size - 1 {
+		m.buf = append(m.buf, 0)
+	}
 	copy(m.buf[start-1+size:], m.buf[start:start+n])
-	copy(m.buf[start-1:], length[:size])
+	protowire.AppendVarint(m.buf[:start-1], uint64(n))
 }

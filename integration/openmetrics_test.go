@@ -70,7 +70,7 @@ func TestClientPythonReadsOpenMetrics(t *testing.T) {
 				readable(f.Type, &f.Series[i])
 			}
 		}
-		text, err := exposition.Append(nil, families, exposition.Options{Format: exposition.Format{Version: exposition.OpenMetrics100}, Created: true})
+		text, err := exposition.Append(nil, families, exposition.Options{ContentType: exposition.ContentType{Format: exposition.OpenMetrics100}, Created: true})
 		if omission := (*exposition.OmissionError)(nil); !errors.As(err, &omission) {
 			require.NoError(t, err)
 		}

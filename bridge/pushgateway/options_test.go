@@ -16,7 +16,7 @@ func TestOptions(t *testing.T) {
 			"Username": {}, "Password": {}, "Token": {}, "Client": {},
 			"TLS.CAFile": {Bad: []any{"/none.pem", key}, Good: []any{cert}}, "TLS.CertFile": {}, "TLS.KeyFile": {},
 			"TLS.ServerName": {}, "TLS.InsecureSkipVerify": {}, "FollowRedirects": {}, "Compression": {Bad: []any{77}}, "Created": {}, "Timeout": {},
-			"Format.Version": {Bad: []any{77}}, "Format.Escaping": {Bad: []any{77}},
+			"ContentType.Format": {Bad: []any{77}}, "ContentType.Escaping": {Bad: []any{77}},
 		} {
 			if _, ok := rows[name]; !ok {
 				rows[name] = row

@@ -46,8 +46,8 @@ type Options struct {
 	FollowRedirects bool
 	// Compression of the request. Default none.
 	Compression Compression
-	// Format of the request. Default text 0.0.4, which every Pushgateway reads.
-	Format exposition.Format
+	// ContentType of the request. Default text 0.0.4, which every Pushgateway reads.
+	ContentType exposition.ContentType
 	// Created adds the time when each counter, histogram and summary started. By
 	// default it is left out.
 	Created bool
@@ -99,8 +99,8 @@ func (o *Options) complete() error {
 	if o.Password != "" && o.Username == "" {
 		c.Failf("Password", "is set without a Username")
 	}
-	// Append checks the format.
-	_, err := exposition.Append(nil, nil, exposition.Options{Format: o.Format})
+	// Append checks the content type.
+	_, err := exposition.Append(nil, nil, exposition.Options{ContentType: o.ContentType})
 	return errors.Join(c.Err(), err)
 }
 
@@ -128,7 +128,7 @@ func (p *Pusher) push(ctx context.Context, method string, g registry.Gatherer) e
 	if err != nil {
 		return fmt.Errorf("pushgateway: nothing was pushed: %w", err)
 	}
-	body, omitted := untimed.Append(families, exposition.Options{Format: p.opts.Format, Created: p.opts.Created})
+	body, omitted := untimed.Append(families, exposition.Options{ContentType: p.opts.ContentType, Created: p.opts.Created})
 	if err := p.send(ctx, method, p.opts.Compression.compress(body)); err != nil {
 		return err
 	}
@@ -199,7 +199,7 @@ func (p *Pusher) sendOnce(ctx context.Context, method string, to *url.URL, body 
 		return nil, err
 	}
 	if body != nil {
-		req.Header.Set("Content-Type", p.opts.Format.ContentType())
+		req.Header.Set("Content-Type", p.opts.ContentType.String())
 		if p.opts.Compression != NoCompression {
 			req.Header.Set("Content-Encoding", p.opts.Compression.String())
 		}

@@ -56,8 +56,8 @@ func Write(ctx context.Context, path string, g registry.Gatherer, opts Options) 
 	if err != nil {
 		return fmt.Errorf("textfile: %s is unchanged: %w", path, err)
 	}
-	format := exposition.Format{Escaping: opts.Escaping}
-	text, omitted := untimed.Append(opts.labelled(families), exposition.Options{Format: format, Created: opts.Created})
+	contentType := exposition.ContentType{Escaping: opts.Escaping}
+	text, omitted := untimed.Append(opts.labelled(families), exposition.Options{ContentType: contentType, Created: opts.Created})
 	if err := opts.replace(ctx, path, text); err != nil {
 		return fmt.Errorf("textfile: write %s: %w", path, err)
 	}

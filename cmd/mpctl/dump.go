@@ -23,7 +23,7 @@ code is still 0.`,
 		Example: "  mpctl dump --dir /dev/shm/app | promtool check metrics\n  mpctl dump --dir /dev/shm/app --format openmetrics --created",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			f, err := dumpFormat(format, escaping)
+			f, err := contentTypeOf(format, escaping)
 			if err != nil {
 				return err
 			}
@@ -38,7 +38,7 @@ code is still 0.`,
 			defer a.Close()
 			families, err := a.Gather(cmd.Context())
 			// Print what there is; the error decides the exit code.
-			encodeErr := exposition.Encode(cmd.OutOrStdout(), families, exposition.Options{Format: f, Created: created, Lenient: lenient})
+			encodeErr := exposition.Encode(cmd.OutOrStdout(), families, exposition.Options{ContentType: f, Created: created, Lenient: lenient})
 			return errors.Join(err, noted(cmd, encodeErr))
 		},
 	}
@@ -53,10 +53,10 @@ code is still 0.`,
 	return cmd
 }
 
-// dumpFormat returns the format of that name, in a version that can represent the
+// contentTypeOf returns the content type of the format of that name, in a version that can represent the
 // names that the escaping scheme leaves.
-func dumpFormat(name, escaping string) (exposition.Format, error) {
-	var f exposition.Format
+func contentTypeOf(name, escaping string) (exposition.ContentType, error) {
+	var f exposition.ContentType
 	scheme, err := exposition.ParseEscaping(escaping)
 	if err != nil {
 		return f, fmt.Errorf("%w: there are underscores, dots, values and allow-utf-8", err)
@@ -65,12 +65,12 @@ func dumpFormat(name, escaping string) (exposition.Format, error) {
 	switch name {
 	case "text":
 		if scheme == exposition.AllowUTF8 {
-			f.Version = exposition.Text100
+			f.Format = exposition.Text100
 		}
 	case "openmetrics":
-		f.Version = exposition.OpenMetrics100
+		f.Format = exposition.OpenMetrics100
 	case "protobuf":
-		f.Version = exposition.Protobuf
+		f.Format = exposition.Protobuf
 	default:
 		return f, fmt.Errorf("unknown format %q: there are text, openmetrics and protobuf", name)
 	}

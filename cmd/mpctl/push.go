@@ -94,7 +94,7 @@ func (f *pushFlags) apply(o *pushgateway.Options) (err error) {
 	if o.Compression, err = pushgateway.ParseCompression(f.compression); err != nil {
 		return err
 	}
-	if o.Format.Escaping, err = parseEscaping(f.escaping); err != nil {
+	if o.ContentType.Escaping, err = parseEscaping(f.escaping); err != nil {
 		return err
 	}
 	if o.Password, err = readSecret(f.passwordFile); err != nil {

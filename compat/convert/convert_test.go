@@ -42,7 +42,7 @@ func TestThereAndBack(t *testing.T) {
 		require.NoError(t, err)
 
 		body, err := exposition.Append(nil, families, exposition.Options{
-			Format: exposition.Format{Version: exposition.Protobuf, Escaping: exposition.AllowUTF8}, Created: true,
+			ContentType: exposition.ContentType{Format: exposition.Protobuf, Escaping: exposition.AllowUTF8}, Created: true,
 		})
 		require.NoError(t, err)
 		read := map[string]*dto.MetricFamily{}

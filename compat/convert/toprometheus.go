@@ -41,8 +41,8 @@ func (g toPrometheus) Gather() ([]*dto.MetricFamily, error) {
 func MetricFamilies(families []*metric.Family) ([]*dto.MetricFamily, error) {
 	// By way of the bytes of a scrape: so the rules are in one place.
 	encoded, omitted := exposition.Append(nil, families, exposition.Options{
-		Format:  exposition.Format{Version: exposition.Protobuf, Escaping: exposition.AllowUTF8},
-		Created: true,
+		ContentType: exposition.ContentType{Format: exposition.Protobuf, Escaping: exposition.AllowUTF8},
+		Created:     true,
 	})
 	out := make([]*dto.MetricFamily, 0, len(families))
 	r, options := bytes.NewReader(encoded), protodelim.UnmarshalOptions{MaxSize: -1}

@@ -117,8 +117,8 @@ func TestCounterNames(t *testing.T) {
 		reg.MustRegister(genuine)
 		theirs, err := reg.Gather()
 		require.NoError(t, err)
-		for format, ours := range map[expfmt.Format]exposition.Format{
-			expfmt.NewFormat(expfmt.TypeTextPlain): {}, expfmt.NewFormat(expfmt.TypeOpenMetrics): {Version: exposition.OpenMetrics100},
+		for format, ours := range map[expfmt.Format]exposition.ContentType{
+			expfmt.NewFormat(expfmt.TypeTextPlain): {}, expfmt.NewFormat(expfmt.TypeOpenMetrics): {Format: exposition.OpenMetrics100},
 		} {
 			var want bytes.Buffer
 			encoder := expfmt.NewEncoder(&want, format)
@@ -146,7 +146,7 @@ func TestCounterNames(t *testing.T) {
 }
 
 // encoded returns the families without those of multiprom itself.
-func encoded(t *testing.T, families []*metric.Family, format exposition.Format) string {
+func encoded(t *testing.T, families []*metric.Family, format exposition.ContentType) string {
 	var own []*metric.Family
 	for _, f := range families {
 		if !strings.HasPrefix(f.Name, "multiprom_") {
@@ -154,6 +154,6 @@ func encoded(t *testing.T, families []*metric.Family, format exposition.Format) 
 		}
 	}
 	var b bytes.Buffer
-	require.NoError(t, exposition.Encode(&b, own, exposition.Options{Format: format}))
+	require.NoError(t, exposition.Encode(&b, own, exposition.Options{ContentType: format}))
 	return b.String()
 }

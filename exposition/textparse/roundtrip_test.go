@@ -16,8 +16,8 @@ import (
 )
 
 var quoted = exposition.Options{
-	Format:  exposition.Format{Version: exposition.Text100, Escaping: exposition.AllowUTF8},
-	Created: true,
+	ContentType: exposition.ContentType{Format: exposition.Text100, Escaping: exposition.AllowUTF8},
+	Created:     true,
 }
 
 // inText returns what is left of families after a round trip through text, as the

@@ -15,10 +15,10 @@ import (
 )
 
 var (
-	openMetrics       = exposition.Options{Format: exposition.Format{Version: exposition.OpenMetrics100}, Created: true}
+	openMetrics       = exposition.Options{ContentType: exposition.ContentType{Format: exposition.OpenMetrics100}, Created: true}
 	quotedOpenMetrics = exposition.Options{
-		Format:  exposition.Format{Version: exposition.OpenMetrics100, Escaping: exposition.AllowUTF8},
-		Created: true,
+		ContentType: exposition.ContentType{Format: exposition.OpenMetrics100, Escaping: exposition.AllowUTF8},
+		Created:     true,
 	}
 )
 
@@ -96,8 +96,8 @@ func TestEscapedRoundTrip(t *testing.T) {
 					families[i].Series[j].Labels = metric.MakeLabels("n", families[i].Series[j].Labels[0].Value, "ä.ö", "ü")
 				}
 			}
-			for _, version := range []exposition.Version{exposition.Text100, exposition.OpenMetrics100} {
-				opts := exposition.Options{Format: exposition.Format{Version: version, Escaping: scheme}}
+			for _, version := range []exposition.Format{exposition.Text100, exposition.OpenMetrics100} {
+				opts := exposition.Options{ContentType: exposition.ContentType{Format: version, Escaping: scheme}}
 				text, err := exposition.Append(nil, families, opts)
 				if omission := (*exposition.OmissionError)(nil); errors.As(err, &omission) {
 					require.Empty(t, omission.Names)
@@ -162,9 +162,9 @@ func FuzzWriters(f *testing.F) {
 				s.Exemplar.Labels = metric.MakeLabels(label, value)
 			}
 		}
-		for _, version := range []exposition.Version{exposition.Text004, exposition.Text100, exposition.OpenMetrics001, exposition.OpenMetrics100} {
+		for _, version := range []exposition.Format{exposition.Text004, exposition.Text100, exposition.OpenMetrics001, exposition.OpenMetrics100} {
 			for scheme := exposition.Underscores; scheme <= exposition.Values; scheme++ {
-				opts := exposition.Options{Format: exposition.Format{Version: version, Escaping: scheme}, Created: true}
+				opts := exposition.Options{ContentType: exposition.ContentType{Format: version, Escaping: scheme}, Created: true}
 				text, err := exposition.Append(nil, []*metric.Family{family}, opts)
 				if omission := (*exposition.OmissionError)(nil); !errors.As(err, &omission) {
 					require.NoError(t, err)
@@ -173,7 +173,7 @@ func FuzzWriters(f *testing.F) {
 				if version >= exposition.OpenMetrics001 {
 					format = OpenMetrics
 				}
-				families, err := Parse(bytes.NewReader(text), Options{Format: format, QuotedNames: opts.Format == quotedOpenMetrics.Format})
+				families, err := Parse(bytes.NewReader(text), Options{Format: format, QuotedNames: opts.ContentType == quotedOpenMetrics.ContentType})
 				require.NoError(t, err, "%q", text)
 				requireValid(t, families)
 			}

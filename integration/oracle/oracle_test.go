@@ -35,9 +35,9 @@ func newView() view {
 }
 
 // scraped parses a text with the parser that a server chooses by content type.
-func scraped(t *testing.T, body []byte, format exposition.Format) view {
+func scraped(t *testing.T, body []byte, format exposition.ContentType) view {
 	t.Helper()
-	p, err := textparse.New(body, format.ContentType(), nil, textparse.ParserOptions{OpenMetricsSkipSTSeries: true})
+	p, err := textparse.New(body, format.String(), nil, textparse.ParserOptions{OpenMetricsSkipSTSeries: true})
 	require.NoError(t, err)
 	out := newView()
 	for {
@@ -88,7 +88,7 @@ func sample(v float64, at *int64) string {
 // written returns what a server should find in families.
 func written(families []*metric.Family, opts exposition.Options) view {
 	out := newView()
-	version := opts.Format.Version
+	version := opts.ContentType.Format
 	openMetrics, protobuf := version == exposition.OpenMetrics100, version == exposition.Protobuf
 	strict := openMetrics && !opts.Lenient
 	for _, f := range families {
@@ -190,7 +190,7 @@ func canonical(number string) string {
 	return number
 }
 
-func typeOf(t metric.Type, v exposition.Version) model.MetricType {
+func typeOf(t metric.Type, v exposition.Format) model.MetricType {
 	switch {
 	case v == exposition.OpenMetrics100 || t == metric.GaugeHistogram && v == exposition.Protobuf:
 		return model.MetricType(t.String())
@@ -204,12 +204,12 @@ func typeOf(t metric.Type, v exposition.Version) model.MetricType {
 
 func TestServerReadsRandomFamilies(t *testing.T) {
 	for _, escaping := range []exposition.Escaping{exposition.Underscores, exposition.AllowUTF8} {
-		for _, version := range []exposition.Version{exposition.Text004, exposition.Text100, exposition.OpenMetrics100, exposition.Protobuf} {
-			opts := exposition.Options{Format: exposition.Format{Version: version, Escaping: escaping}, Created: version > exposition.Text100}
-			t.Run(opts.Format.ContentType(), func(t *testing.T) { serverReads(t, opts) })
+		for _, version := range []exposition.Format{exposition.Text004, exposition.Text100, exposition.OpenMetrics100, exposition.Protobuf} {
+			opts := exposition.Options{ContentType: exposition.ContentType{Format: version, Escaping: escaping}, Created: version > exposition.Text100}
+			t.Run(opts.ContentType.String(), func(t *testing.T) { serverReads(t, opts) })
 			if version == exposition.OpenMetrics100 {
 				opts.Lenient = true
-				t.Run("lenient "+opts.Format.ContentType(), func(t *testing.T) { serverReads(t, opts) })
+				t.Run("lenient "+opts.ContentType.String(), func(t *testing.T) { serverReads(t, opts) })
 			}
 		}
 	}
@@ -217,9 +217,9 @@ func TestServerReadsRandomFamilies(t *testing.T) {
 
 // serverReads checks that a server finds everything that was written of random families.
 func serverReads(t *testing.T, opts exposition.Options) {
-	version := opts.Format.Version
+	version := opts.ContentType.Format
 	for seed := range uint64(200) {
-		families := randfamily.New(seed).Families(opts.Format.Escaping == exposition.AllowUTF8 && version != exposition.Text004)
+		families := randfamily.New(seed).Families(opts.ContentType.Escaping == exposition.AllowUTF8 && version != exposition.Text004)
 		for _, f := range families {
 			for i := range f.Series {
 				plain(f.Type, &f.Series[i], version)
@@ -229,7 +229,7 @@ func serverReads(t *testing.T, opts exposition.Options) {
 		if omission := (*exposition.OmissionError)(nil); !errors.As(err, &omission) {
 			require.NoError(t, err)
 		}
-		want, got := written(families, opts), scraped(t, body, opts.Format)
+		want, got := written(families, opts), scraped(t, body, opts.ContentType)
 		if version <= exposition.Text100 { // text writes gauge histograms like this
 			for name := range got.types {
 				if base, ok := strings.CutSuffix(name, "_gcount"); ok || strings.HasSuffix(name, "_gsum") {
@@ -259,7 +259,7 @@ func trim(helps map[string]string) {
 }
 
 // plain removes from s what the parsers themselves change.
-func plain(typ metric.Type, s *metric.Series, version exposition.Version) {
+func plain(typ metric.Type, s *metric.Series, version exposition.Format) {
 	if version == exposition.Protobuf && (typ == metric.Histogram || typ == metric.GaugeHistogram || typ == metric.Summary) {
 		s.NoSum = false // they read it as 0
 	}

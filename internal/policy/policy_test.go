@@ -40,7 +40,7 @@ var forbidden = map[string][]string{
 // libraryDeps are the modules that library packages may import.
 var libraryDeps = []string{
 	"github.com/edsrzf/mmap-go", "golang.org/x/sys", "github.com/gofrs/flock",
-	"github.com/klauspost/compress", "github.com/prometheus/procfs",
+	"github.com/klauspost/compress", "github.com/prometheus/procfs", "google.golang.org/protobuf/encoding/protowire",
 }
 
 // source is a Go file that is not a test.
