@@ -8,7 +8,7 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// Viewer is a Gatherer that can show its families without making them anew, such as
+// Viewer is a Gatherer that can show its families without building them again, such as
 // a merged directory, whose warm scrape then allocates nothing for a series.
 type Viewer interface {
 	Gatherer

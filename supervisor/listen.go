@@ -76,7 +76,7 @@ func openSocket(l Listener, index int, blocking bool) (*socket, error) {
 	case l.File != nil && l.Address == "" && l.Listener == nil:
 		ln, err := net.FileListener(l.File)
 		if err != nil {
-			return nil, fmt.Errorf("File of listener %s: %w", s.name, err)
+			return nil, fmt.Errorf("listener %s: File: %w", s.name, err)
 		}
 		defer ln.Close()
 		if u, ok := ln.(*net.UnixListener); ok {
@@ -119,7 +119,7 @@ func openAddress(address string) (net.Listener, error) {
 		return nil, fmt.Errorf("%w: Address %q: %w", ErrOptions, address, err)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("Address %q: %w", address, err)
+		return nil, fmt.Errorf("option Address %q: %w", address, err)
 	}
 	return ln, nil
 }

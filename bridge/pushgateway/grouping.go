@@ -16,7 +16,7 @@ import (
 // target returns the URL of the group.
 func (o *Options) target() (*url.URL, error) {
 	if o.Job == "" {
-		return nil, errors.New("Job is empty: every group needs one")
+		return nil, errors.New("option Job is empty: every group needs one")
 	}
 	raw := o.URL
 	if !strings.Contains(raw, "://") {
@@ -33,9 +33,9 @@ func (o *Options) target() (*url.URL, error) {
 	for _, name := range slices.Sorted(maps.Keys(o.Grouping)) {
 		switch {
 		case name == "job":
-			return nil, errors.New("Grouping has the label job, which is a separate option")
+			return nil, errors.New("option Grouping has the label job, which is the option Job")
 		case !metric.IsLegacyLabelName(name):
-			return nil, fmt.Errorf("Grouping has %q, which is not a valid label name", name)
+			return nil, fmt.Errorf("option Grouping has %q, which is not a valid label name", name)
 		}
 		path += pathOf(name, o.Grouping[name])
 	}

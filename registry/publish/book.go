@@ -22,7 +22,8 @@ type book struct {
 	key      []byte // scratch
 }
 
-// enter writes the families of one publication and returns what was left out.
+// enter writes the families of one publication, and returns errors for what it could not
+// write.
 func (b *book) enter(families []*metric.Family, now time.Time) error {
 	b.round++
 	var errs []error
@@ -70,8 +71,8 @@ func (b *book) write(fam *family, f *metric.Family, s *metric.Series, now time.T
 	err := check(f.Type, s)
 	if err == nil && e != nil && !e.shape.fits(s) {
 		if f.Type == metric.Histogram {
-			// What it has counted is in buckets that there are no more: neither
-			// going on nor beginning again would count everything once.
+			// What it has counted is in buckets that do not exist any more. Neither
+			// continuing nor beginning again would count everything once.
 			err = errBounds
 		} else {
 			b.remove(fam, string(b.key), e)
@@ -80,7 +81,7 @@ func (b *book) write(fam *family, f *metric.Family, s *metric.Series, now time.T
 	}
 	if err != nil {
 		if e != nil && cumulative(f.Type) {
-			e.round = b.round // it stays as it was
+			e.round = b.round // it stays as it is
 		}
 		return err
 	}
@@ -95,8 +96,8 @@ func (b *book) write(fam *family, f *metric.Family, s *metric.Series, now time.T
 	return nil
 }
 
-// place gives a series its place in the store. e is what is left of it where it
-// has vanished before, nil where it is new.
+// place makes a series in the store. e is what is known of it if it was there before, and
+// nil if it is new.
 func (b *book) place(fam *family, f *metric.Family, e *series, s *metric.Series) (*series, error) {
 	if fam.live >= b.maxSeries {
 		return nil, fmt.Errorf("the family has %d series, the most that Options.MaxSeries permits", fam.live)
@@ -130,10 +131,9 @@ func (b *book) place(fam *family, f *metric.Family, e *series, s *metric.Series)
 	return e, nil
 }
 
-// sweep removes the series that the publication did not write. One that is not
-// complete misses what its failures would have given: there, cumulative values
-// stay as they are, since the merged counter would fall, while a gauge goes,
-// since nobody says that it still holds.
+// sweep removes the series that the publication did not write. If the publication is not
+// complete, cumulative values stay as they are, since the merged counter would fall. A gauge
+// goes, since nothing says that its value still holds.
 func (b *book) sweep(complete bool) {
 	for _, fam := range b.families {
 		if !complete && cumulative(fam.typ) {
@@ -162,10 +162,9 @@ func (b *book) withdraw(fam *family) {
 	}
 }
 
-// remove takes a series out of the store. A cumulative one leaves its last
-// value: should it come again, only what it grows from there is counted, for a
-// reader goes on counting what a removed series had while another process has
-// the same one.
+// remove removes a series from the store. Of a cumulative one the last value is kept: if it
+// comes again, only what it has grown since is counted, because readers go on counting what
+// a removed series had while another process has it.
 func (b *book) remove(fam *family, key string, e *series) {
 	e.handle.Remove()
 	e.handle, e.round = nil, b.round

@@ -191,7 +191,7 @@ func TestSourceThatIsSlow(t *testing.T) {
 	require.ErrorIs(t, p.Close(), context.DeadlineExceeded)
 }
 
-// TestSourceThatHangs: one that ignores its context is left behind, and not
+// TestSourceThatHangs: one that ignores its context is abandoned, and not
 // asked again before it returns.
 func TestSourceThatHangs(t *testing.T) {
 	set := multiproc.NewSet(multiproc.SetOptions{})

@@ -1,8 +1,8 @@
-// Package publish writes a worker's own collectors into its store, so that they
-// are in the merged view. What the Go runtime knows of a process can be read
-// inside that process only: no scrape that another one answers can have it.
+// Package publish writes what a worker's own collectors say into its store, so that it is
+// in the merged view. The Go runtime's numbers, for example, can be read only inside the
+// process: a scrape that another process answers cannot have them.
 //
-// One call in each worker, where it would call multiproc.Open:
+// Each worker makes one call, in place of multiproc.Open:
 //
 //	p, err := publish.Start(publish.Options{})
 //	if err != nil {
@@ -10,64 +10,59 @@
 //	}
 //	defer p.Close()
 //
-// From then on /metrics has go_goroutines{pid="4711"} of every living worker.
-// With Options.Source it is any registry.Gatherer in place of the Go runtime:
+// From then on /metrics has go_goroutines{pid="4711"} of every live worker.
+// Options.Source publishes any registry.Gatherer in place of the Go runtime:
 //
 //	reg := registry.New(registry.Options{})
 //	reg.MustRegister(collectors.NewGoRuntime(), pool, cache)
 //	p, err := publish.Start(publish.Options{Source: reg})
 //
-// A [Publisher] publishes at once, at the period, when asked by
-// [Publisher.Publish], and once more at [Publisher.Close]. Its values must be
-// those of this process alone; a collector that is published is not to be
-// registered with whoever serves /metrics as well.
+// A [Publisher] publishes at once, at each period, at [Publisher.Publish], and once more at
+// [Publisher.Close]. Its values must be those of this process alone. Do not also register
+// a published collector with the registry that serves /metrics.
 //
-// # What becomes of each type
+// # How each type is published
 //
-//	gauge, unknown   a gauge of the mode that Options.Mode says; PerProcess, the
-//	                 default: a series per living process
-//	counter          summed over all processes, dead ones included, like every
-//	                 counter; there is none per process
-//	histogram        summed, likewise; a series may change its bounds
-//	summary          count and sum, summed, likewise
-//	info             the label sets of the living processes
-//	state set        per process, or the most recent
+//	gauge, unknown   a gauge whose mode Options.Mode chooses; by default PerProcess:
+//	                 a series for each live process
+//	counter          summed over all processes, dead ones included, like every counter
+//	histogram        summed too; a series must keep its bounds
+//	summary          count and sum, summed too
+//	info             the label sets of the live processes
+//	state set        for each process, or the most recent
 //
-// Exemplars of counters and buckets are published too, with the time that they
-// have or else that of the publication that saw them first.
+// Exemplars of counters and buckets are published too, with their time or, if they have
+// none, with that of the first publication that saw them.
 //
-// The store has no place for quantiles, created times (a series
-// begins with its first publication), timestamps (but as the time of a
-// mostrecent value), native histograms, gauge histograms, histograms without a
-// finite bound, and state sets with more or less than one state on. A histogram
-// or summary whose sum is not known gets NaN for it. What cannot be published at
-// all is in the error of Publish; all else is published.
+// The store cannot hold quantiles, native histograms, gauge histograms, histograms without
+// a finite bound, or state sets in which not exactly one state is on. Created times are
+// those of the first publication, and timestamps are used only in a mostrecent mode. If
+// the sum of a histogram or summary is not known, it becomes NaN. The error of Publish
+// says what could not be published; everything else is.
 //
 // # Counters
 //
-// A counter of the source is stored as a whole, not added to, so that
-// publishing twice counts once. Where it begins again (its value falls, or its
-// created time is another), what it had before is kept below it. The merged
-// counter therefore neither falls nor counts twice, also when the process dies
-// and is compacted.
+// The whole value of a counter is stored, not a difference, so publishing it twice counts
+// it once. If the counter begins again, because its value falls or its created time
+// changes, what it had before is added to all later values. So the merged counter never
+// falls and never counts twice, also if the process dies and is compacted.
 //
-// # What is missing
+// # Series that go, and collectors that fail
 //
-// A series that the source no longer gives is removed, as by
-// DeleteLabelValues. Where it comes back, a counter goes on from where it was.
+// A series that the source does not yield any more is removed, as by DeleteLabelValues. If
+// it comes back, a counter continues from its last value.
 //
-// A collector that fails, panics or hangs costs its own series. In such a
-// publication nobody can tell what is missing for good: gauges that were not
-// given leave, and counters, histograms and summaries stay as they were until
-// a publication without an error. A source that ignores its context is left
-// behind after twice Options.Timeout, and not asked again before it returns.
+// A collector that fails, panics or hangs costs its own series. Such a publication does
+// not show which series are gone for good. So gauges that are missing leave, and counters,
+// histograms and summaries stay as they were until a publication without an error. A
+// source that ignores its context is abandoned after twice Options.Timeout, and not asked
+// again before it has returned.
 //
 // # What a kill loses
 //
-// The store has what the last publication wrote, and keeps it: a process that
-// is killed, or ends by os.Exit without Close, loses what its collectors
-// counted since then, at most a period plus the time of gathering. Updates of
-// instruments are never lost.
+// The store keeps what the last publication wrote. A process that is killed, or ends by
+// os.Exit without Close, loses what its collectors have counted since: at most a period and
+// the time of gathering. Updates of instruments are never lost.
 //
 // # Metrics of the publisher
 //
@@ -80,16 +75,16 @@
 //
 // # Concurrency
 //
-// All methods are safe for concurrent use. Every word of the store is written
-// by one atomic store, so that readers merge at any time; they may see one
-// family of a publication and not yet the next.
+// All methods are safe for concurrent use. Every word is written by one atomic store, and
+// readers may merge at any time. They may see one family of a publication and not yet the
+// next.
 //
 // # Caveats
 //
-// In a Set without a directory, the default source publishes nothing, since
-// registry.Default has the Go runtime metrics of its own process there. Two
-// publishers of one Set, or a publisher and an instrument, cannot have one
-// family: the later publisher, or the publisher, leaves it out with an error that
-// matches multiproc.ErrConflict. A closed publisher's families cannot be
-// published by another one, for its values stay.
+// In a Set without a directory, the default source publishes nothing, because
+// registry.Default has the Go runtime metrics of its own process there.
+//
+// Only one publisher of a Set can have a family. A later one omits it, and so does a
+// publisher if an instrument has the family. The error matches multiproc.ErrConflict. The
+// families of a closed publisher stay its own, since its values stay.
 package publish

@@ -9,10 +9,9 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// exemplars stores those of a counter or histogram that are new since the last
-// publication: of all processes' the newest is shown, so that an old one must
-// not become new by being published again. One that is not valid is dropped and
-// counted as an invalid update.
+// exemplars stores the exemplars of a counter or histogram that are new since the last
+// publication. An old one must not become the newest of all processes by being published
+// again. An invalid one is dropped and counted as an invalid update.
 func (b *book) exemplars(e *series, s *metric.Series, now time.Time) {
 	switch e.shape.schema.Type {
 	case metric.Counter:

@@ -15,26 +15,26 @@ type family struct {
 	typ   metric.Type // as the source has it
 	names []string    // of its samples, to be claimed
 	mode  metric.Mode
-	skip  bool  // Options.Mode does not want it
-	fault error // why nothing of it can be published
+	skip  bool  // by Options.Mode
+	fault error // why it cannot be published
 
 	shapes   []*shape
 	series   map[string]*series // by metric.Labels.AppendKey
 	live     int                // of them in the store
-	vanished int                // the others, which keep their last value in case they come again
+	vanished int                // the others, whose last values are kept in case they come again
 }
 
-// shape is one definition of a family, of which the store needs one for each
-// set of label names and of bucket bounds or states.
+// shape is one schema of a family. The store needs one for each set of label names, bucket
+// bounds and states.
 type shape struct {
 	schema *metric.Schema
 	in     *mpm.SchemaRef
 }
 
-// maxShapes bounds the definitions of a family, which never leave a store.
+// maxShapes limits the schemas of a family, which never leave a store.
 const maxShapes = 64
 
-// define decides what becomes of a family that is new.
+// define decides how a new family is published.
 func (b *book) define(f *metric.Family) *family {
 	fam := &family{name: f.Name, typ: f.Type, names: metric.SampleNames(f.Name, f.Type), series: map[string]*series{}}
 	if f.Type == metric.GaugeHistogram {
@@ -57,7 +57,7 @@ func (b *book) define(f *metric.Family) *family {
 	return fam
 }
 
-// askMode calls a function of the user's.
+// askMode calls Options.Mode, which may panic.
 func askMode(ask func(*metric.Family) (metric.Mode, bool), f *metric.Family) (mode metric.Mode, wanted bool, err error) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -68,7 +68,7 @@ func askMode(ask func(*metric.Family) (metric.Mode, bool), f *metric.Family) (mo
 	return mode, wanted, nil
 }
 
-// shapeOf returns the definition that s falls under.
+// shapeOf returns the schema of s.
 func (b *book) shapeOf(fam *family, f *metric.Family, s *metric.Series) (*shape, error) {
 	for _, sh := range fam.shapes {
 		if sh.fits(s) {
@@ -79,7 +79,7 @@ func (b *book) shapeOf(fam *family, f *metric.Family, s *metric.Series) (*shape,
 		return nil, fmt.Errorf("more than %d sets of label names, bucket bounds or states", maxShapes)
 	}
 	schema := &metric.Schema{Name: f.Name, Help: f.Help, Unit: f.Unit, Type: f.Type, Mode: fam.mode}
-	if f.Type != metric.Info { // whose labels are its content
+	if f.Type != metric.Info { // the labels of an info are its content
 		for _, l := range s.Labels {
 			schema.Labels = append(schema.Labels, l.Name)
 		}
@@ -119,7 +119,7 @@ func (sh *shape) fits(s *metric.Series) bool {
 	}
 }
 
-// forget drops the last values of series that vanished before this round.
+// forget drops the last values of series that went before this round.
 func (fam *family) forget(round uint64) {
 	for key, e := range fam.series {
 		if e.handle == nil && e.round != round {

@@ -7,10 +7,10 @@ import (
 	"github.com/multiprom/multiprom/registry/collectors"
 )
 
-// PerProcess is the default of Options.Mode: every gauge is a series per living
-// process (liveall). It leaves out the families of collectors.NewProcess, such as
-// process_open_fds: the merged view has them of every living worker already,
-// read from /proc by whoever answers.
+// PerProcess is the default of Options.Mode: every gauge has a series for each live process
+// (liveall). It omits the families of collectors.NewProcess, such as process_open_fds: the
+// merged view has these of every live worker, since the process that answers reads them
+// from /proc.
 func PerProcess(f *metric.Family) (mode metric.Mode, publish bool) {
 	return metric.ModeLiveAll, !readFromProc()[f.Name]
 }

@@ -22,30 +22,29 @@ var ErrClosed = errors.New("publisher is closed")
 // process every 10 s in the default Set.
 type Options struct {
 	// Source is what is published: a registry.Registry with the worker's own
-	// collectors, or any other Gatherer whose values are of this process alone.
-	// Nil means the Go runtime, and nothing at all in a Set without a
-	// directory, where registry.Default shows the Go runtime itself.
+	// collectors, or another Gatherer whose values are those of this process alone. Nil
+	// means the Go runtime. In a Set without a directory, nil publishes nothing, because
+	// registry.Default shows the Go runtime there.
 	Source registry.Gatherer
 	// Set is where to. Default: multiproc.Default().
 	Set *multiproc.Set
-	// Mode says how the values of the processes merge (gauges, state sets and
-	// unknown families; of others it is not used), and whether the family is
-	// published at all. It is asked once for each name and type. Default:
-	// PerProcess.
+	// Mode says how the values of gauges, state sets and unknown families merge, and
+	// whether a family is published at all. It is called once for each name and type.
+	// Default: PerProcess.
 	Mode func(f *metric.Family) (mode metric.Mode, publish bool)
-	// Name is the label publisher of the publisher's own metrics, which tells
-	// several ones of a Set apart. Default "runtime".
+	// Name is the value of the label publisher of the publisher's own metrics, which
+	// distinguishes the publishers of a Set. Default "runtime".
 	Name string
 	// Period is the time from one publication to the next. Default 10 s.
 	Period time.Duration
-	// Timeout is how long the source may take until it is told to return what
-	// it has; after twice as long it is left behind. Default 5 s.
+	// Timeout is when the source is told to return what it has. After twice as long it is
+	// abandoned. Default 5 s.
 	Timeout time.Duration
 	// MaxSeries bounds the series of a family; further ones are left out.
 	// Default 10,000; NoLimit.
 	MaxSeries int
-	// OnError gets the error of every publication of the period that has one: see
-	// Publish. It must return soon. Default: nobody gets it.
+	// OnError gets the errors of publications at the period; see Publish. It must return
+	// soon. Default: no function.
 	OnError func(error)
 	// Now is the clock. Default time.Now.
 	Now func() time.Time
@@ -81,8 +80,8 @@ func (o Options) withDefaults() (Options, error) {
 	return o, c.Err()
 }
 
-// Publisher writes what a Gatherer yields into a Set's store. It is safe for
-// concurrent use; publications take turns.
+// Publisher writes what a Gatherer yields into a Set's store. It is safe for concurrent use,
+// and publications take turns.
 type Publisher struct {
 	opts   Options
 	idle   bool // there is nothing to publish
@@ -102,12 +101,11 @@ type Publisher struct {
 	last    error // of Close
 }
 
-// Start makes this process a worker, as multiproc.Open does, and publishes at
-// once and then at the period, until Close. It does not wait for the first
-// publication: Publish does.
+// Start makes this process a worker, as multiproc.Open does. It publishes at once and then at
+// each period, until Close. It does not wait for the first publication; Publish does.
 //
-// The error is that of Set.Open, or matches multiproc.ErrConflict where the names
-// of the publisher's own metrics are taken.
+// The error is that of Set.Open, or matches multiproc.ErrConflict if the names of the
+// publisher's own metrics are taken.
 func Start(opts Options) (*Publisher, error) {
 	idle := opts.Source == nil
 	opts, err := opts.withDefaults()
@@ -120,8 +118,8 @@ func Start(opts Options) (*Publisher, error) {
 	}
 	p.turn <- struct{}{}
 	if p.idle {
-		// It is settled that the values are on the heap: a directory that is set
-		// later is an error of the next Open, and not ignored.
+		// From here on values are on the heap. A directory that is set later is an error
+		// of the next Open instead of being ignored.
 		if err := opts.Set.Open(); err != nil {
 			return nil, fmt.Errorf("publish: %w", err)
 		}
@@ -172,8 +170,8 @@ func (p *Publisher) declare() error {
 // String names the publisher in errors.
 func (p *Publisher) String() string { return fmt.Sprintf("publisher %q", p.opts.Name) }
 
-// run publishes at the period. Close waits for a publication that is under way:
-// one that was given up would keep the last one from running the source.
+// run publishes at the period. Close waits for a publication that is running: if it were
+// given up, the last one could not run the source.
 func (p *Publisher) run() {
 	defer close(p.stopped)
 	tick := p.opts.tick
@@ -194,9 +192,9 @@ func (p *Publisher) run() {
 	}
 }
 
-// Publish gathers and writes now. The error joins what the source reported and
-// what was left out; all else was published. Where ctx ends first, nothing was
-// written, and the error is its cause. After Close it is ErrClosed.
+// Publish gathers and writes now. The error joins what the source reported and what could
+// not be published; everything else was. If ctx ends first, nothing was written, and the
+// error is the cause of that. After Close it is ErrClosed.
 func (p *Publisher) Publish(ctx context.Context) error {
 	select {
 	case <-p.turn:
@@ -210,7 +208,7 @@ func (p *Publisher) Publish(ctx context.Context) error {
 	return p.publish(ctx)
 }
 
-// publish does it; the caller has the turn.
+// publish is Publish for a caller that has the turn.
 func (p *Publisher) publish(ctx context.Context) error {
 	if p.idle {
 		return nil
@@ -232,11 +230,10 @@ func (p *Publisher) publish(ctx context.Context) error {
 	return nil
 }
 
-// Close ends the period, publishes once more and returns that publication's
-// error. It takes at most twice Options.Timeout, and as much again where a
-// publication is under way. What was published stays: the counters of a process
-// count for ever. Close the Set afterwards, not before. Closing twice does
-// nothing.
+// Close ends the period, publishes once more, and returns the error of that publication. It
+// takes at most twice Options.Timeout, and as long again if a publication is running. What
+// was published stays: a process's counters count for ever. Close the Set afterwards, not
+// before. A second call does nothing.
 func (p *Publisher) Close() error {
 	p.closing.Do(func() {
 		close(p.stop)

@@ -11,24 +11,24 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// series is one label set of the source and its place in the store. The
-// publisher is its only writer, and each word is one atomic store: a reader
-// sees every value as it was before or after.
+// series is one label set of the source, and its series in the store. The publisher is its
+// only writer, and each word is one atomic store: a reader sees each value before or after
+// a change.
 type series struct {
 	shape  *shape
-	handle *mpm.Series // nil while the source does not give it
-	round  uint64      // of the publication that saw it last
+	handle *mpm.Series // nil while the source does not yield it
+	round  uint64      // of the last publication that had it
 
-	// Of a counter, histogram or summary.
-	created time.Time         // as the source says it
+	// For a counter, histogram or summary.
+	created time.Time         // according to the source
 	value   running[float64]  // the counter; else the sum
 	count   running[uint64]   // of a summary
 	buckets []running[uint64] // of a histogram, not cumulative
 	shown   []metric.Exemplar // the last ones, of each bucket, once there are any
 }
 
-// write stores what the source says now, which check has let through. now is
-// the time of the publication.
+// write stores what the source says now. check has accepted it. now is the time of the
+// publication.
 func (e *series) write(s *metric.Series, now time.Time) {
 	schema, w := e.shape.schema, e.handle.Words()
 	switch schema.Type {
@@ -58,7 +58,7 @@ func (e *series) write(s *metric.Series, now time.Time) {
 	}
 }
 
-// revive prepares a series that had vanished for a new place in the store.
+// revive prepares a series that had gone for a new one in the store.
 func (e *series) revive() {
 	e.shown = nil
 	e.value.revive()
@@ -68,8 +68,8 @@ func (e *series) revive() {
 	}
 }
 
-// counter stores the value as a whole in the word of fractions: the other one
-// stays 0, so that there is no moment between two words.
+// counter stores the whole value in the word for fractions. The other word stays 0, so there
+// is no moment between two stores.
 func (e *series) counter(w []uint64, s *metric.Series) {
 	if e.begins(s) || s.Value < e.value.last {
 		e.value.restart()
@@ -109,16 +109,16 @@ func (e *series) histogram(w []uint64, s *metric.Series) {
 	}
 }
 
-// begins reports whether the source has begun the series anew, by its created
-// time; without one, a value that has fallen says so.
+// begins reports whether the source has begun the series again: it has another created time
+// or, without one, its value has fallen.
 func (e *series) begins(s *metric.Series) bool {
-	anew := !e.created.IsZero() && !s.Created.IsZero() && !s.Created.Equal(e.created)
+	again := !e.created.IsZero() && !s.Created.IsZero() && !s.Created.Equal(e.created)
 	e.created = s.Created
-	return anew
+	return again
 }
 
-// sum is NaN where it is not known: the store has no other way to say so, and
-// 0 would be a lie.
+// sum is NaN if the sum is not known. The store has no other way to say so, and 0 would be
+// false.
 func sum(s *metric.Series) float64 {
 	if s.NoSum {
 		return math.NaN()
@@ -128,10 +128,9 @@ func sum(s *metric.Series) float64 {
 
 func storeFloat(w []uint64, i int, v float64) { atomic.StoreUint64(&w[i], math.Float64bits(v)) }
 
-// storeRecent stores a value of a mostrecent mode with its time: that of the
-// source, or else that of the publication that has seen it change. A value that
-// is the same as before keeps its time, so that the most recent process is not
-// just the one that publishes last.
+// storeRecent stores a value of a mostrecent mode with its time, which is that of the source
+// or else that of the publication that first had this value. An unchanged value keeps its
+// time. Otherwise the process that publishes last would always be the most recent one.
 func storeRecent(w []uint64, bits uint64, of, now time.Time) {
 	if of.IsZero() {
 		if old, nanos, ok := mpm.LoadRecent(w); ok && nanos != 0 && old == bits {
@@ -142,7 +141,7 @@ func storeRecent(w []uint64, bits uint64, of, now time.Time) {
 	mpm.StoreRecent(w, bits, of.UnixNano())
 }
 
-// stateOn returns which state is on, or -1 where it is not exactly one.
+// stateOn returns which state is on, or -1 if not exactly one is.
 func stateOn(s *metric.Series) int {
 	on := -1
 	for i, st := range s.States {

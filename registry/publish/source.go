@@ -11,20 +11,19 @@ import (
 	"github.com/multiprom/multiprom/registry/collectors"
 )
 
-// ErrMergedView: the source yields what other processes have written, so that
-// publishing it would count them again, more at every period.
+// ErrMergedView: the source yields what other processes have written. Publishing it would
+// count them again, and more at every period.
 var ErrMergedView = errors.New("the source is a merged view")
 
-// source is a Gatherer as the one collector of a registry, which checks what it
-// yields, makes an error of a panic, and leaves it behind when it hangs.
+// source is a Gatherer as the only collector of a registry. The registry checks what it
+// yields, turns a panic into an error, and abandons it if it hangs.
 type source struct {
 	gatherer registry.Gatherer
 	timeout  time.Duration
 }
 
-// guarded returns g with a bound on its time. A registry inside it is told to
-// return what it has after the timeout; what does not listen is left behind
-// after twice as long.
+// guarded returns g with a limit of time. After the timeout, g is told by its context to
+// return what it has. If it does not, it is abandoned after twice as long.
 func guarded(g registry.Gatherer, timeout time.Duration) registry.Gatherer {
 	r := registry.New(registry.Options{CollectTimeout: 2 * timeout})
 	r.MustRegister(&source{g, timeout})
