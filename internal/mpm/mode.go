@@ -10,9 +10,9 @@ import (
 // ErrMode: a metrics file cannot have these permissions.
 var ErrMode = errors.New("invalid permissions of a metrics file")
 
-// ParseFileMode reads the permissions of files, such as 0600, 0640 or 0660,
-// from octal digits: nobody executes a metrics file, and one that everybody
-// may write proves nothing. The error matches ErrMode.
+// ParseFileMode parses the permissions of files, such as 0600, 0640 or 0660, from octal
+// digits. A metrics file must not be executable, or writable for everyone, since it would
+// prove nothing then. The error matches ErrMode.
 func ParseFileMode(octal string) (os.FileMode, error) {
 	n, err := strconv.ParseUint(octal, 8, 32)
 	switch mode := os.FileMode(n); {

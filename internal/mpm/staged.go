@@ -7,13 +7,13 @@ import (
 	"os"
 )
 
-// The file that becomes the next archive stands beside the one in use under a name
-// of its own. No reader opens it, so its content means nothing until it is renamed:
-// it may be torn, or be room that was allocated beforehand (Dir.Reserve). It is never
-// a file that was the archive, which a reader may still be reading.
+// The file that becomes the next archive is next to the one in use, under a name of its own.
+// No reader opens it, so its content means nothing until it is renamed. It may be torn, or
+// just reserved space (Dir.Reserve). It is never a former archive, which a reader may still
+// be reading.
 
-// openStaged opens that file, and keeps the room that it has; made says that there was
-// none. What somebody else has put under the name is not touched: the error matches
+// openStaged opens that file and keeps the space that it has. made says that it did not
+// exist. Another program's file with that name is not touched; the error matches
 // ErrNotTrusted or ErrForeign.
 func (d *Dir) openStaged(opts ReadOptions) (f *os.File, made bool, err error) {
 	there, only, err := d.stagedThere(opts)
@@ -55,9 +55,9 @@ func (d *Dir) stagedThere(opts ReadOptions) (there, only bool, err error) {
 	return true, only, err
 }
 
-// Reserve keeps n bytes in the directory for the next archive, or as many as there
-// are to be had, and gives back what is far more. The file has no content until
-// StageArchive writes it. The caller holds the directory's lock.
+// Reserve reserves n bytes in the directory for the next archive, or as many as possible, and
+// frees what is far more than that. The file has no content until StageArchive writes it. The
+// caller holds the directory's lock.
 func (d *Dir) Reserve(n int64, opts ReadOptions) (err error) {
 	f, made, err := d.openStaged(opts)
 	if err != nil {
@@ -97,11 +97,11 @@ func (d *Dir) reserve(f *os.File, n int64) (size int64, err error) {
 			return n, err
 		}
 	}
-	return size, nil // there is no more
+	return size, nil // there is no more space
 }
 
-// RemoveReserve gives the space back that Reserve has kept, and what a killed
-// process has left under the same name. What somebody else has put there stays.
+// RemoveReserve frees the space that Reserve has kept, and what a killed process has left
+// under the same name. Another program's file stays.
 func (d *Dir) RemoveReserve(opts ReadOptions) error {
 	there, _, err := d.stagedThere(opts)
 	if !there || errors.Is(err, ErrNotTrusted) || errors.Is(err, ErrForeign) {
@@ -116,10 +116,10 @@ func (d *Dir) RemoveReserve(opts ReadOptions) error {
 	return nil
 }
 
-// Trim gives back the ends of the blocks of a dead process's file: nobody reads what
-// lies after the used part of a block. It returns how many bytes those are. A file
-// whose process may live, and one whose structure is not what this version writes,
-// stays as it is. The system may not be able to do it: errors.ErrUnsupported.
+// Trim frees the unused ends of the blocks in a dead process's file, which nobody reads, and
+// returns the number of bytes. It does not change the file of a process that may be alive,
+// or a file with a structure that this version does not write. If the system cannot do it,
+// the error is errors.ErrUnsupported.
 func (d *Dir) Trim(name string, opts ReadOptions) (freed int64, err error) {
 	f, err := d.openWritable(name)
 	if err != nil {
@@ -150,7 +150,7 @@ func (d *Dir) Trim(name string, opts ReadOptions) (freed int64, err error) {
 	return freed, err
 }
 
-// trimBlock gives back the whole pages after the used part of block i.
+// trimBlock frees the whole pages after the used part of block i.
 func trimBlock(f *os.File, i int, b []byte) (freed int64, err error) {
 	header, start := blockStart(i)
 	kind, used := le.Uint32(b[header+offBlockKind:]), loadWord(b, header+offBlockUsed)
