@@ -22,11 +22,11 @@ import (
 	"github.com/valyala/fasthttp/fasthttpadaptor"
 
 	"github.com/multiprom/multiprom/exposition"
+	"github.com/multiprom/multiprom/gather"
 	"github.com/multiprom/multiprom/metric"
-	"github.com/multiprom/multiprom/registry"
 )
 
-var some = registry.GathererFunc(func(context.Context) ([]*metric.Family, error) {
+var some = gather.Func(func(context.Context) ([]*metric.Family, error) {
 	return []*metric.Family{{Name: "requests", Type: metric.Counter, Series: []metric.Series{{Value: 3}}}}, nil
 })
 

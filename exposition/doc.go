@@ -1,8 +1,8 @@
-// Package exposition turns the families of a [registry.Gatherer] into what a Prometheus
+// Package exposition turns the families of a [gather.Gatherer] into what a Prometheus
 // server scrapes: text, OpenMetrics and protobuf, content negotiation, an HTTP handler,
 // and a separate server for programs that have none.
 //
-//	gatherer := registry.GathererFunc(func(context.Context) ([]*metric.Family, error) {
+//	gatherer := gather.Func(func(context.Context) ([]*metric.Family, error) {
 //		return []*metric.Family{{
 //			Name: "jobs", Help: "Jobs done.", Type: metric.Counter,
 //			Series: []metric.Series{{Labels: metric.MakeLabels("queue", "mail"), Value: 3}},

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/multiprom/multiprom/gather"
 	"github.com/multiprom/multiprom/internal/limits"
 	"github.com/multiprom/multiprom/internal/options"
 	"github.com/multiprom/multiprom/metric"
@@ -65,7 +66,7 @@ type HandlerOptions struct {
 const NoLimit = options.NoLimit
 
 // Handler returns a handler that serves what g gathers, with default options.
-func Handler(g registry.Gatherer) http.Handler { return HandlerFor(g, HandlerOptions{}) }
+func Handler(g gather.Gatherer) http.Handler { return HandlerFor(g, HandlerOptions{}) }
 
 // HandlerFor returns a handler that serves what g gathers, in the format and the
 // content coding (gzip, zstd) that the client prefers. The repeated query parameter
@@ -76,9 +77,9 @@ func Handler(g registry.Gatherer) http.Handler { return HandlerFor(g, HandlerOpt
 // with a text that says why.
 //
 // It panics if an option is invalid, because options are constants of a program.
-func HandlerFor(g registry.Gatherer, opts HandlerOptions) http.Handler {
+func HandlerFor(g gather.Gatherer, opts HandlerOptions) http.Handler {
 	if g == nil {
-		g = registry.GathererFunc(func(context.Context) ([]*metric.Family, error) {
+		g = gather.Func(func(context.Context) ([]*metric.Family, error) {
 			return nil, errors.New("exposition: the handler has no gatherer")
 		})
 	}
@@ -108,7 +109,7 @@ func (o *HandlerOptions) complete() error {
 }
 
 type handler struct {
-	gatherer registry.Gatherer
+	gatherer gather.Gatherer
 	opts     HandlerOptions
 	created  func() bool
 	slots    chan struct{} // one element per running scrape; nil if there is no limit

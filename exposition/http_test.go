@@ -17,8 +17,8 @@ import (
 	"github.com/klauspost/compress/zstd"
 	"github.com/stretchr/testify/require"
 
+	"github.com/multiprom/multiprom/gather"
 	"github.com/multiprom/multiprom/metric"
-	"github.com/multiprom/multiprom/registry"
 )
 
 var someFamilies = []*metric.Family{
@@ -51,7 +51,7 @@ func scrape(h http.Handler, method, target string, headers ...string) *httptest.
 }
 
 func TestHandlerNegotiates(t *testing.T) {
-	h := Handler(registry.GathererFunc(some))
+	h := Handler(gather.Func(some))
 	for _, tc := range []struct{ accept, contentType, body string }{
 		{"", "text/plain; version=0.0.4; charset=utf-8", text004},
 		{"*/*", "text/plain; version=0.0.4; charset=utf-8", text004},
@@ -74,7 +74,7 @@ func TestHandlerNegotiates(t *testing.T) {
 }
 
 func TestHandlerCompresses(t *testing.T) {
-	h := Handler(registry.GathererFunc(some))
+	h := Handler(gather.Func(some))
 	for accept, want := range map[string]string{
 		"": "", "identity": "", "gzip": "gzip", "gzip, zstd": "", "gzip;q=0.5, zstd": "zstd", "zstd;q=0, gzip": "gzip", "gzip;q=0": "", "br": "",
 	} {
@@ -85,14 +85,14 @@ func TestHandlerCompresses(t *testing.T) {
 		}
 		require.Equal(t, text004, decompress(t, got, w.Body), accept)
 	}
-	off := HandlerFor(registry.GathererFunc(some), HandlerOptions{DisableCompression: true})
+	off := HandlerFor(gather.Func(some), HandlerOptions{DisableCompression: true})
 	require.Empty(t, scrape(off, "GET", "/", "Accept-Encoding", "gzip").Header().Get("Content-Encoding"))
 }
 
 // A middleware that has announced that it compresses does so alone. If both did, no
 // client could read the page.
 func TestHandlerLeavesCompressingToOthers(t *testing.T) {
-	h := Handler(registry.GathererFunc(some))
+	h := Handler(gather.Func(some))
 	for _, tc := range []struct {
 		name, value string
 		others      bool
@@ -134,7 +134,7 @@ func decompress(t *testing.T, coding string, r io.Reader) string {
 }
 
 func TestHandlerMethods(t *testing.T) {
-	h := Handler(registry.GathererFunc(some))
+	h := Handler(gather.Func(some))
 	require.Equal(t, text004, scrape(h, "GET", "/").Body.String())
 	head := scrape(h, "HEAD", "/")
 	require.Equal(t, 200, head.Code)
@@ -151,7 +151,7 @@ func TestHandlerMethods(t *testing.T) {
 }
 
 func TestHandlerRestricts(t *testing.T) {
-	h := Handler(registry.GathererFunc(some))
+	h := Handler(gather.Func(some))
 	body := scrape(h, "GET", "/?name[]=c_total&name[]=nothing").Body.String()
 	require.Equal(t, "# HELP c_total C.\n# TYPE c_total counter\nc_total 3\n", body)
 	require.Empty(t, scrape(h, "GET", "/?name[]=nothing").Body.String())
@@ -159,9 +159,9 @@ func TestHandlerRestricts(t *testing.T) {
 
 func TestHandlerErrors(t *testing.T) {
 	boom := errors.New("boom")
-	half := registry.GathererFunc(func(context.Context) ([]*metric.Family, error) { return someFamilies, boom })
-	none := registry.GathererFunc(func(context.Context) ([]*metric.Family, error) { return nil, boom })
-	panics := registry.GathererFunc(func(context.Context) ([]*metric.Family, error) { panic("oh") })
+	half := gather.Func(func(context.Context) ([]*metric.Family, error) { return someFamilies, boom })
+	none := gather.Func(func(context.Context) ([]*metric.Family, error) { return nil, boom })
+	panics := gather.Func(func(context.Context) ([]*metric.Family, error) { panic("oh") })
 	require.Equal(t, text004, scrape(Handler(half), "GET", "/").Body.String(), "the rest is served")
 	for _, h := range []http.Handler{
 		HandlerFor(half, HandlerOptions{ErrorPolicy: FailScrape}), Handler(none), Handler(panics), Handler(nil),
@@ -175,7 +175,7 @@ func TestHandlerErrors(t *testing.T) {
 // TestHandlerLimits fills the only slot with a scrape that hangs.
 func TestHandlerLimits(t *testing.T) {
 	entered, leave := make(chan struct{}), make(chan struct{})
-	h := HandlerFor(registry.GathererFunc(func(context.Context) ([]*metric.Family, error) {
+	h := HandlerFor(gather.Func(func(context.Context) ([]*metric.Family, error) {
 		entered <- struct{}{}
 		<-leave
 		return someFamilies, nil
@@ -187,7 +187,7 @@ func TestHandlerLimits(t *testing.T) {
 	close(leave)
 	require.Equal(t, 200, <-first)
 
-	hangs := HandlerFor(registry.GathererFunc(func(ctx context.Context) ([]*metric.Family, error) {
+	hangs := HandlerFor(gather.Func(func(ctx context.Context) ([]*metric.Family, error) {
 		<-make(chan struct{})
 		return nil, nil
 	}), HandlerOptions{Timeout: 10 * time.Millisecond})
@@ -206,7 +206,7 @@ func TestCreatedByEnvironment(t *testing.T) {
 func TestCreatedPolicy(t *testing.T) {
 	t.Cleanup(func() { createdSwitch.Store(uint32(CreatedByEnv)) })
 	families := []*metric.Family{{Name: "c", Type: metric.Counter, Series: []metric.Series{{Value: 3, Created: time.Unix(5, 0)}}}}
-	gatherer := registry.GathererFunc(func(context.Context) ([]*metric.Family, error) { return families, nil })
+	gatherer := gather.Func(func(context.Context) ([]*metric.Family, error) { return families, nil })
 	shown := func(h http.Handler) bool {
 		return strings.Contains(scrape(h, "GET", "/").Body.String(), "c_created 5\n")
 	}
@@ -229,7 +229,7 @@ func TestCreatedPolicy(t *testing.T) {
 }
 
 func TestServer(t *testing.T) {
-	s, err := Serve(ServerOptions{Addr: "127.0.0.1:0", Gatherer: registry.GathererFunc(some)})
+	s, err := Serve(ServerOptions{Addr: "127.0.0.1:0", Gatherer: gather.Func(some)})
 	require.NoError(t, err)
 	get := func(path string) (int, string) {
 		resp, err := http.Get(strings.TrimSuffix(s.URL(), "/metrics") + path)
@@ -256,7 +256,7 @@ func TestServer(t *testing.T) {
 
 	if runtime.GOOS != "windows" {
 		path := filepath.Join(t.TempDir(), "s")
-		socket, err := Serve(ServerOptions{Addr: "unix://" + path, Gatherer: registry.GathererFunc(some)})
+		socket, err := Serve(ServerOptions{Addr: "unix://" + path, Gatherer: gather.Func(some)})
 		require.NoError(t, err)
 		require.Equal(t, "unix://"+path, socket.URL())
 		client := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -271,7 +271,7 @@ func TestServer(t *testing.T) {
 		require.NoFileExists(t, path)
 	}
 
-	six, err := Serve(ServerOptions{Addr: "[::1]:0", Gatherer: registry.GathererFunc(some)})
+	six, err := Serve(ServerOptions{Addr: "[::1]:0", Gatherer: gather.Func(some)})
 	if err != nil {
 		t.Skip("this machine has no IPv6 loopback: ", err)
 	}

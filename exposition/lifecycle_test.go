@@ -18,9 +18,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/multiprom/multiprom/gather"
 	"github.com/multiprom/multiprom/internal/limits"
 	"github.com/multiprom/multiprom/metric"
-	"github.com/multiprom/multiprom/registry"
 )
 
 // A gatherer abandoned at the timeout still holds memory: its slot
@@ -28,7 +28,7 @@ import (
 func TestTimeoutKeepsTheSlot(t *testing.T) {
 	leave := make(chan struct{})
 	hang := true // the second gathering runs only after the first has returned
-	h := HandlerFor(registry.GathererFunc(func(context.Context) ([]*metric.Family, error) {
+	h := HandlerFor(gather.Func(func(context.Context) ([]*metric.Family, error) {
 		if hang {
 			<-leave
 			hang = false
@@ -44,7 +44,7 @@ func TestTimeoutKeepsTheSlot(t *testing.T) {
 
 // A gatherer that obeys its context has a tenth of the timeout to return what it has.
 func TestTimeoutLetsTheRestThrough(t *testing.T) {
-	h := HandlerFor(registry.GathererFunc(func(ctx context.Context) ([]*metric.Family, error) {
+	h := HandlerFor(gather.Func(func(ctx context.Context) ([]*metric.Family, error) {
 		<-ctx.Done()
 		return someFamilies, ctx.Err()
 	}), HandlerOptions{Timeout: 2 * time.Second})
@@ -54,7 +54,7 @@ func TestTimeoutLetsTheRestThrough(t *testing.T) {
 func TestErrorLog(t *testing.T) {
 	var out bytes.Buffer
 	collide := append([]*metric.Family{{Name: "g_utf8", Type: metric.Gauge, Series: []metric.Series{{}}}}, someFamilies...)
-	h := HandlerFor(registry.GathererFunc(func(context.Context) ([]*metric.Family, error) {
+	h := HandlerFor(gather.Func(func(context.Context) ([]*metric.Family, error) {
 		return collide, errors.New("boom")
 	}), HandlerOptions{ErrorLog: slog.New(slog.NewTextHandler(&out, nil))})
 
@@ -69,7 +69,7 @@ func TestOmissionsAreLoggedOnce(t *testing.T) {
 	var out bytes.Buffer
 	bad := []metric.Series{{Labels: metric.MakeLabels("n", "1"), Value: math.NaN()}, {Labels: metric.MakeLabels("n", "2"), Value: -1}}
 	counter := &metric.Family{Name: "c", Type: metric.Counter, Series: bad[:1]}
-	h := HandlerFor(registry.GathererFunc(func(context.Context) ([]*metric.Family, error) {
+	h := HandlerFor(gather.Func(func(context.Context) ([]*metric.Family, error) {
 		return []*metric.Family{counter, {Name: "g.x", Type: metric.Gauge, Series: bad[:1]}, {Name: "g_x", Type: metric.Gauge, Series: bad[:1]}}, nil
 	}), HandlerOptions{ErrorLog: slog.New(slog.NewTextHandler(&out, nil))})
 	said := func(n int) {
@@ -112,7 +112,7 @@ func TestServerEnds(t *testing.T) {
 		"shutdown": func(s *Server) error { return s.Shutdown(context.Background()) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			s, err := Serve(ServerOptions{Addr: "127.0.0.1:0", Gatherer: registry.GathererFunc(some)})
+			s, err := Serve(ServerOptions{Addr: "127.0.0.1:0", Gatherer: gather.Func(some)})
 			require.NoError(t, err)
 			waited := make(chan error, 1)
 			go func() { waited <- s.Wait() }()
@@ -120,7 +120,7 @@ func TestServerEnds(t *testing.T) {
 			require.NoError(t, <-waited)
 			require.NoError(t, end(s), "a second time changes nothing")
 
-			again, err := Serve(ServerOptions{Addr: s.Addr().String(), Gatherer: registry.GathererFunc(some)})
+			again, err := Serve(ServerOptions{Addr: s.Addr().String(), Gatherer: gather.Func(some)})
 			require.NoError(t, err, "the port is free at once")
 			require.NoError(t, again.Close())
 		})
@@ -130,7 +130,7 @@ func TestServerEnds(t *testing.T) {
 // Shutdown gives up when its context ends, and Close ends the remaining scrape.
 func TestShutdownWaitsForScrapes(t *testing.T) {
 	entered := make(chan struct{})
-	s, err := Serve(ServerOptions{Addr: "127.0.0.1:0", Gatherer: registry.GathererFunc(func(ctx context.Context) ([]*metric.Family, error) {
+	s, err := Serve(ServerOptions{Addr: "127.0.0.1:0", Gatherer: gather.Func(func(ctx context.Context) ([]*metric.Family, error) {
 		close(entered)
 		<-ctx.Done()
 		return nil, ctx.Err()
@@ -155,7 +155,7 @@ func TestShutdownWaitsForScrapes(t *testing.T) {
 
 // The URL of a server on all interfaces works.
 func TestServerOnAllInterfaces(t *testing.T) {
-	s, err := Serve(ServerOptions{Addr: ":0", Gatherer: registry.GathererFunc(some)})
+	s, err := Serve(ServerOptions{Addr: ":0", Gatherer: gather.Func(some)})
 	require.NoError(t, err)
 	defer s.Close()
 	resp, err := http.Get(s.URL())
@@ -166,7 +166,7 @@ func TestServerOnAllInterfaces(t *testing.T) {
 }
 
 func TestServerCutsSlowHeaders(t *testing.T) {
-	s, err := Serve(ServerOptions{Addr: "127.0.0.1:0", ReadHeaderTimeout: 200 * time.Millisecond, Gatherer: registry.GathererFunc(some)})
+	s, err := Serve(ServerOptions{Addr: "127.0.0.1:0", ReadHeaderTimeout: 200 * time.Millisecond, Gatherer: gather.Func(some)})
 	require.NoError(t, err)
 	defer s.Close()
 	conn, err := net.Dial("tcp", s.Addr().String())
@@ -184,7 +184,7 @@ func TestServerLimits(t *testing.T) {
 	entered, leave := make(chan struct{}), make(chan struct{})
 	s, err := Serve(ServerOptions{
 		Addr: "127.0.0.1:0",
-		Gatherer: registry.GathererFunc(func(context.Context) ([]*metric.Family, error) {
+		Gatherer: gather.Func(func(context.Context) ([]*metric.Family, error) {
 			entered <- struct{}{}
 			<-leave
 			return someFamilies, nil

@@ -15,9 +15,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/multiprom/multiprom/gather"
 	"github.com/multiprom/multiprom/internal/limits"
 	"github.com/multiprom/multiprom/metric"
-	"github.com/multiprom/multiprom/registry"
 )
 
 // gathered are families whose numbers differ at each scrape, so that no two answers
@@ -101,7 +101,7 @@ func TestStalledClients(t *testing.T) {
 		clients = 100 // the race detector makes each answer ten times as expensive
 	}
 	g := newGathered(series)
-	for name, gatherer := range map[string]registry.Gatherer{
+	for name, gatherer := range map[string]gather.Gatherer{
 		"gathered": g,
 		"viewed":   viewOf{g},
 	} {
@@ -137,7 +137,7 @@ func TestStalledClients(t *testing.T) {
 	}
 }
 
-type viewOf struct{ registry.Gatherer }
+type viewOf struct{ gather.Gatherer }
 
 func (v viewOf) View(ctx context.Context, fn func([]*metric.Family, error)) { fn(v.Gather(ctx)) }
 
@@ -206,7 +206,7 @@ func (d *deadlines) SetWriteDeadline(t time.Time) error {
 // TestDeadlineAfterwards: a deadline must not outlast its scrape on a connection on
 // which nobody sets the next one. It must never be later than the server's own.
 func TestDeadlineAfterwards(t *testing.T) {
-	h := Handler(registry.GathererFunc(some))
+	h := Handler(gather.Func(some))
 	for name, tc := range map[string]struct {
 		limit  time.Duration // of the server; negative if there is none
 		header string
@@ -240,7 +240,7 @@ func TestDeadlineAfterwards(t *testing.T) {
 
 // TestSlotOfHiddenConnection: if a writer cannot be cut off, its scrape keeps the slot.
 func TestSlotOfHiddenConnection(t *testing.T) {
-	h := HandlerFor(registry.GathererFunc(some), HandlerOptions{MaxConcurrent: 1})
+	h := HandlerFor(gather.Func(some), HandlerOptions{MaxConcurrent: 1})
 	w := &hangingWriter{writing: make(chan struct{}), leave: make(chan struct{})}
 	done := make(chan struct{})
 	go func() {
@@ -284,7 +284,7 @@ func TestScrapePatience(t *testing.T) {
 
 func TestPatienceBoundsGathering(t *testing.T) {
 	const header = "X-Prometheus-Scrape-Timeout-Seconds"
-	heeds := registry.GathererFunc(func(ctx context.Context) ([]*metric.Family, error) {
+	heeds := gather.Func(func(ctx context.Context) ([]*metric.Family, error) {
 		<-ctx.Done()
 		return someFamilies, ctx.Err()
 	})
@@ -292,11 +292,11 @@ func TestPatienceBoundsGathering(t *testing.T) {
 		h := HandlerFor(heeds, HandlerOptions{Timeout: limit})
 		require.Equal(t, text004, scrape(h, "GET", "/", header, "1").Body.String(), "what there is by then")
 	}
-	hangs := registry.GathererFunc(func(context.Context) ([]*metric.Family, error) { select {} })
+	hangs := gather.Func(func(context.Context) ([]*metric.Family, error) { select {} })
 	w := scrape(Handler(hangs), "GET", "/", header, "0.05")
 	require.Equal(t, 503, w.Code)
 	// An invalid value neither ends a scrape nor lets it run longer.
-	require.Equal(t, 200, scrape(Handler(registry.GathererFunc(some)), "GET", "/", header, "-5").Code)
+	require.Equal(t, 200, scrape(Handler(gather.Func(some)), "GET", "/", header, "-5").Code)
 	require.Equal(t, 503, scrape(HandlerFor(hangs, HandlerOptions{Timeout: 10 * time.Millisecond}), "GET", "/", header, "1e300").Code)
 }
 

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/multiprom/multiprom/gather"
 	"github.com/multiprom/multiprom/internal/limits"
 	"github.com/multiprom/multiprom/internal/listen"
 	"github.com/multiprom/multiprom/internal/options"
@@ -25,7 +26,7 @@ type ServerOptions struct {
 	// picks a free one; see [Server.Addr].
 	Addr string
 	// Gatherer is what is served. Default registry.Default().
-	Gatherer registry.Gatherer
+	Gatherer gather.Gatherer
 	// Handler configures the handler. The zero value is its defaults.
 	Handler HandlerOptions
 	// TLS configures HTTPS; nil serves HTTP.

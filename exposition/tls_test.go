@@ -12,14 +12,14 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/multiprom/multiprom/gather"
 	"github.com/multiprom/multiprom/internal/certtest"
-	"github.com/multiprom/multiprom/registry"
 )
 
 // serveTLS returns the URL of a server.
 func serveTLS(t *testing.T, opts TLS) string {
 	t.Helper()
-	s, err := Serve(ServerOptions{Addr: "127.0.0.1:0", Gatherer: registry.GathererFunc(some), TLS: &opts})
+	s, err := Serve(ServerOptions{Addr: "127.0.0.1:0", Gatherer: gather.Func(some), TLS: &opts})
 	require.NoError(t, err)
 	t.Cleanup(func() { s.Close() })
 	require.Contains(t, s.URL(), "https://127.0.0.1:")

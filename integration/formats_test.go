@@ -15,8 +15,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/multiprom/multiprom/exposition"
+	"github.com/multiprom/multiprom/gather"
 	"github.com/multiprom/multiprom/metric"
-	"github.com/multiprom/multiprom/registry"
 )
 
 // everyType has a family of each type, as a custom collector could return them.
@@ -52,7 +52,7 @@ func everyType() []*metric.Family {
 // back.
 func TestPrometheusReadsEveryFormat(t *testing.T) {
 	prometheus := needCommand(t, "prometheus")
-	gatherer := registry.GathererFunc(func(context.Context) ([]*metric.Family, error) { return everyType(), nil })
+	gatherer := gather.Func(func(context.Context) ([]*metric.Family, error) { return everyType(), nil })
 	handler := exposition.HandlerFor(gatherer, exposition.HandlerOptions{Created: exposition.CreatedOn})
 	var mu sync.Mutex
 	answered := map[string]string{} // the content type, by path

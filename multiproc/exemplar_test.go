@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/multiprom/multiprom/gather"
 	"github.com/multiprom/multiprom/metric"
 	"github.com/multiprom/multiprom/multiproc"
 	"github.com/multiprom/multiprom/registry"
@@ -20,7 +21,7 @@ var (
 )
 
 // exemplarOf returns the exemplar of a sample, or nil.
-func exemplarOf(t *testing.T, g registry.Gatherer, sample string) (x *metric.Exemplar) {
+func exemplarOf(t *testing.T, g gather.Gatherer, sample string) (x *metric.Exemplar) {
 	t.Helper()
 	families, err := g.Gather(context.Background())
 	require.NoError(t, err)

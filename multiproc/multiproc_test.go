@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/multiprom/multiprom/aggregate"
+	"github.com/multiprom/multiprom/gather"
 	"github.com/multiprom/multiprom/internal/access"
 	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/metric"
@@ -47,7 +48,7 @@ func sets(t *testing.T, opts multiproc.SetOptions, test func(t *testing.T, s *mu
 	})
 }
 
-func samples(t *testing.T, g registry.Gatherer) map[string]float64 {
+func samples(t *testing.T, g gather.Gatherer) map[string]float64 {
 	t.Helper()
 	families, err := g.Gather(context.Background())
 	require.NoError(t, err)

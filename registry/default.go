@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/multiprom/multiprom/aggregate"
+	"github.com/multiprom/multiprom/gather"
 	"github.com/multiprom/multiprom/internal/access"
 	"github.com/multiprom/multiprom/internal/beside"
 	"github.com/multiprom/multiprom/internal/mpm"
@@ -27,7 +28,7 @@ type DefaultRegistry struct {
 	// Unregister(r.GoRuntime).
 	Process, GoRuntime, BuildInfo Collector
 
-	view Gatherer
+	view gather.Gatherer
 }
 
 // Default returns the registry of this program.
@@ -69,8 +70,8 @@ type neighbours struct{}
 
 // Gather implements Gatherer.
 func (neighbours) Gather(ctx context.Context) (out []*metric.Family, err error) {
-	for _, gather := range beside.All() {
-		families, gatherErr := gather(ctx)
+	for _, ask := range beside.All() {
+		families, gatherErr := ask(ctx)
 		out, err = append(out, families...), errors.Join(err, gatherErr)
 	}
 	return out, err
@@ -95,10 +96,10 @@ func (c *bySet) Describe() []*metric.Family { return c.alone.Describe() }
 // viewBySet is one of two gatherers: with or without a directory.
 type viewBySet struct {
 	set         *multiproc.Set
-	with, alone Gatherer
+	with, alone gather.Gatherer
 }
 
-func (v *viewBySet) now() Gatherer {
+func (v *viewBySet) now() gather.Gatherer {
 	if v.set.Dir() != "" {
 		return v.with
 	}
@@ -126,9 +127,9 @@ func (r *DefaultRegistry) gatherNamed(ctx context.Context, asked map[string]bool
 
 // Instruments returns a view of one Set alone: for a batch job that pushes
 // its own metrics only, and for tests.
-func Instruments(set *multiproc.Set) Gatherer { return instruments(set, aggregate.Options{}) }
+func Instruments(set *multiproc.Set) gather.Gatherer { return instruments(set, aggregate.Options{}) }
 
-func instruments(set *multiproc.Set, opts aggregate.Options) Gatherer {
+func instruments(set *multiproc.Set, opts aggregate.Options) gather.Gatherer {
 	return &ofSet{set: set, opts: opts}
 }
 
@@ -159,7 +160,7 @@ func (o *ofSet) View(ctx context.Context, fn func([]*metric.Family, error)) { o.
 
 // Directory returns the merged view of a directory and the process metrics of its live
 // workers. It is what `mpctl serve` and a supervisor serve.
-func Directory(a *aggregate.Aggregator) Gatherer {
+func Directory(a *aggregate.Aggregator) gather.Gatherer {
 	r := New(Options{})
 	r.MustRegister(collectors.NewWorkers(collectors.WorkersOptions{
 		List: func() []collectors.Worker { return workers(a) },
@@ -170,11 +171,11 @@ func Directory(a *aggregate.Aggregator) Gatherer {
 // withRest merges a directory with other collectors. If the directory cannot be read, it
 // yields the error alone: a scrape of the rest would look as if every instrument had
 // vanished.
-func withRest(view, rest Gatherer) Gatherer {
+func withRest(view, rest gather.Gatherer) gather.Gatherer {
 	return whole{Merge(essential{view}, rest)}
 }
 
-type whole struct{ Gatherer }
+type whole struct{ gather.Gatherer }
 
 // viewError marks the error of a directory that cannot be read.
 type viewError struct{ error }
@@ -197,7 +198,7 @@ func (w whole) gatherNamed(ctx context.Context, asked map[string]bool) ([]*metri
 // scraped reads no directory. It follows the Set to another one.
 type directory struct {
 	set  *multiproc.Set
-	heap Gatherer // the set alone, for a process that could make no file
+	heap gather.Gatherer // the set alone, for a process that could make no file
 
 	mu   sync.Mutex
 	view *openView // the last one; nil before the first scrape
@@ -252,7 +253,7 @@ func (d *directory) release(v *openView) {
 // it could make none or somebody deleted it, adds its own values, which nobody
 // else sees, and says so.
 func (d *directory) Gather(ctx context.Context) (families []*metric.Family, err error) {
-	d.now(func(g Gatherer, openErr error) {
+	d.now(func(g gather.Gatherer, openErr error) {
 		if err = openErr; err == nil {
 			families, err = g.Gather(ctx)
 		}
@@ -261,7 +262,7 @@ func (d *directory) Gather(ctx context.Context) (families []*metric.Family, err 
 }
 
 func (d *directory) View(ctx context.Context, fn func([]*metric.Family, error)) {
-	d.now(func(g Gatherer, err error) {
+	d.now(func(g gather.Gatherer, err error) {
 		if err != nil {
 			fn(nil, err)
 			return
@@ -271,7 +272,7 @@ func (d *directory) View(ctx context.Context, fn func([]*metric.Family, error)) 
 }
 
 // now calls fn with what this process sees at the moment.
-func (d *directory) now(fn func(Gatherer, error)) {
+func (d *directory) now(fn func(gather.Gatherer, error)) {
 	if d.set.Opened() {
 		d.set.Publish() // this process is being read: its functions are asked now
 	}
@@ -285,7 +286,7 @@ func (d *directory) now(fn func(Gatherer, error)) {
 }
 
 // fallback tells that the process that answers has no file.
-var fallback = GathererFunc(func(context.Context) ([]*metric.Family, error) {
+var fallback = gather.Func(func(context.Context) ([]*metric.Family, error) {
 	return []*metric.Family{{
 		Name: "multiprom_store_fallback", Type: metric.Gauge, Series: []metric.Series{{Value: 1}},
 		Help: "1 where the process that answers has no file in the directory: its metrics are in no other process's view.",

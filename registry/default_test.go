@@ -18,12 +18,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/multiprom/multiprom/aggregate"
+	"github.com/multiprom/multiprom/gather"
 	"github.com/multiprom/multiprom/internal/access"
 	"github.com/multiprom/multiprom/metric"
 	"github.com/multiprom/multiprom/multiproc"
 )
 
-func names(t *testing.T, g Gatherer) map[string]float64 {
+func names(t *testing.T, g gather.Gatherer) map[string]float64 {
 	t.Helper()
 	families, err := g.Gather(context.Background())
 	require.NoError(t, err)
@@ -152,9 +153,9 @@ func scrapeWhileItMoves(t *testing.T, r *DefaultRegistry, dirs ...string) {
 	ended := make(chan struct{})
 	for i := range 4 {
 		scrapes.Go(func() {
-			gather := func(fn func([]*metric.Family, error)) { fn(r.Gather(t.Context())) }
+			show := func(fn func([]*metric.Family, error)) { fn(r.Gather(t.Context())) }
 			if i%2 == 0 {
-				gather = func(fn func([]*metric.Family, error)) { r.View(t.Context(), fn) }
+				show = func(fn func([]*metric.Family, error)) { r.View(t.Context(), fn) }
 			}
 			for {
 				select {
@@ -162,7 +163,7 @@ func scrapeWhileItMoves(t *testing.T, r *DefaultRegistry, dirs ...string) {
 					return
 				default:
 				}
-				gather(func(_ []*metric.Family, err error) {
+				show(func(_ []*metric.Family, err error) {
 					if err != nil {
 						failed.Store(&err)
 					}

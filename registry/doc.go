@@ -1,7 +1,7 @@
 // Package registry runs collectors and combines everything that a scrape shows.
 //
 // Instruments (package multiproc) are not registered. They write to a store, and the
-// merged directory is one [Gatherer]. A value that is known only at the moment of a
+// merged directory is one [gather.Gatherer]. A value that is known only at the moment of a
 // scrape comes from a [Collector] in a [Registry], which is another Gatherer. [Merge]
 // combines Gatherers, and [Restrict] keeps only some samples of one. An exposition
 // handler or a bridge takes any of them:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"testing"
 
+	"github.com/multiprom/multiprom/gather"
 	"github.com/multiprom/multiprom/metric"
 	"github.com/multiprom/multiprom/registry"
 	"github.com/stretchr/testify/require"
@@ -75,6 +76,6 @@ func newRegistry(t *testing.T, cs ...registry.Collector) *registry.Registry {
 	return reg
 }
 
-func gatherer(fs ...*metric.Family) registry.Gatherer {
-	return registry.GathererFunc(func(context.Context) ([]*metric.Family, error) { return fs, nil })
+func gatherer(fs ...*metric.Family) gather.Gatherer {
+	return gather.Func(func(context.Context) ([]*metric.Family, error) { return fs, nil })
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/multiprom/multiprom/gather"
 	"github.com/multiprom/multiprom/metric"
 )
 
@@ -18,9 +19,9 @@ import (
 // type, the gatherer that comes first in gs wins and the other family is omitted. If two
 // series of a family have the same labels, the later one is omitted and the family's
 // other series stay. In both cases Gather reports an error that matches ErrDuplicate.
-func Merge(gs ...Gatherer) Gatherer { return merged(slices.Clone(gs)) }
+func Merge(gs ...gather.Gatherer) gather.Gatherer { return merged(slices.Clone(gs)) }
 
-type merged []Gatherer
+type merged []gather.Gatherer
 
 func (m merged) Gather(ctx context.Context) ([]*metric.Family, error) {
 	return m.gatherNamed(ctx, nil)

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/multiprom/multiprom/gather"
 	"github.com/multiprom/multiprom/metric"
 )
 
@@ -25,7 +26,7 @@ import (
 //
 // In a [Registry], and in a [Merge] of registries, only those collectors run that may
 // yield one of the names.
-func Restrict(g Gatherer, names ...string) Gatherer {
+func Restrict(g gather.Gatherer, names ...string) gather.Gatherer {
 	asked := make(map[string]bool, len(names))
 	for _, n := range names {
 		asked[n] = true
@@ -34,7 +35,7 @@ func Restrict(g Gatherer, names ...string) Gatherer {
 }
 
 type restricted struct {
-	from  Gatherer
+	from  gather.Gatherer
 	asked map[string]bool
 }
 
@@ -51,7 +52,7 @@ func (r *restricted) Gather(ctx context.Context) ([]*metric.Family, error) {
 }
 
 // gatherNamed gathers the families of g that may have those sample names.
-func gatherNamed(ctx context.Context, g Gatherer, asked map[string]bool) ([]*metric.Family, error) {
+func gatherNamed(ctx context.Context, g gather.Gatherer, asked map[string]bool) ([]*metric.Family, error) {
 	if g, ok := g.(namedGatherer); ok {
 		return g.gatherNamed(ctx, asked)
 	}

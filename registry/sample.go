@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/multiprom/multiprom/gather"
 	"github.com/multiprom/multiprom/metric"
 )
 
@@ -15,7 +16,7 @@ import (
 //
 // If there is no such sample, the error matches ErrNoSample, and also what g failed to
 // gather, since that may be the reason.
-func SampleValue(ctx context.Context, g Gatherer, name string, labels map[string]string) (float64, error) {
+func SampleValue(ctx context.Context, g gather.Gatherer, name string, labels map[string]string) (float64, error) {
 	want := metric.LabelsFromMap(labels)
 	families, err := Restrict(g, name).Gather(ctx)
 	for _, f := range families {

@@ -5,13 +5,14 @@ import (
 	"errors"
 	"sync"
 
+	"github.com/multiprom/multiprom/gather"
 	"github.com/multiprom/multiprom/metric"
 )
 
 // Viewer is a Gatherer that can show its families without building them again, such as
 // a merged directory, whose warm scrape then allocates nothing for a series.
 type Viewer interface {
-	Gatherer
+	gather.Gatherer
 	// View calls fn, once, with what Gather would return, in which families may have
 	// metric.Rows in place of series. They belong to the Viewer: fn reads them until it
 	// returns. It must not ask the Viewer, and should be quick, since others may have
@@ -21,7 +22,7 @@ type Viewer interface {
 
 // View calls fn, once, with what g gathers. Where g is a [Viewer], the families are
 // valid until fn returns.
-func View(ctx context.Context, g Gatherer, fn func(families []*metric.Family, err error)) {
+func View(ctx context.Context, g gather.Gatherer, fn func(families []*metric.Family, err error)) {
 	if v, ok := g.(Viewer); ok {
 		v.View(ctx, fn)
 		return
@@ -84,7 +85,7 @@ func (w whole) View(ctx context.Context, fn func([]*metric.Family, error)) {
 
 // essential marks the error of a gatherer: without its families, the rest would
 // mislead.
-type essential struct{ Gatherer }
+type essential struct{ gather.Gatherer }
 
 func (e essential) Gather(ctx context.Context) (families []*metric.Family, err error) {
 	families, err = e.Gatherer.Gather(ctx)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/multiprom/multiprom/gather"
 	"github.com/multiprom/multiprom/metric"
 	"github.com/multiprom/multiprom/registry"
 )
@@ -36,7 +37,7 @@ func (v *viewer) View(_ context.Context, fn func([]*metric.Family, error)) {
 }
 
 // viewed returns what View shows, once.
-func viewed(t *testing.T, g registry.Gatherer) (out []string, err error) {
+func viewed(t *testing.T, g gather.Gatherer) (out []string, err error) {
 	t.Helper()
 	calls := 0
 	registry.View(t.Context(), g, func(families []*metric.Family, e error) {
@@ -49,13 +50,13 @@ func viewed(t *testing.T, g registry.Gatherer) (out []string, err error) {
 
 func TestView(t *testing.T) {
 	v := &viewer{families: []*metric.Family{family(metric.Counter, "v")}}
-	asks := registry.GathererFunc(func(ctx context.Context) ([]*metric.Family, error) {
+	asks := gather.Func(func(ctx context.Context) ([]*metric.Family, error) {
 		if _, err := v.Gather(ctx); err != nil { // as the list of a directory's workers does
 			return nil, err
 		}
 		return []*metric.Family{family(metric.Gauge, "a")}, nil
 	})
-	for _, g := range []registry.Gatherer{v, asks, registry.Merge(v, asks), registry.Merge(asks, v), registry.Merge(asks), registry.Merge(v, &viewer{families: v.families})} {
+	for _, g := range []gather.Gatherer{v, asks, registry.Merge(v, asks), registry.Merge(asks, v), registry.Merge(asks), registry.Merge(v, &viewer{families: v.families})} {
 		want, wantErr := g.Gather(t.Context())
 		got, err := viewed(t, g)
 		require.Equal(t, lines(want), got)

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/multiprom/multiprom/gather"
 	"github.com/multiprom/multiprom/metric"
 	"github.com/multiprom/multiprom/registry"
 	"github.com/stretchr/testify/assert"
@@ -71,7 +72,7 @@ func TestRestrict(t *testing.T) {
 func TestRestrictRunsOnlyWhatMayYield(t *testing.T) {
 	a, b, u := described("A", family(metric.Counter, "a")), described("B", family(metric.Gauge, "b")), unchecked("U", family(metric.Gauge, "u"))
 	reg := newRegistry(t, a, b, u)
-	for _, g := range []registry.Gatherer{reg, registry.Merge(reg, gatherer())} {
+	for _, g := range []gather.Gatherer{reg, registry.Merge(reg, gatherer())} {
 		a.runs, b.runs, u.runs = 0, 0, 0
 		families, err := registry.Restrict(g, "a_total").Gather(t.Context())
 		require.NoError(t, err)
@@ -82,7 +83,7 @@ func TestRestrictRunsOnlyWhatMayYield(t *testing.T) {
 
 func TestRestrictPassesErrorsOn(t *testing.T) {
 	boom := errors.New("boom")
-	g := registry.GathererFunc(func(context.Context) ([]*metric.Family, error) {
+	g := gather.Func(func(context.Context) ([]*metric.Family, error) {
 		return []*metric.Family{family(metric.Gauge, "a")}, boom
 	})
 	families, err := registry.Restrict(g, "a").Gather(t.Context())
@@ -137,8 +138,8 @@ func TestMergeOfThree(t *testing.T) {
 func TestMergeSurvivesItsGatherers(t *testing.T) {
 	boom := errors.New("boom")
 	families, err := registry.Merge(
-		registry.GathererFunc(func(context.Context) ([]*metric.Family, error) { return nil, boom }),
-		registry.GathererFunc(panicky),
+		gather.Func(func(context.Context) ([]*metric.Family, error) { return nil, boom }),
+		gather.Func(panicky),
 		gatherer(family(metric.Gauge, "a")),
 	).Gather(t.Context())
 	assert.ErrorIs(t, err, boom)

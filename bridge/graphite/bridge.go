@@ -8,8 +8,8 @@ import (
 	"net"
 	"time"
 
+	"github.com/multiprom/multiprom/gather"
 	"github.com/multiprom/multiprom/internal/options"
-	"github.com/multiprom/multiprom/registry"
 )
 
 // Options of New. Address is required.
@@ -86,7 +86,7 @@ func New(opts Options) (*Bridge, error) {
 // part may have arrived. Sending it again does no harm, since Graphite keeps one value
 // per time. An *exposition.OmissionError says that some samples were left out;
 // everything else was sent.
-func (b *Bridge) Push(ctx context.Context, g registry.Gatherer) error {
+func (b *Bridge) Push(ctx context.Context, g gather.Gatherer) error {
 	lines, omitted, err := b.gather(ctx, g)
 	if err != nil {
 		return err
@@ -100,7 +100,7 @@ func (b *Bridge) Push(ctx context.Context, g registry.Gatherer) error {
 // Run sends at once and then at every interval until ctx ends, and returns nil. If
 // sending takes longer than the interval, it skips ticks. What could not be sent is
 // sent with the next push.
-func (b *Bridge) Run(ctx context.Context, g registry.Gatherer) error {
+func (b *Bridge) Run(ctx context.Context, g gather.Gatherer) error {
 	tick := time.NewTicker(b.opts.Interval)
 	defer tick.Stop()
 	var late backlog
@@ -130,7 +130,7 @@ func (b *Bridge) Run(ctx context.Context, g registry.Gatherer) error {
 }
 
 // gather returns the lines to send, and an error that says what was left out.
-func (b *Bridge) gather(ctx context.Context, g registry.Gatherer) (lines []byte, omitted, err error) {
+func (b *Bridge) gather(ctx context.Context, g gather.Gatherer) (lines []byte, omitted, err error) {
 	families, err := g.Gather(ctx)
 	if err != nil {
 		return nil, nil, fmt.Errorf("graphite: nothing was sent: %w", err)

@@ -15,8 +15,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/multiprom/multiprom/exposition"
+	"github.com/multiprom/multiprom/gather"
 	"github.com/multiprom/multiprom/metric"
-	"github.com/multiprom/multiprom/registry"
 )
 
 var families = []*metric.Family{
@@ -30,7 +30,7 @@ var families = []*metric.Family{
 	{Name: "nan", Type: metric.Gauge, Series: []metric.Series{{Value: math.NaN()}}},
 }
 
-var all = registry.GathererFunc(func(context.Context) ([]*metric.Family, error) { return families, nil })
+var all = gather.Func(func(context.Context) ([]*metric.Family, error) { return families, nil })
 
 func now() time.Time { return time.Unix(1_700_000_000, 999_999_999) }
 
@@ -168,7 +168,7 @@ func TestUnwell(t *testing.T) {
 	require.Error(t, bridge(t, Options{Address: resets.Addr().String()}).Push(t.Context(), all))
 
 	broken := errors.New("the database is down")
-	failing := registry.GathererFunc(func(context.Context) ([]*metric.Family, error) { return families, broken })
+	failing := gather.Func(func(context.Context) ([]*metric.Family, error) { return families, broken })
 	require.ErrorIs(t, bridge(t, Options{Address: address}).Push(t.Context(), failing), broken)
 }
 
@@ -179,7 +179,7 @@ func TestRun(t *testing.T) {
 	address := l.Addr().String()
 	require.NoError(t, l.Close())
 	var pushes atomic.Int64
-	counting := registry.GathererFunc(func(context.Context) ([]*metric.Family, error) {
+	counting := gather.Func(func(context.Context) ([]*metric.Family, error) {
 		return []*metric.Family{{Name: "n", Type: metric.Gauge, Series: []metric.Series{{Value: float64(pushes.Add(1))}}}}, nil
 	})
 	ctx, cancel := context.WithCancel(t.Context())

@@ -14,17 +14,17 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/multiprom/multiprom/gather"
 	"github.com/multiprom/multiprom/metric"
-	"github.com/multiprom/multiprom/registry"
 )
 
 // gauges gathers n gauges.
-func gauges(n int) registry.Gatherer {
+func gauges(n int) gather.Gatherer {
 	var out []*metric.Family
 	for i := range n {
 		out = append(out, &metric.Family{Name: fmt.Sprintf("g%d_%s", i, strings.Repeat("x", 50)), Type: metric.Gauge, Series: []metric.Series{{Value: 1}}})
 	}
-	return registry.GathererFunc(func(context.Context) ([]*metric.Family, error) { return out, nil })
+	return gather.Func(func(context.Context) ([]*metric.Family, error) { return out, nil })
 }
 
 func listenUDP(t *testing.T) *net.UDPConn {

@@ -11,7 +11,7 @@
 // same names, and [Pusher.Delete] removes the group. A group is a job and any further
 // labels (https://github.com/prometheus/pushgateway, "API").
 //
-// Any registry.Gatherer can be pushed: a process's own metrics, or the merged metrics
+// Any gather.Gatherer can be pushed: a process's own metrics, or the merged metrics
 // of a directory.
 //
 // # Credentials

@@ -14,9 +14,9 @@ import (
 	"time"
 
 	"github.com/multiprom/multiprom/exposition"
+	"github.com/multiprom/multiprom/gather"
 	"github.com/multiprom/multiprom/internal/options"
 	"github.com/multiprom/multiprom/internal/untimed"
-	"github.com/multiprom/multiprom/registry"
 )
 
 // Options of New. URL and Job are required.
@@ -108,13 +108,13 @@ func (o *Options) complete() error {
 // nothing is sent. A response other than 2xx is a *StatusError. An
 // *exposition.OmissionError says that some series were left out, such as those with a
 // timestamp, which a Pushgateway refuses; everything else was pushed.
-func (p *Pusher) Push(ctx context.Context, g registry.Gatherer) error {
+func (p *Pusher) Push(ctx context.Context, g gather.Gatherer) error {
 	return p.push(ctx, http.MethodPut, g)
 }
 
 // Add replaces the metrics of the group that have the same names as those that g yields
 // (POST). Others stay.
-func (p *Pusher) Add(ctx context.Context, g registry.Gatherer) error {
+func (p *Pusher) Add(ctx context.Context, g gather.Gatherer) error {
 	return p.push(ctx, http.MethodPost, g)
 }
 
@@ -123,7 +123,7 @@ func (p *Pusher) Delete(ctx context.Context) error {
 	return p.send(ctx, http.MethodDelete, nil)
 }
 
-func (p *Pusher) push(ctx context.Context, method string, g registry.Gatherer) error {
+func (p *Pusher) push(ctx context.Context, method string, g gather.Gatherer) error {
 	families, err := g.Gather(ctx)
 	if err != nil {
 		return fmt.Errorf("pushgateway: nothing was pushed: %w", err)

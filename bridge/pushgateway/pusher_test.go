@@ -19,11 +19,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/multiprom/multiprom/exposition"
+	"github.com/multiprom/multiprom/gather"
 	"github.com/multiprom/multiprom/metric"
-	"github.com/multiprom/multiprom/registry"
 )
 
-var jobs = registry.GathererFunc(func(context.Context) ([]*metric.Family, error) {
+var jobs = gather.Func(func(context.Context) ([]*metric.Family, error) {
 	return []*metric.Family{{Name: "jobs", Help: "Jobs.", Type: metric.Counter, Series: []metric.Series{{Value: 7}}}}, nil
 })
 
@@ -80,7 +80,7 @@ func TestMethods(t *testing.T) {
 // timestamp. It is left out, and so is one whose name is taken. An error of the server
 // has precedence.
 func TestOmissions(t *testing.T) {
-	g := registry.GathererFunc(func(context.Context) ([]*metric.Family, error) {
+	g := gather.Func(func(context.Context) ([]*metric.Family, error) {
 		families, err := jobs.Gather(t.Context())
 		return append(families,
 			&metric.Family{Name: "jobs.", Type: metric.Counter, Series: []metric.Series{{}}}, &metric.Family{Name: "jobs_", Type: metric.Counter, Series: []metric.Series{{}}},
@@ -220,7 +220,7 @@ func TestRefused(t *testing.T) {
 	require.NotContains(t, err.Error(), "hidden")
 
 	broken := errors.New("the database is down")
-	failing := registry.GathererFunc(func(context.Context) ([]*metric.Family, error) { return nil, broken })
+	failing := gather.Func(func(context.Context) ([]*metric.Family, error) { return nil, broken })
 	require.ErrorIs(t, pusher(t, Options{URL: s.URL}).Push(t.Context(), failing), broken)
 }
 
@@ -252,7 +252,7 @@ func TestUnwell(t *testing.T) {
 	})
 	err = pusher(t, Options{URL: leaves.URL}).Push(t.Context(), jobs)
 	require.ErrorIs(t, err, io.EOF)
-	big := registry.GathererFunc(func(context.Context) ([]*metric.Family, error) {
+	big := gather.Func(func(context.Context) ([]*metric.Family, error) {
 		return []*metric.Family{{Name: "x", Help: string(bytes.Repeat([]byte("h"), 4<<20)), Type: metric.Gauge, Series: []metric.Series{{Value: 1}}}}, nil
 	})
 	require.Error(t, pusher(t, Options{URL: leaves.URL}).Push(t.Context(), big), "while the body is sent")

@@ -10,8 +10,8 @@ import (
 	"syscall"
 
 	"github.com/multiprom/multiprom/exposition"
+	"github.com/multiprom/multiprom/gather"
 	"github.com/multiprom/multiprom/internal/untimed"
-	"github.com/multiprom/multiprom/registry"
 )
 
 // Options of Write. The zero value is useful.
@@ -45,7 +45,7 @@ var ErrOtherFilesystem = errors.New("the temporary directory is on another files
 // *exposition.OmissionError: some series were left out, such as those with a timestamp,
 // for which node_exporter would skip the file, and everything else was written. Write
 // is safe for concurrent use. If two calls write one file, the one that ends last wins.
-func Write(ctx context.Context, path string, g registry.Gatherer, opts Options) error {
+func Write(ctx context.Context, path string, g gather.Gatherer, opts Options) error {
 	if filepath.Ext(path) != ".prom" {
 		return fmt.Errorf("textfile: %s: %w", path, ErrName)
 	}

@@ -15,12 +15,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/multiprom/multiprom/exposition"
+	"github.com/multiprom/multiprom/gather"
 	"github.com/multiprom/multiprom/metric"
-	"github.com/multiprom/multiprom/registry"
 )
 
-func gatherer(n float64) registry.Gatherer {
-	return registry.GathererFunc(func(context.Context) ([]*metric.Family, error) {
+func gatherer(n float64) gather.Gatherer {
+	return gather.Func(func(context.Context) ([]*metric.Family, error) {
 		return []*metric.Family{{
 			Name: "jobs.done", Help: "Jobs.", Type: metric.Counter, Series: []metric.Series{{Value: n}},
 		}}, nil
@@ -67,7 +67,7 @@ func TestLabels(t *testing.T) {
 	families := []*metric.Family{{Name: "g", Type: metric.Gauge, Series: []metric.Series{
 		{Labels: metric.MakeLabels("app", "", "n", "1")}, {Labels: metric.MakeLabels("app", "own")},
 	}}, {Name: "h", Type: metric.Gauge, Series: []metric.Series{{}}}}
-	g := registry.GathererFunc(func(context.Context) ([]*metric.Family, error) { return families, nil })
+	g := gather.Func(func(context.Context) ([]*metric.Family, error) { return families, nil })
 	path := filepath.Join(t.TempDir(), "x.prom")
 	require.NoError(t, Write(t.Context(), path, g, Options{Labels: map[string]string{"app": "we\"b", "zone": "a"}}))
 	b, err := os.ReadFile(path)
@@ -92,7 +92,7 @@ func TestTimestamps(t *testing.T) {
 	families := []*metric.Family{{Name: "g", Type: metric.Gauge, Series: []metric.Series{
 		{Labels: metric.MakeLabels("n", "1")}, {Labels: metric.MakeLabels("n", "2"), Timestamp: time.Unix(5, 0)},
 	}}}
-	g := registry.GathererFunc(func(context.Context) ([]*metric.Family, error) { return families, nil })
+	g := gather.Func(func(context.Context) ([]*metric.Family, error) { return families, nil })
 	path := filepath.Join(t.TempDir(), "x.prom")
 	omitted := (*exposition.OmissionError)(nil)
 	require.ErrorAs(t, Write(t.Context(), path, g, Options{}), &omitted)
@@ -108,7 +108,7 @@ func TestFailures(t *testing.T) {
 	path := filepath.Join(dir, "jobs.prom")
 	require.NoError(t, os.WriteFile(path, []byte("old 1\n"), 0o644))
 	broken := errors.New("the database is down")
-	failing := registry.GathererFunc(func(ctx context.Context) ([]*metric.Family, error) {
+	failing := gather.Func(func(ctx context.Context) ([]*metric.Family, error) {
 		families, _ := gatherer(1).Gather(ctx)
 		return families, broken
 	})
@@ -119,7 +119,7 @@ func TestFailures(t *testing.T) {
 		name string
 		ctx  context.Context
 		path string
-		g    registry.Gatherer
+		g    gather.Gatherer
 		opts Options
 		want error
 	}{

@@ -18,6 +18,7 @@ import (
 
 	"github.com/multiprom/multiprom/aggregate"
 	"github.com/multiprom/multiprom/exposition"
+	"github.com/multiprom/multiprom/gather"
 	"github.com/multiprom/multiprom/registry"
 	"github.com/multiprom/multiprom/supervisor"
 )
@@ -114,7 +115,7 @@ func (r *demoResult) print(w io.Writer, asJSON bool) error {
 type demo struct {
 	opts   demoOptions
 	sup    *supervisor.Supervisor
-	view   registry.Gatherer
+	view   gather.Gatherer
 	client *demoClient
 	kills  atomic.Uint64
 }

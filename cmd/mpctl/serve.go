@@ -18,6 +18,7 @@ import (
 
 	"github.com/multiprom/multiprom/aggregate"
 	"github.com/multiprom/multiprom/exposition"
+	"github.com/multiprom/multiprom/gather"
 	"github.com/multiprom/multiprom/internal/limits"
 	"github.com/multiprom/multiprom/internal/listen"
 	"github.com/multiprom/multiprom/registry"
@@ -134,7 +135,7 @@ func openAll(addresses []string) (listeners []net.Listener, err error) {
 	return listeners, nil
 }
 
-func newServer(g registry.Gatherer, limit scrapeLimits, log *slog.Logger) *http.Server {
+func newServer(g gather.Gatherer, limit scrapeLimits, log *slog.Logger) *http.Server {
 	mux := http.NewServeMux()
 	metrics := exposition.HandlerFor(g, limit.handler(log))
 	mux.Handle("/metrics", metrics)

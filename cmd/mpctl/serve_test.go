@@ -18,13 +18,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/multiprom/multiprom/exposition"
+	"github.com/multiprom/multiprom/gather"
 	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/metric"
-	"github.com/multiprom/multiprom/registry"
 )
 
 // serveTest starts the server of `mpctl serve` on a real socket.
-func serveTest(t *testing.T, g registry.GathererFunc, limit scrapeLimits) (url string) {
+func serveTest(t *testing.T, g gather.Func, limit scrapeLimits) (url string) {
 	t.Helper()
 	s := httptest.NewUnstartedServer(nil)
 	s.Config = newServer(g, limit, slog.New(slog.DiscardHandler))

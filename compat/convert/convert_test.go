@@ -26,6 +26,7 @@ import (
 	"github.com/multiprom/multiprom/aggregate"
 	"github.com/multiprom/multiprom/compat/convert"
 	"github.com/multiprom/multiprom/exposition"
+	"github.com/multiprom/multiprom/gather"
 	"github.com/multiprom/multiprom/internal/randfamily"
 	"github.com/multiprom/multiprom/metric"
 	"github.com/multiprom/multiprom/multiproc"
@@ -289,7 +290,7 @@ took_seconds_count{kind="a"} 3
 	require.Subset(t, pushed, names)
 }
 
-func directory(t *testing.T, dir string) registry.Gatherer {
+func directory(t *testing.T, dir string) gather.Gatherer {
 	a, err := aggregate.Open(dir, aggregate.Options{})
 	require.NoError(t, err)
 	return a

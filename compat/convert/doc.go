@@ -1,5 +1,5 @@
 // Package convert joins this module's view of metrics and client_golang's:
-// [ToPrometheus] makes any registry.Gatherer, such as the merged view of a
+// [ToPrometheus] makes any gather.Gatherer, such as the merged view of a
 // directory, a prometheus.Gatherer, for promhttp.HandlerFor, push and testutil;
 // [FromCollector] and [FromGatherer] make what client_golang collects a
 // registry.Collector.

@@ -12,6 +12,7 @@ import (
 	dto "github.com/prometheus/client_model/go"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/multiprom/multiprom/gather"
 	"github.com/multiprom/multiprom/metric"
 	"github.com/multiprom/multiprom/registry"
 )
@@ -39,14 +40,14 @@ func FromCollector(c prometheus.Collector) (*Source, error) {
 
 var (
 	_ registry.Collector = (*Source)(nil)
-	_ registry.Gatherer  = (*Source)(nil)
+	_ gather.Gatherer    = (*Source)(nil)
 )
 
 // Collect implements registry.Collector. client_golang has no contexts: a
 // registry that has waited long enough abandons the call.
 func (s *Source) Collect(ctx context.Context) ([]*metric.Family, error) { return s.Gather(ctx) }
 
-// Gather implements registry.Gatherer.
+// Gather implements gather.Gatherer.
 func (s *Source) Gather(context.Context) ([]*metric.Family, error) {
 	families, err := s.from.Gather()
 	out, convertErr := Families(families)

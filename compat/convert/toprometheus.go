@@ -14,8 +14,8 @@ import (
 	"google.golang.org/protobuf/encoding/protodelim"
 
 	"github.com/multiprom/multiprom/exposition"
+	"github.com/multiprom/multiprom/gather"
 	"github.com/multiprom/multiprom/metric"
-	"github.com/multiprom/multiprom/registry"
 )
 
 // ToPrometheus returns g as a prometheus.Gatherer. Families that could be had
@@ -25,9 +25,9 @@ import (
 //
 // client_golang knows no contexts: what g waits for bounds g itself
 // (registry.Options.CollectTimeout).
-func ToPrometheus(g registry.Gatherer) prometheus.Gatherer { return toPrometheus{g} }
+func ToPrometheus(g gather.Gatherer) prometheus.Gatherer { return toPrometheus{g} }
 
-type toPrometheus struct{ from registry.Gatherer }
+type toPrometheus struct{ from gather.Gatherer }
 
 func (g toPrometheus) Gather() ([]*dto.MetricFamily, error) {
 	families, err := g.from.Gather(context.Background())

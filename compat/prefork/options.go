@@ -7,9 +7,9 @@ import (
 	"path/filepath"
 
 	"github.com/multiprom/multiprom/aggregate"
+	"github.com/multiprom/multiprom/gather"
 	"github.com/multiprom/multiprom/internal/options"
 	"github.com/multiprom/multiprom/multiproc"
-	"github.com/multiprom/multiprom/registry"
 )
 
 // ErrNoDir says that there is no directory: each child would count for itself, and
@@ -29,7 +29,7 @@ type Options struct {
 	MetricsAddress string
 	// Gatherer is what the master serves. Default: registry.Default(); if this
 	// process counts elsewhere already, the directory alone.
-	Gatherer registry.Gatherer
+	Gatherer gather.Gatherer
 	// Compact says when and how dead children's files are compacted into the archive.
 	// Its Logger is this one's. The zero value is its defaults.
 	Compact aggregate.CompactorOptions

@@ -12,6 +12,7 @@ import (
 
 	"github.com/multiprom/multiprom/aggregate"
 	"github.com/multiprom/multiprom/compat/convert"
+	"github.com/multiprom/multiprom/gather"
 	"github.com/multiprom/multiprom/metric"
 	"github.com/multiprom/multiprom/multiproc"
 	"github.com/multiprom/multiprom/registry"
@@ -20,12 +21,12 @@ import (
 // merged is the view of a Set's directory, or of its heap.
 type merged struct {
 	once sync.Once
-	view registry.Gatherer
+	view gather.Gatherer
 	err  error
 }
 
 // gatherer returns the merged view of the Set.
-func (m *made) gatherer() (registry.Gatherer, error) {
+func (m *made) gatherer() (gather.Gatherer, error) {
 	m.once.Do(func() {
 		switch dir := m.set.Dir(); {
 		case dir == "":
@@ -81,7 +82,7 @@ func (s *snapshot) of(in *instrument) *storeSnapshot {
 	s.mu.Unlock()
 	store.once.Do(func() {
 		m.reconcile(asked)
-		var g registry.Gatherer
+		var g gather.Gatherer
 		if g, store.err = m.gatherer(); store.err != nil {
 			return
 		}

@@ -9,10 +9,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/multiprom/multiprom/compat/convert"
+	"github.com/multiprom/multiprom/gather"
 	"github.com/multiprom/multiprom/internal/access"
 	"github.com/multiprom/multiprom/metric"
 	"github.com/multiprom/multiprom/multiproc"
-	"github.com/multiprom/multiprom/registry"
 	"github.com/multiprom/multiprom/registry/publish"
 )
 
@@ -62,9 +62,9 @@ func Start(g prometheus.Gatherer, opts Options) (*Publisher, error) {
 
 // source is what g gathers but the families of the Set's instruments, which are
 // in the store by themselves. Those of a merged view stay, to be refused.
-func source(g prometheus.Gatherer, set *multiproc.Set) registry.Gatherer {
+func source(g prometheus.Gatherer, set *multiproc.Set) gather.Gatherer {
 	from := convert.FromGatherer(&classic{from: g, set: set, told: map[string]bool{}})
-	return registry.GathererFunc(func(ctx context.Context) ([]*metric.Family, error) {
+	return gather.Func(func(ctx context.Context) ([]*metric.Family, error) {
 		families, err := from.Gather(ctx)
 		return slices.DeleteFunc(families, func(f *metric.Family) bool {
 			return !strings.HasPrefix(f.Name, "multiprom_") && access.Declares(set, f.Name, f.Type)

@@ -13,7 +13,7 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// Gather returns families, like the method of a registry.Gatherer.
+// Gather returns families, like the method of a gather.Gatherer.
 type Gather func(context.Context) ([]*metric.Family, error)
 
 var (

@@ -52,7 +52,7 @@ func MarkdownBlocks(t *testing.T, path, language string) (blocks []string) {
 // others itself.
 var imports = map[string]string{
 	"context": "context", "fmt": "fmt", "io": "io", "log": "log", "http": "net/http", "os": "os", "signal": "os/signal", "syscall": "syscall", "time": "time",
-	"multiprom": strings.TrimSuffix(ours, "/"), "metric": ours + "metric", "multiproc": ours + "multiproc", "exposition": ours + "exposition", "registry": ours + "registry",
+	"multiprom": strings.TrimSuffix(ours, "/"), "metric": ours + "metric", "gather": ours + "gather", "multiproc": ours + "multiproc", "exposition": ours + "exposition", "registry": ours + "registry",
 	"collectors": ours + "registry/collectors", "publish": ours + "registry/publish", "supervisor": ours + "supervisor",
 	"aggregate": ours + "aggregate", "bytes": "bytes", "strings": "strings", "httptest": "net/http/httptest",
 	"prometheus": "github.com/prometheus/client_golang/prometheus",

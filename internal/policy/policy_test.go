@@ -24,7 +24,7 @@ const (
 // aggregate communicate only through files. Packages of internal/ that are not listed are
 // leaves.
 var order = []string{
-	"metric", "internal/mpm", "internal/pyfile", "internal/access", "mmapstore", "multiproc", "aggregate",
+	"metric", "gather", "internal/mpm", "internal/pyfile", "internal/access", "mmapstore", "multiproc", "aggregate",
 	"registry/collectors", "registry", "registry/publish", "exposition", ".", "exposition/textparse",
 	"bridge/pushgateway", "bridge/graphite", "bridge/textfile",
 	"supervisor", "cmd/mpctl", "integration",

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/multiprom/multiprom/aggregate"
+	"github.com/multiprom/multiprom/gather"
 	"github.com/multiprom/multiprom/internal/access"
 	"github.com/multiprom/multiprom/internal/actions"
 	"github.com/multiprom/multiprom/internal/mpm"
@@ -35,9 +36,9 @@ func cumulatives(low, high uint64, created time.Time) []*metric.Family {
 }
 
 // requireTotal checks that the view has these observations in all three.
-func requireTotal(t *testing.T, g registry.Gatherer, low, high uint64) {
+func requireTotal(t *testing.T, g gather.Gatherer, low, high uint64) {
 	t.Helper()
-	got := gather(t, g)
+	got := gatherFrom(t, g)
 	for _, want := range cumulatives(low, high, time.Time{}) {
 		require.Equal(t, only(t, want), only(t, got[want.Name]))
 	}
@@ -83,7 +84,7 @@ func TestBuckets(t *testing.T) {
 		src.say(nil, fam("h", metric.Histogram, h))
 		return p.Publish(t.Context())
 	}
-	buckets := func() []metric.Bucket { return only(t, gather(t, registry.Instruments(set))["h"]).Buckets }
+	buckets := func() []metric.Bucket { return only(t, gatherFrom(t, registry.Instruments(set))["h"]).Buckets }
 	require.NoError(t, publish([]float64{1}, 5, 1))
 	require.NoError(t, publish([]float64{1}, 4, 9))
 	want := metric.Cumulate([]float64{1}, []uint64{9, 10})
@@ -114,14 +115,14 @@ func TestVanishAndReturn(t *testing.T) {
 	say(0, append(cumulatives(4, 2, time.Time{}), gauge(1))...)
 	say(1, append(cumulatives(10, 10, time.Time{}), gauge(2))...)
 	requireTotal(t, g, 14, 12)
-	require.Equal(t, []string{"a", "b"}, pids(gather(t, g)["g"]))
+	require.Equal(t, []string{"a", "b"}, pids(gatherFrom(t, g)["g"]))
 
 	say(0)
 	requireTotal(t, g, 14, 12) // while b has it
-	require.Equal(t, []string{"b"}, pids(gather(t, g)["g"]))
+	require.Equal(t, []string{"b"}, pids(gatherFrom(t, g)["g"]))
 	say(0, append(cumulatives(5, 4, time.Time{}), gauge(1))...)
 	requireTotal(t, g, 15, 14)
-	require.Equal(t, []string{"a", "b"}, pids(gather(t, g)["g"]))
+	require.Equal(t, []string{"a", "b"}, pids(gatherFrom(t, g)["g"]))
 	say(0)
 	say(0, cumulatives(1, 0, time.Time{})...) // it has begun again meanwhile
 	requireTotal(t, g, 16, 14)
@@ -130,7 +131,7 @@ func TestVanishAndReturn(t *testing.T) {
 
 	say(0)
 	say(1)
-	require.NotContains(t, gather(t, g), "c", "nobody has it")
+	require.NotContains(t, gatherFrom(t, g), "c", "nobody has it")
 }
 
 // TestForgottenSeries: last values of vanished series are bounded too.
@@ -164,22 +165,22 @@ func TestFailures(t *testing.T) {
 	for range 2 {
 		require.ErrorIs(t, p.Publish(t.Context()), boom)
 		requireTotal(t, g, 3, 3)
-		require.NotContains(t, gather(t, g), "g")
-		require.Contains(t, gather(t, g), "other")
+		require.NotContains(t, gatherFrom(t, g), "g")
+		require.Contains(t, gatherFrom(t, g), "other")
 	}
 	src.say(nil, append(cumulatives(4, 3, time.Time{}), all[3], other)...)
 	require.NoError(t, p.Publish(t.Context()))
 	requireTotal(t, g, 4, 3)
-	require.Contains(t, gather(t, g), "g")
+	require.Contains(t, gatherFrom(t, g), "g")
 	src.say(nil, other)
 	require.NoError(t, p.Publish(t.Context()))
-	require.NotContains(t, gather(t, g), "c")
+	require.NotContains(t, gatherFrom(t, g), "c")
 }
 
 // TestSourceThatIsSlow: one that listens to its context gives what it has.
 func TestSourceThatIsSlow(t *testing.T) {
 	set := multiproc.NewSet(multiproc.SetOptions{})
-	slow := registry.GathererFunc(func(ctx context.Context) ([]*metric.Family, error) {
+	slow := gather.Func(func(ctx context.Context) ([]*metric.Family, error) {
 		<-ctx.Done()
 		return cumulatives(1, 1, time.Time{}), ctx.Err()
 	})
@@ -196,12 +197,12 @@ func TestSourceThatIsSlow(t *testing.T) {
 func TestSourceThatHangs(t *testing.T) {
 	set := multiproc.NewSet(multiproc.SetOptions{})
 	release := make(chan struct{})
-	p := start(t, Options{Set: set, Timeout: time.Millisecond, Source: registry.GathererFunc(func(context.Context) ([]*metric.Family, error) {
+	p := start(t, Options{Set: set, Timeout: time.Millisecond, Source: gather.Func(func(context.Context) ([]*metric.Family, error) {
 		<-release
 		return cumulatives(2, 2, time.Time{}), nil
 	})})
 	require.ErrorIs(t, p.Publish(t.Context()), registry.ErrStillRunning, "the first one hangs")
-	require.Zero(t, only(t, gather(t, registry.Instruments(set))["multiprom_publish_timestamp_seconds"]).Value)
+	require.Zero(t, only(t, gatherFrom(t, registry.Instruments(set))["multiprom_publish_timestamp_seconds"]).Value)
 	close(release)
 	require.Eventually(t, func() bool { return p.Publish(context.Background()) == nil }, time.Minute, time.Millisecond)
 	requireTotal(t, registry.Instruments(set), 2, 2)

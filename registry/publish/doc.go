@@ -11,7 +11,7 @@
 //	defer p.Close()
 //
 // From then on /metrics has go_goroutines{pid="4711"} of every live worker.
-// Options.Source publishes any registry.Gatherer in place of the Go runtime:
+// Options.Source publishes any gather.Gatherer in place of the Go runtime:
 //
 //	reg := registry.New(registry.Options{})
 //	reg.MustRegister(collectors.NewGoRuntime(), pool, cache)

@@ -35,7 +35,7 @@ func TestExemplars(t *testing.T) {
 				{UpperBound: 1, Count: 1, Exemplar: low}, {UpperBound: math.Inf(1), Count: 2, Exemplar: high},
 			}}))
 		require.NoError(t, p.Publish(t.Context()))
-		got := gather(t, registry.Instruments(set))
+		got := gatherFrom(t, registry.Instruments(set))
 		var out [3]shown
 		h := only(t, got["h"]).Buckets
 		for i, x := range []*metric.Exemplar{only(t, got["c"]).Exemplar, h[0].Exemplar, h[1].Exemplar} {
@@ -54,7 +54,7 @@ func TestExemplars(t *testing.T) {
 		publish(exemplar("a", 1, time.Time{}), exemplar("c", 0.5, time.Time{}), exemplar("b", 5, own)))
 	require.Equal(t, [3]shown{{"d", 1, second}, {"c", 0.5, second}, {"b", 5, own}},
 		publish(exemplar("d", 1, time.Time{}), exemplar(strings.Repeat("x", 200), 0.5, time.Time{}), &metric.Exemplar{}))
-	got := gather(t, registry.Instruments(set))
+	got := gatherFrom(t, registry.Instruments(set))
 	require.Equal(t, 1.0, only(t, got["multiprom_invalid_updates"]).Value, "the one that is too long")
 
 	src.say(nil)

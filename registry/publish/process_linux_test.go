@@ -27,7 +27,7 @@ func TestRuntimePerProcess(t *testing.T) {
 		workers, want = append(workers, w), append(want, w.pid())
 	}
 	slices.Sort(want)
-	before := gather(t, g)
+	before := gatherFrom(t, g)
 	for _, name := range []string{"go_goroutines", "go_memstats_alloc_bytes", "go_memstats_alloc_bytes_total", "multiprom_publish_timestamp_seconds"} {
 		typ := metric.Gauge
 		if strings.HasSuffix(name, "_total") {
@@ -48,7 +48,7 @@ func TestRuntimePerProcess(t *testing.T) {
 	require.Len(t, mallocs.Series, 1)
 	require.Positive(t, mallocs.Series[0].Value)
 	require.Equal(t, "done <nil>", workers[0].do("publish"))
-	published := gather(t, g)["go_memstats_mallocs"].Series[0].Value
+	published := gatherFrom(t, g)["go_memstats_mallocs"].Series[0].Value
 	require.Greater(t, published, mallocs.Series[0].Value)
 	require.Less(t, published, 2*mallocs.Series[0].Value, "not counted twice")
 
@@ -56,7 +56,7 @@ func TestRuntimePerProcess(t *testing.T) {
 	workers[0].kill()
 	want = slices.DeleteFunc(want, func(pid string) bool { return pid == dead })
 	counters := func() []metric.Series {
-		now := gather(t, g)
+		now := gatherFrom(t, g)
 		require.Equal(t, want, pids(now["go_goroutines"]))
 		return append(slices.Clone(now["go_memstats_mallocs"].Series), now["go_gc_duration_seconds"].Series...)
 	}
@@ -74,7 +74,7 @@ func TestCollectorsOfWorkers(t *testing.T) {
 	dir := t.TempDir()
 	g := view(t, dir)
 	a, b := startWorker(t, dir, "collectors"), startWorker(t, dir, "collectors")
-	families := gather(t, g)
+	families := gatherFrom(t, g)
 	require.Equal(t, 20.0, families["jobs"].Series[0].Value, "one publication of each")
 	require.Len(t, families["go_goroutines"].Series, 2)
 	require.Len(t, families["process_open_fds"].Series, 2, "of the view alone, by PerProcess")
@@ -83,9 +83,9 @@ func TestCollectorsOfWorkers(t *testing.T) {
 	answer := a.do("publish")
 	require.Contains(t, answer, "a bug")
 	require.Contains(t, answer, registry.ErrStillRunning.Error(), "it is not started again")
-	require.Equal(t, 30.0, gather(t, g)["jobs"].Series[0].Value)
+	require.Equal(t, 30.0, gatherFrom(t, g)["jobs"].Series[0].Value)
 	require.Contains(t, b.do("close"), "done")
-	families = gather(t, g)
+	families = gatherFrom(t, g)
 	require.Equal(t, 40.0, families["jobs"].Series[0].Value)
 	require.Equal(t, []string{a.pid()}, pids(families["go_goroutines"]), "closed is dead")
 }
@@ -99,7 +99,7 @@ func TestPeriod(t *testing.T) {
 	last, killed := 0.0, false
 	for deadline := time.Now().Add(time.Minute); last <= 600; {
 		require.True(t, time.Now().Before(deadline), "%v jobs", last)
-		v := gather(t, g)["jobs"].Series[0].Value
+		v := gatherFrom(t, g)["jobs"].Series[0].Value
 		require.GreaterOrEqual(t, v, last)
 		last = v
 		if v > 200 && !killed {

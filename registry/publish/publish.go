@@ -8,11 +8,11 @@ import (
 	"sync"
 	"time"
 
+	"github.com/multiprom/multiprom/gather"
 	"github.com/multiprom/multiprom/internal/access"
 	"github.com/multiprom/multiprom/internal/options"
 	"github.com/multiprom/multiprom/metric"
 	"github.com/multiprom/multiprom/multiproc"
-	"github.com/multiprom/multiprom/registry"
 )
 
 // ErrClosed: the Publisher is closed.
@@ -25,7 +25,7 @@ type Options struct {
 	// collectors, or another Gatherer whose values are those of this process alone. Nil
 	// means the Go runtime. In a Set without a directory, nil publishes nothing, because
 	// registry.Default shows the Go runtime there.
-	Source registry.Gatherer
+	Source gather.Gatherer
 	// Set is where to. Default: multiproc.Default().
 	Set *multiproc.Set
 	// Mode says how the values of gauges, state sets and unknown families merge, and
@@ -85,7 +85,7 @@ func (o Options) withDefaults() (Options, error) {
 type Publisher struct {
 	opts   Options
 	idle   bool // there is nothing to publish
-	source registry.Gatherer
+	source gather.Gatherer
 
 	time     *multiproc.Gauge
 	failures *multiproc.Counter

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/multiprom/multiprom/aggregate"
+	"github.com/multiprom/multiprom/gather"
 	"github.com/multiprom/multiprom/metric"
 	"github.com/multiprom/multiprom/multiproc"
 	"github.com/multiprom/multiprom/registry"
@@ -53,7 +54,7 @@ func start(t *testing.T, opts Options) *Publisher {
 
 // view is what the server of /metrics has: the merged directory with the
 // process metrics of the workers.
-func view(t *testing.T, dir string) registry.Gatherer {
+func view(t *testing.T, dir string) gather.Gatherer {
 	t.Helper()
 	a, err := aggregate.Open(dir, aggregate.Options{})
 	require.NoError(t, err)
@@ -62,7 +63,7 @@ func view(t *testing.T, dir string) registry.Gatherer {
 }
 
 // gather returns the families by name; the gathering must have no error.
-func gather(t *testing.T, g registry.Gatherer) map[string]*metric.Family {
+func gatherFrom(t *testing.T, g gather.Gatherer) map[string]*metric.Family {
 	t.Helper()
 	families, err := g.Gather(t.Context())
 	require.NoError(t, err)
@@ -130,7 +131,7 @@ func TestTypes(t *testing.T) {
 		p := start(t, Options{Source: src, Set: set})
 		require.NoError(t, p.Publish(t.Context()))
 		require.NoError(t, p.Publish(t.Context()), "the same again counts once")
-		got := gather(t, registry.Instruments(set))
+		got := gatherFrom(t, registry.Instruments(set))
 		pid := only(t, got["u"]).Labels
 		require.Len(t, pid, 1)
 
@@ -186,7 +187,7 @@ func TestLeftOut(t *testing.T) {
 	require.NotContains(t, err.Error(), "unwanted")
 	require.ErrorIs(t, err, multiproc.ErrConflict)
 	require.ErrorIs(t, err, registry.ErrInvalidFamily)
-	got := gather(t, registry.Instruments(set))
+	got := gatherFrom(t, registry.Instruments(set))
 	require.Equal(t, 2.0, only(t, got["bad"]).Value)
 	require.Len(t, got["many"].Series, 2)
 	require.Len(t, only(t, got["h"]).Buckets, 1)
@@ -208,7 +209,7 @@ func TestInstrumentsWin(t *testing.T) {
 	multiproc.MustNew(set.NewGauge(multiproc.GaugeOpts{Name: "g", Help: "Help of g.", Mode: multiproc.ModeLiveAll})).Set(1)
 	for range 2 {
 		require.ErrorIs(t, p.Publish(t.Context()), multiproc.ErrConflict)
-		require.Equal(t, 1.0, only(t, gather(t, registry.Instruments(set))["g"]).Value)
+		require.Equal(t, 1.0, only(t, gatherFrom(t, registry.Instruments(set))["g"]).Value)
 	}
 }
 
@@ -225,7 +226,7 @@ func TestTwoPublishers(t *testing.T) {
 	require.ErrorContains(t, two.Publish(t.Context()), `publisher "runtime" has claimed it`)
 	require.NoError(t, one.Close())
 	require.ErrorIs(t, two.Publish(t.Context()), multiproc.ErrConflict)
-	got := gather(t, registry.Instruments(set))
+	got := gatherFrom(t, registry.Instruments(set))
 	require.Equal(t, 5.0, only(t, got["c"]).Value)
 	require.Len(t, got["multiprom_publish_timestamp_seconds"].Series, 2)
 }
@@ -257,7 +258,7 @@ func TestModeMostRecent(t *testing.T) {
 	publish := func(i int) float64 {
 		now.Add(int64(time.Second))
 		require.NoError(t, publishers[i].Publish(t.Context()))
-		return only(t, gather(t, view(t, dir))["g"]).Value
+		return only(t, gatherFrom(t, view(t, dir))["g"]).Value
 	}
 	publish(0)
 	sources[1].say(nil, fam("g", metric.Gauge, metric.Series{Value: 11}))
@@ -299,7 +300,7 @@ func TestPeriodAndClose(t *testing.T) {
 	var gathered atomic.Int64
 	p := start(t, Options{
 		Set: set, tick: ticks, OnError: func(err error) { errs <- err }, Now: func() time.Time { return t0 },
-		Source: registry.GathererFunc(func(context.Context) ([]*metric.Family, error) {
+		Source: gather.Func(func(context.Context) ([]*metric.Family, error) {
 			if gathered.Add(1) == 1 {
 				return nil, boom
 			}
@@ -308,7 +309,7 @@ func TestPeriodAndClose(t *testing.T) {
 	})
 	require.ErrorIs(t, <-errs, boom)
 	published := func() (value, at float64) {
-		got := gather(t, registry.Instruments(set))
+		got := gatherFrom(t, registry.Instruments(set))
 		if got["g"] != nil {
 			value = only(t, got["g"]).Value
 		}
@@ -330,7 +331,7 @@ func TestPeriodAndClose(t *testing.T) {
 	require.ErrorIs(t, p.Close(), boom)
 	require.Equal(t, int64(5), gathered.Load(), "closing twice publishes once")
 	require.ErrorIs(t, p.Publish(t.Context()), ErrClosed)
-	require.Equal(t, 5.0, only(t, gather(t, registry.Instruments(set))["multiprom_publish_failures"]).Value)
+	require.Equal(t, 5.0, only(t, gatherFrom(t, registry.Instruments(set))["multiprom_publish_failures"]).Value)
 }
 
 // TestWriteAllocatesNothing: all that a publication allocates is the source's.
@@ -358,7 +359,7 @@ func TestWriteAllocatesNothing(t *testing.T) {
 func TestPublishWhileReading(t *testing.T) {
 	set := multiproc.NewSet(multiproc.SetOptions{})
 	var n atomic.Int64
-	p := start(t, Options{Set: set, Source: registry.GathererFunc(func(context.Context) ([]*metric.Family, error) {
+	p := start(t, Options{Set: set, Source: gather.Func(func(context.Context) ([]*metric.Family, error) {
 		i := n.Add(1)
 		f := fam("g", metric.Gauge, metric.Series{Value: float64(i)})
 		if i%2 == 0 {
@@ -378,11 +379,11 @@ func TestPublishWhileReading(t *testing.T) {
 	}
 	last := 0.0
 	for range 200 {
-		if c := gather(t, registry.Instruments(set))["c"]; c != nil {
+		if c := gatherFrom(t, registry.Instruments(set))["c"]; c != nil {
 			require.GreaterOrEqual(t, only(t, c).Value, last)
 			last = only(t, c).Value
 		}
 	}
 	wg.Wait()
-	require.Equal(t, float64(n.Load()), only(t, gather(t, registry.Instruments(set))["c"]).Value)
+	require.Equal(t, float64(n.Load()), only(t, gatherFrom(t, registry.Instruments(set))["c"]).Value)
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/multiprom/multiprom/gather"
 	"github.com/multiprom/multiprom/metric"
 	"github.com/multiprom/multiprom/registry"
 	"github.com/multiprom/multiprom/registry/collectors"
@@ -18,13 +19,13 @@ var ErrMergedView = errors.New("the source is a merged view")
 // source is a Gatherer as the only collector of a registry. The registry checks what it
 // yields, turns a panic into an error, and abandons it if it hangs.
 type source struct {
-	gatherer registry.Gatherer
+	gatherer gather.Gatherer
 	timeout  time.Duration
 }
 
 // guarded returns g with a limit of time. After the timeout, g is told by its context to
 // return what it has. If it does not, it is abandoned after twice as long.
-func guarded(g registry.Gatherer, timeout time.Duration) registry.Gatherer {
+func guarded(g gather.Gatherer, timeout time.Duration) gather.Gatherer {
 	r := registry.New(registry.Options{CollectTimeout: 2 * timeout})
 	r.MustRegister(&source{g, timeout})
 	return r
@@ -48,7 +49,7 @@ func (s *source) Collect(ctx context.Context) ([]*metric.Family, error) {
 }
 
 // goRuntime is the default source.
-func goRuntime() registry.Gatherer {
+func goRuntime() gather.Gatherer {
 	r := registry.New(registry.Options{})
 	r.MustRegister(collectors.NewGoRuntime())
 	return r

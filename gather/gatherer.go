@@ -1,4 +1,4 @@
-package registry
+package gather
 
 import (
 	"context"
@@ -6,8 +6,7 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// Gatherer returns the families of one scrape: a Registry, a merged directory, or a
-// restricted view of either.
+// Gatherer returns the families of one scrape.
 type Gatherer interface {
 	// Gather returns the families sorted by name, each one's series by labels.
 	// Beside an error it returns all families that it could gather, and the caller
@@ -16,8 +15,8 @@ type Gatherer interface {
 	Gather(ctx context.Context) ([]*metric.Family, error)
 }
 
-// GathererFunc makes a function a Gatherer.
-type GathererFunc func(ctx context.Context) ([]*metric.Family, error)
+// Func makes a function a Gatherer.
+type Func func(ctx context.Context) ([]*metric.Family, error)
 
 // Gather calls f.
-func (f GathererFunc) Gather(ctx context.Context) ([]*metric.Family, error) { return f(ctx) }
+func (f Func) Gather(ctx context.Context) ([]*metric.Family, error) { return f(ctx) }
