@@ -89,7 +89,7 @@ func HandlerFor(g gather.Gatherer, opts HandlerOptions) http.Handler {
 	h := &handler{gatherer: g, opts: opts, created: opts.Created.resolve(os.Getenv)}
 	h.senders.most = h.opts.MaxConcurrent
 	if n := h.opts.MaxConcurrent; n > 0 {
-		h.slots = make(chan struct{}, n)
+		h.running = make(chan struct{}, n)
 	}
 	return h
 }
@@ -112,7 +112,7 @@ type handler struct {
 	gatherer gather.Gatherer
 	opts     HandlerOptions
 	created  func() bool
-	slots    chan struct{} // one element per running scrape; nil if there is no limit
+	running  chan struct{} // one element per running scrape; nil if there is no limit
 	senders  senders
 	caches   caches
 	told     told
@@ -188,7 +188,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			h.senders.send(w, r, a, begun, patience, release)
 		}
 	case <-ctx.Done():
-		// The abandoned gatherer still works and holds memory, so it keeps its slot.
+		// The abandoned gatherer still works and holds memory, so it goes on counting as running.
 		go func() {
 			got := <-gathered
 			got.page.release()
@@ -202,11 +202,11 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (h *handler) acquire() bool {
-	if h.slots == nil {
+	if h.running == nil {
 		return true
 	}
 	select {
-	case h.slots <- struct{}{}:
+	case h.running <- struct{}{}:
 		return true
 	default:
 		return false
@@ -214,8 +214,8 @@ func (h *handler) acquire() bool {
 }
 
 func (h *handler) release() {
-	if h.slots != nil {
-		<-h.slots
+	if h.running != nil {
+		<-h.running
 	}
 }
 

@@ -172,7 +172,7 @@ func TestHandlerErrors(t *testing.T) {
 	}
 }
 
-// TestHandlerLimits fills the only slot with a scrape that hangs.
+// TestHandlerLimits has the only scrape that may run hang.
 func TestHandlerLimits(t *testing.T) {
 	entered, leave := make(chan struct{}), make(chan struct{})
 	h := HandlerFor(gather.Func(func(context.Context) ([]*metric.Family, error) {

@@ -23,9 +23,9 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// A gatherer abandoned at the timeout still holds memory: its slot
-// comes back when it returns, not before.
-func TestTimeoutKeepsTheSlot(t *testing.T) {
+// A gatherer abandoned at the timeout still holds memory: it counts as a running scrape
+// until it returns.
+func TestAbandonedGathererCountsAsRunning(t *testing.T) {
 	leave := make(chan struct{})
 	hang := true // the second gathering runs only after the first has returned
 	h := HandlerFor(gather.Func(func(context.Context) ([]*metric.Family, error) {

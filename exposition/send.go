@@ -26,7 +26,7 @@ func (a *answer) Write(b []byte) (int, error) {
 // partSize is how much a client has to take at a time to count as reading.
 const partSize = 32 << 10
 
-// senders are the answers that are being sent. A client that does not read uses no slot
+// senders are the answers that are being sent. A client that does not read counts as no running scrape
 // of a scrape, but memory. So if there are more than most, the one that has waited
 // longest for its client is cut off. That is never one whose client is reading.
 type senders struct {

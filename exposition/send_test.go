@@ -238,8 +238,8 @@ func TestDeadlineAfterwards(t *testing.T) {
 	}
 }
 
-// TestSlotOfHiddenConnection: if a writer cannot be cut off, its scrape keeps the slot.
-func TestSlotOfHiddenConnection(t *testing.T) {
+// TestHiddenConnection: if a writer cannot be cut off, its scrape counts as running.
+func TestHiddenConnection(t *testing.T) {
 	h := HandlerFor(gather.Func(some), HandlerOptions{MaxConcurrent: 1})
 	w := &hangingWriter{writing: make(chan struct{}), leave: make(chan struct{})}
 	done := make(chan struct{})
@@ -311,7 +311,7 @@ func TestStalledStream(t *testing.T) {
 	t.Cleanup(s.Close)
 	get := func() *http.Response {
 		t.Helper()
-		// The encoding of the previous answer may still hold the slot.
+		// The encoding of the previous answer may still count as running.
 		for deadline := time.Now().Add(60 * time.Second); ; {
 			resp, err := s.Client().Get(s.URL)
 			require.NoError(t, err)

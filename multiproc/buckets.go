@@ -59,15 +59,15 @@ func ExponentialBucketsRange(min, max float64, count int) []float64 {
 type bucketTable struct {
 	bounds []float64
 	base   uint64 // top bits of the lowest positive bound
-	slots  [tableSize]bucketSlot
-	single bool // no slot has two bounds, and none has NaN
+	ranges [tableSize]bucketRange
+	single bool // no range has two bounds, and none has NaN
 	// search: a table would be wrong or slow. The bits of negative bounds are in another
 	// order, and many crowded bounds have the same top bits.
 	search bool
 }
 
-// bucketSlot says where the values with the same top bits go.
-type bucketSlot struct {
+// bucketRange says where the values with the same top bits go.
+type bucketRange struct {
 	first int    // the first bound that is at least the lowest of these values
 	bits  uint64 // of that bound: its bucket has the values up to it
 }
@@ -90,22 +90,22 @@ func newBucketTable(bounds []float64) *bucketTable {
 		lowest = bounds[1]
 	}
 	t.base = math.Float64bits(lowest) >> tableShift
-	firstFrom := func(slot int) int {
-		n, _ := slices.BinarySearch(bounds, math.Float64frombits((t.base+uint64(slot))<<tableShift))
+	firstFrom := func(number int) int {
+		n, _ := slices.BinarySearch(bounds, math.Float64frombits((t.base+uint64(number))<<tableShift))
 		return n
 	}
-	most := 0 // bounds in a slot
-	for i := range t.slots {
+	most := 0 // bounds in a range
+	for i := range t.ranges {
 		n, next := firstFrom(i), firstFrom(i+1)
-		t.slots[i] = bucketSlot{first: n, bits: math.MaxUint64}
+		t.ranges[i] = bucketRange{first: n, bits: math.MaxUint64}
 		if n < len(bounds) {
-			t.slots[i].bits = math.Float64bits(bounds[n])
+			t.ranges[i].bits = math.Float64bits(bounds[n])
 		}
 		most = max(most, next-n)
 	}
 	finite := t.base+tableSize <= math.Float64bits(math.Inf(1))>>tableShift
 	t.single = finite && bounds[0] >= 0 && most <= 1
-	beyond := len(bounds) - firstFrom(tableSize-1) // bounds in or after the last slot
+	beyond := len(bounds) - firstFrom(tableSize-1) // bounds in or after the last range
 	t.search = bounds[0] < 0 || max(most, beyond) > maxCompares
 	return t
 }
@@ -123,13 +123,13 @@ func (t *bucketTable) find(v float64) int {
 // look is find for values that are in the table. It is inlined.
 func (t *bucketTable) look(v float64) (i int, ok bool) {
 	bits := math.Float64bits(v)
-	slot := bits>>tableShift - t.base // beyond the table if v is negative or below all bounds
-	if slot >= tableSize || !t.single {
+	number := bits>>tableShift - t.base // beyond the table if v is negative or below all bounds
+	if number >= tableSize || !t.single {
 		return 0, false
 	}
-	i = t.slots[slot].first
+	i = t.ranges[number].first
 	next := i + 1
-	if bits > t.slots[slot].bits { // compiled without a jump, which no predictor would guess
+	if bits > t.ranges[number].bits { // compiled without a jump, which no predictor would guess
 		i = next
 	}
 	return i, true
@@ -145,7 +145,7 @@ func (t *bucketTable) findByComparing(v float64) int {
 		return i
 	case v > 0:
 		if key := math.Float64bits(v) >> tableShift; key >= t.base {
-			i = t.slots[min(key-t.base, tableSize-1)].first
+			i = t.ranges[min(key-t.base, tableSize-1)].first
 		}
 	}
 	for i < len(t.bounds) && t.bounds[i] < v {

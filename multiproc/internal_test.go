@@ -121,7 +121,7 @@ func TestHashSpreads(t *testing.T) {
 	require.LessOrEqual(t, n-len(seen), 10, "of these hashes of 31 bits one or two are shared")
 }
 
-// TestTableUnderChurn: removals leave used slots, and do not make the
+// TestTableUnderChurn: removals leave used entries, and do not make the
 // table grow for ever.
 func TestTableUnderChurn(t *testing.T) {
 	table := newTable(minTableBits)
@@ -143,10 +143,10 @@ func TestTableUnderChurn(t *testing.T) {
 			}
 		}
 	}
-	require.LessOrEqual(t, len(table.slots), 1024)
+	require.LessOrEqual(t, len(table.entries), 1024)
 }
 
-// TestTableKnowsWords: a slot has its series' word, from the next growth on also where the
+// TestTableKnowsWords: an entry has its series' word, from the next growth on also where the
 // store opened later.
 func TestTableKnowsWords(t *testing.T) {
 	s := NewSet(SetOptions{})
@@ -160,7 +160,7 @@ func TestTableKnowsWords(t *testing.T) {
 	}
 	table, n := v.v.table.Load(), 0
 	table.each(func(i int, s *series) {
-		require.Equal(t, s.first, table.slots[i].word)
+		require.Equal(t, s.first, table.entries[i].word)
 		n++
 	})
 	require.Equal(t, 100, n)

@@ -104,7 +104,7 @@ func (k *key) values(n int) []string {
 }
 
 // Secret numbers of this process. Without them, a client that chooses label values could
-// choose their slots in a table too.
+// choose their entries in a table too.
 var hashSeed, hashKey = rand.Uint64(), rand.Uint64()
 
 // hashValues hashes as wyhash does with short strings. It is written out because two calls

@@ -11,34 +11,34 @@ import (
 // the old one miss what was added later, and look again under the writer's lock.
 //
 // Invariants:
-//  1. A slot is written before its hash, and the hash never changes: a reader that sees a
+//  1. An entry is written before its hash, and the hash never changes: a reader that sees a
 //     hash sees its series.
 //  2. The hash of a removed series stays, with a nil pointer: a probe continues after it,
 //     and nothing keeps the series reachable.
-//  3. At most two thirds of the slots have a hash, so every probe ends.
+//  3. At most two thirds of the entries have a hash, so every probe ends.
 type table struct {
-	hashes []uint32 // of the slots, 0 if empty; in an array of their own, so that a probe touches few cache lines
-	slots  []slot   // as many
-	shift  int      // the top bits of a hash say where its probe begins
-	used   int      // slots with a hash, removed series included; for the writer only
+	hashes  []uint32 // of the entries, 0 if empty; in an array of their own, so that a probe touches few cache lines
+	entries []entry  // as many
+	shift   int      // the top bits of a hash say where its probe begins
+	used    int      // entries with a hash, removed series included; for the writer only
 }
 
-// slot has the addresses of a series and of its first word, so that a processor can fetch
+// entry has the addresses of a series and of its first word, so that a processor can fetch
 // both at once.
-type slot struct {
+type entry struct {
 	series unsafe.Pointer // *series; not an atomic.Pointer, because insert writes it without a locked instruction
 	word   unsafe.Pointer // *uint64; nil if the series had no words yet when it was inserted
 }
 
-func (at *slot) load() *series { return (*series)(atomic.LoadPointer(&at.series)) }
+func (at *entry) load() *series { return (*series)(atomic.LoadPointer(&at.series)) }
 
 // clear removes the series.
-func (at *slot) clear() { atomic.StorePointer(&at.series, nil) }
+func (at *entry) clear() { atomic.StorePointer(&at.series, nil) }
 
 const minTableBits = 4
 
 func newTable(bits int) *table {
-	return &table{hashes: make([]uint32, 1<<bits), slots: make([]slot, 1<<bits), shift: 32 - bits}
+	return &table{hashes: make([]uint32, 1<<bits), entries: make([]entry, 1<<bits), shift: 32 - bits}
 }
 
 // find returns the series of these values, or nil.
@@ -61,7 +61,7 @@ func (t *table) first(hash uint32) *series {
 		case 0:
 			return nil
 		case hash:
-			at := &t.slots[n]
+			at := &t.entries[n]
 			if w := at.word; w != nil {
 				atomic.LoadUint64((*uint64)(w)) // makes the processor fetch it
 			}
@@ -72,16 +72,16 @@ func (t *table) first(hash uint32) *series {
 	}
 }
 
-// probe returns the series of these values and its slot, or nil.
-func (t *table) probe(hash uint32, values []string) (*slot, *series) {
+// probe returns the series of these values and its entry, or nil.
+func (t *table) probe(hash uint32, values []string) (*entry, *series) {
 	for i := hash >> t.shift; ; i++ {
 		n := int(i) & (len(t.hashes) - 1)
 		switch atomic.LoadUint32(&t.hashes[n]) {
 		case 0:
 			return nil, nil
 		case hash:
-			if s := t.slots[n].load(); s != nil && s.key.matches(values) {
-				return &t.slots[n], s
+			if s := t.entries[n].load(); s != nil && s.key.matches(values) {
+				return &t.entries[n], s
 			}
 		}
 	}
@@ -90,7 +90,7 @@ func (t *table) probe(hash uint32, values []string) (*slot, *series) {
 // insert adds a series that the table does not have, and returns the table to use from now
 // on.
 func (t *table) insert(hash uint32, s *series) *table {
-	if 3*(t.used+1) > 2*len(t.slots) {
+	if 3*(t.used+1) > 2*len(t.entries) {
 		t = t.grown()
 	}
 	t.put(hash, s)
@@ -99,12 +99,12 @@ func (t *table) insert(hash uint32, s *series) *table {
 
 func (t *table) put(hash uint32, s *series) {
 	i := t.free(hash)
-	t.slots[i] = slot{unsafe.Pointer(s), atomic.LoadPointer(&s.first)} // no reader looks at it yet
+	t.entries[i] = entry{unsafe.Pointer(s), atomic.LoadPointer(&s.first)} // no reader looks at it yet
 	atomic.StoreUint32(&t.hashes[i], hash)
 	t.used++
 }
 
-// free returns the index of the slot where a probe for the hash ends.
+// free returns the index of the entry where a probe for the hash ends.
 func (t *table) free(hash uint32) int {
 	n := int(hash >> t.shift)
 	for t.hashes[n&(len(t.hashes)-1)] != 0 {
@@ -114,27 +114,27 @@ func (t *table) free(hash uint32) int {
 }
 
 // grown returns a larger table without the removed series. It is at most half full, so the
-// next growth is at least a sixth of the slots away.
+// next growth is at least a sixth of the entries away.
 func (t *table) grown() *table {
 	n := 0
 	t.each(func(int, *series) { n++ })
 	out := newTable(max(minTableBits, bits.Len(uint(2*n))))
 	t.each(func(from int, s *series) {
-		hash, word := t.hashes[from], t.slots[from].word
+		hash, word := t.hashes[from], t.entries[from].word
 		if word == nil {
 			word = atomic.LoadPointer(&s.first)
 		}
 		to := out.free(hash)
-		out.hashes[to], out.slots[to] = hash, slot{unsafe.Pointer(s), word}
+		out.hashes[to], out.entries[to] = hash, entry{unsafe.Pointer(s), word}
 	})
 	out.used = n
 	return out
 }
 
-// each calls f with every series and the index of its slot. f may clear the slot.
+// each calls f with every series and the index of its entry. f may clear the entry.
 func (t *table) each(f func(int, *series)) {
-	for i := range t.slots {
-		if s := t.slots[i].load(); s != nil {
+	for i := range t.entries {
+		if s := t.entries[i].load(); s != nil {
 			f(i, s)
 		}
 	}

@@ -191,7 +191,7 @@ func (v *vec[T]) deleteIf(match func(values []string) bool) int {
 	t := v.table.Load()
 	t.each(func(i int, s *series) {
 		if match(s.key.values(v.labels)) {
-			v.drop(&t.slots[i], s)
+			v.drop(&t.entries[i], s)
 			n++
 		}
 	})
@@ -212,7 +212,7 @@ func (v *vec[T]) deleteOne(values []string) bool {
 	return true
 }
 
-func (v *vec[T]) drop(at *slot, s *series) {
+func (v *vec[T]) drop(at *entry, s *series) {
 	c := (*T)(unsafe.Pointer(s))
 	at.clear()
 	v.overflow.CompareAndSwap(c, nil)

@@ -8,12 +8,12 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// Words of a slot (docs/format.md, "Exemplar").
+// Words of a half (docs/format.md, "Exemplar").
 const (
-	slotTime   = 0
-	slotValue  = 1
-	slotLength = 2
-	slotLabels = 3
+	halfTime   = 0
+	halfValue  = 1
+	halfLength = 2
+	halfLabels = 3
 
 	// maxExemplarText is the size of the longest labels: names of one 4-byte character
 	// each, without values.
@@ -22,20 +22,20 @@ const (
 	minExemplarText = 64 // a trace id of 32 digits, its name, and some more
 )
 
-// exemplarCells are the words of one exemplar record: the sequence and two slots.
+// exemplarCells are the words of one exemplar record: the sequence and two halves.
 type exemplarCells struct {
 	words []uint64
-	older *exemplarCells // of the same bucket, with shorter slots
+	older *exemplarCells // of the same bucket, with shorter halves
 }
 
-// slot returns slot n of two.
-func (c *exemplarCells) slot(n uint64) []uint64 {
+// half returns half n of two.
+func (c *exemplarCells) half(n uint64) []uint64 {
 	half := (len(c.words) - 1) / 2
 	return c.words[1+int(n)*half:][:half]
 }
 
-// room returns how many bytes of labels fit into a slot.
-func (c *exemplarCells) room() int { return 8 * (len(c.slot(0)) - slotLabels) }
+// room returns how many bytes of labels fit into a half.
+func (c *exemplarCells) room() int { return 8 * (len(c.half(0)) - halfLabels) }
 
 // store publishes an exemplar. A time of 0 clears the current one. text is a whole number of
 // words, of which n bytes count. If another writer is at work, store does nothing.
@@ -44,12 +44,12 @@ func (c *exemplarCells) store(nanos int64, value float64, text []byte, n int) {
 	if sequence&1 == 1 || !atomic.CompareAndSwapUint64(&c.words[0], sequence, sequence+1) {
 		return
 	}
-	slot := c.slot((sequence>>1 + 1) & 1)
-	atomic.StoreUint64(&slot[slotTime], uint64(nanos))
-	atomic.StoreUint64(&slot[slotValue], math.Float64bits(value))
-	atomic.StoreUint64(&slot[slotLength], uint64(n))
+	half := c.half((sequence>>1 + 1) & 1)
+	atomic.StoreUint64(&half[halfTime], uint64(nanos))
+	atomic.StoreUint64(&half[halfValue], math.Float64bits(value))
+	atomic.StoreUint64(&half[halfLength], uint64(n))
 	for i := 0; i < len(text); i += 8 {
-		atomic.StoreUint64(&slot[slotLabels+i/8], le.Uint64(text[i:]))
+		atomic.StoreUint64(&half[halfLabels+i/8], le.Uint64(text[i:]))
 	}
 	atomic.StoreUint64(&c.words[0], sequence+2)
 }
@@ -59,12 +59,12 @@ func (c *exemplarCells) store(nanos int64, value float64, text []byte, n int) {
 func (c *exemplarCells) load() (x *metric.Exemplar, number uint64) {
 	for range 3 {
 		number = atomic.LoadUint64(&c.words[0]) >> 1
-		slot := c.slot(number & 1)
-		nanos, value := int64(atomic.LoadUint64(&slot[slotTime])), math.Float64frombits(atomic.LoadUint64(&slot[slotValue]))
-		n := atomic.LoadUint64(&slot[slotLength])
+		half := c.half(number & 1)
+		nanos, value := int64(atomic.LoadUint64(&half[halfTime])), math.Float64frombits(atomic.LoadUint64(&half[halfValue]))
+		n := atomic.LoadUint64(&half[halfLength])
 		text := make([]byte, 0, maxExemplarText)
-		for i := slotLabels; i < len(slot) && uint64(len(text)) < n; i++ {
-			text = le.AppendUint64(text, atomic.LoadUint64(&slot[i]))
+		for i := halfLabels; i < len(half) && uint64(len(text)) < n; i++ {
+			text = le.AppendUint64(text, atomic.LoadUint64(&half[i]))
 		}
 		if atomic.LoadUint64(&c.words[0])>>1 != number {
 			continue
@@ -89,7 +89,7 @@ func decodeExemplarLabels(text []byte) (labels metric.Labels, ok bool) {
 	return labels, !d.bad && len(labels) > 0 && metric.CheckExemplar(labels) == nil
 }
 
-// appendExemplarLabels appends the labels as they are in a slot. The caller pads.
+// appendExemplarLabels appends the labels as they are in a half. The caller pads.
 func appendExemplarLabels(dst []byte, labels metric.Labels) []byte {
 	for _, l := range labels {
 		dst = append(le.AppendUint16(dst, uint16(len(l.Name))), l.Name...)
@@ -154,9 +154,9 @@ func (s *Series) addExemplar(bucket, n int) *exemplarCells {
 	for room < n {
 		room *= 2
 	}
-	size := offExeSlots + 2*(8*slotLabels+room)
-	e := encoder{b: make([]byte, offExeSlots, size)}
-	le.PutUint32(e.b[offExeSeries:], uint32(s.slot.record))
+	size := offExeHalves + 2*(8*halfLabels+room)
+	e := encoder{b: make([]byte, offExeHalves, size)}
+	le.PutUint32(e.b[offExeSeries:], uint32(s.at.record))
 	le.PutUint32(e.b[offExeBucket:], uint32(bucket))
 	rec, err := e.finish(kindExemplar, size)
 	if err != nil {

@@ -83,7 +83,7 @@ func TestExemplars(t *testing.T) {
 
 // TestExemplarsOfRemovedSeries: a series that replaces a removed one has none of its
 // exemplars.
-// TestExemplarsOfAClockSetBack: the last exemplar counts, even if it needs a larger slot than
+// TestExemplarsOfAClockSetBack: the last exemplar counts, even if it needs a larger half than
 // earlier ones with later times.
 func TestExemplarsOfAClockSetBack(t *testing.T) {
 	backings(t, Options{}, func(t *testing.T, s *Store, open func() *Reader) {
@@ -118,7 +118,7 @@ func TestExemplarsOfRemovedSeries(t *testing.T) {
 		late.SetExemplar(0, metric.MakeLabels("id", "late"), 1, 300)
 		require.Nil(t, late.exemplars.Load(), "a removed series gets no place for exemplars")
 
-		offset := old.slot.record
+		offset := old.at.record
 		old = nil
 		now = now.Add(time.Hour)
 		var reused *Series
@@ -126,7 +126,7 @@ func TestExemplarsOfRemovedSeries(t *testing.T) {
 			runtime.GC()
 			one, err := s.AddSeries(f, []string{"new"}, nil)
 			require.NoError(t, err)
-			if one.slot.record == offset {
+			if one.at.record == offset {
 				reused = one
 			}
 			return reused != nil
@@ -182,9 +182,9 @@ func TestExemplarOfAWriterThatDied(t *testing.T) {
 		c.SetExemplar(0, metric.MakeLabels("id", "whole"), 1, 1)
 		cells := c.cellsOf(0)
 		atomic.AddUint64(&cells.words[0], 1)
-		slot := cells.slot((cells.words[0]>>1 + 1) & 1)
-		for i := range slot {
-			atomic.StoreUint64(&slot[i], ^uint64(0))
+		half := cells.half((cells.words[0]>>1 + 1) & 1)
+		for i := range half {
+			atomic.StoreUint64(&half[i], ^uint64(0))
 		}
 		want := map[string]string{"c 0": `{id="whole"} 1 1`}
 		require.Equal(t, want, exemplarsOf(t, open()))
@@ -205,8 +205,8 @@ func TestHostileExemplars(t *testing.T) {
 		text   string
 	}{
 		{"no labels", 0, ""},
-		{"after its slot", 65, ""},
-		{"far after its slot", 1 << 63, ""},
+		{"after its half", 65, ""},
+		{"far after its half", 1 << 63, ""},
 		{"cut", 3, "\x01\x00a"},
 		{"no name", 6, "\x00\x00\x02\x00bc"},
 		{"twice", 12, "\x01\x00a\x01\x00b\x01\x00a\x01\x00b"},
@@ -230,7 +230,7 @@ func TestDamagedExemplarRecords(t *testing.T) {
 			le.PutUint32(rec[offRecCRC:], recordCRC(rec))
 		},
 		"length": func(rec []byte) {
-			le.PutUint32(rec[offRecLen:], offExeSlots+40)
+			le.PutUint32(rec[offRecLen:], offExeHalves+40)
 			le.PutUint32(rec[offRecCRC:], recordCRC(rec))
 		},
 	} {

@@ -99,7 +99,7 @@ const (
 	offExeSeries   = 16
 	offExeBucket   = 20
 	offExeSequence = 24
-	offExeSlots    = 32
+	offExeHalves   = 32
 )
 
 // Kinds and states of records.

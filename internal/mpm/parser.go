@@ -263,7 +263,7 @@ func (p *parser) exemplar(rec []byte) error {
 	switch {
 	case recordCRC(rec) != le.Uint32(rec[offRecCRC:]):
 		return errors.New("record checksum does not match")
-	case len(rec) < offExeSlots+2*8*slotLabels || (len(rec)-offExeSlots)%16 != 0:
+	case len(rec) < offExeHalves+2*8*halfLabels || (len(rec)-offExeHalves)%16 != 0:
 		return fmt.Errorf("an exemplar record of %d bytes", len(rec))
 	}
 	at := wordOffset(le.Uint32(rec[offExeSeries:]))

@@ -18,7 +18,7 @@ import (
 type Series struct {
 	ref   *SchemaRef // nil in no store
 	words *uint64    // the first word; nil for none
-	slot  slot       // of size 0 if the series is lost
+	at    location   // of size 0 if the series is lost
 	gone  atomic.Bool
 
 	exemplars atomic.Pointer[exemplars] // nil before the first; stored under store.mu
@@ -34,7 +34,7 @@ func (s *Series) Words() []uint64 {
 
 // Lost reports whether the words are on the heap because the file was full. No reader sees
 // them.
-func (s *Series) Lost() bool { return s.ref != nil && s.slot.size == 0 }
+func (s *Series) Lost() bool { return s.ref != nil && s.at.size == 0 }
 
 // Restart publishes a new created time, then calls zero, which resets the words, then
 // notifies readers. Concurrent updates count before or after it.
@@ -46,7 +46,7 @@ func (s *Series) Restart(t time.Time, zero func(words []uint64)) {
 	store.mu.Lock()
 	defer store.mu.Unlock()
 	if !s.Lost() && !s.gone.Load() {
-		storeWord(store.record(s.slot), offSerCreated, created(t))
+		storeWord(store.record(s.at), offSerCreated, created(t))
 	}
 	zero(s.Words())
 	s.exemplars.Load().clear()
@@ -57,13 +57,13 @@ func (s *Series) Restart(t time.Time, zero func(words []uint64)) {
 // They are reused for another series after the handle is unreachable and
 // Options.KeepRemoved has passed. Removing twice does nothing.
 func (s *Series) Remove() {
-	if s.gone.Swap(true) || s.slot.size == 0 {
+	if s.gone.Swap(true) || s.at.size == 0 {
 		return
 	}
 	store := s.ref.store
-	free := freeSlot{slot: s.slot, removed: store.opts.Now()}
+	free := freeRecord{location: s.at, removed: store.opts.Now()}
 	store.mu.Lock()
-	rec := store.record(s.slot)
+	rec := store.record(s.at)
 	storeWord(rec, offSerRemoved, created(free.removed))
 	storeState(rec, offRecState, stateRemoved)
 	store.changed()
@@ -72,51 +72,51 @@ func (s *Series) Remove() {
 	runtime.AddCleanup(s, s.ref.release, free)
 }
 
-// slot is the position of a series' record and of its words.
-type slot struct {
+// location is the position of a series' record and of its words.
+type location struct {
 	record, cells wordOffset // 0 for no words
 	size          uint32     // of the record, in bytes
 }
 
 // record returns the record of a series.
-func (s *Store) record(at slot) []byte { return s.bytes(at.record, int(at.size)) }
+func (s *Store) record(at location) []byte { return s.bytes(at.record, int(at.size)) }
 
-// freeSlot is a removed record with its words.
-type freeSlot struct {
-	slot
+// freeRecord is a removed record with its words.
+type freeRecord struct {
+	location
 	exemplars *exemplars // nil for none
 	removed   time.Time
 }
 
-// maxFreeScan bounds the search for a free slot that fits.
+// maxFreeScan bounds the search for a free record that fits.
 const maxFreeScan = 64
 
-func (f *SchemaRef) release(slot freeSlot) {
+func (f *SchemaRef) release(free freeRecord) {
 	f.store.mu.Lock()
 	defer f.store.mu.Unlock()
-	f.free = append(f.free, slot)
+	f.free = append(f.free, free)
 }
 
-// takeFree returns a free slot whose record has room for size bytes, preferring those that
+// takeFree returns a free record with room for size bytes, preferring those that
 // were released first.
-func (f *SchemaRef) takeFree(size int) (freeSlot, bool) {
+func (f *SchemaRef) takeFree(size int) (freeRecord, bool) {
 	if len(f.free) == 0 {
-		return freeSlot{}, false
+		return freeRecord{}, false
 	}
 	until := f.store.opts.Now().Add(-f.store.opts.KeepRemoved)
 	for i := range min(len(f.free), maxFreeScan) {
-		if slot := f.free[i]; int(slot.size) >= size && slot.removed.Before(until) {
+		if free := f.free[i]; int(free.size) >= size && free.removed.Before(until) {
 			copy(f.free[1:i+1], f.free[:i]) // keep the order
 			f.free = f.free[1:]
-			return slot, true
+			return free, true
 		}
 	}
-	return freeSlot{}, false
+	return freeRecord{}, false
 }
 
 // reuse publishes r in the place of a removed series. Readers that know the old series see
 // a new generation and start again.
-func (s *Store) reuse(h *Series, free freeSlot, r seriesRecord) {
+func (s *Store) reuse(h *Series, free freeRecord, r seriesRecord) {
 	r.cells = free.cells
 	rec := make([]byte, free.size)
 	r.encode(rec)
@@ -129,8 +129,8 @@ func (s *Store) reuse(h *Series, free freeSlot, r seriesRecord) {
 	}
 	initWords(schema, w)
 	free.exemplars.clear()
-	s.rewrite(s.record(free.slot), rec)
-	h.words, h.slot = unsafe.SliceData(w), free.slot
+	s.rewrite(s.record(free.location), rec)
+	h.words, h.at = unsafe.SliceData(w), free.location
 	h.exemplars.Store(free.exemplars)
 }
 

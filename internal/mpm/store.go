@@ -65,8 +65,8 @@ type SchemaRef struct {
 	store  *Store
 	schema *metric.Schema
 	id     uint32
-	lost   bool       // the file had no space for its record, so all series are on the heap
-	free   []freeSlot // removed series whose handles are gone, guarded by store.mu
+	lost   bool         // the file had no space for its record, so all series are on the heap
+	free   []freeRecord // removed series whose handles are gone, guarded by store.mu
 }
 
 // Schema returns the schema. It must not be changed.
@@ -183,8 +183,8 @@ func (s *Store) InitSeries(h *Series, f *SchemaRef, values []string, extra metri
 		s.lose(h)
 		return nil
 	}
-	if slot, ok := f.takeFree(size); ok {
-		s.reuse(h, slot, r)
+	if free, ok := f.takeFree(size); ok {
+		s.reuse(h, free, r)
 		return nil
 	}
 	w, index, err := s.allocCells(f.schema)
@@ -201,7 +201,7 @@ func (s *Store) InitSeries(h *Series, f *SchemaRef, values []string, extra metri
 	}
 	r.encode(rec)
 	s.meta.publish()
-	h.words, h.slot = unsafe.SliceData(w), slot{record: at, cells: index, size: uint32(size)}
+	h.words, h.at = unsafe.SliceData(w), location{record: at, cells: index, size: uint32(size)}
 	return nil
 }
 
