@@ -101,7 +101,7 @@ workers change their user, name it with --trust-uid.`,
 	cmd.Flags().IntVarP(&opts.Workers, "workers", "n", 0, "number of workers (default one per CPU)")
 	cmd.Flags().StringArrayVar(&addresses, "listen", nil, "socket for the workers, tcp://HOST:PORT or unix:///PATH; may be repeated")
 	cmd.Flags().StringVar(&metrics, "metrics", "", "serve the merged /metrics on this address")
-	cmd.Flags().BoolVar(&opts.MetricsLenient, "metrics-lenient", false, "serve values that OpenMetrics forbids too, such as a negative sum: for OpenTelemetry's collector")
+	cmd.Flags().BoolVar(&opts.MetricsLenient, "metrics-lenient", false, "also serve values that OpenMetrics forbids, such as a negative sum, for OpenTelemetry's collector")
 	cmd.Flags().DurationVar(&opts.DrainTimeout, "drain", 30*time.Second, "time between SIGTERM and SIGKILL")
 	cmd.Flags().StringVar(&killMode, "kill-mode", "mixed", "which processes a drain asks to end: mixed, group or process")
 	cmd.Flags().StringVar(&processID, "process-id", "pid", "value of the label pid: pid, or slot, which survives restarts")

@@ -1,7 +1,7 @@
-// Package access lets packages of this project do with a public type of another package
-// what users may not, so that the public type has no method for it. The package of the type
-// sets the functions before it returns the first value of the type. Arguments are of type
-// any because the packages import this one.
+// Package access lets packages of this project call functions of a public type that users may
+// not call, and for which the type therefore has no methods. The package of the type sets
+// the functions before it returns the first value of the type. Arguments have type any
+// because those packages import this one.
 //
-//	store := access.Store(set) // of a *multiproc.Set
+//	store := access.Store(set) // set is a *multiproc.Set
 package access

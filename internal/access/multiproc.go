@@ -8,46 +8,45 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// Of a *multiproc.Set.
+// Functions of a *multiproc.Set.
 var (
 	// Store returns the Set's store, and opens it if necessary.
 	Store func(set any) *mpm.Store
 
-	// Claim gives sample names (metric.SampleNames) to owner, who writes series of them
-	// into the Set's store itself, beside the instruments. If two writers wrote one series,
-	// a reader would add them up. The owner keeps the names as long as the Set exists;
+	// Claim reserves sample names (metric.SampleNames) for owner, which writes their series
+	// into the Set's store itself. Without it, two writers could write the same series, and
+	// readers would add them up. The owner keeps the names as long as the Set exists;
 	// claiming them again is no error. If an instrument or another owner has one of them,
-	// the error matches multiproc.ErrConflict, and no name was given.
+	// the error matches multiproc.ErrConflict, and none is reserved.
 	//
 	// An instrument that is declared later takes its names without an error. So an owner
-	// claims before each of its updates, and withdraws if it is refused. owner must be
-	// comparable, best a pointer.
+	// claims before each of its updates, and stops writing if it is refused. owner must be
+	// comparable, preferably a pointer.
 	Claim func(set, owner any, names []string) error
 
-	// Declares reports whether an instrument of the Set is a family of that name, as
-	// metric.Schema has it, and type. An adapter that publishes what others have gathered
-	// leaves such a family to its instrument.
+	// Declares reports whether an instrument of the Set has that name, as in metric.Schema,
+	// and type. An adapter that publishes gathered metrics skips such a family.
 	Declares func(set any, name string, t metric.Type) bool
 )
 
-// Of a *multiproc.Counter.
+// Functions of a *multiproc.Counter.
 var (
-	// Bound returns the counter as a BoundCounter. ok is false as long as it has no words:
-	// before its Set is open, and before the first update.
+	// Bound returns the counter as a BoundCounter. ok is false while it has no words: before
+	// its Set is open, and before the first update.
 	Bound func(counter any) (b BoundCounter, ok bool)
 
-	// Unlabelled returns the counter as an UnlabelledCounter. ok is false as long as it has
-	// no words, and if it is of a Vec.
+	// Unlabelled returns the counter as an UnlabelledCounter. ok is false while it has no
+	// words, and if it belongs to a Vec.
 	Unlabelled func(counter any) (u UnlabelledCounter, ok bool)
 )
 
-// BoundCounter is a counter of a process that has opened its store. Its Inc is one atomic
-// add, with nothing to decide before it. Adapters keep it in a type of their own, behind an
-// interface, where Counter.Inc is not inlined and costs a tenth more. For all else they use
-// the counter.
+// BoundCounter is a counter of a process that has opened its store. Its Inc is one atomic add
+// without any check before it. Adapters use it in types that implement an interface, where
+// Counter.Inc is not inlined and costs a tenth more. For everything else they use the
+// counter.
 type BoundCounter struct {
 	first   unsafe.Pointer // *uint64
-	counter unsafe.Pointer // keeps the words from being used for another series
+	counter unsafe.Pointer // prevents the words from being reused for another series
 }
 
 // NewBoundCounter returns the BoundCounter of a counter whose first word is that one.
@@ -59,8 +58,8 @@ func (b *BoundCounter) Inc() {
 	atomic.LoadPointer(&b.first) // the counter stays reachable until here
 }
 
-// UnlabelledCounter is a BoundCounter that is not of a Vec. Nothing removes it, so its Inc
-// need not keep it reachable, which saves 4%.
+// UnlabelledCounter is a BoundCounter that does not belong to a Vec. It cannot be removed, so
+// its Inc need not keep it reachable, which saves 4%.
 type UnlabelledCounter struct{ first unsafe.Pointer }
 
 // NewUnlabelledCounter returns the UnlabelledCounter whose first word is that one.
