@@ -11,6 +11,7 @@ import (
 
 	"github.com/multiprom/multiprom/aggregate"
 	"github.com/multiprom/multiprom/internal/mpm"
+	"github.com/multiprom/multiprom/mmapstore"
 )
 
 // problem is one line of `mpctl check`.
@@ -189,7 +190,7 @@ func readArchive(path string, read mpm.ReadOptions) (*mpm.Archive, error) {
 
 // checkFile returns the problems of a file. A file that has vanished has none.
 func checkFile(path string, read mpm.ReadOptions) ([]problem, error) {
-	found, err := mpm.Verify(path, mpm.ReadOptions{Trusted: read.Trusted})
+	found, err := mmapstore.Verify(path, mmapstore.ReadOptions{Trusted: read.Trusted})
 	switch {
 	case errors.Is(err, os.ErrNotExist):
 		return nil, nil
