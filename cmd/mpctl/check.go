@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -45,7 +46,7 @@ living processes while they are being written.
 In a directory, check also reports:
   - files that mpctl serve leaves out because it does not trust their owner. Files
     that you name are read no matter who owns them.
-  - definitions that conflict, because the series of one are left out of the merged
+  - schemas that conflict, because the series of one are left out of the merged
     metrics. mpctl families shows them in detail.
 
 Problems with the directory itself are notes on stderr. They do not change the exit
@@ -65,7 +66,8 @@ code.`,
 			if err != nil {
 				return err
 			}
-			if len(files) == 0 {
+			named := len(files) > 0
+			if !named {
 				d, err := existingDir(dir)
 				if err != nil {
 					return err
@@ -84,20 +86,24 @@ code.`,
 					fmt.Fprintln(cmd.ErrOrStderr(), "note:", printable(w.Text))
 				}
 				if conflicts, err = conflictsIn(cmd.Context(), d, trust); err != nil {
-					fmt.Fprintln(cmd.ErrOrStderr(), "note: definitions are not compared:", printable(err.Error()))
+					fmt.Fprintln(cmd.ErrOrStderr(), "note: schemas are not compared:", printable(err.Error()))
 				}
 				if restored, err = restoredIn(d, read); err != nil {
 					return err
 				}
 				dir = d
 			}
-			problems := []problem{}
-			for _, f := range files {
-				found, err := checkFile(f, read)
-				if err != nil {
-					return err
+			problems, gone, err := checkFiles(files, read)
+			if err != nil {
+				return err
+			}
+			if named && len(gone) == len(files) {
+				return fmt.Errorf("%s: no such file", strings.Join(gone, ", "))
+			}
+			for _, f := range gone {
+				if named {
+					fmt.Fprintf(cmd.ErrOrStderr(), "note: %s: no such file\n", printable(f))
 				}
-				problems = append(problems, found...)
 			}
 			problems = append(problems, restored...)
 			for _, c := range conflicts {
@@ -111,7 +117,7 @@ code.`,
 				for _, p := range problems {
 					fmt.Fprintln(cmd.OutOrStdout(), printable(p.String()))
 				}
-				fmt.Fprintf(cmd.ErrOrStderr(), "%s checked, %s\n", plural(len(files), "file"), plural(len(problems), "problem"))
+				fmt.Fprintf(cmd.ErrOrStderr(), "%s checked, %s\n", plural(len(files)-len(gone), "file"), plural(len(problems), "problem"))
 			}
 			if len(problems) > 0 {
 				return errNo
@@ -148,7 +154,7 @@ func restoredIn(dir string, read mpm.ReadOptions) (problems []problem, err error
 	return problems, nil
 }
 
-// conflictsIn returns the definitions in dir that conflict.
+// conflictsIn returns the schemas in dir that conflict.
 func conflictsIn(ctx context.Context, dir string, trust []int) ([]aggregate.Conflict, error) {
 	a, err := aggregate.Open(dir, aggregate.Options{TrustUIDs: trust, NoSelfMetrics: true})
 	if err != nil {
@@ -188,12 +194,29 @@ func readArchive(path string, read mpm.ReadOptions) (*mpm.Archive, error) {
 	return d.ReadArchive(read)
 }
 
-// checkFile returns the problems of a file. A file that has vanished has none.
+// checkFiles returns the problems of files, and those that do not exist. A compactor may
+// have removed a file since it was listed.
+func checkFiles(files []string, read mpm.ReadOptions) (problems []problem, gone []string, err error) {
+	problems = []problem{} // in JSON an empty array
+	for _, f := range files {
+		found, err := checkFile(f, read)
+		switch {
+		case errors.Is(err, os.ErrNotExist):
+			gone = append(gone, f)
+		case err != nil:
+			return nil, nil, err
+		default:
+			problems = append(problems, found...)
+		}
+	}
+	return problems, gone, nil
+}
+
+// checkFile returns the problems of a file. If the file does not exist, the error is
+// os.ErrNotExist.
 func checkFile(path string, read mpm.ReadOptions) ([]problem, error) {
 	found, err := mmapstore.Verify(path, mmapstore.ReadOptions{Trusted: read.Trusted})
 	switch {
-	case errors.Is(err, os.ErrNotExist):
-		return nil, nil
 	case errors.Is(err, mpm.ErrForeign), errors.Is(err, mpm.ErrUnsupported),
 		errors.Is(err, mpm.ErrNotTrusted), errors.Is(err, os.ErrPermission), errors.Is(err, mpm.ErrTooBig):
 		return []problem{{File: path, Offset: whole, Reason: reason(path, err)}}, nil
