@@ -12,13 +12,14 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/multiprom/multiprom/internal/access"
 	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/internal/options"
 	"github.com/multiprom/multiprom/internal/pyfile"
 	"github.com/multiprom/multiprom/metric"
 )
 
-// Options of Open and FromStore. The zero value is useful.
+// Options of Open. The zero value is useful.
 type Options struct {
 	// TrustUIDs are users whose files are read beside one's own and those of
 	// the directory's owner. Default: no others.
@@ -114,10 +115,15 @@ func Open(dir string, opts Options) (*Aggregator, error) {
 // Dir returns the directory, empty for a view of one store.
 func (a *Aggregator) Dir() string { return a.dir }
 
-// FromStore returns a view of one store of this process: the same families in
+var _ = func() (none struct{}) {
+	access.FromStore = func(store *mpm.Store, opts any) any { return fromStore(store, opts.(Options)) }
+	return none
+}()
+
+// fromStore returns a view of one store of this process: the same families in
 // the same form as a directory with its file alone. It panics if the options are
 // invalid: they are constants of a program.
-func FromStore(store *mpm.Store, opts Options) *Aggregator {
+func fromStore(store *mpm.Store, opts Options) *Aggregator {
 	a := newAggregator("", opts)
 	h := store.Header()
 	a.files = []*file{newFile(h.FileName(), store.Reader(a.symbols))}

@@ -497,7 +497,7 @@ func TestConcurrentScrapes(t *testing.T) {
 	}
 	t.Run("heap", func(t *testing.T) {
 		s := mpm.NewHeap(mpm.Options{})
-		run(t, FromStore(s, Options{}), s)
+		run(t, fromStore(s, Options{}), s)
 	})
 	t.Run("file", func(t *testing.T) {
 		dir := t.TempDir()

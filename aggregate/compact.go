@@ -29,7 +29,7 @@ type CompactOptions struct {
 	// compacts the directory from another machine: else updates are lost.
 	Marked bool
 	// Python compacts the files of client_python too, once they were set aside by
-	// supervisor.MarkProcessDead or no process has them open for writing. Where
+	// MarkProcessDead or no process has them open for writing. Where
 	// the system does not tell (mmapstore.ErrNoLease), only the mark counts.
 	// client_python's own collector does not see what was compacted.
 	Python bool

@@ -58,7 +58,7 @@
 // GitLab's client for Ruby. Their definitions come before those of native files, in the
 // order of the files' names (docs/lifecycle.md, "Which schema is served").
 // They hold no lock, so that they count as of living processes until they are set
-// aside: by supervisor.MarkProcessDead, or by a compaction with CompactOptions.Python.
+// aside: by MarkProcessDead, or by a compaction with CompactOptions.Python.
 //
 // # Self metrics
 //

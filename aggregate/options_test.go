@@ -41,7 +41,7 @@ func TestOptions(t *testing.T) {
 		return err
 	})
 	store := mpm.NewHeap(mpm.Options{})
-	optiontest.Check(t, Options{}, view, func(o Options) error { return FromStore(store, o).Close() })
+	optiontest.Check(t, Options{}, view, func(o Options) error { return fromStore(store, o).Close() })
 	compacting := func() map[string]optiontest.Row {
 		return with(map[string]optiontest.Row{
 			"Threshold": {}, "KeepDead": {Special: []int64{NoLimit, KeepNone}}, "KeepDeadFor": {Special: []int64{NoLimit, KeepNone}},

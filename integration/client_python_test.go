@@ -146,7 +146,7 @@ func checkDead(t *testing.T, c, dir string, a *aggregate.Aggregator) {
 		Left []string `json:"files_left"`
 	}
 	require.NoError(t, json.Unmarshal(b, &meta))
-	_, err = supervisor.MarkProcessDead(t.Context(), dir, fmt.Sprint(meta.Dead), supervisor.MarkOptions{})
+	_, err = supervisor.MarkProcessDead(t.Context(), dir, fmt.Sprint(meta.Dead), aggregate.MarkOptions{})
 	require.NoError(t, err)
 	entries, err := os.ReadDir(dir)
 	require.NoError(t, err)

@@ -149,7 +149,7 @@ func (o *ofSet) now() *aggregate.Aggregator {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.of != store {
-		o.view, o.of = aggregate.FromStore(store, o.opts), store
+		o.view, o.of = access.FromStore(store, o.opts).(*aggregate.Aggregator), store
 	}
 	return o.view
 }

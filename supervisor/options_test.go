@@ -3,7 +3,6 @@
 package supervisor
 
 import (
-	"errors"
 	"io/fs"
 	"net"
 	"net/http"
@@ -72,17 +71,6 @@ func TestListenerOptions(t *testing.T) {
 		s, err := openSocket(l, 0, false)
 		if err == nil {
 			s.close()
-		}
-		return err
-	})
-}
-
-func TestMarkOptions(t *testing.T) {
-	dir := t.TempDir()
-	optiontest.Check(t, MarkOptions{}, map[string]optiontest.Row{"Force": {}, "Wait": {}}, func(o MarkOptions) error {
-		_, err := MarkProcessDead(t.Context(), dir, "4711", o)
-		if errors.Is(err, ErrNoSuchProcess) {
-			return nil // the command was looked up
 		}
 		return err
 	})

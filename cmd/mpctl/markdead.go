@@ -6,13 +6,13 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/multiprom/multiprom/aggregate"
 	"github.com/multiprom/multiprom/internal/mpm"
-	"github.com/multiprom/multiprom/supervisor"
 )
 
 func newMarkDead() *cobra.Command {
 	var dir string
-	var opts supervisor.MarkOptions
+	var opts aggregate.MarkOptions
 	cmd := &cobra.Command{
 		Use:   "mark-dead ID",
 		Short: "make sure that a process counts as dead",
@@ -34,11 +34,11 @@ id starts new files. It refuses while a process has one of them open for writing
 			if err != nil {
 				return err
 			}
-			names, err := supervisor.MarkProcessDead(cmd.Context(), d, args[0], opts)
+			names, err := aggregate.MarkProcessDead(cmd.Context(), d, args[0], opts)
 			switch {
 			case errors.Is(err, mpm.ErrLocked):
 				return refuse("%w; end it first, or say --force", err)
-			case errors.Is(err, supervisor.ErrNoSuchProcess), errors.Is(err, supervisor.ErrAmbiguous):
+			case errors.Is(err, aggregate.ErrNoSuchProcess), errors.Is(err, aggregate.ErrAmbiguous):
 				return refuse("%w", err)
 			case err != nil:
 				return err

@@ -175,8 +175,8 @@ func (p *Process) Died(pid int) {
 // mark is what readers go by where the kernel's locks cannot be trusted; elsewhere
 // it waits until the lock is free, so that the compactor does not come too early.
 func (p *Process) mark(pid int) {
-	_, err := supervisor.MarkProcessDead(p.ctx, p.dir, strconv.Itoa(pid), supervisor.MarkOptions{})
-	if err != nil && !errors.Is(err, supervisor.ErrNoSuchProcess) && p.ctx.Err() == nil {
+	_, err := supervisor.MarkProcessDead(p.ctx, p.dir, strconv.Itoa(pid), aggregate.MarkOptions{})
+	if err != nil && !errors.Is(err, aggregate.ErrNoSuchProcess) && p.ctx.Err() == nil {
 		p.logger.Warn("a dead child is not marked", "pid", pid, "error", err)
 	}
 	if p.compactor != nil {

@@ -1,6 +1,7 @@
-package supervisor
+package aggregate
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -9,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/multiprom/multiprom/internal/mpm"
+	"github.com/multiprom/multiprom/internal/optiontest"
 )
 
 // leaveFile puts the file of a dead process into dir.
@@ -60,7 +62,7 @@ func TestWhoIsMarked(t *testing.T) {
 		}
 	}
 	_, err := MarkProcessDead(t.Context(), dir, "", MarkOptions{})
-	require.ErrorIs(t, err, ErrOptions, "no id is no process's")
+	require.ErrorContains(t, err, "id is empty", "no id is no process's")
 
 	_, err = chooseBegun([]string{"1-a.mpm", "2-b.mpm"})
 	require.ErrorIs(t, err, ErrAmbiguous)
@@ -71,4 +73,15 @@ func TestWhoIsMarked(t *testing.T) {
 	require.ErrorContains(t, err, "and 1 more: name one of these files")
 	_, err = MarkProcessDead(t.Context(), dir, "10", MarkOptions{})
 	require.NotContains(t, err.Error(), "namespace")
+}
+
+func TestMarkOptions(t *testing.T) {
+	dir := t.TempDir()
+	optiontest.Check(t, MarkOptions{}, map[string]optiontest.Row{"Force": {}, "Wait": {}}, func(o MarkOptions) error {
+		_, err := MarkProcessDead(t.Context(), dir, "4711", o)
+		if errors.Is(err, ErrNoSuchProcess) {
+			return nil // it was looked for
+		}
+		return err
+	})
 }
