@@ -11,9 +11,9 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// Definition is one definition of a family, and who has it. What merges is one
-// definition: the help is then the one that is served, labels and bounds are those of all.
-type Definition struct {
+// Schema is one schema of a family, and who has it. What merges is one
+// schema: the help is then the one that is served, labels and bounds are those of all.
+type Schema struct {
 	Name   string
 	Type   metric.Type
 	Mode   metric.Mode // of a gauge or state set
@@ -35,7 +35,7 @@ type Owner struct {
 
 // FamilyStatus is a family of the merged view.
 type FamilyStatus struct {
-	Definition
+	Schema
 	Merged    int        // series that are shown
 	Conflicts []Conflict // what is left out since this family is served
 }
@@ -44,7 +44,7 @@ type FamilyStatus struct {
 // definition is served under its name or under the name of one of its samples.
 type Conflict struct {
 	Name         string // that both have: the families', or where those differ a sample's
-	Served, Left Definition
+	Served, Left Schema
 }
 
 // Families returns the families of the merged view, sorted by name, those that show no
@@ -71,8 +71,8 @@ func (a *Aggregator) Conflicts(ctx context.Context) ([]Conflict, error) {
 	return out, err
 }
 
-// String returns what tells the definition from others, such as "gauge x of mode max".
-func (d *Definition) String() string {
+// String returns what distinguishes the schema from others, such as "gauge x of mode max".
+func (d *Schema) String() string {
 	out := d.Type.String() + " " + d.Name
 	if d.Type.LikeGauge() || d.Type == metric.StateSet {
 		out += " of mode " + d.Mode.String()
@@ -96,7 +96,7 @@ func (d *Definition) String() string {
 }
 
 // Series returns how many series the owners have.
-func (d *Definition) Series() (n int) {
+func (d *Schema) Series() (n int) {
 	for _, o := range d.Owners {
 		n += o.Series
 	}
@@ -122,7 +122,7 @@ func (c *Conflict) String() string {
 }
 
 // ownersOf names the first of those who have the definition.
-func ownersOf(d *Definition) string {
+func ownersOf(d *Schema) string {
 	const most = 3
 	var out []string
 	for _, o := range d.Owners[:min(most, len(d.Owners))] {
@@ -138,10 +138,10 @@ func ownersOf(d *Definition) string {
 func (t *table) census(files []*file, arc *archived) []FamilyStatus {
 	served := map[*family]*FamilyStatus{}
 	for _, fam := range t.byName {
-		served[fam] = &FamilyStatus{Definition: definitionOf(fam.schema, fam.bounds), Merged: fam.shown.len()}
+		served[fam] = &FamilyStatus{Schema: schemaOf(fam.schema, fam.bounds), Merged: fam.shown.len()}
 	}
 	type loser struct {
-		Definition
+		Schema
 		to   *family
 		name string
 	}
@@ -161,7 +161,7 @@ func (t *table) census(files []*file, arc *archived) []FamilyStatus {
 			return // nobody has noticed it yet
 		case i < 0:
 			i = len(left)
-			left = append(left, &loser{definitionOf(schema, nil), to, name})
+			left = append(left, &loser{schemaOf(schema, nil), to, name})
 		}
 		left[i].own(schema, o, first)
 	}
@@ -187,7 +187,7 @@ func (t *table) census(files []*file, arc *archived) []FamilyStatus {
 	}
 	for _, l := range left {
 		to := served[l.to]
-		to.Conflicts = append(to.Conflicts, Conflict{Name: l.name, Served: to.Definition, Left: l.Definition})
+		to.Conflicts = append(to.Conflicts, Conflict{Name: l.name, Served: to.Schema, Left: l.Schema})
 	}
 	out := make([]FamilyStatus, 0, len(served))
 	for _, f := range served {
@@ -211,18 +211,18 @@ func (t *table) winner(schema *metric.Schema) (*family, string) {
 	return nil, ""
 }
 
-func definitionOf(s *metric.Schema, bounds []float64) Definition {
-	return Definition{Name: s.Name, Type: s.Type, Mode: s.Mode, Help: s.Help, Unit: s.Unit, Bounds: bounds, States: s.States}
+func schemaOf(s *metric.Schema, bounds []float64) Schema {
+	return Schema{Name: s.Name, Type: s.Type, Mode: s.Mode, Help: s.Help, Unit: s.Unit, Bounds: bounds, States: s.States}
 }
 
 // schema returns what decides whether another definition merges with it.
-func (d *Definition) schema() *metric.Schema {
+func (d *Schema) schema() *metric.Schema {
 	return &metric.Schema{Name: d.Name, Type: d.Type, Mode: d.Mode, States: d.States}
 }
 
 // own adds one who has the definition, as schema says it, with the labels of one series
 // where schema does not say them.
-func (d *Definition) own(schema *metric.Schema, o Owner, first metric.Labels) {
+func (d *Schema) own(schema *metric.Schema, o Owner, first metric.Labels) {
 	// One file may have a name several times, with other constant labels.
 	if n := len(d.Owners); n > 0 && d.Owners[n-1].File == o.File {
 		d.Owners[n-1].Series += o.Series

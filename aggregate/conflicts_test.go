@@ -50,7 +50,7 @@ func TestConflictsAreNamed(t *testing.T) {
 	require.NoError(t, err)
 	var got []string
 	for _, c := range conflicts {
-		for _, d := range []*Definition{&c.Served, &c.Left} {
+		for _, d := range []*Schema{&c.Served, &c.Left} {
 			for i := range d.Owners {
 				if f := &d.Owners[i].File; *f != mpm.ArchiveName {
 					*f = filepath.Ext(*f) // without pid and incarnation
@@ -79,10 +79,10 @@ func TestConflictsAreNamed(t *testing.T) {
 	families, err := a.Families(context.Background())
 	require.NoError(t, err)
 	require.Equal(t, []string{"depth", "fine", "gone_live", "jobs", "phase", "took"}, namesOf(families))
-	require.Equal(t, 2, families[0].Definition.Series())
+	require.Equal(t, 2, families[0].Schema.Series())
 	require.Equal(t, 1, families[0].Merged)
 	require.Empty(t, families[1].Conflicts, "a definition without a series leaves nothing out")
-	require.Equal(t, 2, families[1].Definition.Series())
+	require.Equal(t, 2, families[1].Schema.Series())
 
 	// Again nothing, until there is another one: of series that come to a file that is
 	// known, of client_python, and of what was compacted.
@@ -141,9 +141,9 @@ func TestConflictsAreAllThatIsLeftOut(t *testing.T) {
 			require.NoError(t, err)
 			counted, seen := 0, map[string]bool{}
 			for _, f := range families {
-				counted += f.Definition.Series()
+				counted += f.Schema.Series()
 				for _, c := range f.Conflicts {
-					require.Equal(t, f.Definition, c.Served)
+					require.Equal(t, f.Schema, c.Served)
 					require.NotZero(t, c.Left.Series())
 					require.False(t, seen[c.Left.String()], c.Left.String())
 					seen[c.Left.String()] = true

@@ -57,7 +57,7 @@ func (a *Aggregator) selfMetrics(started time.Time) []*metric.Family {
 		one("multiprom_compactions", metric.Counter, float64(a.archive.Compactions), "How often dead processes were compacted into the archive."),
 		one("multiprom_invalid_updates", metric.Counter, count(mpm.InvalidUpdates), "Updates and exemplars that were dropped because they were invalid."),
 		one("multiprom_merge_conflicts", metric.Counter, float64(a.table.conflicts),
-			"Series that were left out because another definition of their name is served."),
+			"Series that were left out because another schema of their name is served."),
 		one("multiprom_overflow_series", metric.Counter, count(mpm.OverflowSeries),
 			"New label sets that went to an overflow series, since their family has reached its limit."),
 		{Name: "multiprom_processes", Type: metric.Gauge, Series: byState(processStateLabels(), processes),

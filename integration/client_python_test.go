@@ -210,8 +210,8 @@ func serve(t testing.TB, a *aggregate.Aggregator) []byte {
 // parsed returns types, helps and values of a text as unordered lines.
 func parsed(t *testing.T, text []byte) (out []string) {
 	t.Helper()
-	eachFamily(t, text, func(definition string, samples model.Vector) {
-		out = append(out, definition)
+	eachFamily(t, text, func(schema string, samples model.Vector) {
+		out = append(out, schema)
 		for _, s := range samples {
 			value := float64(s.Value)
 			if math.IsNaN(value) {
@@ -246,7 +246,7 @@ func valueOf(t *testing.T, text []byte, name string) float64 {
 }
 
 // eachFamily calls visit with the name, type, help and samples of each family of a text.
-func eachFamily(t testing.TB, text []byte, visit func(definition string, samples model.Vector)) {
+func eachFamily(t testing.TB, text []byte, visit func(schema string, samples model.Vector)) {
 	t.Helper()
 	parser := expfmt.NewTextParser(model.UTF8Validation)
 	families, err := parser.TextToMetricFamilies(bytes.NewReader(text))

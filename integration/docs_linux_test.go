@@ -303,7 +303,7 @@ func TestMarkDeadTakesNoPattern(t *testing.T) {
 		"from prometheus_client.multiprocess import mark_process_dead; mark_process_dead('web[1]')")))
 }
 
-// TestGoAndPythonDisagree: if definitions of a name differ, Python's is served, and what is
+// TestGoAndPythonDisagree: if schemas of a name differ, Python's is served, and what is
 // left out is counted. Different buckets are merged. A gauge that was never set is 0 in
 // Python's files and ignored in Go's.
 func TestGoAndPythonDisagree(t *testing.T) {

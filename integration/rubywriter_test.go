@@ -96,7 +96,7 @@ func rounds(t *testing.T, h *helper, n int) (out []said) {
 // client's own view omits the number.
 var rubyID = regexp.MustCompile(`pid="(\d+)-\d+"`)
 
-// rubyLines returns a text's samples and definitions with Ruby's pids.
+// rubyLines returns a text's samples and schemas with Ruby's pids.
 func rubyLines(t *testing.T, text []byte) []string {
 	t.Helper()
 	return parsed(t, rubyID.ReplaceAll(text, []byte(`pid="$1"`)))

@@ -11,7 +11,7 @@ import (
 
 // ErrInvalidSchema is matched by all errors of a schema that have no sentinel of their
 // own, such as unsorted bounds or no states.
-var ErrInvalidSchema = errors.New("invalid metric definition")
+var ErrInvalidSchema = errors.New("invalid metric schema")
 
 // Schema is everything that the series of a family have in common. A file has it once.
 type Schema struct {

@@ -16,8 +16,8 @@ type Counter series
 // step.
 func (c *Counter) of() *series { return (*series)(c) }
 
-// NewCounter declares a counter in the default Set. It panics if the definition
-// is invalid.
+// NewCounter declares a counter in the default Set. It panics if the options are
+// invalid.
 func NewCounter(opts CounterOpts) *Counter { return must(Default().NewCounter(opts)) }
 
 // NewCounter declares a counter. The error matches ErrConflict or an error of
@@ -98,7 +98,7 @@ func (c *Counter) remove() { c.of().remove() }
 // share, T is Counter.
 type CounterVec struct{ metricVec[Counter] }
 
-// NewCounterVec declares a counter with labels in the default Set. It panics if the definition is
+// NewCounterVec declares a counter with labels in the default Set. It panics if the options are
 // invalid.
 func NewCounterVec(opts CounterOpts, labels []string) *CounterVec {
 	return must(Default().NewCounterVec(opts, labels))

@@ -35,7 +35,7 @@
 // # Sets
 //
 // A [Set] is a group of instruments with one store. The package-level constructors use
-// the default Set, and panic if a definition is invalid. The constructors of a Set return
+// the default Set, and panic if options are invalid. The constructors of a Set return
 // an error. A batch job can declare a Set of its own and push only that.
 //
 // # The types

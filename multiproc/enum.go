@@ -16,8 +16,8 @@ type Enum struct {
 	recent recent
 }
 
-// NewEnum declares an enum in the default Set, and panics where the definition
-// is invalid.
+// NewEnum declares an enum in the default Set. It panics if the options are
+// invalid.
 func NewEnum(opts EnumOpts) *Enum { return must(Default().NewEnum(opts)) }
 
 // NewEnum declares an enum. The error matches ErrConflict or an error of
@@ -76,7 +76,7 @@ func (e *Enum) remove() { e.s.remove() }
 // share, T is Enum.
 type EnumVec struct{ metricVec[Enum] }
 
-// NewEnumVec declares an enum with labels in the default Set. It panics if the definition is
+// NewEnumVec declares an enum with labels in the default Set. It panics if the options are
 // invalid.
 func NewEnumVec(opts EnumOpts, labels []string) *EnumVec {
 	return must(Default().NewEnumVec(opts, labels))

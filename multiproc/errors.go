@@ -9,10 +9,10 @@ import (
 )
 
 // Errors of constructors and lookups; match them with errors.Is. Invalid
-// names, labels and definitions match the errors of package metric.
+// names, labels and schemas match the errors of package metric.
 var (
-	// ErrConflict: another definition has the name, or that of one of its samples.
-	ErrConflict = errors.New("conflicting definition")
+	// ErrConflict: another schema has the name, or that of one of its samples.
+	ErrConflict = errors.New("conflicting metric schema")
 	// ErrLabels: the label values do not match the instrument's labels.
 	ErrLabels = errors.New("wrong label values")
 	// ErrUnknownState: an Enum has no such state.
@@ -20,7 +20,7 @@ var (
 )
 
 // MustNew returns what a constructor of a Set returned, and panics if there is an error. It
-// is for package variables, whose definitions are known to be valid.
+// is for package variables, whose options are known to be valid.
 func MustNew[T any](instrument T, err error) T { return must(instrument, err) }
 
 func must[T any](v T, err error) T {
@@ -34,7 +34,7 @@ func labelsError(name, format string, args ...any) error {
 	return fmt.Errorf("multiproc: %s: %w: %s", name, ErrLabels, fmt.Sprintf(format, args...))
 }
 
-// conflict names both definitions and what tells them apart.
+// conflict names both schemas and what tells them apart.
 func conflict(old, new *metric.Schema) error {
 	var differ string
 	switch {

@@ -27,7 +27,7 @@ type CounterFunc struct {
 	last float64 // the function's last value
 }
 
-// NewCounterFunc declares a counter function in the default Set. It panics if the definition is
+// NewCounterFunc declares a counter function in the default Set. It panics if the options are
 // invalid.
 func NewCounterFunc(opts CounterOpts, f func() float64) *CounterFunc {
 	return must(Default().NewCounterFunc(opts, f))

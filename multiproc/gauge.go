@@ -18,8 +18,8 @@ type Gauge struct {
 	recent recent
 }
 
-// NewGauge declares a gauge in the default Set. It panics if the definition
-// is invalid.
+// NewGauge declares a gauge in the default Set. It panics if the options are
+// invalid.
 func NewGauge(opts GaugeOpts) *Gauge { return must(Default().NewGauge(opts)) }
 
 // NewGauge declares a gauge. The error matches ErrConflict or an error of
@@ -144,7 +144,7 @@ type GaugeFunc struct {
 	f     func() float64
 }
 
-// NewGaugeFunc declares a gauge function in the default Set. It panics if the definition is
+// NewGaugeFunc declares a gauge function in the default Set. It panics if the options are
 // invalid.
 func NewGaugeFunc(opts GaugeOpts, f func() float64) *GaugeFunc {
 	return must(Default().NewGaugeFunc(opts, f))
@@ -153,7 +153,7 @@ func NewGaugeFunc(opts GaugeOpts, f func() float64) *GaugeFunc {
 // NewGaugeFunc declares a gauge whose value f returns. f is called when this process
 // serves a scrape, and at the Set's period. Several goroutines may call it at once. If it
 // panics, the gauge keeps its value, and an invalid update is counted. If the same
-// definition is given again, the first f stays.
+// options are given again, the first f stays.
 func (s *Set) NewGaugeFunc(opts GaugeOpts, f func() float64) (*GaugeFunc, error) {
 	schema, err := opts.schema(nil)
 	if err != nil {
@@ -183,7 +183,7 @@ func (g *GaugeFunc) evaluate() {
 // share, T is Gauge.
 type GaugeVec struct{ metricVec[Gauge] }
 
-// NewGaugeVec declares a gauge with labels in the default Set. It panics if the definition is
+// NewGaugeVec declares a gauge with labels in the default Set. It panics if the options are
 // invalid.
 func NewGaugeVec(opts GaugeOpts, labels []string) *GaugeVec {
 	return must(Default().NewGaugeVec(opts, labels))

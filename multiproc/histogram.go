@@ -17,8 +17,8 @@ type Histogram struct {
 	buckets *bucketTable
 }
 
-// NewHistogram declares a histogram in the default Set. It panics if the definition
-// is invalid.
+// NewHistogram declares a histogram in the default Set. It panics if the options are
+// invalid.
 func NewHistogram(opts HistogramOpts) *Histogram { return must(Default().NewHistogram(opts)) }
 
 // NewHistogram declares a histogram. The error matches ErrConflict or an error
@@ -88,7 +88,7 @@ type HistogramVec struct {
 	metricVec[Histogram]
 }
 
-// NewHistogramVec declares a histogram with labels in the default Set. It panics if the definition is
+// NewHistogramVec declares a histogram with labels in the default Set. It panics if the options are
 // invalid.
 func NewHistogramVec(opts HistogramOpts, labels []string) *HistogramVec {
 	return must(Default().NewHistogramVec(opts, labels))

@@ -21,8 +21,8 @@ type Info struct {
 	gone    bool
 }
 
-// NewInfo declares an info in the default Set, and panics where the definition
-// is invalid.
+// NewInfo declares an info in the default Set. It panics if the options are
+// invalid.
 func NewInfo(opts InfoOpts) *Info { return must(Default().NewInfo(opts)) }
 
 // NewInfo declares an info. The error matches ErrConflict or an error of
@@ -125,7 +125,7 @@ func (i *Info) remove() {
 // share, T is Info.
 type InfoVec struct{ metricVec[Info] }
 
-// NewInfoVec declares an info with labels in the default Set. It panics if the definition is
+// NewInfoVec declares an info with labels in the default Set. It panics if the options are
 // invalid.
 func NewInfoVec(opts InfoOpts, labels []string) *InfoVec {
 	return must(Default().NewInfoVec(opts, labels))

@@ -250,12 +250,12 @@ func TestOverflow(t *testing.T) {
 	})
 }
 
-func TestDefinitions(t *testing.T) {
+func TestSchemas(t *testing.T) {
 	s := multiproc.NewSet(multiproc.SetOptions{})
 	counter := multiproc.MustNew(s.NewCounter(multiproc.CounterOpts{Namespace: "a", Subsystem: "b", Name: "c_total", Help: "H."}))
 	again, err := s.NewCounter(multiproc.CounterOpts{Name: "a_b_c", Help: "H."})
 	require.NoError(t, err)
-	require.Same(t, counter, again, "an equal definition is the same instrument")
+	require.Same(t, counter, again, "an equal schema is the same instrument")
 	multiproc.MustNew(s.NewGauge(multiproc.GaugeOpts{Name: "size", Unit: "bytes", Help: "H."}))
 	multiproc.MustNew(s.NewGauge(multiproc.GaugeOpts{Name: "other_bytes", Unit: "bytes", Help: "H."}))
 	multiproc.MustNew(s.NewHistogram(multiproc.HistogramOpts{Name: "h", Help: "H."}))

@@ -8,7 +8,7 @@ import (
 
 // Remove removes an instrument, such as a *Counter or a *GaugeVec, from the Set, and
 // reports whether the Set had it. Its series are removed as by DeleteLabelValues, and its
-// name is free for another definition. The instrument can still be used, but what it counts
+// name is free for another schema. The instrument can still be used, but what it counts
 // goes nowhere.
 func (s *Set) Remove(instrument any) bool {
 	s.mu.Lock()

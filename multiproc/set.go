@@ -103,7 +103,7 @@ type Set struct {
 	untold      []notice // for the log, once the store is open
 	names       map[string]*instrument
 	claims      map[string]any         // owners of names that are no instrument's, see Claim
-	instruments map[string]*instrument // by definition.key
+	instruments map[string]*instrument // by instrument.key
 	removed     map[string]*instrument // the last one of each key that was removed, for its family
 	declared    []*instrument          // in order
 	unbound     []waiting              // for the store

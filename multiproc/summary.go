@@ -11,8 +11,8 @@ import (
 // block, allocate or panic, except that the first update of a process opens the store.
 type Summary struct{ s series }
 
-// NewSummary declares a summary in the default Set. It panics if the definition
-// is invalid.
+// NewSummary declares a summary in the default Set. It panics if the options are
+// invalid.
 func NewSummary(opts SummaryOpts) *Summary { return must(Default().NewSummary(opts)) }
 
 // NewSummary declares a summary. The error matches ErrConflict or an error of
@@ -41,7 +41,7 @@ func (m *Summary) remove() { m.s.remove() }
 // share, T is Summary.
 type SummaryVec struct{ metricVec[Summary] }
 
-// NewSummaryVec declares a summary with labels in the default Set. It panics if the definition is
+// NewSummaryVec declares a summary with labels in the default Set. It panics if the options are
 // invalid.
 func NewSummaryVec(opts SummaryOpts, labels []string) *SummaryVec {
 	return must(Default().NewSummaryVec(opts, labels))

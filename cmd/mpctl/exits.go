@@ -32,7 +32,7 @@ func (e *exit) addFlags(cmd *cobra.Command) {
 }
 
 // open returns the merged view of the directory. It logs to stderr what is left out
-// because definitions conflict.
+// because schemas conflict.
 func (e *exit) open(cmd *cobra.Command) (*aggregate.Aggregator, error) {
 	d, err := existingDir(e.dir)
 	if err != nil {

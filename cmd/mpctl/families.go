@@ -13,12 +13,12 @@ import (
 
 // shownFamily is a family in the output of `mpctl families --json`.
 type shownFamily struct {
-	shownDefinition
+	shownSchema
 	Merged    int             `json:"merged_series"`
 	Conflicts []shownConflict `json:"conflicts"`
 }
 
-type shownDefinition struct {
+type shownSchema struct {
 	Name   string       `json:"name"`
 	Type   string       `json:"type"`
 	Mode   string       `json:"mode,omitempty"`
@@ -37,11 +37,11 @@ type shownOwner struct {
 	Series int    `json:"series"`
 }
 
-// shownConflict is a definition that is left out, with the name that it shares with
+// shownConflict is a schema that is left out, with the name that it shares with
 // the family.
 type shownConflict struct {
-	Name string          `json:"name"`
-	Left shownDefinition `json:"left_out"`
+	Name string      `json:"name"`
+	Left shownSchema `json:"left_out"`
 }
 
 func newFamilies() *cobra.Command {
@@ -52,13 +52,13 @@ func newFamilies() *cobra.Command {
 		Use:   "families [DIR]",
 		Short: "list the metrics of a directory and their conflicts",
 		Long: `List the metric families of a directory, one per row: name, type, mode (gauges and
-state sets only), series, and number of conflicts. A conflict is a second definition
+state sets only), series, and number of conflicts. A conflict is a second schema
 of the same name, or of the name of one of the family's samples. Its series are left
 out of the merged metrics.
 
-Below the table, each conflict is shown with both definitions and the processes that
+Below the table, each conflict is shown with both schemas and the processes that
 have them. To resolve it, give one of the metrics another name, or end the processes
-that have the old definition. If only dead processes have it, use
+that have the old schema. If only dead processes have it, use
 mpctl gc --drop-family NAME.`,
 		Example: "  mpctl families /dev/shm/app\n  mpctl families --json",
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -92,15 +92,15 @@ mpctl gc --drop-family NAME.`,
 }
 
 func describeFamilyStatus(f *aggregate.FamilyStatus) shownFamily {
-	out := shownFamily{shownDefinition: describeDefinition(&f.Definition), Merged: f.Merged, Conflicts: []shownConflict{}}
+	out := shownFamily{shownSchema: describeSchema(&f.Schema), Merged: f.Merged, Conflicts: []shownConflict{}}
 	for _, c := range f.Conflicts {
-		out.Conflicts = append(out.Conflicts, shownConflict{c.Name, describeDefinition(&c.Left)})
+		out.Conflicts = append(out.Conflicts, shownConflict{c.Name, describeSchema(&c.Left)})
 	}
 	return out
 }
 
-func describeDefinition(d *aggregate.Definition) shownDefinition {
-	out := shownDefinition{
+func describeSchema(d *aggregate.Schema) shownSchema {
+	out := shownSchema{
 		Name: d.Name, Type: d.Type.String(), Unit: d.Unit, Help: d.Help, Labels: d.Labels, Bounds: d.Bounds, States: d.States, Owners: []shownOwner{},
 	}
 	if hasMode(d.Type) {
@@ -132,16 +132,16 @@ func printFamilies(w io.Writer, families []aggregate.FamilyStatus) error {
 	for i := range families {
 		for _, c := range families[i].Conflicts {
 			fmt.Fprintf(w, "\nconflict of %s:\n", printable(c.Name))
-			printDefinition(w, "served", &c.Served)
-			printDefinition(w, "left out", &c.Left)
+			printSchema(w, "served", &c.Served)
+			printSchema(w, "left out", &c.Left)
 		}
 	}
 	_, err := fmt.Fprintf(w, "\n%s, %d series\n", plural(len(families), "family"), series)
 	return err
 }
 
-// printDefinition prints a definition and a line for each of its owners.
-func printDefinition(w io.Writer, what string, d *aggregate.Definition) {
+// printSchema prints a schema and a line for each of its owners.
+func printSchema(w io.Writer, what string, d *aggregate.Schema) {
 	const most = 5
 	fmt.Fprintf(w, "  %s: %s, %d series\n", what, printable(d.String()), d.Series())
 	if d.Help != "" {

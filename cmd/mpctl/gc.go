@@ -27,7 +27,7 @@ type gcResult struct {
 	Seconds   float64   `json:"seconds"`
 }
 
-// dropped is a definition that was removed from the archive.
+// dropped is a schema that was removed from the archive.
 type dropped struct {
 	Name   string `json:"name"`
 	Type   string `json:"type"`
@@ -54,7 +54,7 @@ version.
 process or no process has them open for writing. client_python's own collector no
 longer shows them after that.
 
---drop-family removes a family from the archive, in every definition that no living
+--drop-family removes a family from the archive, in every schema that no living
 process has. What living processes have of it stays.
 
 The exit code is 1 if a dead process's file could not be compacted, if another

@@ -28,7 +28,7 @@ type inspection struct {
 	Damage   []inspectedDamage `json:"damage,omitempty"`
 }
 
-// inspectedFamily is a definition and its series.
+// inspectedFamily is a schema and its series.
 type inspectedFamily struct {
 	Name   string            `json:"name"`
 	Type   string            `json:"type"`
@@ -239,7 +239,7 @@ func (x *inspectedExemplar) describe() string {
 	return fmt.Sprintf("%s: %s %s at %s", of, metric.LabelsFromMap(x.Labels), x.Value, x.Time.Format(time.RFC3339Nano))
 }
 
-// describeFamily returns a definition without series.
+// describeFamily returns a schema without series.
 func describeFamily(s *metric.Schema) inspectedFamily {
 	out := inspectedFamily{
 		Name: s.Name, Type: s.Type.String(), Unit: s.Unit, Help: s.Help,

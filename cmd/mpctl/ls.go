@@ -29,7 +29,7 @@ type listed struct {
 	Bytes    int64     `json:"bytes"`
 	Started  time.Time `json:"started,omitzero"`
 	Files    []string  `json:"files"`
-	LeftOut  []string  `json:"left_out,omitempty"` // families whose series are left out because another definition is served
+	LeftOut  []string  `json:"left_out,omitempty"` // families whose series are left out because another schema is served
 }
 
 // States of client_python's processes that the merged view does not know: it
@@ -52,7 +52,7 @@ func newLs() *cobra.Command {
 		Long: `List the processes of a directory, one per row: pid, process ID (LABEL), state, kind of
 file, series, bytes and start time. The archive of compacted processes has a row too.
 The last lines count the processes and the files that could not be read, and name the
-families that have a definition which is left out.
+families that have a schema which is left out.
 
 If a pid is ambiguous, because two processes have it or because it is of another PID
 namespace, a column ID follows it. mpctl mark-dead accepts these IDs.
@@ -224,7 +224,7 @@ func noteLeftOut(items []listed, conflicts []aggregate.Conflict) {
 }
 
 // summary counts processes by state and the files that could not be read, and names
-// the families that have a definition which is left out.
+// the families that have a schema which is left out.
 func summary(items []listed, files []aggregate.FileStatus, conflicts []aggregate.Conflict, dir string) string {
 	var states, bad tally
 	n := 0
@@ -258,7 +258,7 @@ func summary(items []listed, files []aggregate.FileStatus, conflicts []aggregate
 		if n > most {
 			names += fmt.Sprintf(" and %d more", n-most)
 		}
-		line += fmt.Sprintf("\nseries left out, since definitions conflict, of %s;\nmpctl families %s says more", printable(names), printable(dir))
+		line += fmt.Sprintf("\nseries left out, since schemas conflict, of %s;\nmpctl families %s says more", printable(names), printable(dir))
 	}
 	return line
 }

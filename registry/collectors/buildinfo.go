@@ -11,7 +11,7 @@ import (
 // module, as runtime/debug.ReadBuildInfo has them.
 type BuildInfo struct{ labels metric.Labels }
 
-var goBuild = definition{"go_build", "Build information about the main Go module.", metric.Info}
+var goBuild = declared{"go_build", "Build information about the main Go module.", metric.Info}
 
 // NewBuildInfo returns a collector of this program's build information.
 func NewBuildInfo() *BuildInfo {

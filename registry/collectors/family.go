@@ -2,13 +2,13 @@ package collectors
 
 import "github.com/multiprom/multiprom/metric"
 
-// definition is a family as a collector declares it, in the order of a table.
-type definition struct {
+// declared is a family as a collector declares it, in the order of a table.
+type declared struct {
 	name string // as metric.Family has it: counters without _total
 	help string
 	typ  metric.Type
 }
 
-func (d definition) family(prefix string, series ...metric.Series) *metric.Family {
+func (d declared) family(prefix string, series ...metric.Series) *metric.Family {
 	return &metric.Family{Name: prefix + d.name, Help: d.help, Type: d.typ, Series: series}
 }

@@ -24,69 +24,69 @@ func NewGoRuntime() *GoRuntime { return &GoRuntime{} }
 
 // Families that do not come from runtime/metrics.
 var (
-	goInfo       = definition{"go", "Information about the Go environment.", metric.Info}
-	goGCDuration = definition{"go_gc_duration_seconds", "Wall-time pause (stop-the-world) durations in garbage collection cycles.", metric.Summary}
-	goLastGC     = definition{"go_memstats_last_gc_time_seconds", "Number of seconds since 1970 of last garbage collection.", metric.Gauge}
+	goInfo       = declared{"go", "Information about the Go environment.", metric.Info}
+	goGCDuration = declared{"go_gc_duration_seconds", "Wall-time pause (stop-the-world) durations in garbage collection cycles.", metric.Summary}
+	goLastGC     = declared{"go_memstats_last_gc_time_seconds", "Number of seconds since 1970 of last garbage collection.", metric.Gauge}
 )
 
 // runtimeMetrics are sums of values of runtime/metrics, all of them integers.
 // What an older or newer runtime does not have is left out.
 var runtimeMetrics = []struct {
-	definition
+	declared
 	sources []string
 }{
-	{definition{"go_goroutines", "Number of goroutines that currently exist.", metric.Gauge},
+	{declared{"go_goroutines", "Number of goroutines that currently exist.", metric.Gauge},
 		[]string{"/sched/goroutines:goroutines"}},
-	{definition{"go_threads", "Number of OS threads of the Go runtime.", metric.Gauge},
+	{declared{"go_threads", "Number of OS threads of the Go runtime.", metric.Gauge},
 		[]string{"/sched/threads/total:threads"}},
-	{definition{"go_sched_gomaxprocs_threads", "The current runtime.GOMAXPROCS setting.", metric.Gauge},
+	{declared{"go_sched_gomaxprocs_threads", "The current runtime.GOMAXPROCS setting.", metric.Gauge},
 		[]string{"/sched/gomaxprocs:threads"}},
-	{definition{"go_gc_gogc_percent", "Heap size target percentage configured by the user, otherwise 100.", metric.Gauge},
+	{declared{"go_gc_gogc_percent", "Heap size target percentage configured by the user, otherwise 100.", metric.Gauge},
 		[]string{"/gc/gogc:percent"}},
-	{definition{"go_gc_gomemlimit_bytes", "Go runtime memory limit configured by the user, otherwise math.MaxInt64.", metric.Gauge},
+	{declared{"go_gc_gomemlimit_bytes", "Go runtime memory limit configured by the user, otherwise math.MaxInt64.", metric.Gauge},
 		[]string{"/gc/gomemlimit:bytes"}},
 
-	{definition{"go_memstats_alloc_bytes", "Number of bytes allocated in heap and currently in use.", metric.Gauge},
+	{declared{"go_memstats_alloc_bytes", "Number of bytes allocated in heap and currently in use.", metric.Gauge},
 		[]string{heapObjects}},
-	{definition{"go_memstats_alloc_bytes_total", "Total number of bytes allocated in heap until now, even if released already.", metric.Unknown},
+	{declared{"go_memstats_alloc_bytes_total", "Total number of bytes allocated in heap until now, even if released already.", metric.Unknown},
 		[]string{"/gc/heap/allocs:bytes"}},
-	{definition{"go_memstats_sys_bytes", "Number of bytes obtained from system.", metric.Gauge},
+	{declared{"go_memstats_sys_bytes", "Number of bytes obtained from system.", metric.Gauge},
 		[]string{"/memory/classes/total:bytes"}},
-	{definition{"go_memstats_mallocs", "Total number of heap objects allocated, both live and gc-ed.", metric.Counter},
+	{declared{"go_memstats_mallocs", "Total number of heap objects allocated, both live and gc-ed.", metric.Counter},
 		[]string{"/gc/heap/allocs:objects", tinyAllocs}},
-	{definition{"go_memstats_frees", "Total number of heap objects frees.", metric.Counter},
+	{declared{"go_memstats_frees", "Total number of heap objects frees.", metric.Counter},
 		[]string{"/gc/heap/frees:objects", tinyAllocs}},
-	{definition{"go_memstats_heap_alloc_bytes", "Number of heap bytes allocated and currently in use, same as go_memstats_alloc_bytes.", metric.Gauge},
+	{declared{"go_memstats_heap_alloc_bytes", "Number of heap bytes allocated and currently in use, same as go_memstats_alloc_bytes.", metric.Gauge},
 		[]string{heapObjects}},
-	{definition{"go_memstats_heap_sys_bytes", "Number of heap bytes obtained from system.", metric.Gauge},
+	{declared{"go_memstats_heap_sys_bytes", "Number of heap bytes obtained from system.", metric.Gauge},
 		[]string{heapObjects, heapUnused, heapReleased, heapFree}},
-	{definition{"go_memstats_heap_idle_bytes", "Number of heap bytes waiting to be used.", metric.Gauge},
+	{declared{"go_memstats_heap_idle_bytes", "Number of heap bytes waiting to be used.", metric.Gauge},
 		[]string{heapReleased, heapFree}},
-	{definition{"go_memstats_heap_inuse_bytes", "Number of heap bytes that are in use.", metric.Gauge},
+	{declared{"go_memstats_heap_inuse_bytes", "Number of heap bytes that are in use.", metric.Gauge},
 		[]string{heapObjects, heapUnused}},
-	{definition{"go_memstats_heap_released_bytes", "Number of heap bytes released to OS.", metric.Gauge},
+	{declared{"go_memstats_heap_released_bytes", "Number of heap bytes released to OS.", metric.Gauge},
 		[]string{heapReleased}},
-	{definition{"go_memstats_heap_objects", "Number of currently allocated objects.", metric.Gauge},
+	{declared{"go_memstats_heap_objects", "Number of currently allocated objects.", metric.Gauge},
 		[]string{"/gc/heap/objects:objects"}},
-	{definition{"go_memstats_stack_inuse_bytes", "Number of bytes obtained from system for stack allocator in non-CGO environments.", metric.Gauge},
+	{declared{"go_memstats_stack_inuse_bytes", "Number of bytes obtained from system for stack allocator in non-CGO environments.", metric.Gauge},
 		[]string{heapStacks}},
-	{definition{"go_memstats_stack_sys_bytes", "Number of bytes obtained from system for stack allocator.", metric.Gauge},
+	{declared{"go_memstats_stack_sys_bytes", "Number of bytes obtained from system for stack allocator.", metric.Gauge},
 		[]string{heapStacks, "/memory/classes/os-stacks:bytes"}},
-	{definition{"go_memstats_mspan_inuse_bytes", "Number of bytes in use by mspan structures.", metric.Gauge},
+	{declared{"go_memstats_mspan_inuse_bytes", "Number of bytes in use by mspan structures.", metric.Gauge},
 		[]string{mspanInuse}},
-	{definition{"go_memstats_mspan_sys_bytes", "Number of bytes used for mspan structures obtained from system.", metric.Gauge},
+	{declared{"go_memstats_mspan_sys_bytes", "Number of bytes used for mspan structures obtained from system.", metric.Gauge},
 		[]string{mspanInuse, "/memory/classes/metadata/mspan/free:bytes"}},
-	{definition{"go_memstats_mcache_inuse_bytes", "Number of bytes in use by mcache structures.", metric.Gauge},
+	{declared{"go_memstats_mcache_inuse_bytes", "Number of bytes in use by mcache structures.", metric.Gauge},
 		[]string{mcacheInuse}},
-	{definition{"go_memstats_mcache_sys_bytes", "Number of bytes used for mcache structures obtained from system.", metric.Gauge},
+	{declared{"go_memstats_mcache_sys_bytes", "Number of bytes used for mcache structures obtained from system.", metric.Gauge},
 		[]string{mcacheInuse, "/memory/classes/metadata/mcache/free:bytes"}},
-	{definition{"go_memstats_buck_hash_sys_bytes", "Number of bytes used by the profiling bucket hash table.", metric.Gauge},
+	{declared{"go_memstats_buck_hash_sys_bytes", "Number of bytes used by the profiling bucket hash table.", metric.Gauge},
 		[]string{"/memory/classes/profiling/buckets:bytes"}},
-	{definition{"go_memstats_gc_sys_bytes", "Number of bytes used for garbage collection system metadata.", metric.Gauge},
+	{declared{"go_memstats_gc_sys_bytes", "Number of bytes used for garbage collection system metadata.", metric.Gauge},
 		[]string{"/memory/classes/metadata/other:bytes"}},
-	{definition{"go_memstats_other_sys_bytes", "Number of bytes used for other system allocations.", metric.Gauge},
+	{declared{"go_memstats_other_sys_bytes", "Number of bytes used for other system allocations.", metric.Gauge},
 		[]string{"/memory/classes/other:bytes"}},
-	{definition{"go_memstats_next_gc_bytes", "Number of heap bytes when next garbage collection will take place.", metric.Gauge},
+	{declared{"go_memstats_next_gc_bytes", "Number of heap bytes when next garbage collection will take place.", metric.Gauge},
 		[]string{"/gc/heap/goal:bytes"}},
 }
 

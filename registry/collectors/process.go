@@ -72,22 +72,22 @@ func (c *Process) Describe() []*metric.Family { return describeProcess(c.prefix)
 
 // processMetrics are what Process and Workers yield, each with how to get it.
 var processMetrics = []struct {
-	definition
+	declared
 	value func(u *usage) (v float64, ok bool)
 }{
-	{definition{"process_cpu_seconds", "Total user and system CPU time spent in seconds.", metric.Counter},
+	{declared{"process_cpu_seconds", "Total user and system CPU time spent in seconds.", metric.Counter},
 		func(u *usage) (float64, bool) { return u.stat.CPUTime(), u.hasStat }},
-	{definition{"process_max_fds", "Maximum number of open file descriptors.", metric.Gauge},
+	{declared{"process_max_fds", "Maximum number of open file descriptors.", metric.Gauge},
 		func(u *usage) (float64, bool) { return float64(u.limits.OpenFiles), u.hasLimits }},
-	{definition{"process_open_fds", "Number of open file descriptors.", metric.Gauge},
+	{declared{"process_open_fds", "Number of open file descriptors.", metric.Gauge},
 		func(u *usage) (float64, bool) { return float64(u.openFDs), u.hasFDs }},
-	{definition{"process_resident_memory_bytes", "Resident memory size in bytes.", metric.Gauge},
+	{declared{"process_resident_memory_bytes", "Resident memory size in bytes.", metric.Gauge},
 		func(u *usage) (float64, bool) { return float64(u.stat.ResidentMemory()), u.hasStat }},
-	{definition{"process_start_time_seconds", "Start time of the process since unix epoch in seconds.", metric.Gauge},
+	{declared{"process_start_time_seconds", "Start time of the process since unix epoch in seconds.", metric.Gauge},
 		func(u *usage) (float64, bool) { return u.started, u.hasStat }},
-	{definition{"process_virtual_memory_bytes", "Virtual memory size in bytes.", metric.Gauge},
+	{declared{"process_virtual_memory_bytes", "Virtual memory size in bytes.", metric.Gauge},
 		func(u *usage) (float64, bool) { return float64(u.stat.VirtualMemory()), u.hasStat }},
-	{definition{"process_virtual_memory_max_bytes", "Maximum amount of virtual memory available in bytes.", metric.Gauge},
+	{declared{"process_virtual_memory_max_bytes", "Maximum amount of virtual memory available in bytes.", metric.Gauge},
 		func(u *usage) (float64, bool) { return float64(u.limits.AddressSpace), u.hasLimits }},
 }
 
