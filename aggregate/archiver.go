@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/multiprom/multiprom/internal/labelkey"
 	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/internal/pyfile"
 	"github.com/multiprom/multiprom/metric"
@@ -123,7 +124,7 @@ func (f *familyBuilder) spread(bucket []int) {
 
 // at returns the series with those labels.
 func (f *familyBuilder) at(labels metric.Labels, p *processBuilder) *seriesBuilder {
-	key := labels.AppendKey(make([]byte, 0, 128))
+	key := labelkey.Append(make([]byte, 0, 128), labels)
 	if p != nil {
 		key = append(append(key, 0xff), p.Label...) // 0xff begins no name that is so long
 	}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/multiprom/multiprom/internal/labelkey"
 	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/metric"
 )
@@ -16,7 +17,7 @@ type index struct {
 	shape    *metric.Schema // of the first file, whose symbols are the keys of bySymbol; nil before
 	sorted   []labelSource  // its labels, sorted by name
 	bySymbol symbolIndex    // of all labels that the shape can have
-	others   symbolIndex    // of all others, by Labels.AppendKey
+	others   symbolIndex    // of all others, by labelkey.Append
 	named    []bool         // column, which are of others; as long as the last of them needs
 	found    int32          // the number that was found last
 }
@@ -54,7 +55,7 @@ func (f *family) setShape(s *metric.Schema) {
 		if !named {
 			continue
 		}
-		if text, ok := x.text(nil, metric.AppendLabels(nil, f.symbols.Lookup(f.symbol[n]))); ok {
+		if text, ok := x.text(nil, labelkey.Labels(nil, f.symbols.Lookup(f.symbol[n]))); ok {
 			if id, ok := f.symbols.Intern(string(text)); ok {
 				f.symbol[n], x.named[n] = id, false
 			}
@@ -94,7 +95,7 @@ const stackLabels = 8
 func (f *family) appendLabels(dst metric.Labels, n int32) metric.Labels {
 	x := &f.index
 	if x.isNamed(n) {
-		return metric.AppendLabels(dst, f.symbols.Lookup(f.symbol[n]))
+		return labelkey.Labels(dst, f.symbols.Lookup(f.symbol[n]))
 	}
 	var buf [stackLabels]string
 	values := x.values(buf[:0], f.symbols.Lookup(f.symbol[n]))
@@ -145,7 +146,7 @@ func (x *index) keyOf(dst []byte, labels metric.Labels) (text []byte, named bool
 	if text, ok := x.text(dst, labels); ok {
 		return text, false
 	}
-	return labels.AppendKey(dst), true
+	return labelkey.Append(dst, labels), true
 }
 
 // setNamed notes that the text of a series has the names of its labels.

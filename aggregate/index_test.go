@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/multiprom/multiprom/internal/labelkey"
 	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/metric"
 )
@@ -133,7 +134,7 @@ func TestSpansInFreedPlaces(t *testing.T) {
 // without them.
 func TestTextsThatLookAlike(t *testing.T) {
 	const nul = "\x00"
-	require.Equal(t, mpm.AppendString(nil, nul), metric.MakeLabels(nul, "").AppendKey(nil))
+	require.Equal(t, mpm.AppendString(nil, nul), labelkey.Append(nil, metric.MakeLabels(nul, "")))
 	dir := t.TempDir()
 	a := openDir(t, dir, Options{NoSelfMetrics: true})
 	add := func(i int, label string, values ...string) {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/multiprom/multiprom/internal/form"
 	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/internal/pyfiletest"
 	"github.com/multiprom/multiprom/metric"
@@ -62,7 +63,7 @@ func clientView(t *testing.T, files map[string][]pyfiletest.Sample) map[string]f
 		total := 0.0
 		for _, b := range bounds {
 			total += counts[b]
-			out[family+`_bucket{le="`+metric.FormatFloat(b)+`"}`] = total
+			out[family+`_bucket{le="`+form.FormatFloat(b)+`"}`] = total
 		}
 		out[family+"_count"] = total
 	}
@@ -107,7 +108,7 @@ func joinNative(t *testing.T, dir, what string, want map[string]float64) {
 		s := p.add(histogram("h", bounds...))
 		s.Words()[mpm.CellHistogramBuckets] = 7 // at most 0
 		for i := range bounds {
-			name := `h_bucket{le="` + metric.FormatFloat(bounds[i]) + `"}`
+			name := `h_bucket{le="` + form.FormatFloat(bounds[i]) + `"}`
 			if _, there := want[name]; !there {
 				want[name] = want["h_count"]
 			}

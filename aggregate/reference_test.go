@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/multiprom/multiprom/internal/form"
 	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/metric"
 )
@@ -73,7 +74,7 @@ func reference(all []given) map[string]float64 {
 						}
 					}
 				}
-				out[key("_bucket", "le", metric.FormatFloat(le))] = float64(n)
+				out[key("_bucket", "le", form.FormatFloat(le))] = float64(n)
 				if math.IsInf(le, 1) {
 					out[key("_count")] = float64(n)
 				}

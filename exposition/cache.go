@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/multiprom/multiprom/internal/form"
 	"github.com/multiprom/multiprom/metric"
 )
 
@@ -163,7 +164,7 @@ func (e *encoder) appendNumber(dst []byte, kind numberKind, bits uint64) []byte 
 	case timeNumber:
 		return e.appendTime(dst, time.Unix(0, int64(bits)))
 	}
-	return metric.AppendFloat(dst, math.Float64frombits(bits))
+	return form.AppendFloat(dst, math.Float64frombits(bits))
 }
 
 // each writes the lines of all series, or takes them from the cache.

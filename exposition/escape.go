@@ -6,13 +6,14 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/multiprom/multiprom/internal/form"
 	"github.com/multiprom/multiprom/metric"
 )
 
 // escapeName returns the metric name to write for s: s itself, as valid UTF-8, if the
 // scheme is AllowUTF8.
 func escapeName(s string, scheme Escaping) string {
-	if scheme != Dots && metric.IsLegacyName(s) {
+	if scheme != Dots && form.IsLegacyName(s) {
 		return s
 	}
 	return escape(s, scheme, true)
@@ -20,7 +21,7 @@ func escapeName(s string, scheme Escaping) string {
 
 // escapeLabelName is escapeName for labels, which cannot have a colon.
 func escapeLabelName(s string, scheme Escaping) string {
-	if scheme != Dots && metric.IsLegacyLabelName(s) {
+	if scheme != Dots && form.IsLegacyLabelName(s) {
 		return s
 	}
 	return escape(s, scheme, false)

@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/common/model"
 	"github.com/stretchr/testify/require"
 
+	"github.com/multiprom/multiprom/internal/form"
 	"github.com/multiprom/multiprom/metric"
 )
 
@@ -49,8 +50,8 @@ func FuzzEscape(f *testing.F) {
 			}
 			if want := model.EscapeName(name, theirs); scheme != AllowUTF8 {
 				require.Equal(t, want, got)
-				require.True(t, metric.IsLegacyName(got), "%q", got)
-				require.True(t, metric.IsLegacyLabelName(label), "%q", label)
+				require.True(t, form.IsLegacyName(got), "%q", got)
+				require.True(t, form.IsLegacyLabelName(label), "%q", label)
 			} else if utf8.ValidString(name) {
 				require.Equal(t, want, got)
 			}

@@ -4,6 +4,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/multiprom/multiprom/internal/form"
 	"github.com/multiprom/multiprom/metric"
 )
 
@@ -31,7 +32,7 @@ type boundText struct {
 }
 
 func (l *lines) setName(name string) {
-	l.name, l.quoted = name, !metric.IsLegacyName(name)
+	l.name, l.quoted = name, !form.IsLegacyName(name)
 }
 
 // endSeries flushes the buffer if it is large enough.
@@ -128,7 +129,7 @@ func (e *encoder) quantile(s *metric.Series, q metric.Quantile) {
 	e.buf = append(e.buf, `quantile="`...)
 	e.buf = e.appendBound(e.buf, q.Q)
 	e.buf = append(e.buf, `"} `...)
-	e.buf = metric.AppendFloat(e.buf, q.Value)
+	e.buf = form.AppendFloat(e.buf, q.Value)
 	e.endLine(s.Timestamp, nil)
 }
 
@@ -185,21 +186,21 @@ func (e *encoder) writeName(suffix string) {
 		return
 	}
 	e.buf = append(e.buf, '"')
-	e.buf = metric.AppendEscaped(e.buf, e.name)
+	e.buf = form.AppendEscaped(e.buf, e.name)
 	e.buf = append(e.buf, suffix...)
 	e.buf = append(e.buf, '"')
 }
 
 func (e *encoder) writeLabel(l metric.Label) {
-	if e.escaping == AllowUTF8 && !metric.IsLegacyLabelName(l.Name) {
+	if e.escaping == AllowUTF8 && !form.IsLegacyLabelName(l.Name) {
 		e.buf = append(e.buf, '"')
-		e.buf = metric.AppendEscaped(e.buf, l.Name)
+		e.buf = form.AppendEscaped(e.buf, l.Name)
 		e.buf = append(e.buf, '"')
 	} else {
 		e.buf = append(e.buf, l.Name...)
 	}
 	e.buf = append(e.buf, '=', '"')
-	e.buf = metric.AppendEscaped(e.buf, l.Value)
+	e.buf = form.AppendEscaped(e.buf, l.Value)
 	e.buf = append(e.buf, '"')
 }
 
@@ -232,7 +233,7 @@ func (e *encoder) exemplar(x *metric.Exemplar) {
 		e.writeLabel(l)
 	}
 	e.buf = append(e.buf, "} "...)
-	e.buf = metric.AppendFloat(e.buf, x.Value)
+	e.buf = form.AppendFloat(e.buf, x.Value)
 	if !x.Timestamp.IsZero() {
 		e.buf = append(e.buf, ' ')
 		e.buf = e.appendTime(e.buf, x.Timestamp)

@@ -3,6 +3,7 @@ package exposition
 import (
 	"strings"
 
+	"github.com/multiprom/multiprom/internal/form"
 	"github.com/multiprom/multiprom/metric"
 )
 
@@ -43,7 +44,7 @@ func ownSuffix(t metric.Type) string {
 // expfmt, the whole name is escaped: that of "a.b", a counter, is "U__a_2e_b_" in the
 // scheme values, because its sample is U__a_2e_b__total.
 func (n *names) base(name, suffix string) string {
-	if name == "" || suffix == "" || metric.IsLegacyName(name) && n.escaping != Dots {
+	if name == "" || suffix == "" || form.IsLegacyName(name) && n.escaping != Dots {
 		return escapeName(name, n.escaping)
 	}
 	return strings.TrimSuffix(escapeName(name+suffix, n.escaping), suffix)

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/multiprom/multiprom/internal/form"
 	"github.com/multiprom/multiprom/metric"
 )
 
@@ -26,7 +27,7 @@ var openMetricsLayout = layout{
 	syntax: &syntax{
 		appendHelp: func(dst []byte, help string) []byte {
 			// A carriage return would become part of the line ending.
-			return metric.AppendEscaped(dst, strings.TrimRight(help, "\r"))
+			return form.AppendEscaped(dst, strings.TrimRight(help, "\r"))
 		},
 		appendBound: appendCanonical,
 		appendTime:  appendSeconds,
@@ -117,7 +118,7 @@ func (e *encoder) unit(f *metric.Family) string {
 	name, ok := strings.CutSuffix(e.name, f.Unit)
 	switch {
 	case !ok, !strings.HasSuffix(name, "_"), f.Type == metric.Info, f.Type == metric.StateSet,
-		!metric.IsLegacyName("_" + f.Unit):
+		!form.IsLegacyName("_" + f.Unit):
 		return ""
 	}
 	return f.Unit
@@ -127,7 +128,7 @@ func (e *encoder) unit(f *metric.Family) string {
 // can be recognized as a float.
 func appendCanonical(dst []byte, v float64) []byte {
 	n := len(dst)
-	dst = metric.AppendBound(dst, v)
+	dst = form.AppendBound(dst, v)
 	if !bytes.ContainsAny(dst[n:], ".eIN") {
 		dst = append(dst, ".0"...)
 	}

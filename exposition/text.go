@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/multiprom/multiprom/internal/form"
 	"github.com/multiprom/multiprom/metric"
 )
 
@@ -22,7 +23,7 @@ var textLayout = layout{
 	apart: map[metric.Type][]string{metric.GaugeHistogram: {"_gcount", "_gsum"}},
 	syntax: &syntax{
 		appendHelp:  appendTextHelp,
-		appendBound: metric.AppendBound,
+		appendBound: form.AppendBound,
 		appendTime: func(dst []byte, t time.Time) []byte {
 			return strconv.AppendInt(dst, t.UnixMilli(), 10)
 		},

@@ -17,6 +17,7 @@ import (
 
 	"github.com/multiprom/multiprom/exposition"
 	"github.com/multiprom/multiprom/exposition/textparse"
+	"github.com/multiprom/multiprom/internal/form"
 	"github.com/multiprom/multiprom/internal/randfamily"
 	"github.com/multiprom/multiprom/metric"
 )
@@ -139,16 +140,16 @@ func found(t *testing.T, families []*metric.Family) (lines [][]string) {
 			s := &f.Series[i]
 			if !s.Created.IsZero() {
 				v := float64(s.Created.Unix()) + float64(s.Created.Nanosecond())/1e9
-				lines = append(lines, []string{f.Name + "_created", labels(s.Labels), metric.FormatFloat(v), at(s.Timestamp)})
+				lines = append(lines, []string{f.Name + "_created", labels(s.Labels), form.FormatFloat(v), at(s.Timestamp)})
 			}
 			one := metric.Family{Name: f.Name, Type: f.Type, Series: f.Series[i : i+1]}
 			for sample := range one.Samples() {
 				if s.NoSum && f.Type != metric.Summary && (sample.Name == f.Name+"_count" || sample.Name == f.Name+"_gcount") {
 					continue // it equals the bucket +Inf
 				}
-				line := []string{sample.Name, labels(sample.Labels), metric.FormatFloat(sample.Value), at(sample.Timestamp)}
+				line := []string{sample.Name, labels(sample.Labels), form.FormatFloat(sample.Value), at(sample.Timestamp)}
 				if x := sample.Exemplar; x != nil {
-					line = append(line, labels(x.Labels), metric.FormatFloat(x.Value), at(x.Timestamp))
+					line = append(line, labels(x.Labels), form.FormatFloat(x.Value), at(x.Timestamp))
 				}
 				lines = append(lines, line)
 			}
@@ -163,13 +164,13 @@ func sorted(t *testing.T, lines [][]string) (out []string) {
 	for _, line := range lines {
 		for i, text := range line {
 			if v, err := strconv.ParseFloat(text, 64); err == nil {
-				line[i] = metric.FormatFloat(v + 0) // that parser reads -0 as the integer 0
+				line[i] = form.FormatFloat(v + 0) // that parser reads -0 as the integer 0
 			}
 			var pairs [][2]string
 			if i > 0 && json.Unmarshal([]byte(text), &pairs) == nil {
 				for j := range pairs { // le="1.0" and 1
 					if v, err := strconv.ParseFloat(pairs[j][1], 64); err == nil && (pairs[j][0] == "le" || pairs[j][0] == "quantile") {
-						pairs[j][1] = metric.FormatFloat(v)
+						pairs[j][1] = form.FormatFloat(v)
 					}
 				}
 				slices.SortFunc(pairs, func(a, b [2]string) int { return slices.Compare(a[:], b[:]) })

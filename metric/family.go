@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"github.com/multiprom/multiprom/internal/form"
 )
 
 // Family is all series of one name, type and help.
@@ -166,7 +168,7 @@ func (s *Series) samples(f *Family, yield func(Sample) bool) bool {
 		return true
 	case Histogram, GaugeHistogram:
 		for _, b := range s.Buckets {
-			if !emit("_bucket", s.Labels.With("le", string(AppendBound(nil, b.UpperBound))), float64(b.Count), b.Exemplar) {
+			if !emit("_bucket", s.Labels.With("le", string(form.AppendBound(nil, b.UpperBound))), float64(b.Count), b.Exemplar) {
 				return false
 			}
 		}
@@ -180,7 +182,7 @@ func (s *Series) samples(f *Family, yield func(Sample) bool) bool {
 		return emit(count, s.Labels, float64(s.Count), nil)
 	case Summary:
 		for _, q := range s.Quantiles {
-			if !emit("", s.Labels.With("quantile", string(AppendBound(nil, q.Q))), q.Value, nil) {
+			if !emit("", s.Labels.With("quantile", string(form.AppendBound(nil, q.Q))), q.Value, nil) {
 				return false
 			}
 		}

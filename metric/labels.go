@@ -2,9 +2,10 @@ package metric
 
 import (
 	"cmp"
-	"encoding/binary"
 	"slices"
 	"strings"
+
+	"github.com/multiprom/multiprom/internal/form"
 )
 
 // Label is a name with its value.
@@ -91,31 +92,6 @@ func (ls Labels) Compare(other Labels) int {
 	return cmp.Compare(len(ls), len(other))
 }
 
-// AppendKey appends bytes that differ for different labels: a key for maps.
-func (ls Labels) AppendKey(dst []byte) []byte {
-	for _, l := range ls {
-		dst = binary.AppendUvarint(dst, uint64(len(l.Name)))
-		dst = append(dst, l.Name...)
-		dst = binary.AppendUvarint(dst, uint64(len(l.Value)))
-		dst = append(dst, l.Value...)
-	}
-	return dst
-}
-
-// AppendLabels appends the labels of a key of AppendKey, whose memory they share.
-func AppendLabels(dst Labels, key string) Labels {
-	str := func() (s string) {
-		var head [binary.MaxVarintLen64]byte
-		n, size := binary.Uvarint(head[:copy(head[:], key)])
-		s, key = key[size:size+int(n)], key[size+int(n):]
-		return s
-	}
-	for key != "" {
-		dst = append(dst, Label{Name: str(), Value: str()})
-	}
-	return dst
-}
-
 // String returns the labels as the text format writes them: {a="x",b="y"}.
 // It is empty for no labels. A name that is not a legacy one is quoted.
 func (ls Labels) String() string {
@@ -127,37 +103,16 @@ func (ls Labels) String() string {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		if IsLegacyLabelName(l.Name) {
+		if form.IsLegacyLabelName(l.Name) {
 			b = append(b, l.Name...)
 		} else {
 			b = append(b, '"')
-			b = AppendEscaped(b, l.Name)
+			b = form.AppendEscaped(b, l.Name)
 			b = append(b, '"')
 		}
 		b = append(b, '=', '"')
-		b = AppendEscaped(b, l.Value)
+		b = form.AppendEscaped(b, l.Value)
 		b = append(b, '"')
 	}
 	return string(append(b, '}'))
-}
-
-// AppendEscaped appends s as it stands between double quotes in both text
-// formats: backslash, double quote and line feed escaped.
-func AppendEscaped(dst []byte, s string) []byte {
-	start := 0
-	for i := 0; i < len(s); i++ {
-		var esc byte
-		switch s[i] {
-		case '\\', '"':
-			esc = s[i]
-		case '\n':
-			esc = 'n'
-		default:
-			continue
-		}
-		dst = append(dst, s[start:i]...)
-		dst = append(dst, '\\', esc)
-		start = i + 1
-	}
-	return append(dst, s[start:]...)
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/multiprom/multiprom/internal/form"
 	"github.com/multiprom/multiprom/metric"
 )
 
@@ -57,10 +58,10 @@ func TestFloats(t *testing.T) {
 		0: "0", 1: "1", -3: "-3", 0.1: "0.1", 1e6: "1000000", 123456789012345: "123456789012345", 1e15: "1e+15", 2.5e-9: "2.5e-09",
 		math.Inf(1): "+Inf", math.Inf(-1): "-Inf", math.MaxFloat64: "1.7976931348623157e+308", 1<<63 + 4096: "9.22337203685478e+18",
 	} {
-		require.Equal(t, want, metric.FormatFloat(v))
+		require.Equal(t, want, form.FormatFloat(v))
 	}
-	require.Equal(t, "NaN", metric.FormatFloat(math.NaN()))
-	require.Equal(t, "-0", metric.FormatFloat(math.Copysign(0, -1)))
+	require.Equal(t, "NaN", form.FormatFloat(math.NaN()))
+	require.Equal(t, "-0", form.FormatFloat(math.Copysign(0, -1)))
 }
 
 // TestBounds: the property test of package exposition has expfmt beside it.
@@ -68,10 +69,10 @@ func TestBounds(t *testing.T) {
 	for v, want := range map[float64]string{
 		0: "0", 1: "1", -3: "-3", 0.1: "0.1", 100000: "100000", 1e6: "1e+06", 1234567: "1.234567e+06", 1e-5: "1e-05", math.Inf(1): "+Inf", math.Inf(-1): "-Inf",
 	} {
-		require.Equal(t, want, string(metric.AppendBound(nil, v)))
+		require.Equal(t, want, string(form.AppendBound(nil, v)))
 	}
-	require.Equal(t, "NaN", string(metric.AppendBound(nil, math.NaN())))
-	require.Equal(t, "0", string(metric.AppendBound(nil, math.Copysign(0, -1))))
+	require.Equal(t, "NaN", string(form.AppendBound(nil, math.NaN())))
+	require.Equal(t, "0", string(form.AppendBound(nil, math.Copysign(0, -1))))
 }
 
 func FuzzFormatFloat(f *testing.F) {
@@ -80,7 +81,7 @@ func FuzzFormatFloat(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, bits uint64) {
 		v := math.Float64frombits(bits)
-		got, err := strconv.ParseFloat(metric.FormatFloat(v), 64)
+		got, err := strconv.ParseFloat(form.FormatFloat(v), 64)
 		require.NoError(t, err)
 		if v != v {
 			require.True(t, math.IsNaN(got))
@@ -111,10 +112,10 @@ func TestLabels(t *testing.T) {
 
 func TestNames(t *testing.T) {
 	for name, legacy := range map[string]bool{"a": true, "_:a9": true, "9a": false, "a-b": false, "é": false, "a.b": false} {
-		require.Equal(t, legacy, metric.IsLegacyName(name), name)
+		require.Equal(t, legacy, form.IsLegacyName(name), name)
 		require.NoError(t, metric.CheckName(name))
 	}
-	require.False(t, metric.IsLegacyLabelName("a:b"))
+	require.False(t, form.IsLegacyLabelName("a:b"))
 	for _, bad := range []string{"", "\xff", strings.Repeat("x", metric.MaxNameLen+1)} {
 		require.ErrorIs(t, metric.CheckName(bad), metric.ErrInvalidName)
 		require.ErrorIs(t, metric.CheckLabelName(bad), metric.ErrInvalidLabel)
@@ -177,7 +178,7 @@ func TestSamples(t *testing.T) {
 		tc.family.Name = "x"
 		var got []string
 		for s := range tc.family.Samples() {
-			got = append(got, s.Name+s.Labels.String()+" "+metric.FormatFloat(s.Value))
+			got = append(got, s.Name+s.Labels.String()+" "+form.FormatFloat(s.Value))
 		}
 		require.Equal(t, tc.want, got, tc.family.Type)
 		for range tc.family.Samples() {
@@ -201,14 +202,4 @@ func TestSampleNames(t *testing.T) {
 	require.Equal(t, []string{"x_total_total", "x_total_created"}, metric.SampleNames("x_total", metric.Counter))
 	require.Equal(t, []string{"x"}, metric.SampleNames("x", metric.Gauge))
 	require.Contains(t, metric.SampleNames("x", metric.Histogram), "x_bucket")
-}
-
-func TestAppendLabels(t *testing.T) {
-	for _, ls := range []metric.Labels{
-		nil, metric.MakeLabels("a", ""), metric.MakeLabels("a", "\x00", "b", "ü"), metric.MakeLabels("", "", "l", strings.Repeat("x", 70_000)),
-	} {
-		key := string(ls.AppendKey(nil))
-		require.Equal(t, ls, metric.AppendLabels(nil, key))
-		require.Equal(t, append(metric.MakeLabels("before", "1"), ls...), metric.AppendLabels(metric.MakeLabels("before", "1"), key))
-	}
 }

@@ -25,23 +25,6 @@ const (
 	MaxStates        = 256  // states of an enum
 )
 
-// IsLegacyName reports whether s is a metric name that needs no quotes:
-// [a-zA-Z_:][a-zA-Z0-9_:]*.
-func IsLegacyName(s string) bool {
-	for i := 0; i < len(s); i++ {
-		if c := s[i]; !isLetter(c) && c != ':' && (i == 0 || c < '0' || c > '9') {
-			return false
-		}
-	}
-	return s != ""
-}
-
-// IsLegacyLabelName reports whether s is a label name that needs no quotes:
-// [a-zA-Z_][a-zA-Z0-9_]*.
-func IsLegacyLabelName(s string) bool { return IsLegacyName(s) && !strings.Contains(s, ":") }
-
-func isLetter(c byte) bool { return c|0x20 >= 'a' && c|0x20 <= 'z' || c == '_' }
-
 // CheckName returns nil if s may name a metric: UTF-8, not empty, at most MaxNameLen
 // bytes (Prometheus 3, "UTF-8 in metric and label names").
 func CheckName(s string) error { return checkName(s, MaxNameLen) }

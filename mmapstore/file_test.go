@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/multiprom/multiprom/internal/form"
 	"github.com/multiprom/multiprom/internal/pyfiletest"
 	"github.com/multiprom/multiprom/metric"
 	"github.com/multiprom/multiprom/mmapstore"
@@ -46,7 +47,7 @@ func read(t *testing.T, path string) *mmapstore.File {
 func lines(f *mmapstore.File) (out []string) {
 	for _, family := range f.Families {
 		for s := range family.Samples() {
-			out = append(out, s.Name+s.Labels.String()+" "+metric.FormatFloat(s.Value))
+			out = append(out, s.Name+s.Labels.String()+" "+form.FormatFloat(s.Value))
 		}
 	}
 	return out

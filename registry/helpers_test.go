@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/multiprom/multiprom/gather"
+	"github.com/multiprom/multiprom/internal/form"
 	"github.com/multiprom/multiprom/metric"
 	"github.com/multiprom/multiprom/registry"
 	"github.com/stretchr/testify/require"
@@ -61,7 +62,7 @@ func lines(families []*metric.Family) []string {
 	var out []string
 	for _, f := range families {
 		for s := range f.Samples() {
-			out = append(out, f.Type.String()+" "+s.Name+s.Labels.String()+" "+metric.FormatFloat(s.Value))
+			out = append(out, f.Type.String()+" "+s.Name+s.Labels.String()+" "+form.FormatFloat(s.Value))
 		}
 	}
 	return out

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/multiprom/multiprom/exposition"
+	"github.com/multiprom/multiprom/internal/form"
 	"github.com/multiprom/multiprom/metric"
 )
 
@@ -29,7 +30,7 @@ func (o *Options) appendLines(dst []byte, families []*metric.Family, at time.Tim
 				p.time = s.Timestamp.Unix()
 			}
 			dst = append(dst, ' ')
-			dst = metric.AppendFloat(dst, s.Value)
+			dst = form.AppendFloat(dst, s.Value)
 			dst = append(dst, ' ')
 			dst = strconv.AppendInt(dst, p.time, 10)
 			dst = append(dst, '\n')

@@ -10,7 +10,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/multiprom/multiprom/metric"
+	"github.com/multiprom/multiprom/internal/form"
 )
 
 // target returns the URL of the group.
@@ -34,7 +34,7 @@ func (o *Options) target() (*url.URL, error) {
 		switch {
 		case name == "job":
 			return nil, errors.New("option Grouping has the label job, which is the option Job")
-		case !metric.IsLegacyLabelName(name):
+		case !form.IsLegacyLabelName(name):
 			return nil, fmt.Errorf("option Grouping has %q, which is not a valid label name", name)
 		}
 		path += pathOf(name, o.Grouping[name])

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/multiprom/multiprom/exposition"
+	"github.com/multiprom/multiprom/internal/form"
 	"github.com/multiprom/multiprom/internal/options"
 	"github.com/multiprom/multiprom/metric"
 )
@@ -13,7 +14,7 @@ import (
 func (o Options) check() error {
 	var c options.Checker
 	for name := range o.Labels {
-		if !metric.IsLegacyLabelName(name) || strings.HasPrefix(name, "__") {
+		if !form.IsLegacyLabelName(name) || strings.HasPrefix(name, "__") {
 			c.Failf("Labels", "has %q, which is not a valid label name: use letters, digits and underscores, and start with neither a digit nor two underscores", name)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/multiprom/multiprom/internal/form"
 	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/metric"
 )
@@ -81,7 +82,7 @@ func (in *inspection) fillNative(r *mpm.Reader) error {
 			e := &exemplars[n][i]
 			if x, _ := e.Load(); x != nil {
 				one.Exemplars = append(one.Exemplars, inspectedExemplar{
-					bucketLabel(s.Schema, e.Bucket), x.Labels.Map(), metric.FormatFloat(x.Value), x.Timestamp.UTC(),
+					bucketLabel(s.Schema, e.Bucket), x.Labels.Map(), form.FormatFloat(x.Value), x.Timestamp.UTC(),
 				})
 			}
 		}
@@ -103,14 +104,14 @@ func bucketLabel(f *metric.Schema, bucket int) string {
 	case f.Type != metric.Histogram:
 		return ""
 	case bucket < len(f.Bounds):
-		return string(metric.AppendBound(nil, f.Bounds[bucket]))
+		return string(form.AppendBound(nil, f.Bounds[bucket]))
 	}
 	return "+Inf"
 }
 
 // fill decodes the words of a native series.
 func (s *inspectedSeries) fill(f *metric.Schema, w []uint64) {
-	float := func(bits uint64) string { return metric.FormatFloat(math.Float64frombits(bits)) }
+	float := func(bits uint64) string { return form.FormatFloat(math.Float64frombits(bits)) }
 	if f.Timed() {
 		bits, nanos, ok := mpm.LoadRecent(w)
 		switch {
@@ -125,7 +126,7 @@ func (s *inspectedSeries) fill(f *metric.Schema, w []uint64) {
 	}
 	switch f.Type {
 	case metric.Counter:
-		s.Value = metric.FormatFloat(mpm.CounterValue(w[mpm.CellCounterInts], w[mpm.CellCounterFloat]))
+		s.Value = form.FormatFloat(mpm.CounterValue(w[mpm.CellCounterInts], w[mpm.CellCounterFloat]))
 	case metric.Gauge:
 		if s.Value = "unset"; w[mpm.CellGauge] != mpm.UnsetBits {
 			s.Value = float(w[mpm.CellGauge])

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/multiprom/multiprom/internal/form"
 	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/internal/pyfile"
 	"github.com/multiprom/multiprom/metric"
@@ -87,10 +88,10 @@ func (in *inspection) fillPython(r *pyfile.Reader) {
 // addRecord adds the value of one record and, in the mostrecent modes, its time.
 func (s *inspectedSeries) addRecord(of metric.Type, k *pyfile.Key, w []uint64) {
 	s.Words = append(s.Words, hex(w)...)
-	value := metric.FormatFloat(math.Float64frombits(w[0]))
+	value := form.FormatFloat(math.Float64frombits(w[0]))
 	switch {
 	case k.Part == pyfile.Bucket:
-		s.Buckets = append(s.Buckets, inspectedBucket{string(metric.AppendBound(nil, k.Bound)), value})
+		s.Buckets = append(s.Buckets, inspectedBucket{string(form.AppendBound(nil, k.Bound)), value})
 	case k.Part == pyfile.Count:
 		s.Count = value
 	case of == metric.Summary, of == metric.Histogram:

@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/multiprom/multiprom/internal/form"
 	"github.com/multiprom/multiprom/metric"
 )
 
@@ -89,12 +90,12 @@ func canonical(families []*metric.Family) []string {
 			}
 			one := metric.Family{Name: f.Name, Type: f.Type, Series: f.Series[i : i+1]}
 			for sample := range one.Samples() {
-				line := sample.Name + sample.Labels.String() + " " + metric.FormatFloat(sample.Value)
+				line := sample.Name + sample.Labels.String() + " " + form.FormatFloat(sample.Value)
 				if !sample.Timestamp.IsZero() {
 					line += " " + sample.Timestamp.UTC().String()
 				}
 				if e := sample.Exemplar; e != nil {
-					line += " # " + e.Labels.String() + " " + metric.FormatFloat(e.Value)
+					line += " # " + e.Labels.String() + " " + form.FormatFloat(e.Value)
 					if !e.Timestamp.IsZero() {
 						line += " " + e.Timestamp.UTC().String()
 					}

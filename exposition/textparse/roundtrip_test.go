@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/multiprom/multiprom/exposition"
+	"github.com/multiprom/multiprom/internal/form"
 	"github.com/multiprom/multiprom/internal/randfamily"
 	"github.com/multiprom/multiprom/metric"
 )
@@ -143,7 +144,7 @@ func writeOpenMetrics(families []*metric.Family) string {
 		return fmt.Sprintf("%s%d.%09d", sign, seconds, nanos)
 	}
 	for _, f := range families {
-		fmt.Fprintf(&b, "# HELP %s %s\n# TYPE %s %s\n", f.Name, metric.AppendEscaped(nil, f.Help), f.Name, f.Type)
+		fmt.Fprintf(&b, "# HELP %s %s\n# TYPE %s %s\n", f.Name, form.AppendEscaped(nil, f.Help), f.Name, f.Type)
 		if f.Unit != "" {
 			fmt.Fprintf(&b, "# UNIT %s %s\n", f.Name, f.Unit)
 		}
@@ -159,13 +160,13 @@ func writeOpenMetrics(families []*metric.Family) string {
 				if alone && (sample.Name == f.Name+"_count" || sample.Name == f.Name+"_gcount") {
 					continue // a histogram's count goes with a sum
 				}
-				fmt.Fprintf(&b, "%s%s %s%s", sample.Name, sample.Labels, metric.FormatFloat(sample.Value), at)
+				fmt.Fprintf(&b, "%s%s %s%s", sample.Name, sample.Labels, form.FormatFloat(sample.Value), at)
 				if e := sample.Exemplar; e != nil {
 					labels := e.Labels.String()
 					if labels == "" {
 						labels = "{}"
 					}
-					fmt.Fprintf(&b, " # %s %s", labels, metric.FormatFloat(e.Value))
+					fmt.Fprintf(&b, " # %s %s", labels, form.FormatFloat(e.Value))
 					if !e.Timestamp.IsZero() {
 						b.WriteString(" " + stamp(e.Timestamp))
 					}

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/multiprom/multiprom/metric"
+	"github.com/multiprom/multiprom/internal/form"
 )
 
 func TestTextRejected(t *testing.T) {
@@ -191,7 +191,7 @@ func TestBucketsCostNoStrings(t *testing.T) {
 		var b strings.Builder
 		b.WriteString("# TYPE a histogram\n")
 		for i := range buckets {
-			b.WriteString("a_bucket{method=\"GET\",le=\"" + metric.FormatFloat(float64(i)) + "\"} 1\n")
+			b.WriteString("a_bucket{method=\"GET\",le=\"" + form.FormatFloat(float64(i)) + "\"} 1\n")
 		}
 		return b.String()
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/multiprom/multiprom/exposition"
+	"github.com/multiprom/multiprom/internal/form"
 	"github.com/multiprom/multiprom/internal/randfamily"
 	"github.com/multiprom/multiprom/metric"
 )
@@ -67,7 +68,7 @@ func scraped(t *testing.T, body []byte, format exposition.ContentType) view {
 			out.samples[key] = sample(v, at)
 			var x exemplar.Exemplar
 			if p.Exemplar(&x) {
-				out.exemplars[key] = fmt.Sprint(x.Labels, " ", metric.FormatFloat(x.Value), " ", x.HasTs, x.Ts)
+				out.exemplars[key] = fmt.Sprint(x.Labels, " ", form.FormatFloat(x.Value), " ", x.HasTs, x.Ts)
 			}
 			if ms := p.StartTimestamp(); ms != 0 {
 				out.began[key] = ms
@@ -80,9 +81,9 @@ func scraped(t *testing.T, body []byte, format exposition.ContentType) view {
 
 func sample(v float64, at *int64) string {
 	if at == nil {
-		return metric.FormatFloat(v)
+		return form.FormatFloat(v)
 	}
-	return fmt.Sprint(metric.FormatFloat(v), "@", *at)
+	return fmt.Sprint(form.FormatFloat(v), "@", *at)
 }
 
 // written returns what a server should find in families.
@@ -169,7 +170,7 @@ func written(families []*metric.Family, opts exposition.Options) view {
 						}
 						xs[name] = value
 					}
-					out.exemplars[key] = fmt.Sprint(labels.FromMap(xs), " ", metric.FormatFloat(x.Value), " ", !x.Timestamp.IsZero(), ms)
+					out.exemplars[key] = fmt.Sprint(labels.FromMap(xs), " ", form.FormatFloat(x.Value), " ", !x.Timestamp.IsZero(), ms)
 				}
 				if !began.IsZero() && (openMetrics || protobuf) {
 					out.began[key] = began.UnixMilli()
@@ -180,7 +181,7 @@ func written(families []*metric.Family, opts exposition.Options) view {
 	return out
 }
 
-func escaped(s string) string { return string(metric.AppendEscaped(nil, s)) }
+func escaped(s string) string { return string(form.AppendEscaped(nil, s)) }
 
 // canonical formats a bound as a server stores it.
 func canonical(number string) string {

@@ -9,6 +9,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/multiprom/multiprom/internal/labelkey"
 	"github.com/multiprom/multiprom/metric"
 )
 
@@ -89,7 +90,7 @@ func (e *encoder) text(s string) {
 
 func (e *encoder) labelSet(ls metric.Labels) {
 	e.u32(len(ls))
-	e.b = ls.AppendKey(e.b) // each encoded as by text
+	e.b = labelkey.Append(e.b, ls) // each encoded as by text
 }
 
 func (e *encoder) storedFamily(f *StoredFamily) error {

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/multiprom/multiprom/internal/labelkey"
 	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/metric"
 )
@@ -58,7 +59,7 @@ type KeySet struct {
 	keys     []Key
 	series   []seriesID
 	families []*Family
-	symbols  mpm.SymbolTable // raw keys, and labels of series as Labels.AppendKey encodes them
+	symbols  mpm.SymbolTable // raw keys, and labels of series as labelkey.Append encodes them
 	seed     maphash.Seed
 	byHash   map[uint64]uint32 // by hash of the raw key, or the next free number after it
 	bySeries map[seriesID]uint32
@@ -130,7 +131,7 @@ func (s *KeySet) FamilyOf(series uint32) int { return int(s.series[series].famil
 
 // AppendLabels appends the labels of a series, sorted and without le.
 func (s *KeySet) AppendLabels(dst metric.Labels, series uint32) metric.Labels {
-	return metric.AppendLabels(dst, s.symbols.Lookup(s.series[series].labels))
+	return labelkey.Labels(dst, s.symbols.Lookup(s.series[series].labels))
 }
 
 // raw returns a key as it is in files.
@@ -273,7 +274,7 @@ func (s *KeySet) intern(text string) (mpm.Symbol, error) {
 // seriesOf returns the number of a key's series.
 func (s *KeySet) seriesOf(k key) (uint32, error) {
 	family := s.family(familyID{k.family, k.help})
-	text := string(k.labels.AppendKey(make([]byte, 0, 128)))
+	text := string(labelkey.Append(make([]byte, 0, 128), k.labels))
 	if n, known := s.bySeries[seriesID{family, s.symbols.Find(text)}]; known {
 		return n, nil
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/multiprom/multiprom/internal/form"
 	"github.com/multiprom/multiprom/metric"
 	"github.com/multiprom/multiprom/registry"
 	"github.com/multiprom/multiprom/registry/collectors"
@@ -38,7 +39,7 @@ func lines(families []*metric.Family) []string {
 	var out []string
 	for _, f := range families {
 		for s := range f.Samples() {
-			out = append(out, s.Name+s.Labels.String()+" "+metric.FormatFloat(s.Value))
+			out = append(out, s.Name+s.Labels.String()+" "+form.FormatFloat(s.Value))
 		}
 	}
 	return out
@@ -93,7 +94,7 @@ func TestProcess(t *testing.T) {
 		"job_process_cpu_seconds_total 2",
 		"job_process_max_fds 1024",
 		"job_process_open_fds 3",
-		"job_process_resident_memory_bytes " + metric.FormatFloat(float64(2*os.Getpagesize())),
+		"job_process_resident_memory_bytes " + form.FormatFloat(float64(2*os.Getpagesize())),
 		"job_process_start_time_seconds 1002.5",
 		"job_process_virtual_memory_bytes 10000",
 		"job_process_virtual_memory_max_bytes 1.8446744073709552e+19",
@@ -281,7 +282,7 @@ func TestDefaults(t *testing.T) {
 	require.NoError(t, err)
 	for _, f := range families {
 		assert.NotEmpty(t, f.Help, f.Name)
-		assert.True(t, metric.IsLegacyName(f.Name), f.Name)
+		assert.True(t, form.IsLegacyName(f.Name), f.Name)
 		if f.Type != metric.Unknown {
 			assert.NotRegexp(t, `_(total|info|count|sum|bucket|milliseconds|kilobytes|minutes)$`, f.Name)
 		}

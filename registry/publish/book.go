@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/multiprom/multiprom/internal/labelkey"
 	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/metric"
 )
@@ -66,7 +67,7 @@ func (b *book) family(f *metric.Family, now time.Time) error {
 
 // write brings one series of the source into the store.
 func (b *book) write(fam *family, f *metric.Family, s *metric.Series, now time.Time) error {
-	b.key = s.Labels.AppendKey(b.key[:0])
+	b.key = labelkey.Append(b.key[:0], s.Labels)
 	e := fam.series[string(b.key)]
 	err := check(f.Type, s)
 	if err == nil && e != nil && !e.shape.fits(s) {

@@ -19,7 +19,7 @@ type family struct {
 	fault error // why it cannot be published
 
 	shapes   []*shape
-	series   map[string]*series // by metric.Labels.AppendKey
+	series   map[string]*series // by labelkey.Append
 	live     int                // of them in the store
 	vanished int                // the others, whose last values are kept in case they come again
 }
