@@ -14,6 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/multiprom/multiprom/internal/actions"
 	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/internal/pyfile"
 	"github.com/multiprom/multiprom/internal/pyfiletest"
@@ -101,18 +102,16 @@ func (c *colliding) familyName() string {
 // happen lets processes begin, go on and die.
 func (c *colliding) happen() {
 	for range 1 + c.IntN(4) {
-		switch c.IntN(8) {
-		case 0, 1, 2:
-			c.nativeProcess()
-		case 3, 4, 5:
-			c.pythonProcess()
-		case 6:
-			c.pythonDies()
-		default:
-			if c.removes && len(c.kept) > 0 {
-				oneOf(c, c.kept...).Remove()
-			}
-		}
+		actions.List{
+			{Weight: 3, Name: "a native process", Do: c.nativeProcess},
+			{Weight: 3, Name: "a process of client_python", Do: c.pythonProcess},
+			{Weight: 1, Name: "processes of client_python die", Do: c.pythonDies},
+			{Weight: 1, Name: "a series is removed", Do: func() {
+				if c.removes && len(c.kept) > 0 {
+					oneOf(c, c.kept...).Remove()
+				}
+			}},
+		}.Random(c.Rand)
 	}
 }
 

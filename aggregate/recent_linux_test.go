@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/multiprom/multiprom/internal/actions"
 	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/metric"
 )
@@ -44,21 +45,23 @@ func TestRecentsAreWhatTheyStandFor(t *testing.T) {
 			at := r.IntN(len(groups))
 			groups[at] = groups[at].add(one, now)
 			full = full || len(groups[at]) == maxRecents
-			switch r.IntN(8) {
-			case 0:
-				groups = append(groups, nil)
-			case 1:
-				if few {
-					now += r.Int64N(hour) // some have come
-				}
-			case 2:
-				last := len(groups) - 1
-				for _, one := range groups[last] {
-					groups[0] = groups[0].add(one, now)
-					full = full || len(groups[0]) == maxRecents
-				}
-				groups = groups[:max(1, last)]
-			}
+			actions.List{
+				{Weight: 1, Name: "a further group", Do: func() { groups = append(groups, nil) }},
+				{Weight: 1, Name: "time goes on", Do: func() {
+					if few {
+						now += r.Int64N(hour) // some have come
+					}
+				}},
+				{Weight: 1, Name: "two groups become one", Do: func() {
+					last := len(groups) - 1
+					for _, one := range groups[last] {
+						groups[0] = groups[0].add(one, now)
+						full = full || len(groups[0]) == maxRecents
+					}
+					groups = groups[:max(1, last)]
+				}},
+				{Weight: 5, Name: "nothing"},
+			}.Random(r)
 		}
 		if few && full {
 			continue // what it has dropped may have come since

@@ -15,6 +15,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/multiprom/multiprom/internal/actions"
 	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/internal/pyfiletest"
 	"github.com/multiprom/multiprom/metric"
@@ -45,36 +46,47 @@ func warmIsCold(t *testing.T, r *rand.Rand, steps int) {
 	var living []*changing
 	for step := range steps {
 		now = now.Add(time.Minute)
-		switch n := r.IntN(20); {
-		case n < 3 && len(living) < 5 || len(living) == 0:
-			living = append(living, startChanging(t, r, dir, step, now))
-		case n == 3: // its live gauges leave, all else stays
-			i := r.IntN(len(living))
-			require.NoError(t, living[i].Close())
-			living = append(living[:i], living[i+1:]...)
-		case n == 4:
-			p := startChanging(t, r, elsewhere, step, now)
-			p.change(t, r)
-			p.change(t, r)
-			die(t, p.Store, dir)
-		case n == 5:
-			compact(t, dir)
-		case n == 6 && r.IntN(3) == 0:
-			_, err := Wipe(dir, true)
-			require.NoError(t, err)
-		case n == 7:
-			living[r.IntN(len(living))].remove(r)
-		case n == 8: // its file goes away, or comes back
-			p := living[r.IntN(len(living))]
-			from, to := dir, away
-			if p.hidden = !p.hidden; !p.hidden {
-				from, to = to, from
-			}
-			name := filepath.Base(p.Path())
-			require.NoError(t, os.Rename(filepath.Join(from, name), filepath.Join(to, name)))
-		case n == 9:
-			changePython(t, r, dir, step)
+		comes := func() { living = append(living, startChanging(t, r, dir, step, now)) }
+		if len(living) == 0 {
+			comes()
 		}
+		actions.List{
+			{Weight: 10, Name: "only values change"},
+			{Weight: 3, Name: "a process comes", Do: func() {
+				if len(living) < 5 {
+					comes()
+				}
+			}},
+			{Weight: 1, Name: "a process ends: its live gauges leave, all else stays", Do: func() {
+				i := r.IntN(len(living))
+				require.NoError(t, living[i].Close())
+				living = append(living[:i], living[i+1:]...)
+			}},
+			{Weight: 1, Name: "a process has come and died", Do: func() {
+				p := startChanging(t, r, elsewhere, step, now)
+				p.change(t, r)
+				p.change(t, r)
+				die(t, p.Store, dir)
+			}},
+			{Weight: 1, Name: "the dead are compacted", Do: func() { compact(t, dir) }},
+			{Weight: 1, Name: "the directory is wiped", Do: func() {
+				if r.IntN(3) == 0 {
+					_, err := Wipe(dir, true)
+					require.NoError(t, err)
+				}
+			}},
+			{Weight: 1, Name: "series are removed", Do: func() { living[r.IntN(len(living))].remove(r) }},
+			{Weight: 1, Name: "a file goes away, or comes back", Do: func() {
+				p := living[r.IntN(len(living))]
+				from, to := dir, away
+				if p.hidden = !p.hidden; !p.hidden {
+					from, to = to, from
+				}
+				name := filepath.Base(p.Path())
+				require.NoError(t, os.Rename(filepath.Join(from, name), filepath.Join(to, name)))
+			}},
+			{Weight: 1, Name: "a file of client_python comes or goes", Do: func() { changePython(t, r, dir, step) }},
+		}.Random(r)
 		for _, p := range living {
 			p.now = now
 			p.change(t, r)

@@ -1,0 +1,97 @@
+package policy
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestArchitecture: every file and directory that ARCHITECTURE.md names exists, and each test
+// that it names.
+func TestArchitecture(t *testing.T) {
+	page, err := os.ReadFile(filepath.Join(root, "ARCHITECTURE.md"))
+	require.NoError(t, err)
+	found := 0
+	for _, m := range regexp.MustCompile("`([a-z][a-z/_]*(?:\\.go)?)`").FindAllStringSubmatch(string(page), -1) {
+		name := m[1]
+		if !strings.Contains(name, "/") && !strings.HasSuffix(name, ".go") {
+			continue // a package, a word of the code or of a file
+		}
+		if name == "main.go" || name == "options_test.go" {
+			continue // of the directory that the same line names
+		}
+		_, err := os.Stat(filepath.Join(root, filepath.FromSlash(name)))
+		require.NoError(t, err, "ARCHITECTURE.md names it")
+		found++
+	}
+	require.Greater(t, found, 30, "the test does not find the names")
+	for _, name := range regexp.MustCompile(`\b(?:Test|Fuzz)[A-Z]\w+`).FindAllString(string(page), -1) {
+		require.True(t, isTest(t, name), "ARCHITECTURE.md names %s, which is no test", name)
+	}
+}
+
+// isTest reports whether some test file has a function of that name.
+func isTest(t *testing.T, name string) (found bool) {
+	t.Helper()
+	err := filepath.WalkDir(root, func(path string, d os.DirEntry, err error) error {
+		if err != nil || found || d.IsDir() || !strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		found = found || strings.Contains(string(text), "func "+name+"(")
+		return err
+	})
+	require.NoError(t, err)
+	return found
+}
+
+// TestLinksOfPages: every relative link of a Markdown page leads to a file.
+func TestLinksOfPages(t *testing.T) {
+	found := 0
+	err := filepath.WalkDir(root, func(path string, d os.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && (d.Name() == "testdata" || d.Name() == ".git") {
+			return filepath.SkipDir
+		}
+		if d.IsDir() || !strings.HasSuffix(path, ".md") {
+			return nil
+		}
+		text, err := os.ReadFile(path)
+		require.NoError(t, err)
+		for _, m := range regexp.MustCompile(`\]\(([^)#:\s]+)(?:#[^)]*)?\)`).FindAllStringSubmatch(string(text), -1) {
+			found++
+			_, err := os.Stat(filepath.Join(filepath.Dir(path), filepath.FromSlash(m[1])))
+			require.NoError(t, err, "%s links to it", path)
+		}
+		return nil
+	})
+	require.NoError(t, err)
+	require.Greater(t, found, 50, "the test does not find the links")
+}
+
+// TestLengthOfFiles: a file that is much longer has more than one duty.
+func TestLengthOfFiles(t *testing.T) {
+	const most = 500
+	err := filepath.WalkDir(root, func(path string, d os.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && (d.Name() == "testdata" || d.Name() == ".git") {
+			return filepath.SkipDir
+		}
+		if d.IsDir() || !strings.HasSuffix(path, ".go") {
+			return nil
+		}
+		text, err := os.ReadFile(path)
+		require.NoError(t, err)
+		require.LessOrEqual(t, strings.Count(string(text), "\n"), most, "%s is too long: divide it", path)
+		return nil
+	})
+	require.NoError(t, err)
+}
