@@ -43,14 +43,19 @@ func (t *table) mergeArchive(now int64) {
 	arc := t.archive
 	for i := range arc.families {
 		f := &arc.families[i]
-		for j, n := range f.slots {
-			if f.target.recompute && arc.counts(f, j) {
-				sums := arc.sums(f, j)
-				f.target.join(n, f, &sums, now)
+		if f.target == nil {
+			continue
+		}
+		if f.target.recompute {
+			for j, n := range f.slots {
+				if arc.counts(f, j) {
+					sums := arc.sums(f, j)
+					f.target.join(n, f, &sums, now)
+				}
 			}
 		}
 		for j, exemplars := range f.exemplars {
-			if f.target != nil && arc.counts(f, j) {
+			if arc.counts(f, j) {
 				for k := range exemplars {
 					slot{f.target, f.slots[j]}.offer(&exemplars[k], now)
 				}

@@ -32,6 +32,7 @@ type target struct {
 type spans struct {
 	all     []span
 	slots   []int32 // of scatters
+	ordered int     // at the end of a scatter: how many slots are consecutive
 	targets map[*metric.Schema]*target
 	last    *target
 	planned int // series that have a place, or were left out
@@ -80,8 +81,7 @@ func (p *spans) lead(to *target, number int32) {
 		if s.to == to && int(s.series+s.n) == p.planned {
 			switch {
 			case s.first < 0:
-				p.slots = append(p.slots, number)
-				s.n++
+				p.scatter(number)
 				return
 			case s.first+int32(s.n) == number:
 				s.n++
@@ -92,13 +92,33 @@ func (p *spans) lead(to *target, number int32) {
 				for i := range int32(s.n) {
 					p.slots = append(p.slots, first+i)
 				}
-				p.slots = append(p.slots, number)
-				s.n++
+				p.scatter(number)
 				return
 			}
 		}
 	}
 	p.all = append(p.all, span{to: to, series: uint32(p.planned), at: uint32(p.at), n: 1, first: number})
+}
+
+// scatter has the next series of the last span, which is a scatter, lead to a slot. If the
+// last slots are consecutive and are worth it, they become a span of their own.
+func (p *spans) scatter(number int32) {
+	s := &p.all[len(p.all)-1]
+	if number == p.slots[len(p.slots)-1]+1 {
+		p.ordered++
+	} else {
+		p.ordered = 1
+	}
+	p.slots = append(p.slots, number)
+	s.n++
+	if p.ordered < shortSpan {
+		return
+	}
+	p.slots = p.slots[:len(p.slots)-shortSpan]
+	s.n -= shortSpan
+	p.all = append(p.all, span{
+		to: s.to, series: s.series + s.n, at: uint32(s.end()), n: shortSpan, first: number - shortSpan + 1,
+	})
 }
 
 // next goes on to the series after one of that target.

@@ -1,0 +1,199 @@
+package aggregate
+
+import (
+	"context"
+	"math/rand/v2"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/multiprom/multiprom/internal/mpm"
+	"github.com/multiprom/multiprom/metric"
+)
+
+// TestSpansLeadAsTheyWereTold: in whatever order series get their slots, each leads to its
+// own, and its values are where they are in the file.
+func TestSpansLeadAsTheyWereTold(t *testing.T) {
+	type place struct {
+		to     *target // nil if the series was left out
+		number int32
+	}
+	for seed := range uint64(300) {
+		r := rand.New(rand.NewPCG(seed, 1))
+		var targets []*target
+		for _, size := range []int{2, 1, 5} {
+			targets = append(targets, &target{family: &family{refs: make([]int32, 1000)}, size: size})
+		}
+		var p spans
+		var want []place
+		to, next := targets[0], int32(0)
+		for range 1 + r.IntN(300) {
+			switch r.IntN(12 + r.IntN(60)) {
+			case 0:
+				to = targets[r.IntN(len(targets))]
+			case 1:
+				next = int32(r.IntN(900))
+			case 2:
+				want = append(want, place{})
+				p.next(to)
+				continue
+			}
+			p.lead(to, next)
+			p.next(to)
+			want = append(want, place{to, next})
+			next = (next + 1) % 1000
+		}
+		p.trim()
+		series, at := 0, 0
+		for k := range p.all {
+			s := &p.all[k]
+			for ; series < int(s.series); series++ {
+				require.Nil(t, want[series].to, "seed %d, series %d", seed, series)
+			}
+			require.Positive(t, s.n)
+			for i := range int(s.n) {
+				require.Equal(t, want[series], place{s.to, p.slot(s, i)}, "seed %d, series %d", seed, series)
+				series++
+			}
+			require.GreaterOrEqual(t, int(s.at), at)
+			at = s.end()
+		}
+		require.Equal(t, len(want), p.planned)
+		for i, w := range want {
+			if w.to == nil {
+				require.Equal(t, slot{}, p.placeOf(i))
+			} else {
+				require.Equal(t, slot{w.to.family, w.number}, p.placeOf(i))
+			}
+		}
+		counts := map[slot]int32{}
+		p.each(func(s slot, series int) {
+			require.Equal(t, s, slot{want[series].to.family, want[series].number})
+			counts[s]++
+		})
+		for s, n := range counts {
+			require.Equal(t, n, s.family.refs[s.number])
+			require.True(t, s.family.recompute)
+		}
+	}
+}
+
+// TestOrderAfterDisorder: series that follow each other again after some that do not are
+// one span, which takes no memory for each of them.
+func TestOrderAfterDisorder(t *testing.T) {
+	const series = 10_000
+	to := &target{family: &family{refs: make([]int32, series)}, size: 2}
+	var p spans
+	for _, n := range []int32{7, 3, 5} {
+		p.lead(to, n)
+		p.next(to)
+	}
+	for n := int32(10); n < series; n++ {
+		p.lead(to, n)
+		p.next(to)
+	}
+	p.trim()
+	require.LessOrEqual(t, len(p.slots), shortSpan)
+	require.LessOrEqual(t, len(p.all), 3)
+	for i := 3; i < p.planned; i++ {
+		require.Equal(t, int32(i+7), p.placeOf(i).number)
+	}
+}
+
+// TestManySeriesInManyOrders scrapes workers that make many series, in much the same order,
+// in another, or one of each family in turn, while processes come, die and are compacted,
+// and series change and are removed: as TestWarmIsCold, which has few series, does.
+func TestManySeriesInManyOrders(t *testing.T) {
+	for seed := range uint64(30) {
+		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) { manyOrders(t, rand.New(rand.NewPCG(seed, 3))) })
+	}
+}
+
+func manyOrders(t *testing.T, r *rand.Rand) {
+	dir, elsewhere := t.TempDir(), t.TempDir()
+	now := time.Unix(1_000_000, 0)
+	opts := Options{NoSelfMetrics: true, Now: func() time.Time { return now }}
+	a := openDir(t, dir, opts)
+	w := &watched{seen: map[uint64]shownBefore{}}
+	start := func(dir string, number int) *changing {
+		p := &changing{now: now}
+		s, err := mpm.Create(dir, mpm.Options{
+			Label: strconv.Itoa(number), Now: func() time.Time { return p.now }, KeepRemoved: time.Second,
+		})
+		require.NoError(t, err)
+		p.Store = s
+		var names [][2]int // number of a family, and of a label
+		for f, schema := range []*metric.Schema{
+			counter("whole", "l"), histogram("sums", 1, 2), gauge("g_livesum", metric.ModeLiveSum, "l"),
+		} {
+			schema.Labels = []string{"l"}
+			ref, err := s.AddSchema(schema)
+			require.NoError(t, err)
+			p.families = append(p.families, ref)
+			for i := range 60 {
+				names = append(names, [2]int{f, i})
+			}
+		}
+		swap := func(i, j int) { names[i], names[j] = names[j], names[i] }
+		switch r.IntN(4) {
+		case 0:
+			r.Shuffle(len(names), swap)
+		case 1: // in turn
+			for i := range names {
+				names[i] = [2]int{i % 3, i / 3}
+			}
+		case 2:
+			for range 3 {
+				swap(r.IntN(len(names)), r.IntN(len(names)))
+			}
+		}
+		for _, n := range names[:len(names)-r.IntN(20)] {
+			f := p.families[n[0]]
+			s, err := p.AddSeries(f, []string{strconv.Itoa(n[1])}, nil)
+			require.NoError(t, err)
+			p.series = append(p.series, changingSeries{s, f.Schema()})
+		}
+		return p
+	}
+	var living []*changing
+	for step := range 15 {
+		now = now.Add(time.Minute)
+		switch n := r.IntN(8); {
+		case n < 3 && len(living) < 4 || len(living) == 0:
+			living = append(living, start(dir, step))
+		case n == 3:
+			p := start(elsewhere, step)
+			p.change(t, r)
+			die(t, p.Store, dir)
+		case n == 4:
+			compact(t, dir)
+		case n == 5:
+			p := living[r.IntN(len(living))]
+			p.now = now
+			p.remove(r)
+		case n == 6:
+			i := r.IntN(len(living))
+			require.NoError(t, living[i].Close())
+			living = append(living[:i], living[i+1:]...)
+		}
+		for _, p := range living {
+			p.now = now
+			for _, s := range p.series {
+				if r.IntN(20) == 0 {
+					changeSeries(r, s, now)
+				}
+			}
+		}
+		cold := openDir(t, dir, opts)
+		want := view(t, cold)
+		require.NoError(t, cold.Close())
+		a.View(context.Background(), func(families []*metric.Family, err error) {
+			require.NoError(t, err)
+			require.Equal(t, want, linesOf(families), "step %d", step)
+			totalsHold(t, &a.table, recomputed(t, a))
+			w.look(t, families)
+		})
+	}
+}
