@@ -197,3 +197,18 @@ func manyOrders(t *testing.T, r *rand.Rand) {
 		})
 	}
 }
+
+// TestRemovedGaugeIsNoPart: a gauge that a process has removed counts no more, while
+// another process that had it before has it still.
+func TestRemovedGaugeIsNoPart(t *testing.T) {
+	dir := t.TempDir()
+	setGauge(newTickingProcess(t, dir, "older", time.Unix(1, 0)).add(gauge("g_sum", metric.ModeSum)), 3)
+	removed := newTickingProcess(t, dir, "removes", time.Unix(2, 0)).add(gauge("g_sum", metric.ModeSum))
+	setGauge(removed, 5)
+	a := openDir(t, dir, Options{NoSelfMetrics: true})
+	require.Equal(t, map[string]float64{"g_sum": 8}, gather(t, a))
+	removed.Remove()
+	for _, a := range []*Aggregator{a, openDir(t, dir, Options{NoSelfMetrics: true})} {
+		require.Equal(t, map[string]float64{"g_sum": 3}, gather(t, a))
+	}
+}
