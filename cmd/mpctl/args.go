@@ -28,8 +28,11 @@ type usageError struct {
 }
 
 func (e *usageError) Error() string {
-	return fmt.Sprintf("%s: %v\nusage: %s\n`%s --help` has an example",
-		strings.TrimPrefix(e.cmd.CommandPath(), "mpctl "), e.err, e.cmd.UseLine(), e.cmd.CommandPath())
+	verb := ""
+	if e.cmd.HasParent() {
+		verb = e.cmd.Name() + ": "
+	}
+	return fmt.Sprintf("%s%v\nusage: %s\n`%s --help` has an example", verb, e.err, e.cmd.UseLine(), e.cmd.CommandPath())
 }
 
 func (e *usageError) Unwrap() error { return e.err }

@@ -39,18 +39,18 @@ func newCheck() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check [DIR | FILE...]",
 		Short: "verify the files of a directory, or named files",
-		Long: `Verify headers, blocks, records and checksums. check prints a line with file, offset
-and reason for each problem, and exits with 1 if there is one. It can check files of
-living processes while they are being written.
+		Long: `Verify headers, blocks, records and checksums. check prints a line with file,
+offset and reason for each problem, and exits with 1 if there is one. It can
+check files of living processes while they are being written.
 
 In a directory, check also reports:
-  - files that mpctl serve leaves out because it does not trust their owner. Files
-    that you name are read no matter who owns them.
+  - files that mpctl serve leaves out because it does not trust their owner.
+    Files that you name are read no matter who owns them.
   - schemas that conflict, because the series of one are left out of the merged
     metrics. mpctl families shows them in detail.
 
-Problems with the directory itself are notes on stderr. They do not change the exit
-code.`,
+Problems with the directory itself are notes on stderr. They do not change the
+exit code.`,
 		Example: "  mpctl check /dev/shm/app\n  mpctl check --json /dev/shm/app/4711-*.mpm",
 		RunE: func(cmd *cobra.Command, files []string) error {
 			var read mpm.ReadOptions

@@ -52,14 +52,14 @@ func newDemo() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "four workers, real requests, one true /metrics",
-		Long: `Start prefork workers that answer HTTP requests on loopback, send them requests, and
-serve the merged /metrics. A worker counts a request before it answers. At the end the
-demo compares the merged count with what the client saw:
+		Long: `Start prefork workers that answer HTTP requests on loopback, send them requests,
+and serve the merged /metrics. A worker counts a request before it answers. At
+the end the demo compares the merged count with what the client saw:
 
   answered <= merged <= answered + broken
 
-With --kill, random workers are killed by SIGKILL and replaced. The exit code is 0
-only if the count is exact.`,
+With --kill, random workers are killed by SIGKILL and replaced. The exit code is
+0 only if the count is exact.`,
 		Example: "  mpctl demo --duration 5s --kill",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -17,9 +17,9 @@ func newDump() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "dump",
 		Short: "print the merged metrics once",
-		Long: `Print the merged metrics of a directory. Values that the format cannot represent, such
-as a counter that is NaN in OpenMetrics, are left out and counted on stderr. The exit
-code is still 0.`,
+		Long: `Print the merged metrics of a directory. Values that the format cannot
+represent, such as a counter that is NaN in OpenMetrics, are left out and
+counted on stderr. The exit code is still 0.`,
 		Example: "  mpctl dump --dir /dev/shm/app | promtool check metrics\n  mpctl dump --dir /dev/shm/app --format openmetrics --created",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

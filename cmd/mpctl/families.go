@@ -32,7 +32,7 @@ type shownSchema struct {
 
 type shownOwner struct {
 	File   string `json:"file"`
-	Label  string `json:"label,omitempty"`
+	Label  string `json:"process_id,omitempty"`
 	State  string `json:"state"`
 	Series int    `json:"series"`
 }
@@ -51,14 +51,14 @@ func newFamilies() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "families [DIR]",
 		Short: "list the metrics of a directory and their conflicts",
-		Long: `List the metric families of a directory, one per row: name, type, mode (gauges and
-state sets only), series, and number of conflicts. A conflict is a second schema
-of the same name, or of the name of one of the family's samples. Its series are left
-out of the merged metrics.
+		Long: `List the metric families of a directory, one per row: name, type, mode (not of
+counters, histograms, summaries and infos), series, and number of conflicts. A
+conflict is a second schema of the same name, or of the name of one of the
+family's samples. Its series are left out of the merged metrics.
 
 Below the table, each conflict is shown with both schemas and the processes that
-have them. To resolve it, give one of the metrics another name, or end the processes
-that have the old schema. If only dead processes have it, use
+have them. To resolve it, give one of the metrics another name, or end the
+processes that have the old schema. If only dead processes have it, use
 mpctl gc --drop-family NAME.`,
 		Example: "  mpctl families /dev/shm/app\n  mpctl families --json",
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -112,7 +112,8 @@ func describeSchema(d *aggregate.Schema) shownSchema {
 	return out
 }
 
-func hasMode(t metric.Type) bool { return t == metric.Gauge || t == metric.StateSet }
+// hasMode reports whether series of the type merge by a mode.
+func hasMode(t metric.Type) bool { return t.LikeGauge() || t == metric.StateSet }
 
 func printFamilies(w io.Writer, families []aggregate.FamilyStatus) error {
 	var rows [][]string

@@ -3,6 +3,9 @@ package main
 import (
 	"fmt"
 	"os"
+	"testing"
+
+	"github.com/stretchr/testify/require"
 
 	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/metric"
@@ -30,4 +33,14 @@ func rival() {
 		}
 	}
 	stay(os.Args[3])
+}
+
+// TestModeIsShown: the mode is shown of every type whose series merge by it.
+func TestModeIsShown(t *testing.T) {
+	for kind, want := range map[metric.Type]string{
+		metric.Gauge: "livesum", metric.Unknown: "livesum", metric.StateSet: "livesum",
+		metric.Counter: "", metric.Histogram: "", metric.Summary: "", metric.Info: "",
+	} {
+		require.Equal(t, want, describeFamily(&metric.Schema{Type: kind, Mode: metric.ModeLiveSum}).Mode, kind)
+	}
 }

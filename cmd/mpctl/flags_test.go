@@ -8,7 +8,9 @@ import (
 	"os/user"
 	"runtime"
 	"strconv"
+	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
 )
@@ -19,6 +21,23 @@ func mpctl(t *testing.T, args ...string) (code int, output string) {
 	var out bytes.Buffer
 	code = run(context.Background(), args, &out, &out)
 	return code, out.String()
+}
+
+// TestHelpWidth: every help text fits a terminal of helpWidth columns.
+func TestHelpWidth(t *testing.T) {
+	for _, cmd := range append(newRoot().Commands(), newRoot()) {
+		if cmd.Name() == "completion" {
+			continue // cobra's own
+		}
+		args := strings.Fields(strings.TrimPrefix(cmd.CommandPath(), "mpctl"))
+		code, help := mpctl(t, append(args, "--help")...)
+		require.Equal(t, exitOK, code)
+		require.Contains(t, help, "Usage:")
+		require.NotContains(t, help, "[])", "a default that means nothing")
+		for line := range strings.Lines(help) {
+			require.LessOrEqual(t, utf8.RuneCountInString(strings.TrimSuffix(line, "\n")), helpWidth, "%s: %s", cmd.Name(), line)
+		}
+	}
 }
 
 func TestTrustFlag(t *testing.T) {

@@ -43,23 +43,23 @@ func newGC() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "gc [DIR]",
 		Short: "compact dead processes' files into the archive",
-		Long: `Move the values of dead processes from their files into the archive, and remove the
-files. The merged metrics stay the same to the last bit. gc is safe to run next to
-workers, scrapes and other compactors, and it may be killed at any time.
+		Long: `Move the values of dead processes from their files into the archive, and remove
+the files. The merged metrics stay the same to the last bit. gc is safe to run
+next to workers, scrapes and other compactors, and it may be killed at any time.
 
-gc leaves alone the files of living processes, damaged files, and files of a newer
-version.
+gc leaves alone the files of living processes, damaged files, and files of a
+newer version.
 
---python also compacts client_python's files, if mpctl mark-dead has marked their
-process or no process has them open for writing. client_python's own collector no
-longer shows them after that.
+--python also compacts client_python's files, if mpctl mark-dead has marked
+their process or no process has them open for writing. client_python's own
+collector no longer shows them after that.
 
 --drop-family removes a family from the archive, in every schema that no living
 process has. What living processes have of it stays.
 
 The exit code is 1 if a dead process's file could not be compacted, if another
-compactor is at work, or if a family cannot be dropped because living processes have
-it or no dead process has it.`,
+compactor is at work, or if a family cannot be dropped because living processes
+have it or no dead process has it.`,
 		Example: "  mpctl gc /dev/shm/app --dry-run\n  mpctl gc /run/gunicorn --python\n  mpctl gc /dev/shm/app --drop-family jobs_by_user",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			d, err := existingDir(dir)

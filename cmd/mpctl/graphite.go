@@ -17,11 +17,13 @@ func newGraphite() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "graphite ADDRESS",
 		Short: "send the merged metrics to Graphite",
-		Long: `Send the merged metrics of a directory to Graphite in its plaintext protocol. With
---every, up to 4 MiB that could not be sent are kept until Graphite is back.
+		Long: `Send the merged metrics of a directory to Graphite in its plaintext protocol.
+With --every, up to 4 MiB that could not be sent are kept until Graphite is
+back.
 
-Prefer TCP. UDP reports no losses, so graphite sends at about 300 kB a second, which a
-receiver can follow, and refuses to send what would take longer than --timeout.`,
+Prefer TCP. UDP reports no losses, so graphite sends at about 300 kB a second,
+which a receiver can follow, and refuses to send what would take longer than
+--timeout.`,
 		Example: `  mpctl graphite graphite.example:2003 --dir /dev/shm/app --prefix app
   mpctl graphite graphite.example --dir /dev/shm/app --tags --every 1m`,
 		Args: needs("ADDRESS"),

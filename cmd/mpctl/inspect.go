@@ -82,12 +82,12 @@ func newInspect() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "inspect FILE...",
 		Short: "show the header, families, series and raw values of files",
-		Long: `Show the content of files: a process's file, a file of client_python, or the archive.
-The header comes first, then a row per family, then the series with the offsets of
-their records. Patterns in quotes are expanded.
+		Long: `Show the content of files: a process's file, a file of client_python, or the
+archive. The header comes first, then a row per family, then the series with the
+offsets of their records. Patterns in quotes are expanded.
 
-With --json the output is an array with an object per file. All kinds of file have
-the same fields for families and series.`,
+With --json the output is an array with an object per file. All kinds of file
+have the same fields for families and series.`,
 		Example: "  mpctl inspect /dev/shm/app/4711-*.mpm\n  mpctl inspect /dev/shm/app/counter_4711.db /dev/shm/app/archive.mpm --json",
 		Args:    needsSome("FILE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -121,6 +121,8 @@ the same fields for families and series.`,
 // inspect reads a native file, a file of client_python, or the archive.
 func inspect(path string) (*inspection, error) {
 	switch {
+	case isDir(path):
+		return nil, errors.New("is a directory: name its files, or use mpctl ls and mpctl families")
 	case filepath.Base(path) == mpm.ArchiveName:
 		return inspectArchive(path)
 	case filepath.Ext(path) == ".db":
@@ -245,7 +247,7 @@ func describeFamily(s *metric.Schema) inspectedFamily {
 		Name: s.Name, Type: s.Type.String(), Unit: s.Unit, Help: s.Help,
 		Labels: s.Labels, Bounds: s.Bounds, States: s.States, Series: []inspectedSeries{},
 	}
-	if s.Type == metric.Gauge || s.Type == metric.StateSet {
+	if hasMode(s.Type) {
 		out.Mode = s.Mode.String()
 	}
 	return out

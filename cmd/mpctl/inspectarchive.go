@@ -22,7 +22,7 @@ type inspectedArchive struct {
 }
 
 type archivedProcess struct {
-	Label       string    `json:"label"`
+	Label       string    `json:"process_id"`
 	Incarnation string    `json:"incarnation"`
 	Created     time.Time `json:"created"`
 	Compacted   time.Time `json:"compacted"`
@@ -75,7 +75,7 @@ func (a *inspectedArchive) rows() [][]string {
 		{"id", a.ID},
 		{"generation", strconv.FormatUint(a.Generation, 10)},
 		{"epoch", strconv.FormatUint(a.Epoch, 10)},
-		{"compacted", fmt.Sprintf("%d processes in %d compactions, %.3f s", a.Compacted, a.Compactions, a.Seconds)},
+		{"compacted", fmt.Sprintf("%s in %s, %.3f s", plural(int(a.Compacted), "process"), plural(int(a.Compactions), "compaction"), a.Seconds)},
 		{"known to be in it", strconv.Itoa(len(a.Consumed))},
 	}
 }

@@ -16,7 +16,7 @@ import (
 type inspectedNative struct {
 	Version      uint32    `json:"version"`
 	PID          int       `json:"pid"`
-	Label        string    `json:"label"`
+	Label        string    `json:"process_id"`
 	Incarnation  string    `json:"incarnation"`
 	Created      time.Time `json:"created"`
 	StartTime    uint64    `json:"start_time_ticks"`
@@ -157,7 +157,7 @@ func (n *inspectedNative) rows() [][]string {
 	}
 	return [][]string{
 		{"pid", strconv.Itoa(n.PID)},
-		{"label", n.Label},
+		{"process ID", n.Label},
 		{"incarnation", n.Incarnation},
 		{"created", n.Created.Format(time.RFC3339)},
 		{"lock", n.Liveness + ", " + state},

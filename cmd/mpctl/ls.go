@@ -18,18 +18,18 @@ import (
 
 // listed is a process in the output of `mpctl ls --json`.
 type listed struct {
-	ID       string    `json:"id,omitempty"` // its incarnation
-	PID      int       `json:"pid"`
-	PIDNS    uint64    `json:"pid_namespace,omitempty"`
-	Label    string    `json:"label"`
-	State    string    `json:"state"`
-	Kind     string    `json:"kind"`
-	Liveness string    `json:"liveness"`
-	Series   int       `json:"series"`
-	Bytes    int64     `json:"bytes"`
-	Started  time.Time `json:"started,omitzero"`
-	Files    []string  `json:"files"`
-	LeftOut  []string  `json:"left_out,omitempty"` // families whose series are left out because another schema is served
+	PID         int       `json:"pid"`
+	PIDNS       uint64    `json:"pid_namespace,omitempty"`
+	ProcessID   string    `json:"process_id"`
+	Incarnation string    `json:"incarnation,omitempty"`
+	State       string    `json:"state"`
+	Kind        string    `json:"kind"`
+	Liveness    string    `json:"liveness"`
+	Series      int       `json:"series"`
+	Bytes       int64     `json:"bytes"`
+	Started     time.Time `json:"started,omitzero"`
+	Files       []string  `json:"files"`
+	LeftOut     []string  `json:"left_out,omitempty"` // families whose series are left out because another schema is served
 }
 
 // States of client_python's processes that the merged view does not know: it
@@ -49,16 +49,17 @@ func newLs() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "ls [DIR]",
 		Short: "list the processes of a directory",
-		Long: `List the processes of a directory, one per row: pid, process ID (LABEL), state, kind of
-file, series, bytes and start time. The archive of compacted processes has a row too.
-The last lines count the processes and the files that could not be read, and name the
-families that have a schema which is left out.
+		Long: `List the processes of a directory, one per row: pid, process ID, state, kind of
+file, series, bytes and start time. The archive of compacted processes has a row
+too. The last lines count the processes and the files that could not be read,
+and name the families that have a schema which is left out.
 
-If a pid is ambiguous, because two processes have it or because it is of another PID
-namespace, a column ID follows it. mpctl mark-dead accepts these IDs.
+If a pid is ambiguous, because two processes have it or because it is of another
+PID namespace, a column INCARNATION follows it. mpctl mark-dead accepts what it
+shows.
 
-The states are live, closed (alive, but has closed its file), marked (dead by force)
-and dead. For client_python's processes they are:
+The states are live, closed (alive, but has closed its file), marked (dead by
+force) and dead. For client_python's processes they are:
   live      a process has one of the files open
   unmarked  the process has ended, but its live gauges are still shown: use
             mpctl mark-dead or mpctl gc --python
@@ -108,7 +109,7 @@ and dead. For client_python's processes they are:
 				return printJSON(cmd.OutOrStdout(), items)
 			}
 			w := cmd.OutOrStdout()
-			if err := table(w, ids.head([]string{"PID", "LABEL", "STATE", "KIND", "SERIES", "BYTES", "STARTED"}), rows); err != nil {
+			if err := table(w, ids.head([]string{"PID", "PROCESS ID", "STATE", "KIND", "SERIES", "BYTES", "STARTED"}), rows); err != nil {
 				return err
 			}
 			_, err = fmt.Fprintf(w, "\n%s\n", summary(items, a.Files(), conflicts, d))
@@ -121,7 +122,7 @@ and dead. For client_python's processes they are:
 	return cmd
 }
 
-// ids is the width of the column ID: as many first digits of the processes' incarnations
+// ids is the width of the column INCARNATION: as many first digits of the processes' incarnations
 // as tell them apart. It is 0 if PIDs tell them apart as well.
 type ids int
 
@@ -151,7 +152,7 @@ func newIDs(processes []aggregate.Process) ids {
 	return ids(width)
 }
 
-func (w ids) head(columns []string) []string { return w.insert(columns, "ID") }
+func (w ids) head(columns []string) []string { return w.insert(columns, "INCARNATION") }
 
 // add inserts the ID into a row. The archive has none: p is nil.
 func (w ids) add(row []string, p *aggregate.Process) []string {
@@ -170,11 +171,11 @@ func (w ids) insert(row []string, cell string) []string {
 
 func describeProcess(dir string, p *aggregate.Process) (listed, error) {
 	item := listed{
-		PID: p.PID, Label: p.Label, State: string(p.State), Kind: string(p.Kind), Liveness: p.Liveness.String(),
+		PID: p.PID, ProcessID: p.Label, State: string(p.State), Kind: string(p.Kind), Liveness: p.Liveness.String(),
 		Series: p.Series, Bytes: p.Bytes, Started: p.Created.UTC(), Files: p.Files,
 	}
 	if p.Kind == aggregate.Native {
-		item.ID, item.PIDNS = p.Incarnation.String(), p.PIDNamespace
+		item.Incarnation, item.PIDNS = p.Incarnation.String(), p.PIDNamespace
 		return item, nil
 	}
 	item.Liveness, item.Started = "lease", time.Time{}
@@ -315,5 +316,5 @@ func (l *listed) row(now time.Time) []string {
 	if !l.Started.IsZero() {
 		started = l.Started.Local().Format(time.DateTime+" MST") + ", " + age(l.Started, now)
 	}
-	return []string{pid, l.Label, l.State, l.Kind, strconv.Itoa(l.Series), strconv.FormatInt(l.Bytes, 10), started}
+	return []string{pid, l.ProcessID, l.State, l.Kind, strconv.Itoa(l.Series), strconv.FormatInt(l.Bytes, 10), started}
 }

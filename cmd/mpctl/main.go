@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -55,9 +56,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		}
 		return exitNo
 	}
-	fmt.Fprintln(stderr, "mpctl:", printable(err.Error()))
+	said := strings.ReplaceAll(strings.TrimSpace(err.Error()), "\n\t", "\n  ") // cobra's suggestions begin with a tab
+	fmt.Fprintln(stderr, "mpctl:", printable(said))
 	return exitError
 }
+
+// helpWidth is the number of columns of every help text.
+const helpWidth = 80
 
 // survivePipe keeps a server alive when the reader of its log goes away: by default, Go
 // ends a program that writes to a stdout or stderr without a reader. It catches the
@@ -68,11 +73,11 @@ func newRoot() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "mpctl",
 		Short: "metrics for programs that run as many processes",
-		Long: `mpctl works on a directory in which each process keeps its metrics in a memory-mapped
-file. It merges these files into one /metrics.
+		Long: `mpctl works on a directory in which each process keeps its metrics in a
+memory-mapped file. It merges these files into one /metrics.
 
-Exit codes: 0 success; 1 the answer is no (check found damage, the demo was not exact,
-a living process is in the way); 2 the command could not do its work.`,
+Exit codes: 0 success; 1 the answer is no (check found damage, the demo was not
+exact, a living process is in the way); 2 the command could not do its work.`,
 		Example: `  mpctl demo --kill --duration 10s
   mpctl serve /dev/shm/app --web.listen-address 127.0.0.1:9090
   mpctl ls /dev/shm/app`,
@@ -85,5 +90,6 @@ a living process is in the way); 2 the command could not do its work.`,
 	for _, cmd := range root.Commands() {
 		argumentsNotEmpty(cmd)
 	}
+	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), "FlagUsages", fmt.Sprintf("FlagUsagesWrapped %d", helpWidth)))
 	return root
 }

@@ -16,17 +16,18 @@ func newMarkDead() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "mark-dead ID",
 		Short: "make sure that a process counts as dead",
-		Long: `Make sure that a process counts as dead. Its live gauges leave the merged metrics, its
-counters stay. A process that still holds its lock is alive: mark-dead refuses it
-unless --force is given.
+		Long: `Make sure that a process counts as dead. Its live gauges leave the merged
+metrics, its counters stay. A process that still holds its lock is alive:
+mark-dead refuses it unless --force is given.
 
-ID is a pid, or a LABEL or ID as mpctl ls shows it, or a file name. A pid is one of
-this PID namespace. Name a process of another namespace, such as one in another
-container, in one of the other ways.
+ID is a pid, a process ID or an incarnation as mpctl ls shows it, or a file
+name. A pid is one of this PID namespace. Name a process of another namespace,
+such as one in another container, in one of the other ways.
 
-For a process of client_python, or of GitLab's client for Ruby, mark-dead removes the
-files with live gauges and renames the others, so that a later process with the same
-id starts new files. It refuses while a process has one of them open for writing.`,
+For a process of client_python, or of GitLab's client for Ruby, mark-dead
+removes the files with live gauges and renames the others, so that a later
+process with the same id starts new files. It refuses while a process has one of
+them open for writing.`,
 		Example: "  mpctl mark-dead 4711 --dir /dev/shm/app",
 		Args:    needs("ID"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -38,7 +39,9 @@ id starts new files. It refuses while a process has one of them open for writing
 			switch {
 			case errors.Is(err, mpm.ErrLocked):
 				return refuse("%w; end it first, or say --force", err)
-			case errors.Is(err, aggregate.ErrNoSuchProcess), errors.Is(err, aggregate.ErrAmbiguous):
+			case errors.Is(err, aggregate.ErrNoSuchProcess):
+				return refuse("%w; mpctl ls shows who has one", err)
+			case errors.Is(err, aggregate.ErrAmbiguous):
 				return refuse("%w", err)
 			case err != nil:
 				return err

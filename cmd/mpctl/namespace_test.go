@@ -47,7 +47,7 @@ func TestRowsHaveAnID(t *testing.T) {
 			code, out := mpctl(t, "ls", dir)
 			require.Equal(t, exitOK, code, out)
 			header, _, _ := strings.Cut(out, "\n")
-			require.Equal(t, tc.shown, strings.Contains(header, " ID "), header)
+			require.Equal(t, tc.shown, strings.Contains(header, " INCARNATION "), header)
 			for _, id := range []string{first, second} {
 				require.Equal(t, tc.shown, strings.Contains(out, " "+id[:8]+" "), out)
 				code, marked := mpctl(t, "mark-dead", id[:8], "--dir", dir)
@@ -58,7 +58,7 @@ func TestRowsHaveAnID(t *testing.T) {
 			require.Equal(t, exitOK, code)
 			var items []listed
 			require.NoError(t, json.Unmarshal([]byte(out), &items))
-			require.ElementsMatch(t, []string{first, second}, []string{items[0].ID, items[1].ID})
+			require.ElementsMatch(t, []string{first, second}, []string{items[0].Incarnation, items[1].Incarnation})
 		})
 	}
 

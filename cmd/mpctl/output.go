@@ -72,7 +72,11 @@ func reason(path string, err error) string {
 	if errors.As(err, &system) && system.Path == path {
 		return system.Op + ": " + system.Err.Error()
 	}
-	s := strings.ReplaceAll(strings.TrimPrefix(err.Error(), path+": "), path, "it")
+	s := strings.TrimPrefix(err.Error(), path+": ")
+	if !strings.ContainsAny(path, `./\`) {
+		return s // it may be a word or a part of one
+	}
+	s = strings.ReplaceAll(s, path, "it")
 	return strings.ReplaceAll(s, " "+filepath.Base(path)+" ", " it ")
 }
 

@@ -28,16 +28,21 @@ func newPush() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "push URL --job JOB",
 		Short: "push the merged metrics to a Pushgateway",
-		Long: `Push the merged metrics of a directory to a Pushgateway. They replace all metrics of
-the group. With --add, metrics with other names stay. With --delete, the group is
-removed and nothing is pushed.
+		Long: `Push the merged metrics of a directory to a Pushgateway. They replace all
+metrics of the group. With --add, metrics with other names stay. With --delete,
+the group is removed and nothing is pushed.
 
-Passwords and tokens are read from files, because other users can see a command line.`,
+Passwords and tokens are read from files, because other users can see a command
+line.`,
 		Example: `  mpctl push pushgateway.example:9091 --job backup --dir /dev/shm/backup
-  mpctl push https://gw.example --job app --grouping instance=web-1 --username me --password-file pw --every 30s
+  mpctl push https://gw.example --job app --every 30s \
+    --grouping instance=web-1 --username me --password-file pw
   mpctl push pushgateway.example:9091 --job backup --delete`,
 		Args: needs("URL"),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if opts.Job == "" {
+				return misused(cmd, "--job is missing: every group has the label job")
+			}
 			opts.URL = args[0]
 			if err := flags.apply(&opts); err != nil {
 				return err
@@ -65,7 +70,7 @@ Passwords and tokens are read from files, because other users can see a command 
 	addEscapingFlag(cmd, &flags.escaping)
 	f := cmd.Flags()
 	f.StringVar(&opts.Job, "job", "", "label job of the group (required)")
-	f.StringToStringVar(&opts.Grouping, "grouping", nil, "further label of the group, NAME=VALUE; may be repeated")
+	f.StringToStringVar(&opts.Grouping, "grouping", nil, "further label of the group, `NAME=VALUE`; may be repeated")
 	f.BoolVar(&flags.instanceIP, "instance-ip", false, "add the label instance with this machine's address to the group")
 	f.BoolVar(&flags.add, "add", false, "keep metrics with other names in the group (POST)")
 	f.BoolVar(&flags.remove, "delete", false, "remove the group and push nothing (DELETE)")

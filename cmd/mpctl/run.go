@@ -22,21 +22,22 @@ func newRun() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "run [flags] -- CMD [ARG...]",
 		Short: "run any program as prefork workers",
-		Long: `Start N workers of a program in any language, restart those that die, and serve their
-merged /metrics. Dead workers' files are compacted into the archive.
+		Long: `Start N workers of a program in any language, restart those that die, and serve
+their merged /metrics. Dead workers' files are compacted into the archive.
 
-Sockets named with --listen are opened once and passed to the workers by systemd's
-LISTEN_FDS protocol. Sockets that systemd passed to mpctl are passed on with their
-names.
+Sockets named with --listen are opened once and passed to the workers by
+systemd's LISTEN_FDS protocol. Sockets that systemd passed to mpctl are passed
+on with their names.
 
 Each worker gets its slot in MULTIPROM_WORKER_SLOT and the directory in
-PROMETHEUS_MULTIPROC_DIR. With --process-id slot, the label pid is the slot instead of
-the PID, so that series survive restarts. While a reload has two workers in a slot,
-the label of the younger one has a suffix.
+PROMETHEUS_MULTIPROC_DIR. With --process-id slot, the label pid is the slot
+instead of the PID, so that series survive restarts. While a reload has two
+workers in a slot, the label of the younger one has a suffix.
 
-SIGTERM and SIGINT drain: workers are asked to end, and are killed after --drain. A
-second signal, at least a second later, kills at once. SIGHUP replaces the workers one
-by one. --kill-mode says which processes are asked to end:
+SIGTERM and SIGINT drain: workers are asked to end, and are killed after
+--drain. A second signal, at least a second later, kills at once. SIGHUP
+replaces the workers one by one. --kill-mode says which processes are asked to
+end:
   mixed    the worker, then what it leaves of its process group
   group    the whole process group at once
   process  the worker only
@@ -44,10 +45,10 @@ by one. --kill-mode says which processes are asked to end:
 The exit code is 0 after a drain. It is 2 if a process had to be killed, or if a
 process that a worker started lives on outside of the worker's process group.
 
-With --group, mpctl serve can run as another user in that group. The directory is
-created with mode 2770, which gives new files its group, and files with 0640. If
-workers change their user, name it with --trust-uid.`,
-		Example: "  mpctl run -n 4 --listen tcp://127.0.0.1:8080 --metrics 127.0.0.1:9090 --dir /dev/shm/app -- ./server",
+With --group, mpctl serve can run as another user in that group. The directory
+is created with mode 2770, which gives new files its group, and files with 0640.
+If workers change their user, name it with --trust-uid.`,
+		Example: "  mpctl run -n 4 --listen tcp://127.0.0.1:8080 --metrics 127.0.0.1:9090 \\\n    --dir /dev/shm/app -- ./server",
 		Args:    needsSome("CMD"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			d, err := resolveDir(dir)

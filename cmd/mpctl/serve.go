@@ -34,15 +34,15 @@ func newServe() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve [DIR]",
 		Short: "serve the merged /metrics of a directory",
-		Long: `Serve the merged metrics of a directory at /metrics until SIGTERM or SIGINT. In the
-background, compact the files of dead processes into the archive.
+		Long: `Serve the merged metrics of a directory at /metrics until SIGTERM or SIGINT. In
+the background, compact the files of dead processes into the archive.
 
-For TLS, mutual TLS and basic auth, name a web configuration file of Prometheus's
-exporter toolkit.
+For TLS, mutual TLS and basic auth, name a web configuration file of
+Prometheus's exporter toolkit.
 
-serve reads files of your own user, of root, of the directory's owner, and of users
-named by --trust-uid. To read another user's files, make the directory and the files
-accessible to a group that both of you are in: see mpctl run --group.`,
+serve reads files of your own user, of root, of the directory's owner, and of
+users named by --trust-uid. To read another user's files, make the directory and
+the files accessible to a group that both of you are in: see mpctl run --group.`,
 		Example: "  mpctl serve /dev/shm/app --web.listen-address 127.0.0.1:9090",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			d, err := resolveDir(dir)

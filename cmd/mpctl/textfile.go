@@ -18,13 +18,15 @@ func newTextfile() *cobra.Command {
 		Use:   "textfile FILE.prom",
 		Short: "write the merged metrics to a file for node_exporter",
 		Long: `Write the merged metrics of a directory to a file for node_exporter's textfile
-collector. The file is replaced atomically. If writing fails, the old file stays.
+collector. The file is replaced atomically. If writing fails, the old file
+stays.
 
-If one node_exporter reads the files of several applications, give each a --label. All
-of them have multiprom_files and similar metrics, and of two equal series
-node_exporter shows only one.`,
+If one node_exporter reads the files of several applications, give each a
+--label. All of them have multiprom_files and similar metrics, and of two equal
+series node_exporter shows only one.`,
 		Example: `  mpctl textfile /var/lib/node_exporter/app.prom --dir /dev/shm/app
-  mpctl textfile /var/lib/node_exporter/app.prom --dir /dev/shm/app --label app=web --every 15s`,
+  mpctl textfile /var/lib/node_exporter/app.prom --dir /dev/shm/app \
+    --label app=web --every 15s`,
 		Args: needs("FILE.prom"),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			if opts.Escaping, err = parseEscaping(escaping); err != nil {
@@ -40,7 +42,7 @@ node_exporter shows only one.`,
 	}
 	e.addFlags(cmd)
 	addEscapingFlag(cmd, &escaping)
-	cmd.Flags().StringToStringVar(&opts.Labels, "label", nil, "label to add to every series that has no label of that name, NAME=VALUE; may be repeated")
+	cmd.Flags().StringToStringVar(&opts.Labels, "label", nil, "label to add to every series that has no label of that name, `NAME=VALUE`; may be repeated")
 	obey(cmd, notEmpty, "label")
 	cmd.Flags().StringVar(&opts.TempDir, "tmpdir", "", "directory for the temporary file, on the same filesystem (default FILE's directory)")
 	obey(cmd, existing, "tmpdir")

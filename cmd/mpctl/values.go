@@ -27,8 +27,9 @@ func obey(cmd *cobra.Command, r rule, flags ...string) {
 	for _, name := range flags {
 		f := cmd.Flags().Lookup(name)
 		f.Value = &ruledFlag{f.Value, r}
-		if _, err := r(f.DefValue); err != nil && slices.Contains([]string{"0", "0s", "[]"}, f.DefValue) {
-			f.DefValue = "" // leaving the flag out is not the same as 0
+		_, err := r(f.DefValue)
+		if f.DefValue == "[]" || err != nil && (f.DefValue == "0" || f.DefValue == "0s") {
+			f.DefValue = "" // the help shows none: leaving the flag out is not the same as 0
 		}
 	}
 }

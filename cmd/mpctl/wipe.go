@@ -15,8 +15,8 @@ func newWipe() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "wipe [DIR]",
 		Short: "discard what dead processes have counted",
-		Long: `Remove the metric files of dead processes and empty the archive. What dead processes
-counted leaves the merged metrics.
+		Long: `Remove the metric files of dead processes and empty the archive. What dead
+processes counted leaves the merged metrics.
 
 wipe refuses while a process is alive. With --force it keeps the files of living
 processes and removes the rest. It removes only files that are multiprom's or
