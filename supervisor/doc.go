@@ -33,7 +33,7 @@
 //		if err != nil {
 //			log.Fatal(err)
 //		}
-//		own, err := publish.Start(publish.Options{}) // its Go runtime metrics
+//		own, err := publish.Start(publish.Options{}) // of registry/publish: its Go runtime metrics
 //		if err != nil {
 //			log.Fatal(err)
 //		}
@@ -57,6 +57,9 @@
 // [Options] say what to run, a [Supervisor] runs it, and a [WorkerInfo] describes one
 // process. Workers call [Listeners], [Ready] and [Slot]. A program that supervises
 // foreign commands calls [MaybeShim] at the top of main.
+//
+// A worker need not call multiproc.Open: its first update makes its file. A worker
+// that should be visible before it counts can call it.
 //
 // # Metrics
 //
