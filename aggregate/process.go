@@ -43,8 +43,8 @@ type Process struct {
 	PID          int      // in its own PID namespace; 0 where the id is none
 	Label        string   // its process label, made unique among living processes
 	State        State
-	Liveness     mpm.Liveness
-	Incarnation  mpm.Incarnation
+	Liveness     string    // the kind of lock that says whether it lives: ofd, flock, lockfileex or none
+	Incarnation  string    // of its store, in hexadecimal; empty for a process of client_python
 	Created      time.Time // when it opened its file
 	StartTime    uint64    // clock ticks since boot, 0 when unknown
 	BootID       [16]byte
@@ -73,7 +73,7 @@ func (a *Aggregator) Processes() ([]Process, error) {
 		}
 		h := &f.header
 		p := Process{
-			Kind: Native, Files: []string{f.name}, PID: h.PID, Label: f.label, State: f.state(), Liveness: h.Liveness, Incarnation: h.Incarnation,
+			Kind: Native, Files: []string{f.name}, PID: h.PID, Label: f.label, State: f.state(), Liveness: h.Liveness.String(), Incarnation: h.Incarnation.String(),
 			Created: h.Created, StartTime: h.StartTime, BootID: h.BootID, PIDNamespace: h.PIDNamespace,
 			Series: f.series.Len(), Bytes: f.bytes,
 		}

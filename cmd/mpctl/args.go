@@ -182,7 +182,7 @@ func completeID(dir *string) cobra.CompletionFunc {
 		for _, p := range processes {
 			id := p.Label
 			if p.Kind == aggregate.Native && p.PIDNamespace != here && id == strconv.Itoa(p.PID) {
-				id = p.Incarnation.String() // a pid of another namespace means nothing here
+				id = p.Incarnation // a pid of another namespace means nothing here
 			}
 			ids = append(ids, cobra.CompletionWithDesc(id, fmt.Sprintf("%s, %s", p.State, p.Kind)))
 		}

@@ -138,7 +138,7 @@ func newIDs(processes []aggregate.Process) ids {
 		}
 		needed = needed || p.PIDNamespace != here || pids[p.PID]
 		pids[p.PID] = true
-		known = append(known, p.Incarnation.String())
+		known = append(known, p.Incarnation)
 	}
 	if !needed {
 		return 0
@@ -159,7 +159,7 @@ func (w ids) add(row []string, p *aggregate.Process) []string {
 	if p == nil || p.Kind != aggregate.Native {
 		return w.insert(row, "-")
 	}
-	return w.insert(row, p.Incarnation.String()[:w])
+	return w.insert(row, p.Incarnation[:w])
 }
 
 func (w ids) insert(row []string, cell string) []string {
@@ -171,11 +171,11 @@ func (w ids) insert(row []string, cell string) []string {
 
 func describeProcess(dir string, p *aggregate.Process) (listed, error) {
 	item := listed{
-		PID: p.PID, ProcessID: p.Label, State: string(p.State), Kind: string(p.Kind), Liveness: p.Liveness.String(),
+		PID: p.PID, ProcessID: p.Label, State: string(p.State), Kind: string(p.Kind), Liveness: p.Liveness,
 		Series: p.Series, Bytes: p.Bytes, Started: p.Created.UTC(), Files: p.Files,
 	}
 	if p.Kind == aggregate.Native {
-		item.Incarnation, item.PIDNS = p.Incarnation.String(), p.PIDNamespace
+		item.Incarnation, item.PIDNS = p.Incarnation, p.PIDNamespace
 		return item, nil
 	}
 	item.Liveness, item.Started = "lease", time.Time{}

@@ -51,6 +51,11 @@ func TestAPI(t *testing.T) {
 		identifiers[dir], methods[dir] = p.identifiers, p.methods
 		t.Logf("%-24s %4d identifiers %4d methods", dir, p.identifiers, p.methods)
 	}
+	for _, p := range api {
+		for _, l := range p.unnameable {
+			t.Errorf("%s: users cannot name this type of an internal package", l)
+		}
+	}
 	for _, l := range apiLimits {
 		i, m := 0, 0
 		for dir := range api {
@@ -99,6 +104,7 @@ func lineDiff(have string, want []string) string {
 // packageAPI is the exported API of a package.
 type packageAPI struct {
 	lines                []string
+	unnameable           []string // lines with a type of an internal package
 	identifiers, methods int
 }
 
@@ -194,12 +200,20 @@ func describe(pkg *types.Package) *packageAPI {
 		name = pkg.Name()
 	}
 	prefix := "pkg " + name + ", "
-	add := func(format string, args ...any) { out.lines = append(out.lines, prefix+fmt.Sprintf(format, args...)) }
+	internal := false
+	add := func(format string, args ...any) {
+		out.lines = append(out.lines, prefix+fmt.Sprintf(format, args...))
+		if internal {
+			out.unnameable = append(out.unnameable, out.lines[len(out.lines)-1])
+		}
+		internal = false
+	}
 	str := func(t types.Type) string {
 		return types.TypeString(unnamed(t), func(p *types.Package) string {
 			if p == pkg {
 				return ""
 			}
+			internal = internal || strings.HasPrefix(p.Path(), module+"/internal/")
 			return p.Name()
 		})
 	}
