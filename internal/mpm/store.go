@@ -220,7 +220,7 @@ func initWords(schema *metric.Schema, w []uint64) {
 	}
 }
 
-// place is where something stands in the file: the number of its first word.
+// wordOffset is where something stands in the file: the number of its first word.
 type wordOffset uint32
 
 // bytes returns the n bytes of the store at that place.
