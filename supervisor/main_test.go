@@ -305,6 +305,9 @@ type runner struct {
 // run starts a supervisor. The end of the test kills what is left.
 func run(t *testing.T, o Options) *runner {
 	t.Helper()
+	if o.Dir != "" {
+		t.Setenv(envDir, os.Getenv(envDir)) // New may set it, and the next test is to find it as it was
+	}
 	s, err := New(o)
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(context.Background())
