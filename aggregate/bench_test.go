@@ -12,9 +12,9 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// BenchmarkMergeBehind merges 8 processes of 20,000 counters each, right behind what
+// BenchmarkMergeAfter merges 8 processes of 20,000 counters each, right after what
 // changes the plan.
-func BenchmarkMergeBehind(b *testing.B) {
+func BenchmarkMergeAfter(b *testing.B) {
 	const processes, series = 8, 20_000
 	start := func(b *testing.B, dir string, i int) (*mpm.Store, *mpm.SchemaRef) {
 		s, err := mpm.Create(dir, mpm.Options{Label: strconv.Itoa(i)})

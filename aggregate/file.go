@@ -66,8 +66,8 @@ type file struct {
 	marked  bool
 	settled bool // the last read took values that belong together
 
-	// What the last good read took: values hold the words of all series, one
-	// behind the other.
+	// What the last good read took: values hold the words of all series, one after
+	// the other.
 	families []*metric.Schema
 	series   mpm.SeriesList
 	removed  mpm.SeriesList // series that the process has removed

@@ -246,16 +246,15 @@ func (p *pythonPlan) add(to *recordTarget, w []uint64, from source) {
 	fam.keep(to.number, &a)
 }
 
-// notePython notes that a living process has the series of its file.
-func (t *table) notePython(f *file) {
-	p := t.python[f.python.Keys()]
+// each calls fn with the slot of every record of the file, for some more than once.
+func (p *pythonPlan) each(f *file, fn func(slot)) {
 	for i, k := range f.python.Records() {
 		to := p.targets[k].ref
 		if i < len(f.part.own) {
 			to = f.part.own[i]
 		}
 		if to.number != nowhere {
-			p.families[to.family].noteLiving(to.number, 0)
+			fn(slot{p.families[to.family], to.number})
 		}
 	}
 }

@@ -2,6 +2,7 @@ package aggregate
 
 import (
 	"math"
+	"slices"
 
 	"github.com/multiprom/multiprom/metric"
 )
@@ -16,16 +17,15 @@ import (
 type removals struct {
 	removed []interval
 	living  int64 // when the first of the living processes that have it made it
-	end     int64 // see since, once all is known
 }
 
 // interval is from when a process made a series until it removed it, in
 // nanoseconds since 1970.
 type interval struct{ created, removed int64 }
 
-func newRemovals() *removals { return &removals{living: math.MaxInt64, end: always} }
+func newRemovals() *removals { return &removals{living: math.MaxInt64} }
 
-// add notes a removal. One behind the listing of the directory is none yet: a
+// add notes a removal. One after the listing of the directory is none yet: a
 // process that is not in the list may have made the series before it. Then it reports
 // false: a later listing may say more.
 func (l *removals) add(created, removed, listed int64) (known bool) {
@@ -87,74 +87,61 @@ func (t *table) endLives(files []*file, listed int64) {
 		return
 	}
 	t.livesKnown = true
-	before := map[slot]int64{}
-	for _, s := range t.removed {
-		before[s] = s.since()
-		delete(s.family.removals, s.number)
-	}
-	t.removed = t.removed[:0]
+	of := map[*family]map[int32]*removals{}
 	for _, f := range files {
 		f.part.removed.each(func(s slot, series int) {
-			l := s.family.removals[s.number]
+			if of[s.family] == nil {
+				of[s.family] = map[int32]*removals{}
+			}
+			l := of[s.family][s.number]
 			if l == nil {
 				l = newRemovals()
-				s.family.setRemovals(s.number, l)
-				t.removed = append(t.removed, s)
+				of[s.family][s.number] = l
 			}
 			if !l.add(f.removed.CreatedNanos(series), f.removed.RemovedNanos(series), listed) {
 				t.livesKnown = false
 			}
 		})
 	}
-	if len(t.removed) > 0 {
-		for _, f := range files {
-			if f.live {
-				t.noteLiving(f)
+	for _, f := range files {
+		if f.live && len(of) > 0 {
+			t.eachPart(f, func(fam *family) bool { return of[fam] != nil }, func(s slot, created int64) {
+				if l := of[s.family][s.number]; l != nil {
+					l.living = min(l.living, created)
+				}
+			})
+		}
+	}
+	for _, fam := range t.byName {
+		var ends []int64
+		for n, l := range of[fam] {
+			end := l.since()
+			if end == always {
+				continue
 			}
+			for int(n) >= len(ends) {
+				ends = append(ends, always)
+			}
+			ends[n] = end
 		}
-	}
-	for _, s := range t.removed {
-		l := s.family.removals[s.number]
-		l.end = l.since()
-		old, known := before[s]
-		if known && old != l.end || !known && l.end != always {
-			s.family.recompute = true
-		}
-		delete(before, s)
-	}
-	for s, end := range before {
-		if end != always {
-			s.family.recompute = true
+		if !slices.Equal(ends, fam.ends) {
+			fam.ends, fam.recompute = ends, true
 		}
 	}
 }
 
-func (f *family) setRemovals(n int32, l *removals) {
-	if f.removals == nil {
-		f.removals = map[int32]*removals{}
-	}
-	f.removals[n] = l
-}
-
-// noteLiving notes which of the series that somebody has removed a living process has.
-func (t *table) noteLiving(f *file) {
+// eachPart calls fn with every part that the process of a file has of the families that
+// are wanted, and when it was made.
+func (t *table) eachPart(f *file, wanted func(*family) bool, fn func(s slot, created int64)) {
 	if f.python != nil {
-		t.notePython(f)
+		t.python[f.python.Keys()].each(f, func(s slot) { fn(s, 0) })
 		return
 	}
 	p := &f.part.series
 	for k := range p.all {
 		s := &p.all[k]
-		if fam := s.to.family; len(fam.removals) > 0 {
-			for i := range int(s.n) {
-				fam.noteLiving(p.slot(s, i), f.series.CreatedNanos(int(s.series)+i))
-			}
+		for i := 0; i < int(s.n) && wanted(s.to.family); i++ {
+			fn(slot{s.to.family, p.slot(s, i)}, f.series.CreatedNanos(int(s.series)+i))
 		}
-	}
-}
-
-func (f *family) noteLiving(n int32, created int64) {
-	if l := f.removals[n]; l != nil {
-		l.living = min(l.living, created)
 	}
 }

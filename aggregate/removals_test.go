@@ -34,8 +34,8 @@ func (w *clocked) series(n uint64) *mpm.Series {
 }
 
 // TestRemovalByOneProcessAfterTheOther: a counter does not fall while workers
-// remove a series in turn; behind the last one nothing is left, of the dead and
-// of the archive neither; a new one begins anew.
+// remove a series in turn; after the last one nothing is left, of the dead and
+// of the archive neither; a new one begins at zero.
 func TestRemovalByOneProcessAfterTheOther(t *testing.T) {
 	for _, compacting := range []string{"never", "before", "after", "always"} {
 		t.Run(compacting, func(t *testing.T) {

@@ -145,5 +145,7 @@ func (f *family) drop(n int32) {
 	f.unfind(n)
 	f.symbol[n] = 0
 	f.free = append(f.free, n)
-	delete(f.removals, n)
+	if int(n) < len(f.ends) {
+		f.ends[n] = always
+	}
 }

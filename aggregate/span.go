@@ -20,11 +20,12 @@ type span struct {
 
 // target is where the series of one definition of a file go.
 type target struct {
-	family *family // nil if another definition is served
-	schema *metric.Schema
-	size   int   // values of a series
-	bucket []int // of a histogram whose bounds are not the family's: where each bucket goes
-	idle   bool  // the values do not count: those of gauges that were removed
+	family  *family // nil if another definition is served
+	schema  *metric.Schema
+	size    int   // values of a series
+	bucket  []int // of a histogram whose bounds are not the family's: where each bucket goes
+	columns []int // by value: the word of totals that it adds up to, or -1
+	idle    bool  // the values do not count: those of gauges that were removed
 }
 
 // spans lead the series of one list of a file to their slots. Workers make much the same
@@ -63,6 +64,7 @@ func (p *spans) target(t *table, schema *metric.Schema) *target {
 		to = &target{family: t.familyOf(schema), schema: schema, size: mpm.ValuesPerSeries(schema)}
 		if to.family != nil {
 			to.bucket = to.family.bucketsOf(schema)
+			to.columns = totalsColumns(schema, to.bucket)
 		}
 		if p.targets == nil {
 			p.targets = map[*metric.Schema]*target{}
@@ -75,7 +77,6 @@ func (p *spans) target(t *table, schema *metric.Schema) *target {
 
 // lead has the next series lead to a slot.
 func (p *spans) lead(to *target, number int32) {
-	to.family.lead(number)
 	if n := len(p.all); n > 0 {
 		s := &p.all[n-1]
 		if s.to == to && int(s.series+s.n) == p.planned {
@@ -180,9 +181,13 @@ func (p *spans) add(list *mpm.SeriesList, values []uint64, from source) {
 			continue
 		}
 		words := values[s.at:s.end()]
-		if s.first >= 0 && to.schema.Type == metric.Counter && len(fam.removals) == 0 {
-			for i := range int(s.n) {
-				fam.totals.begin(int(s.first)+i, list.CreatedNanos(int(s.series)+i))
+		if s.first >= 0 && to.schema.Type == metric.Counter && !fam.anyEnded(int(s.first), int(s.n)) {
+			created := list.Created()[s.series:][:s.n]
+			begun := fam.totals.created[s.first:][:len(created)]
+			for i, c := range created {
+				if c < begun[i] {
+					begun[i] = c
+				}
 			}
 			fam.addCounters(int(s.first), int(s.n), words)
 			continue
@@ -214,30 +219,46 @@ func (p *spans) take(list *mpm.SeriesList, values []uint64, changes []mpm.Change
 
 // takeSpan takes the changes before the end of a span, and returns the rest.
 func (p *spans) takeSpan(s *span, list *mpm.SeriesList, values []uint64, changes []mpm.Change, live bool) []mpm.Change {
-	to, fam, at, end := s.to, s.to.family, int(s.at), s.end()
-	pairs := to.schema.Type == metric.Counter || to.schema.Type == metric.Summary
+	to, fam, at, end, size := s.to, s.to.family, int(s.at), s.end(), uint32(s.to.size)
+	columns, stride, words, ends := to.columns, fam.totals.stride, fam.totals.words, len(fam.ends) > 0
 	moves := !fam.recompute && (live || !isLive(to.schema))
+	first, scatter := int(s.first), []int32(nil)
+	if first < 0 {
+		scatter = p.slots[^first:][:s.n]
+	}
 	for i := range changes {
-		c := changes[i]
-		if c.At >= end {
+		place, now := changes[i].At, changes[i].Word
+		if place >= end {
 			return changes[i:]
 		}
-		old := values[c.At]
-		values[c.At] = c.Word
-		if !moves || c.At < at { // before it: of a series that was left out
+		old := values[place]
+		values[place] = now
+		if !moves || place < at { // before it: of a series that was left out
 			continue
 		}
-		series, word := (c.At-at)/2, (c.At-at)%2
-		if !pairs {
-			series, word = int(uint32(c.At-at)/uint32(to.size)), int(uint32(c.At-at)%uint32(to.size))
+		series, word := uint32(place-at)/2, uint32(place-at)%2
+		if size != 2 {
+			series, word = uint32(place-at)/size, uint32(place-at)%size
 		}
-		n := p.slot(s, series)
-		if len(fam.removals) > 0 && list.CreatedNanos(int(s.series)+series) < fam.since(n) {
+		n := first + int(series)
+		if scatter != nil {
+			n = int(scatter[series])
+		}
+		if ends && list.CreatedNanos(int(s.series+series)) < fam.since(int32(n)) {
 			continue
 		}
-		if moves = fam.move(n, to, word, old, c.Word); !moves {
+		if column := columns[word]; column >= 0 {
+			total := &words[n*stride+column]
+			*total += now - old
+			moves = *total >= now // else the sum is more than a word holds
+		} else {
+			moves = fam.totals.moveFloat(n, to.schema, old, now)
+		}
+		if !moves {
 			fam.recompute = true
+			continue
 		}
+		fam.touch(n)
 	}
 	return nil
 }

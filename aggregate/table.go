@@ -20,8 +20,7 @@ type table struct {
 	topology     topology           // what the definitions were chosen for
 	rechosen     bool               // they were, and nobody has looked for conflicts since
 	archive      *archived          // whose series are placed, or nil
-	removed      []slot             // series that some process has removed
-	livesKnown   bool               // what is known of these holds: no series has come or gone since
+	livesKnown   bool               // what the families' ends say holds: no series has come or gone since
 	unused       bool               // a slot may have lost its last reference
 	gone         bool               // a text may have
 	python       map[*pyfile.KeySet]*pythonPlan
@@ -54,7 +53,7 @@ type family struct {
 	totals    totals
 	recompute bool // the totals are not what all parts add up to: the next merge adds them up again
 	acc       accumulators
-	removals  map[int32]*removals // of what some process has removed
+	ends      []int64 // column, as far as somebody has removed a series: see since
 
 	exemplars   []exemplarSet // of series that have had one
 	exemplarsAt []int32       // column, empty before the first: which of them are the series', from 1 on
@@ -76,12 +75,16 @@ func (s slot) since() int64 { return s.family.since(s.number) }
 
 // since returns from when on parts of a series count: not those that were made before.
 func (f *family) since(n int32) int64 {
-	if len(f.removals) > 0 {
-		if l := f.removals[n]; l != nil {
-			return l.end
-		}
+	if int(n) < len(f.ends) {
+		return f.ends[n]
 	}
 	return always
+}
+
+// anyEnded reports whether a life of one of n consecutive series from first on has ended.
+func (f *family) anyEnded(first, n int) bool {
+	from := min(first, len(f.ends))
+	return slices.ContainsFunc(f.ends[from:min(first+n, len(f.ends))], func(end int64) bool { return end != always })
 }
 
 func (t *table) init(processLabel string, symbols *mpm.SymbolTable) {
@@ -293,6 +296,17 @@ func (f *family) lead(n int32) {
 	f.recompute = true
 }
 
+// leadOne is lead for a new series, whose values are added to totals that hold.
+func (f *family) leadOne(n int32, to *target, w []uint64, created int64, live bool) {
+	f.refs[n]++
+	if f.recompute || isLive(to.schema) && !live || !counts(created, 0, f.since(n)) {
+		return
+	}
+	f.add(n, to, w, created, source{})
+	f.touch(int(n))
+	f.recompute = f.acc.used() // something may have been spilled
+}
+
 // release notes that something leads to a slot no longer.
 func (t *table) release(s slot) {
 	s.family.refs[s.number]--
@@ -324,6 +338,7 @@ func (t *table) extend(f *file) {
 		}
 		if s.family != nil {
 			p.series.lead(to, s.number)
+			s.family.leadOne(s.number, to, f.values[p.series.at:][:to.size], f.series.CreatedNanos(i), p.live)
 		} else if to.family == nil || !own || p.label != "" {
 			p.waits.add(to.family)
 			if i >= p.conflicts {
@@ -339,6 +354,7 @@ func (t *table) extend(f *file) {
 		if to.idle = !cumulative(schema); to.family != nil && shared(schema) {
 			if s := to.family.slotOf(schema, &f.removed, i); s.family != nil {
 				p.removed.lead(to, s.number)
+				s.family.lead(s.number)
 			} else {
 				p.waits.add(to.family)
 			}

@@ -46,6 +46,29 @@ func totalsWords(s *metric.Schema, bounds []float64) int {
 	return 0
 }
 
+// totalsColumns returns for each value of a series of that definition the word of totals
+// that it adds up to, or -1. bucket is as of target.
+func totalsColumns(s *metric.Schema, bucket []int) []int {
+	out := make([]int, mpm.ValuesPerSeries(s))
+	for i := range out {
+		out[i] = -1
+	}
+	switch s.Type {
+	case metric.Counter:
+		out[mpm.CellCounterInts] = 0
+	case metric.Summary:
+		out[mpm.CellSummaryCount] = 0
+	case metric.Histogram:
+		for i := range out[mpm.CellHistogramBuckets:] {
+			out[mpm.CellHistogramBuckets+i] = i
+			if bucket != nil {
+				out[mpm.CellHistogramBuckets+i] = bucket[i]
+			}
+		}
+	}
+	return out
+}
+
 // extend makes room for one series more.
 func (d *totals) extend() {
 	if d.stride == 0 {
@@ -207,33 +230,16 @@ func (d *totals) addExact(n int, v float64) bool {
 	return true
 }
 
-// move has now take the place of old as a word of a part of slot n. If it reports false,
-// the totals are none any more.
-func (f *family) move(number int32, to *target, word int, old, now uint64) (exact bool) {
-	n, d := int(number), &f.totals
-	switch typ := to.schema.Type; {
-	case typ == metric.Counter && word == mpm.CellCounterInts:
-		d.words[n] += now - old
-		exact = d.words[n] >= now // else the sum is more than a word holds
-	case typ == metric.Counter:
-		exact = d.moveSum(n, fraction(old), fraction(now))
-	case typ == metric.Summary && word == mpm.CellSummaryCount:
-		d.words[n] += now - old
-		exact = true
-	case typ == metric.Histogram && word >= mpm.CellHistogramBuckets:
-		i := word - mpm.CellHistogramBuckets
-		if to.bucket != nil {
-			i = to.bucket[i]
-		}
-		d.words[n*d.stride+i] += now - old
-		exact = true
-	case typ == metric.Summary || typ == metric.Histogram:
-		exact = d.moveSum(n, math.Float64frombits(old), math.Float64frombits(now))
-	default:
-		exact = d.moveGauge(n, old, now)
+// moveFloat has now take the place of old, a float of a part of slot n. If it reports
+// false, the totals are none any more.
+func (d *totals) moveFloat(n int, schema *metric.Schema, old, now uint64) (exact bool) {
+	switch {
+	case schema.Type == metric.Counter:
+		return d.moveSum(n, fraction(old), fraction(now))
+	case schema.Type.LikeGauge():
+		return d.moveGauge(n, old, now)
 	}
-	f.touch(n)
-	return exact
+	return d.moveSum(n, math.Float64frombits(old), math.Float64frombits(now))
 }
 
 // moveSum has now take the place of old in the sum of slot n.

@@ -72,7 +72,7 @@ func (p *parser) restart(generation uint64) {
 	*p = parser{
 		path: p.path, started: true, generation: generation, epoch: p.epoch + 1,
 		families: map[uint32]uint32{}, scratch: p.scratch, blocks: p.blocks,
-		series: SeriesList{symbols: p.series.symbols}, removed: SeriesList{symbols: p.series.symbols},
+		series: SeriesList{table: p.series.table}, removed: SeriesList{table: p.series.table},
 	}
 }
 
@@ -231,19 +231,19 @@ func (p *parser) oneSeries(rec []byte, live bool, at wordOffset) error {
 	if info := (SeriesInfo{Schema: schema, encoded: raw}); extra > 0 && !ascending(info.Labels()) {
 		return fmt.Errorf("a series of %s has a label twice", schema.Name)
 	}
-	id, ok := p.series.symbols.Intern(raw)
+	id, ok := p.series.table.Intern(raw)
 	if !ok {
 		return fmt.Errorf("a series of %s: there are too many label values", schema.Name)
 	}
-	entry := seriesEntry{schema: family, symbol: id, record: at, cells: r.cells}
+	where := recordRef{schema: family, record: at, cells: r.cells}
 	if live {
 		if p.series.Len() == 0 {
-			p.series.begin(entry, min(p.room(at)/len(rec), mostExpected))
+			p.series.begin(id, where, min(p.room(at)/len(rec), mostExpected))
 		}
-		p.series.add(entry, r.created)
+		p.series.add(id, where, r.created)
 		p.addSpan(schema, r.cells, len(w))
 	} else {
-		p.removed.add(entry, r.created)
+		p.removed.add(id, where, r.created)
 		p.removed.removed = append(p.removed.removed, max(1, r.removed)) // a damaged record may have no time
 	}
 	return nil
@@ -267,11 +267,11 @@ func (p *parser) exemplar(rec []byte) error {
 		return fmt.Errorf("an exemplar record of %d bytes", len(rec))
 	}
 	at := wordOffset(le.Uint32(rec[offExeSeries:]))
-	i, found := slices.BinarySearchFunc(p.series.entries, at, func(e seriesEntry, at wordOffset) int { return cmp.Compare(e.record, at) })
+	i, found := slices.BinarySearchFunc(p.series.records.all, at, func(e recordRef, at wordOffset) int { return cmp.Compare(e.record, at) })
 	if !found {
 		return nil
 	}
-	schema := p.series.schemas[p.series.entries[i].schema]
+	schema := p.series.Schema(i)
 	bucket, count := int(le.Uint32(rec[offExeBucket:])), exemplarCount(schema)
 	if bucket >= count {
 		return fmt.Errorf("an exemplar number %d of a series of %s, which has %d", bucket, schema.Name, count)

@@ -142,7 +142,7 @@ func newReader(h Header, path string, src source, symbols *SymbolTable) *Reader 
 	if symbols == nil {
 		symbols = &SymbolTable{}
 	}
-	return &Reader{path: path, header: h, src: src, parser: parser{path: path, series: SeriesList{symbols: symbols}}}
+	return &Reader{path: path, header: h, src: src, parser: parser{path: path, series: SeriesList{table: symbols}}}
 }
 
 // Path returns the file's path, empty for a store on the heap.
@@ -240,7 +240,7 @@ func (r *Reader) infos(l SeriesList) []SeriesInfo {
 	for i := range out {
 		out[i] = l.At(i)
 		if r.blocks != nil {
-			out[i].words = r.words(l.entries[i].cells, WordsPerSeries(out[i].Schema))
+			out[i].words = r.words(l.records.all[i].cells, WordsPerSeries(out[i].Schema))
 		}
 	}
 	return out

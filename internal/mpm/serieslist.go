@@ -12,59 +12,77 @@ import (
 // SeriesList is the series of a file, in the order of their records. A directory may have
 // very many series (workers times series), so the list has no pointers, and readers with
 // the same SymbolTable share what is the same in all files. Then a series of one more worker
-// takes only the 8 bytes of its created time.
+// takes only the 8 bytes of its created time, or 12 if it makes them in another order.
 //
 // A list stays the same when its Reader is refreshed or closed; series that the Reader adds
 // later are not in it. Only SymbolTable.Renew changes its symbols.
 type SeriesList struct {
 	schemas []*metric.Schema
-	symbols *SymbolTable
-	entries []seriesEntry
+	table   *SymbolTable
+	labels  column[Symbol]
+	records column[recordRef]
 	created []int64 // per series, nanoseconds since 1970
 	removed []int64 // likewise; nil for live series
-
-	like []seriesEntry // while the list is built: another list that begins with entries
 }
 
-// seriesEntry is the part of a series that workers of the same program share.
-type seriesEntry struct {
+// recordRef is the schema of a series and where it is in its file.
+type recordRef struct {
 	schema        uint32 // index in schemas
-	symbol        Symbol
-	record, cells wordOffset // offsets of the record and of the words
+	record, cells wordOffset
 }
 
-// begin allocates space for about n series before the first one is added. If another list
-// starts with that series, entries are a part of that list as long as the series are the
-// same, and take no memory.
-func (l *SeriesList) begin(first seriesEntry, n int) {
-	if l.like = l.symbols.lists.likely(first); l.like == nil {
-		l.entries = make([]seriesEntry, 0, n)
-	} else {
-		n = len(l.like)
-	}
+// begin allocates space for about n series before the first one is added.
+func (l *SeriesList) begin(first Symbol, at recordRef, n int) {
+	n = max(l.labels.begin(&l.table.labels, first, n), l.records.begin(&l.table.records, at, n))
 	l.created = make([]int64, 0, n)
 }
 
 // add appends a series.
-func (l *SeriesList) add(e seriesEntry, created int64) {
+func (l *SeriesList) add(labels Symbol, at recordRef, created int64) {
+	l.labels.add(labels)
+	l.records.add(at)
 	l.created = append(l.created, created)
-	n := len(l.entries)
-	if n < len(l.like) {
-		if l.like[n] == e {
-			l.entries = l.like[: n+1 : n+1]
-			return
-		}
-		l.entries = append(make([]seriesEntry, 0, len(l.like)), l.entries...)
-		l.like = nil
-	}
-	l.entries = append(l.entries, e)
 }
 
-// trim frees spare capacity, and shares the entries with other lists if they are the same.
+// trim frees spare capacity, and shares the columns with other lists if they are the same.
 func (l *SeriesList) trim() {
-	l.like = nil
-	l.entries, l.created = l.symbols.lists.share(l.entries), trimmed(l.created)
+	l.labels.trim(&l.table.labels)
+	l.records.trim(&l.table.records)
+	l.created = trimmed(l.created)
 }
+
+// column is a part of a list that workers of the same program have in common. If they make
+// the same series in different orders, their symbols differ, and the records may be the same.
+type column[T comparable] struct {
+	all  []T
+	like []T // while the list is built: another column that begins with all
+}
+
+// begin allocates space for about n entries before the first one is added, and returns for
+// how many there is space. If another column begins with the first one, this is a part of that
+// column as long as the entries are the same, and takes no memory.
+func (c *column[T]) begin(shared *sharedColumns[T], first T, n int) int {
+	if c.like = shared.likely(first); c.like == nil {
+		c.all = make([]T, 0, n)
+		return n
+	}
+	return len(c.like)
+}
+
+func (c *column[T]) add(e T) {
+	n := len(c.all)
+	if n < len(c.like) {
+		if c.like[n] == e {
+			c.all = c.like[: n+1 : n+1]
+			return
+		}
+		c.all = append(make([]T, 0, len(c.like)), c.all...)
+		c.like = nil
+	}
+	c.all = append(c.all, e)
+}
+
+func (c *column[T]) trim(shared *sharedColumns[T]) { c.like, c.all = nil, shared.share(c.all) }
 
 // trimmed returns s without spare capacity.
 func trimmed[T any](s []T) []T {
@@ -74,20 +92,20 @@ func trimmed[T any](s []T) []T {
 	return slices.Clip(s)
 }
 
-// sharedLists are the entries of the most recent lists. Only the readers keep them alive.
-type sharedLists struct{ all []sharedList }
+// sharedColumns are those of the most recent lists. Only the readers keep them alive.
+type sharedColumns[T comparable] struct{ all []sharedColumn[T] }
 
-type sharedList struct {
-	first weak.Pointer[seriesEntry]
+type sharedColumn[T comparable] struct {
+	first weak.Pointer[T]
 	n     int
 }
 
-// maxShared is how many programs may alternate in a directory and still share entries.
+// maxShared is how many programs may alternate in a directory and still share columns.
 const maxShared = 8
 
-// likely returns the entries of the last list that begins with first, or nil if there is
-// none. They must not be appended to.
-func (s *sharedLists) likely(first seriesEntry) []seriesEntry {
+// likely returns the last column that begins with first, or nil if there is none. It must
+// not be appended to.
+func (s *sharedColumns[T]) likely(first T) []T {
 	for _, l := range slices.Backward(s.all) {
 		if e := l.first.Value(); e != nil && *e == first {
 			return unsafe.Slice(e, l.n)
@@ -96,14 +114,14 @@ func (s *sharedLists) likely(first seriesEntry) []seriesEntry {
 	return nil
 }
 
-// share returns the entries of another list that begins with these entries. If there is
-// none, it returns these without spare capacity. Shared entries must not be appended to.
-func (s *sharedLists) share(entries []seriesEntry) []seriesEntry {
+// share returns the part of another column that begins with these entries. If there is
+// none, it returns these without spare capacity. What is shared must not be appended to.
+func (s *sharedColumns[T]) share(entries []T) []T {
 	if len(entries) == 0 {
 		return nil
 	}
 	n := len(entries)
-	s.all = slices.DeleteFunc(s.all, func(l sharedList) bool { return l.first.Value() == nil })
+	s.all = slices.DeleteFunc(s.all, func(l sharedColumn[T]) bool { return l.first.Value() == nil })
 	for _, l := range s.all {
 		if first := l.first.Value(); first != nil && n <= l.n {
 			other := unsafe.Slice(first, l.n)[:n:n]
@@ -116,21 +134,21 @@ func (s *sharedLists) share(entries []seriesEntry) []seriesEntry {
 	if len(s.all) == maxShared {
 		s.all = slices.Delete(s.all, 0, 1)
 	}
-	s.all = append(s.all, sharedList{weak.Make(&own[0]), n})
+	s.all = append(s.all, sharedColumn[T]{weak.Make(&own[0]), n})
 	return own
 }
 
 // Len returns the number of series.
-func (l *SeriesList) Len() int { return len(l.entries) }
+func (l *SeriesList) Len() int { return len(l.records.all) }
 
 // Schema returns the schema of series i.
-func (l *SeriesList) Schema(i int) *metric.Schema { return l.schemas[l.entries[i].schema] }
+func (l *SeriesList) Schema(i int) *metric.Schema { return l.schemas[l.records.all[i].schema] }
 
 // Counts returns the number of series of each schema.
 func (l *SeriesList) Counts() map[*metric.Schema]int {
 	counts := make([]int, len(l.schemas))
-	for i := range l.entries {
-		counts[l.entries[i].schema]++
+	for i := range l.records.all {
+		counts[l.records.all[i].schema]++
 	}
 	out := make(map[*metric.Schema]int, len(counts))
 	for i, n := range counts {
@@ -141,7 +159,10 @@ func (l *SeriesList) Counts() map[*metric.Schema]int {
 
 // Symbol returns the number, in the Reader's SymbolTable, of what SeriesInfo.EncodedLabels returns for
 // series i.
-func (l *SeriesList) Symbol(i int) Symbol { return l.entries[i].symbol }
+func (l *SeriesList) Symbol(i int) Symbol { return l.labels.all[i] }
+
+// Created returns SeriesInfo.CreatedNanos for every series, in order. Nobody writes to it.
+func (l *SeriesList) Created() []int64 { return l.created }
 
 // CreatedNanos is SeriesInfo.CreatedNanos for series i.
 func (l *SeriesList) CreatedNanos(i int) int64 { return l.created[i] }
@@ -156,24 +177,25 @@ func (l *SeriesList) RemovedNanos(i int) int64 {
 
 // At returns series i, without its words.
 func (l *SeriesList) At(i int) SeriesInfo {
-	e := &l.entries[i]
+	at := &l.records.all[i]
 	return SeriesInfo{
-		Schema: l.schemas[e.schema], encoded: l.symbols.Lookup(e.symbol), created: l.created[i], removed: l.RemovedNanos(i), record: e.record,
+		Schema: l.schemas[at.schema], encoded: l.table.Lookup(l.labels.all[i]), created: l.created[i], removed: l.RemovedNanos(i), record: at.record,
 	}
 }
 
 // Symbols yields pointers to the symbols of lists, each once, for SymbolTable.Renew.
 func Symbols(lists iter.Seq[SeriesList]) iter.Seq[*Symbol] {
 	return func(yield func(*Symbol) bool) {
-		longest := map[*seriesEntry]int{}
+		longest := map[*Symbol]int{}
 		for l := range lists {
-			first := unsafe.SliceData(l.entries)
-			for i := longest[first]; i < len(l.entries); i++ {
-				if !yield(&l.entries[i].symbol) {
+			all := l.labels.all
+			first := unsafe.SliceData(all)
+			for i := longest[first]; i < len(all); i++ {
+				if !yield(&all[i]) {
 					return
 				}
 			}
-			longest[first] = max(longest[first], len(l.entries))
+			longest[first] = max(longest[first], len(all))
 		}
 	}
 }

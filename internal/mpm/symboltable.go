@@ -24,7 +24,9 @@ type SymbolTable struct {
 	n      int
 	last   Symbol // the one found last
 
-	lists sharedLists // of the readers
+	// Of the readers' lists.
+	labels  sharedColumns[Symbol]
+	records sharedColumns[recordRef]
 }
 
 // symbolChunk holds texts one after the other, each preceded by its length. A Symbol is the

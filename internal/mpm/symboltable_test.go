@@ -104,7 +104,8 @@ func TestSharedLists(t *testing.T) {
 	first := readers[0].List()
 	for _, r := range readers {
 		l := r.List()
-		require.Same(t, &first.entries[0], &l.entries[0])
+		require.Same(t, &first.labels.all[0], &l.labels.all[0])
+		require.Same(t, &first.records.all[0], &l.records.all[0])
 	}
 	for i, s := range stores { // each continues in its own way
 		f, err := s.AddSchema(counterSchema("d"+strconv.Itoa(i), "l"))
@@ -140,8 +141,8 @@ func TestSharedLists(t *testing.T) {
 		seen[id] = true
 	}
 	for _, l := range lists {
-		for i := range l.entries {
-			require.True(t, seen[&l.entries[i].symbol])
+		for i := range l.labels.all {
+			require.True(t, seen[&l.labels.all[i]])
 		}
 	}
 }
@@ -193,25 +194,29 @@ func TestListsThatDiffer(t *testing.T) {
 			info := l.At(j)
 			require.Equal(t, []string{strconv.Itoa(v)}, info.Values(), "list %d", i)
 		}
-		require.Nil(t, l.like, "list %d holds another", i)
-		require.LessOrEqual(t, cap(l.entries), len(l.entries)+len(l.entries)/8)
+		require.Nil(t, l.labels.like, "list %d holds another", i)
+		require.Nil(t, l.records.like, "list %d holds another", i)
+		require.LessOrEqual(t, cap(l.labels.all), l.Len()+l.Len()/8)
+		require.LessOrEqual(t, cap(l.records.all), l.Len()+l.Len()/8)
 		require.LessOrEqual(t, cap(l.created), len(l.created)+len(l.created)/8)
 	}
 	for a, b := range map[int]int{1: 0, 2: 0, 9: 0, 8: 6, 11: 3} {
-		require.Same(t, &readers[b].List().entries[0], &readers[a].List().entries[0], "list %d has a copy", a)
+		mine, other := readers[a].List(), readers[b].List()
+		require.Same(t, &other.labels.all[0], &mine.labels.all[0], "list %d has a copy", a)
+		require.Same(t, &other.records.all[0], &mine.records.all[0], "list %d has a copy", a)
 	}
 }
 
 // TestSharedListsOfTheDead: entries that no reader uses are not kept for sharing.
 func TestSharedListsOfTheDead(t *testing.T) {
-	var shared sharedLists
-	kept := shared.share([]seriesEntry{{symbol: 1}, {symbol: 2}})
+	var shared sharedColumns[recordRef]
+	kept := shared.share([]recordRef{{record: 1}, {record: 2}})
 	for i := range 3 {
-		shared.share([]seriesEntry{{symbol: 10 + Symbol(i)}, {symbol: 20}})
+		shared.share([]recordRef{{record: 10 + wordOffset(i)}, {record: 20}})
 	}
 	require.Len(t, shared.all, 4)
 	runtime.GC() // after it, weak pointers to unreachable lists are nil
-	again := shared.share([]seriesEntry{{symbol: 1}})
+	again := shared.share([]recordRef{{record: 1}})
 	require.Len(t, shared.all, 1)
 	require.Same(t, &kept[0], &again[0])
 	require.Equal(t, 1, cap(again))

@@ -178,7 +178,7 @@ func loadAll(to, from []uint64) {
 
 // AppendRemovedValues is AppendValues for the series of RemovedList.
 func (r *Reader) AppendRemovedValues(dst []uint64) []uint64 {
-	for _, e := range r.parser.removed.entries {
+	for _, e := range r.parser.removed.records.all {
 		schema := r.parser.removed.schemas[e.schema]
 		w := r.words(e.cells, WordsPerSeries(schema))
 		if isRecent(schema) {
