@@ -37,7 +37,7 @@ func (a *accumulator) add(schema *metric.Schema, w []uint64, bucket []int, creat
 		}
 		return
 	}
-	if schema.Type.LikeGauge() && schema.Mode.Live() && !from.live {
+	if isLive(schema) && !from.live {
 		return
 	}
 	a.enter(created)

@@ -33,10 +33,9 @@ func fixedWords(s *metric.Schema) (n int, parts bool) {
 		return 1, true
 	case metric.Histogram:
 		return len(s.Bounds) + 1, true
-	case metric.Gauge, metric.Unknown:
-		if s.Mode.Base() == metric.ModeSum {
-			return 2, true
-		}
+	}
+	if summed(s) {
+		return 2, true
 	}
 	if isRecent(s) {
 		return 0, true

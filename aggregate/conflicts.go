@@ -74,7 +74,7 @@ func (a *Aggregator) Conflicts(ctx context.Context) ([]Conflict, error) {
 // String returns what distinguishes the schema from others, such as "gauge x of mode max".
 func (d *Schema) String() string {
 	out := d.Type.String() + " " + d.Name
-	if d.Type.LikeGauge() || d.Type == metric.StateSet {
+	if hasMode(d.schema()) {
 		out += " of mode " + d.Mode.String()
 	}
 	var with []string

@@ -22,11 +22,6 @@ type pick struct {
 	newest  int64   // info: creation of the newest process that has it
 }
 
-// summed reports whether a series of that definition is the sum of its processes'.
-func summed(s *metric.Schema) bool {
-	return totalsWords(s, nil) > 0
-}
-
 // enter notes that a process has the series, which began at created.
 func (c *pick) enter(created int64) {
 	if !c.present || created < c.created {
@@ -41,7 +36,7 @@ func (c *pick) add(schema *metric.Schema, w []uint64, created int64, from source
 		// Of the living, or of the newest dead one; see families.
 		c.live = c.live || from.live
 		c.newest = max(c.newest, from.created)
-	} else if schema.Mode.Live() && !from.live {
+	} else if isLive(schema) && !from.live {
 		return
 	}
 	c.enter(created)

@@ -3,8 +3,6 @@ package aggregate
 import (
 	"math"
 	"slices"
-
-	"github.com/multiprom/multiprom/metric"
 )
 
 // removals tell which parts of a series count, where processes have removed it.
@@ -63,16 +61,6 @@ func (l *removals) livedAt(t int64) bool {
 		}
 	}
 	return false
-}
-
-// shared reports whether a series of that definition is of all processes
-// together. One of a single process, or an info, goes when its process removes it.
-func shared(s *metric.Schema) bool { return !perProcess(s) && s.Type != metric.Info }
-
-// cumulative reports whether values of that type only grow, so that a removed
-// part has to count on.
-func cumulative(s *metric.Schema) bool {
-	return s.Type == metric.Counter || s.Type == metric.Histogram || s.Type == metric.Summary
 }
 
 // counts reports whether the part of a series that was made and removed then counts, if

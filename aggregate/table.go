@@ -94,26 +94,6 @@ func (t *table) init(processLabel string, symbols *mpm.SymbolTable) {
 	t.python = map[*pyfile.KeySet]*pythonPlan{}
 }
 
-// isRecent reports whether the series holds a value with its time.
-func isRecent(s *metric.Schema) bool {
-	return (s.Type.LikeGauge() || s.Type == metric.StateSet) && s.Mode.Base() == metric.ModeMostRecent
-}
-
-// perProcess reports whether each process has a series of its own.
-func perProcess(s *metric.Schema) bool {
-	return (s.Type.LikeGauge() || s.Type == metric.StateSet) && s.Mode.Base() == metric.ModeAll
-}
-
-// isLive reports whether only what living processes have of the series counts.
-func isLive(s *metric.Schema) bool {
-	return (s.Type.LikeGauge() || s.Type == metric.StateSet) && s.Mode.Live()
-}
-
-// compatible reports whether two definitions of one name merge into one.
-func compatible(a, b *metric.Schema) bool {
-	return a.Type == b.Type && a.Mode == b.Mode && (a.Type != metric.StateSet || slices.Equal(a.States, b.States))
-}
-
 // plan brings the table up to date with what the files and the archive hold now.
 // listed is when the directory was listed, in nanoseconds since 1970.
 func (t *table) plan(files []*file, arc *archived, listed int64) {

@@ -36,14 +36,14 @@ const (
 // increments of a counter; count of a summary; buckets of a histogram; gaugeWords.
 func totalsWords(s *metric.Schema, bounds []float64) int {
 	switch {
-	case s.Type == metric.Counter, s.Type == metric.Summary:
-		return 1
+	case !summed(s):
+		return 0
 	case s.Type == metric.Histogram:
 		return len(bounds) + 1
-	case s.Type.LikeGauge() && s.Mode.Base() == metric.ModeSum:
-		return gaugeWords
+	case cumulative(s):
+		return 1
 	}
-	return 0
+	return gaugeWords
 }
 
 // totalsColumns returns for each value of a series of that definition the word of totals
