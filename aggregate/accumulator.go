@@ -9,7 +9,7 @@ import (
 )
 
 // accumulator is what any number of processes add up to in one series. Which
-// fields count depends on the definition's type. The result does not depend on
+// fields count depends on the schema's type. The result does not depend on
 // the order in which processes are added, nor on how many of them were added up
 // before: compacting changes no value.
 type accumulator struct {
@@ -27,7 +27,7 @@ type source struct {
 	now     int64 // the reader's clock
 }
 
-// add adds one process's words of a series of that definition.
+// add adds one process's words of a series of that schema.
 // bucket is where each bucket goes, nil for its own place.
 func (a *accumulator) add(schema *metric.Schema, w []uint64, bucket []int, created int64, from source) {
 	if !summed(schema) {

@@ -2,7 +2,7 @@ package aggregate
 
 import "github.com/multiprom/multiprom/metric"
 
-// accumulators are those of a family, in columns by the number of the slot. They are
+// accumulators are those of a family, in columns by the number of the row. They are
 // filled at each scrape: with picks, with what files of client_python have, and with what
 // totals have no room for. They are empty if all that there is stands in the totals.
 type accumulators struct {

@@ -35,7 +35,7 @@ type Options struct {
 	// Workers returns the pids of the workers that live, where somebody knows
 	// them: those without a file are shown as processes without a store. Default: nobody knows.
 	Workers func() []int
-	// Logger is told of definitions that conflict, each once, by the scrape that finds
+	// Logger is told of schemas that conflict, each once, by the scrape that finds
 	// it; see Conflicts. Nil logs nothing.
 	Logger *slog.Logger
 	// Now is the clock that tells which times of mostrecent gauges and exemplars are
@@ -179,7 +179,7 @@ func (a *Aggregator) scrape(ctx context.Context, rows bool, fn func([]*metric.Fa
 	}()
 	merged := false
 	defer func() {
-		if !merged { // a panic, as one of Options.Now, from which whoever serves the scrape may recover
+		if !merged { // a panic, such as one of Options.Now, from which the server may recover
 			a.table.distrust()
 		}
 	}()

@@ -20,14 +20,14 @@ type archived struct {
 	recents recents  // likewise
 }
 
-// loadedFamily is a definition of the archive, and where the table has its series.
+// loadedFamily is a schema of the archive, and where the table has its series.
 type loadedFamily struct {
 	*mpm.StoredFamily
 	exemplars map[int][]metric.Exemplar // that series have, by number
 
-	target *family // nil if another definition is served, and before it is placed
+	target *family // nil if another schema is served, and before it is placed
 	bucket []int   // of a histogram whose bounds are not the target's: where each bucket goes
-	slots  []int32 // of the series in the target, or nowhere; none without a target
+	rows   []int32 // of the series in the target, or nowhere; none without a target
 }
 
 // newArchived checks an archive. The error says what no compactor writes.
@@ -65,7 +65,7 @@ func (a *archived) size() (n int) {
 // counts reports whether series i of a family that has a target is in the view.
 func (a *archived) counts(f *loadedFamily, i int) bool {
 	process := f.Series.Process(i)
-	return f.slots[i] != nowhere && counts(f.Series.Created(i), 0, f.target.since(f.slots[i])) && (process < 0 || a.shown[process])
+	return f.rows[i] != nowhere && counts(f.Series.Created(i), 0, f.target.since(f.rows[i])) && (process < 0 || a.shown[process])
 }
 
 // unpack returns what processes add up to in series i of a family, until the next is

@@ -15,7 +15,7 @@ import (
 )
 
 // archiver adds dead processes to an archive. Unlike the table it keeps every
-// definition of a name: which of them is served is the reader's choice.
+// schema of a name: which of them is served is the reader's choice.
 type archiver struct {
 	old       *mpm.Archive
 	words     int // of the old archive and of all files that were added
@@ -29,7 +29,7 @@ type archiver struct {
 }
 
 type familyBuilder struct {
-	definition
+	offer
 	byKey  map[string]*seriesBuilder
 	series []*seriesBuilder // in the order of their first appearance
 }
@@ -65,7 +65,7 @@ func newArchiver(old *mpm.Archive, ended map[string]*removals, now int64) (*arch
 		a.processes[p.Label] = processes[i]
 	}
 	for i := range old.Families {
-		a.family(loadedDefinition(&old.Families[i]))
+		a.family(loadedOffer(&old.Families[i]))
 	}
 	for i := range arc.families {
 		f := &arc.families[i]
@@ -96,11 +96,11 @@ func (a *archiver) lookup(s *metric.Schema) *familyBuilder {
 	return nil
 }
 
-// family returns the family of a definition, which it includes.
-func (a *archiver) family(d definition) *familyBuilder {
+// family returns the family of a schema, which it includes.
+func (a *archiver) family(d offer) *familyBuilder {
 	f := a.lookup(d.schema)
 	if f == nil {
-		f = &familyBuilder{definition: d, byKey: map[string]*seriesBuilder{}}
+		f = &familyBuilder{offer: d, byKey: map[string]*seriesBuilder{}}
 		a.byName[d.schema.Name] = append(a.byName[d.schema.Name], f)
 		a.families = append(a.families, f)
 		return f
@@ -151,7 +151,7 @@ func (a *archiver) add(f *file, now time.Time) error {
 	}
 	created := f.header.Created.UnixNano()
 	for _, schema := range f.families {
-		a.family(f.definition(schema))
+		a.family(f.offer(schema))
 	}
 	var process *processBuilder
 	if f.python == nil || f.ownGauges() {
@@ -192,7 +192,7 @@ func (a *archiver) add(f *file, now time.Time) error {
 	return nil
 }
 
-// accepts returns why the archive cannot take these definitions: it would not
+// accepts returns why the archive cannot take these schemas: it would not
 // understand them again.
 func (a *archiver) accepts(families []*metric.Schema) error {
 	for _, s := range families {
@@ -216,7 +216,7 @@ func (a *archiver) since(s *metric.Schema, labels metric.Labels) int64 {
 	return always
 }
 
-// seriesKey tells a series from those of all other definitions and labels.
+// seriesKey tells a series from those of all other schemas and labels.
 func seriesKey(s *metric.Schema, labels metric.Labels) string {
 	return fmt.Sprintf("%s\xff%d %d %q %s", s.Name, s.Type, s.Mode, s.States, labels)
 }

@@ -12,7 +12,7 @@ import (
 // CompactOptions of Compact. The zero value is useful.
 type CompactOptions struct {
 	// Threshold is how many dead processes there must be for them to be compacted;
-	// with fewer only what killed processes left behind is removed. Default 1. Of
+	// with fewer only leftovers of killed processes are removed. Default 1. Of
 	// client_python's it counts the files, and live gauges that nobody has marked
 	// are compacted at once, since they are shown until then.
 	Threshold int
@@ -24,8 +24,8 @@ type CompactOptions struct {
 	// NoLimit; KeepNone.
 	KeepDeadFor time.Duration
 	// Marked compacts the files of processes without a lock once they are marked
-	// dead, on filesystems whose locks cannot be trusted. Whoever sets it
-	// vouches that a process that was marked is gone, and that nobody else
+	// dead, on filesystems whose locks cannot be trusted. By setting it, you
+	// vouch that a process that was marked is gone, and that nobody else
 	// compacts the directory from another machine: else updates are lost.
 	Marked bool
 	// Python compacts the files of client_python too, once they were set aside by
@@ -34,7 +34,7 @@ type CompactOptions struct {
 	// client_python's own collector does not see what was compacted.
 	Python bool
 	// DropFamilies are families that leave the archive with this pass, and with them
-	// what the processes have counted that it compacts: all definitions of the name that
+	// what the processes have counted that it compacts: all schemas of the name that
 	// no living process has. Where living processes have every one, nothing is changed and
 	// the error is a *FamilyInUseError; where no dead one has any, it matches ErrNoFamily.
 	// Files that stay, since they are damaged or nobody knows whether their processes
@@ -84,7 +84,7 @@ func (o CompactOptions) withDefaults() (CompactOptions, error) {
 type CompactResult struct {
 	Compacted []string // files whose values are in the archive now
 	Processes int      // whose files those are
-	Removed   []string // files that a killed process or compactor had left behind
+	Removed   []string // leftovers of killed processes and compactors
 	Living    int      // processes that live, as far as one can tell
 	Left      []LeftFile
 	Dropped   []DroppedFamily

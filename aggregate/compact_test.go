@@ -236,7 +236,7 @@ func TestDirectoryReplacedWhileItIsLocked(t *testing.T) {
 	require.Equal(t, []string{mpm.ArchiveName}, names(t, dir))
 }
 
-// TestCompactionTakesOnlyWhatReadersTake: of every definition that a file may hold,
+// TestCompactionTakesOnlyWhatReadersTake: of every schema that a file may hold,
 // the archive takes what the next reader understands.
 func TestCompactionTakesOnlyWhatReadersTake(t *testing.T) {
 	dir, elsewhere := t.TempDir(), t.TempDir()

@@ -19,13 +19,13 @@ type Schema struct {
 	Mode   metric.Mode // of a gauge or state set
 	Help   string
 	Unit   string
-	Labels []string  // names, sorted: of the definitions, or of the first series where there are none
+	Labels []string  // names, sorted: of the schemas, or of the first series where there are none
 	Bounds []float64 // of a histogram
 	States []string  // of a state set
 	Owners []Owner   // who has series of it, in the order of the files' names, the archive last
 }
 
-// Owner is a file with series of a definition.
+// Owner is a file with series of a schema.
 type Owner struct {
 	File   string // its name in the directory
 	Label  string // the process label; empty for the archive
@@ -40,8 +40,8 @@ type FamilyStatus struct {
 	Conflicts []Conflict // what is left out since this family is served
 }
 
-// Conflict says that the series of a definition are left out of the view, since another
-// definition is served under its name or under the name of one of its samples.
+// Conflict says that the series of a schema are left out of the view, since another
+// offer is served under its name or under the name of one of its samples.
 type Conflict struct {
 	Name         string // that both have: the families', or where those differ a sample's
 	Served, Left Schema
@@ -121,7 +121,7 @@ func (c *Conflict) String() string {
 		&c.Left, c.Left.Series(), ownersOf(&c.Left), &c.Served, ownersOf(&c.Served), why)
 }
 
-// ownersOf names the first of those who have the definition.
+// ownersOf names the first of those who have the schema.
 func ownersOf(d *Schema) string {
 	const most = 3
 	var out []string
@@ -134,7 +134,7 @@ func ownersOf(d *Schema) string {
 	return strings.Join(out, ", ")
 }
 
-// census finds out which definitions there are, and who has them.
+// census finds out which schemas there are, and who has them.
 func (t *table) census(files []*file, arc *archived) []FamilyStatus {
 	served := map[*family]*FamilyStatus{}
 	for _, fam := range t.byName {
@@ -215,12 +215,12 @@ func schemaOf(s *metric.Schema, bounds []float64) Schema {
 	return Schema{Name: s.Name, Type: s.Type, Mode: s.Mode, Help: s.Help, Unit: s.Unit, Bounds: bounds, States: s.States}
 }
 
-// schema returns what decides whether another definition merges with it.
+// schema returns what decides whether another schema merges with it.
 func (d *Schema) schema() *metric.Schema {
 	return &metric.Schema{Name: d.Name, Type: d.Type, Mode: d.Mode, States: d.States}
 }
 
-// own adds one who has the definition, as schema says it, with the labels of one series
+// own adds one who has the schema, as schema says it, with the labels of one series
 // where schema does not say them.
 func (d *Schema) own(schema *metric.Schema, o Owner, first metric.Labels) {
 	// One file may have a name several times, with other constant labels.
@@ -243,8 +243,8 @@ func (d *Schema) own(schema *metric.Schema, o Owner, first metric.Labels) {
 	}
 }
 
-// countSeries calls fn with every definition of the file, and how many series it has;
-// of client_python's, whose definitions have no labels, with those of the first series.
+// countSeries calls fn with every schema of the file, and how many series it has;
+// of client_python's, whose schemas have no labels, with those of the first series.
 func (f *file) countSeries(fn func(schema *metric.Schema, n int, first metric.Labels)) {
 	if f.python == nil {
 		counts := f.series.Counts()
@@ -271,7 +271,7 @@ func (f *file) countSeries(fn func(schema *metric.Schema, n int, first metric.La
 	}
 }
 
-// leavesOut reports whether there is a definition that is not served.
+// leavesOut reports whether there is a schema that is not served.
 func (t *table) leavesOut(files []*file, arc *archived) bool {
 	left := func(s *metric.Schema) bool { return t.familyOf(s) == nil }
 	return slices.ContainsFunc(files, func(f *file) bool { return slices.ContainsFunc(f.families, left) }) ||

@@ -17,7 +17,7 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// TestConflictsAreNamed: of every kind of conflict both definitions are named, with who
+// TestConflictsAreNamed: of every kind of conflict both schemas are named, with who
 // has them: living processes, dead ones, the archive, client_python. The log is told
 // once of each.
 func TestConflictsAreNamed(t *testing.T) {
@@ -25,7 +25,7 @@ func TestConflictsAreNamed(t *testing.T) {
 	old := newProcess(t, elsewhere, "old", 1)
 	old.count(counter("jobs", "queue"), 7, "mail")
 	old.add(gauge("depth", metric.ModeMax))
-	old.add(gauge("gone_live", metric.ModeLiveSum)) // only its definition stays in the archive
+	old.add(gauge("gone_live", metric.ModeLiveSum)) // only its schema stays in the archive
 	die(t, old.Store, dir)
 	compact(t, dir)
 	first := newProcess(t, dir, "first", 10)
@@ -81,7 +81,7 @@ func TestConflictsAreNamed(t *testing.T) {
 	require.Equal(t, []string{"depth", "fine", "gone_live", "jobs", "phase", "took"}, namesOf(families))
 	require.Equal(t, 2, families[0].Schema.Series())
 	require.Equal(t, 1, families[0].Merged)
-	require.Empty(t, families[1].Conflicts, "a definition without a series leaves nothing out")
+	require.Empty(t, families[1].Conflicts, "a schema without a series leaves nothing out")
 	require.Equal(t, 2, families[1].Schema.Series())
 
 	// Again nothing, until there is another one: of series that come to a file that is
@@ -108,7 +108,7 @@ func namesOf(families []FamilyStatus) (out []string) {
 	return out
 }
 
-// TestConflictsAreAllThatIsLeftOut: whatever there is, a definition with series is
+// TestConflictsAreAllThatIsLeftOut: whatever there is, a schema with series is
 // either served or in exactly one conflict, and with it each of its owners.
 func TestConflictsAreAllThatIsLeftOut(t *testing.T) {
 	dir, elsewhere := t.TempDir(), t.TempDir()

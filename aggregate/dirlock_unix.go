@@ -10,7 +10,7 @@ import (
 	"github.com/multiprom/multiprom/internal/mpm"
 )
 
-// The directory itself is locked: there is no lock file to leave behind.
+// The directory itself is locked: there is no lock file that could stay.
 const dirLockFlag = os.O_RDONLY
 
 func dirLockPath(dir string) string { return dir }

@@ -9,7 +9,7 @@
 //
 //	counter, summary         sum over all processes, dead ones included
 //	histogram                sum per upper bound over the union of the bounds of
-//	                         all definitions; the count is that of the bucket +Inf
+//	                         all schemas; the count is that of the bucket +Inf
 //	gauge all, liveall       a series per process, with the label pid
 //	gauge min, max, sum,     one series
 //	mostrecent
@@ -22,7 +22,7 @@
 // depend on the order or grouping of processes. In the mostrecent modes a time that is
 // more than a minute ahead of the reader's clock counts as older than any other: else a
 // clock that is fast would hide all true values. Where living processes define
-// one name differently, the definition that was seen first is served; where
+// one name differently, the schema that was seen first is served; where
 // none lives, the newest. Series of the others are left out and counted;
 // [Aggregator.Conflicts] names them.
 //
@@ -33,14 +33,14 @@
 // # Life and death
 //
 // A process lives while it holds the lock on its file. Its counters stay for
-// ever, its live gauges leave at the first scrape behind its death. Processes
+// ever, its live gauges leave at the first scrape after its death. Processes
 // are told apart by their labels: of two living ones with the same label, the
 // younger gets a suffix; of dead ones the newest keeps it.
 //
 // [Compact] moves what dead processes have counted into one file, the archive, and
 // removes theirs, so that a directory is as large as its living processes. A
 // [Compactor] does so in the background. docs/lifecycle.md has every step, and what
-// a kill behind it leaves.
+// a kill after it leaves.
 //
 // # Bad files
 //
@@ -55,7 +55,7 @@
 //
 // Files <type>_<id>.db are merged with the others, by client_python's rules: a
 // gauge that was never set counts as 0, the process label is the id. So are those of
-// GitLab's client for Ruby. Their definitions come before those of native files, in the
+// GitLab's client for Ruby. Their schemas come before those of native files, in the
 // order of the files' names (docs/lifecycle.md, "Which schema is served").
 // They hold no lock, so that they count as of living processes until they are set
 // aside: by MarkProcessDead, or by a compaction with CompactOptions.Python.

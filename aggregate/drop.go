@@ -27,7 +27,7 @@ func (e *FamilyInUseError) Error() string {
 // Is reports whether target is ErrInUse.
 func (e *FamilyInUseError) Is(target error) bool { return target == ErrInUse }
 
-// DroppedFamily is a definition that was dropped from the archive.
+// DroppedFamily is a schema that was dropped from the archive.
 type DroppedFamily struct {
 	Name   string
 	Type   metric.Type
@@ -36,7 +36,7 @@ type DroppedFamily struct {
 }
 
 // drop takes the families that were named out of what becomes the archive: every
-// definition that no living process has.
+// schema that no living process has.
 func (p *pass) drop() error {
 	if len(p.opts.DropFamilies) == 0 {
 		return nil
@@ -82,7 +82,7 @@ func isNamed(s *metric.Schema, name string) bool {
 	return s.Name == name || s.Type == metric.Counter && s.Name+"_total" == name
 }
 
-// livingFamily is a definition that a process has which lives, as far as one can tell.
+// livingFamily is a schema that a process has which lives, as far as one can tell.
 type livingFamily struct {
 	file   string
 	schema *metric.Schema

@@ -59,7 +59,7 @@ func TestDropFamily(t *testing.T) {
 	_, err = drop("jobs")
 	require.ErrorIs(t, err, ErrNoFamily)
 
-	// Of definitions that conflict, those go that nobody has any more.
+	// Of schemas that conflict, those go that nobody has any more.
 	dead(counter("jobs"), gauge("jobs", metric.ModeSum)) // a file may have both
 	live.add(gauge("jobs", metric.ModeSum))
 	compact(t, dir)

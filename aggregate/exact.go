@@ -128,7 +128,7 @@ func (s *exactSum) parts() []uint64 {
 	return out
 }
 
-// words returns the parts, and behind them the infinity or NaN that the sum is.
+// words returns the parts, and after them the infinity or NaN that the sum is.
 func (s *exactSum) words() []uint64 {
 	if s.odd {
 		return append(s.parts(), math.Float64bits(s.special))

@@ -95,7 +95,7 @@ func TestPackKeepsWhatASumIs(t *testing.T) {
 }
 
 // TestSumsThatAreNoNumber: an infinity stays in the sum of a series whatever is added
-// behind it, in families whose sums are in dense and in those that have accumulators.
+// after it, in families whose sums are in the totals and in those that have accumulators.
 func TestSumsThatAreNoNumber(t *testing.T) {
 	inf := math.Inf(1)
 	for _, same := range []bool{true, false} {

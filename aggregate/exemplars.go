@@ -61,7 +61,7 @@ func exemplarBucket(schema *metric.Schema, bounds []float64, value float64) (i i
 
 // offer gives a series an exemplar of one of its processes, which takes the place of one
 // that is older to a reader whose clock says now.
-func (s slot) offer(x *metric.Exemplar, now int64) {
+func (s row) offer(x *metric.Exemplar, now int64) {
 	f := s.family
 	f.exemplarsAt = long(f.exemplarsAt, len(f.symbol))
 	at := &f.exemplarsAt[s.number]

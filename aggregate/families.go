@@ -72,7 +72,7 @@ type shown struct {
 	revision  uint32   // of the next time that the family is shown; from 1 on, as 0 says nothing
 	revisions []uint32 // of each series that is shown, of that layout
 	revised   uint64   // which layout
-	places    []int32  // by number of the slot: which of those that are shown it is, or -1
+	places    []int32  // by number of the row: which of those that are shown it is, or -1
 	all       bool     // anything may have changed
 	used      bool     // the accumulators were, when it was arranged last
 	traced    bool     // there were exemplars
@@ -80,7 +80,7 @@ type shown struct {
 
 func (s *shown) len() int { return s.total - len(s.hidden) }
 
-// touch notes that the totals of slot n have changed.
+// touch notes that the totals of row n have changed.
 func (f *family) touch(n int) {
 	s := &f.shown
 	switch {

@@ -344,7 +344,7 @@ func TestManyDeadFiles(t *testing.T) {
 	require.Empty(t, r.Left)
 	require.Equal(t, []string{mpm.ArchiveName}, names(t, dir))
 	check(2)
-	t.Logf("%d files: first scrape %v, second %v, behind the compaction %v; compact %v; heap of the reader %.1f MiB, behind the compaction %.1f MiB; most resident %d MiB",
+	t.Logf("%d files: first scrape %v, second %v, after the compaction %v; compact %v; heap of the reader %.1f MiB, after the compaction %.1f MiB; most resident %d MiB",
 		many, took[0].Round(time.Millisecond), took[1].Round(time.Millisecond), took[2].Round(time.Millisecond),
 		compacting.Round(time.Millisecond), heapRead, heap()-heapBefore, mostResident(t)>>10)
 }

@@ -130,7 +130,7 @@ func FuzzUnpack(f *testing.F) {
 	})
 }
 
-// packedSchemas has a definition of every layout in the archive.
+// packedSchemas has a schema of every layout in the archive.
 func packedSchemas() []*metric.Schema {
 	out := []*metric.Schema{
 		counter("c"), histogram("h", 1, 2), {Name: "s", Type: metric.Summary}, {Name: "i", Type: metric.Info},

@@ -135,7 +135,7 @@ func view(t testing.TB, a *Aggregator) (lines []string) {
 	a.View(context.Background(), func(again []*metric.Family, err error) {
 		require.NoError(t, err)
 		require.Equal(t, lines, linesOf(again))
-		for i := range again { // whoever keeps text by it relies on that
+		for i := range again { // caches of text rely on that
 			require.Equal(t, families[i].Layout, again[i].Layout)
 		}
 	})

@@ -10,8 +10,8 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// index finds the slots of a family. Workers that run the same program have the
-// same definition: their series are found by their text, as it is in the file,
+// index finds the rows of a family. Workers that run the same program have the
+// same schema: their series are found by their text, as it is in the file,
 // without making labels. All others are found by a text that has their names too.
 type index struct {
 	shape    *metric.Schema // of the first file, whose symbols are the keys of bySymbol; nil before
@@ -28,7 +28,7 @@ type labelSource struct {
 	variable     int // else the number of its value in the text, or -1
 }
 
-// hasShape reports whether a series of that definition is found by its text. An
+// hasShape reports whether a series of that schema is found by its text. An
 // info's is not: its further labels may be in any order.
 func (f *family) hasShape(s *metric.Schema) bool {
 	if s.Type == metric.Info {
@@ -175,7 +175,7 @@ func (f *family) unfind(n int32) {
 	}
 }
 
-// refill makes the tables anew, of symbols that have other numbers now.
+// refill builds the tables again, of symbols that have other numbers now.
 func (x *index) refill(symbols []mpm.Symbol) {
 	x.bySymbol.fill(symbols, x.isPlain)
 	x.others.fill(symbols, x.isNamed)

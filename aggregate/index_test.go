@@ -15,7 +15,7 @@ import (
 
 // Workers may declare the same labels in another order, or one of them constant:
 // their series are the same, whichever file comes first, and a compacted one too.
-func TestSeriesOfOtherDefinitions(t *testing.T) {
+func TestSeriesOfOtherSchemas(t *testing.T) {
 	schemas := []struct {
 		schema *metric.Schema
 		values []string

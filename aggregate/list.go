@@ -72,7 +72,7 @@ func (a *Aggregator) openDir() (*mpm.Dir, error) {
 }
 
 // isAsListed reports whether a new look would find what the last one has: the same
-// names, all of which can be read, and behind their listing the archive that was read
+// names, all of which can be read, and after their listing the archive that was read
 // before it. That one was not exchanged meanwhile, since no version comes twice.
 func (a *Aggregator) isAsListed(d *mpm.Dir) bool {
 	if a.asListed == nil {
@@ -316,7 +316,7 @@ func present(d *mpm.Dir, files []*file) (out []*file, err error) {
 // cannot be read: while all files that were there are there, nobody has compacted
 // since. Otherwise counters would fall, and the scrape has to fail.
 func (a *Aggregator) canDoWithout(files []*file, damage error) error {
-	err := fmt.Errorf("%w: what dead processes counted is in it; see `mpctl check`, and `mpctl wipe` to begin anew", damage)
+	err := fmt.Errorf("%w: what dead processes counted is in it; see `mpctl check`, and `mpctl wipe` to begin again", damage)
 	if a.finished == 0 {
 		return err
 	}

@@ -47,7 +47,7 @@ func (t *table) mergeArchive(now int64) {
 			continue
 		}
 		if f.target.recompute {
-			for j, n := range f.slots {
+			for j, n := range f.rows {
 				if arc.counts(f, j) {
 					sums := arc.sums(f, j)
 					f.target.join(n, f, &sums, now)
@@ -57,7 +57,7 @@ func (t *table) mergeArchive(now int64) {
 		for j, exemplars := range f.exemplars {
 			if arc.counts(f, j) {
 				for k := range exemplars {
-					slot{f.target, f.slots[j]}.offer(&exemplars[k], now)
+					row{f.target, f.rows[j]}.offer(&exemplars[k], now)
 				}
 			}
 		}

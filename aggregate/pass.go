@@ -36,7 +36,7 @@ type pass struct {
 	back      []mpm.Incarnation    // compacted before, removed, and there again
 	forget    bool                 // what was compacted before is not remembered
 	compacted []mpm.Incarnation    // whose values are in sum, or discarded
-	trash     []string             // what is removed behind the commit
+	trash     []string             // what is removed after the commit
 	spent     []string             // files of compacted
 	ended     map[string]*removals // by seriesKey: what some process has removed
 }
@@ -229,7 +229,7 @@ func (p *pass) look(e mpm.Entry) error {
 }
 
 // open opens a file and reads what will not change any more. The lock is asked
-// for first: what is read behind a free one is final.
+// for first: what is read after a free one is final.
 func (p *pass) open(name string) (*file, error) {
 	f, err := openFile(p.dir, name, p.read)
 	if err != nil {

@@ -83,7 +83,7 @@ func (o *opener) openPython(e mpm.Entry) (*file, error) {
 
 // maxMapped is how many files of client_python stay mapped between scrapes. A
 // process may have 65,530 mappings, so that a file more is mapped for each scrape
-// anew and given back at once.
+// again and given back at once.
 var maxMapped = 32_768
 
 // rename notes the name that a file of client_python has now.
@@ -181,7 +181,7 @@ func (f *file) size() int {
 }
 
 // eachPythonSeries calls fn with every series of a file of client_python, for
-// some more than once. What is true of all series of its kind the definition
+// some more than once. What is true of all series of its kind the schema
 // says; bounds are not in it.
 func (f *file) eachPythonSeries(fn func(*metric.Schema, metric.Labels)) {
 	keys := f.python.Keys()
@@ -196,7 +196,7 @@ func (f *file) eachPythonSeries(fn func(*metric.Schema, metric.Labels)) {
 // keysKept is how many keys are kept although no file may have them any more.
 const keysKept = 10_000
 
-// dropKeys begins anew with the keys once most are of files that are gone. The
+// dropKeys begins again with the keys once most are of files that are gone. The
 // files are then parsed again; one that cannot be keeps what was read of it, its
 // keys too.
 func (a *Aggregator) dropKeys(d *mpm.Dir) {

@@ -24,7 +24,7 @@ func mapAtMost(t *testing.T, n int) {
 	t.Cleanup(func() { maxMapped = was })
 }
 
-// TestPythonFileReplaced: an application starts anew in a directory that was
+// TestPythonFileReplaced: an application starts again in a directory that was
 // cleared, and its files get the names, even the inodes, of the old ones.
 func TestPythonFileReplaced(t *testing.T) {
 	histogram := func(bound string, n float64) []pyfiletest.Sample {
@@ -79,7 +79,7 @@ func TestPythonFileCutShort(t *testing.T) {
 				path := filepath.Join(dir, "counter_7.db")
 				f, err := os.OpenFile(path, os.O_RDWR, 0)
 				require.NoError(t, err)
-				_, err = f.WriteAt(binary.NativeEndian.AppendUint32(nil, 1<<20), 0) // it is mapped anew
+				_, err = f.WriteAt(binary.NativeEndian.AppendUint32(nil, 1<<20), 0) // it is mapped again
 				require.NoError(t, err)
 				require.NoError(t, f.Close())
 				require.NoError(t, os.Truncate(path, size))
@@ -174,7 +174,7 @@ func TestCompactionPythonOddFiles(t *testing.T) {
 }
 
 // TestCompactionEmptyPythonFile: a process that was killed before its file had a size
-// leaves nothing behind for ever.
+// leaves nothing for ever.
 func TestCompactionEmptyPythonFile(t *testing.T) {
 	dir := t.TempDir()
 	for _, name := range []string{"counter_1.db", "counter_2.db"} {
@@ -193,7 +193,7 @@ func TestCompactionEmptyPythonFile(t *testing.T) {
 	require.Equal(t, []string{"archive.mpm"}, names(t, dir))
 }
 
-// TestWipePythonWithoutLeases: whoever may not ask whether a process lives wipes
+// TestWipePythonWithoutLeases: a user who may not ask whether a process lives wipes
 // by force only.
 func TestWipePythonWithoutLeases(t *testing.T) {
 	if os.Geteuid() != 0 {

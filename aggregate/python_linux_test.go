@@ -94,7 +94,7 @@ func TestCompactionPython(t *testing.T) {
 	require.Equal(t, want, gather(t, openDir(t, dir, Options{NoSelfMetrics: true})))
 	require.Empty(t, compactPython(t, dir).Compacted)
 
-	// A process of an id that was compacted begins anew, and has the label.
+	// A process of an id that was compacted begins again, and has the label.
 	pythonProcess(t, dir, "1", 50)
 	later := time.Now().Add(time.Second) // the filesystem's clock ticks slowly
 	require.NoError(t, os.Chtimes(filepath.Join(dir, "gauge_all_1.db"), later, later))
@@ -185,7 +185,7 @@ func TestPythonFilesThatStay(t *testing.T) {
 }
 
 // TestPythonKeepsASeriesAlive: a series that a native process has removed stays
-// while a process of client_python has it, whoever compacts.
+// while a process of client_python has it, whichever process compacts.
 func TestPythonKeepsASeriesAlive(t *testing.T) {
 	dir := t.TempDir()
 	writePython(t, dir, "counter_1.db", pySample("c_total", "c_total", `"l": "x"`, 1, 0))

@@ -24,7 +24,7 @@ type pythonWorker struct {
 }
 
 // randomSample returns a record of that kind: of few families, so that their
-// definitions differ and their series meet. With conflicts, one name may have
+// schemas differ and their series meet. With conflicts, one name may have
 // several types.
 func randomSample(kind string, conflicts bool) pyfiletest.Sample {
 	family := []string{"a", "b", "c"}[rand.IntN(3)]

@@ -5,7 +5,7 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// addPython adds the values of a file of client_python, whose definitions are
+// addPython adds the values of a file of client_python, whose schemas are
 // there already. process is the one whose gauges they are, nil where they are of
 // no single one or a newer process has its label.
 func (a *archiver) addPython(f *file, process *processBuilder, from source) {

@@ -106,7 +106,7 @@ func (p *pass) setAside() error {
 }
 
 // restore gives files that were set aside too early their names back. It comes
-// behind a commit: a reader whose listing missed both names learns by that that
+// after a commit: a reader whose listing missed both names learns by that that
 // it has to list again.
 func (p *pass) restore() {
 	for _, name := range p.python.revived {

@@ -9,12 +9,12 @@ import (
 )
 
 // pythonPlan leads the records of client_python's files of one kind to their
-// slots by their keys. All files share it: a file more takes no plan of its own,
+// rows by their keys. All files share it: a file more takes no plan of its own,
 // unless its gauges are of its process alone.
 type pythonPlan struct {
 	keys     *pyfile.KeySet
 	families []*family      // by number of the keys' family; nil where it is not served
-	slots    []int32        // by number of the series: its slot in its family, or nowhere
+	rows     []int32        // by number of the series: its row in its family, or nowhere
 	targets  []recordTarget // by number of the key
 	sums     []float64      // by number of the key, NaN where there is none; while files are merged
 	missing  bool           // a series has no family: no file that is read has it now
@@ -29,7 +29,7 @@ type recordTarget struct {
 	part   pyfile.Part
 }
 
-// ref is a slot.
+// ref is a row.
 type ref struct {
 	family int32 // in families
 	number int32 // in it, or nowhere where the record is left out
@@ -63,7 +63,7 @@ func (t *table) planPython(f *file) {
 
 // extend plans the keys that have no target yet.
 func (p *pythonPlan) extend(t *table) {
-	if len(p.slots) == p.keys.Series() && len(p.targets) == len(p.keys.Keys()) {
+	if len(p.rows) == p.keys.Series() && len(p.targets) == len(p.keys.Keys()) {
 		return
 	}
 	p.families = p.families[:0]
@@ -71,19 +71,19 @@ func (p *pythonPlan) extend(t *table) {
 		p.families = append(p.families, t.byName[f.Name])
 	}
 	own := kindIsOwn(p.keys.Kind())
-	p.slots = slices.Grow(p.slots, p.keys.Series()-len(p.slots))
+	p.rows = slices.Grow(p.rows, p.keys.Series()-len(p.rows))
 	p.targets = slices.Grow(p.targets, len(p.keys.Keys())-len(p.targets))
-	for i := len(p.slots); i < p.keys.Series(); i++ {
+	for i := len(p.rows); i < p.keys.Series(); i++ {
 		number := int32(nowhere)
 		if !own {
 			number = p.numberOf(t, uint32(i), "")
 		}
-		p.slots = append(p.slots, number)
+		p.rows = append(p.rows, number)
 	}
 	for _, k := range p.keys.Keys()[len(p.targets):] {
 		to := recordTarget{ref: ref{number: nowhere}, part: k.Part}
 		if k.Part != pyfile.Ignored {
-			to.ref = ref{int32(p.keys.FamilyOf(k.Series)), p.slots[k.Series]}
+			to.ref = ref{int32(p.keys.FamilyOf(k.Series)), p.rows[k.Series]}
 		}
 		if k.Part == pyfile.Bucket && to.number != nowhere {
 			to.bucket = int32(bucketOf(p.families[to.family].bounds, k.Bound))
@@ -102,7 +102,7 @@ func bucketOf(bounds []float64, le float64) int {
 	return i
 }
 
-// ref returns the number of the slot of a series, nowhere if it is left out.
+// ref returns the number of the row of a series, nowhere if it is left out.
 func (p *pythonPlan) numberOf(t *table, series uint32, process string) int32 {
 	kind, n := p.keys.Kind(), p.keys.FamilyOf(series)
 	fam, name := p.families[n], p.keys.Families()[n].Name
@@ -118,7 +118,7 @@ func (p *pythonPlan) numberOf(t *table, series uint32, process string) int32 {
 	if process != "" {
 		labels = withProcess(labels, metric.Label{Name: t.processLabel, Value: process})
 	}
-	to := fam.slot(labels)
+	to := fam.row(labels)
 	if to.family == nil {
 		p.waits.add(fam)
 		return p.leaveOut(t, series)
@@ -138,15 +138,15 @@ func (p *pythonPlan) leaveOut(t *table, series uint32) int32 {
 
 // release takes the plan's series out of the table.
 func (p *pythonPlan) release(t *table) {
-	for i, n := range p.slots {
+	for i, n := range p.rows {
 		p.releaseOne(t, ref{int32(p.keys.FamilyOf(uint32(i))), n})
 	}
-	p.slots, p.targets, p.missing, p.waits = p.slots[:0], p.targets[:0], false, nil
+	p.rows, p.targets, p.missing, p.waits = p.rows[:0], p.targets[:0], false, nil
 }
 
 func (p *pythonPlan) releaseOne(t *table, at ref) {
 	if at.number != nowhere {
-		t.release(slot{p.families[at.family], at.number})
+		t.release(row{p.families[at.family], at.number})
 	}
 }
 
@@ -216,7 +216,7 @@ func (p *pythonPlan) sum(records []uint32, values []uint64, from source) {
 	}
 }
 
-// settle adds the sums of all files to the slots.
+// settle adds the sums of all files to the rows.
 func (p *pythonPlan) settle(from source) {
 	var word [1]uint64
 	for k, v := range p.sums {
@@ -246,15 +246,15 @@ func (p *pythonPlan) add(to *recordTarget, w []uint64, from source) {
 	fam.keep(to.number, &a)
 }
 
-// each calls fn with the slot of every record of the file, for some more than once.
-func (p *pythonPlan) each(f *file, fn func(slot)) {
+// each calls fn with the row of every record of the file, for some more than once.
+func (p *pythonPlan) each(f *file, fn func(row)) {
 	for i, k := range f.python.Records() {
 		to := p.targets[k].ref
 		if i < len(f.part.own) {
 			to = f.part.own[i]
 		}
 		if to.number != nowhere {
-			fn(slot{p.families[to.family], to.number})
+			fn(row{p.families[to.family], to.number})
 		}
 	}
 }

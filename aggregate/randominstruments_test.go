@@ -21,7 +21,7 @@ func randomTime(r *rand.Rand) int64 {
 	return 1 + r.Int64N(5) + int64(ahead[r.IntN(len(ahead))])
 }
 
-// randomInstruments adds series of every type and mode, some with definitions
+// randomInstruments adds series of every type and mode, some with schemas
 // that conflict with another process's, with values that no sum of floats
 // leaves exact.
 func randomInstruments(t *testing.T, r *rand.Rand, p *process) (kept []*mpm.Series) {

@@ -170,7 +170,7 @@ func randomProcess(t *testing.T, r *rand.Rand, p *process, name string, live boo
 		require.NoError(t, err)
 		series := r.IntN(4)
 		if schema.Type == metric.Histogram {
-			series++ // its bounds count from its definition on
+			series++ // its bounds count from its schema on
 		}
 		for n := range series {
 			s, err := p.AddSeries(f, []string{strconv.Itoa(n)}, nil)

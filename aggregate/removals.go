@@ -77,7 +77,7 @@ func (t *table) endLives(files []*file, listed int64) {
 	t.livesKnown = true
 	of := map[*family]map[int32]*removals{}
 	for _, f := range files {
-		f.part.removed.each(func(s slot, series int) {
+		f.part.removed.each(func(s row, series int) {
 			if of[s.family] == nil {
 				of[s.family] = map[int32]*removals{}
 			}
@@ -93,7 +93,7 @@ func (t *table) endLives(files []*file, listed int64) {
 	}
 	for _, f := range files {
 		if f.live && len(of) > 0 {
-			t.eachPart(f, func(fam *family) bool { return of[fam] != nil }, func(s slot, created int64) {
+			t.eachPart(f, func(fam *family) bool { return of[fam] != nil }, func(s row, created int64) {
 				if l := of[s.family][s.number]; l != nil {
 					l.living = min(l.living, created)
 				}
@@ -120,16 +120,16 @@ func (t *table) endLives(files []*file, listed int64) {
 
 // eachPart calls fn with every part that the process of a file has of the families that
 // are wanted, and when it was made.
-func (t *table) eachPart(f *file, wanted func(*family) bool, fn func(s slot, created int64)) {
+func (t *table) eachPart(f *file, wanted func(*family) bool, fn func(s row, created int64)) {
 	if f.python != nil {
-		t.python[f.python.Keys()].each(f, func(s slot) { fn(s, 0) })
+		t.python[f.python.Keys()].each(f, func(s row) { fn(s, 0) })
 		return
 	}
 	p := &f.part.series
 	for k := range p.all {
 		s := &p.all[k]
 		for i := 0; i < int(s.n) && wanted(s.to.family); i++ {
-			fn(slot{s.to.family, p.slot(s, i)}, f.series.CreatedNanos(int(s.series)+i))
+			fn(row{s.to.family, p.row(s, i)}, f.series.CreatedNanos(int(s.series)+i))
 		}
 	}
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// span is consecutive series of a file, of one definition, and the slots that they lead
+// span is consecutive series of a file, of one schema, and the rows that they lead
 // to: consecutive ones, or a scatter, if the process made them in another order than the
 // one before it.
 type span struct {
@@ -15,12 +15,12 @@ type span struct {
 	series uint32 // number of the first in the file
 	at     uint32 // of its values
 	n      uint32
-	first  int32 // number of the first slot; of a scatter ^i, where slots[i] is it
+	first  int32 // number of the first row; of a scatter ^i, where rows[i] is it
 }
 
-// target is where the series of one definition of a file go.
+// target is where the series of one schema of a file go.
 type target struct {
-	family  *family // nil if another definition is served
+	family  *family // nil if another schema is served
 	schema  *metric.Schema
 	size    int   // values of a series
 	bucket  []int // of a histogram whose bounds are not the family's: where each bucket goes
@@ -28,33 +28,33 @@ type target struct {
 	idle    bool  // the values do not count: those of gauges that were removed
 }
 
-// spans lead the series of one list of a file to their slots. Workers make much the same
+// spans lead the series of one list of a file to their rows. Workers make much the same
 // series in much the same order, so there are few.
 type spans struct {
 	all     []span
-	slots   []int32 // of scatters
-	ordered int     // at the end of a scatter: how many slots are consecutive
+	rows    []int32 // of scatters
+	ordered int     // at the end of a scatter: how many rows are consecutive
 	targets map[*metric.Schema]*target
 	last    *target
 	planned int // series that have a place, or were left out
 	at      int // where the values of the next one begin
 }
 
-// shortSpan is how many consecutive slots are not worth a span of their own.
+// shortSpan is how many consecutive rows are not worth a span of their own.
 const shortSpan = 16
 
 // end returns where the values of the next series begin.
 func (s *span) end() int { return int(s.at) + int(s.n)*s.to.size }
 
-// slot returns the number of the slot of series i of a span.
-func (p *spans) slot(s *span, i int) int32 {
+// row returns the number of the row of series i of a span.
+func (p *spans) row(s *span, i int) int32 {
 	if s.first >= 0 {
 		return s.first + int32(i)
 	}
-	return p.slots[int(^s.first)+i]
+	return p.rows[int(^s.first)+i]
 }
 
-// target returns where the series of a definition go.
+// target returns where the series of a schema go.
 func (p *spans) target(t *table, schema *metric.Schema) *target {
 	if p.last != nil && p.last.schema == schema {
 		return p.last
@@ -75,7 +75,7 @@ func (p *spans) target(t *table, schema *metric.Schema) *target {
 	return to
 }
 
-// lead has the next series lead to a slot.
+// lead has the next series lead to a row.
 func (p *spans) lead(to *target, number int32) {
 	if n := len(p.all); n > 0 {
 		s := &p.all[n-1]
@@ -89,9 +89,9 @@ func (p *spans) lead(to *target, number int32) {
 				return
 			case s.n < shortSpan:
 				first := s.first
-				s.first = ^int32(len(p.slots))
+				s.first = ^int32(len(p.rows))
 				for i := range int32(s.n) {
-					p.slots = append(p.slots, first+i)
+					p.rows = append(p.rows, first+i)
 				}
 				p.scatter(number)
 				return
@@ -101,21 +101,21 @@ func (p *spans) lead(to *target, number int32) {
 	p.all = append(p.all, span{to: to, series: uint32(p.planned), at: uint32(p.at), n: 1, first: number})
 }
 
-// scatter has the next series of the last span, which is a scatter, lead to a slot. If the
-// last slots are consecutive and are worth it, they become a span of their own.
+// scatter has the next series of the last span, which is a scatter, lead to a row. If the
+// last rows are consecutive and are worth it, they become a span of their own.
 func (p *spans) scatter(number int32) {
 	s := &p.all[len(p.all)-1]
-	if number == p.slots[len(p.slots)-1]+1 {
+	if number == p.rows[len(p.rows)-1]+1 {
 		p.ordered++
 	} else {
 		p.ordered = 1
 	}
-	p.slots = append(p.slots, number)
+	p.rows = append(p.rows, number)
 	s.n++
 	if p.ordered < shortSpan {
 		return
 	}
-	p.slots = p.slots[:len(p.slots)-shortSpan]
+	p.rows = p.rows[:len(p.rows)-shortSpan]
 	s.n -= shortSpan
 	p.all = append(p.all, span{
 		to: s.to, series: s.series + s.n, at: uint32(s.end()), n: shortSpan, first: number - shortSpan + 1,
@@ -127,20 +127,20 @@ func (p *spans) next(to *target) { p.planned, p.at = p.planned+1, p.at+to.size }
 
 // trim gives back the room to grow.
 func (p *spans) trim() {
-	if len(p.slots) < cap(p.slots)*7/8 {
-		p.slots = slices.Clone(p.slots)
+	if len(p.rows) < cap(p.rows)*7/8 {
+		p.rows = slices.Clone(p.rows)
 	}
 	if len(p.all) < cap(p.all)*7/8 {
 		p.all = slices.Clone(p.all)
 	}
 }
 
-// each calls fn with every slot, and the number of the series that leads there.
-func (p *spans) each(fn func(s slot, series int)) {
+// each calls fn with every row, and the number of the series that leads there.
+func (p *spans) each(fn func(s row, series int)) {
 	for k := range p.all {
 		s := &p.all[k]
 		for i := range int(s.n) {
-			fn(slot{s.to.family, p.slot(s, i)}, int(s.series)+i)
+			fn(row{s.to.family, p.row(s, i)}, int(s.series)+i)
 		}
 	}
 }
@@ -155,7 +155,7 @@ func (p *spans) mark(is func(*span) bool) {
 }
 
 // placeOf returns where the series of that number goes, none if it was left out.
-func (p *spans) placeOf(series int) slot {
+func (p *spans) placeOf(series int) row {
 	i, found := slices.BinarySearchFunc(p.all, series, func(s span, series int) int {
 		switch first := int(s.series); {
 		case first > series:
@@ -166,10 +166,10 @@ func (p *spans) placeOf(series int) slot {
 		return 0
 	})
 	if !found {
-		return slot{}
+		return row{}
 	}
 	s := &p.all[i]
-	return slot{s.to.family, p.slot(s, series-int(s.series))}
+	return row{s.to.family, p.row(s, series-int(s.series))}
 }
 
 // add adds the values of a list to the families that are marked.
@@ -193,7 +193,7 @@ func (p *spans) add(list *mpm.SeriesList, values []uint64, from source) {
 			continue
 		}
 		for i := range int(s.n) {
-			n, series := p.slot(s, i), int(s.series)+i
+			n, series := p.row(s, i), int(s.series)+i
 			if created := list.CreatedNanos(series); counts(created, list.RemovedNanos(series), fam.since(n)) {
 				fam.add(n, to, words[i*to.size:][:to.size], created, from)
 			}
@@ -224,7 +224,7 @@ func (p *spans) takeSpan(s *span, list *mpm.SeriesList, values []uint64, changes
 	moves := !fam.recompute && (live || !isLive(to.schema))
 	first, scatter := int(s.first), []int32(nil)
 	if first < 0 {
-		scatter = p.slots[^first:][:s.n]
+		scatter = p.rows[^first:][:s.n]
 	}
 	for i := range changes {
 		place, now := changes[i].At, changes[i].Word

@@ -6,7 +6,7 @@ import (
 	"github.com/multiprom/multiprom/internal/mpm"
 )
 
-// symbolIndex finds the numbers of slots by their symbols: open addressing with four bytes
+// symbolIndex finds the numbers of rows by their symbols: open addressing with four bytes
 // for each place.
 type symbolIndex struct {
 	entries []int32 // a number, or one of those below
@@ -19,7 +19,7 @@ const (
 	droppedEntry = -2 // was taken
 )
 
-// first returns where to look first for a text, next where behind i.
+// first returns where to look first for a text, next where after i.
 func (t *symbolIndex) first(id mpm.Symbol) int {
 	const golden = 0x9e3779b97f4a7c15 // spreads numbers that follow each other
 	hi, _ := bits.Mul64(uint64(id)*golden, uint64(len(t.entries)))
@@ -66,7 +66,7 @@ func (t *symbolIndex) put(symbols []mpm.Symbol, n int32) {
 	t.used++
 }
 
-// fill makes the table anew, with room, of all numbers that have a text, as far as it
+// fill builds the table again, with room, of all numbers that have a text, as far as it
 // has them.
 func (t *symbolIndex) fill(symbols []mpm.Symbol, has func(int32) bool) {
 	there := 0

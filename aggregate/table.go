@@ -17,11 +17,11 @@ type table struct {
 	taken        map[string]*family // sample name -> the family that has it
 	clashed      map[string]bool    // names left out, since they share a sample name with another
 	conflicts    uint64             // series ever left out
-	topology     topology           // what the definitions were chosen for
+	topology     topology           // what the schemas were chosen for
 	rechosen     bool               // they were, and nobody has looked for conflicts since
 	archive      *archived          // whose series are placed, or nil
 	livesKnown   bool               // what the families' ends say holds: no series has come or gone since
-	unused       bool               // a slot may have lost its last reference
+	unused       bool               // a row may have lost its last reference
 	gone         bool               // a text may have
 	python       map[*pyfile.KeySet]*pythonPlan
 
@@ -31,16 +31,16 @@ type table struct {
 }
 
 // family is one merged family. There may be millions of series: what all of them
-// have stands in columns, by the number of the slot.
+// have stands in columns, by the number of the row.
 type family struct {
 	name    string
-	schema  *metric.Schema // the definition that is served; its labels differ by instrument
+	schema  *metric.Schema // the schema that is served; its labels differ by instrument
 	bounds  []float64      // of a histogram: the union over all files
 	symbols *mpm.SymbolTable
 	index   index
 	most    int // of a histogram: how many series it has room for
 
-	own, ownShape *metric.Schema // of series of one process: a definition, and what it is with the process
+	own, ownShape *metric.Schema // of series of one process: a schema, and what it is with the process
 
 	symbol []mpm.Symbol // column: see index; 0 where the number is free
 	refs   []int32      // column: how many series of files, of the archive and of plans for client_python's lead here
@@ -62,16 +62,16 @@ type family struct {
 	shown shown
 }
 
-// slot is one merged series.
-type slot struct {
+// row is one merged series.
+type row struct {
 	family *family // nil for none
 	number int32
 }
 
-// nowhere is the number of a series that has no slot.
+// nowhere is the number of a series that has no row.
 const nowhere = -1
 
-func (s slot) since() int64 { return s.family.since(s.number) }
+func (s row) since() int64 { return s.family.since(s.number) }
 
 // since returns from when on parts of a series count: not those that were made before.
 func (f *family) since(n int32) int64 {
@@ -144,7 +144,7 @@ func (t *table) planFile(f *file) {
 	}
 }
 
-// sweep drops the slots that no file and no archive leads to.
+// sweep drops the rows that no file and no archive leads to.
 func (t *table) sweep() {
 	if !t.unused {
 		return
@@ -205,17 +205,17 @@ func (t *table) forgetArchive() {
 	}
 	for i := range t.archive.families {
 		f := &t.archive.families[i]
-		for _, n := range f.slots {
+		for _, n := range f.rows {
 			if n != nowhere {
-				t.release(slot{f.target, n})
+				t.release(row{f.target, n})
 			}
 		}
-		f.target, f.bucket, f.slots = nil, nil, nil
+		f.target, f.bucket, f.rows = nil, nil, nil
 	}
 	t.archive = nil
 }
 
-// placeArchive leads the archive's series to their slots. Those of a definition that is
+// placeArchive leads the archive's series to their rows. Those of a schema that is
 // not served stay in the archive.
 func (t *table) placeArchive(arc *archived) {
 	t.archive, arc.waits = arc, nil
@@ -225,19 +225,19 @@ func (t *table) placeArchive(arc *archived) {
 		if f.target = t.familyOf(f.Schema); f.target == nil {
 			continue
 		}
-		f.bucket, f.slots = f.target.bucketsOf(f.Schema), make([]int32, f.Series.Len())
-		for j := range f.slots {
+		f.bucket, f.rows = f.target.bucketsOf(f.Schema), make([]int32, f.Series.Len())
+		for j := range f.rows {
 			labels = f.Series.AppendLabels(labels[:0], j)
 			if process := f.Series.Process(j); process >= 0 {
 				labels = withProcess(labels, metric.Label{Name: t.processLabel, Value: arc.Processes[process].Label})
 			}
-			to := f.target.slot(labels)
+			to := f.target.row(labels)
 			if to.family == nil {
-				f.slots[j] = nowhere
+				f.rows[j] = nowhere
 				arc.waits.add(f.target)
 				continue
 			}
-			f.slots[j] = to.number
+			f.rows[j] = to.number
 			f.target.lead(to.number)
 		}
 	}
@@ -262,7 +262,7 @@ func (t *table) forget(f *file) {
 	p := &f.part
 	t.gone = t.gone || p.series.planned+p.removed.planned > 0
 	for _, all := range []*spans{&p.series, &p.removed} {
-		all.each(func(s slot, _ int) { t.release(s) })
+		all.each(func(s row, _ int) { t.release(s) })
 	}
 	for _, at := range p.own {
 		p.plan.releaseOne(t, at)
@@ -270,7 +270,7 @@ func (t *table) forget(f *file) {
 	p.series, p.removed, p.own, p.plan, p.waits = spans{}, spans{}, nil, nil, nil
 }
 
-// lead notes that something leads to a slot.
+// lead notes that something leads to a row.
 func (f *family) lead(n int32) {
 	f.refs[n]++
 	f.recompute = true
@@ -287,8 +287,8 @@ func (f *family) leadOne(n int32, to *target, w []uint64, created int64, live bo
 	f.recompute = f.acc.used() // something may have been spilled
 }
 
-// release notes that something leads to a slot no longer.
-func (t *table) release(s slot) {
+// release notes that something leads to a row no longer.
+func (t *table) release(s row) {
 	s.family.refs[s.number]--
 	s.family.recompute = true
 	t.unused = t.unused || s.family.refs[s.number] == 0
@@ -307,14 +307,14 @@ func (t *table) extend(f *file) {
 	for i := p.series.planned; i < f.series.Len(); i++ {
 		schema := f.series.Schema(i)
 		to := p.series.target(t, schema)
-		var s slot
+		var s row
 		own := perProcess(schema)
 		switch {
 		case to.family == nil:
 		case !own:
-			s = to.family.slotOf(schema, &f.series, i)
+			s = to.family.rowOf(schema, &f.series, i)
 		case p.label != "": // else a newer process has taken the label: only its series is shown
-			s = to.family.ownSlotOf(schema, &f.series, i, metric.Label{Name: t.processLabel, Value: p.label})
+			s = to.family.ownRowOf(schema, &f.series, i, metric.Label{Name: t.processLabel, Value: p.label})
 		}
 		if s.family != nil {
 			p.series.lead(to, s.number)
@@ -332,7 +332,7 @@ func (t *table) extend(f *file) {
 		schema := f.removed.Schema(i)
 		to := p.removed.target(t, schema)
 		if to.idle = !cumulative(schema); to.family != nil && shared(schema) {
-			if s := to.family.slotOf(schema, &f.removed, i); s.family != nil {
+			if s := to.family.rowOf(schema, &f.removed, i); s.family != nil {
 				p.removed.lead(to, s.number)
 				s.family.lead(s.number)
 			} else {
@@ -361,8 +361,8 @@ func (t *table) reserve(f *file) {
 	}
 }
 
-// familyOf returns the family that series of that definition go to, nil where another
-// definition is served.
+// familyOf returns the family that series of that schema go to, nil where another
+// offer is served.
 func (t *table) familyOf(schema *metric.Schema) *family {
 	if fam := t.byName[schema.Name]; fam != nil && compatible(fam.schema, schema) {
 		return fam
@@ -382,7 +382,7 @@ func withProcess(labels metric.Labels, process metric.Label) metric.Labels {
 	}
 }
 
-// bucketsOf returns for each bucket of a histogram of that definition its place among
+// bucketsOf returns for each bucket of a histogram of that schema its place among
 // the family's, nil if they are the same or there are none.
 func (f *family) bucketsOf(s *metric.Schema) []int {
 	if s.Type != metric.Histogram || slices.Equal(s.Bounds, f.bounds) {

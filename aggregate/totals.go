@@ -46,7 +46,7 @@ func totalsWords(s *metric.Schema, bounds []float64) int {
 	return gaugeWords
 }
 
-// totalsColumns returns for each value of a series of that definition the word of totals
+// totalsColumns returns for each value of a series of that schema the word of totals
 // that it adds up to, or -1. bucket is as of target.
 func totalsColumns(s *metric.Schema, bucket []int) []int {
 	out := make([]int, mpm.ValuesPerSeries(s))
@@ -94,13 +94,13 @@ func (d *totals) reset() {
 	clear(d.lo)
 }
 
-// begin notes when a part of slot n began.
+// begin notes when a part of row n began.
 func (d *totals) begin(n int, created int64) { d.created[n] = min(d.created[n], created) }
 
-// of returns the words of slot n.
+// of returns the words of row n.
 func (d *totals) of(n int) []uint64 { return d.words[n*d.stride:][:d.stride] }
 
-// sum returns the two parts of the sum of slot n.
+// sum returns the two parts of the sum of row n.
 func (d *totals) sum(n int) (hi, lo float64) {
 	if len(d.hi) > 0 {
 		hi = d.hi[n]
@@ -141,7 +141,7 @@ func (f *family) add(number int32, to *target, w []uint64, created int64, from s
 	}
 }
 
-// addCounters adds counters to consecutive slots from first on.
+// addCounters adds counters to consecutive rows from first on.
 func (f *family) addCounters(first, n int, values []uint64) {
 	words := f.totals.words[first:][:n]
 	for i := 0; i < n; {
@@ -193,7 +193,7 @@ func (f *family) addInts(n int, ints uint64) {
 	}
 }
 
-// addSum adds v to the sum of slot n: exactly, in two parts, or if that does not do to
+// addSum adds v to the sum of row n: exactly, in two parts, or if that does not do to
 // its accumulator.
 func (f *family) addSum(n int, v float64) {
 	if !f.totals.addExact(n, v) {
@@ -203,7 +203,7 @@ func (f *family) addSum(n int, v float64) {
 	}
 }
 
-// addExact reports whether it could add v to the sum of slot n without rounding.
+// addExact reports whether it could add v to the sum of row n without rounding.
 func (d *totals) addExact(n int, v float64) bool {
 	if len(d.hi) == 0 {
 		if v == 0 {
@@ -230,7 +230,7 @@ func (d *totals) addExact(n int, v float64) bool {
 	return true
 }
 
-// moveFloat has now take the place of old, a float of a part of slot n. If it reports
+// moveFloat has now take the place of old, a float of a part of row n. If it reports
 // false, the totals are none any more.
 func (d *totals) moveFloat(n int, schema *metric.Schema, old, now uint64) (exact bool) {
 	switch {
@@ -242,7 +242,7 @@ func (d *totals) moveFloat(n int, schema *metric.Schema, old, now uint64) (exact
 	return d.moveSum(n, math.Float64frombits(old), math.Float64frombits(now))
 }
 
-// moveSum has now take the place of old in the sum of slot n.
+// moveSum has now take the place of old in the sum of row n.
 func (d *totals) moveSum(n int, old, now float64) (exact bool) {
 	difference, rest := twoSum(now, -old)
 	return d.addExact(n, difference) && (rest == 0 || d.addExact(n, rest))
@@ -293,7 +293,7 @@ func (f *family) join(number int32, from *loadedFamily, a *accumulator, now int6
 	}
 }
 
-// has reports whether some process has the series of slot n.
+// has reports whether some process has the series of row n.
 func (d *totals) has(f *family, n int) bool {
 	if f.schema.Type.LikeGauge() && d.of(n)[gaugeThere] == 0 {
 		return false // of live ones, none is of a living process
@@ -301,7 +301,7 @@ func (d *totals) has(f *family, n int) bool {
 	return d.created[n] != never
 }
 
-// fill writes the values of slot n, all of which are here.
+// fill writes the values of row n, all of which are here.
 func (d *totals) fill(f *family, n int, out *metric.Series) {
 	words := d.of(n)
 	hi, lo := d.sum(n)

@@ -7,63 +7,63 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// slotOf returns the slot of series i of a file's list, none where there is no room for
+// rowOf returns the row of series i of a file's list, none where there is no room for
 // its labels.
-func (f *family) slotOf(schema *metric.Schema, list *mpm.SeriesList, i int) slot {
+func (f *family) rowOf(schema *metric.Schema, list *mpm.SeriesList, i int) row {
 	if !f.hasShape(schema) {
 		s := list.At(i)
-		return f.slot(s.Labels())
+		return f.row(s.Labels())
 	}
 	id := list.Symbol(i)
 	if n := f.guess(id); n >= 0 {
 		f.index.found = n
-		return slot{f, n}
+		return row{f, n}
 	}
 	if !says(schema, f.symbols.Lookup(id)) {
 		s := list.At(i)
-		return f.slot(s.Labels()) // further labels, which may be in any order
+		return f.row(s.Labels()) // further labels, which may be in any order
 	}
-	return f.slotOfSymbol(id)
+	return f.rowOfSymbol(id)
 }
 
-// slotOfSymbol returns the slot of a text that the family's shape has, none where there is no
+// rowOfSymbol returns the row of a text that the family's shape has, none where there is no
 // room for it.
-func (f *family) slotOfSymbol(id mpm.Symbol) slot {
+func (f *family) rowOfSymbol(id mpm.Symbol) row {
 	n := f.guess(id)
 	if n < 0 {
 		n = f.index.bySymbol.find(f.symbol, id)
 	}
 	if n < 0 {
 		if f.isFull() {
-			return slot{}
+			return row{}
 		}
-		n = f.newSlot(id)
+		n = f.newRow(id)
 		f.index.add(f.symbol, n)
 	}
 	f.index.found = n
-	return slot{f, n}
+	return row{f, n}
 }
 
-// ownSlotOf returns the slot of series i of a process's list that is of this process
-// alone: its text is the series' with the process behind it.
-func (f *family) ownSlotOf(schema *metric.Schema, list *mpm.SeriesList, i int, label metric.Label) slot {
+// ownRowOf returns the row of series i of a process's list that is of this process
+// alone: its text is the series' with the process after it.
+func (f *family) ownRowOf(schema *metric.Schema, list *mpm.SeriesList, i int, label metric.Label) row {
 	if f.own != schema {
 		f.own, f.ownShape = schema, withLabel(schema, label.Name)
 	}
 	text := f.symbols.Lookup(list.Symbol(i))
 	if f.ownShape == nil || !f.hasShape(f.ownShape) || !says(schema, text) {
 		s := list.At(i)
-		return f.slot(withProcess(s.Labels(), label))
+		return f.row(withProcess(s.Labels(), label))
 	}
 	var buf [256]byte
 	id, ok := f.symbols.Intern(string(mpm.AppendString(append(buf[:0], text...), label.Value)))
 	if !ok {
-		return slot{}
+		return row{}
 	}
-	return f.slotOfSymbol(id)
+	return f.rowOfSymbol(id)
 }
 
-// withLabel returns the definition with one more label, nil where it has that one.
+// withLabel returns the schema with one more label, nil where it has that one.
 func withLabel(schema *metric.Schema, name string) *metric.Schema {
 	if _, there := schema.Const.Get(name); there || slices.Contains(schema.Labels, name) {
 		return nil
@@ -73,7 +73,7 @@ func withLabel(schema *metric.Schema, name string) *metric.Schema {
 	return &out
 }
 
-// guess returns the number behind the one that was found last, if it has the text, and
+// guess returns the number after the one that was found last, if it has the text, and
 // else -1: processes make the same series in the same order.
 func (f *family) guess(id mpm.Symbol) int32 {
 	if next := f.index.found + 1; int(next) < len(f.symbol) && f.symbol[next] == id && !f.index.isNamed(next) {
@@ -82,29 +82,29 @@ func (f *family) guess(id mpm.Symbol) int32 {
 	return -1
 }
 
-// slot returns the slot of these labels, none where there is no room for them.
-func (f *family) slot(labels metric.Labels) slot {
+// row returns the row of these labels, none where there is no room for them.
+func (f *family) row(labels metric.Labels) row {
 	if n := f.find(labels); n >= 0 {
-		return slot{f, n}
+		return row{f, n}
 	}
 	if f.isFull() {
-		return slot{}
+		return row{}
 	}
 	text, named := f.index.keyOf(nil, labels)
 	id, ok := f.symbols.Intern(string(text))
 	if !ok {
-		return slot{}
+		return row{}
 	}
-	n := f.newSlot(id)
+	n := f.newRow(id)
 	if named {
 		f.index.setNamed(n)
 	}
 	f.index.add(f.symbol, n)
-	return slot{f, n}
+	return row{f, n}
 }
 
-// newSlot gives a new series its number, by preference the lowest that is free.
-func (f *family) newSlot(id mpm.Symbol) (n int32) {
+// newRow gives a new series its number, by preference the lowest that is free.
+func (f *family) newRow(id mpm.Symbol) (n int32) {
 	if free := len(f.free); free > 0 {
 		n = f.free[free-1]
 		f.free = f.free[:free-1]

@@ -9,8 +9,8 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// topology is which definitions which processes have. While it is the same,
-// the choice of definitions stands, and the names of processes do.
+// topology is which schemas which processes have. While it is the same,
+// the choice of schemas stands, and the names of processes do.
 type topology struct {
 	known   bool // else it counts as changed
 	archive mpm.ArchiveVersion
@@ -51,8 +51,8 @@ func (t *topology) update(files []*file, arc *archived) bool {
 	return changed
 }
 
-// definition is one of the definitions of a name, with the processes that have it.
-type definition struct {
+// offer is one of the schemas of a name, with the processes that have it.
+type offer struct {
 	schema *metric.Schema // the newest process's, whose help is served
 	first  int64          // when the first process that had it opened its file
 	newest int64          // when the newest did
@@ -61,46 +61,46 @@ type definition struct {
 	bounds []float64      // of a histogram: the union
 }
 
-// choose decides for every name which definition is served (docs/lifecycle.md,
+// choose decides for every name which schema is served (docs/lifecycle.md,
 // "Which schema is served"). The choice follows from what the files and the
 // archive say alone: every reader makes the same, before and after compaction.
 func (t *table) choose(files []*file, arc *archived) {
-	byName := map[string][]*definition{}
+	byName := map[string][]*offer{}
 	for _, f := range files {
 		for _, schema := range f.families {
-			offer(byName, f.definition(schema))
+			addOffer(byName, f.offer(schema))
 		}
 	}
 	for i := range arc.Families {
-		offer(byName, loadedDefinition(&arc.Families[i]))
+		addOffer(byName, loadedOffer(&arc.Families[i]))
 	}
-	var chosen []*definition
+	var chosen []*offer
 	for _, ds := range byName {
-		chosen = append(chosen, slices.MinFunc(ds, (*definition).compare))
+		chosen = append(chosen, slices.MinFunc(ds, (*offer).compare))
 	}
 	// Of two names that share a sample name, one is served.
-	slices.SortFunc(chosen, (*definition).compare)
+	slices.SortFunc(chosen, (*offer).compare)
 	t.install(files, chosen)
 }
 
-// definition is what the file says of one of its families.
-func (f *file) definition(schema *metric.Schema) definition {
+// offer is what the file says of one of its families.
+func (f *file) offer(schema *metric.Schema) offer {
 	created := f.header.Created.UnixNano()
-	d := definition{schema: schema, first: created, newest: created, live: f.live, bounds: schema.Bounds}
+	d := offer{schema: schema, first: created, newest: created, live: f.live, bounds: schema.Bounds}
 	if f.python != nil {
 		d.python = pythonOriginal(f.name)
 	}
 	return d
 }
 
-// loadedDefinition is what the archive says of one of its families.
-func loadedDefinition(f *mpm.StoredFamily) definition {
-	return definition{schema: f.Schema, first: f.First, newest: f.Newest, python: f.PythonFile, bounds: f.Schema.Bounds}
+// loadedOffer is what the archive says of one of its families.
+func loadedOffer(f *mpm.StoredFamily) offer {
+	return offer{schema: f.Schema, first: f.First, newest: f.Newest, python: f.PythonFile, bounds: f.Schema.Bounds}
 }
 
-// compare orders definitions by which is served first. It looks at nothing that
+// compare orders schemas by which is served first. It looks at nothing that
 // compaction changes or forgets.
-func (d *definition) compare(o *definition) int {
+func (d *offer) compare(o *offer) int {
 	var order int
 	switch {
 	case d.python != "" || o.python != "":
@@ -121,8 +121,8 @@ func compareFirst(a, b string) int {
 	return cmp.Or(compareBool(a == "", b == ""), strings.Compare(a, b))
 }
 
-// offer adds a definition to those of its name.
-func offer(byName map[string][]*definition, d definition) {
+// addOffer adds a schema to those of its name.
+func addOffer(byName map[string][]*offer, d offer) {
 	for _, o := range byName[d.schema.Name] {
 		if compatible(o.schema, d.schema) {
 			o.include(d)
@@ -132,8 +132,8 @@ func offer(byName map[string][]*definition, d definition) {
 	byName[d.schema.Name] = append(byName[d.schema.Name], &d)
 }
 
-// include adds the processes of a compatible definition.
-func (d *definition) include(o definition) {
+// include adds the processes of a compatible schema.
+func (d *offer) include(o offer) {
 	if o.compareHelp(d) < 0 {
 		d.schema = o.schema
 	}
@@ -147,9 +147,9 @@ func (d *definition) include(o definition) {
 	}
 }
 
-// compareHelp orders compatible definitions by whose help and unit are served: the
+// compareHelp orders compatible schemas by whose help and unit are served: the
 // newest process's, or, if only client_python has it, that of the first file.
-func (d *definition) compareHelp(o *definition) int {
+func (d *offer) compareHelp(o *offer) int {
 	order := cmp.Compare(o.newest, d.newest)
 	if d.newest == 0 && o.newest == 0 {
 		order = compareFirst(d.python, o.python)
@@ -164,8 +164,8 @@ func union(a, b []float64) []float64 {
 	return slices.Compact(all)
 }
 
-// install makes the chosen definitions the table's.
-func (t *table) install(files []*file, chosen []*definition) {
+// install makes the chosen schemas the table's.
+func (t *table) install(files []*file, chosen []*offer) {
 	old, clashed := t.byName, t.clashed
 	t.byName, t.taken, t.clashed, t.sorted = map[string]*family{}, map[string]*family{}, map[string]bool{}, nil
 	changed := false
