@@ -74,19 +74,20 @@ type shown struct {
 	revised   uint64   // which layout
 	places    []int32  // by number of the row: which of those that are shown it is, or -1
 	all       bool     // anything may have changed
+	again     bool     // the totals were added up again: series may have come or gone
 	used      bool     // the accumulators were, when it was arranged last
 	traced    bool     // there were exemplars
 }
 
 func (s *shown) len() int { return s.total - len(s.hidden) }
 
-// touch notes that the totals of row n have changed.
+// touch notes that the totals of row n have changed, or may have.
 func (f *family) touch(n int) {
 	s := &f.shown
 	switch {
-	case s.all || s.revised != s.layout:
-	case n >= len(s.places) || s.places[n] < 0:
-		s.all = true // one that is new, or was hidden until now
+	case s.all:
+	case s.layout == 0 || s.revised != s.layout || n >= len(s.places) || s.places[n] < 0:
+		s.all = true // one that is new, or was hidden until now, or all will be revised
 	default:
 		s.revisions[s.places[n]] = s.revision
 	}
@@ -162,9 +163,10 @@ func (f *family) arrange() {
 	// What is in accumulators, and not in totals, is there or gone without a touch.
 	used := f.acc.used()
 	s.all, s.used = s.all || s.used || used, used
-	if !s.all && s.layout != 0 && s.help == f.schema.Help && s.unit == f.schema.Unit {
+	if !s.all && !s.again && s.layout != 0 && s.help == f.schema.Help && s.unit == f.schema.Unit {
 		return
 	}
+	s.again = false
 	if s.layout == 0 {
 		s.total = len(f.order)
 	}

@@ -75,7 +75,7 @@ func (f *family) reset() {
 	}
 	if f.recompute {
 		f.totals.reset()
-		f.shown.all = true
+		f.shown.again = true
 	}
 }
 
@@ -83,7 +83,7 @@ func (f *family) reset() {
 func (t *table) distrust() {
 	t.topology, t.livesKnown = topology{}, false
 	for _, fam := range t.byName {
-		fam.recompute = true
+		fam.recompute, fam.shown.all = true, true
 	}
 }
 

@@ -113,7 +113,7 @@ func (t *table) endLives(files []*file, listed int64) {
 			ends[n] = end
 		}
 		if !slices.Equal(ends, fam.ends) {
-			fam.ends, fam.recompute = ends, true
+			fam.ends, fam.recompute, fam.shown.all = ends, true, true
 		}
 	}
 }

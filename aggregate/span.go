@@ -145,11 +145,13 @@ func (p *spans) each(fn func(s row, series int)) {
 	}
 }
 
-// mark marks the families of the spans that which is says so of.
+// mark marks the families and the series of the spans that is reports true for.
 func (p *spans) mark(is func(*span) bool) {
 	for k := range p.all {
 		if s := &p.all[k]; is(s) {
-			s.to.family.recompute = true
+			for i := range int(s.n) {
+				s.to.family.mark(p.row(s, i))
+			}
 		}
 	}
 }
@@ -221,7 +223,7 @@ func (p *spans) take(list *mpm.SeriesList, values []uint64, changes []mpm.Change
 func (p *spans) takeSpan(s *span, list *mpm.SeriesList, values []uint64, changes []mpm.Change, live bool) []mpm.Change {
 	to, fam, at, end, size := s.to, s.to.family, int(s.at), s.end(), uint32(s.to.size)
 	columns, stride, words, ends := to.columns, fam.totals.stride, fam.totals.words, len(fam.ends) > 0
-	moves := !fam.recompute && (live || !isLive(to.schema))
+	counts := stride > 0 && (live || !isLive(to.schema))
 	first, scatter := int(s.first), []int32(nil)
 	if first < 0 {
 		scatter = p.rows[^first:][:s.n]
@@ -233,7 +235,7 @@ func (p *spans) takeSpan(s *span, list *mpm.SeriesList, values []uint64, changes
 		}
 		old := values[place]
 		values[place] = now
-		if !moves || place < at { // before it: of a series that was left out
+		if !counts || place < at { // before it: of a series that was left out
 			continue
 		}
 		series, word := uint32(place-at)/2, uint32(place-at)%2
@@ -244,9 +246,14 @@ func (p *spans) takeSpan(s *span, list *mpm.SeriesList, values []uint64, changes
 		if scatter != nil {
 			n = int(scatter[series])
 		}
+		if fam.recompute {
+			fam.touch(n)
+			continue
+		}
 		if ends && list.CreatedNanos(int(s.series+series)) < fam.since(int32(n)) {
 			continue
 		}
+		moves := false
 		if column := columns[word]; column >= 0 {
 			total := &words[n*stride+column]
 			*total += now - old
@@ -256,7 +263,6 @@ func (p *spans) takeSpan(s *span, list *mpm.SeriesList, values []uint64, changes
 		}
 		if !moves {
 			fam.recompute = true
-			continue
 		}
 		fam.touch(n)
 	}

@@ -3,6 +3,7 @@ package aggregate
 import (
 	"context"
 	"math/rand/v2"
+	"os"
 	"slices"
 	"strconv"
 	"testing"
@@ -211,4 +212,82 @@ func TestRemovedGaugeIsNoPart(t *testing.T) {
 	for _, a := range []*Aggregator{a, openDir(t, dir, Options{NoSelfMetrics: true})} {
 		require.Equal(t, map[string]float64{"g_sum": 3}, gather(t, a))
 	}
+}
+
+// TestRevisionsOfAPlan: if the plan changes, the series are revised that it is about, and
+// the family's others are not.
+func TestRevisionsOfAPlan(t *testing.T) {
+	const series = 100
+	dir, elsewhere := t.TempDir(), t.TempDir()
+	a := openDir(t, dir, Options{NoSelfMetrics: true})
+	start := func(dir, label string, series int) (p *process, made []*mpm.Series) {
+		p = newTickingProcess(t, dir, label, time.Unix(1, 0))
+		f, err := p.AddSchema(counter("c", "l"))
+		require.NoError(t, err)
+		for i := range series {
+			s, err := p.AddSeries(f, []string{strconv.Itoa(i)}, nil)
+			require.NoError(t, err)
+			made = append(made, s)
+		}
+		return p, made
+	}
+	revised := func() (n int) {
+		a.View(t.Context(), func(families []*metric.Family, err error) {
+			require.NoError(t, err)
+			for _, revision := range families[0].Revisions {
+				if revision == families[0].Revision {
+					n++
+				}
+			}
+		})
+		return n
+	}
+	start(dir, "stays", series)
+	require.Equal(t, series, revised())
+	require.Zero(t, revised())
+	_, made := start(dir, "comes", 1)
+	require.Equal(t, 1, revised(), "a process comes")
+	made[0].Remove()
+	require.Equal(t, 1, revised(), "it removes its series")
+	p, _ := start(elsewhere, "dead", 2)
+	path := die(t, p.Store, dir)
+	require.Equal(t, 2, revised(), "another was there")
+	require.NoError(t, os.Remove(path))
+	require.Equal(t, 2, revised(), "its file goes away")
+	require.Zero(t, revised())
+}
+
+// TestOldPartThatChanges: what is left of a series' former life counts no more, also if it
+// changes, as that of a process does that has closed its file and runs on.
+func TestOldPartThatChanges(t *testing.T) {
+	dir := t.TempDir()
+	now := time.Unix(1000, 0)
+	a := openDir(t, dir, Options{NoSelfMetrics: true})
+	first, second := startAt(t, dir, &now), startAt(t, dir, &now)
+	old, gone := first.series(5), second.series(1)
+	require.NoError(t, first.Close())
+	now = now.Add(time.Second)
+	gone.Remove()
+	require.Empty(t, flatten(show(t, a)))
+	now = now.Add(time.Second)
+	second.series(100)
+	require.Equal(t, map[string]float64{`c_total{l="x"}`: 100}, flatten(show(t, a)))
+	old.Words()[mpm.CellCounterInts] = 9
+	require.Equal(t, map[string]float64{`c_total{l="x"}`: 100}, flatten(show(t, a)))
+}
+
+// TestLiveGaugeThatRunsOn: a live gauge of a process that has closed its file counts no
+// more, also if it changes.
+func TestLiveGaugeThatRunsOn(t *testing.T) {
+	dir := t.TempDir()
+	a := openDir(t, dir, Options{NoSelfMetrics: true})
+	stays, ends := newProcess(t, dir, "stays", 1), newProcess(t, dir, "ends", 2)
+	setGauge(stays.add(gauge("g", metric.ModeLiveSum)), 1)
+	g := ends.add(gauge("g", metric.ModeLiveSum))
+	setGauge(g, 2)
+	require.Equal(t, map[string]float64{"g": 3}, flatten(show(t, a)))
+	require.NoError(t, ends.Close())
+	require.Equal(t, map[string]float64{"g": 1}, flatten(show(t, a)))
+	setGauge(g, 7)
+	require.Equal(t, map[string]float64{"g": 1}, flatten(show(t, a)))
 }

@@ -273,24 +273,30 @@ func (t *table) forget(f *file) {
 // lead notes that something leads to a row.
 func (f *family) lead(n int32) {
 	f.refs[n]++
+	f.mark(n)
+}
+
+// mark has the family be added up again, since the parts of that row are others.
+func (f *family) mark(n int32) {
 	f.recompute = true
+	f.touch(int(n))
 }
 
 // leadOne is lead for a new series, whose values are added to totals that hold.
 func (f *family) leadOne(n int32, to *target, w []uint64, created int64, live bool) {
 	f.refs[n]++
+	f.touch(int(n))
 	if f.recompute || isLive(to.schema) && !live || !counts(created, 0, f.since(n)) {
 		return
 	}
 	f.add(n, to, w, created, source{})
-	f.touch(int(n))
 	f.recompute = f.acc.used() // something may have been spilled
 }
 
 // release notes that something leads to a row no longer.
 func (t *table) release(s row) {
 	s.family.refs[s.number]--
-	s.family.recompute = true
+	s.family.mark(s.number)
 	t.unused = t.unused || s.family.refs[s.number] == 0
 }
 
