@@ -146,3 +146,36 @@ func TestExemplarsOfKilledProcesses(t *testing.T) {
 	check()
 	require.Equal(t, before, newest)
 }
+
+// TestExemplarsOfALifeThatIsOver: a series that is made again has none of the exemplars from
+// before, of whatever process, and from the archive neither.
+func TestExemplarsOfALifeThatIsOver(t *testing.T) {
+	for _, compacting := range []bool{false, true} {
+		dir, elsewhere := t.TempDir(), t.TempDir()
+		now := time.Unix(1000, 0)
+		later := func() { now = now.Add(time.Second) }
+		warm := openDir(t, dir, Options{NoSelfMetrics: true})
+		dead := startAt(t, elsewhere, &now)
+		dead.series(100).SetExemplar(0, metric.MakeLabels("id", "dead"), 1, now.UnixNano())
+		die(t, dead.Store, dir)
+		if compacting {
+			require.Len(t, compact(t, dir).Compacted, 1)
+		}
+		later()
+		removes := startAt(t, dir, &now)
+		s := removes.series(10)
+		key := `c_total{l="x"}`
+		require.Len(t, exemplarsOf(t, warm), 1, "the life goes on")
+		later()
+		s.Remove()
+		later()
+		again := startAt(t, dir, &now)
+		made := again.series(1)
+		for _, a := range []*Aggregator{warm, openDir(t, dir, Options{NoSelfMetrics: true})} {
+			require.Equal(t, 1.0, gather(t, a)[key])
+			require.Empty(t, exemplarsOf(t, a))
+		}
+		made.SetExemplar(0, metric.MakeLabels("id", "new"), 1, 1) // older than the one that is gone
+		require.Equal(t, map[string]string{key: `{id="new"} 1 @1`}, exemplarsOf(t, warm))
+	}
+}
