@@ -32,7 +32,7 @@ type source struct {
 func (a *accumulator) add(schema *metric.Schema, w []uint64, bucket []int, created int64, from source) {
 	if !summed(schema) {
 		a.pick.add(schema, w, created, from)
-		if isRecent(schema) {
+		if schema.Timed() {
 			a.recents = a.recents.add(recentOf(w), from.now)
 		}
 		return

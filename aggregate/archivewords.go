@@ -37,7 +37,7 @@ func fixedWords(s *metric.Schema) (n int, parts bool) {
 	if summed(s) {
 		return 2, true
 	}
-	if isRecent(s) {
+	if s.Timed() {
 		return 0, true
 	}
 	return 1, false
@@ -62,7 +62,7 @@ func (a *accumulator) pack(s *metric.Schema) []uint64 {
 		return []uint64{uint64(a.newest)}
 	}
 	switch {
-	case isRecent(s):
+	case s.Timed():
 		return a.recents.pack()
 	case s.Type == metric.StateSet:
 		return []uint64{a.state}
@@ -88,7 +88,7 @@ func unpack(s *metric.Schema, w []uint64, spare recents) (a accumulator, err err
 		return a, errUnpack
 	}
 	a.present = true
-	if isRecent(s) {
+	if s.Timed() {
 		a.recents, err = unpackRecents(spare, w)
 		return a, err
 	}

@@ -41,7 +41,7 @@ func (c *pick) add(schema *metric.Schema, w []uint64, created int64, from source
 	}
 	c.enter(created)
 	switch {
-	case isRecent(schema):
+	case schema.Timed():
 		c.recent(recentOf(w), from.now)
 	case schema.Type == metric.StateSet:
 		c.state = w[mpm.CellState]
@@ -58,7 +58,7 @@ func (c *pick) join(schema *metric.Schema, o *accumulator, now int64) {
 	c.enter(o.created)
 	c.newest = max(c.newest, o.newest)
 	switch {
-	case isRecent(schema):
+	case schema.Timed():
 		for _, r := range o.recents {
 			c.recent(r, now)
 		}
@@ -102,7 +102,7 @@ func (c *pick) recent(r recent, now int64) {
 
 // stateOf returns the number of the state of a state set.
 func (c *pick) stateOf(schema *metric.Schema) uint64 {
-	if isRecent(schema) {
+	if schema.Timed() {
 		return uint64(c.value)
 	}
 	return c.state

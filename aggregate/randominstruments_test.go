@@ -82,7 +82,7 @@ func randomWords(r *rand.Rand, schema *metric.Schema, w []uint64) {
 	inexact := math.Float64bits(math.Ldexp(r.Float64(), r.IntN(80)-40))
 	switch {
 	case schema.Type == metric.Info:
-	case isRecent(schema):
+	case schema.Timed():
 		if r.IntN(3) > 0 {
 			v := float64(r.IntN(2))
 			mpm.StoreRecent(w, math.Float64bits(v), randomTime(r))

@@ -3,7 +3,6 @@ package aggregate
 import (
 	"slices"
 
-	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/metric"
 )
 
@@ -23,9 +22,6 @@ func hasMode(s *metric.Schema) bool { return s.Type.LikeGauge() || s.Type == met
 func summed(s *metric.Schema) bool {
 	return cumulative(s) || s.Type.LikeGauge() && s.Mode.Base() == metric.ModeSum
 }
-
-// isRecent reports whether a series is the newest of its parts, which have their times.
-func isRecent(s *metric.Schema) bool { return mpm.HasTime(s) }
 
 // perProcess reports whether each process has a series of its own.
 func perProcess(s *metric.Schema) bool { return hasMode(s) && s.Mode.Base() == metric.ModeAll }

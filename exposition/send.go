@@ -26,9 +26,10 @@ func (a *answer) Write(b []byte) (int, error) {
 // partSize is how much a client has to take at a time to count as reading.
 const partSize = 32 << 10
 
-// senders are the answers that are being sent. A client that does not read counts as no running scrape
-// of a scrape, but memory. So if there are more than most, the one that has waited
-// longest for its client is cut off. That is never one whose client is reading.
+// senders are the answers that are being sent. A client that does not read does not count as
+// a running scrape, but its answer takes memory. So if there are more answers than most, the
+// one that has waited longest for its client is cut off. That is never one whose client is
+// reading.
 type senders struct {
 	most int // negative if there is no limit
 

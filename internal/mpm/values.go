@@ -18,7 +18,7 @@ type span struct {
 
 // addSpan notes the position of the n words of a series.
 func (p *parser) addSpan(s *metric.Schema, at wordOffset, n int) {
-	recent := HasTime(s)
+	recent := s.Timed()
 	p.values += ValuesPerSeries(s)
 	if n == 0 {
 		return
@@ -35,7 +35,7 @@ func (p *parser) addSpan(s *metric.Schema, at wordOffset, n int) {
 
 // ValuesPerSeries returns how many words AppendValues appends for a series of that schema.
 func ValuesPerSeries(s *metric.Schema) int {
-	if HasTime(s) {
+	if s.Timed() {
 		return 2
 	}
 	return WordsPerSeries(s)
@@ -181,7 +181,7 @@ func (r *Reader) AppendRemovedValues(dst []uint64) []uint64 {
 	for _, e := range r.parser.removed.records.all {
 		schema := r.parser.removed.schemas[e.schema]
 		w := r.words(e.cells, WordsPerSeries(schema))
-		if HasTime(schema) {
+		if schema.Timed() {
 			values := recentValues(w)
 			dst = append(dst, values[:]...)
 			continue
@@ -200,9 +200,4 @@ func recentValues(w []uint64) [2]uint64 {
 		nanos = 0
 	}
 	return [2]uint64{bits, uint64(nanos)}
-}
-
-// HasTime reports whether a series holds a value with its time: that of a mostrecent mode.
-func HasTime(s *metric.Schema) bool {
-	return (s.Type.LikeGauge() || s.Type == metric.StateSet) && s.Mode.Base() == metric.ModeMostRecent
 }

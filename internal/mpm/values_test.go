@@ -39,7 +39,7 @@ func TestChanges(t *testing.T) {
 			for _, one := range series {
 				if w := one.Words(); len(w) > 0 && r.IntN(1+round%40) == 0 {
 					changed++
-					if HasTime(one.ref.schema) {
+					if one.ref.schema.Timed() {
 						StoreRecent(w, r.Uint64(), 1+r.Int64N(1e9))
 					} else {
 						atomic.AddUint64(&w[r.IntN(len(w))], 1+r.Uint64N(3))
