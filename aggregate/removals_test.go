@@ -33,6 +33,16 @@ func (w *clocked) series(n uint64) *mpm.Series {
 	return s
 }
 
+// removesAndDies has a process make the series, remove it a second later, and die.
+func removesAndDies(t *testing.T, elsewhere, dir string, now *time.Time) {
+	t.Helper()
+	w := startAt(t, elsewhere, now)
+	s := w.series(10)
+	*now = now.Add(time.Second)
+	s.Remove()
+	die(t, w.Store, dir)
+}
+
 // TestRemovalByOneProcessAfterTheOther: a counter does not fall while workers
 // remove a series in turn; after the last one nothing is left, of the dead and
 // of the archive neither; a new one begins at zero.
@@ -106,11 +116,7 @@ func TestRemovalIsForgottenByTheArchive(t *testing.T) {
 	die(t, dead.Store, dir)
 	compact(t, dir)
 	now = now.Add(time.Second)
-	last := startAt(t, elsewhere, &now)
-	series := last.series(10)
-	now = now.Add(time.Second)
-	series.Remove()
-	die(t, last.Store, dir)
+	removesAndDies(t, elsewhere, dir, &now)
 	a := openDir(t, dir, Options{NoSelfMetrics: true})
 	require.Empty(t, gather(t, a))
 	compact(t, dir)
@@ -233,11 +239,7 @@ func TestRemovalKeepsItsEvidence(t *testing.T) {
 	closed.series(100)
 	require.NoError(t, closed.Close())
 	now = now.Add(time.Second)
-	last := startAt(t, elsewhere, &now)
-	s := last.series(10)
-	now = now.Add(time.Second)
-	s.Remove()
-	die(t, last.Store, dir)
+	removesAndDies(t, elsewhere, dir, &now)
 	a := openDir(t, dir, Options{NoSelfMetrics: true})
 	require.Empty(t, gather(t, a))
 	require.Empty(t, compact(t, dir).Compacted)

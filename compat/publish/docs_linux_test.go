@@ -23,29 +23,7 @@ func TestDocs(t *testing.T) {
 		}
 		program := doctest.Build(t, `
 import "github.com/multiprom/multiprom/compat/publish"
-
-func main() {
-	if err := worker(); err != nil {
-		panic(err)
-	}
-}
-
-func worker() error {
-	`+block+`
-	if err := publisher.Publish(context.Background()); err != nil {
-		return err
-	}
-	view, err := aggregate.Open(os.Getenv("PROMETHEUS_MULTIPROC_DIR"), aggregate.Options{})
-	if err != nil {
-		return err
-	}
-	families, err := view.Gather(context.Background())
-	if err != nil {
-		return err
-	}
-	return exposition.Encode(os.Stdout, families, exposition.Options{})
-}
-`)
+`+doctest.PublishingWorker(block, "publisher"))
 		require.Contains(t, doctest.Run(t, program, t.TempDir()), published)
 	}
 }

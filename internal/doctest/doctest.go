@@ -120,3 +120,31 @@ func Run(t *testing.T, program, dir string) string {
 	}
 	return string(out)
 }
+
+// PublishingWorker returns the source of a program that runs block, which declares a publisher
+// of that name, publishes with it, and writes the merged view of its directory.
+func PublishingWorker(block, publisher string) string {
+	return `
+func main() {
+	if err := worker(); err != nil {
+		panic(err)
+	}
+}
+
+func worker() error {
+	` + block + `
+	if err := ` + publisher + `.Publish(context.Background()); err != nil {
+		return err
+	}
+	view, err := aggregate.Open(os.Getenv("PROMETHEUS_MULTIPROC_DIR"), aggregate.Options{})
+	if err != nil {
+		return err
+	}
+	families, err := view.Gather(context.Background())
+	if err != nil {
+		return err
+	}
+	return exposition.Encode(os.Stdout, families, exposition.Options{})
+}
+`
+}

@@ -11,6 +11,18 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// becomesFree waits until the collector has found that nothing holds the one removed series of
+// f any more.
+func becomesFree(t *testing.T, s *Store, f *SchemaRef) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		runtime.GC()
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return len(f.free) == 1
+	}, 10*time.Second, time.Millisecond)
+}
+
 // TestRemoveAndReuse follows design.md section 3.7: a removed series leaves the readers' view
 // at once. Its words are reused only if no handle is left.
 func TestRemoveAndReuse(t *testing.T) {
@@ -45,12 +57,7 @@ func TestRemoveAndReuse(t *testing.T) {
 		words := &gone.Words()[0]
 		runtime.KeepAlive(gone)
 		gone = nil
-		require.Eventually(t, func() bool {
-			runtime.GC()
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			return len(f.free) == 1
-		}, 10*time.Second, time.Millisecond)
+		becomesFree(t, s, f)
 
 		reused, err := s.AddSeries(f, []string{"reused"}, nil)
 		require.NoError(t, err)

@@ -201,12 +201,7 @@ func TestHandleInPlace(t *testing.T) {
 		s.mu.Unlock()
 		runtime.KeepAlive(h)
 		h = nil
-		require.Eventually(t, func() bool {
-			runtime.GC()
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			return len(f.free) == 1
-		}, 10*time.Second, time.Millisecond)
+		becomesFree(t, s, f)
 
 		var reused holder
 		require.NoError(t, s.InitSeries(&reused.handle, f, []string{"y"}, nil))

@@ -18,29 +18,7 @@ func TestDocs(t *testing.T) {
 		if i == 1 {
 			block += "if err != nil {\nreturn err\n}\ndefer p.Close()\n" // as in the first one
 		}
-		program := doctest.Build(t, `
-func main() {
-	if err := worker(); err != nil {
-		panic(err)
-	}
-}
-
-func worker() error {
-	`+block+`
-	if err := p.Publish(context.Background()); err != nil {
-		return err
-	}
-	view, err := aggregate.Open(os.Getenv("PROMETHEUS_MULTIPROC_DIR"), aggregate.Options{})
-	if err != nil {
-		return err
-	}
-	families, err := view.Gather(context.Background())
-	if err != nil {
-		return err
-	}
-	return exposition.Encode(os.Stdout, families, exposition.Options{})
-}
-`)
+		program := doctest.Build(t, doctest.PublishingWorker(block, "p"))
 		require.Contains(t, doctest.Run(t, program, t.TempDir()), line)
 	}
 }
