@@ -1,9 +1,11 @@
 package prom_test
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -199,7 +201,10 @@ func update(r *rand.Rand, m any) {
 
 func value(r *rand.Rand) string { return []string{"", "a", "b", "é\n\""}[r.IntN(4)] }
 
-// normal returns families as text without what the clock says.
+// normal returns families as text without what the clock says. client_golang
+// orders the metrics of a family by their label values alone: those of {a="v"}
+// and {b="v"} stand in either order, from one Gather to the next. Here the names
+// decide between them.
 func normal(t *testing.T, families []*dto.MetricFamily) (out []string) {
 	for _, f := range families {
 		f = proto.Clone(f).(*dto.MetricFamily)
@@ -221,6 +226,12 @@ func normal(t *testing.T, families []*dto.MetricFamily) (out []string) {
 				}
 			}
 		}
+		require.True(t, slices.IsSortedFunc(f.Metric, byValues), "the order of %s", f.GetName())
+		slices.SortFunc(f.Metric, func(a, b *dto.Metric) int {
+			return cmp.Or(byValues(a, b), slices.CompareFunc(a.Label, b.Label, func(a, b *dto.LabelPair) int {
+				return strings.Compare(a.GetName(), b.GetName())
+			}))
+		})
 		for _, m := range f.Metric {
 			text, err := prototext.MarshalOptions{Multiline: false}.Marshal(m)
 			require.NoError(t, err)
@@ -229,6 +240,13 @@ func normal(t *testing.T, families []*dto.MetricFamily) (out []string) {
 		}
 	}
 	return out
+}
+
+// byValues is the order of metrics that client_golang promises.
+func byValues(a, b *dto.Metric) int {
+	return cmp.Or(cmp.Compare(len(a.Label), len(b.Label)), slices.CompareFunc(a.Label, b.Label, func(a, b *dto.LabelPair) int {
+		return strings.Compare(a.GetValue(), b.GetValue())
+	}))
 }
 
 func undated(x *dto.Exemplar) {

@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	dto "github.com/prometheus/client_model/go"
 	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/multiprom/multiprom/compat/prom"
 	"github.com/multiprom/multiprom/compat/prom/promauto"
@@ -175,8 +176,11 @@ func TestVecsFromRemoteInput(t *testing.T) {
 	got, err = ours.Gather()
 	require.NoError(t, err)
 	for _, family := range got {
-		for i, m := range family.Metric {
+		for _, m := range family.Metric {
 			if c := m.Counter; c != nil {
+				i := slices.IndexFunc(want[0].Metric, func(w *dto.Metric) bool {
+					return slices.EqualFunc(w.Label, m.Label, func(a, b *dto.LabelPair) bool { return proto.Equal(a, b) })
+				})
 				require.Equal(t, 2*want[0].Metric[i].Counter.GetValue(), c.GetValue())
 			} else {
 				require.EqualValues(t, 2, m.Histogram.GetSampleCount())
