@@ -93,27 +93,6 @@ func (a *accumulator) addInts(hi, lo uint64) {
 	a.hi += hi + carry
 }
 
-// addCounts adds counts of buckets to others. bucket is as of add.
-func addCounts(to, counts []uint64, bucket []int) {
-	if bucket != nil {
-		for i, n := range counts {
-			to[bucket[i]] += n
-		}
-		return
-	}
-	for len(to) >= 4 && len(counts) >= 4 {
-		a, b := (*[4]uint64)(to), (*[4]uint64)(counts)
-		a[0] += b[0]
-		a[1] += b[1]
-		a[2] += b[2]
-		a[3] += b[3]
-		to, counts = to[4:], counts[4:]
-	}
-	for i, n := range counts {
-		to[i] += n
-	}
-}
-
 // counter returns a counter's value, rounded once.
 func (a *accumulator) counter() float64 {
 	const exact = 1 << 53

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -15,7 +14,6 @@ import (
 	"github.com/multiprom/multiprom/internal/access"
 	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/internal/options"
-	"github.com/multiprom/multiprom/internal/pyfile"
 	"github.com/multiprom/multiprom/metric"
 )
 
@@ -59,16 +57,6 @@ func (o Options) withDefaults() (Options, error) {
 	return o, c.Err()
 }
 
-// checkReading checks the options that say which files are read.
-func checkReading(c *options.Checker, trust []int, maxBytes *int64) {
-	for _, uid := range trust {
-		if uid < 0 || int64(uid) > math.MaxUint32 {
-			c.Failf("TrustUIDs", "has %d, which is no user's number", uid)
-		}
-	}
-	options.Number(c, "MaxFileBytes", maxBytes, 1<<30, NoLimit)
-}
-
 // Aggregator merges the files of a directory at every Gather, and keeps what
 // it learned of them for the next. It is safe for concurrent use.
 type Aggregator struct {
@@ -80,24 +68,10 @@ type Aggregator struct {
 	mu       sync.Mutex
 	finished uint64 // number of the refresh that ended well last
 	closed   bool
-	files    []*file   // by name
-	archive  *archived // never nil
-	opened   *mpm.Dir
-	read     mpm.ReadOptions
-	asListed []mpm.Entry // what files and archive come from, nil where some of it has to be looked at again
-	listed   time.Time   // before the directory was, by the system's clock
-	damage   error       // why the archive cannot be read; archive is then the last good one
-	restored []string    // files that are back though their values are in the archive
-	stray    error       // why what has the archive's name was left out, where no archive is known
-	table    table
-	symbols  *mpm.SymbolTable // of all files' series
-	keys     *pyfile.Keys     // of client_python's files
-	told     told             // conflicts
-	toldOf   uint64           // how many series were left out then
-
-	// For what is read of a file, one after the other.
-	changes []mpm.Change
-	spare   []uint64
+	snapshot *snapshot
+	table    *table
+	told     told   // conflicts
+	toldOf   uint64 // how many series were left out then
 }
 
 // Open returns a view of dir, which need not exist before the first Gather.
@@ -125,8 +99,7 @@ var _ = func() (none struct{}) {
 // invalid: they are constants of a program.
 func fromStore(store *mpm.Store, opts Options) *Aggregator {
 	a := newAggregator("", opts)
-	h := store.Header()
-	a.files = []*file{newFile(h.FileName(), store.Reader(a.symbols))}
+	a.snapshot.openStore(store)
 	return a
 }
 
@@ -135,9 +108,12 @@ func newAggregator(dir string, opts Options) *Aggregator {
 	if err != nil {
 		panic(fmt.Errorf("aggregate: %w", err))
 	}
-	a := &Aggregator{opts: opts, dir: dir, symbols: &mpm.SymbolTable{}, archive: &archived{Archive: &mpm.Archive{}}, keys: &pyfile.Keys{}}
-	a.table.init(a.opts.ProcessLabel, a.symbols)
-	return a
+	symbols := &mpm.SymbolTable{}
+	return &Aggregator{
+		opts: opts, dir: dir,
+		snapshot: newSnapshot(dir, opts.TrustUIDs, opts.MaxFileBytes, symbols),
+		table:    newTable(opts.ProcessLabel, symbols),
+	}
 }
 
 // ErrClosed: the Aggregator was closed.
@@ -183,8 +159,8 @@ func (a *Aggregator) scrape(ctx context.Context, rows bool, fn func([]*metric.Fa
 			a.table.distrust()
 		}
 	}()
-	a.table.plan(a.files, a.archive, a.listed.UnixNano())
-	a.table.merge(a.files, a.opts.Now().UnixNano())
+	a.table.plan(a.snapshot)
+	a.table.merge(a.snapshot, a.opts.Now().UnixNano())
 	merged = true
 	news = a.newConflicts()
 	families := a.table.families(rows)
@@ -202,16 +178,7 @@ func (a *Aggregator) Close() error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.closed = true
-	var errs []error
-	if a.opened != nil {
-		errs = append(errs, a.opened.Close())
-		a.opened = nil
-	}
-	for _, f := range a.files {
-		errs = append(errs, f.close())
-	}
-	a.files = nil
-	return errors.Join(errs...)
+	return a.snapshot.close()
 }
 
 // refreshed takes the lock and reads the directory, unless somebody has done
@@ -241,16 +208,14 @@ func (a *Aggregator) refresh() error {
 	if a.closed {
 		return ErrClosed
 	}
-	a.listed = time.Now()
-	if a.dir != "" {
-		if err := a.list(); err != nil {
-			return fmt.Errorf("aggregate: %w", err)
-		}
+	changes, err := a.snapshot.list(a.finished == 0)
+	a.table.follow(a.snapshot, changes)
+	if err != nil {
+		return fmt.Errorf("aggregate: %w", err)
 	}
-	for _, f := range a.files {
-		f.changes, f.spare = a.changes, a.spare
-		err := f.read()
-		a.changes, a.spare, f.changes, f.spare = f.changes, f.spare, nil, nil
+	for _, f := range a.snapshot.files {
+		delta, err := f.read()
+		a.table.apply(f, delta)
 		if err != nil {
 			return fmt.Errorf("aggregate: %w", err)
 		}

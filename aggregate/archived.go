@@ -13,21 +13,15 @@ type archived struct {
 	families []loadedFamily // as in Archive
 	// shown says for each of Processes whether its series are in the view: not
 	// if a living or a newer process has its label.
-	shown []bool
-	waits waiting
-
+	shown   []bool
 	words   []uint64 // of the series that was unpacked last
 	recents recents  // likewise
 }
 
-// loadedFamily is a schema of the archive, and where the table has its series.
+// loadedFamily is a schema of the archive.
 type loadedFamily struct {
 	*mpm.StoredFamily
 	exemplars map[int][]metric.Exemplar // that series have, by number
-
-	target *family // nil if another schema is served, and before it is placed
-	bucket []int   // of a histogram whose bounds are not the target's: where each bucket goes
-	rows   []int32 // of the series in the target, or nowhere; none without a target
 }
 
 // newArchived checks an archive. The error says what no compactor writes.
@@ -62,10 +56,11 @@ func (a *archived) size() (n int) {
 	return n
 }
 
-// counts reports whether series i of a family that has a target is in the view.
-func (a *archived) counts(f *loadedFamily, i int) bool {
+// isShown reports whether series i of a family is of a process that is in the view, or of
+// no single one.
+func (a *archived) isShown(f *loadedFamily, i int) bool {
 	process := f.Series.Process(i)
-	return f.rows[i] != nowhere && counts(f.Series.Created(i), 0, f.target.since(f.rows[i])) && (process < 0 || a.shown[process])
+	return process < 0 || a.shown[process]
 }
 
 // unpack returns what processes add up to in series i of a family, until the next is

@@ -10,6 +10,7 @@ import (
 
 	"github.com/multiprom/multiprom/internal/labelkey"
 	"github.com/multiprom/multiprom/internal/mpm"
+	"github.com/multiprom/multiprom/internal/options"
 	"github.com/multiprom/multiprom/internal/pyfile"
 	"github.com/multiprom/multiprom/metric"
 )
@@ -199,7 +200,7 @@ func (a *archiver) accepts(families []*metric.Schema) error {
 		switch s.Type {
 		case metric.Counter, metric.Gauge, metric.Unknown, metric.Histogram, metric.Summary, metric.Info, metric.StateSet:
 		default:
-			return fmt.Errorf("%w: %s is a %s", ErrNotUnderstood, s.Name, s.Type)
+			return fmt.Errorf("%w: %s is a %s", errNotUnderstood, s.Name, s.Type)
 		}
 	}
 	return nil
@@ -214,11 +215,6 @@ func (a *archiver) since(s *metric.Schema, labels metric.Labels) int64 {
 		return l.since()
 	}
 	return always
-}
-
-// seriesKey tells a series from those of all other schemas and labels.
-func seriesKey(s *metric.Schema, labels metric.Labels) string {
-	return fmt.Sprintf("%s\xff%d %d %q %s", s.Name, s.Type, s.Mode, s.States, labels)
 }
 
 // addSeries adds a dead process's series and returns what it was added to, nil
@@ -285,9 +281,9 @@ func (a *archiver) archive(now time.Time, kept []mpm.StoredProcess) *mpm.Archive
 }
 
 // prune numbers the processes that stay, the newest first. The bounds are those of
-// CompactOptions.
+// passOptions.
 func (a *archiver) prune(now time.Time, keep int, keepFor time.Duration) (out []mpm.StoredProcess) {
-	if keep == KeepNone || keepFor == KeepNone {
+	if keep == options.KeepNone || keepFor == options.KeepNone {
 		keep = 0
 	}
 	var all []*processBuilder
@@ -350,4 +346,29 @@ func (s *seriesBuilder) newest(f *familyBuilder, now int64) (out []metric.Exempl
 		out = append(out, keepNewest(all, func(x *metric.Exemplar) int64 { return x.Timestamp.UnixNano() }, now, maxExemplars)...)
 	}
 	return out
+}
+
+// hasRoom returns why a file's histograms have no room in the archive.
+func (a *archiver) hasRoom(f *file) error {
+	series := f.histogramSeries()
+	if len(series) == 0 {
+		return nil
+	}
+	bounds := map[string][]float64{}
+	for _, s := range f.families {
+		if series[s.Name] > 0 && s.Type == metric.Histogram {
+			bounds[s.Name] = union(bounds[s.Name], s.Bounds)
+		}
+	}
+	for name, n := range series {
+		all := bounds[name]
+		if old := a.lookup(&metric.Schema{Name: name, Type: metric.Histogram}); old != nil {
+			all, n = union(all, old.bounds), n+len(old.series)
+		}
+		if n > roomFor(a.words+len(f.values), len(all)) {
+			return fmt.Errorf("%w: the histogram %s would have %d series of %d bounds each, of which hardly any has its own",
+				errNotUnderstood, name, n, len(all))
+		}
+	}
+	return nil
 }

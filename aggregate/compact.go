@@ -2,11 +2,11 @@ package aggregate
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
 	"github.com/multiprom/multiprom/internal/options"
+	"github.com/multiprom/multiprom/metric"
 )
 
 // CompactOptions of Compact. The zero value is useful.
@@ -36,7 +36,7 @@ type CompactOptions struct {
 	// DropFamilies are families that leave the archive with this pass, and with them
 	// what the processes have counted that it compacts: all schemas of the name that
 	// no living process has. Where living processes have every one, nothing is changed and
-	// the error is a *FamilyInUseError; where no dead one has any, it matches ErrNoFamily.
+	// the error is an *InUseError; where no dead one has any, it matches ErrNoFamily.
 	// Files that stay, since they are damaged or nobody knows whether their processes
 	// live, keep what they have. Default: none. A Compactor drops none.
 	DropFamilies []string
@@ -64,22 +64,6 @@ const (
 	KeepNone = options.KeepNone
 )
 
-// withDefaults checks the options and fills in what was left out.
-func (o CompactOptions) withDefaults() (CompactOptions, error) {
-	var c options.Checker
-	options.Number(&c, "Threshold", &o.Threshold, 1)
-	options.Number(&c, "KeepDead", &o.KeepDead, 1000, NoLimit, KeepNone)
-	options.Number(&c, "KeepDeadFor", &o.KeepDeadFor, NoLimit, NoLimit, KeepNone)
-	checkReading(&c, o.TrustUIDs, &o.MaxFileBytes)
-	if o.Progress == nil {
-		o.Progress = func(int, int) {}
-	}
-	if o.Now == nil {
-		o.Now = time.Now
-	}
-	return o, c.Err()
-}
-
 // CompactResult is what Compact did, or with DryRun would have done.
 type CompactResult struct {
 	Compacted []string // files whose values are in the archive now
@@ -93,6 +77,14 @@ type CompactResult struct {
 	Took      time.Duration // until the new archive was in place
 }
 
+// DroppedFamily is a schema that was dropped from the archive.
+type DroppedFamily struct {
+	Name   string
+	Type   metric.Type
+	Mode   metric.Mode // of a gauge or state set
+	Series int
+}
+
 // LeftFile is a file that was not compacted although no process holds its lock,
 // or was not removed although it was compacted; under mpm.StagedName, why no room
 // could be kept.
@@ -101,17 +93,29 @@ type LeftFile struct {
 	Reason error
 }
 
-// Errors of compacting a file.
+// Errors of compacting and wiping.
 var (
+	// ErrBusy: somebody else wipes or compacts the directory at this moment.
+	ErrBusy = errBusy
 	// ErrNoLiveness: no lock tells whether the file's process lives.
-	ErrNoLiveness = errors.New("no lock tells whether its process lives")
+	ErrNoLiveness = errNoLiveness
 	// ErrNotUnderstood: the file has damaged records, or some of a kind that a
 	// newer version writes: what is not wholly understood is not compacted.
-	ErrNotUnderstood = errors.New("not wholly understood")
+	ErrNotUnderstood = errNotUnderstood
 	// ErrConsumed: the file was compacted and removed, and is there again, such as from
 	// a backup. Its values are in the archive, and are not counted twice.
-	ErrConsumed = errors.New("its values are in the archive already: remove it (was it restored from a backup?)")
+	ErrConsumed = errConsumed
+	// ErrInUse: living processes have files in the directory, or the family that was to be
+	// dropped. The error is an *InUseError.
+	ErrInUse = errInUse
+	// ErrNoFamily: what CompactOptions.DropFamilies names is neither in the archive nor of
+	// a dead process.
+	ErrNoFamily = errNoFamily
 )
+
+// InUseError names the files of living processes. It matches ErrInUse. Its fields are
+// Dir; Family, which is empty if it is about the directory as a whole; and Files, by name.
+type InUseError = inUse
 
 // Compact moves the values of dead processes from their files into the archive,
 // and removes the files: each process exactly once, whatever is killed at
@@ -125,13 +129,40 @@ var (
 // there is not enough for one, the error matches mmapstore.ErrFull, and what is not
 // compacted stays as it was. docs/lifecycle.md has the steps.
 func Compact(ctx context.Context, dir string, opts CompactOptions) (*CompactResult, error) {
-	p, err := newPass(dir, opts)
+	r, err := runPass(ctx, dir, passOptions(opts))
 	if err != nil {
 		return nil, fmt.Errorf("aggregate: compact: %w", err)
 	}
-	err = errors.Join(p.compact(ctx), p.close())
-	if err != nil {
-		return nil, fmt.Errorf("aggregate: compact: %w", err)
+	out := &CompactResult{
+		Compacted: r.Compacted, Processes: r.Processes, Removed: r.Removed, Living: r.Living,
+		Series: r.Series, Bytes: r.Bytes, Took: r.Took,
 	}
-	return &p.result, nil
+	for _, l := range r.Left {
+		out.Left = append(out.Left, LeftFile(l))
+	}
+	for _, d := range r.Dropped {
+		out.Dropped = append(out.Dropped, DroppedFamily(d))
+	}
+	return out, nil
+}
+
+// Wipe discards what dead processes have counted, in their files and in the
+// archive, and returns the names of the files that it removed or emptied. Where
+// a process lives it changes nothing and returns an *InUseError, unless force
+// is set; then it leaves the living ones' files alone and wipes the rest. A file
+// without liveness counts as living until it is marked dead; one of client_python
+// while a process has it open for writing, and where the system does not tell
+// that (mmapstore.ErrNoLease), until it is marked dead or force is set.
+//
+// It is a compaction that keeps no value: readers see all of it or nothing. An empty
+// archive stays. It needs no space; where there is none at all, the values may go file
+// by file, and no archive stays. Only regular files are removed of which name and content
+// are those of the formats, never through a symbolic link, never in a directory below.
+// Others stay, with force too; where one has the name of the archive, nothing is wiped and
+// the error matches mmapstore.ErrForeign or mmapstore.ErrNotTrusted.
+func Wipe(dir string, force bool) (removed []string, err error) {
+	if removed, err = runWipe(dir, force); err != nil {
+		return removed, fmt.Errorf("aggregate: wipe: %w", err)
+	}
+	return removed, nil
 }

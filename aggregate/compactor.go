@@ -46,7 +46,7 @@ func NewCompactor(dir string, opts CompactorOptions) (*Compactor, error) {
 	var c options.Checker
 	options.Number(&c, "Threshold", &opts.Threshold, 8)
 	options.Number(&c, "Period", &opts.Period, 30*time.Second)
-	_, err := opts.CompactOptions.withDefaults()
+	_, err := passOptions(opts.CompactOptions).withDefaults()
 	if err := errors.Join(c.Err(), err); err != nil {
 		return nil, fmt.Errorf("aggregate: compactor: %w", err)
 	}

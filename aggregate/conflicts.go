@@ -52,7 +52,7 @@ type Conflict struct {
 func (a *Aggregator) Families(ctx context.Context) (out []FamilyStatus, err error) {
 	a.View(ctx, func(_ []*metric.Family, e error) {
 		if err = e; err == nil {
-			out = a.table.census(a.files, a.archive)
+			out = a.census()
 		}
 	})
 	return out, err
@@ -135,29 +135,30 @@ func ownersOf(d *Schema) string {
 }
 
 // census finds out which schemas there are, and who has them.
-func (t *table) census(files []*file, arc *archived) []FamilyStatus {
-	served := map[*family]*FamilyStatus{}
-	for _, fam := range t.byName {
-		served[fam] = &FamilyStatus{Schema: schemaOf(fam.schema, fam.bounds), Merged: fam.shown.len()}
+func (a *Aggregator) census() []FamilyStatus {
+	t := a.table
+	served := map[string]*FamilyStatus{}
+	for _, name := range t.names() {
+		schema, bounds, shown := t.describe(name)
+		served[name] = &FamilyStatus{Schema: schemaOf(schema, bounds), Merged: shown}
 	}
 	type loser struct {
 		Schema
-		to   *family
-		name string
+		to, name string
 	}
 	var left []*loser
 	note := func(schema *metric.Schema, o Owner, first metric.Labels) {
 		if o.Series == 0 {
 			return
 		}
-		if fam := t.familyOf(schema); fam != nil {
-			served[fam].own(schema, o, first)
+		if t.serves(schema) {
+			served[schema.Name].own(schema, o, first)
 			return
 		}
 		to, name := t.winner(schema)
 		i := slices.IndexFunc(left, func(l *loser) bool { return l.Name == schema.Name && compatible(l.schema(), schema) })
 		switch {
-		case to == nil:
+		case to == "":
 			return // nobody has noticed it yet
 		case i < 0:
 			i = len(left)
@@ -165,9 +166,9 @@ func (t *table) census(files []*file, arc *archived) []FamilyStatus {
 		}
 		left[i].own(schema, o, first)
 	}
-	for _, f := range files {
+	for _, f := range a.snapshot.files {
 		if f.known {
-			o := Owner{File: f.name, Label: cmp.Or(f.label, f.header.Label), State: f.state()}
+			o := Owner{File: f.name, Label: cmp.Or(f.label, f.header.Label), State: stateOfProcess(f)}
 			if f.python != nil && !f.live {
 				o.State = Dead
 			}
@@ -177,8 +178,9 @@ func (t *table) census(files []*file, arc *archived) []FamilyStatus {
 			})
 		}
 	}
-	for i := range arc.Families {
-		f := &arc.Families[i]
+	archive := a.snapshot.archive
+	for i := range archive.Families {
+		f := &archive.Families[i]
 		var first metric.Labels
 		if f.Series.Len() > 0 {
 			first = f.Series.AppendLabels(nil, 0)
@@ -195,20 +197,6 @@ func (t *table) census(files []*file, arc *archived) []FamilyStatus {
 	}
 	slices.SortFunc(out, func(f, g FamilyStatus) int { return strings.Compare(f.Name, g.Name) })
 	return out
-}
-
-// winner returns the family that is served where schema is not, and the name that they
-// share.
-func (t *table) winner(schema *metric.Schema) (*family, string) {
-	if fam := t.byName[schema.Name]; fam != nil {
-		return fam, schema.Name
-	}
-	for _, name := range metric.SampleNames(schema.Name, schema.Type) {
-		if fam := t.taken[name]; fam != nil {
-			return fam, name
-		}
-	}
-	return nil, ""
 }
 
 func schemaOf(s *metric.Schema, bounds []float64) Schema {
@@ -243,52 +231,27 @@ func (d *Schema) own(schema *metric.Schema, o Owner, first metric.Labels) {
 	}
 }
 
-// countSeries calls fn with every schema of the file, and how many series it has;
-// of client_python's, whose schemas have no labels, with those of the first series.
-func (f *file) countSeries(fn func(schema *metric.Schema, n int, first metric.Labels)) {
-	if f.python == nil {
-		counts := f.series.Counts()
-		for _, schema := range f.families {
-			fn(schema, counts[schema], nil)
-		}
-		return
-	}
-	keys, seen := f.python.Keys(), map[uint32]bool{}
-	counts, firsts := map[string]int{}, map[string]metric.Labels{}
-	for _, k := range f.python.Records() {
-		series := keys.Keys()[k].Series
-		if seen[series] {
-			continue
-		}
-		seen[series] = true
-		name := keys.Families()[keys.FamilyOf(series)].Name
-		if counts[name]++; counts[name] == 1 {
-			firsts[name] = keys.AppendLabels(nil, series)
-		}
-	}
-	for _, schema := range f.families {
-		fn(schema, counts[schema.Name], firsts[schema.Name])
-	}
-}
-
 // leavesOut reports whether there is a schema that is not served.
-func (t *table) leavesOut(files []*file, arc *archived) bool {
-	left := func(s *metric.Schema) bool { return t.familyOf(s) == nil }
-	return slices.ContainsFunc(files, func(f *file) bool { return slices.ContainsFunc(f.families, left) }) ||
-		slices.ContainsFunc(arc.Families, func(f mpm.StoredFamily) bool { return left(f.Schema) })
+func (a *Aggregator) leavesOut() bool {
+	left := func(s *metric.Schema) bool { return !a.table.serves(s) }
+	return slices.ContainsFunc(a.snapshot.files, func(f *file) bool { return slices.ContainsFunc(f.families, left) }) ||
+		slices.ContainsFunc(a.snapshot.archive.Families, func(f mpm.StoredFamily) bool { return left(f.Schema) })
 }
 
 // newConflicts returns those of which the log was not told.
 func (a *Aggregator) newConflicts() (out []Conflict) {
-	t := &a.table
-	if a.opts.Logger == nil || !t.rechosen && t.conflicts == a.toldOf {
+	if a.opts.Logger == nil {
 		return nil
 	}
-	t.rechosen, a.toldOf = false, t.conflicts
-	if !t.leavesOut(a.files, a.archive) {
+	chosen, leftOut := a.table.hasChosen(), a.table.leftOut()
+	if !chosen && leftOut == a.toldOf {
 		return nil
 	}
-	for _, f := range t.census(a.files, a.archive) {
+	a.toldOf = leftOut
+	if !a.leavesOut() {
+		return nil
+	}
+	for _, f := range a.census() {
 		for _, c := range f.Conflicts {
 			if a.told.first(seriesKey(c.Served.schema(), nil) + seriesKey(c.Left.schema(), nil)) {
 				out = append(out, c)

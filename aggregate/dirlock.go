@@ -9,8 +9,7 @@ import (
 	"github.com/multiprom/multiprom/internal/mpm"
 )
 
-// ErrBusy: somebody else wipes or compacts the directory at this moment.
-var ErrBusy = errors.New("the directory is locked by another wipe or compaction")
+var errBusy = errors.New("the directory is locked by another wipe or compaction")
 
 // lockDir opens a directory and takes the lock under which files are removed
 // from it. The kernel drops it when the process ends.
@@ -25,7 +24,7 @@ func lockDir(path string) (d *mpm.Dir, unlock func() error, err error) {
 		switch {
 		case err != nil:
 		case !ok:
-			err = fmt.Errorf("%w: %s", ErrBusy, path)
+			err = fmt.Errorf("%w: %s", errBusy, path)
 		case locks(l, d):
 			return d, l.Close, nil
 		}

@@ -4,31 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/multiprom/multiprom/metric"
 )
 
-// ErrNoFamily: what CompactOptions.DropFamilies names is neither in the archive nor of a
-// dead process.
-var ErrNoFamily = errors.New("no dead process has the family")
+var errNoFamily = errors.New("no dead process has the family")
 
-// FamilyInUseError says that living processes have a family that was to be dropped. It
-// matches ErrInUse.
-type FamilyInUseError struct {
-	Dir, Family string
-	Files       []string
-}
-
-func (e *FamilyInUseError) Error() string {
-	return fmt.Sprintf("living processes in %s have the family %s: %s", e.Dir, e.Family, strings.Join(e.Files, ", "))
-}
-
-// Is reports whether target is ErrInUse.
-func (e *FamilyInUseError) Is(target error) bool { return target == ErrInUse }
-
-// DroppedFamily is a schema that was dropped from the archive.
-type DroppedFamily struct {
+// dropped is aggregate.DroppedFamily.
+type dropped struct {
 	Name   string
 	Type   metric.Type
 	Mode   metric.Mode // of a gauge or state set
@@ -46,8 +29,8 @@ func (p *pass) drop() error {
 		return err
 	}
 	for _, name := range p.opts.DropFamilies {
-		known, dropped := false, false
-		inUse := &FamilyInUseError{Dir: p.dir.Path(), Family: name}
+		known, some := false, false
+		inUse := &inUse{Dir: p.dir.Path(), Family: name}
 		p.sum.families = slices.DeleteFunc(p.sum.families, func(f *familyBuilder) bool {
 			if !isNamed(f.schema, name) {
 				return false
@@ -63,14 +46,14 @@ func (p *pass) drop() error {
 				inUse.Files = append(inUse.Files, files...)
 				return false
 			}
-			dropped = true
-			p.result.Dropped = append(p.result.Dropped, DroppedFamily{f.schema.Name, f.schema.Type, f.schema.Mode, len(f.series)})
+			some = true
+			p.result.Dropped = append(p.result.Dropped, dropped{f.schema.Name, f.schema.Type, f.schema.Mode, len(f.series)})
 			return true
 		})
 		switch {
 		case !known:
-			return fmt.Errorf("%w: %s", ErrNoFamily, name)
-		case !dropped:
+			return fmt.Errorf("%w: %s", errNoFamily, name)
+		case !some:
 			return inUse
 		}
 	}
@@ -95,7 +78,7 @@ func (p *pass) livingFamilies() (out []livingFamily, err error) {
 		}
 	}
 	for _, f := range slices.Concat(p.living, p.others) {
-		if err := f.read(); err != nil {
+		if _, err := f.read(); err != nil {
 			return nil, err
 		}
 		add(f)

@@ -2,38 +2,9 @@ package aggregate
 
 import (
 	"cmp"
-	"math"
-	"slices"
 
-	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/metric"
 )
-
-// exemplar is an exemplar of a file's series, as it was read last.
-type exemplar struct {
-	series int // its number in the file
-	number uint64
-	x      *metric.Exemplar // nil for none
-}
-
-// takeExemplars returns the exemplars that the reader leads to. old are those of
-// the read before; where none has changed they are returned again.
-func takeExemplars(r *mpm.Reader, old []exemplar) []exemplar {
-	places := r.Exemplars()
-	out, own := old, false // others hold the old ones
-	for i := range places {
-		if i < len(old) && old[i].number == places[i].Number() {
-			continue
-		}
-		if !own {
-			out, own = make([]exemplar, len(places)), true
-			copy(out, old)
-		}
-		out[i].series = places[i].Series
-		out[i].x, out[i].number = places[i].Load()
-	}
-	return out
-}
 
 // exemplarSet holds the newest exemplar of each bucket of a histogram, or the one
 // of a counter.
@@ -44,19 +15,6 @@ func newExemplarSet(schema *metric.Schema, bounds []float64) exemplarSet {
 		return make(exemplarSet, len(bounds)+1)
 	}
 	return make(exemplarSet, 1)
-}
-
-// exemplarBucket returns which bucket an exemplar belongs to, 0 where there are none. It
-// follows from the value: the buckets of a file may be wider than those of the family.
-func exemplarBucket(schema *metric.Schema, bounds []float64, value float64) (i int) {
-	switch {
-	case schema.Type != metric.Histogram:
-		return 0
-	case math.IsNaN(value):
-		return len(bounds)
-	}
-	i, _ = slices.BinarySearch(bounds, value)
-	return i
 }
 
 // offer gives a series an exemplar of one of its processes, which takes the place of one

@@ -4,52 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"slices"
 	"syscall"
 
 	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/internal/pyfile"
 	"github.com/multiprom/multiprom/metric"
 )
-
-// FileState is what became of a file.
-type FileState string
-
-// The states, as the label state of multiprom_files has them.
-const (
-	FileOK          FileState = "ok"
-	FileCorrupt     FileState = "corrupt"
-	FileForeign     FileState = "foreign"
-	FileUnsupported FileState = "unsupported"
-	FileUntrusted   FileState = "untrusted"
-	FileTooBig      FileState = "toobig"
-	FileUnreadable  FileState = "unreadable"
-	FileConsumed    FileState = "consumed" // it is back, though its values are in the archive
-)
-
-var fileStates = []FileState{FileOK, FileCorrupt, FileForeign, FileUnsupported, FileUntrusted, FileTooBig, FileUnreadable, FileConsumed}
-
-// FileStatus is one file of the directory and what became of it.
-type FileStatus struct {
-	Name  string
-	State FileState
-	Err   error // nil when State is FileOK
-}
-
-func stateOf(err error) FileState {
-	for _, s := range []struct {
-		err   error
-		state FileState
-	}{
-		{nil, FileOK}, {mpm.ErrForeign, FileForeign}, {mpm.ErrUnsupported, FileUnsupported},
-		{mpm.ErrNotTrusted, FileUntrusted}, {mpm.ErrTooBig, FileTooBig}, {mpm.ErrCorrupt, FileCorrupt}, {ErrConsumed, FileConsumed},
-	} {
-		if errors.Is(err, s.err) {
-			return s.state
-		}
-	}
-	return FileUnreadable
-}
 
 // file is one process's file between scrapes.
 type file struct {
@@ -77,9 +37,7 @@ type file struct {
 	removedValues []uint64 // likewise, of removed
 	exemplars     []exemplar
 
-	// Room for what is not known to be good yet, shared by all files.
-	changes []mpm.Change
-	spare   []uint64 // of client_python's
+	buf *buffers
 
 	counters [len(mpm.HeaderCounters)]uint64
 	damaged  int
@@ -88,7 +46,24 @@ type file struct {
 
 	label string // the value of the process label, empty if it is not shown
 	taken bool   // the values of this scrape are there already: of a file of client_python
-	part  part   // the table's
+}
+
+// buffers hold what is read and not known to be good yet. All files that are read one
+// after the other share them.
+type buffers struct {
+	changes []mpm.Change
+	values  []uint64 // of client_python's
+}
+
+// delta is what a read has found changed in a file, until the next read of a file with
+// the same buffers. If the file's epoch has moved, its series have other numbers: then
+// nothing that was known of them holds, and the delta says nothing.
+type delta struct {
+	// changes are the values that are others now, in the order of their places: the
+	// words that were there before.
+	changes []mpm.Change
+	// removed has the values of removed series as they were before.
+	removed []uint64
 }
 
 // openFile opens a file, or remembers why it cannot be opened. The error is
@@ -96,7 +71,7 @@ type file struct {
 // file whose process is dead it reads all that there is, and keeps neither
 // mapping nor descriptor: a directory may hold more of them than a process may
 // have mappings.
-func openFile(dir *mpm.Dir, name string, opts mpm.ReadOptions) (*file, error) {
+func openFile(dir *mpm.Dir, name string, opts mpm.ReadOptions, buf *buffers) (*file, error) {
 	r, err := dir.Open(name, opts)
 	switch {
 	case errors.Is(err, fs.ErrNotExist), isTransient(err):
@@ -104,18 +79,18 @@ func openFile(dir *mpm.Dir, name string, opts mpm.ReadOptions) (*file, error) {
 	case err != nil:
 		return &file{name: name, err: err}, nil
 	}
-	f := newFile(name, r)
+	f := newFile(name, r, buf)
 	if held, err := r.Locked(); err != nil || held {
 		return f, nil // read asks again
 	}
-	if err := f.read(); err != nil {
+	if _, err := f.read(); err != nil {
 		return nil, errors.Join(err, r.Close())
 	}
 	return f, nil
 }
 
-func newFile(name string, r *mpm.Reader) *file {
-	return &file{name: name, reader: r, header: r.Header(), known: true, live: true}
+func newFile(name string, r *mpm.Reader, buf *buffers) *file {
+	return &file{name: name, reader: r, header: r.Header(), known: true, live: true, buf: buf}
 }
 
 // isTransient reports whether err says that the system is short of something:
@@ -130,50 +105,54 @@ const maxReads = 16
 
 // read asks the lock and takes the values. Where the file has become
 // unreadable, the values of the last good read stay: a counter must not fall
-// because somebody cut a file short. The error is a transient one.
-func (f *file) read() error {
+// because somebody cut a file short. The error is a transient one; what the delta says
+// beside it has happened too.
+func (f *file) read() (d delta, err error) {
+	d.removed = f.removedValues
 	if f.python != nil {
-		return f.readPython()
+		return d, f.readPython()
 	}
 	if f.reader == nil || f.dead {
-		return nil
+		return d, nil
 	}
 	held, err := f.reader.Locked()
 	if err != nil {
-		return fmt.Errorf("%s: ask lock: %w", f.reader.Path(), err)
+		return d, fmt.Errorf("%s: ask lock: %w", f.reader.Path(), err)
 	}
 	f.settled = false
 	for i := 0; i < maxReads && err == nil && !f.settled; i++ {
-		f.settled, err = f.readOnce()
+		f.settled, err = f.readOnce(&d)
 	}
 	if isTransient(err) {
-		return err
+		return d, err
 	}
 	if err == nil && !f.settled && f.families == nil {
-		return fmt.Errorf("%s: its process removes series faster than they can be read", f.name)
+		return d, fmt.Errorf("%s: its process removes series faster than they can be read", f.name)
 	}
 	f.err = err
 	f.live = held && !f.closed && !f.marked
 	if !held {
 		// The lock was free before the values were taken: they are final.
 		f.dead = true
-		return f.close()
+		return d, f.close()
 	}
-	return nil
+	return d, nil
 }
 
-// readOnce reports whether the values that it took belong together.
-func (f *file) readOnce() (settled bool, err error) {
+// readOnce reports whether the values that it took belong together. If so, d says what
+// has changed.
+func (f *file) readOnce(d *delta) (settled bool, err error) {
 	r := f.reader
 	if err := r.Refresh(); err != nil {
 		return false, err
 	}
 	err = mpm.Guard(r.Path(), func() error {
-		series, known, same := r.List(), f.values, f.epoch == r.Epoch()
-		if !same {
+		series, known := r.List(), f.values
+		if f.epoch != r.Epoch() {
 			known = nil // series have other numbers now
 		}
-		f.changes = r.AppendChanges(f.changes[:0], known)
+		changes := r.AppendChanges(f.buf.changes[:0], known)
+		f.buf.changes = changes
 		added := r.AppendValues(nil, len(known))
 		removed := r.AppendRemovedValues(nil)
 		exemplars := f.exemplars
@@ -192,14 +171,11 @@ func (f *file) readOnce() (settled bool, err error) {
 		if err := r.Whole(); err != nil {
 			return err // what was read may be zeros
 		}
-		p := &f.part
-		if !same || p.epoch != f.epoch { // what was planned is not of these series
-			p.series.mark(func(*span) bool { return true })
-			p.removed.mark(func(*span) bool { return true })
-		} else { // who holds a removed series may update it
-			p.removed.mark(func(s *span) bool { return !slices.Equal(f.removedValues[s.at:s.end()], removed[s.at:s.end()]) })
+		for i := range changes {
+			c := &changes[i]
+			known[c.At], c.Word = c.Word, known[c.At]
 		}
-		p.series.take(&f.series, f.values, f.changes, p.live)
+		d.changes = changes
 		f.closed, f.marked, f.counters = closed, marked, counters
 		_, f.damaged = r.Damaged()
 		f.unknown = r.Unknown()
@@ -209,7 +185,7 @@ func (f *file) readOnce() (settled bool, err error) {
 		if known == nil {
 			f.values = added
 		} else {
-			f.values = append(f.values, added...)
+			f.values = append(known, added...)
 		}
 		return nil
 	})
@@ -219,10 +195,18 @@ func (f *file) readOnce() (settled bool, err error) {
 // keep has the values of client_python's file that were read take the place of those
 // before.
 func (f *file) keep() {
-	if cap(f.values) < len(f.spare) {
-		f.values, f.spare = f.spare, f.values
+	if b := f.buf; cap(f.values) < len(b.values) {
+		f.values, b.values = b.values, f.values
 	} else {
-		f.values = append(f.values[:0], f.spare...)
+		f.values = append(f.values[:0], b.values...)
+	}
+}
+
+// lists calls yield with all lists of series whose symbols are in use.
+func (f *file) lists(yield func(mpm.SeriesList) bool) {
+	_ = yield(f.series) && yield(f.removed)
+	if f.reader != nil { // it may have read on, without a good end
+		_ = yield(f.reader.List()) && yield(f.reader.RemovedList())
 	}
 }
 
@@ -245,4 +229,80 @@ func (f *file) close() error {
 	r := f.reader
 	f.reader = nil
 	return r.Close()
+}
+
+// offer is what the file says of one of its families.
+func (f *file) offer(schema *metric.Schema) offer {
+	created := f.header.Created.UnixNano()
+	d := offer{schema: schema, first: created, newest: created, live: f.live, bounds: schema.Bounds}
+	if f.python != nil {
+		d.python = pythonOriginal(f.name)
+	}
+	return d
+}
+
+// countSeries calls fn with every schema of the file, and how many series it has;
+// of client_python's, whose schemas have no labels, with those of the first series.
+func (f *file) countSeries(fn func(schema *metric.Schema, n int, first metric.Labels)) {
+	if f.python == nil {
+		counts := f.series.Counts()
+		for _, schema := range f.families {
+			fn(schema, counts[schema], nil)
+		}
+		return
+	}
+	keys, seen := f.python.Keys(), map[uint32]bool{}
+	counts, firsts := map[string]int{}, map[string]metric.Labels{}
+	for _, k := range f.python.Records() {
+		series := keys.Keys()[k].Series
+		if seen[series] {
+			continue
+		}
+		seen[series] = true
+		name := keys.Families()[keys.FamilyOf(series)].Name
+		if counts[name]++; counts[name] == 1 {
+			firsts[name] = keys.AppendLabels(nil, series)
+		}
+	}
+	for _, schema := range f.families {
+		fn(schema, counts[schema.Name], firsts[schema.Name])
+	}
+}
+
+// histogramSeries returns how many series the file has of each histogram.
+func (f *file) histogramSeries() map[string]int {
+	out := map[string]int{}
+	if f.python == nil {
+		for s, n := range f.series.Counts() {
+			if s.Type == metric.Histogram {
+				out[s.Name] += n
+			}
+		}
+		for i := range f.removed.Len() {
+			if s := f.removed.Schema(i); s.Type == metric.Histogram {
+				out[s.Name]++
+			}
+		}
+		return out
+	}
+	keys := f.python.Keys()
+	if keys.Kind().Type != metric.Histogram {
+		return nil
+	}
+	seen := make([]bool, keys.Series())
+	for _, n := range f.python.Records() {
+		if s := keys.Keys()[n].Series; !seen[s] {
+			seen[s] = true
+			out[keys.Families()[keys.FamilyOf(s)].Name]++
+		}
+	}
+	return out
+}
+
+// size returns how many series of the file are merged.
+func (f *file) size() int {
+	if f.python != nil {
+		return f.python.Series()
+	}
+	return f.series.Len()
 }

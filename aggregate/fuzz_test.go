@@ -43,55 +43,55 @@ func FuzzMerge(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		r := rand.New(&choices{bytes: data, rest: *rand.NewPCG(1, 1)})
-		var all []given
-		var files []*file
-		arc := emptyArchive()
-		var view table
-		view.init("pid", &mpm.SymbolTable{})
+		var known []given
+		symbols := &mpm.SymbolTable{}
+		all, view := newSnapshot("", nil, 0, symbols), newTable("pid", symbols)
+		all.listed = time.Unix(0, math.MaxInt64)
 		check := func() {
-			view.plan(files, arc, math.MaxInt64)
-			view.merge(files, math.MaxInt64)
-			require.Equal(t, reference(all), flatten(view.families(false)))
+			view.plan(all)
+			view.merge(all, math.MaxInt64)
+			require.Equal(t, reference(known), flatten(view.families(false)))
 		}
 		for p := range 1 + r.IntN(5) {
 			live, name := r.IntN(3) > 0, fmt.Sprintf("p%d", p)
 			store := mpm.NewHeap(mpm.Options{Label: name, Now: func() time.Time { return time.Unix(int64(p), 0) }})
-			all = append(all, randomProcess(t, r, &process{store, t}, name, live)...)
+			known = append(known, randomProcess(t, r, &process{store, t}, name, live)...)
 			h := store.Header()
-			one := newFile(h.FileName(), store.Reader(view.symbols))
-			require.NoError(t, one.read())
+			one := newFile(h.FileName(), store.Reader(symbols), &buffers{})
+			_, err := one.read()
+			require.NoError(t, err)
 			one.live, one.dead = live, !live
-			files = append(files, one)
+			all.files = append(all.files, one)
 			if r.IntN(2) == 0 {
 				check()
 			}
 			if r.IntN(2) == 0 {
-				files, arc = compactInMemory(t, &view, files, arc)
+				compactInMemory(t, view, all)
 			}
 		}
 		check()
 	})
 }
 
-func emptyArchive() *archived { return &archived{Archive: &mpm.Archive{}} }
-
 // compactInMemory compacts the dead as a pass does, without a directory.
-func compactInMemory(t *testing.T, view *table, files []*file, arc *archived) (rest []*file, _ *archived) {
-	sum, err := newArchiver(arc.Archive, nil, 0)
+func compactInMemory(t *testing.T, view *table, all *snapshot) {
+	sum, err := newArchiver(all.archive.Archive, nil, 0)
 	require.NoError(t, err)
-	for _, f := range files {
+	var rest, gone []*file
+	for _, f := range all.files {
 		if !f.dead {
 			rest = append(rest, f)
 			continue
 		}
 		require.NoError(t, sum.add(f, time.Unix(9, 0)))
-		view.forget(f)
+		gone = append(gone, f)
 	}
 	a := sum.archive(time.Unix(9, 0), sum.prune(time.Unix(9, 0), NoLimit, NoLimit))
-	a.Generation = arc.Generation + 1
-	arc, err = newArchived(a)
+	a.Generation = all.archive.Generation + 1
+	all.files = rest
+	all.archive, err = newArchived(a)
 	require.NoError(t, err)
-	return rest, arc
+	view.follow(all, changes{gone: gone})
 }
 
 // FuzzUnpack: whatever an archive's words are, unpacking ends, and what it

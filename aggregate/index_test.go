@@ -122,8 +122,8 @@ func TestSpansInFreedPlaces(t *testing.T) {
 		}
 		path := die(t, p.Store, dir)
 		gather(t, a)
-		for _, f := range a.files {
-			require.Len(t, f.part.series.all, 1, f.name)
+		for _, f := range a.snapshot.files {
+			require.Len(t, a.table.parts[f].series.all, 1, f.name)
 		}
 		require.NoError(t, os.Remove(path))
 		gather(t, a)
@@ -168,7 +168,7 @@ func TestFurtherTextsGo(t *testing.T) {
 		require.NoError(t, os.Remove(path))
 		require.Len(t, gather(t, a), 1)
 	}
-	require.Less(t, a.symbols.Len(), 6)
+	require.Less(t, a.table.symbols.Len(), 6)
 }
 
 func infoProcess(t *testing.T, dir string, i int) *process {

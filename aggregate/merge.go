@@ -4,20 +4,22 @@ import "github.com/multiprom/multiprom/metric"
 
 // merge adds up the values of the archive and of all files: of families that are marked
 // recompute, as all are whose values are no sums. The totals of the others stand.
-func (t *table) merge(files []*file, now int64) {
+func (t *table) merge(s *snapshot, now int64) {
+	files := s.files
 	for _, fam := range t.byName {
 		fam.reset()
 	}
 	t.mergeArchive(now)
 	for _, f := range files {
 		from := source{live: f.live, created: f.header.Created.UnixNano(), now: now}
-		f.part.series.add(&f.series, f.values, from)
-		f.part.removed.add(&f.removed, f.removedValues, from)
+		p := t.part(f)
+		p.series.add(&f.series, f.values, from)
+		p.removed.add(&f.removed, f.removedValues, from)
 		for _, e := range f.exemplars {
 			if e.x == nil {
 				continue
 			}
-			if s := f.part.series.placeOf(e.series); s.family != nil && f.series.CreatedNanos(e.series) >= s.since() {
+			if s := p.series.placeOf(e.series); s.family != nil && f.series.CreatedNanos(e.series) >= s.since() {
 				s.offer(e.x, now)
 			}
 		}
@@ -42,22 +44,22 @@ func (t *table) merge(files []*file, now int64) {
 func (t *table) mergeArchive(now int64) {
 	arc := t.archive
 	for i := range arc.families {
-		f := &arc.families[i]
-		if f.target == nil {
+		f, p := &arc.families[i], &t.placed[i]
+		if p.target == nil {
 			continue
 		}
-		if f.target.recompute {
-			for j, n := range f.rows {
-				if arc.counts(f, j) {
+		if p.target.recompute {
+			for j, n := range p.rows {
+				if t.isCounted(f, p, j) {
 					sums := arc.sums(f, j)
-					f.target.join(n, f, &sums, now)
+					p.target.join(n, f.Schema, p.bucket, &sums, now)
 				}
 			}
 		}
 		for j, exemplars := range f.exemplars {
-			if arc.counts(f, j) {
+			if t.isCounted(f, p, j) {
 				for k := range exemplars {
-					row{f.target, f.rows[j]}.offer(&exemplars[k], now)
+					row{p.target, p.rows[j]}.offer(&exemplars[k], now)
 				}
 			}
 		}

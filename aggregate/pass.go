@@ -17,12 +17,12 @@ import (
 
 // pass is one run of Compact or Wipe over a directory, whose lock it holds.
 type pass struct {
-	opts    CompactOptions
+	opts    passOptions
 	dir     *mpm.Dir
 	unlock  func() error
 	read    mpm.ReadOptions
 	started time.Time
-	result  CompactResult
+	result  passResult
 
 	// Of one step of many, where there is no room for all at once.
 	old       *mpm.Archive
@@ -57,7 +57,19 @@ const maxHeld = 1024
 // failpoint is called at every step. Tests stop a compactor there.
 var failpoint = func(step string) {}
 
-func newPass(dir string, opts CompactOptions) (*pass, error) {
+// runPass compacts dir, as aggregate.Compact says.
+func runPass(ctx context.Context, dir string, opts passOptions) (*passResult, error) {
+	p, err := newPass(dir, opts)
+	if err != nil {
+		return nil, err
+	}
+	if err = errors.Join(p.compact(ctx), p.close()); err != nil {
+		return nil, err
+	}
+	return &p.result, nil
+}
+
+func newPass(dir string, opts passOptions) (*pass, error) {
 	opts, err := opts.withDefaults()
 	if err != nil {
 		return nil, err
@@ -189,7 +201,7 @@ func (p *pass) isLeftover(name string) bool {
 func (p *pass) look(e mpm.Entry) error {
 	if p.old.Restored(e.Incarnation) {
 		p.back = append(p.back, e.Incarnation)
-		return ErrConsumed
+		return errConsumed
 	}
 	if p.old.HasConsumed(e.Incarnation) {
 		// A compactor was killed before it could remove the file.
@@ -211,14 +223,14 @@ func (p *pass) look(e mpm.Entry) error {
 	ends := p.noteRemovals(f)
 	if !f.dead && !(p.opts.Marked && (f.marked || f.closed)) {
 		p.others = append(p.others, f)
-		return ErrNoLiveness
+		return errNoLiveness
 	}
 	defer f.close()
 	switch {
 	case f.damaged > 0:
-		return fmt.Errorf("%w: %d damaged records", ErrNotUnderstood, f.damaged)
+		return fmt.Errorf("%w: %d damaged records", errNotUnderstood, f.damaged)
 	case f.unknown > 0:
-		return fmt.Errorf("%w: %d records of unknown kinds", ErrNotUnderstood, f.unknown)
+		return fmt.Errorf("%w: %d records of unknown kinds", errNotUnderstood, f.unknown)
 	}
 	c := candidate{name: e.Name, inc: e.Incarnation, ends: ends}
 	if len(p.dead) < maxHeld {
@@ -231,12 +243,12 @@ func (p *pass) look(e mpm.Entry) error {
 // open opens a file and reads what will not change any more. The lock is asked
 // for first: what is read after a free one is final.
 func (p *pass) open(name string) (*file, error) {
-	f, err := openFile(p.dir, name, p.read)
+	f, err := openNative(p.dir, name, p.read)
 	if err != nil {
 		return nil, err
 	}
 	if f.err == nil && !f.dead && f.header.Liveness == mpm.LivenessNone {
-		err = f.read() // whether it was marked
+		_, err = f.read() // whether it was marked
 	}
 	if err = errors.Join(err, f.err); err != nil {
 		f.close()
@@ -271,7 +283,7 @@ func (p *pass) lookAtRemovals() error {
 		if slices.Contains(p.others, f) || !f.everRemoved() {
 			continue
 		}
-		if err := f.read(); err != nil {
+		if _, err := f.read(); err != nil {
 			return err
 		}
 		p.noteRemovals(f)
@@ -280,7 +292,7 @@ func (p *pass) lookAtRemovals() error {
 		return nil
 	}
 	for _, f := range mayLive {
-		if err := f.read(); err != nil {
+		if _, err := f.read(); err != nil {
 			return err
 		}
 		if f.err != nil || !f.settled {
@@ -383,7 +395,7 @@ func (p *pass) discount(c candidate) {
 }
 
 func (p *pass) leave(name string, reason error) {
-	p.result.Left = append(p.result.Left, LeftFile{name, reason})
+	p.result.Left = append(p.result.Left, left{name, reason})
 }
 
 // write puts the new archive in the place of the old one: the commit.

@@ -164,7 +164,7 @@ func TestTextsAreRenewed(t *testing.T) {
 			require.Len(t, gather(t, a), tc.shown)
 			require.NoError(t, os.Remove(path))
 			require.Equal(t, map[string]float64{`c_total{l="stays"}`: 1}, gather(t, a))
-			require.Less(t, a.symbols.Len(), 4000)
+			require.Less(t, a.table.symbols.Len(), 4000)
 		}
 	}
 }
@@ -198,10 +198,10 @@ func TestTextsOfCutFile(t *testing.T) {
 	require.NoError(t, os.Truncate(cut.Path(), info.Size()-4096))
 	for round := range 10 {
 		comeAndGo(t, dir, round, func() { gather(t, a) })
-		require.Less(t, a.symbols.Len(), 4000)
+		require.Less(t, a.table.symbols.Len(), 4000)
 	}
 	require.Equal(t, map[string]float64{`c_total{l="stays"}`: 1}, gather(t, a))
-	require.ErrorIs(t, a.files[0].err, mpm.ErrCorrupt)
+	require.ErrorIs(t, a.snapshot.files[0].err, mpm.ErrCorrupt)
 }
 
 // TestTextsBehindPeak: the most that there ever were are not what may stay.
@@ -222,7 +222,7 @@ func TestTextsBehindPeak(t *testing.T) {
 	for round := range 60 {
 		comeAndGo(t, dir, round, func() { gather(t, a) })
 	}
-	require.Less(t, a.symbols.Len(), 4000)
+	require.Less(t, a.table.symbols.Len(), 4000)
 }
 
 // TestTextsOfProcesses: who only asks for processes keeps no symbols of those that are gone.
@@ -234,7 +234,7 @@ func TestTextsOfProcesses(t *testing.T) {
 			_, err := a.Processes()
 			require.NoError(t, err)
 		})
-		require.Less(t, a.symbols.Len(), 4000)
+		require.Less(t, a.table.symbols.Len(), 4000)
 	}
 }
 
@@ -284,7 +284,7 @@ func TestTextsOfTheArchive(t *testing.T) {
 		require.NoError(t, err)
 		require.Len(t, gather(t, a), 51)
 	}
-	require.LessOrEqual(t, a.symbols.Len(), 200)
+	require.LessOrEqual(t, a.table.symbols.Len(), 200)
 }
 
 // TestModeOfATypeWithoutModes: the mode of an archived summary, or of a counter, says

@@ -3,10 +3,12 @@ package aggregate
 import (
 	"cmp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/multiprom/multiprom/internal/mpm"
+	"github.com/multiprom/multiprom/internal/pyfile"
 )
 
 // State is whether a process lives, as far as its file tells.
@@ -63,17 +65,17 @@ func (a *Aggregator) Processes() ([]Process, error) {
 		return nil, err
 	}
 	defer unlock()
-	nameProcesses(a.files, a.archive)
-	a.table.renewSymbols(a.files)
-	a.table.topology = topology{} // the names are not those that the last merge has given
+	nameProcesses(a.snapshot.files, a.snapshot.archive)
+	a.table.renewSymbols(a.snapshot.files)
+	a.table.rename()
 	var out []Process
-	for _, f := range a.files {
+	for _, f := range a.snapshot.files {
 		if !f.known || f.python != nil {
 			continue
 		}
 		h := &f.header
 		p := Process{
-			Kind: Native, Files: []string{f.name}, PID: h.PID, Label: f.label, State: f.state(), Liveness: h.Liveness.String(), Incarnation: h.Incarnation.String(),
+			Kind: Native, Files: []string{f.name}, PID: h.PID, Label: f.label, State: stateOfProcess(f), Liveness: h.Liveness.String(), Incarnation: h.Incarnation.String(),
 			Created: h.Created, StartTime: h.StartTime, BootID: h.BootID, PIDNamespace: h.PIDNamespace,
 			Series: f.series.Len(), Bytes: f.bytes,
 		}
@@ -82,10 +84,10 @@ func (a *Aggregator) Processes() ([]Process, error) {
 		}
 		out = append(out, p)
 	}
-	return append(out, pythonProcesses(a.files)...), nil
+	return append(out, pythonProcesses(a.snapshot.files)...), nil
 }
 
-func (f *file) state() State {
+func stateOfProcess(f *file) State {
 	switch {
 	case f.dead:
 		return Dead
@@ -102,11 +104,11 @@ func (f *file) state() State {
 func (a *Aggregator) Files() []FileStatus {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	out := make([]FileStatus, 0, len(a.files)+1)
-	for _, f := range a.files {
+	out := make([]FileStatus, 0, len(a.snapshot.files)+1)
+	for _, f := range a.snapshot.files {
 		out = append(out, FileStatus{Name: f.name, State: stateOf(f.err), Err: f.err})
 	}
-	for _, name := range a.restored {
+	for _, name := range a.snapshot.restored {
 		out = append(out, FileStatus{Name: name, State: FileConsumed, Err: ErrConsumed})
 	}
 	if there, damage := a.archiveStatus(); there {
@@ -118,8 +120,8 @@ func (a *Aggregator) Files() []FileStatus {
 
 // archiveStatus tells whether there is an archive, and why it cannot be read.
 func (a *Aggregator) archiveStatus() (there bool, damage error) {
-	left := cmp.Or(a.damage, a.stray)
-	return left != nil || a.archive.Bytes > 0, left
+	left := cmp.Or(a.snapshot.damage, a.snapshot.stray)
+	return left != nil || a.snapshot.archive.Bytes > 0, left
 }
 
 // storeless returns how many of the workers have no file of their own.
@@ -129,7 +131,7 @@ func (a *Aggregator) storeless() (n int) {
 	}
 	namespace := mpm.CurrentIdentity().PIDNamespace
 	have := map[int]bool{}
-	for _, f := range a.files {
+	for _, f := range a.snapshot.files {
 		if f.known && f.python == nil && !f.dead && f.header.PIDNamespace == namespace {
 			have[f.header.PID] = true
 		}
@@ -140,4 +142,39 @@ func (a *Aggregator) storeless() (n int) {
 		}
 	}
 	return n
+}
+
+// pythonProcesses returns the processes of client_python's files, by their ids.
+func pythonProcesses(files []*file) (out []Process) {
+	type id struct {
+		label string
+		live  bool
+	}
+	byID := map[id]int{}
+	for _, f := range files {
+		if f.python == nil || !f.known {
+			continue
+		}
+		key := id{f.header.Label, f.live}
+		n, known := byID[key]
+		if !known {
+			n = len(out)
+			byID[key] = n
+			p := Process{Kind: Python, Label: key.label, State: Dead}
+			if p.PID, _ = strconv.Atoi(key.label); f.live {
+				p.State = Live
+			}
+			out = append(out, p)
+		}
+		p := &out[n]
+		if f.python.Ruby() {
+			p.Kind = Ruby
+			p.PID, _ = strconv.Atoi(pyfile.RubyPID(key.label))
+		}
+		p.Files = append(p.Files, f.name)
+		p.Series += f.size()
+		p.Bytes += f.bytes
+	}
+	slices.SortStableFunc(out, func(p, q Process) int { return strings.Compare(p.Label, q.Label) })
+	return out
 }

@@ -5,9 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/multiprom/multiprom/internal/mpm"
@@ -54,7 +51,7 @@ func (o *opener) openPython(e mpm.Entry) (*file, error) {
 		case err != nil:
 			return &file{name: e.Name, err: err}, nil
 		}
-		f = &file{name: e.Name, python: r}
+		f = &file{name: e.Name, python: r, buf: o.buf}
 		o.opened = append(o.opened, f)
 		o.learn(f)
 	}
@@ -110,7 +107,7 @@ func (f *file) readPython() error {
 	}
 	r := f.python
 	err := mpm.Guard(f.name, func() error {
-		f.spare = r.AppendValues(f.spare[:0])
+		f.buf.values = r.AppendValues(f.buf.values[:0])
 		return nil
 	})
 	if err != nil {
@@ -137,49 +134,6 @@ func (f *file) ownGauges() bool {
 	return n.Type == metric.Gauge && n.Mode == metric.ModeAll
 }
 
-// pythonProcesses returns the processes of client_python's files, by their ids.
-func pythonProcesses(files []*file) (out []Process) {
-	type id struct {
-		label string
-		live  bool
-	}
-	byID := map[id]int{}
-	for _, f := range files {
-		if f.python == nil || !f.known {
-			continue
-		}
-		key := id{f.header.Label, f.live}
-		n, known := byID[key]
-		if !known {
-			n = len(out)
-			byID[key] = n
-			p := Process{Kind: Python, Label: key.label, State: Dead}
-			if p.PID, _ = strconv.Atoi(key.label); f.live {
-				p.State = Live
-			}
-			out = append(out, p)
-		}
-		p := &out[n]
-		if f.python.Ruby() {
-			p.Kind = Ruby
-			p.PID, _ = strconv.Atoi(pyfile.RubyPID(key.label))
-		}
-		p.Files = append(p.Files, f.name)
-		p.Series += f.size()
-		p.Bytes += f.bytes
-	}
-	slices.SortStableFunc(out, func(p, q Process) int { return strings.Compare(p.Label, q.Label) })
-	return out
-}
-
-// size returns how many series of the file are merged.
-func (f *file) size() int {
-	if f.python != nil {
-		return f.python.Series()
-	}
-	return f.series.Len()
-}
-
 // eachPythonSeries calls fn with every series of a file of client_python, for
 // some more than once. What is true of all series of its kind the schema
 // says; bounds are not in it.
@@ -196,33 +150,29 @@ func (f *file) eachPythonSeries(fn func(*metric.Schema, metric.Labels)) {
 // keysKept is how many keys are kept although no file may have them any more.
 const keysKept = 10_000
 
-// dropKeys begins again with the keys once most are of files that are gone. The
-// files are then parsed again; one that cannot be keeps what was read of it, its
-// keys too.
-func (a *Aggregator) dropKeys(d *mpm.Dir) {
+// dropKeys begins again with the keys once most are of files that are gone, and reports
+// whether it has. The files are then parsed again; one that cannot be keeps what was read
+// of it, its keys too.
+func (s *snapshot) dropKeys(d *mpm.Dir) (dropped bool) {
 	records := 0
-	for _, f := range a.files {
+	for _, f := range s.files {
 		if f.python != nil {
 			records += len(f.python.Records())
 		}
 	}
-	if a.keys.Len() <= 2*records+keysKept {
-		return
+	if s.keys.Len() <= 2*records+keysKept {
+		return false
 	}
-	a.keys = &pyfile.Keys{}
-	used := map[*pyfile.KeySet]bool{}
-	for _, f := range a.files {
+	s.keys = &pyfile.Keys{}
+	for _, f := range s.files {
 		if f.python == nil {
 			continue
 		}
 		mapped := f.python.Mapped()
-		if f.err = f.python.Rewind(d, a.keys); f.err == nil {
-			a.table.forget(f)
-		}
+		f.err = f.python.Rewind(d, s.keys)
 		if !mapped {
 			f.python.Close()
 		}
-		used[f.python.Keys()] = true
 	}
-	a.table.dropPlans(used)
+	return true
 }

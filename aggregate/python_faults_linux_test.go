@@ -130,7 +130,7 @@ func TestPythonKeysAreDroppedBesideABadFile(t *testing.T) {
 			for range 3 {
 				require.Equal(t, map[string]float64{"keep_total": 5}, gather(t, warm))
 			}
-			require.Zero(t, warm.keys.Len())
+			require.Zero(t, warm.snapshot.keys.Len())
 			writePython(t, dir, "counter_1.db", pySample("keep", "keep", "", 7, 0))
 			require.Equal(t, map[string]float64{"keep_total": 7}, gather(t, warm), "it was mended")
 		})

@@ -237,8 +237,8 @@ func TestKeysOfFilesThatAreGone(t *testing.T) {
 		require.Len(t, got, keysKept+2, "round %d", round)
 		require.EqualValues(t, 1, got[`c_total{l="stays"}`])
 		require.EqualValues(t, 1, got[fmt.Sprintf(`g{pid="%d"}`, round)])
-		require.LessOrEqual(t, a.keys.Len(), 4*keysKept+10)
-		require.LessOrEqual(t, a.symbols.Len(), 8*keysKept+10, "twice as many as when symbols were renewed last")
+		require.LessOrEqual(t, a.snapshot.keys.Len(), 4*keysKept+10)
+		require.LessOrEqual(t, a.table.symbols.Len(), 8*keysKept+10, "twice as many as when symbols were renewed last")
 		for _, kind := range []string{"counter", "gauge_all"} {
 			require.NoError(t, os.Remove(filepath.Join(dir, fmt.Sprintf("%s_%d.db", kind, round))))
 		}
@@ -260,7 +260,7 @@ func TestMoreFilesThanMappings(t *testing.T) {
 	require.Equal(t, want, gather(t, a))
 	require.Equal(t, want, gather(t, a))
 	mapped := 0
-	for _, f := range a.files {
+	for _, f := range a.snapshot.files {
 		if f.python.Mapped() {
 			mapped++
 		}

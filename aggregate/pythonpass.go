@@ -129,7 +129,7 @@ func (p *pass) isEmpty(c candidate) bool {
 
 // openPython reads a file of client_python whose process is dead.
 func (p *pass) openPython(name string) (*file, error) {
-	f, err := newOpener(p.dir, p.read, nil, p.python.keys).openPython(mpm.Entry{Name: name})
+	f, err := openPythonFile(p.dir, name, p.read, p.python.keys)
 	if err != nil {
 		return nil, err
 	}
@@ -138,7 +138,7 @@ func (p *pass) openPython(name string) (*file, error) {
 	}
 	if err = errors.Join(err, f.err); err != nil {
 		f.close()
-		return nil, fmt.Errorf("%w: %w", ErrNotUnderstood, err)
+		return nil, fmt.Errorf("%w: %w", errNotUnderstood, err)
 	}
 	return f, nil
 }
@@ -147,7 +147,7 @@ func (p *pass) openPython(name string) (*file, error) {
 // a living process and can be read.
 func (p *pass) eachLivingPython(fn func(*file)) error {
 	for _, name := range slices.Concat(p.python.open, p.python.revived) {
-		f, err := newOpener(p.dir, p.read, nil, p.python.keys).openPython(mpm.Entry{Name: name})
+		f, err := openPythonFile(p.dir, name, p.read, p.python.keys)
 		if isTransient(err) {
 			return err
 		}

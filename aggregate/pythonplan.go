@@ -35,8 +35,6 @@ type ref struct {
 	number int32 // in it, or nowhere where the record is left out
 }
 
-func kindIsOwn(k pyfile.Kind) bool { return k.Type == metric.Gauge && k.Mode.Base() == metric.ModeAll }
-
 // planPython brings the plans up to date with what the file holds.
 func (t *table) planPython(f *file) {
 	keys := f.python.Keys()
@@ -49,15 +47,16 @@ func (t *table) planPython(f *file) {
 	if !kindIsOwn(keys.Kind()) {
 		return
 	}
-	f.part.plan = p
+	part := t.part(f)
+	part.plan = p
 	records := f.python.Records()
-	for i := len(f.part.own); i < len(records); i++ {
+	for i := len(part.own); i < len(records); i++ {
 		series := keys.Keys()[records[i]].Series
 		to := ref{int32(keys.FamilyOf(series)), nowhere}
-		if f.part.label != "" { // else a newer process has the label: only its series is shown
-			to.number = p.numberOf(t, series, f.part.label)
+		if part.label != "" { // else a newer process has the label: only its series is shown
+			to.number = p.numberOf(t, series, part.label)
 		}
-		f.part.own = append(f.part.own, to)
+		part.own = append(part.own, to)
 	}
 }
 
@@ -90,16 +89,6 @@ func (p *pythonPlan) extend(t *table) {
 		}
 		p.targets = append(p.targets, to)
 	}
-}
-
-// bucketOf returns the number of the bucket with that upper bound, -1 where no
-// file has it any more.
-func bucketOf(bounds []float64, le float64) int {
-	i, there := slices.BinarySearch(bounds, le)
-	if !there && !math.IsInf(le, 1) {
-		return -1
-	}
-	return i
 }
 
 // ref returns the number of the row of a series, nowhere if it is left out.
@@ -160,8 +149,19 @@ func (t *table) forgetPython(all bool) {
 	}
 }
 
-// dropPlans drops the plans of all keys but those in use.
-func (t *table) dropPlans(used map[*pyfile.KeySet]bool) {
+// rekey drops the plans of keys that no file has any more, and forgets the files that have
+// new ones.
+func (t *table) rekey(files []*file) {
+	used := map[*pyfile.KeySet]bool{}
+	for _, f := range files {
+		if f.python == nil {
+			continue
+		}
+		keys := f.python.Keys()
+		if used[keys] = true; t.python[keys] == nil {
+			t.forget(f)
+		}
+	}
 	t.forgetPython(true)
 	t.gone, t.renewed = true, 0 // most symbols may be of the keys that are dropped
 	for keys := range t.python {
@@ -174,7 +174,7 @@ func (t *table) dropPlans(used map[*pyfile.KeySet]bool) {
 // mergePython adds up the values of a file of client_python. When its series
 // began, nobody knows.
 func (t *table) mergePython(f *file, from source) {
-	p := t.python[f.python.Keys()]
+	p, part := t.python[f.python.Keys()], t.part(f)
 	records, words := f.python.Records(), f.python.Words()
 	records = records[:min(len(records), len(f.values)/words)]
 	kind := p.keys.Kind()
@@ -186,7 +186,7 @@ func (t *table) mergePython(f *file, from source) {
 	for i, k := range records {
 		to := p.targets[k]
 		if own {
-			to.ref = f.part.own[i]
+			to.ref = part.own[i]
 		}
 		p.add(&to, f.values[i*words:(i+1)*words], from)
 	}
@@ -247,83 +247,14 @@ func (p *pythonPlan) add(to *recordTarget, w []uint64, from source) {
 }
 
 // each calls fn with the row of every record of the file, for some more than once.
-func (p *pythonPlan) each(f *file, fn func(row)) {
+func (p *pythonPlan) each(f *file, part *part, fn func(row)) {
 	for i, k := range f.python.Records() {
 		to := p.targets[k].ref
-		if i < len(f.part.own) {
-			to = f.part.own[i]
+		if i < len(part.own) {
+			to = part.own[i]
 		}
 		if to.number != nowhere {
 			fn(row{p.families[to.family], to.number})
 		}
 	}
-}
-
-// addPython adds one record's value, by client_python's rules: w has the bits of
-// the value and, in the mostrecent modes, of its time.
-func (a *accumulator) addPython(kind pyfile.Kind, part pyfile.Part, bucket int, w []uint64, from source) {
-	v := math.Float64frombits(w[0])
-	switch kind.Type {
-	case metric.Counter:
-		a.enter(0)
-		a.sum.add(v)
-	case metric.Summary:
-		a.enter(0)
-		if part == pyfile.Count {
-			a.ints += whole(v)
-		} else {
-			a.sum.add(v)
-		}
-	case metric.Histogram:
-		if part == pyfile.Bucket || v != 0 { // a process may be killed between the sum and the buckets of a new series
-			a.enter(0)
-		}
-		switch {
-		case part != pyfile.Bucket:
-			a.sum.add(v)
-		case bucket >= 0:
-			a.counts[bucket] += whole(v)
-		}
-	case metric.Gauge:
-		if kind.Mode.Base() != metric.ModeSum {
-			a.pick.addPython(kind.Mode, w, from)
-			if kind.Mode.Base() == metric.ModeMostRecent {
-				a.recents = a.recents.add(recentOfPython(w), from.now)
-			}
-		} else if !kind.Mode.Live() || from.live {
-			a.enter(0)
-			a.sum.add(v)
-			a.set = true
-		}
-	}
-}
-
-// addPython adds the value of a gauge that is not summed. One that nobody has set is 0
-// there.
-func (c *pick) addPython(mode metric.Mode, w []uint64, from source) {
-	if mode.Live() && !from.live {
-		return
-	}
-	v := math.Float64frombits(w[0])
-	if mode.Base() != metric.ModeMostRecent {
-		c.enter(0)
-		c.gauge(mode.Base(), v)
-		return
-	}
-	if r := recentOfPython(w); r.isSet() { // else not even 0 is shown
-		c.enter(0)
-		c.recent(r, from.now)
-	}
-}
-
-// maxCount is a count that no process reaches. The sum of such ones, of any number of
-// processes, is as whole makes it of each.
-const maxCount = 1 << 40
-
-// whole turns a float that counts into a whole number.
-func whole(f float64) uint64 {
-	if !(f > 0) {
-		return 0
-	}
-	return uint64(math.Min(math.Round(f), 1<<63))
 }

@@ -43,23 +43,6 @@ func recentOf(w []uint64) recent {
 	return recent{math.Float64frombits(w[mpm.CellGauge]), int64(w[1])}
 }
 
-// recentOfPython returns what the words of a record of client_python say, whose times
-// are in seconds: any float. Zero, a negative one and NaN say that it was never set.
-func recentOfPython(w []uint64) recent {
-	// Floats from far on, up to infinity, are as many as the numbers from 2^62 on
-	// suffice for. So every such time has its place, in their order.
-	const far = (1 << 62) / 1e9 // the year 2116
-	r := recent{value: math.Float64frombits(w[0])}
-	switch seconds := math.Float64frombits(w[1]); {
-	case seconds >= far:
-		r.nanos = 1<<62 + int64(w[1]-math.Float64bits(far))
-	case seconds > 0:
-		whole, part := math.Modf(seconds) // the product would be rounded
-		r.nanos = max(1, int64(whole)*1e9+int64(part*1e9))
-	}
-	return r
-}
-
 func (r recent) isSet() bool { return r.nanos > 0 }
 
 // beats reports whether a reader whose clock says now takes r and not o. Of two

@@ -209,7 +209,7 @@ func TestHostileTimesStayFew(t *testing.T) {
 	}
 	a := openDir(t, dir, Options{NoSelfMetrics: true, Now: clock})
 	require.EqualValues(t, 39, gather(t, a)["g"])
-	for _, f := range a.archive.families {
+	for _, f := range a.snapshot.archive.families {
 		for i := range f.Series.Len() {
 			require.LessOrEqual(t, len(f.Series.AppendWords(nil, i)), 2*maxRecents)
 			require.LessOrEqual(t, len(f.Series.Exemplars(i)), maxExemplars)

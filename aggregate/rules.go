@@ -1,6 +1,7 @@
 package aggregate
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/multiprom/multiprom/metric"
@@ -37,4 +38,9 @@ func shared(s *metric.Schema) bool { return !perProcess(s) && s.Type != metric.I
 // removed the series counts on.
 func cumulative(s *metric.Schema) bool {
 	return s.Type == metric.Counter || s.Type == metric.Histogram || s.Type == metric.Summary
+}
+
+// seriesKey tells a series from those of all other schemas and labels.
+func seriesKey(s *metric.Schema, labels metric.Labels) string {
+	return fmt.Sprintf("%s\xff%d %d %q %s", s.Name, s.Type, s.Mode, s.States, labels)
 }

@@ -54,7 +54,7 @@ func (p *pass) commit(ctx context.Context) (more bool, err error) {
 		}
 		// Those that could not be read take no part in a smaller step.
 		dead = slices.DeleteFunc(slices.Clone(dead), func(c candidate) bool {
-			return slices.ContainsFunc(p.result.Left, func(l LeftFile) bool { return l.Name == c.name })
+			return slices.ContainsFunc(p.result.Left, func(l left) bool { return l.Name == c.name })
 		})
 		before.Left = p.result.Left
 		if n = p.fewer(dead, min(n, len(dead))); n == 0 || len(p.opts.DropFamilies) > 0 { // those leave all at once

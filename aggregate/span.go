@@ -203,24 +203,21 @@ func (p *spans) add(list *mpm.SeriesList, values []uint64, from source) {
 	}
 }
 
-// take puts values that have changed, in the order of their places, among those of the
-// list, and moves the totals that they are in. live says that live gauges are.
-func (p *spans) take(list *mpm.SeriesList, values []uint64, changes []mpm.Change, live bool) {
+// move moves the totals by the values of the list that have changed: changes has the words
+// before, in the order of their places. live says that live gauges are in the totals.
+func (p *spans) move(list *mpm.SeriesList, values []uint64, changes []mpm.Change, live bool) {
 	for k := range p.all {
 		if len(changes) == 0 {
 			return
 		}
 		if s := &p.all[k]; changes[0].At < s.end() {
-			changes = p.takeSpan(s, list, values, changes, live)
+			changes = p.moveSpan(s, list, values, changes, live)
 		}
-	}
-	for _, c := range changes {
-		values[c.At] = c.Word
 	}
 }
 
-// takeSpan takes the changes before the end of a span, and returns the rest.
-func (p *spans) takeSpan(s *span, list *mpm.SeriesList, values []uint64, changes []mpm.Change, live bool) []mpm.Change {
+// moveSpan takes the changes before the end of a span, and returns the rest.
+func (p *spans) moveSpan(s *span, list *mpm.SeriesList, values []uint64, changes []mpm.Change, live bool) []mpm.Change {
 	to, fam, at, end, size := s.to, s.to.family, int(s.at), s.end(), uint32(s.to.size)
 	columns, stride, words, ends := to.columns, fam.totals.stride, fam.totals.words, len(fam.ends) > 0
 	counts := stride > 0 && (live || !isLive(to.schema))
@@ -229,15 +226,14 @@ func (p *spans) takeSpan(s *span, list *mpm.SeriesList, values []uint64, changes
 		scatter = p.rows[^first:][:s.n]
 	}
 	for i := range changes {
-		place, now := changes[i].At, changes[i].Word
+		place, old := changes[i].At, changes[i].Word
 		if place >= end {
 			return changes[i:]
 		}
-		old := values[place]
-		values[place] = now
 		if !counts || place < at { // before it: of a series that was left out
 			continue
 		}
+		now := values[place]
 		series, word := uint32(place-at)/2, uint32(place-at)%2
 		if size != 2 {
 			series, word = uint32(place-at)/size, uint32(place-at)%size

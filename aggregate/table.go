@@ -20,10 +20,13 @@ type table struct {
 	topology     topology           // what the schemas were chosen for
 	rechosen     bool               // they were, and nobody has looked for conflicts since
 	archive      *archived          // whose series are placed, or nil
+	placed       []placedFamily     // by number of the archive's family
+	waits        waiting            // of the archive
 	livesKnown   bool               // what the families' ends say holds: no series has come or gone since
 	unused       bool               // a row may have lost its last reference
 	gone         bool               // a text may have
 	python       map[*pyfile.KeySet]*pythonPlan
+	parts        map[*file]*part
 
 	symbols  *mpm.SymbolTable // of all files
 	renewed  int              // how many there were when they were renewed last
@@ -87,16 +90,56 @@ func (f *family) anyEnded(first, n int) bool {
 	return slices.ContainsFunc(f.ends[from:min(first+n, len(f.ends))], func(end int64) bool { return end != always })
 }
 
-func (t *table) init(processLabel string, symbols *mpm.SymbolTable) {
-	t.processLabel, t.symbols, t.renewMin = processLabel, symbols, 2048
-	t.byName = map[string]*family{}
-	t.taken = map[string]*family{}
-	t.python = map[*pyfile.KeySet]*pythonPlan{}
+// newTable returns a table of series whose symbols are in that table of symbols.
+func newTable(processLabel string, symbols *mpm.SymbolTable) *table {
+	return &table{
+		processLabel: processLabel, symbols: symbols, renewMin: 2048,
+		byName: map[string]*family{}, taken: map[string]*family{}, python: map[*pyfile.KeySet]*pythonPlan{}, parts: map[*file]*part{},
+	}
+}
+
+// follow takes the files out that are gone. It does so though the list that found it has
+// failed in the end.
+func (t *table) follow(s *snapshot, c changes) {
+	for _, f := range c.gone {
+		t.forget(f)
+		delete(t.parts, f)
+		t.gone = true
+	}
+	if c.rekeyed {
+		t.rekey(s.files)
+	}
+}
+
+// apply moves the totals by what a read has found changed in a file. If its series have
+// other numbers now, they are placed again by the next plan.
+func (t *table) apply(f *file, d delta) {
+	p := t.parts[f]
+	switch {
+	case p == nil: // nothing of it has a place
+	case p.epoch != f.epoch:
+		p.series.mark(func(*span) bool { return true })
+		p.removed.mark(func(*span) bool { return true })
+	default:
+		p.series.move(&f.series, f.values, d.changes, p.live)
+		// Who holds a removed series may update it.
+		p.removed.mark(func(s *span) bool { return !slices.Equal(d.removed[s.at:s.end()], f.removedValues[s.at:s.end()]) })
+	}
+}
+
+// part returns what the table knows of a file.
+func (t *table) part(f *file) *part {
+	p := t.parts[f]
+	if p == nil {
+		p = &part{}
+		t.parts[f] = p
+	}
+	return p
 }
 
 // plan brings the table up to date with what the files and the archive hold now.
-// listed is when the directory was listed, in nanoseconds since 1970.
-func (t *table) plan(files []*file, arc *archived, listed int64) {
+func (t *table) plan(s *snapshot) {
+	files, arc := s.files, s.archive
 	if t.topology.update(files, arc) {
 		nameProcesses(files, arc)
 		t.choose(files, arc)
@@ -117,13 +160,13 @@ func (t *table) plan(files []*file, arc *archived, listed int64) {
 	for _, fam := range t.byName {
 		fam.trim()
 	}
-	t.endLives(files, listed)
+	t.endLives(files, s.listed.UnixNano())
 	t.renewSymbols(files)
 }
 
 // planFile brings the part of a file up to date with what it holds now.
 func (t *table) planFile(f *file) {
-	p := &f.part
+	p := t.part(f)
 	if p.epoch != f.epoch || p.label != f.label {
 		t.forget(f)
 		if p.epoch != f.epoch {
@@ -178,10 +221,7 @@ func (t *table) renewSymbols(files []*file) {
 	}
 	lists := func(yield func(mpm.SeriesList) bool) {
 		for _, f := range files {
-			_ = yield(f.series) && yield(f.removed)
-			if f.reader != nil { // it may have read on, without a good end
-				_ = yield(f.reader.List()) && yield(f.reader.RemovedList())
-			}
+			f.lists(yield)
 		}
 	}
 	t.symbols.Renew(func(yield func(*mpm.Symbol) bool) {
@@ -203,44 +243,56 @@ func (t *table) forgetArchive() {
 	if t.archive == nil {
 		return
 	}
-	for i := range t.archive.families {
-		f := &t.archive.families[i]
-		for _, n := range f.rows {
+	for i := range t.placed {
+		p := &t.placed[i]
+		for _, n := range p.rows {
 			if n != nowhere {
-				t.release(row{f.target, n})
+				t.release(row{p.target, n})
 			}
 		}
-		f.target, f.bucket, f.rows = nil, nil, nil
 	}
-	t.archive = nil
+	t.archive, t.placed, t.waits = nil, nil, nil
 }
 
 // placeArchive leads the archive's series to their rows. Those of a schema that is
 // not served stay in the archive.
 func (t *table) placeArchive(arc *archived) {
-	t.archive, arc.waits = arc, nil
+	t.archive, t.placed = arc, make([]placedFamily, len(arc.families))
 	var labels metric.Labels
 	for i := range arc.families {
-		f := &arc.families[i]
-		if f.target = t.familyOf(f.Schema); f.target == nil {
+		f, p := &arc.families[i], &t.placed[i]
+		if p.target = t.familyOf(f.Schema); p.target == nil {
 			continue
 		}
-		f.bucket, f.rows = f.target.bucketsOf(f.Schema), make([]int32, f.Series.Len())
-		for j := range f.rows {
+		p.bucket, p.rows = p.target.bucketsOf(f.Schema), make([]int32, f.Series.Len())
+		for j := range p.rows {
 			labels = f.Series.AppendLabels(labels[:0], j)
 			if process := f.Series.Process(j); process >= 0 {
 				labels = withProcess(labels, metric.Label{Name: t.processLabel, Value: arc.Processes[process].Label})
 			}
-			to := f.target.row(labels)
+			to := p.target.row(labels)
 			if to.family == nil {
-				f.rows[j] = nowhere
-				arc.waits.add(f.target)
+				p.rows[j] = nowhere
+				t.waits.add(p.target)
 				continue
 			}
-			f.rows[j] = to.number
-			f.target.lead(to.number)
+			p.rows[j] = to.number
+			p.target.lead(to.number)
 		}
 	}
+}
+
+// placedFamily is where the series of a family of the archive go.
+type placedFamily struct {
+	target *family // nil if another schema is served
+	bucket []int   // of a histogram whose bounds are not the target's: where each bucket goes
+	rows   []int32 // of the series in the target, or nowhere; none without a target
+}
+
+// isCounted reports whether series i of a family of the archive that has a target is in
+// the view.
+func (t *table) isCounted(f *loadedFamily, p *placedFamily, i int) bool {
+	return p.rows[i] != nowhere && counts(f.Series.Created(i), 0, p.target.since(p.rows[i])) && t.archive.isShown(f, i)
 }
 
 // part is what the table knows of a file: where its series go.
@@ -259,7 +311,7 @@ type part struct {
 // forget takes a file's series out of the table.
 func (t *table) forget(f *file) {
 	t.livesKnown = false
-	p := &f.part
+	p := t.part(f)
 	t.gone = t.gone || p.series.planned+p.removed.planned > 0
 	for _, all := range []*spans{&p.series, &p.removed} {
 		all.each(func(s row, _ int) { t.release(s) })
@@ -302,7 +354,7 @@ func (t *table) release(s row) {
 
 // extend places the series of a file that have no place yet.
 func (t *table) extend(f *file) {
-	p := &f.part
+	p := t.part(f)
 	if p.series.planned == f.series.Len() && p.removed.planned == f.removed.Len() {
 		return
 	}
@@ -395,25 +447,4 @@ func (f *family) bucketsOf(s *metric.Schema) []int {
 		return nil
 	}
 	return placeBuckets(s.Bounds, f.bounds)
-}
-
-// placeBuckets returns for each bucket of bounds, +Inf included, its place in
-// the union.
-func placeBuckets(bounds, union []float64) []int {
-	out := make([]int, len(bounds)+1)
-	for i, b := range bounds {
-		out[i], _ = slices.BinarySearch(union, b)
-	}
-	out[len(bounds)] = len(union)
-	return out
-}
-
-func compareBool(a, b bool) int {
-	switch {
-	case a == b:
-		return 0
-	case a:
-		return 1
-	}
-	return -1
 }

@@ -261,16 +261,16 @@ func (d *totals) moveGauge(n int, old, now uint64) (exact bool) {
 	return d.moveSum(n, value(old, ^uint64(0)), value(now, 1))
 }
 
-// join adds what dead processes have left in the archive.
-func (f *family) join(number int32, from *loadedFamily, a *accumulator, now int64) {
+// join adds what dead processes have left in the archive. bucket is as of add.
+func (f *family) join(number int32, schema *metric.Schema, bucket []int, a *accumulator, now int64) {
 	if f.totals.stride == 0 {
-		f.pick(number).join(from.Schema, a, now)
+		f.pick(number).join(schema, a, now)
 		return
 	}
 	n := int(number)
 	f.totals.begin(n, a.created)
 	words := f.totals.of(n)
-	switch from.Schema.Type {
+	switch schema.Type {
 	case metric.Counter:
 		if f.addInts(n, a.ints); a.hi != 0 {
 			f.spill(n, a.hi, &exactSum{})
@@ -278,7 +278,7 @@ func (f *family) join(number int32, from *loadedFamily, a *accumulator, now int6
 	case metric.Summary:
 		words[0] += a.ints
 	case metric.Histogram:
-		addCounts(words, a.counts, from.bucket)
+		addCounts(words, a.counts, bucket)
 	default:
 		words[gaugeThere]++
 		if a.set {

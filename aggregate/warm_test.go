@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"math/big"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -110,7 +109,7 @@ func warmIsCold(t *testing.T, r *rand.Rand, steps int) {
 			require.Equal(t, want, linesOf(families), "step %d", step)
 			again := recomputed(t, a)
 			require.Equal(t, want, linesOf(again.families(false)), "step %d", step)
-			totalsHold(t, &a.table, again)
+			require.NoError(t, a.table.verify(again), "step %d", step)
 			w.look(t, families)
 		})
 		require.Equal(t, want, view(t, a), "step %d", step)
@@ -119,62 +118,19 @@ func warmIsCold(t *testing.T, r *rand.Rand, steps int) {
 
 // recomputed adds up again what the aggregator has read.
 func recomputed(t *testing.T, a *Aggregator) *table {
-	var view table
-	view.init(a.opts.ProcessLabel, a.symbols)
+	view := newTable(a.opts.ProcessLabel, a.table.symbols)
 	var files []*file
-	for _, f := range a.files {
+	for _, f := range a.snapshot.files {
 		again := *f
-		again.label, again.part = "", part{}
+		again.label = ""
 		files = append(files, &again)
 	}
-	arc, err := newArchived(a.archive.Archive)
+	arc, err := newArchived(a.snapshot.archive.Archive)
 	require.NoError(t, err)
-	view.plan(files, arc, a.listed.UnixNano())
-	view.merge(files, a.opts.Now().UnixNano())
-	return &view
-}
-
-// totalsHold checks that the columns of a family that is not marked recompute are what adding up all
-// its parts gives.
-func totalsHold(t *testing.T, warm, again *table) {
-	for name, fam := range warm.byName {
-		if fam.recompute {
-			continue
-		}
-		other := again.byName[name]
-		require.NotNil(t, other, name)
-		for _, n := range fam.order {
-			m := other.find(fam.appendLabels(nil, n))
-			if m < 0 { // of client_python's files that are gone
-				require.Equal(t, int64(never), fam.totals.created[n], name)
-				continue
-			}
-			require.Equal(t, other.totals.of(int(m)), fam.totals.of(int(n)), name)
-			require.Equal(t, other.totals.created[m], fam.totals.created[n], name)
-			// What is added up in another order may be more than two floats hold.
-			hi, lo := other.totals.sum(int(m))
-			want := []float64{hi, lo}
-			switch {
-			case other.recompute && fam.acc.used():
-				continue // its accumulators have client_python's values too
-			case other.recompute:
-				sum := other.sums(m).sum
-				want = append(sum.rest, sum.first)
-			}
-			hi, lo = fam.totals.sum(int(n))
-			require.Zero(t, exactly(want...).Cmp(exactly(hi, lo)), name)
-		}
-	}
-}
-
-// exactly adds floats up without rounding.
-func exactly(all ...float64) *big.Float {
-	const bits = 2200 // of any such sum
-	sum := new(big.Float).SetPrec(bits)
-	for _, v := range all {
-		sum.Add(sum, new(big.Float).SetPrec(bits).SetFloat64(v))
-	}
-	return sum
+	all := &snapshot{files: files, archive: arc, listed: a.snapshot.listed}
+	view.plan(all)
+	view.merge(all, a.opts.Now().UnixNano())
+	return view
 }
 
 // changePython writes a file of a process of client_python, or removes one.

@@ -10,48 +10,34 @@ import (
 	"github.com/multiprom/multiprom/internal/pyfile"
 )
 
-// ErrInUse: living processes have files in the directory. The error is an
-// *InUseError.
-var ErrInUse = errors.New("living processes use the directory")
+var errInUse = errors.New("living processes use the directory")
 
-// InUseError names the files of living processes. It matches ErrInUse.
-type InUseError struct {
-	Dir   string
-	Files []string
+// inUse is aggregate.InUseError.
+type inUse struct {
+	Dir    string
+	Family string // that was to be dropped; empty for the directory as a whole
+	Files  []string
 }
 
-func (e *InUseError) Error() string {
-	return fmt.Sprintf("living processes use %s: %s", e.Dir, strings.Join(e.Files, ", "))
+func (e *inUse) Error() string {
+	files := strings.Join(e.Files, ", ")
+	if e.Family != "" {
+		return fmt.Sprintf("living processes in %s have the family %s: %s", e.Dir, e.Family, files)
+	}
+	return fmt.Sprintf("living processes use %s: %s", e.Dir, files)
 }
 
-// Is reports whether target is ErrInUse.
-func (e *InUseError) Is(target error) bool { return target == ErrInUse }
+// Is reports whether target is errInUse.
+func (e *inUse) Is(target error) bool { return target == errInUse }
 
-// Wipe discards what dead processes have counted, in their files and in the
-// archive, and returns the names of the files that it removed or emptied. Where
-// a process lives it changes nothing and returns an *InUseError, unless force
-// is set; then it leaves the living ones' files alone and wipes the rest. A file
-// without liveness counts as living until it is marked dead; one of client_python
-// while a process has it open for writing, and where the system does not tell
-// that (mmapstore.ErrNoLease), until it is marked dead or force is set.
-//
-// It is a compaction that keeps no value: readers see all of it or nothing. An empty
-// archive stays. It needs no space; where there is none at all, the values may go file
-// by file, and no archive stays. Only regular files are removed of which name and content
-// are those of the formats, never through a symbolic link, never in a directory below.
-// Others stay, with force too; where one has the name of the archive, nothing is wiped and
-// the error matches mmapstore.ErrForeign or mmapstore.ErrNotTrusted.
-func Wipe(dir string, force bool) (removed []string, err error) {
-	p, err := newPass(dir, CompactOptions{})
+// runWipe discards what dead processes have counted, as aggregate.Wipe says.
+func runWipe(dir string, force bool) (removed []string, err error) {
+	p, err := newPass(dir, passOptions{})
 	if err != nil {
-		return nil, fmt.Errorf("aggregate: wipe: %w", err)
+		return nil, err
 	}
 	err = errors.Join(p.wipe(force), p.close())
-	removed = append(p.result.Compacted, p.result.Removed...)
-	if err != nil {
-		return removed, fmt.Errorf("aggregate: wipe: %w", err)
-	}
-	return removed, nil
+	return append(p.result.Compacted, p.result.Removed...), err
 }
 
 func (p *pass) wipe(force bool) error {
@@ -69,7 +55,7 @@ func (p *pass) wipe(force bool) error {
 		}
 	}
 	if len(p.living) > 0 && !force {
-		e := &InUseError{Dir: p.dir.Path()}
+		e := &inUse{Dir: p.dir.Path()}
 		for _, f := range p.living {
 			e.Files = append(e.Files, f.name)
 		}
@@ -133,12 +119,12 @@ func (p *pass) condemn(e mpm.Entry, force bool) error {
 		p.trash = append(p.trash, e.Name)
 		return nil
 	}
-	f, err := openFile(p.dir, e.Name, p.read)
+	f, err := openNative(p.dir, e.Name, p.read)
 	if err != nil {
 		return err
 	}
 	defer f.close()
-	if err := f.read(); err != nil {
+	if _, err := f.read(); err != nil {
 		return err
 	}
 	if f.known && !f.dead && f.err == nil && !f.marked && !f.closed {

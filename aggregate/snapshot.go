@@ -6,84 +6,146 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/internal/pyfile"
 )
 
+// snapshot is a directory as one consistent set of open files and an archive, kept from
+// one scrape to the next. It is not safe for concurrent use.
+type snapshot struct {
+	dir      string // empty for one store
+	trust    []int
+	maxBytes int64
+
+	files    []*file   // by name
+	archive  *archived // never nil
+	listed   time.Time // before the directory was, by the system's clock
+	damage   error     // why the archive cannot be read; archive is then the last good one
+	restored []string  // files that are back though their values are in the archive
+	stray    error     // why what has the archive's name was left out, where no archive is known
+
+	opened   *mpm.Dir
+	read     mpm.ReadOptions
+	asListed []mpm.Entry      // what files and archive come from, nil where some of it has to be looked at again
+	symbols  *mpm.SymbolTable // of all files' series
+	keys     *pyfile.Keys     // of client_python's files
+	buf      buffers
+}
+
+// newSnapshot returns a snapshot of dir, which is not read yet. trust and maxBytes are as
+// in Options.
+func newSnapshot(dir string, trust []int, maxBytes int64, symbols *mpm.SymbolTable) *snapshot {
+	return &snapshot{
+		dir: dir, trust: trust, maxBytes: maxBytes, symbols: symbols,
+		archive: &archived{Archive: &mpm.Archive{}}, keys: &pyfile.Keys{},
+	}
+}
+
+// openStore has the snapshot be that of one store of this process.
+func (s *snapshot) openStore(store *mpm.Store) {
+	h := store.Header()
+	s.files = []*file{newFile(h.FileName(), store.Reader(s.symbols), &s.buf)}
+}
+
+// close gives back mappings and descriptors.
+func (s *snapshot) close() error {
+	var errs []error
+	if s.opened != nil {
+		errs = append(errs, s.opened.Close())
+		s.opened = nil
+	}
+	for _, f := range s.files {
+		errs = append(errs, f.close())
+	}
+	s.files = nil
+	return errors.Join(errs...)
+}
+
+// changes are what a list has found.
+type changes struct {
+	gone    []*file // no longer part of the snapshot
+	rekeyed bool    // the records of client_python's files have other keys
+}
+
 // list brings the list of files and the archive up to date with each other, so
 // that each process is counted once: in its file or in the archive. A compactor may
 // be at work all the while: it renames the new archive first and unlinks the
 // files that are in it afterwards (docs/lifecycle.md, "Reading").
-func (a *Aggregator) list() error {
-	d, err := a.openDir()
+//
+// first says that no scrape has ended well yet. What the changes say beside an error has
+// happened too. The values of files that are not new are read by their own read.
+func (s *snapshot) list(first bool) (c changes, err error) {
+	s.listed = time.Now()
+	if s.dir == "" {
+		return c, nil
+	}
+	d, err := s.openDir()
 	if err != nil {
-		return err
+		return c, err
 	}
-	if a.isAsListed(d) {
-		return nil
+	if s.isAsListed(d) {
+		return c, nil
 	}
-	a.asListed = nil
-	opts, err := readOptions(d, a.opts.TrustUIDs, a.opts.MaxFileBytes)
+	s.asListed = nil
+	opts, err := readOptions(d, s.trust, s.maxBytes)
 	if err != nil {
-		return err
+		return c, err
 	}
-	opts.Symbols = a.symbols
-	a.dropKeys(d)
-	o := newOpener(d, opts, a.files, a.keys)
-	files, arc, damage, err := a.look(o)
+	opts.Symbols = s.symbols
+	c.rekeyed = s.dropKeys(d)
+	o := newOpener(d, opts, s.files, s.keys, &s.buf)
+	files, arc, damage, err := s.look(o, first)
 	stray := o.stray
 	if err == nil && damage != nil {
-		err = a.canDoWithout(files, damage)
+		err = s.canDoWithout(files, damage, first)
 		files = uncompacted(files, arc)
 	}
 	if err != nil {
-		closeOthers(o.opened, a.files)
-		return err
+		closeOthers(o.opened, s.files)
+		return c, err
 	}
-	for _, f := range closeOthers(a.files, files) {
-		a.table.forget(f)
-		a.table.gone = true
-	}
+	c.gone = closeOthers(s.files, files)
 	closeOthers(o.opened, files)
-	a.files, a.archive, a.damage, a.stray = files, arc, damage, stray
-	a.read, a.restored = opts, o.restored(arc)
+	s.files, s.archive, s.damage, s.stray = files, arc, damage, stray
+	s.read, s.restored = opts, o.restored(arc)
 	if damage == nil && stray == nil && !slices.ContainsFunc(files, func(f *file) bool { return !f.known || f.python != nil }) {
-		a.asListed = o.listed
+		s.asListed = o.listed
 	}
-	return nil
+	return c, nil
 }
 
 // openDir returns the directory that the path leads to now. It stays open between
 // scrapes.
-func (a *Aggregator) openDir() (*mpm.Dir, error) {
-	if a.opened != nil && a.opened.Current() {
-		return a.opened, nil
+func (s *snapshot) openDir() (*mpm.Dir, error) {
+	if s.opened != nil && s.opened.Current() {
+		return s.opened, nil
 	}
-	d, err := mpm.OpenDir(a.dir)
+	d, err := mpm.OpenDir(s.dir)
 	if err != nil {
 		return nil, err
 	}
-	if a.opened != nil {
-		a.opened.Close()
+	if s.opened != nil {
+		s.opened.Close()
 	}
-	a.opened, a.asListed = d, nil
+	s.opened, s.asListed = d, nil
 	return d, nil
 }
 
 // isAsListed reports whether a new look would find what the last one has: the same
 // names, all of which can be read, and after their listing the archive that was read
 // before it. That one was not exchanged meanwhile, since no version comes twice.
-func (a *Aggregator) isAsListed(d *mpm.Dir) bool {
-	if a.asListed == nil {
+func (s *snapshot) isAsListed(d *mpm.Dir) bool {
+	if s.asListed == nil {
 		return false
 	}
 	entries, err := d.Entries()
-	if err != nil || len(entries) != len(a.asListed) || len(entries) > 0 && &entries[0] != &a.asListed[0] { // see Dir.Entries
+	if err != nil || len(entries) != len(s.asListed) || len(entries) > 0 && &entries[0] != &s.asListed[0] { // see Dir.Entries
 		return false
 	}
-	v, err := d.ArchiveVersion(a.read)
-	return err == nil && v == a.archive.ArchiveVersion
+	v, err := d.ArchiveVersion(s.read)
+	return err == nil && v == s.archive.ArchiveVersion
 }
 
 // maxLooks bounds how often the directory is listed again because it changed
@@ -92,11 +154,11 @@ const maxLooks = 16
 
 // look lists the directory, opens its files and reads the archive that belongs
 // to them. damage says why the archive cannot be read; it is then the old one.
-func (a *Aggregator) look(o *opener) (files []*file, arc *archived, damage, err error) {
-	arc = a.archive
+func (s *snapshot) look(o *opener, first bool) (files []*file, arc *archived, damage, err error) {
+	arc = s.archive
 	for range maxLooks {
 		before, bad := o.archiveVersion(arc)
-		if files, err = o.files(a.finished == 0); err != nil || bad != nil {
+		if files, err = o.files(first); err != nil || bad != nil {
 			return files, arc, bad, err
 		}
 		listed := files
@@ -126,16 +188,23 @@ func closeOthers(files, keep []*file) (closed []*file) {
 	return closed
 }
 
-func readOptions(d *mpm.Dir, trust []int, maxBytes int64) (mpm.ReadOptions, error) {
-	trusted, err := d.Trust(trust)
-	return mpm.ReadOptions{Trusted: trusted, MaxBytes: maxBytes}, err
+// openNative opens a file without a snapshot. It is for files that are read once or twice.
+func openNative(d *mpm.Dir, name string, opts mpm.ReadOptions) (*file, error) {
+	return openFile(d, name, opts, &buffers{})
+}
+
+// openPythonFile is openNative for a file of client_python. Files with the same keys share
+// what the keys say.
+func openPythonFile(d *mpm.Dir, name string, opts mpm.ReadOptions, keys *pyfile.Keys) (*file, error) {
+	return newOpener(d, opts, nil, keys, &buffers{}).openPython(mpm.Entry{Name: name})
 }
 
 // opener opens the files of a directory that are not open yet.
 type opener struct {
 	dir    *mpm.Dir
 	opts   mpm.ReadOptions
-	keys   *pyfile.Keys       // of client_python's files
+	keys   *pyfile.Keys // of client_python's files
+	buf    *buffers
 	known  map[string]*file   // by name
 	python map[string][]*file // of client_python, by the names that its processes know
 	opened []*file            // all that it has opened
@@ -144,8 +213,8 @@ type opener struct {
 	mapped int                // how many of client_python's files it has looked at
 }
 
-func newOpener(d *mpm.Dir, opts mpm.ReadOptions, open []*file, keys *pyfile.Keys) *opener {
-	o := &opener{dir: d, opts: opts, keys: keys, known: make(map[string]*file, len(open)), python: map[string][]*file{}}
+func newOpener(d *mpm.Dir, opts mpm.ReadOptions, open []*file, keys *pyfile.Keys, buf *buffers) *opener {
+	o := &opener{dir: d, opts: opts, keys: keys, buf: buf, known: make(map[string]*file, len(open)), python: map[string][]*file{}}
 	for _, f := range open {
 		o.learn(f)
 	}
@@ -214,7 +283,7 @@ func (o *opener) open(e mpm.Entry) (f *file, err error) {
 	default:
 		// A file that could not be read is tried again: it may have been mended.
 		if f = o.known[e.Name]; f == nil || !f.known {
-			if f, err = openFile(o.dir, e.Name, o.opts); err == nil {
+			if f, err = openFile(o.dir, e.Name, o.opts, o.buf); err == nil {
 				o.opened = append(o.opened, f)
 				o.learn(f)
 			}
@@ -315,16 +384,16 @@ func present(d *mpm.Dir, files []*file) (out []*file, err error) {
 // canDoWithout decides whether the last good archive can stand in for one that
 // cannot be read: while all files that were there are there, nobody has compacted
 // since. Otherwise counters would fall, and the scrape has to fail.
-func (a *Aggregator) canDoWithout(files []*file, damage error) error {
+func (s *snapshot) canDoWithout(files []*file, damage error, first bool) error {
 	err := fmt.Errorf("%w: what dead processes counted is in it; see `mpctl check`, and `mpctl wipe` to begin again", damage)
-	if a.finished == 0 {
+	if first {
 		return err
 	}
 	names := make(map[string]bool, len(files))
 	for _, f := range files {
 		names[f.name] = true
 	}
-	for _, f := range a.files {
+	for _, f := range s.files {
 		if !names[f.name] {
 			return err
 		}

@@ -1,0 +1,67 @@
+package aggregate
+
+import "math"
+
+// removals tell which parts of a series count, where processes have removed it.
+// A series lives while any living process has it: the part of a process that
+// has removed it still counts meanwhile, so that a counter does not fall while
+// one worker after the other removes it. Once none has it, its life is over:
+// all parts of that life leave the view, those of dead processes and of the
+// archive too, and a series made later begins again (docs/lifecycle.md, "Removing
+// a series").
+type removals struct {
+	removed []interval
+	living  int64 // when the first of the living processes that have it made it
+}
+
+// interval is from when a process made a series until it removed it, in
+// nanoseconds since 1970.
+type interval struct{ created, removed int64 }
+
+func newRemovals() *removals { return &removals{living: math.MaxInt64} }
+
+// add notes a removal. One after the listing of the directory is none yet: a
+// process that is not in the list may have made the series before it. Then it reports
+// false: a later listing may say more.
+func (l *removals) add(created, removed, listed int64) (known bool) {
+	if removed >= listed {
+		l.living = min(l.living, created)
+		return false
+	}
+	l.removed = append(l.removed, interval{created, removed})
+	return true
+}
+
+// always is the since of a series whose every part counts.
+const always = math.MinInt64
+
+// since returns when the last life ended: parts that were made before do not
+// count.
+func (l *removals) since() int64 {
+	end := int64(always)
+	for _, i := range l.removed {
+		if i.removed > end && !l.livedAt(i.removed) {
+			end = i.removed
+		}
+	}
+	return end
+}
+
+// livedAt reports whether a process had the series right after that moment.
+func (l *removals) livedAt(t int64) bool {
+	if l.living < t {
+		return true
+	}
+	for _, i := range l.removed {
+		if i.created < t && t < i.removed {
+			return true
+		}
+	}
+	return false
+}
+
+// counts reports whether the part of a series that was made and removed then counts, if
+// the last life of the series ended at since; removed is 0 if the process still has it.
+func counts(created, removed, since int64) bool {
+	return created >= since && (removed == 0 || removed > since)
+}
