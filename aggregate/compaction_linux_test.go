@@ -364,7 +364,8 @@ func (c *colliding) withoutLive(lines []string) (out []string) {
 	for _, line := range lines {
 		if name, ok := strings.CutPrefix(line, "# "); ok {
 			name, _, _ = strings.Cut(name, " ")
-			live = c.warm.table.byName[name].schema.Mode.Live()
+			schema, _, _ := c.warm.table.describe(name)
+			live = schema.Mode.Live()
 		}
 		if !live {
 			out = append(out, line)

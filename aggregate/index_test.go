@@ -123,16 +123,16 @@ func TestSpansInFreedPlaces(t *testing.T) {
 		path := die(t, p.Store, dir)
 		gather(t, a)
 		for _, f := range a.snapshot.files {
-			require.Len(t, a.table.parts[f].series.all, 1, f.name)
+			require.Equal(t, 1, a.table.spansOf(f), f.name)
 		}
 		require.NoError(t, os.Remove(path))
 		gather(t, a)
 	}
 }
 
-// TestTextsThatLookAlike: the text of labels with their names may be that of other labels
+// TestSymbolsThatLookAlike: the text of labels with their names may be that of other labels
 // without them.
-func TestTextsThatLookAlike(t *testing.T) {
+func TestSymbolsThatLookAlike(t *testing.T) {
 	const nul = "\x00"
 	require.Equal(t, mpm.AppendString(nil, nul), labelkey.Append(nil, metric.MakeLabels(nul, "")))
 	dir := t.TempDir()
@@ -156,8 +156,8 @@ func TestTextsThatLookAlike(t *testing.T) {
 	require.Equal(t, want, gather(t, a))
 }
 
-// TestFurtherTextsGo: symbols with names go with their series.
-func TestFurtherTextsGo(t *testing.T) {
+// TestFurtherSymbolsGo: symbols with names go with their series.
+func TestFurtherSymbolsGo(t *testing.T) {
 	dir := t.TempDir()
 	a := openDir(t, dir, Options{NoSelfMetrics: true})
 	a.table.renewMin = 1
@@ -168,7 +168,7 @@ func TestFurtherTextsGo(t *testing.T) {
 		require.NoError(t, os.Remove(path))
 		require.Len(t, gather(t, a), 1)
 	}
-	require.Less(t, a.table.symbols.Len(), 6)
+	require.Less(t, a.snapshot.symbols.Len(), 6)
 }
 
 func infoProcess(t *testing.T, dir string, i int) *process {

@@ -238,7 +238,7 @@ func TestKeysOfFilesThatAreGone(t *testing.T) {
 		require.EqualValues(t, 1, got[`c_total{l="stays"}`])
 		require.EqualValues(t, 1, got[fmt.Sprintf(`g{pid="%d"}`, round)])
 		require.LessOrEqual(t, a.snapshot.keys.Len(), 4*keysKept+10)
-		require.LessOrEqual(t, a.table.symbols.Len(), 8*keysKept+10, "twice as many as when symbols were renewed last")
+		require.LessOrEqual(t, a.snapshot.symbols.Len(), 8*keysKept+10, "twice as many as when symbols were renewed last")
 		for _, kind := range []string{"counter", "gauge_all"} {
 			require.NoError(t, os.Remove(filepath.Join(dir, fmt.Sprintf("%s_%d.db", kind, round))))
 		}

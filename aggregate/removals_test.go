@@ -183,9 +183,9 @@ func TestRemovalDoesNotWaitForTheThreshold(t *testing.T) {
 	require.Equal(t, 0, r.Series)
 }
 
-// TestRemovalBehindTheListing: a worker that was not listed may have made the
+// TestRemovalAfterTheListing: a worker that was not listed may have made the
 // series before the other removed it.
-func TestRemovalBehindTheListing(t *testing.T) {
+func TestRemovalAfterTheListing(t *testing.T) {
 	dir, elsewhere := t.TempDir(), t.TempDir()
 	now := time.Unix(1000, 0)
 	dead := startAt(t, elsewhere, &now)

@@ -37,7 +37,7 @@ func TestRemovedPartsCountOn(t *testing.T) {
 	for range 2 {
 		seenAs(t, a, w, map[string]float64{`c_total{l="x"}`: 8})
 	}
-	require.False(t, a.table.byName["c"].acc.used(), "no accumulator is filled for it")
+	require.False(t, a.table.isSpilled("c"), "no accumulator is filled for it")
 
 	held.Words()[mpm.CellCounterInts] += 10 // by who holds it
 	seenAs(t, a, w, map[string]float64{`c_total{l="x"}`: 18})
@@ -82,9 +82,9 @@ func TestOnlyRemovedParts(t *testing.T) {
 	require.Equal(t, map[string]float64{`c_total{l="x"}`: want + 1001}, gather(t, a))
 }
 
-// TestRemovalBehindAListing: a removal later than the listing ends no life in that
+// TestRemovalAfterAListing: a removal later than the listing ends no life in that
 // scrape, and does in the next one although nothing else has changed.
-func TestRemovalBehindAListing(t *testing.T) {
+func TestRemovalAfterAListing(t *testing.T) {
 	dir := t.TempDir()
 	now := time.Now().Add(-time.Hour)
 	a := openDir(t, dir, Options{NoSelfMetrics: true})

@@ -1,14 +1,17 @@
 package aggregate
 
 import (
+	"fmt"
 	"math"
 	"math/big"
+	"strconv"
 	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/multiprom/multiprom/internal/mpm"
+	"github.com/multiprom/multiprom/metric"
 )
 
 // setCounter gives a counter's two words values: whole increments, and all others.
@@ -75,5 +78,32 @@ func TestCountersAreRoundedOnce(t *testing.T) {
 			compact(t, dir)
 			check("all are in the archive")
 		})
+	}
+}
+
+// TestSumsThatAreNoNumber: an infinity stays in the sum of a series whatever is added
+// after it, in families whose sums are in the totals and in those that have accumulators.
+func TestSumsThatAreNoNumber(t *testing.T) {
+	inf := math.Inf(1)
+	for _, same := range []bool{true, false} {
+		dir := t.TempDir()
+		a := openDir(t, dir, Options{NoSelfMetrics: true})
+		for i, v := range []float64{1, inf, 2.5, -inf} {
+			bounds := []float64{1, 2}
+			if !same {
+				bounds = append(bounds, float64(3+i))
+			}
+			p := newProcess(t, dir, strconv.Itoa(i), int64(i))
+			p.add(histogram("h", bounds...)).Words()[mpm.CellHistogramSum] = math.Float64bits(v)
+			p.add(gauge("g", metric.ModeSum)).Words()[mpm.CellGauge] = math.Float64bits(v)
+			p.add(&metric.Schema{Name: "s", Type: metric.Summary}).Words()[mpm.CellSummarySum] = math.Float64bits(v)
+			want := []float64{1, inf, inf, math.NaN()}[i]
+			for range 2 {
+				got := gather(t, a)
+				for _, name := range []string{"h_sum", "g", "s_sum"} {
+					require.Equal(t, fmt.Sprint(want), fmt.Sprint(got[name]), "%s after %v", name, v)
+				}
+			}
+		}
 	}
 }

@@ -68,3 +68,19 @@ func exactly(all ...float64) *big.Float {
 	}
 	return sum
 }
+
+// falsify adds to a word of the totals of a family that holds. Tests see by it whether the
+// totals are added up again.
+func (t *table) falsify(name string, word int, by uint64) {
+	fam := t.byName[name]
+	if fam.recompute {
+		panic(name + " is added up again anyhow")
+	}
+	fam.totals.words[word] += by
+}
+
+// isSpilled reports whether totals of a family did not hold all of its last merge.
+func (t *table) isSpilled(name string) bool { return t.byName[name].acc.used() }
+
+// spansOf returns how many spans lead the series of a file to their rows.
+func (t *table) spansOf(f *file) int { return len(t.part(f).series.all) }

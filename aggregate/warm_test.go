@@ -118,7 +118,7 @@ func warmIsCold(t *testing.T, r *rand.Rand, steps int) {
 
 // recomputed adds up again what the aggregator has read.
 func recomputed(t *testing.T, a *Aggregator) *table {
-	view := newTable(a.opts.ProcessLabel, a.table.symbols)
+	view := newTable(a.opts.ProcessLabel, a.snapshot.symbols)
 	var files []*file
 	for _, f := range a.snapshot.files {
 		again := *f
