@@ -99,7 +99,7 @@ var _ = func() (none struct{}) {
 // invalid: they are constants of a program.
 func fromStore(store *mpm.Store, opts Options) *Aggregator {
 	a := newAggregator("", opts)
-	a.snapshot.openStore(store)
+	a.snapshot.addStore(store)
 	return a
 }
 

@@ -55,12 +55,10 @@ func FuzzMerge(f *testing.F) {
 			live, name := r.IntN(3) > 0, fmt.Sprintf("p%d", p)
 			store := mpm.NewHeap(mpm.Options{Label: name, Now: func() time.Time { return time.Unix(int64(p), 0) }})
 			known = append(known, randomProcess(t, r, &process{store, t}, name, live)...)
-			h := store.Header()
-			one := newFile(h.FileName(), store.Reader(symbols), &buffers{})
+			one := all.addStore(store)
 			_, err := one.read()
 			require.NoError(t, err)
 			one.live, one.dead = live, !live
-			all.files = append(all.files, one)
 			if r.IntN(2) == 0 {
 				check()
 			}

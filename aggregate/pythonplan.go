@@ -202,12 +202,12 @@ func (p *pythonPlan) sum(records []uint32, values []uint64, from source) {
 	}
 	for i, k := range records {
 		v := math.Float64frombits(values[i])
-		sum, err := twoSum(p.sums[k], v)
+		exact, err := twoSum(p.sums[k], v)
 		switch {
 		case kind.Type != metric.Counter && (v != math.Trunc(v) || v < 0 || v > maxCount):
 			p.add(&p.targets[k], values[i:i+1], from) // each count is rounded by itself
 		case err == 0:
-			p.sums[k] = sum
+			p.sums[k] = exact
 		case math.IsNaN(p.sums[k]) && v-v == 0: // the first, and finite
 			p.sums[k] = v
 		default:

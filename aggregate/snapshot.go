@@ -43,10 +43,12 @@ func newSnapshot(dir string, trust []int, maxBytes int64, symbols *mpm.SymbolTab
 	}
 }
 
-// openStore has the snapshot be that of one store of this process.
-func (s *snapshot) openStore(store *mpm.Store) {
+// addStore adds a store of this process to the files of a snapshot without a directory.
+func (s *snapshot) addStore(store *mpm.Store) *file {
 	h := store.Header()
-	s.files = []*file{newFile(h.FileName(), store.Reader(s.symbols), &s.buf)}
+	f := newFile(h.FileName(), store.Reader(s.symbols), &s.buf)
+	s.files = append(s.files, f)
+	return f
 }
 
 // close gives back mappings and descriptors.

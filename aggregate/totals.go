@@ -305,23 +305,23 @@ func (d *totals) has(f *family, n int) bool {
 func (d *totals) fill(f *family, n int, out *metric.Series) {
 	words := d.of(n)
 	hi, lo := d.sum(n)
-	sum := hi + lo // rounded once
+	total := hi + lo // rounded once
 	switch f.schema.Type {
 	case metric.Counter:
 		const exact = 1 << 53
-		if out.Value = float64(words[0]) + sum; words[0] > exact || lo != 0 {
+		if out.Value = float64(words[0]) + total; words[0] > exact || lo != 0 {
 			a := accumulator{ints: words[0]}
 			a.sum.add(lo)
 			a.sum.add(hi)
 			out.Value = a.counter()
 		}
 	case metric.Summary:
-		out.Count, out.Sum = words[0], sum
+		out.Count, out.Sum = words[0], total
 	case metric.Histogram:
 		metric.CumulateInto(out.Buckets, f.bounds, words)
-		out.Count, out.Sum = out.Buckets[len(f.bounds)].Count, sum
+		out.Count, out.Sum = out.Buckets[len(f.bounds)].Count, total
 	case metric.Gauge, metric.Unknown:
-		out.Value = sum
+		out.Value = total
 		return
 	}
 	out.Created = createdTime(d.created[n])
