@@ -83,6 +83,6 @@ func BenchmarkMergeAfter(b *testing.B) {
 	run("compact", func(b *testing.B, dir string, _ *mpm.Store, _ *mpm.SchemaRef, gather func()) {
 		another(b, dir)
 		gather()
-		compact(b, dir)
+		compactDir(b, dir)
 	})
 }

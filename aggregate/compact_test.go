@@ -108,7 +108,7 @@ func TestCompactionLeavesOneFile(t *testing.T) {
 	require.Equal(t, []string{".7-00000000000000000000000000000000.tmp"}, few.Removed)
 	check()
 
-	r := compact(t, dir)
+	r := compactDir(t, dir)
 	require.ElementsMatch(t, dead, r.Compacted)
 	require.Empty(t, r.Left)
 	require.Equal(t, 1, r.Living)
@@ -119,7 +119,7 @@ func TestCompactionLeavesOneFile(t *testing.T) {
 	require.EqualValues(t, 1, got["multiprom_compactions_total"])
 	require.EqualValues(t, r.Bytes, got["multiprom_archive_bytes"])
 	require.EqualValues(t, 3, got["multiprom_read_series"], "two of the archive, one of the living")
-	require.Empty(t, compact(t, dir).Compacted, "there is nothing left to compact")
+	require.Empty(t, compactDir(t, dir).Compacted, "there is nothing left to compact")
 }
 
 func TestCompactionNeverTouchesWhatItDoesNotUnderstand(t *testing.T) {
@@ -143,7 +143,7 @@ func TestCompactionNeverTouchesWhatItDoesNotUnderstand(t *testing.T) {
 			require.NoError(t, err)
 			c.change(b)
 			require.NoError(t, os.WriteFile(path, b, 0o600))
-			r := compact(t, dir)
+			r := compactDir(t, dir)
 			require.Empty(t, r.Compacted)
 			require.Len(t, r.Left, 1)
 			require.Equal(t, filepath.Base(path), r.Left[0].Name)
@@ -160,13 +160,13 @@ func TestCompactionOfMarkedProcessesIsByOption(t *testing.T) {
 	p.count(counter("c"), 5)
 	path := die(t, p.Store, dir)
 	setLiveness(t, path, mpm.LivenessNone)
-	r := compact(t, dir)
+	r := compactDir(t, dir)
 	require.ErrorIs(t, r.Left[0].Reason, ErrNoLiveness)
 	r, err := Compact(t.Context(), dir, CompactOptions{Marked: true})
 	require.NoError(t, err)
 	require.ErrorIs(t, r.Left[0].Reason, ErrNoLiveness, "it is not marked yet")
 	require.NoError(t, mpm.MarkDead(path))
-	require.ErrorIs(t, compact(t, dir).Left[0].Reason, ErrNoLiveness)
+	require.ErrorIs(t, compactDir(t, dir).Left[0].Reason, ErrNoLiveness)
 	r, err = Compact(t.Context(), dir, CompactOptions{Marked: true})
 	require.NoError(t, err)
 	require.Equal(t, []string{filepath.Base(path)}, r.Compacted)
@@ -205,7 +205,7 @@ func TestTouchKeepsCleanersAway(t *testing.T) {
 	p := newProcess(t, dir, "a", 1)
 	old := time.Now().Add(-2 * time.Hour)
 	require.NoError(t, os.Chtimes(p.Path(), old, old))
-	compact(t, dir)
+	compactDir(t, dir)
 	info, err := os.Stat(p.Path())
 	require.NoError(t, err)
 	require.Less(t, time.Since(info.ModTime()), time.Hour)
@@ -231,7 +231,7 @@ func TestDirectoryReplacedWhileItIsLocked(t *testing.T) {
 			after = fill()
 		}
 	}
-	require.Equal(t, []string{after}, compact(t, dir).Compacted)
+	require.Equal(t, []string{after}, compactDir(t, dir).Compacted)
 	require.Equal(t, []string{before}, names(t, away), "nobody holds the lock of that one")
 	require.Equal(t, []string{mpm.ArchiveName}, names(t, dir))
 }
@@ -258,13 +258,13 @@ func TestCompactionTakesOnlyWhatReadersTake(t *testing.T) {
 			die(t, p.Store, dir)
 		}
 	}
-	r := compact(t, dir)
+	r := compactDir(t, dir)
 	require.NotEmpty(t, r.Compacted)
 	for _, left := range r.Left {
 		require.ErrorIs(t, left.Reason, ErrNotUnderstood)
 	}
 	gather(t, a)
-	require.Empty(t, compact(t, dir).Compacted)
+	require.Empty(t, compactDir(t, dir).Compacted)
 }
 
 // TestOneFileDoesNotBlockCompaction: one of a type that the archive cannot hold stays alone.
@@ -276,7 +276,7 @@ func TestOneFileDoesNotBlockCompaction(t *testing.T) {
 	p := newProcess(t, elsewhere, "a", 2)
 	p.count(counter("c"), 3)
 	die(t, p.Store, dir)
-	r := compact(t, dir)
+	r := compactDir(t, dir)
 	require.Len(t, r.Compacted, 1)
 	require.Equal(t, filepath.Base(path), r.Left[0].Name)
 	require.ErrorIs(t, r.Left[0].Reason, ErrNotUnderstood)
@@ -289,7 +289,7 @@ func TestDamagedArchiveBesideLeftovers(t *testing.T) {
 	p := newProcess(t, elsewhere, "a", 1)
 	p.count(counter("c"), 10)
 	die(t, p.Store, dir)
-	compact(t, dir)
+	compactDir(t, dir)
 	die(t, p.Store, dir)
 	a := openDir(t, dir, Options{})
 	require.EqualValues(t, 10, gather(t, a)["c_total"])

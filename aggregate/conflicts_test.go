@@ -27,7 +27,7 @@ func TestConflictsAreNamed(t *testing.T) {
 	old.add(gauge("depth", metric.ModeMax))
 	old.add(gauge("gone_live", metric.ModeLiveSum)) // only its schema stays in the archive
 	die(t, old.Store, dir)
-	compact(t, dir)
+	compactDir(t, dir)
 	first := newProcess(t, dir, "first", 10)
 	first.add(&metric.Schema{Name: "phase", Help: "P.", Type: metric.StateSet, States: []string{"a", "b"}})
 	first.add(&metric.Schema{Name: "took", Help: "T.", Type: metric.Summary})
@@ -134,7 +134,7 @@ func TestConflictsAreAllThatIsLeftOut(t *testing.T) {
 			die(t, p.Store, dir)
 		}
 		if i%7 == 0 {
-			compact(t, dir)
+			compactDir(t, dir)
 		}
 		for _, a := range []*Aggregator{warm, openDir(t, dir, Options{})} {
 			families, err := a.Families(context.Background())

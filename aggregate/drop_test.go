@@ -28,7 +28,7 @@ func TestDropFamily(t *testing.T) {
 		return Compact(context.Background(), dir, CompactOptions{DropFamilies: names})
 	}
 	dead(counter("jobs"))
-	compact(t, dir)
+	compactDir(t, dir)
 	dead(counter("jobs"))
 	live := newProcess(t, dir, "live", 5)
 	live.count(counter("other"), 1)
@@ -62,7 +62,7 @@ func TestDropFamily(t *testing.T) {
 	// Of schemas that conflict, those go that nobody has any more.
 	dead(counter("jobs"), gauge("jobs", metric.ModeSum)) // a file may have both
 	live.add(gauge("jobs", metric.ModeSum))
-	compact(t, dir)
+	compactDir(t, dir)
 	conflicts, err := a.Conflicts(context.Background())
 	require.NoError(t, err)
 	require.Len(t, conflicts, 1)
@@ -94,7 +94,7 @@ func TestDropFamilyIsKilled(t *testing.T) {
 			die(t, p.Store, dir)
 		}
 		dead()
-		compact(t, dir)
+		compactDir(t, dir)
 		dead()
 		warm := openDir(t, dir, Options{NoSelfMetrics: true})
 		require.Equal(t, map[string]float64{"jobs_total": 6, "other_total": 10}, gather(t, warm))
@@ -113,7 +113,7 @@ func TestDropFamilyIsKilled(t *testing.T) {
 			_, err := Compact(t.Context(), dir, CompactOptions{DropFamilies: []string{"jobs"}})
 			require.NoError(t, err)
 		}
-		compact(t, dir)
+		compactDir(t, dir)
 		require.Equal(t, want, gather(t, warm))
 		require.Equal(t, []string{mpm.ArchiveName}, names(t, dir))
 	}

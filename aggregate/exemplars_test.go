@@ -69,7 +69,7 @@ func TestExemplarsMerge(t *testing.T) {
 		require.Equal(t, want, exemplarsOf(t, openDir(t, dir, Options{})))
 	}
 	check()
-	require.Len(t, compact(t, dir).Compacted, 1)
+	require.Len(t, compactDir(t, dir).Compacted, 1)
 	check()
 
 	c2.SetExemplar(0, id("older"), 1, 99)
@@ -141,7 +141,7 @@ func TestExemplarsOfKilledProcesses(t *testing.T) {
 		kill()
 		check()
 	}
-	require.Len(t, compact(t, dir).Compacted, 10)
+	require.Len(t, compactDir(t, dir).Compacted, 10)
 	before := newest
 	check()
 	require.Equal(t, before, newest)
@@ -159,7 +159,7 @@ func TestExemplarsOfALifeThatIsOver(t *testing.T) {
 		dead.series(100).SetExemplar(0, metric.MakeLabels("id", "dead"), 1, now.UnixNano())
 		die(t, dead.Store, dir)
 		if compacting {
-			require.Len(t, compact(t, dir).Compacted, 1)
+			require.Len(t, compactDir(t, dir).Compacted, 1)
 		}
 		later()
 		removes := startAt(t, dir, &now)

@@ -164,7 +164,7 @@ func TestDirectoriesWithoutPermission(t *testing.T) {
 		for name, mode := range map[string]os.FileMode{"unwritable": 0o500, "unreadable": 0o300, "unsearchable": 0o600} {
 			d := sub(t, dir, name)
 			own(t, nobody, dead(t, d, "a", 1, 1))
-			compact(t, d)
+			compactDir(t, d)
 			own(t, nobody, dead(t, d, "b", 2, 20))
 			require.NoError(t, os.Chmod(d, mode))
 		}
@@ -208,7 +208,7 @@ func TestArchiveWithoutPermission(t *testing.T) {
 		for name, uid := range map[string]int{"unreadable": nobody, "untrusted": stranger} {
 			d := sub(t, dir, name)
 			dead(t, d, "a", 1, 1)
-			compact(t, d)
+			compactDir(t, d)
 			own(t, nobody, dead(t, d, "b", 2, 20))
 			archive := filepath.Join(d, mpm.ArchiveName)
 			own(t, uid, archive)
@@ -259,7 +259,7 @@ func limit(t *testing.T, resource int, n uint64) {
 func TestFileSizeLimit(t *testing.T) {
 	dir := child(t, false, func(dir string) {
 		dead(t, dir, "a", 1, 1)
-		compact(t, dir)
+		compactDir(t, dir)
 		p := newProcess(t, t.TempDir(), "b", 2)
 		f, err := p.AddSchema(counter("many", "l"))
 		require.NoError(t, err)
@@ -284,7 +284,7 @@ func TestFileSizeLimit(t *testing.T) {
 	require.Equal(t, files, listing(t, dir), "no temporary file stays either")
 	require.Equal(t, before, view(t, openDir(t, dir, opts)))
 	limit(t, unix.RLIMIT_FSIZE, old.Cur)
-	require.Len(t, compact(t, dir).Compacted, 1)
+	require.Len(t, compactDir(t, dir).Compacted, 1)
 	require.Equal(t, before, view(t, openDir(t, dir, opts)))
 }
 
@@ -338,7 +338,7 @@ func TestManyDeadFiles(t *testing.T) {
 	heapRead := heap() - heapBefore
 	require.Less(t, mappings(), before+100, "dead files stay neither mapped nor open")
 	start := time.Now()
-	r := compact(t, dir)
+	r := compactDir(t, dir)
 	compacting := time.Since(start)
 	require.Len(t, r.Compacted, many)
 	require.Empty(t, r.Left)
@@ -438,7 +438,7 @@ func TestExchangedDirectories(t *testing.T) {
 		got := gather(t, openDir(t, path, Options{}))
 		require.Equal(t, counts[i], got["c_total"])
 		require.EqualValues(t, 1, got[fmt.Sprintf("of_%d_total", i)])
-		compact(t, path)
+		compactDir(t, path)
 		left := slices.DeleteFunc(names(t, path), func(name string) bool { return name == mpm.StagedName }) // the reserve
 		require.Len(t, left, 2, "the living, and the archive")
 	}

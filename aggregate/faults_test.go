@@ -158,7 +158,7 @@ func TestBadFilesLeaveTheRest(t *testing.T) {
 	}
 	check(states)
 
-	r := compact(t, dir)
+	r := compactDir(t, dir)
 	require.ElementsMatch(t, good, r.Compacted)
 	require.Len(t, r.Left, len(faults))
 	for _, left := range r.Left {
@@ -262,7 +262,7 @@ func TestFileCutWhileItIsRead(t *testing.T) {
 			for _, a := range append(readers, openDir(t, dir, Options{})) {
 				require.EqualValues(t, 1, gather(t, a)[`multiprom_files{state="corrupt"}`])
 			}
-			r := compact(t, dir)
+			r := compactDir(t, dir)
 			require.Empty(t, r.Compacted)
 			require.Equal(t, 2, r.Living+len(r.Left), "its process lives, where the header still says so")
 			require.FileExists(t, p.Path())
@@ -354,7 +354,7 @@ func TestHardLinksAndCopiesCountOnce(t *testing.T) {
 		require.EqualValues(t, 10, gather(t, openDir(t, other, Options{}))["c_total"])
 	}
 	check()
-	r := compact(t, dir)
+	r := compactDir(t, dir)
 	require.Equal(t, []string{filepath.Base(path)}, r.Compacted)
 	require.Len(t, r.Left, 2)
 	for _, left := range r.Left {
@@ -362,7 +362,7 @@ func TestHardLinksAndCopiesCountOnce(t *testing.T) {
 		require.ErrorIs(t, left.Reason, mpm.ErrForeign)
 	}
 	check()
-	compact(t, other)
+	compactDir(t, other)
 	check()
 }
 
@@ -388,7 +388,7 @@ func TestWithoutLocks(t *testing.T) {
 		require.NotContains(t, got, "g")
 		require.EqualValues(t, 5, got["c_total"])
 		require.EqualValues(t, 1, got[`multiprom_processes{state="marked"}`])
-		compact(t, dir) // without the option it stays
+		compactDir(t, dir) // without the option it stays
 	}
 	_, err = Compact(t.Context(), dir, CompactOptions{Marked: true})
 	require.NoError(t, err)
@@ -420,13 +420,13 @@ func TestReplacedDirectory(t *testing.T) {
 			replace()
 		}
 	}
-	r := compact(t, dir)
+	r := compactDir(t, dir)
 	failpoint = func(string) {}
 	require.Len(t, r.Compacted, 1)
 	require.Equal(t, []string{mpm.ArchiveName}, names(t, away), "the compaction ends where it began")
 	require.Len(t, names(t, dir), 2)
 	require.EqualValues(t, 320, gather(t, a)["c_total"])
-	compact(t, dir)
+	compactDir(t, dir)
 	require.EqualValues(t, 320, gather(t, a)["c_total"])
 	require.EqualValues(t, 1, gather(t, openDir(t, away, Options{}))["c_total"])
 }

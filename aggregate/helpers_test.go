@@ -107,7 +107,7 @@ func prefixed(m map[string]float64, prefix string) (keys []string) {
 	return keys
 }
 
-func compact(t testing.TB, dir string) *CompactResult {
+func compactDir(t testing.TB, dir string) *CompactResult {
 	t.Helper()
 	r, err := Compact(context.Background(), dir, CompactOptions{})
 	require.NoError(t, err)

@@ -216,7 +216,7 @@ func TestSharedWordsAreDamage(t *testing.T) {
 	got := gather(t, openDir(t, dir, Options{}))
 	require.EqualValues(t, 1, got["multiprom_read_series"])
 	require.Greater(t, got["multiprom_damaged_records"], 1000.0)
-	r := compact(t, dir)
+	r := compactDir(t, dir)
 	require.Len(t, r.Left, 1)
 	require.ErrorIs(t, r.Left[0].Reason, ErrNotUnderstood)
 }

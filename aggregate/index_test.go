@@ -66,7 +66,7 @@ func TestSeriesOfOtherSchemas(t *testing.T) {
 		}
 		requireSeries(a)
 		requireSeries(openDir(t, dir, Options{}))
-		require.Len(t, compact(t, dir).Compacted, 5)
+		require.Len(t, compactDir(t, dir).Compacted, 5)
 		requireSeries(a)
 		requireSeries(openDir(t, dir, Options{}))
 	}
@@ -92,7 +92,7 @@ func TestSeriesWithFurtherLabels(t *testing.T) {
 			die(t, p.Store, dir)
 		}
 		if i == 3 {
-			require.Len(t, compact(t, dir).Compacted, 1)
+			require.Len(t, compactDir(t, dir).Compacted, 1)
 		}
 	}
 	for _, a := range []*Aggregator{a, openDir(t, dir, Options{})} {

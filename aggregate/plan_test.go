@@ -51,10 +51,10 @@ func TestPlanRecomputes(t *testing.T) {
 
 	come("compacted", 20)
 	look(map[string]float64{a1: 1 + wrong, b2: 22})
-	require.Len(t, compact(t, dir).Compacted, 1)
+	require.Len(t, compactDir(t, dir).Compacted, 1)
 	look(map[string]float64{a1: 1, b2: 22})
 	come("compacted too", 30)
-	require.Len(t, compact(t, dir).Compacted, 1) // nobody has seen it
+	require.Len(t, compactDir(t, dir).Compacted, 1) // nobody has seen it
 	look(map[string]float64{a1: 1, b2: 52})
 	require.NoError(t, os.Remove(filepath.Join(dir, mpm.ArchiveName)))
 	look(map[string]float64{a1: 1, b2: 2})
@@ -87,7 +87,7 @@ func TestCompactedUnseen(t *testing.T) {
 	p := newProcess(t, elsewhere, "unseen", 2)
 	p.count(counter("c"), 5)
 	die(t, p.Store, dir)
-	require.Len(t, compact(t, dir).Compacted, 1)
+	require.Len(t, compactDir(t, dir).Compacted, 1)
 	look(6)
 	require.NoError(t, os.Remove(filepath.Join(dir, mpm.ArchiveName)))
 	look(1)
@@ -105,7 +105,7 @@ func TestSumWithoutArchive(t *testing.T) {
 		return p
 	}
 	die(t, observe(elsewhere, "archived", -tiny).Store, dir)
-	require.Len(t, compact(t, dir).Compacted, 1)
+	require.Len(t, compactDir(t, dir).Compacted, 1)
 	a := openDir(t, dir, Options{NoSelfMetrics: true})
 	for i, v := range []float64{tiny, 1, 1 << 53} {
 		observe(dir, strconv.Itoa(i), v)
@@ -247,7 +247,7 @@ func TestBoundsAfterAPanic(t *testing.T) {
 	p := newProcess(t, elsewhere, "x", 1)
 	p.add(histogram("h", 1)).Words()[mpm.CellHistogramBuckets+1] = 3
 	die(t, p.Store, dir)
-	compact(t, dir)
+	compactDir(t, dir)
 	q := newProcess(t, elsewhere, "y", 2)
 	q.add(histogram("h", 0.5, 1)).Words()[mpm.CellHistogramBuckets] = 3
 	path := die(t, q.Store, dir)
@@ -303,6 +303,6 @@ func TestModeOfATypeWithoutModes(t *testing.T) {
 	other := t.TempDir()
 	die(t, p.Store, other)
 	require.Equal(t, map[string]float64{"c_total": 5}, gather(t, openDir(t, other, Options{NoSelfMetrics: true})))
-	compact(t, other)
+	compactDir(t, other)
 	require.Equal(t, map[string]float64{"c_total": 5}, gather(t, openDir(t, other, Options{NoSelfMetrics: true})))
 }

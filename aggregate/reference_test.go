@@ -145,7 +145,7 @@ func TestMergeAgainstReference(t *testing.T) {
 					die(t, proc.Store, dir)
 				}
 				if r.IntN(3) == 0 {
-					compact(t, dir)
+					compactDir(t, dir)
 				}
 				if r.IntN(2) == 0 {
 					require.Equal(t, reference(all), gather(t, a)) // a warm plan that grows

@@ -66,7 +66,7 @@ func TestRemovalByOneProcessAfterTheOther(t *testing.T) {
 					}
 				}
 				if compacting == "always" {
-					compact(t, dir)
+					compactDir(t, dir)
 				}
 			}
 			first := now
@@ -78,7 +78,7 @@ func TestRemovalByOneProcessAfterTheOther(t *testing.T) {
 			ofA, ofB := a.series(10), b.series(1)
 			check(111, true, first)
 			if compacting == "before" {
-				compact(t, dir)
+				compactDir(t, dir)
 			}
 
 			later()
@@ -88,7 +88,7 @@ func TestRemovalByOneProcessAfterTheOther(t *testing.T) {
 			ofB.Remove()
 			check(0, false, first)
 			if compacting == "after" {
-				compact(t, dir)
+				compactDir(t, dir)
 			}
 			check(0, false, first)
 
@@ -100,7 +100,7 @@ func TestRemovalByOneProcessAfterTheOther(t *testing.T) {
 			other := startAt(t, dir, &now)
 			other.series(7)
 			check(12, true, again)
-			compact(t, dir)
+			compactDir(t, dir)
 			check(12, true, again)
 		})
 	}
@@ -114,12 +114,12 @@ func TestRemovalIsForgottenByTheArchive(t *testing.T) {
 	dead := startAt(t, elsewhere, &now)
 	dead.series(100)
 	die(t, dead.Store, dir)
-	compact(t, dir)
+	compactDir(t, dir)
 	now = now.Add(time.Second)
 	removesAndDies(t, elsewhere, dir, &now)
 	a := openDir(t, dir, Options{NoSelfMetrics: true})
 	require.Empty(t, gather(t, a))
-	compact(t, dir)
+	compactDir(t, dir)
 	require.Empty(t, gather(t, a))
 	require.Equal(t, []string{mpm.ArchiveName}, names(t, dir))
 }
@@ -132,13 +132,13 @@ func TestRemovalWithoutDead(t *testing.T) {
 	dead := startAt(t, elsewhere, &now)
 	dead.series(100)
 	die(t, dead.Store, dir)
-	require.Equal(t, 1, compact(t, dir).Series)
+	require.Equal(t, 1, compactDir(t, dir).Series)
 	now = now.Add(time.Second)
 	live := startAt(t, dir, &now)
 	series := live.series(10)
 	now = now.Add(time.Second)
 	series.Remove()
-	require.Equal(t, 0, compact(t, dir).Series)
+	require.Equal(t, 0, compactDir(t, dir).Series)
 	require.Empty(t, gather(t, openDir(t, dir, Options{NoSelfMetrics: true})))
 }
 
@@ -191,7 +191,7 @@ func TestRemovalAfterTheListing(t *testing.T) {
 	dead := startAt(t, elsewhere, &now)
 	dead.series(100)
 	die(t, dead.Store, dir)
-	compact(t, dir)
+	compactDir(t, dir)
 	first := startAt(t, dir, &now)
 	ofFirst := first.series(6)
 	var once bool
@@ -216,7 +216,7 @@ func TestFilesThatAreLeftAreEvidence(t *testing.T) {
 	dead := startAt(t, elsewhere, &now)
 	dead.series(100)
 	die(t, dead.Store, dir)
-	compact(t, dir)
+	compactDir(t, dir)
 	unsure := startAt(t, elsewhere, &now)
 	unsure.series(10)
 	setLiveness(t, die(t, unsure.Store, dir), mpm.LivenessNone)
@@ -226,7 +226,7 @@ func TestFilesThatAreLeftAreEvidence(t *testing.T) {
 	series.Remove()
 	a := openDir(t, dir, Options{})
 	require.EqualValues(t, 111, gather(t, a)[`c_total{l="x"}`])
-	compact(t, dir)
+	compactDir(t, dir)
 	require.EqualValues(t, 111, gather(t, a)[`c_total{l="x"}`])
 }
 
@@ -242,10 +242,10 @@ func TestRemovalKeepsItsEvidence(t *testing.T) {
 	removesAndDies(t, elsewhere, dir, &now)
 	a := openDir(t, dir, Options{NoSelfMetrics: true})
 	require.Empty(t, gather(t, a))
-	require.Empty(t, compact(t, dir).Compacted)
+	require.Empty(t, compactDir(t, dir).Compacted)
 	require.Empty(t, gather(t, a))
 
 	die(t, closed.Store, dir)
-	require.Len(t, compact(t, dir).Compacted, 2)
+	require.Len(t, compactDir(t, dir).Compacted, 2)
 	require.Empty(t, gather(t, a))
 }

@@ -18,7 +18,7 @@ func TestRestoredFilesCountOnce(t *testing.T) {
 	first := dead(t, dir, "first", 1, 1)
 	backup, err := os.ReadFile(first)
 	require.NoError(t, err)
-	compact(t, dir)
+	compactDir(t, dir)
 	warm := openDir(t, dir, Options{})
 	require.EqualValues(t, 1, gather(t, warm)["c_total"])
 
@@ -27,7 +27,7 @@ func TestRestoredFilesCountOnce(t *testing.T) {
 	for round := range 4 {
 		dead(t, dir, strconv.Itoa(round), int64(2+round), 10)
 		want += 10
-		compact(t, dir) // the archive is another one since
+		compactDir(t, dir) // the archive is another one since
 		restore()
 		for _, a := range []*Aggregator{warm, openDir(t, dir, Options{})} {
 			for range 2 {
@@ -39,7 +39,7 @@ func TestRestoredFilesCountOnce(t *testing.T) {
 		}
 		// While it is there it is known, and nobody touches it.
 		for range 2 {
-			r := compact(t, dir)
+			r := compactDir(t, dir)
 			require.Empty(t, r.Compacted)
 			require.Len(t, r.Left, 1)
 			require.ErrorIs(t, r.Left[0].Reason, ErrConsumed)
@@ -61,7 +61,7 @@ func TestRestoredFilesCountOnce(t *testing.T) {
 	require.Empty(t, gather(t, warm)["c_total"])
 	restore()
 	require.Empty(t, gather(t, warm)["c_total"])
-	r := compact(t, dir)
+	r := compactDir(t, dir)
 	require.Equal(t, []string{filepath.Base(first)}, r.Removed, "it was to be removed, and there was no archive since")
 }
 

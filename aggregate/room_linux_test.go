@@ -91,7 +91,7 @@ func TestLeftOutSeriesComeBack(t *testing.T) {
 			s.Words()[mpm.CellHistogramBuckets] = 1
 		}
 		die(t, dead.Store, dir)
-		compact(t, dir)
+		compactDir(t, dir)
 		a := openDir(t, dir, Options{NoSelfMetrics: true})
 		count, _ := observed(t, a)
 		require.Equal(t, float64(processes), count)

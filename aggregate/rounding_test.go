@@ -70,12 +70,12 @@ func TestCountersAreRoundedOnce(t *testing.T) {
 				die(t, p.Store, dir)
 				check("some have died")
 				if i%2 == 0 {
-					require.Len(t, compact(t, dir).Compacted, 1)
+					require.Len(t, compactDir(t, dir).Compacted, 1)
 					check("some are in the archive")
 				}
 			}
 			die(t, processes[len(processes)-1].Store, dir)
-			compact(t, dir)
+			compactDir(t, dir)
 			check("all are in the archive")
 		})
 	}

@@ -93,7 +93,7 @@ func TestNothingToScan(t *testing.T) {
 					write(t, dir, i)
 				}
 				if compacted {
-					compact(t, dir)
+					compactDir(t, dir)
 				}
 				before := scannable()
 				a := newAggregator(dir, Options{NoSelfMetrics: true})

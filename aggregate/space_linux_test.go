@@ -168,7 +168,7 @@ func TestFullWithoutSlack(t *testing.T) {
 	t.Run("wipe of the archive alone", func(t *testing.T) {
 		dir := smallTmpfs(t, mebibyte)
 		deadWithMany(t, dir, "a", 10)
-		compact(t, dir)
+		compactDir(t, dir)
 		fill(t, dir, 0)
 		warm := openDir(t, dir, opts)
 		require.EqualValues(t, 1, gather(t, warm)["c_total"])

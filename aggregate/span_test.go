@@ -80,7 +80,7 @@ func manyOrders(t *testing.T, r *rand.Rand) {
 			p.change(t, r)
 			die(t, p.Store, dir)
 		case n == 4:
-			compact(t, dir)
+			compactDir(t, dir)
 		case n == 5:
 			p := living[r.IntN(len(living))]
 			p.now = now

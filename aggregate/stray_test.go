@@ -120,7 +120,7 @@ func TestStraysInPlaceOfTheNextArchive(t *testing.T) {
 			}
 			require.EqualValues(t, 1, gather(t, a)["c_total"])
 			require.NoError(t, os.RemoveAll(staged))
-			compact(t, dir)
+			compactDir(t, dir)
 			require.EqualValues(t, 1, gather(t, a)["c_total"])
 		})
 	}

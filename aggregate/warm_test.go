@@ -67,7 +67,7 @@ func warmIsCold(t *testing.T, r *rand.Rand, steps int) {
 				p.change(t, r)
 				die(t, p.Store, dir)
 			}},
-			{Weight: 1, Name: "the dead are compacted", Do: func() { compact(t, dir) }},
+			{Weight: 1, Name: "the dead are compacted", Do: func() { compactDir(t, dir) }},
 			{Weight: 1, Name: "the directory is wiped", Do: func() {
 				if r.IntN(3) == 0 {
 					_, err := Wipe(dir, true)
