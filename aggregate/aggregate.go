@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/multiprom/multiprom/aggregate/internal/snapshot"
+	"github.com/multiprom/multiprom/aggregate/internal/table"
 	"github.com/multiprom/multiprom/internal/access"
 	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/internal/options"
@@ -44,7 +46,7 @@ type Options struct {
 // withDefaults checks the options and fills in what was left out.
 func (o Options) withDefaults() (Options, error) {
 	var c options.Checker
-	checkReading(&c, o.TrustUIDs, &o.MaxFileBytes)
+	snapshot.CheckReading(&c, o.TrustUIDs, &o.MaxFileBytes)
 	if o.ProcessLabel == "" {
 		o.ProcessLabel = "pid"
 	}
@@ -68,8 +70,8 @@ type Aggregator struct {
 	mu       sync.Mutex
 	finished uint64 // number of the refresh that ended well last
 	closed   bool
-	snapshot *snapshot
-	table    *table
+	snapshot *snapshot.Snapshot
+	table    *table.Table
 	told     told   // conflicts
 	toldOf   uint64 // how many series were left out then
 }
@@ -99,7 +101,7 @@ var _ = func() (none struct{}) {
 // invalid: they are constants of a program.
 func fromStore(store *mpm.Store, opts Options) *Aggregator {
 	a := newAggregator("", opts)
-	a.snapshot.addStore(store)
+	a.snapshot.AddStore(store)
 	return a
 }
 
@@ -111,8 +113,8 @@ func newAggregator(dir string, opts Options) *Aggregator {
 	symbols := &mpm.SymbolTable{}
 	return &Aggregator{
 		opts: opts, dir: dir,
-		snapshot: newSnapshot(dir, opts.TrustUIDs, opts.MaxFileBytes, symbols),
-		table:    newTable(opts.ProcessLabel, symbols),
+		snapshot: snapshot.New(dir, opts.TrustUIDs, opts.MaxFileBytes, symbols),
+		table:    table.New(opts.ProcessLabel, symbols),
 	}
 }
 
@@ -156,14 +158,14 @@ func (a *Aggregator) scrape(ctx context.Context, rows bool, fn func([]*metric.Fa
 	merged := false
 	defer func() {
 		if !merged { // a panic, such as one of Options.Now, from which the server may recover
-			a.table.distrust()
+			a.table.Distrust()
 		}
 	}()
-	a.table.plan(a.snapshot)
-	a.table.merge(a.snapshot, a.opts.Now().UnixNano())
+	a.table.Plan(a.snapshot)
+	a.table.Merge(a.snapshot, a.opts.Now().UnixNano())
 	merged = true
 	news = a.newConflicts()
-	families := a.table.families(rows)
+	families := a.table.Families(rows)
 	if !a.opts.NoSelfMetrics {
 		self := a.selfMetrics(started)
 		metric.SortFamilies(self)
@@ -178,7 +180,7 @@ func (a *Aggregator) Close() error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.closed = true
-	return a.snapshot.close()
+	return a.snapshot.Close()
 }
 
 // refreshed takes the lock and reads the directory, unless somebody has done
@@ -208,14 +210,14 @@ func (a *Aggregator) refresh() error {
 	if a.closed {
 		return ErrClosed
 	}
-	changes, err := a.snapshot.list(a.finished == 0)
-	a.table.follow(a.snapshot, changes)
+	changes, err := a.snapshot.List(a.finished == 0)
+	a.table.Follow(a.snapshot, changes)
 	if err != nil {
 		return fmt.Errorf("aggregate: %w", err)
 	}
-	for _, f := range a.snapshot.files {
-		delta, err := f.read()
-		a.table.apply(f, delta)
+	for _, f := range a.snapshot.Files {
+		delta, err := f.Read()
+		a.table.Apply(f, delta)
 		if err != nil {
 			return fmt.Errorf("aggregate: %w", err)
 		}

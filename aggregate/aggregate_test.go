@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/multiprom/multiprom/aggregate/internal/compact"
 	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/metric"
 )
@@ -439,7 +440,7 @@ func TestWipe(t *testing.T) {
 	require.FileExists(t, outside)
 	require.DirExists(t, filepath.Join(dir, "counter_2.db"))
 
-	d, unlock, err := lockDir(dir)
+	d, unlock, err := compact.LockDir(dir)
 	require.NoError(t, err)
 	_, err = Wipe(dir, true)
 	require.ErrorIs(t, err, ErrBusy)

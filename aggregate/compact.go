@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/multiprom/multiprom/aggregate/internal/compact"
 	"github.com/multiprom/multiprom/internal/options"
 	"github.com/multiprom/multiprom/metric"
 )
@@ -96,26 +97,26 @@ type LeftFile struct {
 // Errors of compacting and wiping.
 var (
 	// ErrBusy: somebody else wipes or compacts the directory at this moment.
-	ErrBusy = errBusy
+	ErrBusy = compact.ErrBusy
 	// ErrNoLiveness: no lock tells whether the file's process lives.
-	ErrNoLiveness = errNoLiveness
+	ErrNoLiveness = compact.ErrNoLiveness
 	// ErrNotUnderstood: the file has damaged records, or some of a kind that a
 	// newer version writes: what is not wholly understood is not compacted.
-	ErrNotUnderstood = errNotUnderstood
+	ErrNotUnderstood = compact.ErrNotUnderstood
 	// ErrConsumed: the file was compacted and removed, and is there again, such as from
 	// a backup. Its values are in the archive, and are not counted twice.
-	ErrConsumed = errConsumed
+	ErrConsumed = compact.ErrConsumed
 	// ErrInUse: living processes have files in the directory, or the family that was to be
 	// dropped. The error is an *InUseError.
-	ErrInUse = errInUse
+	ErrInUse = compact.ErrInUse
 	// ErrNoFamily: what CompactOptions.DropFamilies names is neither in the archive nor of
 	// a dead process.
-	ErrNoFamily = errNoFamily
+	ErrNoFamily = compact.ErrNoFamily
 )
 
 // InUseError names the files of living processes. It matches ErrInUse. Its fields are
 // Dir; Family, which is empty if it is about the directory as a whole; and Files, by name.
-type InUseError = inUse
+type InUseError = compact.InUseError
 
 // Compact moves the values of dead processes from their files into the archive,
 // and removes the files: each process exactly once, whatever is killed at
@@ -129,7 +130,7 @@ type InUseError = inUse
 // there is not enough for one, the error matches mmapstore.ErrFull, and what is not
 // compacted stays as it was. docs/lifecycle.md has the steps.
 func Compact(ctx context.Context, dir string, opts CompactOptions) (*CompactResult, error) {
-	r, err := runPass(ctx, dir, passOptions(opts))
+	r, err := compact.Run(ctx, dir, compact.Options(opts))
 	if err != nil {
 		return nil, fmt.Errorf("aggregate: compact: %w", err)
 	}
@@ -161,7 +162,7 @@ func Compact(ctx context.Context, dir string, opts CompactOptions) (*CompactResu
 // Others stay, with force too; where one has the name of the archive, nothing is wiped and
 // the error matches mmapstore.ErrForeign or mmapstore.ErrNotTrusted.
 func Wipe(dir string, force bool) (removed []string, err error) {
-	if removed, err = runWipe(dir, force); err != nil {
+	if removed, err = compact.Wipe(dir, force); err != nil {
 		return removed, fmt.Errorf("aggregate: wipe: %w", err)
 	}
 	return removed, nil

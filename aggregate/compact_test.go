@@ -11,6 +11,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/multiprom/multiprom/aggregate/internal/compact"
+	"github.com/multiprom/multiprom/aggregate/internal/sum"
 	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/metric"
 )
@@ -65,7 +67,7 @@ func TestCompactionChangesNothing(t *testing.T) {
 func viewsLater(t *testing.T, a *Aggregator, now *time.Time) (views [][]string) {
 	defer func(was time.Time) { *now = was }(*now)
 	was := *now
-	for _, d := range []time.Duration{-maxAhead, 0, maxAhead, 59 * time.Minute, time.Hour, 25 * time.Hour} {
+	for _, d := range []time.Duration{-sum.MaxAhead, 0, sum.MaxAhead, 59 * time.Minute, time.Hour, 25 * time.Hour} {
 		*now = was.Add(d)
 		views = append(views, view(t, a))
 	}
@@ -224,8 +226,8 @@ func TestDirectoryReplacedWhileItIsLocked(t *testing.T) {
 	}
 	before := fill()
 	var after string
-	defer func() { failpoint = func(string) {} }()
-	failpoint = func(step string) {
+	defer func() { compact.Failpoint = func(string) {} }()
+	compact.Failpoint = func(step string) {
 		if step == "opened" && after == "" {
 			require.NoError(t, os.Rename(dir, away))
 			after = fill()

@@ -364,7 +364,7 @@ func (c *colliding) withoutLive(lines []string) (out []string) {
 	for _, line := range lines {
 		if name, ok := strings.CutPrefix(line, "# "); ok {
 			name, _, _ = strings.Cut(name, " ")
-			schema, _, _ := c.warm.table.describe(name)
+			schema, _, _ := c.warm.table.Describe(name)
 			live = schema.Mode.Live()
 		}
 		if !live {

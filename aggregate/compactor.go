@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/multiprom/multiprom/aggregate/internal/compact"
 	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/internal/options"
 )
@@ -46,7 +47,7 @@ func NewCompactor(dir string, opts CompactorOptions) (*Compactor, error) {
 	var c options.Checker
 	options.Number(&c, "Threshold", &opts.Threshold, 8)
 	options.Number(&c, "Period", &opts.Period, 30*time.Second)
-	_, err := passOptions(opts.CompactOptions).withDefaults()
+	_, err := compact.Options(opts.CompactOptions).WithDefaults()
 	if err := errors.Join(c.Err(), err); err != nil {
 		return nil, fmt.Errorf("aggregate: compactor: %w", err)
 	}

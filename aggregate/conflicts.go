@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/multiprom/multiprom/aggregate/internal/snapshot"
+	"github.com/multiprom/multiprom/aggregate/internal/sum"
 	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/metric"
 )
@@ -74,7 +76,7 @@ func (a *Aggregator) Conflicts(ctx context.Context) ([]Conflict, error) {
 // String returns what distinguishes the schema from others, such as "gauge x of mode max".
 func (d *Schema) String() string {
 	out := d.Type.String() + " " + d.Name
-	if hasMode(d.schema()) {
+	if sum.HasMode(d.schema()) {
 		out += " of mode " + d.Mode.String()
 	}
 	var with []string
@@ -138,8 +140,8 @@ func ownersOf(d *Schema) string {
 func (a *Aggregator) census() []FamilyStatus {
 	t := a.table
 	served := map[string]*FamilyStatus{}
-	for _, name := range t.names() {
-		schema, bounds, shown := t.describe(name)
+	for _, name := range t.Names() {
+		schema, bounds, shown := t.Describe(name)
 		served[name] = &FamilyStatus{Schema: schemaOf(schema, bounds), Merged: shown}
 	}
 	type loser struct {
@@ -151,12 +153,12 @@ func (a *Aggregator) census() []FamilyStatus {
 		if o.Series == 0 {
 			return
 		}
-		if t.serves(schema) {
+		if t.Serves(schema) {
 			served[schema.Name].own(schema, o, first)
 			return
 		}
-		to, name := t.winner(schema)
-		i := slices.IndexFunc(left, func(l *loser) bool { return l.Name == schema.Name && compatible(l.schema(), schema) })
+		to, name := t.Winner(schema)
+		i := slices.IndexFunc(left, func(l *loser) bool { return l.Name == schema.Name && sum.Compatible(l.schema(), schema) })
 		switch {
 		case to == "":
 			return // nobody has noticed it yet
@@ -166,19 +168,19 @@ func (a *Aggregator) census() []FamilyStatus {
 		}
 		left[i].own(schema, o, first)
 	}
-	for _, f := range a.snapshot.files {
-		if f.known {
-			o := Owner{File: f.name, Label: cmp.Or(f.label, f.header.Label), State: stateOfProcess(f)}
-			if f.python != nil && !f.live {
+	for _, f := range a.snapshot.Files {
+		if f.Known {
+			o := Owner{File: f.Name, Label: cmp.Or(f.Label, f.Header.Label), State: stateOfProcess(f)}
+			if f.Python != nil && !f.Live {
 				o.State = Dead
 			}
-			f.countSeries(func(schema *metric.Schema, n int, first metric.Labels) {
+			f.CountSeries(func(schema *metric.Schema, n int, first metric.Labels) {
 				o.Series = n
 				note(schema, o, first)
 			})
 		}
 	}
-	archive := a.snapshot.archive
+	archive := a.snapshot.Archive
 	for i := range archive.Families {
 		f := &archive.Families[i]
 		var first metric.Labels
@@ -227,15 +229,15 @@ func (d *Schema) own(schema *metric.Schema, o Owner, first metric.Labels) {
 		}
 	}
 	if !slices.Equal(d.Bounds, schema.Bounds) {
-		d.Bounds = union(d.Bounds, schema.Bounds)
+		d.Bounds = sum.Union(d.Bounds, schema.Bounds)
 	}
 }
 
 // leavesOut reports whether there is a schema that is not served.
 func (a *Aggregator) leavesOut() bool {
-	left := func(s *metric.Schema) bool { return !a.table.serves(s) }
-	return slices.ContainsFunc(a.snapshot.files, func(f *file) bool { return slices.ContainsFunc(f.families, left) }) ||
-		slices.ContainsFunc(a.snapshot.archive.Families, func(f mpm.StoredFamily) bool { return left(f.Schema) })
+	left := func(s *metric.Schema) bool { return !a.table.Serves(s) }
+	return slices.ContainsFunc(a.snapshot.Files, func(f *snapshot.File) bool { return slices.ContainsFunc(f.Families, left) }) ||
+		slices.ContainsFunc(a.snapshot.Archive.Families, func(f mpm.StoredFamily) bool { return left(f.Schema) })
 }
 
 // newConflicts returns those of which the log was not told.
@@ -243,7 +245,7 @@ func (a *Aggregator) newConflicts() (out []Conflict) {
 	if a.opts.Logger == nil {
 		return nil
 	}
-	chosen, leftOut := a.table.hasChosen(), a.table.leftOut()
+	chosen, leftOut := a.table.HasChosen(), a.table.LeftOut()
 	if !chosen && leftOut == a.toldOf {
 		return nil
 	}
@@ -253,7 +255,7 @@ func (a *Aggregator) newConflicts() (out []Conflict) {
 	}
 	for _, f := range a.census() {
 		for _, c := range f.Conflicts {
-			if a.told.first(seriesKey(c.Served.schema(), nil) + seriesKey(c.Left.schema(), nil)) {
+			if a.told.first(sum.SeriesKey(c.Served.schema(), nil) + sum.SeriesKey(c.Left.schema(), nil)) {
 				out = append(out, c)
 			}
 		}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/multiprom/multiprom/aggregate/internal/compact"
 	"github.com/multiprom/multiprom/internal/mpm"
 )
 
@@ -25,7 +26,7 @@ import (
 func dieAtStep(step string, work func() error) int {
 	last, _ := strconv.Atoi(step) // none: it lives
 	passed := 0
-	failpoint = func(name string) {
+	compact.Failpoint = func(name string) {
 		fmt.Println(name)
 		if passed++; passed == last {
 			self, err := os.FindProcess(os.Getpid())

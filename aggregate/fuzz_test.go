@@ -9,6 +9,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/multiprom/multiprom/aggregate/internal/compact"
+	"github.com/multiprom/multiprom/aggregate/internal/snapshot"
+	"github.com/multiprom/multiprom/aggregate/internal/table"
 	"github.com/multiprom/multiprom/internal/mpm"
 )
 
@@ -44,21 +47,21 @@ func FuzzMerge(f *testing.F) {
 		r := rand.New(&choices{bytes: data, rest: *rand.NewPCG(1, 1)})
 		var known []given
 		symbols := &mpm.SymbolTable{}
-		all, view := newSnapshot("", nil, 0, symbols), newTable("pid", symbols)
-		all.listed = time.Unix(0, math.MaxInt64)
+		all, view := snapshot.New("", nil, 0, symbols), table.New("pid", symbols)
+		all.Listed = time.Unix(0, math.MaxInt64)
 		check := func() {
-			view.plan(all)
-			view.merge(all, math.MaxInt64)
-			require.Equal(t, reference(known), flatten(view.families(false)))
+			view.Plan(all)
+			view.Merge(all, math.MaxInt64)
+			require.Equal(t, reference(known), flatten(view.Families(false)))
 		}
 		for p := range 1 + r.IntN(5) {
 			live, name := r.IntN(3) > 0, fmt.Sprintf("p%d", p)
 			store := mpm.NewHeap(mpm.Options{Label: name, Now: func() time.Time { return time.Unix(int64(p), 0) }})
 			known = append(known, randomProcess(t, r, &process{store, t}, name, live)...)
-			one := all.addStore(store)
-			_, err := one.read()
+			one := all.AddStore(store)
+			_, err := one.Read()
 			require.NoError(t, err)
-			one.live, one.dead = live, !live
+			one.Live, one.Dead = live, !live
 			if r.IntN(2) == 0 {
 				check()
 			}
@@ -71,22 +74,22 @@ func FuzzMerge(f *testing.F) {
 }
 
 // compactInMemory compacts the dead as a pass does, without a directory.
-func compactInMemory(t *testing.T, view *table, all *snapshot) {
-	sum, err := newArchiver(all.archive.Archive, nil, 0)
+func compactInMemory(t *testing.T, view *table.Table, all *snapshot.Snapshot) {
+	sum, err := compact.NewArchiver(all.Archive.Archive, nil, 0)
 	require.NoError(t, err)
-	var rest, gone []*file
-	for _, f := range all.files {
-		if !f.dead {
+	var rest, gone []*snapshot.File
+	for _, f := range all.Files {
+		if !f.Dead {
 			rest = append(rest, f)
 			continue
 		}
-		require.NoError(t, sum.add(f, time.Unix(9, 0)))
+		require.NoError(t, sum.Add(f, time.Unix(9, 0)))
 		gone = append(gone, f)
 	}
-	a := sum.archive(time.Unix(9, 0), sum.prune(time.Unix(9, 0), NoLimit, NoLimit))
-	a.Generation = all.archive.Generation + 1
-	all.files = rest
-	all.archive, err = newArchived(a)
+	a := sum.Archive(time.Unix(9, 0), sum.Prune(time.Unix(9, 0), NoLimit, NoLimit))
+	a.Generation = all.Archive.Generation + 1
+	all.Files = rest
+	all.Archive, err = snapshot.NewArchive(a)
 	require.NoError(t, err)
-	view.follow(all, changes{gone: gone})
+	view.Follow(all, snapshot.Changes{Gone: gone})
 }

@@ -122,8 +122,8 @@ func TestSpansInFreedPlaces(t *testing.T) {
 		}
 		path := die(t, p.Store, dir)
 		gather(t, a)
-		for _, f := range a.snapshot.files {
-			require.Equal(t, 1, a.table.spansOf(f), f.name)
+		for _, f := range a.snapshot.Files {
+			require.Equal(t, 1, a.table.SpansOf(f), f.Name)
 		}
 		require.NoError(t, os.Remove(path))
 		gather(t, a)
@@ -160,7 +160,7 @@ func TestSymbolsThatLookAlike(t *testing.T) {
 func TestFurtherSymbolsGo(t *testing.T) {
 	dir := t.TempDir()
 	a := openDir(t, dir, Options{NoSelfMetrics: true})
-	a.table.renewMin = 1
+	a.table.RenewMin = 1
 	newProcess(t, dir, "other", 1).count(counter("c", "l"), 1, "v")
 	for round := range 20 {
 		path := die(t, infoProcess(t, t.TempDir(), round).Store, dir)
@@ -168,7 +168,7 @@ func TestFurtherSymbolsGo(t *testing.T) {
 		require.NoError(t, os.Remove(path))
 		require.Len(t, gather(t, a), 1)
 	}
-	require.Less(t, a.snapshot.symbols.Len(), 6)
+	require.Less(t, a.snapshot.Symbols.Len(), 6)
 }
 
 func infoProcess(t *testing.T, dir string, i int) *process {

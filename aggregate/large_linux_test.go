@@ -199,7 +199,7 @@ func TestHistogramsThatShareNoBucket(t *testing.T) {
 	runtime.GC()
 	runtime.ReadMemStats(&after)
 	require.Less(t, int64(after.HeapAlloc)-int64(before.HeapAlloc), 12*info.Size())
-	require.Greater(t, a.table.leftOut(), uint64(series/2))
+	require.Greater(t, a.table.LeftOut(), uint64(series/2))
 	runtime.KeepAlive(a)
 
 	r := compactPython(t, dir)

@@ -30,13 +30,13 @@ func TestPlanRecomputes(t *testing.T) {
 		want["other_total"] = wrong
 		require.Equal(t, want, flatten(show(t, a)))
 		if flatten(show(t, a))[`c_total{l="a"}`] == 1 {
-			a.table.falsify("c", 0, wrong)
+			a.table.Falsify("c", 0, wrong)
 		}
 	}
 	a1, b2 := `c_total{l="a"}`, `c_total{l="b"}`
 	show(t, a)
-	a.table.falsify("other", 0, wrong)
-	a.table.falsify("c", 0, wrong)
+	a.table.Falsify("other", 0, wrong)
+	a.table.Falsify("c", 0, wrong)
 	require.Equal(t, map[string]float64{"other_total": wrong, a1: 1 + wrong, b2: 2}, flatten(show(t, a)))
 
 	come := func(label string, n uint64) (path string) {
@@ -160,7 +160,7 @@ func TestSymbolsAreRenewed(t *testing.T) {
 			require.Len(t, gather(t, a), tc.shown)
 			require.NoError(t, os.Remove(path))
 			require.Equal(t, map[string]float64{`c_total{l="stays"}`: 1}, gather(t, a))
-			require.Less(t, a.snapshot.symbols.Len(), 4000)
+			require.Less(t, a.snapshot.Symbols.Len(), 4000)
 		}
 	}
 }
@@ -194,10 +194,10 @@ func TestSymbolsOfCutFile(t *testing.T) {
 	require.NoError(t, os.Truncate(cut.Path(), info.Size()-4096))
 	for round := range 10 {
 		comeAndGo(t, dir, round, func() { gather(t, a) })
-		require.Less(t, a.snapshot.symbols.Len(), 4000)
+		require.Less(t, a.snapshot.Symbols.Len(), 4000)
 	}
 	require.Equal(t, map[string]float64{`c_total{l="stays"}`: 1}, gather(t, a))
-	require.ErrorIs(t, a.snapshot.files[0].err, mpm.ErrCorrupt)
+	require.ErrorIs(t, a.snapshot.Files[0].Err, mpm.ErrCorrupt)
 }
 
 // TestSymbolsAfterThePeak: the most that there ever were are not what may stay.
@@ -218,7 +218,7 @@ func TestSymbolsAfterThePeak(t *testing.T) {
 	for round := range 60 {
 		comeAndGo(t, dir, round, func() { gather(t, a) })
 	}
-	require.Less(t, a.snapshot.symbols.Len(), 4000)
+	require.Less(t, a.snapshot.Symbols.Len(), 4000)
 }
 
 // TestSymbolsOfProcesses: who only asks for processes keeps no symbols of those that are gone.
@@ -230,7 +230,7 @@ func TestSymbolsOfProcesses(t *testing.T) {
 			_, err := a.Processes()
 			require.NoError(t, err)
 		})
-		require.Less(t, a.snapshot.symbols.Len(), 4000)
+		require.Less(t, a.snapshot.Symbols.Len(), 4000)
 	}
 }
 
@@ -265,7 +265,7 @@ func TestBoundsAfterAPanic(t *testing.T) {
 func TestSymbolsOfTheArchive(t *testing.T) {
 	dir := t.TempDir()
 	a := openDir(t, dir, Options{NoSelfMetrics: true})
-	a.table.renewMin = 1
+	a.table.RenewMin = 1
 	newProcess(t, dir, "alive", 1).count(counter("c", "l"), 1, "stays")
 	for round := range 20 {
 		p := newProcess(t, t.TempDir(), strconv.Itoa(round), int64(2+round))
@@ -280,7 +280,7 @@ func TestSymbolsOfTheArchive(t *testing.T) {
 		require.NoError(t, err)
 		require.Len(t, gather(t, a), 51)
 	}
-	require.LessOrEqual(t, a.snapshot.symbols.Len(), 200)
+	require.LessOrEqual(t, a.snapshot.Symbols.Len(), 200)
 }
 
 // TestModeOfATypeWithoutModes: the mode of an archived summary, or of a counter, says

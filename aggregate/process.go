@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/multiprom/multiprom/aggregate/internal/snapshot"
 	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/internal/pyfile"
 )
@@ -65,35 +66,35 @@ func (a *Aggregator) Processes() ([]Process, error) {
 		return nil, err
 	}
 	defer unlock()
-	nameProcesses(a.snapshot.files, a.snapshot.archive)
-	a.table.renewSymbols(a.snapshot.files)
-	a.table.rename()
+	snapshot.NameProcesses(a.snapshot.Files, a.snapshot.Archive)
+	a.table.RenewSymbols(a.snapshot.Files)
+	a.table.Rename()
 	var out []Process
-	for _, f := range a.snapshot.files {
-		if !f.known || f.python != nil {
+	for _, f := range a.snapshot.Files {
+		if !f.Known || f.Python != nil {
 			continue
 		}
-		h := &f.header
+		h := &f.Header
 		p := Process{
-			Kind: Native, Files: []string{f.name}, PID: h.PID, Label: f.label, State: stateOfProcess(f), Liveness: h.Liveness.String(), Incarnation: h.Incarnation.String(),
+			Kind: Native, Files: []string{f.Name}, PID: h.PID, Label: f.Label, State: stateOfProcess(f), Liveness: h.Liveness.String(), Incarnation: h.Incarnation.String(),
 			Created: h.Created, StartTime: h.StartTime, BootID: h.BootID, PIDNamespace: h.PIDNamespace,
-			Series: f.series.Len(), Bytes: f.bytes,
+			Series: f.Series.Len(), Bytes: f.Bytes,
 		}
 		if p.Label == "" {
 			p.Label = h.Label // another process has taken it over
 		}
 		out = append(out, p)
 	}
-	return append(out, pythonProcesses(a.snapshot.files)...), nil
+	return append(out, pythonProcesses(a.snapshot.Files)...), nil
 }
 
-func stateOfProcess(f *file) State {
+func stateOfProcess(f *snapshot.File) State {
 	switch {
-	case f.dead:
+	case f.Dead:
 		return Dead
-	case f.marked:
+	case f.Marked:
 		return Marked
-	case f.closed:
+	case f.Closed:
 		return Closed
 	}
 	return Live
@@ -104,11 +105,11 @@ func stateOfProcess(f *file) State {
 func (a *Aggregator) Files() []FileStatus {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	out := make([]FileStatus, 0, len(a.snapshot.files)+1)
-	for _, f := range a.snapshot.files {
-		out = append(out, FileStatus{Name: f.name, State: stateOf(f.err), Err: f.err})
+	out := make([]FileStatus, 0, len(a.snapshot.Files)+1)
+	for _, f := range a.snapshot.Files {
+		out = append(out, FileStatus{Name: f.Name, State: stateOf(f.Err), Err: f.Err})
 	}
-	for _, name := range a.snapshot.restored {
+	for _, name := range a.snapshot.Restored {
 		out = append(out, FileStatus{Name: name, State: FileConsumed, Err: ErrConsumed})
 	}
 	if there, damage := a.archiveStatus(); there {
@@ -120,8 +121,8 @@ func (a *Aggregator) Files() []FileStatus {
 
 // archiveStatus tells whether there is an archive, and why it cannot be read.
 func (a *Aggregator) archiveStatus() (there bool, damage error) {
-	left := cmp.Or(a.snapshot.damage, a.snapshot.stray)
-	return left != nil || a.snapshot.archive.Bytes > 0, left
+	left := cmp.Or(a.snapshot.Damage, a.snapshot.Stray)
+	return left != nil || a.snapshot.Archive.Bytes > 0, left
 }
 
 // storeless returns how many of the workers have no file of their own.
@@ -131,9 +132,9 @@ func (a *Aggregator) storeless() (n int) {
 	}
 	namespace := mpm.CurrentIdentity().PIDNamespace
 	have := map[int]bool{}
-	for _, f := range a.snapshot.files {
-		if f.known && f.python == nil && !f.dead && f.header.PIDNamespace == namespace {
-			have[f.header.PID] = true
+	for _, f := range a.snapshot.Files {
+		if f.Known && f.Python == nil && !f.Dead && f.Header.PIDNamespace == namespace {
+			have[f.Header.PID] = true
 		}
 	}
 	for _, pid := range a.opts.Workers() {
@@ -145,35 +146,35 @@ func (a *Aggregator) storeless() (n int) {
 }
 
 // pythonProcesses returns the processes of client_python's files, by their ids.
-func pythonProcesses(files []*file) (out []Process) {
+func pythonProcesses(files []*snapshot.File) (out []Process) {
 	type id struct {
 		label string
 		live  bool
 	}
 	byID := map[id]int{}
 	for _, f := range files {
-		if f.python == nil || !f.known {
+		if f.Python == nil || !f.Known {
 			continue
 		}
-		key := id{f.header.Label, f.live}
+		key := id{f.Header.Label, f.Live}
 		n, known := byID[key]
 		if !known {
 			n = len(out)
 			byID[key] = n
 			p := Process{Kind: Python, Label: key.label, State: Dead}
-			if p.PID, _ = strconv.Atoi(key.label); f.live {
+			if p.PID, _ = strconv.Atoi(key.label); f.Live {
 				p.State = Live
 			}
 			out = append(out, p)
 		}
 		p := &out[n]
-		if f.python.Ruby() {
+		if f.Python.Ruby() {
 			p.Kind = Ruby
 			p.PID, _ = strconv.Atoi(pyfile.RubyPID(key.label))
 		}
-		p.Files = append(p.Files, f.name)
-		p.Series += f.size()
-		p.Bytes += f.bytes
+		p.Files = append(p.Files, f.Name)
+		p.Series += f.Size()
+		p.Bytes += f.Bytes
 	}
 	slices.SortStableFunc(out, func(p, q Process) int { return strings.Compare(p.Label, q.Label) })
 	return out

@@ -14,14 +14,15 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/multiprom/multiprom/aggregate/internal/snapshot"
 	"github.com/multiprom/multiprom/internal/pyfiletest"
 )
 
 // mapAtMost has so many files of client_python stay mapped between scrapes.
 func mapAtMost(t *testing.T, n int) {
-	was := maxMapped
-	maxMapped = n
-	t.Cleanup(func() { maxMapped = was })
+	was := snapshot.MaxMapped
+	snapshot.MaxMapped = n
+	t.Cleanup(func() { snapshot.MaxMapped = was })
 }
 
 // TestPythonFileReplaced: an application starts again in a directory that was
@@ -44,7 +45,7 @@ func TestPythonFileReplaced(t *testing.T) {
 		{"gauge_all_7.db", []pyfiletest.Sample{a}, []pyfiletest.Sample{b}},
 		{"histogram_7.db", histogram("1.0", 1), histogram("2.0", 10)},
 	} {
-		for _, mapped := range []int{maxMapped, 0} {
+		for _, mapped := range []int{snapshot.MaxMapped, 0} {
 			t.Run(fmt.Sprintf("%s %d", test.name, mapped), func(t *testing.T) {
 				mapAtMost(t, mapped)
 				dir := t.TempDir()
@@ -64,7 +65,7 @@ func TestPythonFileReplaced(t *testing.T) {
 // TestPythonFileCutShort: a file that had records where none can be read any more
 // keeps its last good values.
 func TestPythonFileCutShort(t *testing.T) {
-	for _, mapped := range []int{maxMapped, 0} {
+	for _, mapped := range []int{snapshot.MaxMapped, 0} {
 		for _, size := range []int64{4096, 4, 0} {
 			t.Run(fmt.Sprint(mapped, size), func(t *testing.T) {
 				mapAtMost(t, mapped)
@@ -116,7 +117,7 @@ func TestPythonKeysAreDroppedBesideABadFile(t *testing.T) {
 			dir := t.TempDir()
 			writePython(t, dir, "counter_1.db", pySample("keep", "keep", "", 5, 0))
 			var samples []pyfiletest.Sample
-			for i := range keysKept + 2000 {
+			for i := range snapshot.KeysKept + 2000 {
 				samples = append(samples, pySample("c", "c", fmt.Sprintf(`"l": "%d"`, i), 1, 0))
 			}
 			writePython(t, dir, "counter_2.db", samples...)
@@ -130,7 +131,7 @@ func TestPythonKeysAreDroppedBesideABadFile(t *testing.T) {
 			for range 3 {
 				require.Equal(t, map[string]float64{"keep_total": 5}, gather(t, warm))
 			}
-			require.Zero(t, warm.snapshot.keys.Len())
+			require.Zero(t, warm.snapshot.Keys.Len())
 			writePython(t, dir, "counter_1.db", pySample("keep", "keep", "", 7, 0))
 			require.Equal(t, map[string]float64{"keep_total": 7}, gather(t, warm), "it was mended")
 		})

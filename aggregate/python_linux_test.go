@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/multiprom/multiprom/aggregate/internal/snapshot"
 	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/internal/pyfile"
 	"github.com/multiprom/multiprom/internal/pyfiletest"
@@ -227,18 +228,18 @@ func TestKeysOfFilesThatAreGone(t *testing.T) {
 	a := openDir(t, dir, Options{NoSelfMetrics: true})
 	for round := range 12 {
 		var samples []pyfiletest.Sample
-		for i := range keysKept {
+		for i := range snapshot.KeysKept {
 			samples = append(samples, pySample("c_total", "c_total", fmt.Sprintf(`"l": "%d-%d"`, round, i), 1, 0))
 		}
 		writePython(t, dir, fmt.Sprintf("counter_%d.db", round), samples...)
 		writePython(t, dir, fmt.Sprintf("gauge_all_%d.db", round), pySample("g", "g", "", 1, 0))
 		writePython(t, dir, "counter_stays.db", pySample("c_total", "c_total", `"l": "stays"`, 1, 0))
 		got := gather(t, a)
-		require.Len(t, got, keysKept+2, "round %d", round)
+		require.Len(t, got, snapshot.KeysKept+2, "round %d", round)
 		require.EqualValues(t, 1, got[`c_total{l="stays"}`])
 		require.EqualValues(t, 1, got[fmt.Sprintf(`g{pid="%d"}`, round)])
-		require.LessOrEqual(t, a.snapshot.keys.Len(), 4*keysKept+10)
-		require.LessOrEqual(t, a.snapshot.symbols.Len(), 8*keysKept+10, "twice as many as when symbols were renewed last")
+		require.LessOrEqual(t, a.snapshot.Keys.Len(), 4*snapshot.KeysKept+10)
+		require.LessOrEqual(t, a.snapshot.Symbols.Len(), 8*snapshot.KeysKept+10, "twice as many as when symbols were renewed last")
 		for _, kind := range []string{"counter", "gauge_all"} {
 			require.NoError(t, os.Remove(filepath.Join(dir, fmt.Sprintf("%s_%d.db", kind, round))))
 		}
@@ -248,8 +249,8 @@ func TestKeysOfFilesThatAreGone(t *testing.T) {
 // TestMoreFilesThanMappings: what cannot stay mapped is read all the same, and
 // goes on growing.
 func TestMoreFilesThanMappings(t *testing.T) {
-	defer func(n int) { maxMapped = n }(maxMapped)
-	maxMapped = 3
+	defer func(n int) { snapshot.MaxMapped = n }(snapshot.MaxMapped)
+	snapshot.MaxMapped = 3
 	dir := t.TempDir()
 	a := openDir(t, dir, Options{NoSelfMetrics: true})
 	for i := 1; i <= 8; i++ {
@@ -260,14 +261,14 @@ func TestMoreFilesThanMappings(t *testing.T) {
 	require.Equal(t, want, gather(t, a))
 	require.Equal(t, want, gather(t, a))
 	mapped := 0
-	for _, f := range a.snapshot.files {
-		if f.python.Mapped() {
+	for _, f := range a.snapshot.Files {
+		if f.Python.Mapped() {
 			mapped++
 		}
 	}
 	require.Equal(t, 3, mapped)
 
-	maxMapped = 0
+	snapshot.MaxMapped = 0
 	writePython(t, dir, "counter_8.db", pySample("c_total", "c_total", `"l": "x"`, 100, 0), pySample("c_total", "c_total", `"l": "y"`, 1, 0))
 	require.NoError(t, os.Remove(filepath.Join(dir, "counter_1.db")))
 	got := gather(t, a)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/multiprom/multiprom/aggregate/internal/snapshot"
 	"github.com/multiprom/multiprom/internal/pyfiletest"
 )
 
@@ -85,15 +86,15 @@ func (w *pythonWorker) write(t *testing.T, dir string, conflicts bool) {
 // knows it from before sees what a new one sees; and what was counted stays when
 // it is compacted. MULTIPROM_SCHEDULES is how many directories there are.
 func TestRandomPythonDirectories(t *testing.T) {
-	many := maxMapped
-	defer func() { maxMapped = many }()
+	many := snapshot.MaxMapped
+	defer func() { snapshot.MaxMapped = many }()
 	rounds := 6
 	if n, err := strconv.Atoi(os.Getenv("MULTIPROM_SCHEDULES")); err == nil {
 		rounds = n
 	}
 	for round := range rounds {
 		t.Run(strconv.Itoa(round), func(t *testing.T) { // each gives back its mappings
-			maxMapped = []int{many, 3}[round%2]
+			snapshot.MaxMapped = []int{many, 3}[round%2]
 			randomPythonDirectory(t, round%3 == 0)
 		})
 	}

@@ -11,13 +11,14 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/multiprom/multiprom/aggregate/internal/sum"
 	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/metric"
 )
 
 // randomTime returns a time of a clock that may be fast. Equal ones are likely.
 func randomTime(r *rand.Rand) int64 {
-	ahead := []time.Duration{0, 0, 0, 2 * time.Second, maxAhead + 2*time.Second, time.Hour, 3 * time.Hour, 24 * time.Hour}
+	ahead := []time.Duration{0, 0, 0, 2 * time.Second, sum.MaxAhead + 2*time.Second, time.Hour, 3 * time.Hour, 24 * time.Hour}
 	return 1 + r.Int64N(5) + int64(ahead[r.IntN(len(ahead))])
 }
 

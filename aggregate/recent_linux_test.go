@@ -10,6 +10,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/multiprom/multiprom/aggregate/internal/compact"
+	"github.com/multiprom/multiprom/aggregate/internal/sum"
 	"github.com/multiprom/multiprom/internal/actions"
 	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/metric"
@@ -21,30 +23,30 @@ import (
 func TestRecentsAreWhatTheyStandFor(t *testing.T) {
 	const hour = int64(time.Hour)
 	r := rand.New(rand.NewPCG(1, 2))
-	best := func(rs []recent, now int64) (c pick) {
+	best := func(rs []sum.Recent, now int64) (c sum.Pick) {
 		for _, one := range rs {
-			c.recent(one, now)
+			c.Recent(one, now)
 		}
 		return c
 	}
 	later := 0
 	for round := range 20_000 {
 		few := round%2 == 0
-		var all []recent
-		groups := []recents{nil}
+		var all []sum.Recent
+		groups := []sum.Recents{nil}
 		now, full := 10*hour, false
 		for range 1 + r.IntN(40) {
-			one := recent{value: []float64{1, 2, math.Inf(1), math.NaN()}[r.IntN(4)], nanos: now + r.Int64N(200)*hour/100 - hour}
+			one := sum.Recent{Value: []float64{1, 2, math.Inf(1), math.NaN()}[r.IntN(4)], Nanos: now + r.Int64N(200)*hour/100 - hour}
 			switch {
 			case r.IntN(10) == 0:
-				one.nanos = []int64{0, -5, math.MinInt64, math.MaxInt64, now, now + int64(maxAhead), now + int64(maxAhead) + 1}[r.IntN(7)]
+				one.Nanos = []int64{0, -5, math.MinInt64, math.MaxInt64, now, now + int64(sum.MaxAhead), now + int64(sum.MaxAhead) + 1}[r.IntN(7)]
 			case few:
-				one.nanos = now + (r.Int64N(12)-5)*hour
+				one.Nanos = now + (r.Int64N(12)-5)*hour
 			}
 			all = append(all, one)
 			at := r.IntN(len(groups))
-			groups[at] = groups[at].add(one, now)
-			full = full || len(groups[at]) == maxRecents
+			groups[at] = groups[at].Add(one, now)
+			full = full || len(groups[at]) == sum.MaxRecents
 			actions.List{
 				{Weight: 1, Name: "a further group", Do: func() { groups = append(groups, nil) }},
 				{Weight: 1, Name: "time goes on", Do: func() {
@@ -55,8 +57,8 @@ func TestRecentsAreWhatTheyStandFor(t *testing.T) {
 				{Weight: 1, Name: "two groups become one", Do: func() {
 					last := len(groups) - 1
 					for _, one := range groups[last] {
-						groups[0] = groups[0].add(one, now)
-						full = full || len(groups[0]) == maxRecents
+						groups[0] = groups[0].Add(one, now)
+						full = full || len(groups[0]) == sum.MaxRecents
 					}
 					groups = groups[:max(1, last)]
 				}},
@@ -70,11 +72,11 @@ func TestRecentsAreWhatTheyStandFor(t *testing.T) {
 		clocks := []int64{now}
 		if !full {
 			later++
-			clocks = append(clocks, now-int64(maxAhead), now+int64(maxAhead), now+hour/2, now+3*hour, now+20*hour, math.MaxInt64)
+			clocks = append(clocks, now-int64(sum.MaxAhead), now+int64(sum.MaxAhead), now+hour/2, now+3*hour, now+20*hour, math.MaxInt64)
 		}
 		for _, g := range groups {
-			require.LessOrEqual(t, len(g), maxRecents)
-			again, err := unpackRecents(nil, g.pack())
+			require.LessOrEqual(t, len(g), sum.MaxRecents)
+			again, err := sum.UnpackRecents(nil, g.Pack())
 			require.NoError(t, err)
 			require.Equal(t, fmt.Sprint(g), fmt.Sprint(again))
 		}
@@ -209,17 +211,17 @@ func TestHostileTimesStayFew(t *testing.T) {
 	}
 	a := openDir(t, dir, Options{NoSelfMetrics: true, Now: clock})
 	require.EqualValues(t, 39, gather(t, a)["g"])
-	for _, f := range a.snapshot.archive.families {
+	for _, f := range a.snapshot.Archive.Loaded {
 		for i := range f.Series.Len() {
-			require.LessOrEqual(t, len(f.Series.AppendWords(nil, i)), 2*maxRecents)
-			require.LessOrEqual(t, len(f.Series.Exemplars(i)), maxExemplars)
+			require.LessOrEqual(t, len(f.Series.AppendWords(nil, i)), 2*sum.MaxRecents)
+			require.LessOrEqual(t, len(f.Series.Exemplars(i)), compact.MaxExemplars)
 		}
 	}
 }
 
 // TestTimesOfClientPython: any time that is one counts, in the order of their seconds.
 func TestTimesOfClientPython(t *testing.T) {
-	of := func(seconds float64) int64 { return recentOfPython([]uint64{0, math.Float64bits(seconds)}).nanos }
+	of := func(seconds float64) int64 { return sum.RecentOfPython([]uint64{0, math.Float64bits(seconds)}).Nanos }
 	for _, never := range []float64{0, math.Copysign(0, -1), -5, math.NaN(), math.Inf(-1)} {
 		require.Zero(t, of(never), "%v", never)
 	}

@@ -37,7 +37,7 @@ func TestRemovedPartsCountOn(t *testing.T) {
 	for range 2 {
 		seenAs(t, a, w, map[string]float64{`c_total{l="x"}`: 8})
 	}
-	require.False(t, a.table.isSpilled("c"), "no accumulator is filled for it")
+	require.False(t, a.table.IsSpilled("c"), "no accumulator is filled for it")
 
 	held.Words()[mpm.CellCounterInts] += 10 // by who holds it
 	seenAs(t, a, w, map[string]float64{`c_total{l="x"}`: 18})

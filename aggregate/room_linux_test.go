@@ -68,15 +68,15 @@ func TestLeftOutSeriesComeBack(t *testing.T) {
 			_, series := observed(t, a)
 			require.Less(t, series, processes*2/3)
 		}
-		conflicts := a.table.leftOut()
+		conflicts := a.table.LeftOut()
 		makeRoom(t, dir)
 		for range 2 {
 			count, series := observed(t, a)
 			require.Equal(t, processes, series)
 			require.Equal(t, float64(processes), count)
 		}
-		require.Equal(t, conflicts, a.table.leftOut(), "what comes back is not left out again")
-		require.NoError(t, a.table.verify(recomputed(t, a)))
+		require.Equal(t, conflicts, a.table.LeftOut(), "what comes back is not left out again")
+		require.NoError(t, a.table.Verify(recomputed(t, a)))
 	})
 	t.Run("archive", func(t *testing.T) {
 		dir, elsewhere := t.TempDir(), t.TempDir()
@@ -106,7 +106,7 @@ func TestLeftOutSeriesComeBack(t *testing.T) {
 			require.Equal(t, 2*processes, series)
 			require.Equal(t, float64(2*processes), count)
 		}
-		require.NoError(t, a.table.verify(recomputed(t, a)))
+		require.NoError(t, a.table.Verify(recomputed(t, a)))
 	})
 	t.Run("client_python", func(t *testing.T) {
 		dir := t.TempDir()

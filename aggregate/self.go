@@ -14,24 +14,24 @@ func (a *Aggregator) selfMetrics(started time.Time) []*metric.Family {
 	files, processes := make([]float64, len(fileStates)), make([]float64, len(processStates))
 	state := func(s State) *float64 { return &processes[slices.Index(processStates, s)] }
 	*state(NoStore) = float64(a.storeless())
-	counts := a.snapshot.archive.Counts
-	damaged, read := 0, a.snapshot.archive.size()
-	for _, f := range a.snapshot.files {
-		files[slices.Index(fileStates, stateOf(f.err))]++
-		if f.known && f.python == nil {
+	counts := a.snapshot.Archive.Counts
+	damaged, read := 0, a.snapshot.Archive.Size()
+	for _, f := range a.snapshot.Files {
+		files[slices.Index(fileStates, stateOf(f.Err))]++
+		if f.Known && f.Python == nil {
 			*state(stateOfProcess(f))++
 		}
-		for i, n := range f.counters {
+		for i, n := range f.Counters {
 			counts[i] += n
 		}
-		damaged += f.damaged
-		read += f.size()
+		damaged += f.Damaged
+		read += f.Size()
 	}
-	files[slices.Index(fileStates, FileConsumed)] += float64(len(a.snapshot.restored))
+	files[slices.Index(fileStates, FileConsumed)] += float64(len(a.snapshot.Restored))
 	if there, damage := a.archiveStatus(); there {
 		files[slices.Index(fileStates, stateOf(damage))]++
 	}
-	for _, p := range pythonProcesses(a.snapshot.files) {
+	for _, p := range pythonProcesses(a.snapshot.Files) {
 		*state(p.State)++
 	}
 	count := func(which mpm.Counter) float64 {
@@ -46,17 +46,17 @@ func (a *Aggregator) selfMetrics(started time.Time) []*metric.Family {
 		return &metric.Family{Name: name, Type: t, Help: help, Series: []metric.Series{{Value: v}}}
 	}
 	return []*metric.Family{
-		one("multiprom_archive_bytes", metric.Gauge, float64(a.snapshot.archive.Bytes), "Size of the archive of compacted processes."),
+		one("multiprom_archive_bytes", metric.Gauge, float64(a.snapshot.Archive.Bytes), "Size of the archive of compacted processes."),
 		one("multiprom_damaged_records", metric.Gauge, float64(damaged), "Records of readable files that are left out because they are damaged."),
 		one("multiprom_discarded_calls", metric.Counter, count(mpm.DiscardedCalls), "Lookups with wrong labels, whose updates went nowhere."),
 		one("multiprom_fallback_series", metric.Counter, count(mpm.FallbackSeries), "Series that no scrape sees, because their file could not grow."),
 		{Name: "multiprom_files", Type: metric.Gauge, Series: byState(fileStateLabels(), files),
 			Help: "Files in the directory by what became of them, the archive included."},
-		one("multiprom_compaction_seconds", metric.Counter, a.snapshot.archive.CompactTime.Seconds(), "Time that compacting took."),
-		one("multiprom_compacted_processes", metric.Counter, float64(a.snapshot.archive.Compacted), "Dead processes whose values are in the archive."),
-		one("multiprom_compactions", metric.Counter, float64(a.snapshot.archive.Compactions), "How often dead processes were compacted into the archive."),
+		one("multiprom_compaction_seconds", metric.Counter, a.snapshot.Archive.CompactTime.Seconds(), "Time that compacting took."),
+		one("multiprom_compacted_processes", metric.Counter, float64(a.snapshot.Archive.Compacted), "Dead processes whose values are in the archive."),
+		one("multiprom_compactions", metric.Counter, float64(a.snapshot.Archive.Compactions), "How often dead processes were compacted into the archive."),
 		one("multiprom_invalid_updates", metric.Counter, count(mpm.InvalidUpdates), "Updates and exemplars that were dropped because they were invalid."),
-		one("multiprom_merge_conflicts", metric.Counter, float64(a.table.leftOut()),
+		one("multiprom_merge_conflicts", metric.Counter, float64(a.table.LeftOut()),
 			"Series that were left out because another schema of their name is served."),
 		one("multiprom_overflow_series", metric.Counter, count(mpm.OverflowSeries),
 			"New label sets that went to an overflow series, since their family has reached its limit."),

@@ -104,7 +104,7 @@ func manyOrders(t *testing.T, r *rand.Rand) {
 		a.View(context.Background(), func(families []*metric.Family, err error) {
 			require.NoError(t, err)
 			require.Equal(t, want, linesOf(families), "step %d", step)
-			require.NoError(t, a.table.verify(recomputed(t, a)))
+			require.NoError(t, a.table.Verify(recomputed(t, a)))
 			w.look(t, families)
 		})
 	}

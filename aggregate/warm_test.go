@@ -14,6 +14,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/multiprom/multiprom/aggregate/internal/snapshot"
+	"github.com/multiprom/multiprom/aggregate/internal/table"
 	"github.com/multiprom/multiprom/internal/actions"
 	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/internal/pyfiletest"
@@ -40,7 +42,7 @@ func warmIsCold(t *testing.T, r *rand.Rand, steps int) {
 	now := time.Unix(1_000_000, 0)
 	opts := Options{NoSelfMetrics: true, Now: func() time.Time { return now }}
 	a := openDir(t, dir, opts)
-	a.table.renewMin = r.IntN(100) // symbols are renewed early
+	a.table.RenewMin = r.IntN(100) // symbols are renewed early
 	w := &watched{seen: map[uint64]shownBefore{}}
 	var living []*changing
 	for step := range steps {
@@ -108,8 +110,8 @@ func warmIsCold(t *testing.T, r *rand.Rand, steps int) {
 			require.NoError(t, err)
 			require.Equal(t, want, linesOf(families), "step %d", step)
 			again := recomputed(t, a)
-			require.Equal(t, want, linesOf(again.families(false)), "step %d", step)
-			require.NoError(t, a.table.verify(again), "step %d", step)
+			require.Equal(t, want, linesOf(again.Families(false)), "step %d", step)
+			require.NoError(t, a.table.Verify(again), "step %d", step)
 			w.look(t, families)
 		})
 		require.Equal(t, want, view(t, a), "step %d", step)
@@ -117,19 +119,19 @@ func warmIsCold(t *testing.T, r *rand.Rand, steps int) {
 }
 
 // recomputed adds up again what the aggregator has read.
-func recomputed(t *testing.T, a *Aggregator) *table {
-	view := newTable(a.opts.ProcessLabel, a.snapshot.symbols)
-	var files []*file
-	for _, f := range a.snapshot.files {
+func recomputed(t *testing.T, a *Aggregator) *table.Table {
+	view := table.New(a.opts.ProcessLabel, a.snapshot.Symbols)
+	var files []*snapshot.File
+	for _, f := range a.snapshot.Files {
 		again := *f
-		again.label = ""
+		again.Label = ""
 		files = append(files, &again)
 	}
-	arc, err := newArchived(a.snapshot.archive.Archive)
+	arc, err := snapshot.NewArchive(a.snapshot.Archive.Archive)
 	require.NoError(t, err)
-	all := &snapshot{files: files, archive: arc, listed: a.snapshot.listed}
-	view.plan(all)
-	view.merge(all, a.opts.Now().UnixNano())
+	all := &snapshot.Snapshot{Files: files, Archive: arc, Listed: a.snapshot.Listed}
+	view.Plan(all)
+	view.Merge(all, a.opts.Now().UnixNano())
 	return view
 }
 

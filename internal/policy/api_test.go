@@ -37,7 +37,7 @@ var apiLimits = []struct {
 	together             int // of both, if the two are 0
 }{
 	{"mmapstore", func(dir string) bool { return dir == "mmapstore" }, 0, 0, 60},
-	{"all packages", func(string) bool { return true }, 378, 174, 0}, // the goal is 300 and 180
+	{"all packages", func(string) bool { return true }, 377, 172, 0}, // the goal is 300 and 180
 }
 
 // TestAPI compares the exported identifiers with the listing and the limits.
@@ -89,7 +89,7 @@ func lineDiff(have string, want []string) string {
 	old := strings.Split(strings.TrimSuffix(have, "\n"), "\n")
 	var out strings.Builder
 	for _, l := range old {
-		if _, found := slices.BinarySearch(want, l); !found {
+		if !slices.Contains(want, l) {
 			fmt.Fprintln(&out, "-", l)
 		}
 	}

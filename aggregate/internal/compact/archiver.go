@@ -1,0 +1,376 @@
+package compact
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/multiprom/multiprom/aggregate/internal/snapshot"
+	"github.com/multiprom/multiprom/aggregate/internal/sum"
+	"github.com/multiprom/multiprom/internal/labelkey"
+	"github.com/multiprom/multiprom/internal/mpm"
+	"github.com/multiprom/multiprom/internal/options"
+	"github.com/multiprom/multiprom/internal/pyfile"
+	"github.com/multiprom/multiprom/metric"
+)
+
+// Archiver adds dead processes to an archive. Unlike the table it keeps every
+// schema of a name: which of them is served is the reader's choice.
+type Archiver struct {
+	old       *mpm.Archive
+	words     int // of the old archive and of all files that were added
+	counts    [len(mpm.HeaderCounters)]uint64
+	byName    map[string][]*familyBuilder
+	families  []*familyBuilder                    // in the order of their first appearance
+	processes map[string]*processBuilder          // by label
+	removals  map[string]*sum.Removals            // by seriesKey: what some process has removed
+	ended     int                                 // series of the old archive whose life is over
+	python    map[*pyfile.KeySet][]*seriesBuilder // by number of the series
+}
+
+type familyBuilder struct {
+	sum.Offer
+	byKey  map[string]*seriesBuilder
+	series []*seriesBuilder // in the order of their first appearance
+}
+
+type seriesBuilder struct {
+	labels  metric.Labels
+	process *processBuilder // nil where it is of no single one
+	acc     sum.Accumulator
+
+	exemplars []metric.Exemplar // of all processes
+}
+
+type processBuilder struct {
+	mpm.StoredProcess
+	gone  bool // a newer process has its label, or there are too many
+	index int  // in the new archive
+}
+
+// NewArchiver begins with what is in the archive already, but for series whose
+// life is over. now is the compactor's clock.
+func NewArchiver(old *mpm.Archive, ended map[string]*sum.Removals, now int64) (*Archiver, error) {
+	arc, err := snapshot.NewArchive(old)
+	if err != nil {
+		return nil, err
+	}
+	a := &Archiver{
+		old: old, words: int(old.Bytes / 8), counts: old.Counts, byName: map[string][]*familyBuilder{}, processes: map[string]*processBuilder{}, removals: ended,
+		python: map[*pyfile.KeySet][]*seriesBuilder{},
+	}
+	processes := make([]*processBuilder, len(old.Processes))
+	for i, p := range old.Processes {
+		processes[i] = &processBuilder{StoredProcess: p}
+		a.processes[p.Label] = processes[i]
+	}
+	for i := range old.Families {
+		a.family(sum.StoredOffer(&old.Families[i]))
+	}
+	for i := range arc.Loaded {
+		f := &arc.Loaded[i]
+		for j := range f.Series.Len() {
+			labels := f.Series.AppendLabels(nil, j)
+			if !sum.Counts(f.Series.Created(j), 0, a.since(f.Schema, labels)) {
+				a.ended++
+				continue
+			}
+			var p *processBuilder
+			if n := f.Series.Process(j); n >= 0 {
+				p = processes[n]
+			}
+			to, sums := a.lookup(f.Schema).at(labels, p), arc.Sums(f, j)
+			to.acc.Join(f.Schema, &sums, nil, now)
+			to.exemplars = append(to.exemplars, f.Exemplars[j]...)
+		}
+	}
+	return a, nil
+}
+
+func (a *Archiver) lookup(s *metric.Schema) *familyBuilder {
+	for _, f := range a.byName[s.Name] {
+		if sum.Compatible(f.Schema, s) {
+			return f
+		}
+	}
+	return nil
+}
+
+// family returns the family of a schema, which it includes.
+func (a *Archiver) family(d sum.Offer) *familyBuilder {
+	f := a.lookup(d.Schema)
+	if f == nil {
+		f = &familyBuilder{Offer: d, byKey: map[string]*seriesBuilder{}}
+		a.byName[d.Schema.Name] = append(a.byName[d.Schema.Name], f)
+		a.families = append(a.families, f)
+		return f
+	}
+	before := f.Bounds
+	f.Include(d)
+	if !slices.Equal(before, f.Bounds) {
+		f.spread(sum.PlaceBuckets(before, f.Bounds))
+	}
+	return f
+}
+
+// spread moves the counts of all series to their places among more bounds.
+func (f *familyBuilder) spread(bucket []int) {
+	for _, s := range f.series {
+		counts := s.acc.Counts
+		s.acc.Counts = make([]uint64, len(f.Bounds)+1)
+		sum.AddCounts(s.acc.Counts, counts, bucket)
+	}
+}
+
+// at returns the series with those labels.
+func (f *familyBuilder) at(labels metric.Labels, p *processBuilder) *seriesBuilder {
+	key := labelkey.Append(make([]byte, 0, 128), labels)
+	if p != nil {
+		key = append(append(key, 0xff), p.Label...) // 0xff begins no name that is so long
+	}
+	s := f.byKey[string(key)]
+	if s == nil || s.process != p {
+		s = &seriesBuilder{labels: labels, process: p}
+		if f.Schema.Type == metric.Histogram {
+			s.acc.Counts = make([]uint64, len(f.Bounds)+1)
+		}
+		f.byKey[string(key)] = s
+		f.series = append(f.series, s)
+	}
+	return s
+}
+
+// Add adds all that a dead process has left, or nothing.
+func (a *Archiver) Add(f *snapshot.File, now time.Time) error {
+	if err := errors.Join(a.accepts(f.Families), a.hasRoom(f)); err != nil {
+		return err
+	}
+	a.words += len(f.Values)
+	for i, n := range f.Counters {
+		a.counts[i] += n
+	}
+	created := f.Header.Created.UnixNano()
+	for _, schema := range f.Families {
+		a.family(f.Offer(schema))
+	}
+	var process *processBuilder
+	if f.Python == nil || f.OwnGauges() {
+		process = a.process(f, now)
+	}
+	from := sum.Source{Created: created, Now: now.UnixNano()}
+	if f.Python != nil {
+		a.addPython(f, process, from)
+		return nil
+	}
+	values := f.Values
+	added := make([]*seriesBuilder, f.Series.Len())
+	for i := range added {
+		s := f.Series.At(i)
+		words := values[:mpm.ValuesPerSeries(s.Schema)]
+		values = values[len(words):]
+		switch {
+		case !sum.PerProcess(s.Schema):
+			added[i] = a.addSeries(&s, nil, words, from)
+		case process != nil: // else a newer process has the label
+			added[i] = a.addSeries(&s, process, words, from)
+		}
+	}
+	for _, e := range f.Exemplars {
+		if to := added[e.Series]; to != nil && e.X != nil {
+			to.exemplars = append(to.exemplars, *e.X)
+		}
+	}
+	values = f.RemovedValues
+	for i := range f.Removed.Len() {
+		s := f.Removed.At(i)
+		words := values[:mpm.ValuesPerSeries(s.Schema)]
+		values = values[len(words):]
+		if sum.Cumulative(s.Schema) {
+			a.addSeries(&s, nil, words, from)
+		}
+	}
+	return nil
+}
+
+// accepts returns why the archive cannot take these schemas: it would not
+// understand them again.
+func (a *Archiver) accepts(families []*metric.Schema) error {
+	for _, s := range families {
+		switch s.Type {
+		case metric.Counter, metric.Gauge, metric.Unknown, metric.Histogram, metric.Summary, metric.Info, metric.StateSet:
+		default:
+			return fmt.Errorf("%w: %s is a %s", ErrNotUnderstood, s.Name, s.Type)
+		}
+	}
+	return nil
+}
+
+// since returns when the last life of a series ended.
+func (a *Archiver) since(s *metric.Schema, labels metric.Labels) int64 {
+	if len(a.removals) == 0 || !sum.Shared(s) {
+		return sum.Always
+	}
+	if l := a.removals[sum.SeriesKey(s, labels)]; l != nil {
+		return l.Since()
+	}
+	return sum.Always
+}
+
+// addSeries adds a dead process's series and returns what it was added to, nil
+// where it does not count any more.
+func (a *Archiver) addSeries(s *mpm.SeriesInfo, p *processBuilder, words []uint64, from sum.Source) *seriesBuilder {
+	if sum.IsLive(s.Schema) {
+		return nil
+	}
+	labels := s.Labels()
+	if !sum.Counts(s.CreatedNanos(), s.RemovedNanos(), a.since(s.Schema, labels)) {
+		return nil // its life is over
+	}
+	fam := a.lookup(s.Schema)
+	var bucket []int
+	if s.Schema.Type == metric.Histogram && !slices.Equal(s.Schema.Bounds, fam.Bounds) {
+		bucket = sum.PlaceBuckets(s.Schema.Bounds, fam.Bounds)
+	}
+	to := fam.at(labels, p)
+	to.acc.Add(s.Schema, words, bucket, s.CreatedNanos(), from)
+	return to
+}
+
+// process registers a process under its label. It returns nil where a newer
+// one has it; an older one loses its series.
+func (a *Archiver) process(f *snapshot.File, now time.Time) *processBuilder {
+	h := &f.Header
+	p := &processBuilder{StoredProcess: mpm.StoredProcess{
+		Label: h.Label, Incarnation: h.Incarnation, Created: f.Age(), Compacted: now.UnixNano(),
+	}}
+	if old := a.processes[h.Label]; old != nil {
+		if old.compare(p) > 0 {
+			return nil
+		}
+		old.gone = true
+	}
+	a.processes[h.Label] = p
+	return p
+}
+
+// compare orders processes by age, as the reader does; the eldest first.
+func (p *processBuilder) compare(o *processBuilder) int {
+	return cmp.Or(cmp.Compare(p.Created, o.Created), p.Incarnation.Compare(o.Incarnation))
+}
+
+// size returns how many series there are.
+func (a *Archiver) size() (n int) {
+	for _, f := range a.families {
+		n += len(f.series)
+	}
+	return n
+}
+
+// Archive returns the new archive, but for what says that it is written. kept is
+// what prune has returned.
+func (a *Archiver) Archive(now time.Time, kept []mpm.StoredProcess) *mpm.Archive {
+	out := &mpm.Archive{
+		Epoch: a.old.Epoch, Compactions: a.old.Compactions, Compacted: a.old.Compacted, CompactTime: a.old.CompactTime, Counts: a.counts,
+		Processes: kept,
+	}
+	for _, f := range a.families {
+		out.Families = append(out.Families, f.archived(now.UnixNano()))
+	}
+	return out
+}
+
+// Prune numbers the processes that stay, the newest first. The bounds are those of
+// passOptions.
+func (a *Archiver) Prune(now time.Time, keep int, keepFor time.Duration) (out []mpm.StoredProcess) {
+	if keep == options.KeepNone || keepFor == options.KeepNone {
+		keep = 0
+	}
+	var all []*processBuilder
+	for _, p := range a.processes {
+		all = append(all, p)
+	}
+	slices.SortFunc(all, func(p, o *processBuilder) int { return o.compare(p) })
+	for _, p := range all {
+		tooOld := keepFor > 0 && now.UnixNano()-p.Compacted > int64(keepFor)
+		if p.gone = tooOld || keep >= 0 && len(out) == keep; p.gone {
+			continue
+		}
+		p.index = len(out)
+		out = append(out, p.StoredProcess)
+	}
+	return out
+}
+
+func (f *familyBuilder) archived(now int64) mpm.StoredFamily {
+	schema := *f.Schema
+	schema.Labels, schema.Const, schema.Bounds = nil, nil, f.Bounds
+	out := mpm.StoredFamily{Schema: &schema, First: f.First, Newest: f.Newest, PythonFile: f.Python}
+	newest := int64(0)
+	for _, s := range f.series {
+		newest = max(newest, s.acc.Newest)
+	}
+	for _, s := range f.series {
+		process := -1
+		switch {
+		case s.process != nil && s.process.gone, !s.acc.Present: // or nobody has set it
+			continue
+		case s.process != nil:
+			process = s.process.index
+		case f.Schema.Type == metric.Info && s.acc.Newest < newest:
+			continue // shown is the newest dead process's
+		}
+		out.Series.Add(mpm.StoredSeries{
+			Labels: s.labels, Process: process, Created: s.acc.Created, Words: s.acc.Pack(f.Schema), Exemplars: s.newest(f, now),
+		})
+	}
+	return out
+}
+
+// MaxExemplars is how many exemplars of one bucket the archive keeps at most.
+const MaxExemplars = 4
+
+// newest returns the exemplars that stay: of each bucket those that readers choose from.
+func (s *seriesBuilder) newest(f *familyBuilder, now int64) (out []metric.Exemplar) {
+	if len(s.exemplars) == 0 {
+		return nil
+	}
+	of := map[int][]metric.Exemplar{}
+	for _, x := range s.exemplars {
+		bucket := sum.ExemplarBucket(f.Schema, f.Bounds, x.Value)
+		of[bucket] = append(of[bucket], x)
+	}
+	for _, bucket := range slices.Sorted(maps.Keys(of)) {
+		all := of[bucket]
+		slices.SortFunc(all, func(x, y metric.Exemplar) int { return x.Compare(&y) })
+		out = append(out, sum.KeepNewest(all, func(x *metric.Exemplar) int64 { return x.Timestamp.UnixNano() }, now, MaxExemplars)...)
+	}
+	return out
+}
+
+// hasRoom returns why a file's histograms have no room in the archive.
+func (a *Archiver) hasRoom(f *snapshot.File) error {
+	series := f.HistogramSeries()
+	if len(series) == 0 {
+		return nil
+	}
+	bounds := map[string][]float64{}
+	for _, s := range f.Families {
+		if series[s.Name] > 0 && s.Type == metric.Histogram {
+			bounds[s.Name] = sum.Union(bounds[s.Name], s.Bounds)
+		}
+	}
+	for name, n := range series {
+		all := bounds[name]
+		if old := a.lookup(&metric.Schema{Name: name, Type: metric.Histogram}); old != nil {
+			all, n = sum.Union(all, old.Bounds), n+len(old.series)
+		}
+		if n > sum.RoomFor(a.words+len(f.Values), len(all)) {
+			return fmt.Errorf("%w: the histogram %s would have %d series of %d bounds each, of which hardly any has its own",
+				ErrNotUnderstood, name, n, len(all))
+		}
+	}
+	return nil
+}

@@ -1,0 +1,90 @@
+package compact
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/multiprom/multiprom/aggregate/internal/snapshot"
+	"github.com/multiprom/multiprom/aggregate/internal/sum"
+	"github.com/multiprom/multiprom/metric"
+)
+
+// ErrNoFamily is aggregate.ErrNoFamily.
+var ErrNoFamily = errors.New("no dead process has the family")
+
+// Dropped is aggregate.DroppedFamily.
+type Dropped struct {
+	Name   string
+	Type   metric.Type
+	Mode   metric.Mode // of a gauge or state set
+	Series int
+}
+
+// drop takes the families that were named out of what becomes the archive: every
+// schema that no living process has.
+func (p *pass) drop() error {
+	if len(p.opts.DropFamilies) == 0 {
+		return nil
+	}
+	living, err := p.livingFamilies()
+	if err != nil {
+		return err
+	}
+	for _, name := range p.opts.DropFamilies {
+		known, some := false, false
+		inUse := &InUseError{Dir: p.dir.Path(), Family: name}
+		p.sum.families = slices.DeleteFunc(p.sum.families, func(f *familyBuilder) bool {
+			if !isNamed(f.Schema, name) {
+				return false
+			}
+			known = true
+			var files []string
+			for _, l := range living {
+				if l.schema.Name == f.Schema.Name && sum.Compatible(l.schema, f.Schema) {
+					files = append(files, l.file)
+				}
+			}
+			if len(files) > 0 {
+				inUse.Files = append(inUse.Files, files...)
+				return false
+			}
+			some = true
+			p.result.Dropped = append(p.result.Dropped, Dropped{f.Schema.Name, f.Schema.Type, f.Schema.Mode, len(f.series)})
+			return true
+		})
+		switch {
+		case !known:
+			return fmt.Errorf("%w: %s", ErrNoFamily, name)
+		case !some:
+			return inUse
+		}
+	}
+	return nil
+}
+
+// isNamed reports whether that is the family's name, or that of a counter's sample.
+func isNamed(s *metric.Schema, name string) bool {
+	return s.Name == name || s.Type == metric.Counter && s.Name+"_total" == name
+}
+
+// livingFamily is a schema that a process has which lives, as far as one can tell.
+type livingFamily struct {
+	file   string
+	schema *metric.Schema
+}
+
+func (p *pass) livingFamilies() (out []livingFamily, err error) {
+	add := func(f *snapshot.File) {
+		for _, s := range f.Families {
+			out = append(out, livingFamily{f.Name, s})
+		}
+	}
+	for _, f := range slices.Concat(p.living, p.others) {
+		if _, err := f.Read(); err != nil {
+			return nil, err
+		}
+		add(f)
+	}
+	return out, p.eachLivingPython(add)
+}

@@ -1,0 +1,477 @@
+package compact
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/multiprom/multiprom/aggregate/internal/snapshot"
+	"github.com/multiprom/multiprom/aggregate/internal/sum"
+	"github.com/multiprom/multiprom/internal/mpm"
+	"github.com/multiprom/multiprom/internal/pyfile"
+	"github.com/multiprom/multiprom/metric"
+)
+
+// pass is one run of Compact or Wipe over a directory, whose lock it holds.
+type pass struct {
+	opts    Options
+	dir     *mpm.Dir
+	unlock  func() error
+	read    mpm.ReadOptions
+	started time.Time
+	result  Result
+
+	// Of one step of many, where there is no room for all at once.
+	old       *mpm.Archive
+	sum       *Archiver        // what becomes the new archive
+	living    []*snapshot.File // open
+	others    []*snapshot.File // open, without liveness: they may live
+	python    pythonPass
+	listed    time.Time // before the directory was
+	dead      []candidate
+	stay      []mpm.Incarnation        // compacted before, and still there
+	back      []mpm.Incarnation        // compacted before, removed, and there again
+	forget    bool                     // what was compacted before is not remembered
+	compacted []mpm.Incarnation        // whose values are in sum, or discarded
+	trash     []string                 // what is removed after the commit
+	spent     []string                 // files of compacted
+	ended     map[string]*sum.Removals // by seriesKey: what some process has removed
+}
+
+// candidate is a dead process's file that can be compacted.
+type candidate struct {
+	name   string
+	inc    mpm.Incarnation
+	file   *snapshot.File // nil: read it again
+	python string         // the process's id in a file of client_python
+	forced bool           // nobody can tell whether its process lives
+	ends   []string       // by seriesKey: what it has removed
+}
+
+// maxHeld bounds how many files' values are held in memory at once.
+const maxHeld = 1024
+
+// Failpoint is called at every step. Tests stop a compactor there.
+var Failpoint = func(step string) {}
+
+// Run compacts dir, as aggregate.Compact says.
+func Run(ctx context.Context, dir string, opts Options) (*Result, error) {
+	p, err := newPass(dir, opts)
+	if err != nil {
+		return nil, err
+	}
+	if err = errors.Join(p.compact(ctx), p.close()); err != nil {
+		return nil, err
+	}
+	return &p.result, nil
+}
+
+func newPass(dir string, opts Options) (*pass, error) {
+	opts, err := opts.WithDefaults()
+	if err != nil {
+		return nil, err
+	}
+	p := &pass{opts: opts, started: time.Now()}
+	p.begin()
+	if p.dir, p.unlock, err = LockDir(dir); err != nil {
+		return nil, err
+	}
+	if p.read, err = snapshot.ReadOptions(p.dir, opts.TrustUIDs, opts.MaxFileBytes); err != nil {
+		return nil, errors.Join(err, p.close())
+	}
+	p.read.Symbols = &mpm.SymbolTable{}
+	Failpoint("locked")
+	return p, nil
+}
+
+func (p *pass) close() error {
+	p.closeFiles()
+	return errors.Join(p.dir.Close(), p.unlock())
+}
+
+func (p *pass) closeFiles() {
+	for _, f := range slices.Concat(p.living, p.others) {
+		f.Close()
+	}
+}
+
+// begin forgets what an earlier step has seen.
+func (p *pass) begin() {
+	p.closeFiles()
+	p.living, p.others, p.dead, p.stay, p.back, p.trash = nil, nil, nil, nil, nil, nil
+	p.ended, p.python = map[string]*sum.Removals{}, newPythonPass()
+	p.result.Left = nil
+}
+
+// compact compacts all, in one step if there is room for it.
+func (p *pass) compact(ctx context.Context) error {
+	for {
+		more, err := p.step(ctx)
+		if err != nil || !more {
+			return err
+		}
+		p.begin()
+		p.opts.Threshold = 1 // enough have died
+	}
+}
+
+// step reports whether it has left some of the dead for the next one.
+func (p *pass) step(ctx context.Context) (more bool, err error) {
+	// An archive that cannot be read is not an empty one.
+	if p.old, err = p.dir.ReadArchive(p.read); err != nil {
+		if errors.Is(err, mpm.ErrNotTrusted) {
+			err = fmt.Errorf("%w; dead processes are compacted once it is moved away", err)
+		}
+		return false, err
+	}
+	if err := p.scan(ctx); err != nil {
+		return false, err
+	}
+	Failpoint("scanned")
+	if err := p.setAside(); err != nil {
+		return false, err
+	}
+	if more, err = p.commit(ctx); err != nil || p.opts.DryRun {
+		return false, err
+	}
+	p.restore()
+	p.touch()
+	p.removeTrash()
+	if p.opts.Reserve && !more {
+		p.reserve()
+	}
+	return more, nil
+}
+
+// scan looks at every file. An error of the system ends it before anything is
+// changed; one of a file leaves that file alone.
+func (p *pass) scan(ctx context.Context) error {
+	p.listed = time.Now() // of the system, as the workers'
+	entries, err := p.dir.Entries()
+	if err != nil {
+		return err
+	}
+	for i, e := range entries {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		switch e.Kind {
+		case mpm.KindTemp:
+			if p.isLeftover(e.Name) {
+				p.trash = append(p.trash, e.Name)
+			}
+		case mpm.KindNative, mpm.KindPython:
+			err := p.look(e)
+			switch {
+			case errors.Is(err, fs.ErrNotExist):
+			case snapshot.IsTransient(err):
+				return err
+			case err != nil:
+				p.leave(e.Name, err)
+			}
+		}
+		p.opts.Progress(i+1, len(entries))
+	}
+	if err := p.lookAtRemovals(); err != nil {
+		return err
+	}
+	// Where a series was removed, the dead may have parts of a life that is
+	// over, and nobody knows how long the evidence stays.
+	// The live gauges of one that nobody has marked are shown until it is compacted.
+	if len(p.dead) < p.opts.Threshold && len(p.ended) == 0 && !slices.ContainsFunc(p.dead, candidate.unmarkedLive) {
+		p.dead = nil // another time
+	}
+	return nil
+}
+
+// isLeftover reports whether a temporary file is one that a kill has left.
+func (p *pass) isLeftover(name string) bool {
+	if p.dir.Recognize(name) != nil {
+		return false // not ours, or gone
+	}
+	held, err := p.dir.Locked(name)
+	return err == nil && !held
+}
+
+// look sorts a file into the living, the dead, and those that were compacted
+// before.
+func (p *pass) look(e mpm.Entry) error {
+	if p.old.Restored(e.Incarnation) {
+		p.back = append(p.back, e.Incarnation)
+		return ErrConsumed
+	}
+	if p.old.HasConsumed(e.Incarnation) {
+		// A compactor was killed before it could remove the file.
+		p.stay = append(p.stay, e.Incarnation)
+		p.trash = append(p.trash, e.Name) // if it is ours: see removeTrash
+		return nil
+	}
+	if e.Kind == mpm.KindPython {
+		return p.lookPython(e)
+	}
+	f, err := p.open(e.Name)
+	if err != nil {
+		return err
+	}
+	if !f.Dead && f.Header.Liveness != mpm.LivenessNone {
+		p.living = append(p.living, f)
+		return nil
+	}
+	ends := p.noteRemovals(f)
+	if !f.Dead && !(p.opts.Marked && (f.Marked || f.Closed)) {
+		p.others = append(p.others, f)
+		return ErrNoLiveness
+	}
+	defer f.Close()
+	switch {
+	case f.Damaged > 0:
+		return fmt.Errorf("%w: %d damaged records", ErrNotUnderstood, f.Damaged)
+	case f.Unknown > 0:
+		return fmt.Errorf("%w: %d records of unknown kinds", ErrNotUnderstood, f.Unknown)
+	}
+	c := candidate{name: e.Name, inc: e.Incarnation, ends: ends}
+	if len(p.dead) < maxHeld {
+		c.file = f
+	}
+	p.dead = append(p.dead, c)
+	return nil
+}
+
+// open opens a file and reads what will not change any more. The lock is asked
+// for first: what is read after a free one is final.
+func (p *pass) open(name string) (*snapshot.File, error) {
+	f, err := snapshot.OpenFile(p.dir, name, p.read)
+	if err != nil {
+		return nil, err
+	}
+	if f.Err == nil && !f.Dead && f.Header.Liveness == mpm.LivenessNone {
+		_, err = f.Read() // whether it was marked
+	}
+	if err = errors.Join(err, f.Err); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// noteRemovals takes down which series the file's process has removed, and
+// returns them by seriesKey.
+func (p *pass) noteRemovals(f *snapshot.File) (ends []string) {
+	for i := range f.Removed.Len() {
+		s := f.Removed.At(i)
+		if !sum.Shared(s.Schema) {
+			continue
+		}
+		key := sum.SeriesKey(s.Schema, s.Labels())
+		if p.ended[key] == nil {
+			p.ended[key] = sum.NewRemovals()
+		}
+		p.ended[key].Add(s.CreatedNanos(), s.RemovedNanos(), p.listed.UnixNano())
+		ends = append(ends, key)
+	}
+	return ends
+}
+
+// lookAtRemovals finds out which series are removed, and which of them a living
+// process still has. Where nobody has ever removed one it reads no value.
+func (p *pass) lookAtRemovals() error {
+	mayLive := slices.Concat(p.living, p.others)
+	for _, f := range mayLive {
+		if slices.Contains(p.others, f) || !f.EverRemoved() {
+			continue
+		}
+		if _, err := f.Read(); err != nil {
+			return err
+		}
+		p.noteRemovals(f)
+	}
+	if len(p.ended) == 0 {
+		return nil
+	}
+	for _, f := range mayLive {
+		if _, err := f.Read(); err != nil {
+			return err
+		}
+		if f.Err != nil || !f.Settled {
+			// It may have any series: nothing is compacted, and nothing ends.
+			clear(p.ended)
+			p.dead = nil
+			return nil
+		}
+		p.noteLiving(f)
+	}
+	if err := p.eachLivingPython(p.noteLiving); err != nil {
+		return err
+	}
+	p.keepEvidence(mayLive)
+	return nil
+}
+
+// keepEvidence leaves those of the dead for another time that removed a series of
+// which a file that stays has an older part: of a process that runs on although it
+// has closed its store, or was marked. Without them that part would count again.
+func (p *pass) keepEvidence(stay []*snapshot.File) {
+	needed := map[string]bool{}
+	for _, f := range stay {
+		for i := range f.Series.Len() {
+			s := f.Series.At(i)
+			key := sum.SeriesKey(s.Schema, s.Labels())
+			if l := p.ended[key]; l != nil && s.CreatedNanos() < l.Since() {
+				needed[key] = true
+			}
+		}
+	}
+	p.dead = slices.DeleteFunc(p.dead, func(c candidate) bool {
+		return slices.ContainsFunc(c.ends, func(key string) bool { return needed[key] })
+	})
+}
+
+// noteLiving takes down which of the removed series a living process has.
+func (p *pass) noteLiving(f *snapshot.File) {
+	if f.Python != nil {
+		f.EachPythonSeries(func(s *metric.Schema, labels metric.Labels) {
+			if l := p.ended[sum.SeriesKey(s, labels)]; l != nil && f.Live {
+				l.Living = 0
+			}
+		})
+	}
+	for i := range f.Series.Len() {
+		s := f.Series.At(i)
+		if l := p.ended[sum.SeriesKey(s.Schema, s.Labels())]; l != nil && f.Live {
+			l.Living = min(l.Living, s.CreatedNanos())
+		}
+	}
+}
+
+// add sums up the archive and the dead.
+func (p *pass) add(ctx context.Context, dead []candidate) (err error) {
+	p.compacted, p.spent, p.python.compacted = nil, nil, map[string]bool{}
+	if p.sum, err = NewArchiver(p.old, p.ended, p.opts.Now().UnixNano()); err != nil {
+		return err
+	}
+	for _, c := range dead {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if p.isEmpty(c) {
+			p.discount(c)
+			continue
+		}
+		f, err := c.file, error(nil)
+		switch {
+		case c.python != "":
+			f, err = p.openPython(c.name)
+		case f == nil:
+			f, err = p.open(c.name)
+		}
+		if err == nil {
+			err = errors.Join(p.sum.Add(f, p.opts.Now()), f.Close())
+		}
+		if snapshot.IsTransient(err) {
+			return err
+		}
+		if err != nil {
+			p.leave(c.name, err)
+			continue
+		}
+		p.discount(c)
+	}
+	return nil
+}
+
+// discount notes that the candidate's values are in the new archive, or are no
+// longer to be counted.
+func (p *pass) discount(c candidate) {
+	p.compacted = append(p.compacted, c.inc)
+	p.spent = append(p.spent, c.name)
+	p.result.Compacted = append(p.result.Compacted, snapshot.OriginalName(c.name))
+	if c.python == "" || !p.python.compacted[c.python] {
+		p.result.Processes++
+	}
+	p.python.compacted[c.python] = true
+}
+
+func (p *pass) leave(name string, reason error) {
+	p.result.Left = append(p.result.Left, Left{name, reason})
+}
+
+// write puts the new archive in the place of the old one: the commit.
+func (p *pass) write(a *mpm.Archive) error {
+	a.Generation = p.old.Generation + 1
+	if a.ID = p.old.ID; a.ID == (mpm.Incarnation{}) {
+		rand.Read(a.ID[:]) // never fails, see its documentation
+	}
+	a.Consume(p.remembered(), slices.Concat(p.stay, p.compacted), p.back)
+	if _, err := snapshot.NewArchive(a); err != nil {
+		return err // what no reader would take must not take the old one's place
+	}
+	if err := p.dir.StageArchive(a, p.read); err != nil {
+		return err
+	}
+	p.result.Bytes = a.Bytes
+	Failpoint("staged")
+	if err := p.dir.CommitArchive(); err != nil {
+		return err
+	}
+	Failpoint("committed")
+	if err := p.dir.SyncDir(); err != nil {
+		return err
+	}
+	Failpoint("synced")
+	p.result.Took = time.Since(p.started)
+	p.trash = append(p.trash, p.spent...)
+	return nil
+}
+
+// remembered is the archive whose consumed processes stay known.
+func (p *pass) remembered() *mpm.Archive {
+	if p.forget {
+		return &mpm.Archive{}
+	}
+	return p.old
+}
+
+// touch keeps cleaners that go by a file's age from taking away what is in use.
+func (p *pass) touch() {
+	now := time.Now() // of the system, as the cleaners'
+	_ = p.dir.Touch(mpm.ArchiveName, now)
+	for _, f := range p.living {
+		_ = p.dir.Touch(f.Name, now) // another user's file: its owner's business
+	}
+	for _, name := range p.python.open {
+		_ = p.dir.Touch(name, now)
+	}
+}
+
+// removeTrash unlinks what is in the archive or never was anything. What
+// cannot be removed stays listed in the archive.
+func (p *pass) removeTrash() {
+	compacted := make(map[string]bool, len(p.spent))
+	for _, name := range p.spent {
+		compacted[name] = true
+	}
+	for _, name := range p.trash {
+		Failpoint("removing")
+		switch err := p.remove(name); {
+		case errors.Is(err, mpm.ErrForeign): // somebody else's
+		case err != nil:
+			p.leave(name, err)
+		case !compacted[name]:
+			p.result.Removed = append(p.result.Removed, name)
+		}
+	}
+	Failpoint("removed")
+}
+
+// remove unlinks a file that is ours or client_python's.
+func (p *pass) remove(name string) error {
+	if strings.HasSuffix(name, ".db") {
+		return pyfile.Remove(p.dir, name)
+	}
+	return p.dir.Remove(name)
+}

@@ -1,0 +1,83 @@
+package snapshot
+
+import (
+	"fmt"
+
+	"github.com/multiprom/multiprom/aggregate/internal/sum"
+	"github.com/multiprom/multiprom/internal/mpm"
+	"github.com/multiprom/multiprom/metric"
+)
+
+// Archive is the archive between scrapes.
+type Archive struct {
+	*mpm.Archive
+	Loaded []LoadedFamily // as in Archive
+	// shown says for each of Processes whether its series are in the view: not
+	// if a living or a newer process has its label.
+	shown   []bool
+	words   []uint64    // of the series that was unpacked last
+	recents sum.Recents // likewise
+}
+
+// LoadedFamily is a schema of the archive.
+type LoadedFamily struct {
+	*mpm.StoredFamily
+	Exemplars map[int][]metric.Exemplar // that series have, by number
+}
+
+// NewArchive checks an archive. The error says what no compactor writes.
+func NewArchive(a *mpm.Archive) (*Archive, error) {
+	out := &Archive{Archive: a, Loaded: make([]LoadedFamily, len(a.Families)), shown: make([]bool, len(a.Processes))}
+	for i := range a.Families {
+		f := &out.Loaded[i]
+		f.StoredFamily, f.Exemplars = &a.Families[i], map[int][]metric.Exemplar{}
+		for j := range f.Series.Len() {
+			if x := f.Series.Exemplars(j); len(x) > 0 {
+				f.Exemplars[j] = x
+			}
+			_, err := out.unpack(f, j)
+			if err == nil && (f.Series.Process(j) >= 0) != sum.PerProcess(f.Schema) {
+				err = sum.ErrUnpack
+			}
+			if err != nil {
+				return nil, &mpm.CorruptionError{
+					Path: mpm.ArchiveName, Reason: fmt.Sprintf("a series of %s: %v", f.Schema.Name, err),
+				}
+			}
+		}
+	}
+	return out, nil
+}
+
+// Size returns how many series there are.
+func (a *Archive) Size() (n int) {
+	for i := range a.Families {
+		n += a.Families[i].Series.Len()
+	}
+	return n
+}
+
+// IsShown reports whether series i of a family is of a process that is in the view, or of
+// no single one.
+func (a *Archive) IsShown(f *LoadedFamily, i int) bool {
+	process := f.Series.Process(i)
+	return process < 0 || a.shown[process]
+}
+
+// unpack returns what processes add up to in series i of a family, until the next is
+// unpacked.
+func (a *Archive) unpack(f *LoadedFamily, i int) (sum.Accumulator, error) {
+	a.words = f.Series.AppendWords(a.words[:0], i)
+	sums, err := sum.Unpack(f.Schema, a.words, a.recents[:0])
+	if sums.Recents != nil {
+		a.recents = sums.Recents
+	}
+	sums.Created = f.Series.Created(i)
+	return sums, err
+}
+
+// Sums is unpack for a series that newArchived has tried.
+func (a *Archive) Sums(f *LoadedFamily, i int) sum.Accumulator {
+	sums, _ := a.unpack(f, i)
+	return sums
+}

@@ -1,0 +1,309 @@
+package snapshot
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"syscall"
+
+	"github.com/multiprom/multiprom/aggregate/internal/sum"
+	"github.com/multiprom/multiprom/internal/mpm"
+	"github.com/multiprom/multiprom/internal/pyfile"
+	"github.com/multiprom/multiprom/metric"
+)
+
+// File is one process's file between scrapes.
+type File struct {
+	Name   string
+	reader *mpm.Reader    // nil where the file cannot be opened, and once its process is dead
+	Python *pyfile.Reader // of a file of client_python, which has no reader
+	Err    error          // why it is left out, or stale
+	Header mpm.Header
+	Known  bool // it was opened once: header is its header
+
+	Live    bool // its process holds the lock, and has neither closed nor been marked
+	Dead    bool // its lock is free: nothing in it changes any more
+	Closed  bool
+	Marked  bool
+	Settled bool // the last read took values that belong together
+
+	// What the last good read took: values hold the words of all series, one after
+	// the other.
+	Families []*metric.Schema
+	Series   mpm.SeriesList
+	Removed  mpm.SeriesList // series that the process has removed
+	Epoch    int
+	Values   []uint64
+
+	RemovedValues []uint64 // likewise, of removed
+	Exemplars     []Exemplar
+
+	buf *buffers
+
+	Counters [len(mpm.HeaderCounters)]uint64
+	Damaged  int
+	Unknown  int
+	Bytes    int64
+
+	Label string // the value of the process label, empty if it is not shown
+	taken bool   // the values of this scrape are there already: of a file of client_python
+}
+
+// buffers hold what is read and not known to be good yet. All files that are read one
+// after the other share them.
+type buffers struct {
+	changes []mpm.Change
+	values  []uint64 // of client_python's
+}
+
+// Delta is what a read has found changed in a file, until the next read of a file with
+// the same buffers. If the file's epoch has moved, its series have other numbers: then
+// nothing that was known of them holds, and the delta says nothing.
+type Delta struct {
+	// Changes are the values that are others now, in the order of their places: the
+	// words that were there before.
+	Changes []mpm.Change
+	// Removed has the values of removed series as they were before.
+	Removed []uint64
+}
+
+// openFile opens a file, or remembers why it cannot be opened. The error is
+// one that must fail the scrape: the fault is the system's and may pass. Of a
+// file whose process is dead it reads all that there is, and keeps neither
+// mapping nor descriptor: a directory may hold more of them than a process may
+// have mappings.
+func openFile(dir *mpm.Dir, name string, opts mpm.ReadOptions, buf *buffers) (*File, error) {
+	r, err := dir.Open(name, opts)
+	switch {
+	case errors.Is(err, fs.ErrNotExist), IsTransient(err):
+		return nil, err
+	case err != nil:
+		return &File{Name: name, Err: err}, nil
+	}
+	f := newFile(name, r, buf)
+	if held, err := r.Locked(); err != nil || held {
+		return f, nil // read asks again
+	}
+	if _, err := f.Read(); err != nil {
+		return nil, errors.Join(err, r.Close())
+	}
+	return f, nil
+}
+
+func newFile(name string, r *mpm.Reader, buf *buffers) *File {
+	return &File{Name: name, reader: r, Header: r.Header(), Known: true, Live: true, buf: buf}
+}
+
+// IsTransient reports whether err says that the system is short of something:
+// leaving the file out would make counters fall for one scrape.
+func IsTransient(err error) bool {
+	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.ENOMEM) || errors.Is(err, syscall.EIO)
+}
+
+// maxReads bounds how often a file is read again because its writer removed
+// series meanwhile.
+const maxReads = 16
+
+// Read asks the lock and takes the values. Where the file has become
+// unreadable, the values of the last good read stay: a counter must not fall
+// because somebody cut a file short. The error is a transient one; what the delta says
+// beside it has happened too.
+func (f *File) Read() (d Delta, err error) {
+	d.Removed = f.RemovedValues
+	if f.Python != nil {
+		return d, f.ReadPython()
+	}
+	if f.reader == nil || f.Dead {
+		return d, nil
+	}
+	held, err := f.reader.Locked()
+	if err != nil {
+		return d, fmt.Errorf("%s: ask lock: %w", f.reader.Path(), err)
+	}
+	f.Settled = false
+	for i := 0; i < maxReads && err == nil && !f.Settled; i++ {
+		f.Settled, err = f.readOnce(&d)
+	}
+	if IsTransient(err) {
+		return d, err
+	}
+	if err == nil && !f.Settled && f.Families == nil {
+		return d, fmt.Errorf("%s: its process removes series faster than they can be read", f.Name)
+	}
+	f.Err = err
+	f.Live = held && !f.Closed && !f.Marked
+	if !held {
+		// The lock was free before the values were taken: they are final.
+		f.Dead = true
+		return d, f.Close()
+	}
+	return d, nil
+}
+
+// readOnce reports whether the values that it took belong together. If so, d says what
+// has changed.
+func (f *File) readOnce(d *Delta) (settled bool, err error) {
+	r := f.reader
+	if err := r.Refresh(); err != nil {
+		return false, err
+	}
+	err = mpm.Guard(r.Path(), func() error {
+		series, known := r.List(), f.Values
+		if f.Epoch != r.Epoch() {
+			known = nil // series have other numbers now
+		}
+		changes := r.AppendChanges(f.buf.changes[:0], known)
+		f.buf.changes = changes
+		added := r.AppendValues(nil, len(known))
+		removed := r.AppendRemovedValues(nil)
+		exemplars := f.Exemplars
+		if known == nil {
+			exemplars = nil
+		}
+		exemplars = takeExemplars(r, exemplars)
+		closed, marked := r.Closed(), r.Marked()
+		var counters [len(mpm.HeaderCounters)]uint64
+		for i, c := range mpm.HeaderCounters {
+			counters[i] = r.Count(c)
+		}
+		if settled = r.Unchanged(); !settled {
+			return nil
+		}
+		if err := r.Whole(); err != nil {
+			return err // what was read may be zeros
+		}
+		for i := range changes {
+			c := &changes[i]
+			known[c.At], c.Word = c.Word, known[c.At]
+		}
+		d.Changes = changes
+		f.Closed, f.Marked, f.Counters = closed, marked, counters
+		_, f.Damaged = r.Damaged()
+		f.Unknown = r.Unknown()
+		f.Families, f.Series, f.Removed = r.Schemas(), series, r.RemovedList()
+		f.Epoch, f.Bytes, f.Exemplars = r.Epoch(), r.Bytes(), exemplars
+		f.RemovedValues = removed
+		if known == nil {
+			f.Values = added
+		} else {
+			f.Values = append(known, added...)
+		}
+		return nil
+	})
+	return settled, err
+}
+
+// keep has the values of client_python's file that were read take the place of those
+// before.
+func (f *File) keep() {
+	if b := f.buf; cap(f.Values) < len(b.values) {
+		f.Values, b.values = b.values, f.Values
+	} else {
+		f.Values = append(f.Values[:0], b.values...)
+	}
+}
+
+// Lists calls yield with all lists of series whose symbols are in use.
+func (f *File) Lists(yield func(mpm.SeriesList) bool) {
+	_ = yield(f.Series) && yield(f.Removed)
+	if f.reader != nil { // it may have read on, without a good end
+		_ = yield(f.reader.List()) && yield(f.reader.RemovedList())
+	}
+}
+
+// EverRemoved reports whether the process may have removed a series: its
+// generation has moved.
+func (f *File) EverRemoved() bool {
+	ever := true
+	err := mpm.Guard(f.Name, func() error { ever = f.reader.Generation() != 0; return nil })
+	return ever || err != nil
+}
+
+// Close gives back the mapping. What was read stays.
+func (f *File) Close() error {
+	if f.Python != nil {
+		return f.Python.Close()
+	}
+	if f.reader == nil {
+		return nil
+	}
+	r := f.reader
+	f.reader = nil
+	return r.Close()
+}
+
+// Offer is what the file says of one of its families.
+func (f *File) Offer(schema *metric.Schema) sum.Offer {
+	created := f.Header.Created.UnixNano()
+	d := sum.Offer{Schema: schema, First: created, Newest: created, Live: f.Live, Bounds: schema.Bounds}
+	if f.Python != nil {
+		d.Python = OriginalName(f.Name)
+	}
+	return d
+}
+
+// CountSeries calls fn with every schema of the file, and how many series it has;
+// of client_python's, whose schemas have no labels, with those of the first series.
+func (f *File) CountSeries(fn func(schema *metric.Schema, n int, first metric.Labels)) {
+	if f.Python == nil {
+		counts := f.Series.Counts()
+		for _, schema := range f.Families {
+			fn(schema, counts[schema], nil)
+		}
+		return
+	}
+	keys, seen := f.Python.Keys(), map[uint32]bool{}
+	counts, firsts := map[string]int{}, map[string]metric.Labels{}
+	for _, k := range f.Python.Records() {
+		series := keys.Keys()[k].Series
+		if seen[series] {
+			continue
+		}
+		seen[series] = true
+		name := keys.Families()[keys.FamilyOf(series)].Name
+		if counts[name]++; counts[name] == 1 {
+			firsts[name] = keys.AppendLabels(nil, series)
+		}
+	}
+	for _, schema := range f.Families {
+		fn(schema, counts[schema.Name], firsts[schema.Name])
+	}
+}
+
+// HistogramSeries returns how many series the file has of each histogram.
+func (f *File) HistogramSeries() map[string]int {
+	out := map[string]int{}
+	if f.Python == nil {
+		for s, n := range f.Series.Counts() {
+			if s.Type == metric.Histogram {
+				out[s.Name] += n
+			}
+		}
+		for i := range f.Removed.Len() {
+			if s := f.Removed.Schema(i); s.Type == metric.Histogram {
+				out[s.Name]++
+			}
+		}
+		return out
+	}
+	keys := f.Python.Keys()
+	if keys.Kind().Type != metric.Histogram {
+		return nil
+	}
+	seen := make([]bool, keys.Series())
+	for _, n := range f.Python.Records() {
+		if s := keys.Keys()[n].Series; !seen[s] {
+			seen[s] = true
+			out[keys.Families()[keys.FamilyOf(s)].Name]++
+		}
+	}
+	return out
+}
+
+// Size returns how many series of the file are merged.
+func (f *File) Size() int {
+	if f.Python != nil {
+		return f.Python.Series()
+	}
+	return f.Series.Len()
+}

@@ -1,0 +1,110 @@
+package sum
+
+import (
+	"math"
+	"math/bits"
+
+	"github.com/multiprom/multiprom/internal/mpm"
+	"github.com/multiprom/multiprom/metric"
+)
+
+// Accumulator is what any number of processes add up to in one series. Which
+// fields count depends on the schema's type. The result does not depend on
+// the order in which processes are added, nor on how many of them were added up
+// before: compacting changes no value.
+type Accumulator struct {
+	Pick
+	Sum      Exact    // counter: other increments; histogram, summary, gauge sum: the sum
+	Hi, Ints uint64   // counter: whole increments, 128 bits; summary: count
+	Counts   []uint64 // histogram: observations per bucket
+	Recents  Recents  // mostrecent, in the archive: what the pick is picked from
+}
+
+// Source is the process whose words are added.
+type Source struct {
+	Live    bool
+	Created int64 // when it opened its file
+	Now     int64 // the reader's clock
+}
+
+// Add adds one process's words of a series of that schema.
+// bucket is where each bucket goes, nil for its own place.
+func (a *Accumulator) Add(schema *metric.Schema, w []uint64, bucket []int, created int64, from Source) {
+	if !Summed(schema) {
+		a.Pick.Add(schema, w, created, from)
+		if schema.Timed() {
+			a.Recents = a.Recents.Add(recentOf(w), from.Now)
+		}
+		return
+	}
+	if IsLive(schema) && !from.Live {
+		return
+	}
+	a.Enter(created)
+	switch schema.Type {
+	case metric.Counter:
+		a.AddInts(0, w[mpm.CellCounterInts])
+		f := math.Float64frombits(w[mpm.CellCounterFloat])
+		if !math.IsNaN(f) && !math.IsInf(f, 0) {
+			a.Sum.Add(f) // no writer of ours makes another: that would be damage
+		}
+	case metric.Summary:
+		a.Ints += w[mpm.CellSummaryCount]
+		a.Sum.Add(math.Float64frombits(w[mpm.CellSummarySum]))
+	case metric.Histogram:
+		a.Sum.Add(math.Float64frombits(w[mpm.CellHistogramSum]))
+		AddCounts(a.Counts, w[mpm.CellHistogramBuckets:], bucket)
+	case metric.Gauge, metric.Unknown:
+		if w[mpm.CellGauge] != mpm.UnsetBits {
+			a.Sum.Add(math.Float64frombits(w[mpm.CellGauge]))
+			a.Set = true
+		}
+	}
+}
+
+// Join adds what other processes add up to.
+func (a *Accumulator) Join(schema *metric.Schema, o *Accumulator, bucket []int, now int64) {
+	if !Summed(schema) {
+		a.Pick.Join(schema, o, now)
+		for _, r := range o.Recents {
+			a.Recents = a.Recents.Add(r, now)
+		}
+		return
+	}
+	if !o.Present {
+		return
+	}
+	a.Enter(o.Created)
+	a.Set = a.Set || o.Set
+	a.Sum.Join(&o.Sum)
+	switch schema.Type {
+	case metric.Counter:
+		a.AddInts(o.Hi, o.Ints)
+	case metric.Summary:
+		a.Ints += o.Ints
+	case metric.Histogram:
+		AddCounts(a.Counts, o.Counts, bucket)
+	}
+}
+
+// AddInts adds whole increments of a counter: hi times 2^64, and lo.
+func (a *Accumulator) AddInts(hi, lo uint64) {
+	var carry uint64
+	a.Ints, carry = bits.Add64(a.Ints, lo, 0)
+	a.Hi += hi + carry
+}
+
+// Counter returns a counter's value, rounded once.
+func (a *Accumulator) Counter() float64 {
+	const exact = 1 << 53
+	if a.Hi == 0 && a.Ints <= exact && len(a.Sum.Rest) == 0 && !a.Sum.Odd {
+		return float64(a.Ints) + a.Sum.First
+	}
+	var s Exact
+	s.Join(&a.Sum)
+	for i, word := range [2]uint64{a.Ints, a.Hi} {
+		s.Add(math.Ldexp(float64(uint32(word)), 64*i))
+		s.Add(math.Ldexp(float64(word>>32), 64*i+32))
+	}
+	return s.Round()
+}

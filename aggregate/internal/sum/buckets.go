@@ -1,0 +1,87 @@
+package sum
+
+import (
+	"math"
+	"slices"
+
+	"github.com/multiprom/multiprom/metric"
+)
+
+// Union returns the bucket bounds of both.
+func Union(a, b []float64) []float64 {
+	all := append(slices.Clone(a), b...)
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// PlaceBuckets returns for each bucket of bounds, +Inf included, its place in
+// the union.
+func PlaceBuckets(bounds, union []float64) []int {
+	out := make([]int, len(bounds)+1)
+	for i, b := range bounds {
+		out[i], _ = slices.BinarySearch(union, b)
+	}
+	out[len(bounds)] = len(union)
+	return out
+}
+
+// AddCounts adds counts of buckets to others. bucket is as of add.
+func AddCounts(to, counts []uint64, bucket []int) {
+	if bucket != nil {
+		for i, n := range counts {
+			to[bucket[i]] += n
+		}
+		return
+	}
+	for len(to) >= 4 && len(counts) >= 4 {
+		a, b := (*[4]uint64)(to), (*[4]uint64)(counts)
+		a[0] += b[0]
+		a[1] += b[1]
+		a[2] += b[2]
+		a[3] += b[3]
+		to, counts = to[4:], counts[4:]
+	}
+	for i, n := range counts {
+		to[i] += n
+	}
+}
+
+// BucketOf returns the number of the bucket with that upper bound, -1 where no
+// file has it any more.
+func BucketOf(bounds []float64, le float64) int {
+	i, there := slices.BinarySearch(bounds, le)
+	if !there && !math.IsInf(le, 1) {
+		return -1
+	}
+	return i
+}
+
+// ExemplarBucket returns which bucket an exemplar belongs to, 0 where there are none. It
+// follows from the value: the buckets of a file may be wider than those of the family.
+func ExemplarBucket(schema *metric.Schema, bounds []float64, value float64) (i int) {
+	switch {
+	case schema.Type != metric.Histogram:
+		return 0
+	case math.IsNaN(value):
+		return len(bounds)
+	}
+	i, _ = slices.BinarySearch(bounds, value)
+	return i
+}
+
+// All series of a histogram have the buckets of its family: those of all its files
+// together. Workers that run a few versions of a program share most of them. Where each
+// series has buckets of its own, the family would take the square of what the files have:
+// 1 MB of them would take 400 MB here, and more as text. So the words of a family are
+// bounded by those that were read.
+
+const (
+	roomPerWord = 16      // words of a family for each word of all files
+	roomAtLeast = 1 << 16 // words of a family, however small the files are
+)
+
+// RoomFor returns how many series a family of so many bounds can have, where the files have
+// so many words.
+func RoomFor(words, bounds int) int {
+	return int(max(1, (roomPerWord*int64(words)+roomAtLeast)/int64(bounds+1))) // int may have 32 bits
+}

@@ -1,0 +1,94 @@
+package sum
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"github.com/multiprom/multiprom/internal/mpm"
+	"github.com/multiprom/multiprom/metric"
+)
+
+// Offer is one of the schemas of a name, with the processes that have it.
+type Offer struct {
+	Schema *metric.Schema // the newest process's, whose help is served
+	First  int64          // when the first process that had it opened its file
+	Newest int64          // when the newest did
+	Live   bool           // a living process has it
+	Python string         // the first file of client_python that has it, by name; empty if none has
+	Bounds []float64      // of a histogram: the union
+}
+
+// StoredOffer is what the archive says of one of its families.
+func StoredOffer(f *mpm.StoredFamily) Offer {
+	return Offer{Schema: f.Schema, First: f.First, Newest: f.Newest, Python: f.PythonFile, Bounds: f.Schema.Bounds}
+}
+
+// Compare orders schemas by which is served first. It looks at nothing that
+// compaction changes or forgets.
+func (d *Offer) Compare(o *Offer) int {
+	var order int
+	switch {
+	case d.Python != "" || o.Python != "":
+		// Nobody knows how old client_python's files are, nor, before they are set
+		// aside, whether their processes live. So their names decide.
+		order = compareFirst(d.Python, o.Python)
+	case d.Live && o.Live:
+		order = cmp.Compare(d.First, o.First)
+	default:
+		order = cmp.Or(compareBool(o.Live, d.Live), cmp.Compare(o.Newest, d.Newest))
+	}
+	s, r := d.Schema, o.Schema
+	return cmp.Or(order, strings.Compare(s.Name, r.Name), cmp.Compare(s.Type, r.Type), cmp.Compare(s.Mode, r.Mode), slices.Compare(s.States, r.States))
+}
+
+// compareFirst orders names of files; none comes last.
+func compareFirst(a, b string) int {
+	return cmp.Or(compareBool(a == "", b == ""), strings.Compare(a, b))
+}
+
+// AddOffer adds a schema to those of its name.
+func AddOffer(byName map[string][]*Offer, d Offer) {
+	for _, o := range byName[d.Schema.Name] {
+		if Compatible(o.Schema, d.Schema) {
+			o.Include(d)
+			return
+		}
+	}
+	byName[d.Schema.Name] = append(byName[d.Schema.Name], &d)
+}
+
+// Include adds the processes of a compatible schema.
+func (d *Offer) Include(o Offer) {
+	if o.compareHelp(d) < 0 {
+		d.Schema = o.Schema
+	}
+	d.First, d.Newest = min(d.First, o.First), max(d.Newest, o.Newest)
+	if compareFirst(o.Python, d.Python) < 0 {
+		d.Python = o.Python
+	}
+	d.Live = d.Live || o.Live
+	if !slices.Equal(d.Bounds, o.Bounds) {
+		d.Bounds = Union(d.Bounds, o.Bounds)
+	}
+}
+
+// compareHelp orders compatible schemas by whose help and unit are served: the
+// newest process's, or, if only client_python has it, that of the first file.
+func (d *Offer) compareHelp(o *Offer) int {
+	order := cmp.Compare(o.Newest, d.Newest)
+	if d.Newest == 0 && o.Newest == 0 {
+		order = compareFirst(d.Python, o.Python)
+	}
+	return cmp.Or(order, strings.Compare(d.Schema.Help, o.Schema.Help), strings.Compare(d.Schema.Unit, o.Schema.Unit))
+}
+
+func compareBool(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case a:
+		return 1
+	}
+	return -1
+}

@@ -1,0 +1,44 @@
+package table
+
+import (
+	"cmp"
+
+	"github.com/multiprom/multiprom/aggregate/internal/sum"
+	"github.com/multiprom/multiprom/metric"
+)
+
+// exemplarSet holds the newest exemplar of each bucket of a histogram, or the one
+// of a counter.
+type exemplarSet []*metric.Exemplar
+
+func newExemplarSet(schema *metric.Schema, bounds []float64) exemplarSet {
+	if schema.Type == metric.Histogram {
+		return make(exemplarSet, len(bounds)+1)
+	}
+	return make(exemplarSet, 1)
+}
+
+// offer gives a series an exemplar of one of its processes, which takes the place of one
+// that is older to a reader whose clock says now.
+func (s row) offer(x *metric.Exemplar, now int64) {
+	f := s.family
+	f.exemplarsAt = long(f.exemplarsAt, len(f.symbol))
+	at := &f.exemplarsAt[s.number]
+	if *at == 0 {
+		f.exemplars = append(f.exemplars, newExemplarSet(f.schema, f.bounds))
+		*at = int32(len(f.exemplars))
+	}
+	f.traced = true
+	old := &f.exemplars[*at-1][sum.ExemplarBucket(f.schema, f.bounds, x.Value)]
+	if *old == nil || cmp.Or(sum.CompareTimes(x.Timestamp.UnixNano(), (*old).Timestamp.UnixNano(), now), x.Compare(*old)) > 0 {
+		*old = x
+	}
+}
+
+// exemplarsOf returns the set of a series, nil where its number has never had an exemplar.
+func (f *family) exemplarsOf(n int32) exemplarSet {
+	if int(n) >= len(f.exemplarsAt) || f.exemplarsAt[n] == 0 {
+		return nil
+	}
+	return f.exemplars[f.exemplarsAt[n]-1]
+}

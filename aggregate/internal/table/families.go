@@ -1,0 +1,278 @@
+package table
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/multiprom/multiprom/aggregate/internal/sum"
+	"github.com/multiprom/multiprom/metric"
+)
+
+// Families turns the sums into what a scrape yields: series of their own, or rows
+// that read the sums while they are shown.
+func (t *Table) Families(rows bool) []*metric.Family {
+	if t.sorted == nil {
+		for _, fam := range t.byName {
+			t.sorted = append(t.sorted, fam)
+		}
+		slices.SortFunc(t.sorted, func(a, b *family) int { return strings.Compare(a.name, b.name) })
+	}
+	out := make([]*metric.Family, 0, len(t.sorted))
+	for _, fam := range t.sorted {
+		fam.arrange()
+		if fam.shown.len() == 0 {
+			continue
+		}
+		if rows {
+			out = append(out, fam.show())
+		} else {
+			out = append(out, fam.whole())
+		}
+	}
+	return out
+}
+
+// head returns the family without its series.
+func (f *family) head() *metric.Family {
+	return &metric.Family{Name: f.name, Help: f.schema.Help, Unit: f.schema.Unit, Type: f.schema.Type, Layout: f.shown.layout}
+}
+
+// whole returns the family with series of their own.
+func (f *family) whole() *metric.Family {
+	out, rows := f.head(), seriesRows{f}
+	out.Series = make([]metric.Series, rows.Len())
+	labels := make(metric.Labels, 0, len(out.Series)*len(f.index.sorted)) // of all series
+	var buckets []metric.Bucket                                           // likewise
+	n := len(f.bounds) + 1
+	if f.schema.Type == metric.Histogram {
+		buckets = make([]metric.Bucket, n*len(out.Series))
+	}
+	for i := range out.Series {
+		s := &out.Series[i]
+		if buckets != nil {
+			s.Buckets, buckets = buckets[:0:n], buckets[n:]
+		}
+		rows.Read(i, s)
+		from := len(labels)
+		labels = rows.AppendLabels(labels, i)
+		s.Labels = labels[from:len(labels):len(labels)]
+	}
+	return out
+}
+
+// shown is which series of a family are shown, and which of them have changed.
+type shown struct {
+	layout     uint64 // 0 once series have come or gone
+	help, unit string
+	total      int     // series that the family has
+	hidden     []int   // in order: series that are not shown
+	spare      []int   // for the next hidden
+	visible    []int32 // in order: series that are shown; nil where all are
+
+	revision  uint32   // of the next time that the family is shown; from 1 on, as 0 says nothing
+	revisions []uint32 // of each series that is shown, of that layout
+	revised   uint64   // which layout
+	places    []int32  // by number of the row: which of those that are shown it is, or -1
+	all       bool     // anything may have changed
+	again     bool     // the totals were added up again: series may have come or gone
+	used      bool     // the accumulators were, when it was arranged last
+	traced    bool     // there were exemplars
+}
+
+func (s *shown) len() int { return s.total - len(s.hidden) }
+
+// touch notes that the totals of row n have changed, or may have.
+func (f *family) touch(n int) {
+	s := &f.shown
+	switch {
+	case s.all:
+	case s.layout == 0 || s.revised != s.layout || n >= len(s.places) || s.places[n] < 0:
+		s.all = true // one that is new, or was hidden until now, or all will be revised
+	default:
+		s.revisions[s.places[n]] = s.revision
+	}
+}
+
+// show returns the family with rows, and says which of them have changed since it was
+// shown last.
+func (f *family) show() *metric.Family {
+	s := &f.shown
+	if s.revised != s.layout {
+		s.revisions = slices.Grow(s.revisions[:0], s.len())[:s.len()]
+		s.revised, s.all, s.revision = s.layout, true, max(1, s.revision)
+	}
+	if s.all || f.traced || s.traced {
+		for i := range s.revisions {
+			if s.all || f.exemplarsOf(f.order[s.at(i)]) != nil {
+				s.revisions[i] = s.revision
+			}
+		}
+	}
+	out := f.head()
+	out.Rows, out.Revision, out.Revisions = seriesRows{f}, s.revision, s.revisions
+	s.all, s.traced = false, f.traced
+	if s.revision++; s.revision == 0 {
+		s.layout = 0 // the numbers begin again
+	}
+	return out
+}
+
+// seriesRows are the series that a family shows, while the table does not change.
+type seriesRows struct{ *family }
+
+func (r seriesRows) Len() int { return r.shown.len() }
+
+func (r seriesRows) AppendLabels(dst metric.Labels, i int) metric.Labels {
+	return r.appendLabels(dst, r.order[r.shown.at(i)])
+}
+
+func (r seriesRows) Read(i int, out *metric.Series) {
+	f := r.family
+	n := f.order[f.shown.at(i)]
+	*out = metric.Series{Buckets: out.Buckets[:0], States: out.States[:0]}
+	if f.schema.Type == metric.Histogram {
+		buckets := len(f.bounds) + 1
+		out.Buckets = slices.Grow(out.Buckets, buckets)[:buckets]
+	}
+	if f.acc.used() {
+		f.fill(n, out)
+	} else {
+		f.totals.fill(f, int(n), out)
+	}
+	if f.traced {
+		fillExemplars(f.exemplarsOf(n), out)
+	}
+}
+
+// at returns the place in order of the series that is shown as number i.
+func (s *shown) at(i int) int {
+	if s.visible == nil {
+		return i
+	}
+	return int(s.visible[i])
+}
+
+// arrange sorts the series and finds out which of them are shown, if that may be
+// others than in the scrape before. If so, the layout is another one.
+func (f *family) arrange() {
+	s := &f.shown
+	if f.stale {
+		slices.SortFunc(f.order, f.compare)
+		f.stale, s.layout = false, 0
+	}
+	// What is in accumulators, and not in totals, is there or gone without a touch.
+	used := f.acc.used()
+	s.all, s.used = s.all || s.used || used, used
+	if !s.all && !s.again && s.layout != 0 && s.help == f.schema.Help && s.unit == f.schema.Unit {
+		return
+	}
+	s.again = false
+	if s.layout == 0 {
+		s.total = len(f.order)
+	}
+	filter := f.infoFilter()
+	hidden := s.spare[:0]
+	for i, n := range f.order {
+		there := false
+		if used {
+			c := f.pick(n)
+			there = c.Present && filter(c)
+		} else {
+			there = f.totals.stride > 0 && f.totals.has(f, int(n))
+		}
+		if !there {
+			hidden = append(hidden, i)
+		}
+	}
+	if s.layout != 0 && s.help == f.schema.Help && s.unit == f.schema.Unit && slices.Equal(hidden, s.hidden) {
+		s.spare = hidden
+		return
+	}
+	s.layout, s.help, s.unit = metric.NewLayout(), f.schema.Help, f.schema.Unit
+	s.hidden, s.spare = hidden, s.hidden
+	f.placeShown()
+}
+
+// placeShown notes which series are shown, and as which of them those in totals are.
+func (f *family) placeShown() {
+	s := &f.shown
+	s.visible = nil
+	if len(s.hidden) > 0 {
+		hidden := s.hidden
+		for i := range s.total {
+			if len(hidden) > 0 && hidden[0] == i {
+				hidden = hidden[1:]
+			} else {
+				s.visible = append(s.visible, int32(i))
+			}
+		}
+	}
+	n := len(f.totals.created)
+	s.places = slices.Grow(s.places[:0], n)[:n]
+	for i := range s.places {
+		s.places[i] = -1
+	}
+	if n == 0 {
+		return
+	}
+	for i := range s.len() {
+		s.places[f.order[s.at(i)]] = int32(i)
+	}
+}
+
+// infoFilter returns which series of an info are shown: those of living
+// processes, or, if none lives, those of the newest dead one.
+func (f *family) infoFilter() func(*sum.Pick) bool {
+	if f.schema.Type != metric.Info {
+		return func(*sum.Pick) bool { return true }
+	}
+	anyLive, newest := false, int64(0)
+	for _, n := range f.order {
+		c := f.pick(n)
+		anyLive = anyLive || c.Live
+		newest = max(newest, c.Newest)
+	}
+	return func(c *sum.Pick) bool { return c.Live || !anyLive && c.Newest == newest }
+}
+
+// fill writes the values of a series from the accumulators.
+func (f *family) fill(n int32, out *metric.Series) {
+	if f.totals.stride == 0 {
+		f.pick(n).Fill(f.schema, out)
+		return
+	}
+	a := f.sums(n)
+	switch f.schema.Type {
+	case metric.Counter:
+		out.Value = a.Counter()
+	case metric.Summary:
+		out.Count, out.Sum = a.Ints, a.Sum.Round()
+	case metric.Histogram:
+		metric.CumulateInto(out.Buckets, f.bounds, a.Counts)
+		out.Count, out.Sum = out.Buckets[len(f.bounds)].Count, a.Sum.Round()
+	case metric.Gauge, metric.Unknown:
+		out.Value = a.Sum.Round()
+		return
+	}
+	out.Created = createdTime(a.Created)
+}
+
+func fillExemplars(set exemplarSet, out *metric.Series) {
+	if set != nil && len(out.Buckets) == 0 {
+		out.Exemplar = set[0]
+		return
+	}
+	for i, x := range set {
+		out.Buckets[i].Exemplar = x
+	}
+}
+
+// createdTime returns when the series began: the zero time where a process of
+// client_python has it, which does not say.
+func createdTime(nanos int64) time.Time {
+	if nanos == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, nanos)
+}

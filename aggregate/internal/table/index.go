@@ -1,0 +1,202 @@
+package table
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"github.com/multiprom/multiprom/internal/labelkey"
+	"github.com/multiprom/multiprom/internal/mpm"
+	"github.com/multiprom/multiprom/metric"
+)
+
+// index finds the rows of a family. Workers that run the same program have the
+// same schema: their series are found by their text, as it is in the file,
+// without making labels. All others are found by a text that has their names too.
+type index struct {
+	shape    *metric.Schema // of the first file, whose symbols are the keys of bySymbol; nil before
+	sorted   []labelSource  // its labels, sorted by name
+	bySymbol symbolIndex    // of all labels that the shape can have
+	others   symbolIndex    // of all others, by labelkey.Append
+	named    []bool         // column, which are of others; as long as the last of them needs
+	found    int32          // the number that was found last
+}
+
+// labelSource is where a label of the shape comes from.
+type labelSource struct {
+	metric.Label     // with its value, where that is constant
+	variable     int // else the number of its value in the text, or -1
+}
+
+// hasShape reports whether a series of that schema is found by its text. An
+// info's is not: its further labels may be in any order.
+func (f *family) hasShape(s *metric.Schema) bool {
+	if s.Type == metric.Info {
+		return false
+	}
+	x := &f.index
+	if x.shape == nil {
+		f.setShape(s)
+	}
+	return s == x.shape || slices.Equal(s.Labels, x.shape.Labels) && s.Const.Equal(x.shape.Const)
+}
+
+func (f *family) setShape(s *metric.Schema) {
+	x := &f.index
+	x.shape = s
+	for _, l := range s.Const {
+		x.sorted = append(x.sorted, labelSource{l, -1})
+	}
+	for i, name := range s.Labels {
+		x.sorted = append(x.sorted, labelSource{metric.Label{Name: name}, i})
+	}
+	slices.SortFunc(x.sorted, func(a, b labelSource) int { return strings.Compare(a.Name, b.Name) })
+	for n, named := range x.named {
+		if !named {
+			continue
+		}
+		if text, ok := x.text(nil, labelkey.Labels(nil, f.symbols.Lookup(f.symbol[n]))); ok {
+			if id, ok := f.symbols.Intern(string(text)); ok {
+				f.symbol[n], x.named[n] = id, false
+			}
+		}
+	}
+	x.refill(f.symbol)
+}
+
+// isNamed reports whether the text of a series has the names of its labels.
+func (x *index) isNamed(n int32) bool { return int(n) < len(x.named) && x.named[n] }
+
+func (x *index) isPlain(n int32) bool { return !x.isNamed(n) }
+
+// says reports whether a text is all labels of a series: one of a foreign writer may
+// have further ones.
+func says(schema *metric.Schema, text string) bool {
+	for range schema.Labels {
+		_, text = mpm.CutString(text)
+	}
+	return text == ""
+}
+
+// values appends the values of the shape's variable labels.
+func (x *index) values(dst []string, text string) []string {
+	for range x.shape.Labels {
+		var value string
+		value, text = mpm.CutString(text)
+		dst = append(dst, value)
+	}
+	return dst
+}
+
+// stackLabels is how many label values are compared without an allocation.
+const stackLabels = 8
+
+// appendLabels appends the labels of a series.
+func (f *family) appendLabels(dst metric.Labels, n int32) metric.Labels {
+	x := &f.index
+	if x.isNamed(n) {
+		return labelkey.Labels(dst, f.symbols.Lookup(f.symbol[n]))
+	}
+	var buf [stackLabels]string
+	values := x.values(buf[:0], f.symbols.Lookup(f.symbol[n]))
+	for _, l := range x.sorted {
+		if l.variable >= 0 {
+			l.Value = values[l.variable]
+		}
+		dst = append(dst, l.Label)
+	}
+	return dst
+}
+
+// compare orders series as Labels.Compare does their labels.
+func (f *family) compare(n, m int32) int {
+	x := &f.index
+	if len(x.named) > 0 {
+		var bufA, bufB [stackLabels]metric.Label
+		return f.appendLabels(bufA[:0], n).Compare(f.appendLabels(bufB[:0], m))
+	}
+	var bufA, bufB [stackLabels]string
+	a, b := x.values(bufA[:0], f.symbols.Lookup(f.symbol[n])), x.values(bufB[:0], f.symbols.Lookup(f.symbol[m]))
+	for _, l := range x.sorted {
+		if l.variable >= 0 {
+			if c := cmp.Compare(a[l.variable], b[l.variable]); c != 0 {
+				return c
+			}
+		}
+	}
+	return 0
+}
+
+// find returns the number of the series with these labels, or -1.
+func (f *family) find(labels metric.Labels) int32 {
+	var buf [256]byte
+	text, named := f.index.keyOf(buf[:0], labels)
+	id := f.symbols.Find(string(text))
+	switch {
+	case id == 0:
+		return -1
+	case named:
+		return f.index.others.find(f.symbol, id)
+	}
+	return f.index.bySymbol.find(f.symbol, id)
+}
+
+// keyOf appends the text that a series with these labels is found by.
+func (x *index) keyOf(dst []byte, labels metric.Labels) (text []byte, named bool) {
+	if text, ok := x.text(dst, labels); ok {
+		return text, false
+	}
+	return labelkey.Append(dst, labels), true
+}
+
+// setNamed notes that the text of a series has the names of its labels.
+func (x *index) setNamed(n int32) {
+	x.named = long(x.named, int(n)+1)
+	x.named[n] = true
+}
+
+// add has a series be found by its text.
+func (x *index) add(symbols []mpm.Symbol, n int32) {
+	if x.isNamed(n) {
+		x.others.add(symbols, n, x.isNamed)
+	} else {
+		x.bySymbol.add(symbols, n, x.isPlain)
+	}
+}
+
+// unfind has a series not be found any more.
+func (f *family) unfind(n int32) {
+	x := &f.index
+	if x.isNamed(n) {
+		x.others.drop(f.symbol, n)
+		x.named[n] = false
+	} else {
+		x.bySymbol.drop(f.symbol, n)
+	}
+}
+
+// refill builds the tables again, of symbols that have other numbers now.
+func (x *index) refill(symbols []mpm.Symbol) {
+	x.bySymbol.fill(symbols, x.isPlain)
+	x.others.fill(symbols, x.isNamed)
+}
+
+// text appends the text that a series of the shape with these labels has.
+func (x *index) text(dst []byte, labels metric.Labels) (_ []byte, ok bool) {
+	if x.shape == nil || len(labels) != len(x.sorted) {
+		return nil, false
+	}
+	for _, c := range x.shape.Const {
+		if value, ok := labels.Get(c.Name); !ok || value != c.Value {
+			return nil, false
+		}
+	}
+	for _, name := range x.shape.Labels {
+		value, ok := labels.Get(name)
+		if !ok || len(value) > mpm.MaxStringLen {
+			return nil, false
+		}
+		dst = mpm.AppendString(dst, value)
+	}
+	return dst, true
+}

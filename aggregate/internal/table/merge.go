@@ -1,0 +1,126 @@
+package table
+
+import (
+	"github.com/multiprom/multiprom/aggregate/internal/snapshot"
+	"github.com/multiprom/multiprom/aggregate/internal/sum"
+	"github.com/multiprom/multiprom/metric"
+)
+
+// Merge adds up the values of the archive and of all files: of families that are marked
+// recompute, as all are whose values are no sums. The totals of the others stand.
+func (t *Table) Merge(s *snapshot.Snapshot, now int64) {
+	files := s.Files
+	for _, fam := range t.byName {
+		fam.reset()
+	}
+	t.mergeArchive(now)
+	for _, f := range files {
+		from := sum.Source{Live: f.Live, Created: f.Header.Created.UnixNano(), Now: now}
+		p := t.part(f)
+		p.series.add(&f.Series, f.Values, from)
+		p.removed.add(&f.Removed, f.RemovedValues, from)
+		for _, e := range f.Exemplars {
+			if e.X == nil {
+				continue
+			}
+			if s := p.series.placeOf(e.Series); s.family != nil && f.Series.CreatedNanos(e.Series) >= s.since() {
+				s.offer(e.X, now)
+			}
+		}
+	}
+	for _, fam := range t.byName {
+		fam.recompute = fam.totals.stride == 0 || fam.acc.used() // something was spilled
+	}
+	for _, f := range files {
+		if f.Python != nil {
+			t.mergePython(f, sum.Source{Live: f.Live, Now: now})
+		}
+	}
+	for _, p := range t.python {
+		p.settle(sum.Source{Now: now})
+	}
+	for _, fam := range t.byName {
+		fam.settle()
+	}
+}
+
+// mergeArchive adds the archive's series to the families that are marked.
+func (t *Table) mergeArchive(now int64) {
+	arc := t.archive
+	for i := range arc.Loaded {
+		f, p := &arc.Loaded[i], &t.placed[i]
+		if p.target == nil {
+			continue
+		}
+		if p.target.recompute {
+			for j, n := range p.rows {
+				if t.isCounted(f, p, j) {
+					sums := arc.Sums(f, j)
+					p.target.join(n, f.Schema, p.bucket, &sums, now)
+				}
+			}
+		}
+		for j, exemplars := range f.Exemplars {
+			if t.isCounted(f, p, j) {
+				for k := range exemplars {
+					row{p.target, p.rows[j]}.offer(&exemplars[k], now)
+				}
+			}
+		}
+	}
+}
+
+// reset takes out the values of the scrape before, but for totals that hold.
+func (f *family) reset() {
+	f.acc.reset()
+	if f.traced {
+		for _, set := range f.exemplars {
+			clear(set)
+		}
+		f.traced = false
+	}
+	if f.recompute {
+		f.totals.reset()
+		f.shown.again = true
+	}
+}
+
+// Distrust has the next scrape plan and add up everything again: this one has not ended.
+func (t *Table) Distrust() {
+	t.topology, t.livesKnown = topology{}, false
+	for _, fam := range t.byName {
+		fam.recompute, fam.shown.all = true, true
+	}
+}
+
+// settle adds the totals to the accumulators, if these have something.
+func (f *family) settle() {
+	d := &f.totals
+	if !f.acc.used() {
+		return
+	}
+	for n, created := range d.created {
+		if created == never {
+			continue
+		}
+		a, words := f.sums(int32(n)), d.of(n)
+		switch f.schema.Type {
+		case metric.Counter:
+			a.AddInts(0, words[0])
+		case metric.Summary:
+			a.Ints += words[0]
+		case metric.Histogram:
+			sum.AddCounts(a.Counts, words, nil)
+		case metric.Gauge, metric.Unknown:
+			if words[gaugeThere] == 0 {
+				continue // of live ones, none is of a living process
+			}
+			a.Set = a.Set || words[gaugeSet] > 0
+		}
+		a.Enter(created)
+		hi, lo := d.sum(n)
+		a.Sum.Add(lo)
+		a.Sum.Add(hi)
+		f.keep(int32(n), &a)
+	}
+}

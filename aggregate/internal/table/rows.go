@@ -1,0 +1,152 @@
+package table
+
+import (
+	"slices"
+
+	"github.com/multiprom/multiprom/aggregate/internal/sum"
+	"github.com/multiprom/multiprom/internal/mpm"
+	"github.com/multiprom/multiprom/metric"
+)
+
+// rowOf returns the row of series i of a file's list, none where there is no room for
+// its labels.
+func (f *family) rowOf(schema *metric.Schema, list *mpm.SeriesList, i int) row {
+	if !f.hasShape(schema) {
+		s := list.At(i)
+		return f.row(s.Labels())
+	}
+	id := list.Symbol(i)
+	if n := f.guess(id); n >= 0 {
+		f.index.found = n
+		return row{f, n}
+	}
+	if !says(schema, f.symbols.Lookup(id)) {
+		s := list.At(i)
+		return f.row(s.Labels()) // further labels, which may be in any order
+	}
+	return f.rowOfSymbol(id)
+}
+
+// rowOfSymbol returns the row of a text that the family's shape has, none where there is no
+// room for it.
+func (f *family) rowOfSymbol(id mpm.Symbol) row {
+	n := f.guess(id)
+	if n < 0 {
+		n = f.index.bySymbol.find(f.symbol, id)
+	}
+	if n < 0 {
+		if f.isFull() {
+			return row{}
+		}
+		n = f.newRow(id)
+		f.index.add(f.symbol, n)
+	}
+	f.index.found = n
+	return row{f, n}
+}
+
+// ownRowOf returns the row of series i of a process's list that is of this process
+// alone: its text is the series' with the process after it.
+func (f *family) ownRowOf(schema *metric.Schema, list *mpm.SeriesList, i int, label metric.Label) row {
+	if f.own != schema {
+		f.own, f.ownShape = schema, withLabel(schema, label.Name)
+	}
+	text := f.symbols.Lookup(list.Symbol(i))
+	if f.ownShape == nil || !f.hasShape(f.ownShape) || !says(schema, text) {
+		s := list.At(i)
+		return f.row(withProcess(s.Labels(), label))
+	}
+	var buf [256]byte
+	id, ok := f.symbols.Intern(string(mpm.AppendString(append(buf[:0], text...), label.Value)))
+	if !ok {
+		return row{}
+	}
+	return f.rowOfSymbol(id)
+}
+
+// withLabel returns the schema with one more label, nil where it has that one.
+func withLabel(schema *metric.Schema, name string) *metric.Schema {
+	if _, there := schema.Const.Get(name); there || slices.Contains(schema.Labels, name) {
+		return nil
+	}
+	out := *schema
+	out.Labels = append(slices.Clone(schema.Labels), name)
+	return &out
+}
+
+// guess returns the number after the one that was found last, if it has the text, and
+// else -1: processes make the same series in the same order.
+func (f *family) guess(id mpm.Symbol) int32 {
+	if next := f.index.found + 1; int(next) < len(f.symbol) && f.symbol[next] == id && !f.index.isNamed(next) {
+		return next
+	}
+	return -1
+}
+
+// row returns the row of these labels, none where there is no room for them.
+func (f *family) row(labels metric.Labels) row {
+	if n := f.find(labels); n >= 0 {
+		return row{f, n}
+	}
+	if f.isFull() {
+		return row{}
+	}
+	text, named := f.index.keyOf(nil, labels)
+	id, ok := f.symbols.Intern(string(text))
+	if !ok {
+		return row{}
+	}
+	n := f.newRow(id)
+	if named {
+		f.index.setNamed(n)
+	}
+	f.index.add(f.symbol, n)
+	return row{f, n}
+}
+
+// newRow gives a new series its number, by preference the lowest that is free.
+func (f *family) newRow(id mpm.Symbol) (n int32) {
+	if free := len(f.free); free > 0 {
+		n = f.free[free-1]
+		f.free = f.free[:free-1]
+		f.symbol[n] = id
+	} else {
+		n = int32(len(f.symbol))
+		f.symbol, f.refs = append(f.symbol, id), append(f.refs, 0)
+		f.totals.extend()
+	}
+	f.order = append(f.order, n)
+	f.stale = true
+	return n
+}
+
+// reserve makes room for the first n series.
+func (f *family) reserve(n int) {
+	f.symbol, f.refs, f.order = slices.Grow(f.symbol, n), slices.Grow(f.refs, n), slices.Grow(f.order, n)
+	if d := &f.totals; d.stride > 0 {
+		d.created, d.words = slices.Grow(d.created, n), slices.Grow(d.words, n*d.stride)
+	}
+}
+
+// trim gives back the room that columns have to grow, once there are twice as many
+// series as then: of a cold scrape it is up to a quarter.
+func (f *family) trim() {
+	if len(f.symbol) <= 2*f.trimmed {
+		return
+	}
+	f.trimmed = len(f.symbol)
+	d := &f.totals
+	f.symbol, f.refs, f.order = slices.Clone(f.symbol), slices.Clone(f.refs), slices.Clone(f.order)
+	d.created, d.words, d.hi, d.lo = slices.Clone(d.created), slices.Clone(d.words), slices.Clone(d.hi), slices.Clone(d.lo)
+}
+
+// drop takes a series out of all but order.
+func (f *family) drop(n int32) {
+	f.shown.layout = 0
+	f.unfind(n)
+	f.symbol[n] = 0
+	f.free = append(f.free, n)
+	if int(n) < len(f.ends) {
+		f.ends[n] = sum.Always
+	}
+}

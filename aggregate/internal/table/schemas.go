@@ -1,0 +1,112 @@
+package table
+
+import (
+	"slices"
+
+	"github.com/multiprom/multiprom/aggregate/internal/snapshot"
+	"github.com/multiprom/multiprom/aggregate/internal/sum"
+	"github.com/multiprom/multiprom/internal/mpm"
+	"github.com/multiprom/multiprom/metric"
+)
+
+// topology is which schemas which processes have. While it is the same,
+// the choice of schemas stands, and the names of processes do.
+type topology struct {
+	known   bool // else it counts as changed
+	archive mpm.ArchiveVersion
+	files   []fileTopology
+}
+
+type fileTopology struct {
+	file            *snapshot.File
+	name            string
+	live            bool
+	epoch, families int
+	age             int64 // of one of client_python with gauges of its own: the newest is shown
+}
+
+// update reports whether the topology has changed.
+func (t *topology) update(files []*snapshot.File, arc *snapshot.Archive) bool {
+	changed := !t.known || t.archive != arc.ArchiveVersion
+	t.known, t.archive = true, arc.ArchiveVersion
+	n := 0
+	for _, f := range files {
+		if !f.Known {
+			continue
+		}
+		now := fileTopology{file: f, name: f.Name, live: f.Live, epoch: f.Epoch, families: len(f.Families)}
+		if f.Python != nil && f.OwnGauges() {
+			now.age = f.Age()
+		}
+		if n == len(t.files) {
+			t.files = append(t.files, fileTopology{})
+		}
+		changed = changed || t.files[n] != now
+		t.files[n] = now
+		n++
+	}
+	changed = changed || n < len(t.files)
+	clear(t.files[n:])
+	t.files = t.files[:n]
+	return changed
+}
+
+// choose decides for every name which schema is served (docs/lifecycle.md,
+// "Which schema is served"). The choice follows from what the files and the
+// archive say alone: every reader makes the same, before and after compaction.
+func (t *Table) choose(files []*snapshot.File, arc *snapshot.Archive) {
+	byName := map[string][]*sum.Offer{}
+	for _, f := range files {
+		for _, schema := range f.Families {
+			sum.AddOffer(byName, f.Offer(schema))
+		}
+	}
+	for i := range arc.Families {
+		sum.AddOffer(byName, sum.StoredOffer(&arc.Families[i]))
+	}
+	var chosen []*sum.Offer
+	for _, ds := range byName {
+		chosen = append(chosen, slices.MinFunc(ds, (*sum.Offer).Compare))
+	}
+	// Of two names that share a sample name, one is served.
+	slices.SortFunc(chosen, (*sum.Offer).Compare)
+	t.install(files, chosen)
+}
+
+// Rename has the next plan name the processes again: somebody else has named them.
+func (t *Table) Rename() { t.topology = topology{} }
+
+// install makes the chosen schemas the table's.
+func (t *Table) install(files []*snapshot.File, chosen []*sum.Offer) {
+	old, clashed := t.byName, t.clashed
+	t.byName, t.taken, t.clashed, t.sorted = map[string]*family{}, map[string]*family{}, map[string]bool{}, nil
+	changed := false
+	for _, d := range chosen {
+		names := metric.SampleNames(d.Schema.Name, d.Schema.Type)
+		if slices.ContainsFunc(names, func(n string) bool { return t.taken[n] != nil }) {
+			t.clashed[d.Schema.Name] = true
+			continue
+		}
+		fam := old[d.Schema.Name]
+		if fam == nil || !sum.Compatible(fam.schema, d.Schema) || !slices.Equal(fam.bounds, d.Bounds) {
+			changed = changed || fam != nil || clashed[d.Schema.Name]
+			fam = &family{name: d.Schema.Name, bounds: d.Bounds, symbols: t.symbols, recompute: true}
+			fam.totals.stride = totalsWords(d.Schema, d.Bounds)
+		}
+		fam.schema = d.Schema
+		t.byName[fam.name] = fam
+		for _, n := range names {
+			t.taken[n] = fam
+		}
+	}
+	for name, fam := range old {
+		changed = changed || t.byName[name] != fam
+	}
+	if changed {
+		for _, f := range files {
+			t.forget(f)
+		}
+		t.forgetArchive()
+		t.forgetPython(true)
+	}
+}

@@ -1,0 +1,267 @@
+package table
+
+import (
+	"slices"
+
+	"github.com/multiprom/multiprom/aggregate/internal/sum"
+	"github.com/multiprom/multiprom/internal/mpm"
+	"github.com/multiprom/multiprom/metric"
+)
+
+// span is consecutive series of a file, of one schema, and the rows that they lead
+// to: consecutive ones, or a scatter, if the process made them in another order than the
+// one before it.
+type span struct {
+	to     *target
+	series uint32 // number of the first in the file
+	at     uint32 // of its values
+	n      uint32
+	first  int32 // number of the first row; of a scatter ^i, where rows[i] is it
+}
+
+// target is where the series of one schema of a file go.
+type target struct {
+	family  *family // nil if another schema is served
+	schema  *metric.Schema
+	size    int   // values of a series
+	bucket  []int // of a histogram whose bounds are not the family's: where each bucket goes
+	columns []int // by value: the word of totals that it adds up to, or -1
+	idle    bool  // the values do not count: those of gauges that were removed
+}
+
+// spans lead the series of one list of a file to their rows. Workers make much the same
+// series in much the same order, so there are few.
+type spans struct {
+	all     []span
+	rows    []int32 // of scatters
+	ordered int     // at the end of a scatter: how many rows are consecutive
+	targets map[*metric.Schema]*target
+	last    *target
+	planned int // series that have a place, or were left out
+	at      int // where the values of the next one begin
+}
+
+// shortSpan is how many consecutive rows are not worth a span of their own.
+const shortSpan = 16
+
+// end returns where the values of the next series begin.
+func (s *span) end() int { return int(s.at) + int(s.n)*s.to.size }
+
+// row returns the number of the row of series i of a span.
+func (p *spans) row(s *span, i int) int32 {
+	if s.first >= 0 {
+		return s.first + int32(i)
+	}
+	return p.rows[int(^s.first)+i]
+}
+
+// target returns where the series of a schema go.
+func (p *spans) target(t *Table, schema *metric.Schema) *target {
+	if p.last != nil && p.last.schema == schema {
+		return p.last
+	}
+	to := p.targets[schema]
+	if to == nil {
+		to = &target{family: t.familyOf(schema), schema: schema, size: mpm.ValuesPerSeries(schema)}
+		if to.family != nil {
+			to.bucket = to.family.bucketsOf(schema)
+			to.columns = totalsColumns(schema, to.bucket)
+		}
+		if p.targets == nil {
+			p.targets = map[*metric.Schema]*target{}
+		}
+		p.targets[schema] = to
+	}
+	p.last = to
+	return to
+}
+
+// lead has the next series lead to a row.
+func (p *spans) lead(to *target, number int32) {
+	if n := len(p.all); n > 0 {
+		s := &p.all[n-1]
+		if s.to == to && int(s.series+s.n) == p.planned {
+			switch {
+			case s.first < 0:
+				p.scatter(number)
+				return
+			case s.first+int32(s.n) == number:
+				s.n++
+				return
+			case s.n < shortSpan:
+				first := s.first
+				s.first = ^int32(len(p.rows))
+				for i := range int32(s.n) {
+					p.rows = append(p.rows, first+i)
+				}
+				p.scatter(number)
+				return
+			}
+		}
+	}
+	p.all = append(p.all, span{to: to, series: uint32(p.planned), at: uint32(p.at), n: 1, first: number})
+}
+
+// scatter has the next series of the last span, which is a scatter, lead to a row. If the
+// last rows are consecutive and are worth it, they become a span of their own.
+func (p *spans) scatter(number int32) {
+	s := &p.all[len(p.all)-1]
+	if number == p.rows[len(p.rows)-1]+1 {
+		p.ordered++
+	} else {
+		p.ordered = 1
+	}
+	p.rows = append(p.rows, number)
+	s.n++
+	if p.ordered < shortSpan {
+		return
+	}
+	p.rows = p.rows[:len(p.rows)-shortSpan]
+	s.n -= shortSpan
+	p.all = append(p.all, span{
+		to: s.to, series: s.series + s.n, at: uint32(s.end()), n: shortSpan, first: number - shortSpan + 1,
+	})
+}
+
+// next goes on to the series after one of that target.
+func (p *spans) next(to *target) { p.planned, p.at = p.planned+1, p.at+to.size }
+
+// trim gives back the room to grow.
+func (p *spans) trim() {
+	if len(p.rows) < cap(p.rows)*7/8 {
+		p.rows = slices.Clone(p.rows)
+	}
+	if len(p.all) < cap(p.all)*7/8 {
+		p.all = slices.Clone(p.all)
+	}
+}
+
+// each calls fn with every row, and the number of the series that leads there.
+func (p *spans) each(fn func(s row, series int)) {
+	for k := range p.all {
+		s := &p.all[k]
+		for i := range int(s.n) {
+			fn(row{s.to.family, p.row(s, i)}, int(s.series)+i)
+		}
+	}
+}
+
+// mark marks the families and the series of the spans that is reports true for.
+func (p *spans) mark(is func(*span) bool) {
+	for k := range p.all {
+		if s := &p.all[k]; is(s) {
+			for i := range int(s.n) {
+				s.to.family.mark(p.row(s, i))
+			}
+		}
+	}
+}
+
+// placeOf returns where the series of that number goes, none if it was left out.
+func (p *spans) placeOf(series int) row {
+	i, found := slices.BinarySearchFunc(p.all, series, func(s span, series int) int {
+		switch first := int(s.series); {
+		case first > series:
+			return 1
+		case first+int(s.n) <= series:
+			return -1
+		}
+		return 0
+	})
+	if !found {
+		return row{}
+	}
+	s := &p.all[i]
+	return row{s.to.family, p.row(s, series-int(s.series))}
+}
+
+// add adds the values of a list to the families that are marked.
+func (p *spans) add(list *mpm.SeriesList, values []uint64, from sum.Source) {
+	for k := range p.all {
+		s, to := &p.all[k], p.all[k].to
+		fam := to.family
+		if !fam.recompute || to.idle || sum.IsLive(to.schema) && !from.Live {
+			continue
+		}
+		words := values[s.at:s.end()]
+		if s.first >= 0 && to.schema.Type == metric.Counter && !fam.anyEnded(int(s.first), int(s.n)) {
+			created := list.Created()[s.series:][:s.n]
+			begun := fam.totals.created[s.first:][:len(created)]
+			for i, c := range created {
+				if c < begun[i] {
+					begun[i] = c
+				}
+			}
+			fam.addCounters(int(s.first), int(s.n), words)
+			continue
+		}
+		for i := range int(s.n) {
+			n, series := p.row(s, i), int(s.series)+i
+			if created := list.CreatedNanos(series); sum.Counts(created, list.RemovedNanos(series), fam.since(n)) {
+				fam.add(n, to, words[i*to.size:][:to.size], created, from)
+			}
+		}
+	}
+}
+
+// move moves the totals by the values of the list that have changed: changes has the words
+// before, in the order of their places. live says that live gauges are in the totals.
+func (p *spans) move(list *mpm.SeriesList, values []uint64, changes []mpm.Change, live bool) {
+	for k := range p.all {
+		if len(changes) == 0 {
+			return
+		}
+		if s := &p.all[k]; changes[0].At < s.end() {
+			changes = p.moveSpan(s, list, values, changes, live)
+		}
+	}
+}
+
+// moveSpan takes the changes before the end of a span, and returns the rest.
+func (p *spans) moveSpan(s *span, list *mpm.SeriesList, values []uint64, changes []mpm.Change, live bool) []mpm.Change {
+	to, fam, at, end, size := s.to, s.to.family, int(s.at), s.end(), uint32(s.to.size)
+	columns, stride, words, ends := to.columns, fam.totals.stride, fam.totals.words, len(fam.ends) > 0
+	counts := stride > 0 && (live || !sum.IsLive(to.schema))
+	first, scatter := int(s.first), []int32(nil)
+	if first < 0 {
+		scatter = p.rows[^first:][:s.n]
+	}
+	for i := range changes {
+		place, old := changes[i].At, changes[i].Word
+		if place >= end {
+			return changes[i:]
+		}
+		if !counts || place < at { // before it: of a series that was left out
+			continue
+		}
+		now := values[place]
+		series, word := uint32(place-at)/2, uint32(place-at)%2
+		if size != 2 {
+			series, word = uint32(place-at)/size, uint32(place-at)%size
+		}
+		n := first + int(series)
+		if scatter != nil {
+			n = int(scatter[series])
+		}
+		if fam.recompute {
+			fam.touch(n)
+			continue
+		}
+		if ends && list.CreatedNanos(int(s.series+series)) < fam.since(int32(n)) {
+			continue
+		}
+		moves := false
+		if column := columns[word]; column >= 0 {
+			total := &words[n*stride+column]
+			*total += now - old
+			moves = *total >= now // else the sum is more than a word holds
+		} else {
+			moves = fam.totals.moveFloat(n, to.schema, old, now)
+		}
+		if !moves {
+			fam.recompute = true
+		}
+		fam.touch(n)
+	}
+	return nil
+}

@@ -1,0 +1,452 @@
+package table
+
+import (
+	"slices"
+
+	"github.com/multiprom/multiprom/aggregate/internal/snapshot"
+	"github.com/multiprom/multiprom/aggregate/internal/sum"
+	"github.com/multiprom/multiprom/internal/mpm"
+	"github.com/multiprom/multiprom/internal/pyfile"
+	"github.com/multiprom/multiprom/metric"
+)
+
+// Table holds the merged series between scrapes: each series of each file
+// knows its place here, so that a warm scrape hashes no label.
+type Table struct {
+	processLabel string
+	byName       map[string]*family
+	sorted       []*family          // by name
+	taken        map[string]*family // sample name -> the family that has it
+	clashed      map[string]bool    // names left out, since they share a sample name with another
+	conflicts    uint64             // series ever left out
+	topology     topology           // what the schemas were chosen for
+	rechosen     bool               // they were, and nobody has looked for conflicts since
+	archive      *snapshot.Archive  // whose series are placed, or nil
+	placed       []placedFamily     // by number of the archive's family
+	waits        waiting            // of the archive
+	livesKnown   bool               // what the families' ends say holds: no series has come or gone since
+	unused       bool               // a row may have lost its last reference
+	gone         bool               // a text may have
+	python       map[*pyfile.KeySet]*pythonPlan
+	parts        map[*snapshot.File]*part
+
+	symbols  *mpm.SymbolTable // of all files
+	renewed  int              // how many there were when they were renewed last
+	RenewMin int              // fewer are not worth a look at which of them are in use
+}
+
+// family is one merged family. There may be millions of series: what all of them
+// have stands in columns, by the number of the row.
+type family struct {
+	name    string
+	schema  *metric.Schema // the schema that is served; its labels differ by instrument
+	bounds  []float64      // of a histogram: the union over all files
+	symbols *mpm.SymbolTable
+	index   index
+	most    int // of a histogram: how many series it has room for
+
+	own, ownShape *metric.Schema // of series of one process: a schema, and what it is with the process
+
+	symbol []mpm.Symbol // column: see index; 0 where the number is free
+	refs   []int32      // column: how many series of files, of the archive and of plans for client_python's lead here
+	free   []int32      // numbers
+	order  []int32      // all numbers in use, by labels unless stale
+	stale  bool
+
+	trimmed int // how many numbers there were when columns gave back their room last
+
+	totals    totals
+	recompute bool // the totals are not what all parts add up to: the next merge adds them up again
+	acc       accumulators
+	ends      []int64 // column, as far as somebody has removed a series: see since
+
+	exemplars   []exemplarSet // of series that have had one
+	exemplarsAt []int32       // column, empty before the first: which of them are the series', from 1 on
+	traced      bool          // there are exemplars
+
+	shown shown
+}
+
+// row is one merged series.
+type row struct {
+	family *family // nil for none
+	number int32
+}
+
+// nowhere is the number of a series that has no row.
+const nowhere = -1
+
+func (s row) since() int64 { return s.family.since(s.number) }
+
+// since returns from when on parts of a series count: not those that were made before.
+func (f *family) since(n int32) int64 {
+	if int(n) < len(f.ends) {
+		return f.ends[n]
+	}
+	return sum.Always
+}
+
+// anyEnded reports whether a life of one of n consecutive series from first on has ended.
+func (f *family) anyEnded(first, n int) bool {
+	from := min(first, len(f.ends))
+	return slices.ContainsFunc(f.ends[from:min(first+n, len(f.ends))], func(end int64) bool { return end != sum.Always })
+}
+
+// New returns a table of series whose symbols are in that table of symbols.
+func New(processLabel string, symbols *mpm.SymbolTable) *Table {
+	return &Table{
+		processLabel: processLabel, symbols: symbols, RenewMin: 2048,
+		byName: map[string]*family{}, taken: map[string]*family{}, python: map[*pyfile.KeySet]*pythonPlan{}, parts: map[*snapshot.File]*part{},
+	}
+}
+
+// Follow takes the files out that are gone. It does so though the list that found it has
+// failed in the end.
+func (t *Table) Follow(s *snapshot.Snapshot, c snapshot.Changes) {
+	for _, f := range c.Gone {
+		t.forget(f)
+		delete(t.parts, f)
+		t.gone = true
+	}
+	if c.Rekeyed {
+		t.rekey(s.Files)
+	}
+}
+
+// Apply moves the totals by what a read has found changed in a file. If its series have
+// other numbers now, they are placed again by the next plan.
+func (t *Table) Apply(f *snapshot.File, d snapshot.Delta) {
+	p := t.parts[f]
+	switch {
+	case p == nil: // nothing of it has a place
+	case p.epoch != f.Epoch:
+		p.series.mark(func(*span) bool { return true })
+		p.removed.mark(func(*span) bool { return true })
+	default:
+		p.series.move(&f.Series, f.Values, d.Changes, p.live)
+		// Who holds a removed series may update it.
+		p.removed.mark(func(s *span) bool { return !slices.Equal(d.Removed[s.at:s.end()], f.RemovedValues[s.at:s.end()]) })
+	}
+}
+
+// part returns what the table knows of a file.
+func (t *Table) part(f *snapshot.File) *part {
+	p := t.parts[f]
+	if p == nil {
+		p = &part{}
+		t.parts[f] = p
+	}
+	return p
+}
+
+// Plan brings the table up to date with what the files and the archive hold now.
+func (t *Table) Plan(s *snapshot.Snapshot) {
+	files, arc := s.Files, s.Archive
+	if t.topology.update(files, arc) {
+		snapshot.NameProcesses(files, arc)
+		t.choose(files, arc)
+		t.rechosen = true
+		t.forgetPython(false)
+	}
+	t.measure(files, arc)
+	for _, f := range files {
+		t.planFile(f)
+	}
+	if t.archive != arc {
+		t.livesKnown = false
+		t.forgetArchive()
+		t.placeArchive(arc)
+	}
+	t.sweep()
+	t.placeLeftOut(files)
+	for _, fam := range t.byName {
+		fam.trim()
+	}
+	t.endLives(files, s.Listed.UnixNano())
+	t.RenewSymbols(files)
+}
+
+// planFile brings the part of a file up to date with what it holds now.
+func (t *Table) planFile(f *snapshot.File) {
+	p := t.part(f)
+	if p.epoch != f.Epoch || p.label != f.Label {
+		t.forget(f)
+		if p.epoch != f.Epoch {
+			p.conflicts = 0
+		}
+		p.epoch, p.label = f.Epoch, f.Label
+	}
+	if p.live != f.Live {
+		t.livesKnown = false
+		p.live = f.Live
+		p.series.mark(func(s *span) bool { return sum.IsLive(s.to.schema) })
+	}
+	if f.Python != nil {
+		t.livesKnown = false // its series come and go without a word
+		t.planPython(f)
+	} else {
+		t.extend(f)
+	}
+}
+
+// sweep drops the rows that no file and no archive leads to.
+func (t *Table) sweep() {
+	if !t.unused {
+		return
+	}
+	t.unused = false
+	for _, fam := range t.byName {
+		fam.order = slices.DeleteFunc(fam.order, func(n int32) bool {
+			if fam.refs[n] > 0 {
+				return false
+			}
+			fam.drop(n)
+			t.gone = true
+			return true
+		})
+		// The lowest numbers are given out first: those of series that come one
+		// after the other make one span.
+		slices.Sort(fam.free)
+		slices.Reverse(fam.free)
+	}
+}
+
+// RenewSymbols drops the symbols that no series has any more, where they may be half of
+// all.
+func (t *Table) RenewSymbols(files []*snapshot.File) {
+	if !t.gone {
+		return
+	}
+	t.gone = false
+	if t.symbols.Len() < max(t.RenewMin, 2*t.renewed) {
+		return
+	}
+	lists := func(yield func(mpm.SeriesList) bool) {
+		for _, f := range files {
+			f.Lists(yield)
+		}
+	}
+	t.symbols.Renew(func(yield func(*mpm.Symbol) bool) {
+		mpm.Symbols(lists)(yield)
+		for _, fam := range t.byName {
+			for n := range fam.symbol {
+				yield(&fam.symbol[n])
+			}
+		}
+	})
+	for _, fam := range t.byName {
+		fam.index.refill(fam.symbol)
+	}
+	t.renewed = t.symbols.Len()
+}
+
+// forgetArchive takes the archive's series out of the table.
+func (t *Table) forgetArchive() {
+	if t.archive == nil {
+		return
+	}
+	for i := range t.placed {
+		p := &t.placed[i]
+		for _, n := range p.rows {
+			if n != nowhere {
+				t.release(row{p.target, n})
+			}
+		}
+	}
+	t.archive, t.placed, t.waits = nil, nil, nil
+}
+
+// placeArchive leads the archive's series to their rows. Those of a schema that is
+// not served stay in the archive.
+func (t *Table) placeArchive(arc *snapshot.Archive) {
+	t.archive, t.placed = arc, make([]placedFamily, len(arc.Loaded))
+	var labels metric.Labels
+	for i := range arc.Loaded {
+		f, p := &arc.Loaded[i], &t.placed[i]
+		if p.target = t.familyOf(f.Schema); p.target == nil {
+			continue
+		}
+		p.bucket, p.rows = p.target.bucketsOf(f.Schema), make([]int32, f.Series.Len())
+		for j := range p.rows {
+			labels = f.Series.AppendLabels(labels[:0], j)
+			if process := f.Series.Process(j); process >= 0 {
+				labels = withProcess(labels, metric.Label{Name: t.processLabel, Value: arc.Processes[process].Label})
+			}
+			to := p.target.row(labels)
+			if to.family == nil {
+				p.rows[j] = nowhere
+				t.waits.add(p.target)
+				continue
+			}
+			p.rows[j] = to.number
+			p.target.lead(to.number)
+		}
+	}
+}
+
+// placedFamily is where the series of a family of the archive go.
+type placedFamily struct {
+	target *family // nil if another schema is served
+	bucket []int   // of a histogram whose bounds are not the target's: where each bucket goes
+	rows   []int32 // of the series in the target, or nowhere; none without a target
+}
+
+// isCounted reports whether series i of a family of the archive that has a target is in
+// the view.
+func (t *Table) isCounted(f *snapshot.LoadedFamily, p *placedFamily, i int) bool {
+	return p.rows[i] != nowhere && sum.Counts(f.Series.Created(i), 0, p.target.since(p.rows[i])) && t.archive.IsShown(f, i)
+}
+
+// part is what the table knows of a file: where its series go.
+type part struct {
+	epoch     int    // of the series that have a place
+	label     string // the label that they were placed with
+	live      bool   // live gauges of the process are in the totals
+	series    spans
+	removed   spans
+	waits     waiting
+	conflicts int         // series up to here were counted as conflicts
+	own       []ref       // of a file of client_python with gauges of its process alone, by record
+	plan      *pythonPlan // that has the families of own
+}
+
+// forget takes a file's series out of the table.
+func (t *Table) forget(f *snapshot.File) {
+	t.livesKnown = false
+	p := t.part(f)
+	t.gone = t.gone || p.series.planned+p.removed.planned > 0
+	for _, all := range []*spans{&p.series, &p.removed} {
+		all.each(func(s row, _ int) { t.release(s) })
+	}
+	for _, at := range p.own {
+		p.plan.releaseOne(t, at)
+	}
+	p.series, p.removed, p.own, p.plan, p.waits = spans{}, spans{}, nil, nil, nil
+}
+
+// lead notes that something leads to a row.
+func (f *family) lead(n int32) {
+	f.refs[n]++
+	f.mark(n)
+}
+
+// mark has the family be added up again, since the parts of that row are others.
+func (f *family) mark(n int32) {
+	f.recompute = true
+	f.touch(int(n))
+}
+
+// leadOne is lead for a new series, whose values are added to totals that hold.
+func (f *family) leadOne(n int32, to *target, w []uint64, created int64, live bool) {
+	f.refs[n]++
+	f.touch(int(n))
+	if f.recompute || sum.IsLive(to.schema) && !live || !sum.Counts(created, 0, f.since(n)) {
+		return
+	}
+	f.add(n, to, w, created, sum.Source{})
+	f.recompute = f.acc.used() // something may have been spilled
+}
+
+// release notes that something leads to a row no longer.
+func (t *Table) release(s row) {
+	s.family.refs[s.number]--
+	s.family.mark(s.number)
+	t.unused = t.unused || s.family.refs[s.number] == 0
+}
+
+// extend places the series of a file that have no place yet.
+func (t *Table) extend(f *snapshot.File) {
+	p := t.part(f)
+	if p.series.planned == f.Series.Len() && p.removed.planned == f.Removed.Len() {
+		return
+	}
+	t.livesKnown = false
+	if p.series.planned == 0 {
+		t.reserve(f)
+	}
+	for i := p.series.planned; i < f.Series.Len(); i++ {
+		schema := f.Series.Schema(i)
+		to := p.series.target(t, schema)
+		var s row
+		own := sum.PerProcess(schema)
+		switch {
+		case to.family == nil:
+		case !own:
+			s = to.family.rowOf(schema, &f.Series, i)
+		case p.label != "": // else a newer process has taken the label: only its series is shown
+			s = to.family.ownRowOf(schema, &f.Series, i, metric.Label{Name: t.processLabel, Value: p.label})
+		}
+		if s.family != nil {
+			p.series.lead(to, s.number)
+			s.family.leadOne(s.number, to, f.Values[p.series.at:][:to.size], f.Series.CreatedNanos(i), p.live)
+		} else if to.family == nil || !own || p.label != "" {
+			p.waits.add(to.family)
+			if i >= p.conflicts {
+				p.conflicts = i + 1 // a later plan does not count it again
+				t.conflicts++
+			}
+		}
+		p.series.next(to)
+	}
+	for i := p.removed.planned; i < f.Removed.Len(); i++ {
+		schema := f.Removed.Schema(i)
+		to := p.removed.target(t, schema)
+		if to.idle = !sum.Cumulative(schema); to.family != nil && sum.Shared(schema) {
+			if s := to.family.rowOf(schema, &f.Removed, i); s.family != nil {
+				p.removed.lead(to, s.number)
+				s.family.lead(s.number)
+			} else {
+				p.waits.add(to.family)
+			}
+		}
+		p.removed.next(to)
+	}
+	p.series.trim()
+	p.removed.trim()
+}
+
+// reserve makes room in families that have no series yet for those of the file.
+func (t *Table) reserve(f *snapshot.File) {
+	empty := func(s *metric.Schema) bool {
+		fam := t.familyOf(s)
+		return fam != nil && len(fam.symbol) == 0
+	}
+	if !slices.ContainsFunc(f.Families, empty) {
+		return
+	}
+	for schema, n := range f.Series.Counts() {
+		if empty(schema) {
+			t.byName[schema.Name].reserve(n)
+		}
+	}
+}
+
+// familyOf returns the family that series of that schema go to, nil where another
+// offer is served.
+func (t *Table) familyOf(schema *metric.Schema) *family {
+	if fam := t.byName[schema.Name]; fam != nil && sum.Compatible(fam.schema, schema) {
+		return fam
+	}
+	return nil
+}
+
+// withProcess adds the process label; a metric's own label of that name stays,
+// and the process is then named worker_pid, or, if it has that label too,
+// worker_worker_pid.
+func withProcess(labels metric.Labels, process metric.Label) metric.Labels {
+	for {
+		if _, own := labels.Get(process.Name); !own {
+			return labels.With(process.Name, process.Value)
+		}
+		process.Name = "worker_" + process.Name
+	}
+}
+
+// bucketsOf returns for each bucket of a histogram of that schema its place among
+// the family's, nil if they are the same or there are none.
+func (f *family) bucketsOf(s *metric.Schema) []int {
+	if s.Type != metric.Histogram || slices.Equal(s.Bounds, f.bounds) {
+		return nil
+	}
+	return sum.PlaceBuckets(s.Bounds, f.bounds)
+}
