@@ -1,63 +1,176 @@
 package table
 
 import (
-	"slices"
-
 	"github.com/multiprom/multiprom/aggregate/internal/snapshot"
 	"github.com/multiprom/multiprom/aggregate/internal/sum"
 )
 
-// endLives decides for every series that somebody has removed which of its parts count.
-func (t *Table) endLives(files []*snapshot.File, listed int64) {
-	if t.livesKnown {
+// ends are when the last lives of a family's rows ended: what was made before does not
+// count (sum.Removals). An end is decided again if a part of its row has come or gone, and
+// not otherwise: while others remove series, a scrape looks at theirs alone.
+type ends struct {
+	at      []int64 // column, as far as some row has one
+	some    int     // how many rows have one
+	removed int     // how many parts of the family's rows their processes have removed
+
+	all       bool    // every row is to be decided again
+	undecided []int32 // rows that are
+	listed    []bool  // column, as far as it needs: is it in undecided
+}
+
+// since returns from when on parts of a row count: not those that were made before.
+func (e *ends) since(n int32) int64 {
+	if int(n) < len(e.at) {
+		return e.at[n]
+	}
+	return sum.Always
+}
+
+// any reports whether one of n consecutive rows from first on has an end.
+func (e *ends) any(first, n int) bool {
+	if e.some == 0 {
+		return false
+	}
+	for _, end := range e.at[min(first, len(e.at)):min(first+n, len(e.at))] {
+		if end != sum.Always {
+			return true
+		}
+	}
+	return false
+}
+
+// undecide notes that a part of a row has come or gone.
+func (e *ends) undecide(n int32) {
+	if e.removed == 0 && e.some == 0 || e.all {
 		return
 	}
-	t.livesKnown = true
+	if e.listed = long(e.listed, int(n)+1); !e.listed[n] {
+		e.listed[n] = true
+		e.undecided = append(e.undecided, n)
+	}
+}
+
+// isUndecided reports whether a row is to be decided again.
+func (e *ends) isUndecided(n int32) bool {
+	return e.all || int(n) < len(e.listed) && e.listed[n]
+}
+
+// set sets the end of a row, and reports whether it was another one.
+func (e *ends) set(n int32, end int64) bool {
+	old := e.since(n)
+	if old == end {
+		return false
+	}
+	for int(n) >= len(e.at) {
+		e.at = append(e.at, sum.Always)
+	}
+	if e.at[n] = end; old == sum.Always {
+		e.some++
+	}
+	if end == sum.Always {
+		if e.some--; e.some == 0 {
+			e.at = nil
+		}
+	}
+	return true
+}
+
+// take returns the rows that are to be decided, and has none be so from now on. More are
+// those that have something removed.
+func (e *ends) take(more map[int32]*sum.Removals) (rows []int32) {
+	rows = e.undecided
+	if e.all {
+		rows = nil
+		for n := range more {
+			rows = append(rows, n)
+		}
+		for n, end := range e.at {
+			if end != sum.Always && more[int32(n)] == nil {
+				rows = append(rows, int32(n))
+			}
+		}
+	}
+	for _, n := range e.undecided {
+		e.listed[n] = false
+	}
+	e.all, e.undecided = false, nil
+	return rows
+}
+
+// undecide has all ends be decided again: a process lives or does not, or is of
+// client_python, whose series come and go without a word.
+func (t *Table) undecide() {
+	for _, fam := range t.byName {
+		fam.ends.all = true
+	}
+}
+
+// endLives decides for every series of which a part has come or gone, and that somebody
+// has removed, which of its parts count.
+func (t *Table) endLives(files []*snapshot.File, listed int64) {
 	of := map[*family]map[int32]*sum.Removals{}
+	for _, fam := range t.byName {
+		if e := &fam.ends; e.removed == 0 && e.some == 0 {
+			e.take(nil)
+		} else if e.all || len(e.undecided) > 0 {
+			of[fam] = map[int32]*sum.Removals{}
+		}
+	}
+	if len(of) == 0 {
+		return
+	}
+	again := map[row]bool{} // a later listing may say more
 	for _, f := range files {
-		t.part(f).removed.each(func(s row, series int) {
-			if of[s.family] == nil {
-				of[s.family] = map[int32]*sum.Removals{}
+		p := &t.part(f).removed
+		for k := range p.all {
+			s := &p.all[k]
+			fam := s.to.family
+			if of[fam] == nil {
+				continue
 			}
-			l := of[s.family][s.number]
-			if l == nil {
-				l = sum.NewRemovals()
-				of[s.family][s.number] = l
+			for i := range int(s.n) {
+				n, series := p.row(s, i), int(s.series)+i
+				if !fam.ends.isUndecided(n) {
+					continue
+				}
+				l := of[fam][n]
+				if l == nil {
+					l = sum.NewRemovals()
+					of[fam][n] = l
+				}
+				if !l.Add(f.Removed.CreatedNanos(series), f.Removed.RemovedNanos(series), listed) {
+					again[row{fam, n}] = true
+				}
 			}
-			if !l.Add(f.Removed.CreatedNanos(series), f.Removed.RemovedNanos(series), listed) {
-				t.livesKnown = false
-			}
-		})
+		}
 	}
 	for _, f := range files {
-		if f.Live && len(of) > 0 {
-			t.eachPart(f, func(fam *family) bool { return of[fam] != nil }, func(s row, created int64) {
+		if f.Live {
+			t.eachPart(f, func(fam *family) bool { return len(of[fam]) > 0 }, func(s row, created int64) {
 				if l := of[s.family][s.number]; l != nil {
 					l.Living = min(l.Living, created)
 				}
 			})
 		}
 	}
-	for _, fam := range t.byName {
-		var ends []int64
-		for n, l := range of[fam] {
-			end := l.Since()
-			if end == sum.Always {
-				continue
+	for fam, removals := range of {
+		for _, n := range fam.ends.take(removals) {
+			end := int64(sum.Always)
+			if l := removals[n]; l != nil {
+				end = l.Since()
 			}
-			for int(n) >= len(ends) {
-				ends = append(ends, sum.Always)
+			if fam.ends.set(n, end) {
+				fam.mark(n)
 			}
-			ends[n] = end
 		}
-		if !slices.Equal(ends, fam.ends) {
-			fam.ends, fam.recompute, fam.shown.all = ends, true, true
-		}
+	}
+	for s := range again {
+		s.family.ends.undecide(s.number)
 	}
 }
 
 // eachPart calls fn with every part that the process of a file has of the families that
-// are wanted, and when it was made.
+// are wanted, and when it was made: of rows that are to be decided.
 func (t *Table) eachPart(f *snapshot.File, wanted func(*family) bool, fn func(s row, created int64)) {
 	if f.Python != nil {
 		t.python[f.Python.Keys()].each(f, t.part(f), func(s row) { fn(s, 0) })
@@ -66,8 +179,14 @@ func (t *Table) eachPart(f *snapshot.File, wanted func(*family) bool, fn func(s 
 	p := &t.part(f).series
 	for k := range p.all {
 		s := &p.all[k]
-		for i := 0; i < int(s.n) && wanted(s.to.family); i++ {
-			fn(row{s.to.family, p.row(s, i)}, f.Series.CreatedNanos(int(s.series)+i))
+		fam := s.to.family
+		if !wanted(fam) {
+			continue
+		}
+		for i := range int(s.n) {
+			if n := p.row(s, i); fam.ends.isUndecided(n) {
+				fn(row{fam, n}, f.Series.CreatedNanos(int(s.series)+i))
+			}
 		}
 	}
 }

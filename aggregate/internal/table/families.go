@@ -157,9 +157,9 @@ func (s *shown) at(i int) int {
 // others than in the scrape before. If so, the layout is another one.
 func (f *family) arrange() {
 	s := &f.shown
-	if f.stale {
-		slices.SortFunc(f.order, f.compare)
-		f.stale, s.layout = false, 0
+	if f.sorted < len(f.order) {
+		f.sortNew()
+		s.layout = 0
 	}
 	// What is in accumulators, and not in totals, is there or gone without a touch.
 	used := f.acc.used()
@@ -192,6 +192,22 @@ func (f *family) arrange() {
 	s.layout, s.help, s.unit = metric.NewLayout(), f.schema.Help, f.schema.Unit
 	s.hidden, s.spare = hidden, s.hidden
 	f.placeShown()
+}
+
+// sortNew puts the rows that are new in their places among those that are sorted.
+func (f *family) sortNew() {
+	old := f.order[:f.sorted]
+	added := slices.Clone(f.order[f.sorted:])
+	slices.SortFunc(added, f.compare)
+	end := len(f.order) // where what is not yet in place ends
+	for i := len(added) - 1; i >= 0; i-- {
+		at, _ := slices.BinarySearchFunc(old, added[i], f.compare)
+		end -= copy(f.order[end-(len(old)-at):end], old[at:])
+		old = old[:at]
+		end--
+		f.order[end] = added[i]
+	}
+	f.sorted = len(f.order)
 }
 
 // placeShown notes which series are shown, and as which of them those in totals are.

@@ -87,7 +87,8 @@ func (f *family) reset() {
 
 // Distrust has the next scrape plan and add up everything again: this one has not ended.
 func (t *Table) Distrust() {
-	t.topology, t.livesKnown = topology{}, false
+	t.topology = topology{}
+	t.undecide()
 	for _, fam := range t.byName {
 		fam.recompute, fam.shown.all = true, true
 	}

@@ -116,7 +116,6 @@ func (f *family) newRow(id mpm.Symbol) (n int32) {
 		f.totals.extend()
 	}
 	f.order = append(f.order, n)
-	f.stale = true
 	return n
 }
 
@@ -140,13 +139,26 @@ func (f *family) trim() {
 	d.created, d.words, d.hi, d.lo = slices.Clone(d.created), slices.Clone(d.words), slices.Clone(d.hi), slices.Clone(d.lo)
 }
 
+// dropUnused drops the rows that nothing leads to.
+func (f *family) dropUnused() {
+	kept, sorted := f.order[:0], 0
+	for i, n := range f.order {
+		if f.refs[n] == 0 {
+			f.drop(n)
+			continue
+		}
+		if kept = append(kept, n); i < f.sorted {
+			sorted++
+		}
+	}
+	f.order, f.sorted = kept, sorted
+}
+
 // drop takes a series out of all but order.
 func (f *family) drop(n int32) {
 	f.shown.layout = 0
 	f.unfind(n)
 	f.symbol[n] = 0
 	f.free = append(f.free, n)
-	if int(n) < len(f.ends) {
-		f.ends[n] = sum.Always
-	}
+	f.ends.set(n, sum.Always)
 }

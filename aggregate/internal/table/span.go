@@ -184,7 +184,7 @@ func (p *spans) add(list *mpm.SeriesList, values []uint64, from sum.Source) {
 			continue
 		}
 		words := values[s.at:s.end()]
-		if s.first >= 0 && to.schema.Type == metric.Counter && !fam.anyEnded(int(s.first), int(s.n)) {
+		if s.first >= 0 && to.schema.Type == metric.Counter && !fam.ends.any(int(s.first), int(s.n)) {
 			created := list.Created()[s.series:][:s.n]
 			begun := fam.totals.created[s.first:][:len(created)]
 			for i, c := range created {
@@ -197,7 +197,7 @@ func (p *spans) add(list *mpm.SeriesList, values []uint64, from sum.Source) {
 		}
 		for i := range int(s.n) {
 			n, series := p.row(s, i), int(s.series)+i
-			if created := list.CreatedNanos(series); sum.Counts(created, list.RemovedNanos(series), fam.since(n)) {
+			if created := list.CreatedNanos(series); sum.Counts(created, list.RemovedNanos(series), fam.ends.since(n)) {
 				fam.add(n, to, words[i*to.size:][:to.size], created, from)
 			}
 		}
@@ -220,7 +220,7 @@ func (p *spans) move(list *mpm.SeriesList, values []uint64, changes []mpm.Change
 // moveSpan takes the changes before the end of a span, and returns the rest.
 func (p *spans) moveSpan(s *span, list *mpm.SeriesList, values []uint64, changes []mpm.Change, live bool) []mpm.Change {
 	to, fam, at, end, size := s.to, s.to.family, int(s.at), s.end(), uint32(s.to.size)
-	columns, stride, words, ends := to.columns, fam.totals.stride, fam.totals.words, len(fam.ends) > 0
+	columns, stride, words, ends := to.columns, fam.totals.stride, fam.totals.words, fam.ends.some > 0
 	counts := stride > 0 && (live || !sum.IsLive(to.schema))
 	first, scatter := int(s.first), []int32(nil)
 	if first < 0 {
@@ -247,7 +247,7 @@ func (p *spans) moveSpan(s *span, list *mpm.SeriesList, values []uint64, changes
 			fam.touch(n)
 			continue
 		}
-		if ends && list.CreatedNanos(int(s.series+series)) < fam.since(int32(n)) {
+		if ends && list.CreatedNanos(int(s.series+series)) < fam.ends.since(int32(n)) {
 			continue
 		}
 		moves := false

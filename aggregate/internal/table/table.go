@@ -24,7 +24,6 @@ type Table struct {
 	archive      *snapshot.Archive  // whose series are placed, or nil
 	placed       []placedFamily     // by number of the archive's family
 	waits        waiting            // of the archive
-	livesKnown   bool               // what the families' ends say holds: no series has come or gone since
 	unused       bool               // a row may have lost its last reference
 	gone         bool               // a text may have
 	python       map[*pyfile.KeySet]*pythonPlan
@@ -50,15 +49,15 @@ type family struct {
 	symbol []mpm.Symbol // column: see index; 0 where the number is free
 	refs   []int32      // column: how many series of files, of the archive and of plans for client_python's lead here
 	free   []int32      // numbers
-	order  []int32      // all numbers in use, by labels unless stale
-	stale  bool
+	order  []int32      // all numbers in use; the first of them by labels
+	sorted int          // how many
 
 	trimmed int // how many numbers there were when columns gave back their room last
 
 	totals    totals
 	recompute bool // the totals are not what all parts add up to: the next merge adds them up again
 	acc       accumulators
-	ends      []int64 // column, as far as somebody has removed a series: see since
+	ends      ends
 
 	exemplars   []exemplarSet // of series that have had one
 	exemplarsAt []int32       // column, empty before the first: which of them are the series', from 1 on
@@ -76,21 +75,7 @@ type row struct {
 // nowhere is the number of a series that has no row.
 const nowhere = -1
 
-func (s row) since() int64 { return s.family.since(s.number) }
-
-// since returns from when on parts of a series count: not those that were made before.
-func (f *family) since(n int32) int64 {
-	if int(n) < len(f.ends) {
-		return f.ends[n]
-	}
-	return sum.Always
-}
-
-// anyEnded reports whether a life of one of n consecutive series from first on has ended.
-func (f *family) anyEnded(first, n int) bool {
-	from := min(first, len(f.ends))
-	return slices.ContainsFunc(f.ends[from:min(first+n, len(f.ends))], func(end int64) bool { return end != sum.Always })
-}
+func (s row) since() int64 { return s.family.ends.since(s.number) }
 
 // New returns a table of series whose symbols are in that table of symbols.
 func New(processLabel string, symbols *mpm.SymbolTable) *Table {
@@ -153,7 +138,6 @@ func (t *Table) Plan(s *snapshot.Snapshot) {
 		t.planFile(f)
 	}
 	if t.archive != arc {
-		t.livesKnown = false
 		t.forgetArchive()
 		t.placeArchive(arc)
 	}
@@ -177,12 +161,12 @@ func (t *Table) planFile(f *snapshot.File) {
 		p.epoch, p.label = f.Epoch, f.Label
 	}
 	if p.live != f.Live {
-		t.livesKnown = false
+		t.undecide()
 		p.live = f.Live
 		p.series.mark(func(s *span) bool { return sum.IsLive(s.to.schema) })
 	}
 	if f.Python != nil {
-		t.livesKnown = false // its series come and go without a word
+		t.undecide() // its series come and go without a word
 		t.planPython(f)
 	} else {
 		t.extend(f)
@@ -194,16 +178,9 @@ func (t *Table) sweep() {
 	if !t.unused {
 		return
 	}
-	t.unused = false
+	t.unused, t.gone = false, true
 	for _, fam := range t.byName {
-		fam.order = slices.DeleteFunc(fam.order, func(n int32) bool {
-			if fam.refs[n] > 0 {
-				return false
-			}
-			fam.drop(n)
-			t.gone = true
-			return true
-		})
+		fam.dropUnused()
 		// The lowest numbers are given out first: those of series that come one
 		// after the other make one span.
 		slices.Sort(fam.free)
@@ -294,7 +271,7 @@ type placedFamily struct {
 // isCounted reports whether series i of a family of the archive that has a target is in
 // the view.
 func (t *Table) isCounted(f *snapshot.LoadedFamily, p *placedFamily, i int) bool {
-	return p.rows[i] != nowhere && sum.Counts(f.Series.Created(i), 0, p.target.since(p.rows[i])) && t.archive.IsShown(f, i)
+	return p.rows[i] != nowhere && sum.Counts(f.Series.Created(i), 0, p.target.ends.since(p.rows[i])) && t.archive.IsShown(f, i)
 }
 
 // part is what the table knows of a file: where its series go.
@@ -312,12 +289,13 @@ type part struct {
 
 // forget takes a file's series out of the table.
 func (t *Table) forget(f *snapshot.File) {
-	t.livesKnown = false
 	p := t.part(f)
 	t.gone = t.gone || p.series.planned+p.removed.planned > 0
-	for _, all := range []*spans{&p.series, &p.removed} {
-		all.each(func(s row, _ int) { t.release(s) })
-	}
+	p.series.each(func(s row, _ int) { t.release(s) })
+	p.removed.each(func(s row, _ int) {
+		t.release(s)
+		s.family.ends.removed--
+	})
 	for _, at := range p.own {
 		p.plan.releaseOne(t, at)
 	}
@@ -328,6 +306,7 @@ func (t *Table) forget(f *snapshot.File) {
 func (f *family) lead(n int32) {
 	f.refs[n]++
 	f.mark(n)
+	f.ends.undecide(n)
 }
 
 // mark has the family be added up again, since the parts of that row are others.
@@ -340,7 +319,8 @@ func (f *family) mark(n int32) {
 func (f *family) leadOne(n int32, to *target, w []uint64, created int64, live bool) {
 	f.refs[n]++
 	f.touch(int(n))
-	if f.recompute || sum.IsLive(to.schema) && !live || !sum.Counts(created, 0, f.since(n)) {
+	f.ends.undecide(n)
+	if f.recompute || sum.IsLive(to.schema) && !live || !sum.Counts(created, 0, f.ends.since(n)) {
 		return
 	}
 	f.add(n, to, w, created, sum.Source{})
@@ -351,6 +331,7 @@ func (f *family) leadOne(n int32, to *target, w []uint64, created int64, live bo
 func (t *Table) release(s row) {
 	s.family.refs[s.number]--
 	s.family.mark(s.number)
+	s.family.ends.undecide(s.number)
 	t.unused = t.unused || s.family.refs[s.number] == 0
 }
 
@@ -360,7 +341,6 @@ func (t *Table) extend(f *snapshot.File) {
 	if p.series.planned == f.Series.Len() && p.removed.planned == f.Removed.Len() {
 		return
 	}
-	t.livesKnown = false
 	if p.series.planned == 0 {
 		t.reserve(f)
 	}
@@ -394,6 +374,7 @@ func (t *Table) extend(f *snapshot.File) {
 		if to.idle = !sum.Cumulative(schema); to.family != nil && sum.Shared(schema) {
 			if s := to.family.rowOf(schema, &f.Removed, i); s.family != nil {
 				p.removed.lead(to, s.number)
+				s.family.ends.removed++
 				s.family.lead(s.number)
 			} else {
 				p.waits.add(to.family)
