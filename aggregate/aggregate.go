@@ -16,6 +16,7 @@ import (
 	"github.com/multiprom/multiprom/internal/access"
 	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/internal/options"
+	"github.com/multiprom/multiprom/internal/views"
 	"github.com/multiprom/multiprom/metric"
 )
 
@@ -93,6 +94,7 @@ func (a *Aggregator) Dir() string { return a.dir }
 
 var _ = func() (none struct{}) {
 	access.FromStore = func(store *mpm.Store, opts any) any { return fromStore(store, opts.(Options)) }
+	views.Provide(func(a *Aggregator) views.Viewer { return (*viewer)(a) })
 	return none
 }()
 
@@ -127,19 +129,20 @@ var ErrClosed = errors.New("aggregate: closed")
 // to open its files; nothing is returned beside it, since counters without some
 // of the files would fall.
 func (a *Aggregator) Gather(ctx context.Context) (families []*metric.Family, err error) {
-	a.scrape(ctx, false, func(f []*metric.Family, e error) { families, err = f, e })
+	a.scrape(ctx, false, func(f []views.Family, e error) { families, err = views.Whole(f), e })
 	return families, err
 }
 
-// View calls fn, once, with what Gather would return, but with rows in place of series
-// and the numbers of those that have changed (metric.Family.Revisions): families that
-// are fn's to read until it returns. All others wait meanwhile, so fn must not call the
-// Aggregator.
-func (a *Aggregator) View(ctx context.Context, fn func([]*metric.Family, error)) {
-	a.scrape(ctx, true, fn)
+// viewer is an Aggregator as a views.Viewer: its families have rows in place of series,
+// and the numbers of those that have changed.
+type viewer Aggregator
+
+// View lets all others wait until fn returns, so fn must not call the Aggregator.
+func (v *viewer) View(ctx context.Context, fn func([]views.Family, error)) {
+	(*Aggregator)(v).scrape(ctx, true, fn)
 }
 
-func (a *Aggregator) scrape(ctx context.Context, rows bool, fn func([]*metric.Family, error)) {
+func (a *Aggregator) scrape(ctx context.Context, rows bool, fn func([]views.Family, error)) {
 	if err := ctx.Err(); err != nil {
 		fn(nil, err)
 		return
@@ -169,8 +172,8 @@ func (a *Aggregator) scrape(ctx context.Context, rows bool, fn func([]*metric.Fa
 	if !a.opts.NoSelfMetrics {
 		self := a.selfMetrics(started)
 		metric.SortFamilies(self)
-		families = append(families, self...)
-		slices.SortFunc(families, func(f, g *metric.Family) int { return strings.Compare(f.Name, g.Name) })
+		families = append(families, views.Plain(self)...)
+		slices.SortFunc(families, func(f, g views.Family) int { return strings.Compare(f.Name, g.Name) })
 	}
 	fn(families, nil)
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/multiprom/multiprom/internal/mpm"
-	"github.com/multiprom/multiprom/metric"
+	"github.com/multiprom/multiprom/internal/views"
 )
 
 // BenchmarkMergeAfter merges 8 processes of 20,000 counters each, right after what
@@ -37,7 +37,9 @@ func BenchmarkMergeAfter(b *testing.B) {
 			}
 			a := newAggregator(dir, Options{NoSelfMetrics: true})
 			defer a.Close()
-			gather := func() { a.View(context.Background(), func(_ []*metric.Family, err error) { require.NoError(b, err) }) }
+			gather := func() {
+				views.Show(context.Background(), a, func(_ []views.Family, err error) { require.NoError(b, err) })
+			}
 			b.ResetTimer()
 			for range b.N {
 				b.StopTimer()

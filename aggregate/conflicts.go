@@ -10,6 +10,7 @@ import (
 	"github.com/multiprom/multiprom/aggregate/internal/snapshot"
 	"github.com/multiprom/multiprom/aggregate/internal/sum"
 	"github.com/multiprom/multiprom/internal/mpm"
+	"github.com/multiprom/multiprom/internal/views"
 	"github.com/multiprom/multiprom/metric"
 )
 
@@ -52,7 +53,7 @@ type Conflict struct {
 // Families returns the families of the merged view, sorted by name, those that show no
 // series too. It reads the directory as Gather does.
 func (a *Aggregator) Families(ctx context.Context) (out []FamilyStatus, err error) {
-	a.View(ctx, func(_ []*metric.Family, e error) {
+	a.scrape(ctx, true, func(_ []views.Family, e error) {
 		if err = e; err == nil {
 			out = a.census()
 		}

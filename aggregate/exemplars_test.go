@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/multiprom/multiprom/internal/mpm"
+	"github.com/multiprom/multiprom/internal/views"
 	"github.com/multiprom/multiprom/metric"
 )
 
@@ -21,9 +22,9 @@ func exemplarsOf(t testing.TB, a *Aggregator) map[string]string {
 	families, err := a.Gather(context.Background())
 	require.NoError(t, err)
 	out := exemplarsIn(families)
-	a.View(context.Background(), func(families []*metric.Family, err error) {
+	views.Show(context.Background(), a, func(families []views.Family, err error) {
 		require.NoError(t, err)
-		require.Equal(t, out, exemplarsIn(families))
+		require.Equal(t, out, exemplarsIn(views.Whole(families)))
 	})
 	return out
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/internal/pyfiletest"
+	"github.com/multiprom/multiprom/internal/views"
 	"github.com/multiprom/multiprom/metric"
 )
 
@@ -195,7 +196,7 @@ func TestMemoryIsBoundedByTheFiles(t *testing.T) {
 			}
 			a := openDir(t, dir, Options{NoSelfMetrics: true})
 			before, kept, rows := heap(), int64(0), 0
-			a.View(t.Context(), func(families []*metric.Family, err error) {
+			views.Show(t.Context(), a, func(families []views.Family, err error) {
 				require.NoError(t, err)
 				for _, f := range families {
 					rows += f.Len()

@@ -17,6 +17,7 @@ import (
 	"github.com/multiprom/multiprom/internal/form"
 	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/internal/pyfiletest"
+	"github.com/multiprom/multiprom/internal/views"
 	"github.com/multiprom/multiprom/metric"
 )
 
@@ -195,7 +196,7 @@ func TestHistogramsThatShareNoBucket(t *testing.T) {
 	runtime.GC()
 	runtime.ReadMemStats(&before)
 	a := openDir(t, dir, Options{})
-	a.View(t.Context(), func(_ []*metric.Family, err error) { require.NoError(t, err) })
+	views.Show(t.Context(), a, func(_ []views.Family, err error) { require.NoError(t, err) })
 	runtime.GC()
 	runtime.ReadMemStats(&after)
 	require.Less(t, int64(after.HeapAlloc)-int64(before.HeapAlloc), 12*info.Size())

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/multiprom/multiprom/internal/mpm"
+	"github.com/multiprom/multiprom/internal/views"
 	"github.com/multiprom/multiprom/metric"
 )
 
@@ -77,9 +78,9 @@ func TestCompactedUnseen(t *testing.T) {
 	w := &watched{seen: map[uint64]shownBefore{}}
 	look := func(want float64) {
 		t.Helper()
-		a.View(context.Background(), func(families []*metric.Family, err error) {
+		views.Show(context.Background(), a, func(families []views.Family, err error) {
 			require.NoError(t, err)
-			require.Equal(t, map[string]float64{"c_total": want}, flatten(families))
+			require.Equal(t, map[string]float64{"c_total": want}, flatten(views.Whole(families)))
 			w.look(t, families)
 		})
 	}

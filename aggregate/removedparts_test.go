@@ -8,15 +8,15 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/multiprom/multiprom/internal/mpm"
-	"github.com/multiprom/multiprom/metric"
+	"github.com/multiprom/multiprom/internal/views"
 )
 
 // seenAs checks what is shown, and that what is said not to have changed has not.
 func seenAs(t *testing.T, a *Aggregator, w *watched, want map[string]float64) {
 	t.Helper()
-	a.View(context.Background(), func(families []*metric.Family, err error) {
+	views.Show(context.Background(), a, func(families []views.Family, err error) {
 		require.NoError(t, err)
-		require.Equal(t, want, flatten(families))
+		require.Equal(t, want, flatten(views.Whole(families)))
 		w.look(t, families)
 	})
 }

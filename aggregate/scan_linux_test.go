@@ -14,6 +14,7 @@ import (
 
 	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/internal/pyfiletest"
+	"github.com/multiprom/multiprom/internal/views"
 	"github.com/multiprom/multiprom/metric"
 )
 
@@ -98,7 +99,7 @@ func TestNothingToScan(t *testing.T) {
 				before := scannable()
 				a := newAggregator(dir, Options{NoSelfMetrics: true})
 				defer a.Close()
-				a.View(context.Background(), func(families []*metric.Family, err error) {
+				views.Show(context.Background(), a, func(families []views.Family, err error) {
 					require.NoError(t, err)
 					require.Len(t, families, 1)
 					require.GreaterOrEqual(t, families[0].Rows.Len(), series)

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/multiprom/multiprom/internal/mpm"
+	"github.com/multiprom/multiprom/internal/views"
 	"github.com/multiprom/multiprom/metric"
 )
 
@@ -101,9 +102,9 @@ func manyOrders(t *testing.T, r *rand.Rand) {
 		cold := openDir(t, dir, opts)
 		want := view(t, cold)
 		require.NoError(t, cold.Close())
-		a.View(context.Background(), func(families []*metric.Family, err error) {
+		views.Show(context.Background(), a, func(families []views.Family, err error) {
 			require.NoError(t, err)
-			require.Equal(t, want, linesOf(families), "step %d", step)
+			require.Equal(t, want, linesOf(views.Whole(families)), "step %d", step)
 			require.NoError(t, a.table.Verify(recomputed(t, a)))
 			w.look(t, families)
 		})
@@ -143,7 +144,7 @@ func TestRevisionsOfAPlan(t *testing.T) {
 		return p, made
 	}
 	revised := func() (n int) {
-		a.View(t.Context(), func(families []*metric.Family, err error) {
+		views.Show(t.Context(), a, func(families []views.Family, err error) {
 			require.NoError(t, err)
 			for _, revision := range families[0].Revisions {
 				if revision == families[0].Revision {

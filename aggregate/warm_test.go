@@ -19,6 +19,7 @@ import (
 	"github.com/multiprom/multiprom/internal/actions"
 	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/internal/pyfiletest"
+	"github.com/multiprom/multiprom/internal/views"
 	"github.com/multiprom/multiprom/metric"
 )
 
@@ -106,11 +107,11 @@ func warmIsCold(t *testing.T, r *rand.Rand, steps int) {
 		require.NoError(t, err)
 		want := linesOf(families)
 		require.NoError(t, cold.Close())
-		a.View(context.Background(), func(families []*metric.Family, err error) {
+		views.Show(context.Background(), a, func(families []views.Family, err error) {
 			require.NoError(t, err)
-			require.Equal(t, want, linesOf(families), "step %d", step)
+			require.Equal(t, want, linesOf(views.Whole(families)), "step %d", step)
 			again := recomputed(t, a)
-			require.Equal(t, want, linesOf(again.Families(false)), "step %d", step)
+			require.Equal(t, want, linesOf(views.Whole(again.Families(false))), "step %d", step)
 			require.NoError(t, a.table.Verify(again), "step %d", step)
 			w.look(t, families)
 		})
@@ -236,7 +237,7 @@ func TestPartThatGoes(t *testing.T) {
 
 // show returns what View shows.
 func show(t *testing.T, a *Aggregator) (families []*metric.Family) {
-	a.View(context.Background(), func(f []*metric.Family, err error) {
+	views.Show(context.Background(), a, func(f []views.Family, err error) {
 		require.NoError(t, err)
 		for _, f := range f {
 			families = append(families, f.Whole())
@@ -254,14 +255,14 @@ type shownBefore struct {
 }
 
 // look compares series that are said not to have changed with what they were.
-func (w *watched) look(t *testing.T, families []*metric.Family) {
+func (w *watched) look(t *testing.T, families []views.Family) {
 	for _, f := range families {
-		f = f.Whole()
+		whole := f.Whole()
 		now := shownBefore{revision: f.Revision}
-		require.Len(t, f.Revisions, len(f.Series))
-		for i := range f.Series {
-			one := *f
-			one.Series = f.Series[i : i+1]
+		require.Len(t, f.Revisions, len(whole.Series))
+		for i := range whole.Series {
+			one := *whole
+			one.Series = whole.Series[i : i+1]
 			now.series = append(now.series, linesOf([]*metric.Family{&one}))
 		}
 		if old, known := w.seen[f.Layout]; known {

@@ -9,7 +9,7 @@ import (
 
 	"github.com/multiprom/multiprom/aggregate"
 	"github.com/multiprom/multiprom/exposition"
-	"github.com/multiprom/multiprom/metric"
+	"github.com/multiprom/multiprom/internal/views"
 )
 
 // scraper repeatedly requests one format from a handler, as a Prometheus server would.
@@ -67,7 +67,7 @@ func handler(a *aggregate.Aggregator) http.Handler {
 
 // gather merges like a handler.
 func gather(a *aggregate.Aggregator) {
-	a.View(background, func(families []*metric.Family, err error) {
+	views.Show(background, a, func(families []views.Family, err error) {
 		if check(err); len(families) == 0 {
 			panic("bench: nothing was gathered")
 		}

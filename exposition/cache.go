@@ -9,11 +9,12 @@ import (
 	"time"
 
 	"github.com/multiprom/multiprom/internal/form"
+	"github.com/multiprom/multiprom/internal/views"
 	"github.com/multiprom/multiprom/metric"
 )
 
 // cache keeps the text of families from one scrape to the next, by their layout
-// (metric.Family.Layout), in chunks of some kilobytes. A chunk in which no number has
+// (views.Family.Layout), in chunks of some kilobytes. A chunk in which no number has
 // changed is sent again as it is, also compressed. In other chunks only the changed
 // numbers are formatted. The family's Revisions say which these may be; without them
 // all numbers are compared.
@@ -168,7 +169,7 @@ func (e *encoder) appendNumber(dst []byte, kind numberKind, bits uint64) []byte 
 }
 
 // each writes the lines of all series, or takes them from the cache.
-func (e *encoder) each(f *metric.Family, number int, series seriesList, write func(*metric.Series)) {
+func (e *encoder) each(f *views.Family, number int, series seriesList, write func(*metric.Series)) {
 	n := series.len()
 	if e.cache == nil || f.Layout == 0 || n == 0 || !textIsKept(f.Type) {
 		for i := range n {
@@ -374,7 +375,7 @@ func (e *encoder) move(c *chunk) []byte {
 
 // knows reports whether the family's lines are in the cache. Its labels were then found
 // to be writable as they are.
-func (e *encoder) knows(f *metric.Family) bool {
+func (e *encoder) knows(f *views.Family) bool {
 	if e.cache == nil || f.Layout == 0 {
 		return false
 	}

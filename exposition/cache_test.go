@@ -22,6 +22,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/multiprom/multiprom/internal/actions"
+	"github.com/multiprom/multiprom/internal/views"
 	"github.com/multiprom/multiprom/metric"
 )
 
@@ -66,11 +67,12 @@ func (r asRows) Read(i int, s *metric.Series) {
 }
 
 // inRows returns the families with rows instead of series.
-func inRows(families []*metric.Family) (out []*metric.Family) {
+func inRows(families []views.Family) (out []views.Family) {
 	for _, f := range families {
-		shown := *f
-		shown.Series, shown.Rows = nil, asRows(f.Series)
-		out = append(out, &shown)
+		head := *f.Family
+		head.Series = nil
+		f.Family, f.Rows = &head, asRows(f.Series)
+		out = append(out, f)
 	}
 	return out
 }
@@ -89,29 +91,36 @@ func requireText(t testing.TB, want, got string) {
 }
 
 // laidOut gives each family a layout.
-func laidOut(families []*metric.Family) []*metric.Family {
-	for _, f := range families {
-		f.Layout = metric.NewLayout()
+func laidOut(families []*metric.Family) []views.Family {
+	out := views.Plain(families)
+	for i := range out {
+		out[i].Layout = views.NewLayout()
 	}
-	return families
+	return out
 }
 
 // revised makes the families report which series change.
-func revised(families []*metric.Family) []*metric.Family {
-	for _, f := range families {
-		f.Revisions = make([]uint32, len(f.Series))
+func revised(families []views.Family) {
+	for i := range families {
+		families[i].Revisions = make([]uint32, len(families[i].Series))
 	}
-	return families
+}
+
+// withSeries returns the family with other series.
+func withSeries(f views.Family, series []metric.Series) views.Family {
+	head := *f.Family
+	head.Series = series
+	f.Family = &head
+	return f
 }
 
 // change gives some series other numbers, as between two scrapes: of any length, and
 // such that lines come and go.
-func change(r *rand.Rand, families []*metric.Family) []*metric.Family {
+func change(r *rand.Rand, families []views.Family) []views.Family {
 	values := []float64{0, 1, 12.5, 1e300, -1, math.NaN(), math.Inf(1), 123456789}
-	var out []*metric.Family
+	var out []views.Family
 	for _, f := range families {
-		now := *f
-		now.Series = append([]metric.Series(nil), f.Series...)
+		now := withSeries(f, slices.Clone(f.Series))
 		now.Revision, now.Revisions = f.Revision+1, slices.Clone(f.Revisions)
 		few := 1 + r.IntN(60)
 		for i := range now.Series {
@@ -146,7 +155,7 @@ func change(r *rand.Rand, families []*metric.Family) []*metric.Family {
 				s.Exemplar = &metric.Exemplar{Labels: metric.MakeLabels("id", strconv.Itoa(r.IntN(100))), Value: 1}
 			}
 		}
-		out = append(out, &now)
+		out = append(out, now)
 	}
 	return out
 }
@@ -181,16 +190,16 @@ type sending struct {
 }
 
 func pageIsWhatIsEncoded(t *testing.T, r *rand.Rand, way Options, revisions, rows bool) {
-	families := manySeries(600)
+	plain := manySeries(600)
 	utf8 := one("http.latency", metric.Gauge)
 	utf8.Series = []metric.Series{{Labels: metric.MakeLabels("a.b", "1"), Value: 1}, {Labels: metric.MakeLabels("a_b", "1"), Value: 2}}
 	summary := one("summary", metric.Summary)
 	summary.Series = []metric.Series{{Count: 3, Sum: 1.5, Created: time.Unix(1, 0)}}
 	clash := one("family_0_created", metric.Gauge) // takes the name of the created times
 	clash.Series = []metric.Series{{Value: 7}}
-	families = append(families, utf8, summary, clash)
-	metric.SortFamilies(families)
-	laidOut(families)
+	plain = append(plain, utf8, summary, clash)
+	metric.SortFamilies(plain)
+	families := laidOut(plain)
 	if revisions {
 		revised(families)
 	}
@@ -201,19 +210,18 @@ func pageIsWhatIsEncoded(t *testing.T, r *rand.Rand, way Options, revisions, row
 			{Weight: 4, Name: "only values change"},
 			{Weight: 1, Name: "a series comes", Do: func() {
 				i := r.IntN(len(families))
-				grown := *families[i]
-				s := grown.Series[len(grown.Series)-1]
+				f := &families[i]
+				s := f.Series[len(f.Series)-1]
 				s.Labels = s.Labels.With("path", "/zzz"+strconv.Itoa(r.IntN(1e9)))
-				grown.Series = append(append([]metric.Series(nil), grown.Series...), s)
-				grown.Layout = metric.NewLayout()
+				*f = withSeries(*f, append(slices.Clone(f.Series), s))
+				f.Layout = views.NewLayout()
 				if revisions {
-					revised([]*metric.Family{&grown})
+					revised(families[i : i+1])
 				}
-				families[i] = &grown
 			}},
 			{Weight: 1, Name: "families go, and come again later", Do: func() {
 				page, _ := kept.page(families[:2], way)
-				want, _ := Append(nil, families[:2], way)
+				want, _ := Append(nil, views.Whole(families[:2]), way)
 				requireText(t, string(want), textOf(t, page))
 			}},
 		}.Random(r)
@@ -221,12 +229,12 @@ func pageIsWhatIsEncoded(t *testing.T, r *rand.Rand, way Options, revisions, row
 		shown := families
 		if rows {
 			shown = inRows(families)
-			whole, _ := Append(nil, shown, way)
-			want, _ := Append(nil, families, way)
+			whole, _ := Append(nil, views.Whole(shown), way)
+			want, _ := Append(nil, views.Whole(families), way)
 			requireText(t, string(want), string(whole))
 		}
 		page, err := kept.page(shown, way)
-		want, wantErr := Append(nil, families, way)
+		want, wantErr := Append(nil, views.Whole(families), way)
 		requireText(t, string(want), textOf(t, page))
 		require.Equal(t, wantErr, err)
 		unsent = append(unsent, sending{page, string(want)})
@@ -252,10 +260,9 @@ func TestPageKeepsWhatHasNotChanged(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, len(first.pieces), len(again.pieces))
 
-	gauges := *families[1]
-	gauges.Series = append([]metric.Series(nil), gauges.Series...)
+	gauges := withSeries(families[1], slices.Clone(families[1].Series))
 	gauges.Series[700].Value = 1e9
-	changed, err := kept.page([]*metric.Family{families[0], &gauges, families[2]}, way)
+	changed, err := kept.page([]views.Family{families[0], gauges, families[2]}, way)
 	require.NoError(t, err)
 	same, other := 0, 0
 	for i := range first.pieces {
@@ -277,13 +284,13 @@ func TestPageKeepsWhatHasNotChanged(t *testing.T) {
 func TestRevisionsBegin(t *testing.T) {
 	f := one("c", metric.Counter)
 	f.Series = []metric.Series{{Value: 0}}
-	laidOut([]*metric.Family{f})
+	families := laidOut([]*metric.Family{f})
 	kept := newCache()
-	_, err := kept.page([]*metric.Family{f}, Options{})
+	_, err := kept.page(families, Options{})
 	require.NoError(t, err)
 	f.Series = []metric.Series{{Value: 7}}
-	f.Revision, f.Revisions = 1, []uint32{1}
-	page, err := kept.page([]*metric.Family{f}, Options{})
+	families[0].Revision, families[0].Revisions = 1, []uint32{1}
+	page, err := kept.page(families, Options{})
 	require.NoError(t, err)
 	require.Contains(t, textOf(t, page), " 7\n")
 }
@@ -299,7 +306,7 @@ func TestSendersThatFail(t *testing.T) {
 	families[0].Series[0].Value++
 	whole := httptest.NewRecorder()
 	get(whole)
-	require.Equal(t, string(mustAppend(t, families)), whole.Body.String())
+	require.Equal(t, string(mustAppend(t, views.Whole(families))), whole.Body.String())
 	require.Equal(t, text, string(broken.got))
 	for range 2 { // the chunks of those that were sent are reused
 		families[0].Series[0].Value++
@@ -311,10 +318,12 @@ func TestSendersThatFail(t *testing.T) {
 }
 
 // viewed is a Viewer of families.
-type viewed struct{ families []*metric.Family }
+type viewed struct{ families []views.Family }
 
-func (v viewed) Gather(context.Context) ([]*metric.Family, error)         { return v.families, nil }
-func (v viewed) View(_ context.Context, fn func([]*metric.Family, error)) { fn(v.families, nil) }
+func (v viewed) Gather(context.Context) ([]*metric.Family, error) {
+	return views.Whole(v.families), nil
+}
+func (v viewed) View(_ context.Context, fn func([]views.Family, error)) { fn(v.families, nil) }
 
 // brokenWriter is a connection that fails, and keeps what was written to it.
 type brokenWriter struct {
@@ -360,7 +369,7 @@ func TestPagesConcurrently(t *testing.T) {
 			for range 10 {
 				now := change(r, families)
 				page, _ := kept.page(now, Options{})
-				want, _ := Append(nil, now, Options{})
+				want, _ := Append(nil, views.Whole(now), Options{})
 				if text := textOf(t, page); text != string(want) {
 					t.Errorf("a page differs from what is encoded")
 				}
@@ -383,7 +392,7 @@ func BenchmarkPage(b *testing.B) {
 				families := laidOut(manySeries(10_000))
 				kept := newCache()
 				r := rand.New(rand.NewPCG(1, 3))
-				lines := bytes.Count(mustAppend(b, families), []byte("\n"))
+				lines := bytes.Count(mustAppend(b, views.Whole(families)), []byte("\n"))
 				for b.Loop() {
 					b.StopTimer()
 					for _, f := range families {

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/multiprom/multiprom/internal/options"
+	"github.com/multiprom/multiprom/internal/views"
 	"github.com/multiprom/multiprom/metric"
 )
 
@@ -52,7 +53,7 @@ func Encode(w io.Writer, families []*metric.Family, opts Options) error {
 	}
 	e := encoders.Get().(*encoder)
 	e.w, e.buf = w, slices.Grow(e.own[:0], flushSize)
-	err := e.encode(families, opts)
+	err := e.encode(views.Plain(families), opts)
 	if cap(e.buf) <= 4*flushSize {
 		e.own = e.buf[:0] // do not keep one giant family's buffer
 	}
@@ -70,7 +71,7 @@ func Append(dst []byte, families []*metric.Family, opts Options) ([]byte, error)
 	}
 	e := encoders.Get().(*encoder)
 	e.buf = dst
-	err := e.encode(families, opts)
+	err := e.encode(views.Plain(families), opts)
 	dst = e.buf
 	e.release()
 	encoders.Put(e)
@@ -94,7 +95,7 @@ type encoder struct {
 // seriesList is the series of a family, or their rows.
 type seriesList struct {
 	series []metric.Series
-	rows   metric.Rows
+	rows   views.Rows
 }
 
 func (l seriesList) len() int {
@@ -138,7 +139,7 @@ type layout struct {
 	syntax *syntax // of the lines; nil if there are none
 	// family writes a family. Its series can be written as they are, except values that
 	// the format cannot hold.
-	family func(e *encoder, f *metric.Family, series seriesList)
+	family func(e *encoder, f *views.Family, series seriesList)
 	end    string // what comes after the last family
 }
 
@@ -154,15 +155,16 @@ func (f ContentType) layout() *layout {
 
 // encode writes all families. It claims names before it writes anything, because an
 // existing x_created must not lose its name to the created times of x.
-func (e *encoder) encode(families []*metric.Family, opts Options) error {
+func (e *encoder) encode(families []views.Family, opts Options) error {
 	l := opts.ContentType.layout()
 	e.escaping, e.syntax, e.created, e.lenient = opts.ContentType.escaping(), l.syntax, opts.Created, opts.Lenient
-	kept := make([]*metric.Family, 0, len(families))
-	for _, f := range families {
-		if f == nil || f.Len() == 0 || !f.Type.Valid() {
+	kept := make([]*views.Family, 0, len(families))
+	for i := range families {
+		f := &families[i]
+		if f.Family == nil || f.Len() == 0 || !f.Type.Valid() {
 			continue
 		}
-		if e.claimFamily(f, l) {
+		if e.claimFamily(f.Family, l) {
 			kept = append(kept, f)
 		} else {
 			e.omitted.Names = append(e.omitted.Names, f.Name)
@@ -173,7 +175,7 @@ func (e *encoder) encode(families []*metric.Family, opts Options) error {
 			return e.err
 		}
 		series := seriesList{f.Series, f.Rows}
-		reserved := e.reservedLabel(f)
+		reserved := e.reservedLabel(f.Family)
 		if e.writable = e.knows(f) || writable(series, reserved, e.escaping); !e.writable {
 			kept, n := escapeSeries(f.Whole().Series, reserved, e.escaping)
 			series = seriesList{series: kept}

@@ -16,6 +16,7 @@ import (
 	"github.com/multiprom/multiprom/gather"
 	"github.com/multiprom/multiprom/internal/limits"
 	"github.com/multiprom/multiprom/internal/options"
+	"github.com/multiprom/multiprom/internal/views"
 	"github.com/multiprom/multiprom/metric"
 	"github.com/multiprom/multiprom/registry"
 )
@@ -256,12 +257,12 @@ func (h *handler) gather(ctx context.Context, r *http.Request, within time.Durat
 			ctx, cancel = context.WithTimeout(ctx, within-within/10)
 			defer cancel()
 		}
-		v, ok := g.(registry.Viewer)
-		if !ok || kept == nil {
+		v := views.Of(g)
+		if v == nil || kept == nil {
 			got.families, got.err = g.Gather(ctx)
 			return
 		}
-		v.View(ctx, func(families []*metric.Family, err error) {
+		v.View(ctx, func(families []views.Family, err error) {
 			if got.err = err; len(families) > 0 {
 				got.page, got.omitted = kept.page(families, opts)
 			}

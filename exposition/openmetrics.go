@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/multiprom/multiprom/internal/form"
+	"github.com/multiprom/multiprom/internal/views"
 	"github.com/multiprom/multiprom/metric"
 )
 
@@ -39,14 +40,14 @@ var openMetricsLayout = layout{
 
 // openMetricsFamily writes f. Unless e is lenient, it leaves out what would make the
 // whole exposition invalid: see Options.Lenient.
-func (e *encoder) openMetricsFamily(f *metric.Family, series seriesList) {
-	state := e.reservedLabel(f)
+func (e *encoder) openMetricsFamily(f *views.Family, series seriesList) {
+	state := e.reservedLabel(f.Family)
 	typ := f.Type.String()
 	if f.Type == metric.StateSet && state != e.name {
 		typ = "gauge" // the name has a colon, so it cannot be a label name
 	}
 	e.head("", f.Help, typ)
-	if unit := e.unit(f); unit != "" {
+	if unit := e.unit(f.Family); unit != "" {
 		e.keyword("# UNIT ", "")
 		e.buf = append(append(e.buf, unit...), '\n')
 	}

@@ -9,7 +9,7 @@ import (
 	"github.com/klauspost/compress/flate"
 	"github.com/klauspost/compress/zstd"
 
-	"github.com/multiprom/multiprom/metric"
+	"github.com/multiprom/multiprom/internal/views"
 )
 
 // page is a whole exposition in pieces, some of which are kept for the next one.
@@ -45,7 +45,7 @@ func (e *encoder) cut() {
 
 // page encodes families with the help of the cache. The page must be released after it
 // was sent; if it never is, later changes cost a copy. The error is an [OmissionError].
-func (c *cache) page(families []*metric.Family, opts Options) (*page, error) {
+func (c *cache) page(families []views.Family, opts Options) (*page, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.round++

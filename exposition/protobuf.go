@@ -3,6 +3,7 @@ package exposition
 import (
 	"time"
 
+	"github.com/multiprom/multiprom/internal/views"
 	"github.com/multiprom/multiprom/metric"
 )
 
@@ -54,7 +55,7 @@ var protobufTypes = map[metric.Type]uint64{
 	metric.GaugeHistogram: 5,
 }
 
-func (e *encoder) protobufFamily(f *metric.Family, series seriesList) {
+func (e *encoder) protobufFamily(f *views.Family, series seriesList) {
 	m := message{e.buf}
 	family := m.begin()
 	m.text(familyName, e.name+ownSuffix(f.Type))
@@ -62,7 +63,7 @@ func (e *encoder) protobufFamily(f *metric.Family, series seriesList) {
 		m.text(familyHelp, validUTF8(f.Help))
 	}
 	m.uint(familyType, protobufTypes[f.Type])
-	state := e.reservedLabel(f)
+	state := e.reservedLabel(f.Family)
 	for i := range series.len() {
 		s := e.series(series, i)
 		if f.Type != metric.StateSet {
@@ -81,7 +82,7 @@ func (e *encoder) protobufFamily(f *metric.Family, series seriesList) {
 			m.end(at, s)
 		}
 	}
-	if unit := e.unit(f); unit != "" {
+	if unit := e.unit(f.Family); unit != "" {
 		m.text(familyUnit, unit)
 	}
 	m.close(family)

@@ -29,7 +29,7 @@ type gathered struct {
 }
 
 func newGathered(series int) *gathered {
-	g := &gathered{layout: metric.Family{Name: "g", Type: metric.Gauge, Layout: metric.NewLayout()}, n: make(chan float64, 1)}
+	g := &gathered{layout: metric.Family{Name: "g", Type: metric.Gauge}, n: make(chan float64, 1)}
 	for i := range series {
 		g.labels = append(g.labels, metric.MakeLabels("path", fmt.Sprintf("/some/path/that/is/rather/long/%06d", i)))
 	}

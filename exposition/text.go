@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/multiprom/multiprom/internal/form"
+	"github.com/multiprom/multiprom/internal/views"
 	"github.com/multiprom/multiprom/metric"
 )
 
@@ -43,9 +44,9 @@ var textTypes = map[metric.Type]string{
 	metric.GaugeHistogram: "histogram",
 }
 
-func (e *encoder) textFamily(f *metric.Family, series seriesList) {
+func (e *encoder) textFamily(f *views.Family, series seriesList) {
 	own := ownSuffix(f.Type)
-	state := e.reservedLabel(f)
+	state := e.reservedLabel(f.Family)
 	e.head(own, f.Help, textTypes[f.Type])
 	e.each(f, mainSection, series, func(s *metric.Series) {
 		switch f.Type {
@@ -91,7 +92,7 @@ func (e *encoder) textFamily(f *metric.Family, series seriesList) {
 
 // gauge writes one value of each series that has it as a separate gauge, because the
 // family in text cannot hold it.
-func (e *encoder) gauge(suffix string, f *metric.Family, series seriesList, has func(*metric.Series) bool, write func(string, *metric.Series)) {
+func (e *encoder) gauge(suffix string, f *views.Family, series seriesList, has func(*metric.Series) bool, write func(string, *metric.Series)) {
 	first := 0
 	for first < series.len() && !has(e.series(series, first)) {
 		first++

@@ -5,7 +5,6 @@ import (
 	"math"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/multiprom/multiprom/internal/form"
@@ -20,63 +19,7 @@ type Family struct {
 
 	// Series are sorted by their labels, each label set at most once.
 	Series []Series
-
-	// Rows, where it is not nil, has the series in place of Series, which is empty
-	// then: of very many, of which few are looked at. Only what shows families
-	// (registry.Viewer) has such ones.
-	Rows Rows
-
-	// Layout, where it is not 0, stays the same from one scrape to the next while
-	// nothing changes but numbers, times and exemplars: encoders keep text by it.
-	// Families of one Layout have the same name, help, unit and type, and series of
-	// the same labels and bounds in the same order. It comes from NewLayout;
-	// code that changes more in a copy sets it to 0.
-	Layout uint64
-
-	// Revision, from 1 on, grows from one scrape of a Layout to the next, and Revisions
-	// says for each series in which of them it has changed last: a series whose number
-	// is not above the Revision of an earlier scrape is as it was then. 0 and nil say
-	// nothing.
-	Revision  uint32
-	Revisions []uint32
 }
-
-// Rows are the series of a family, in the order of their labels. They are made when
-// they are asked for.
-type Rows interface {
-	Len() int
-	// AppendLabels appends the labels of series number i.
-	AppendLabels(dst Labels, i int) Labels
-	// Read writes the rest of series number i to s, whose slices it may use again.
-	Read(i int, s *Series)
-}
-
-// Len returns how many series there are.
-func (f *Family) Len() int {
-	if f.Rows != nil {
-		return f.Rows.Len()
-	}
-	return len(f.Series)
-}
-
-// Whole returns the family with Series in place of Rows.
-func (f *Family) Whole() *Family {
-	if f.Rows == nil {
-		return f
-	}
-	out := *f
-	out.Rows, out.Series = nil, make([]Series, f.Rows.Len())
-	for i := range out.Series {
-		f.Rows.Read(i, &out.Series[i])
-		out.Series[i].Labels = f.Rows.AppendLabels(nil, i)
-	}
-	return &out
-}
-
-// NewLayout returns a Layout that no family of this process has.
-func NewLayout() uint64 { return layouts.Add(1) }
-
-var layouts atomic.Uint64
 
 // Series is one label set of a family with its current value. Which fields
 // count depends on the family's type.
@@ -136,7 +79,6 @@ type Sample struct {
 
 // Samples yields the samples of f in the order of the text formats, without _created.
 func (f *Family) Samples() iter.Seq[Sample] {
-	f = f.Whole()
 	return func(yield func(Sample) bool) {
 		for i := range f.Series {
 			if !f.Series[i].samples(f, yield) {

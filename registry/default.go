@@ -13,6 +13,7 @@ import (
 	"github.com/multiprom/multiprom/internal/access"
 	"github.com/multiprom/multiprom/internal/beside"
 	"github.com/multiprom/multiprom/internal/mpm"
+	"github.com/multiprom/multiprom/internal/views"
 	"github.com/multiprom/multiprom/metric"
 	"github.com/multiprom/multiprom/multiproc"
 	"github.com/multiprom/multiprom/registry/collectors"
@@ -28,8 +29,13 @@ type DefaultRegistry struct {
 	// Unregister(r.GoRuntime).
 	Process, GoRuntime, BuildInfo Collector
 
-	view gather.Gatherer
+	view *viewBySet
 }
+
+var _ = func() (none struct{}) {
+	views.Provide(func(r *DefaultRegistry) views.Viewer { return r.view })
+	return none
+}()
 
 // Default returns the registry of this program.
 //
@@ -108,8 +114,8 @@ func (v *viewBySet) now() gather.Gatherer {
 
 func (v *viewBySet) Gather(ctx context.Context) ([]*metric.Family, error) { return v.now().Gather(ctx) }
 
-func (v *viewBySet) View(ctx context.Context, fn func([]*metric.Family, error)) {
-	View(ctx, v.now(), fn)
+func (v *viewBySet) View(ctx context.Context, fn func([]views.Family, error)) {
+	views.Show(ctx, v.now(), fn)
 }
 
 func (v *viewBySet) gatherNamed(ctx context.Context, asked map[string]bool) ([]*metric.Family, error) {
@@ -156,7 +162,9 @@ func (o *ofSet) now() *aggregate.Aggregator {
 
 func (o *ofSet) Gather(ctx context.Context) ([]*metric.Family, error) { return o.now().Gather(ctx) }
 
-func (o *ofSet) View(ctx context.Context, fn func([]*metric.Family, error)) { o.now().View(ctx, fn) }
+func (o *ofSet) View(ctx context.Context, fn func([]views.Family, error)) {
+	views.Show(ctx, o.now(), fn)
+}
 
 // Directory returns the merged view of a directory and the process metrics of its live
 // workers. It is what `mpctl serve` and a supervisor serve.
@@ -261,13 +269,13 @@ func (d *directory) Gather(ctx context.Context) (families []*metric.Family, err 
 	return families, err
 }
 
-func (d *directory) View(ctx context.Context, fn func([]*metric.Family, error)) {
+func (d *directory) View(ctx context.Context, fn func([]views.Family, error)) {
 	d.now(func(g gather.Gatherer, err error) {
 		if err != nil {
 			fn(nil, err)
 			return
 		}
-		View(ctx, g, fn)
+		views.Show(ctx, g, fn)
 	})
 }
 

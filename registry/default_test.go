@@ -20,6 +20,7 @@ import (
 	"github.com/multiprom/multiprom/aggregate"
 	"github.com/multiprom/multiprom/gather"
 	"github.com/multiprom/multiprom/internal/access"
+	"github.com/multiprom/multiprom/internal/views"
 	"github.com/multiprom/multiprom/metric"
 	"github.com/multiprom/multiprom/multiproc"
 )
@@ -34,7 +35,7 @@ func names(t *testing.T, g gather.Gatherer) map[string]float64 {
 			out[s.Name+s.Labels.String()] = s.Value
 		}
 	}
-	View(context.Background(), g, func(shown []*metric.Family, err error) {
+	views.Show(context.Background(), g, func(shown []views.Family, err error) {
 		require.NoError(t, err)
 		require.Len(t, shown, len(families))
 	})
@@ -155,7 +156,9 @@ func scrapeWhileItMoves(t *testing.T, r *DefaultRegistry, dirs ...string) {
 		scrapes.Go(func() {
 			show := func(fn func([]*metric.Family, error)) { fn(r.Gather(t.Context())) }
 			if i%2 == 0 {
-				show = func(fn func([]*metric.Family, error)) { r.View(t.Context(), fn) }
+				show = func(fn func([]*metric.Family, error)) {
+					views.Show(t.Context(), r, func(families []views.Family, err error) { fn(views.Whole(families), err) })
+				}
 			}
 			for {
 				select {

@@ -77,7 +77,6 @@ func (s *scrape) add(c Collector, f *metric.Family) {
 type result struct {
 	families []*metric.Family
 	err      error
-	quiet    bool // a family that another one has too is no error
 }
 
 // runAll runs the collectors, Options.Concurrency at once, and returns their

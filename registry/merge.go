@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/multiprom/multiprom/gather"
+	"github.com/multiprom/multiprom/internal/views"
 	"github.com/multiprom/multiprom/metric"
 )
 
@@ -28,24 +30,33 @@ func (m merged) Gather(ctx context.Context) ([]*metric.Family, error) {
 }
 
 func (m merged) gatherNamed(ctx context.Context, asked map[string]bool) ([]*metric.Family, error) {
-	results := make([]result, len(m))
+	results := make([]gathered, len(m))
 	var wg sync.WaitGroup
 	for i, g := range m {
 		wg.Go(func() {
 			_, results[i].quiet = g.(neighbours)
-			results[i].families, results[i].err = protect(ctx, func(ctx context.Context) ([]*metric.Family, error) {
+			families, err := protect(ctx, func(ctx context.Context) ([]*metric.Family, error) {
 				return gatherNamed(ctx, g, asked)
 			})
+			results[i].families, results[i].err = views.Plain(families), err
 		})
 	}
 	wg.Wait()
 
-	return join(results)
+	families, err := join(results)
+	return views.Whole(families), err
+}
+
+// gathered is what a gatherer returned.
+type gathered struct {
+	families []views.Family
+	err      error
+	quiet    bool // a family that another one has too is no error
 }
 
 // join merges what gatherers returned.
-func join(results []result) ([]*metric.Family, error) {
-	merge := merging{byName: make(map[string]*metric.Family), bySample: make(map[string]*metric.Family)}
+func join(results []gathered) ([]views.Family, error) {
+	merge := merging{byName: make(map[string]int), bySample: make(map[string]int)}
 	var errs []error
 	for _, res := range results {
 		errs = append(errs, res.err)
@@ -55,38 +66,41 @@ func join(results []result) ([]*metric.Family, error) {
 			}
 		}
 	}
-	sortFamilies(merge.families)
+	slices.SortStableFunc(merge.families, func(a, b views.Family) int { return strings.Compare(a.Name, b.Name) })
 	return merge.families, errors.Join(errs...)
 }
 
 // merging is the result of one Gather as it grows.
 type merging struct {
-	families []*metric.Family
-	byName   map[string]*metric.Family
-	bySample map[string]*metric.Family
+	families []views.Family
+	byName   map[string]int // number of the family
+	bySample map[string]int // likewise, by all its sample names
 }
 
-func (m *merging) add(f *metric.Family) error {
-	if old := m.byName[f.Name]; old != nil && old.Type == f.Type {
-		return m.extend(old, f)
+func (m *merging) add(f views.Family) error {
+	if i, there := m.byName[f.Name]; there && m.families[i].Type == f.Type {
+		return m.extend(&m.families[i], &f)
 	}
 	names := metric.SampleNames(f.Name, f.Type)
 	for _, name := range names {
-		if old := m.bySample[name]; old != nil {
+		if i, taken := m.bySample[name]; taken {
+			old := &m.families[i]
 			return fmt.Errorf("%w: %s %q has the name %q, as has %s %q of an earlier gatherer",
 				ErrDuplicate, f.Type, f.Name, name, old.Type, old.Name)
 		}
 	}
-	m.insert(f, names)
+	m.byName[f.Name] = len(m.families)
+	for _, name := range names {
+		m.bySample[name] = len(m.families)
+	}
 	m.families = append(m.families, f)
 	return nil
 }
 
 // extend adds those series of f to old whose labels old does not have.
-func (m *merging) extend(old, f *metric.Family) error {
+func (m *merging) extend(old, f *views.Family) error {
 	a, b := old.Whole().Series, f.Whole().Series
-	joined := *old
-	joined.Layout, joined.Rows = 0, nil
+	joined := *old.Family
 	joined.Series = make([]metric.Series, 0, len(a)+len(b))
 	if joined.Help == "" {
 		joined.Help = f.Help
@@ -103,18 +117,10 @@ func (m *merging) extend(old, f *metric.Family) error {
 		}
 	}
 	joined.Series = append(append(joined.Series, a...), b...)
-	m.families[slices.Index(m.families, old)] = &joined
-	m.insert(&joined, metric.SampleNames(f.Name, f.Type))
+	*old = views.Family{Family: &joined}
 	if taken == nil {
 		return nil
 	}
 	return fmt.Errorf("%w: an earlier gatherer has %d of the series of %s %q too, first %s%s",
 		ErrDuplicate, len(taken), f.Type, f.Name, f.Name, taken[0])
-}
-
-func (m *merging) insert(f *metric.Family, names []string) {
-	m.byName[f.Name] = f
-	for _, name := range names {
-		m.bySample[name] = f
-	}
 }

@@ -75,7 +75,6 @@ func restrict(f *metric.Family, asked map[string]bool) []*metric.Family {
 	case len(present) == 0:
 	case len(present) == len(needed):
 		whole := *f
-		whole.Layout = 0
 		whole.Series = slices.Clone(f.Series)
 		for i := range whole.Series {
 			whole.Series[i].Quantiles = nil

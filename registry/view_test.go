@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/multiprom/multiprom/gather"
+	"github.com/multiprom/multiprom/internal/views"
 	"github.com/multiprom/multiprom/metric"
 	"github.com/multiprom/multiprom/registry"
 )
@@ -27,22 +28,22 @@ func (v *viewer) Gather(context.Context) ([]*metric.Family, error) {
 	return v.families, v.err
 }
 
-func (v *viewer) View(_ context.Context, fn func([]*metric.Family, error)) {
+func (v *viewer) View(_ context.Context, fn func([]views.Family, error)) {
 	if v.panics {
 		panic("view")
 	}
 	v.busy = true
 	defer func() { v.busy = false }()
-	fn(v.families, v.err)
+	fn(views.Plain(v.families), v.err)
 }
 
 // viewed returns what View shows, once.
 func viewed(t *testing.T, g gather.Gatherer) (out []string, err error) {
 	t.Helper()
 	calls := 0
-	registry.View(t.Context(), g, func(families []*metric.Family, e error) {
+	views.Show(t.Context(), g, func(families []views.Family, e error) {
 		calls++
-		out, err = lines(families), e
+		out, err = lines(views.Whole(families)), e
 	})
 	require.Equal(t, 1, calls)
 	return out, err
@@ -75,7 +76,7 @@ func TestView(t *testing.T) {
 	require.Equal(t, []string{"gauge a 1"}, got)
 
 	require.PanicsWithValue(t, "of the caller", func() {
-		registry.View(t.Context(), registry.Merge(v, asks), func([]*metric.Family, error) { panic("of the caller") })
+		views.Show(t.Context(), registry.Merge(v, asks), func([]views.Family, error) { panic("of the caller") })
 	})
 	require.False(t, v.busy)
 }

@@ -35,7 +35,6 @@ func (o Options) labelled(families []*metric.Family) []*metric.Family {
 	}
 	out := make([]*metric.Family, len(families))
 	for i, f := range families {
-		f = f.Whole()
 		g := &metric.Family{Name: f.Name, Help: f.Help, Unit: f.Unit, Type: f.Type, Series: append([]metric.Series(nil), f.Series...)}
 		for j := range g.Series {
 			g.Series[j].Labels = o.add(g.Series[j].Labels)

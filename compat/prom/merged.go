@@ -114,8 +114,7 @@ func (s *storeSnapshot) series(in *instrument) ([]*dto.Metric, error) {
 	if f == nil {
 		return nil, nil
 	}
-	own := *f.Whole()
-	own.Layout, own.Rows = 0, nil
+	own := *f
 	own.Series = slices.DeleteFunc(slices.Clone(own.Series), func(row metric.Series) bool { return !in.has(row.Labels, own.Type) })
 	if len(own.Series) == 0 {
 		return nil, nil

@@ -26,7 +26,6 @@ func Append(families []*metric.Family, opts exposition.Options) ([]byte, error) 
 
 // without returns the family without the series that have a timestamp, and their number.
 func without(f *metric.Family) (*metric.Family, int) {
-	f = f.Whole()
 	n := 0
 	for i := range f.Series {
 		if !f.Series[i].Timestamp.IsZero() {

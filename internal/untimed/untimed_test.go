@@ -13,7 +13,7 @@ import (
 func TestAppend(t *testing.T) {
 	one, other := metric.MakeLabels("a", "1"), metric.MakeLabels("a", "2")
 	family := func(name string, times ...time.Time) *metric.Family {
-		f := &metric.Family{Name: name, Type: metric.Gauge, Layout: 7}
+		f := &metric.Family{Name: name, Type: metric.Gauge}
 		for i, at := range times {
 			f.Series = append(f.Series, metric.Series{Labels: []metric.Labels{one, other}[i], Value: 1, Timestamp: at})
 		}

@@ -6,19 +6,20 @@ import (
 	"time"
 
 	"github.com/multiprom/multiprom/aggregate/internal/sum"
+	"github.com/multiprom/multiprom/internal/views"
 	"github.com/multiprom/multiprom/metric"
 )
 
 // Families turns the sums into what a scrape yields: series of their own, or rows
 // that read the sums while they are shown.
-func (t *Table) Families(rows bool) []*metric.Family {
+func (t *Table) Families(rows bool) []views.Family {
 	if t.sorted == nil {
 		for _, fam := range t.byName {
 			t.sorted = append(t.sorted, fam)
 		}
 		slices.SortFunc(t.sorted, func(a, b *family) int { return strings.Compare(a.name, b.name) })
 	}
-	out := make([]*metric.Family, 0, len(t.sorted))
+	out := make([]views.Family, 0, len(t.sorted))
 	for _, fam := range t.sorted {
 		fam.arrange()
 		if fam.shown.len() == 0 {
@@ -27,7 +28,7 @@ func (t *Table) Families(rows bool) []*metric.Family {
 		if rows {
 			out = append(out, fam.show())
 		} else {
-			out = append(out, fam.whole())
+			out = append(out, views.Family{Family: fam.whole()})
 		}
 	}
 	return out
@@ -35,7 +36,7 @@ func (t *Table) Families(rows bool) []*metric.Family {
 
 // head returns the family without its series.
 func (f *family) head() *metric.Family {
-	return &metric.Family{Name: f.name, Help: f.schema.Help, Unit: f.schema.Unit, Type: f.schema.Type, Layout: f.shown.layout}
+	return &metric.Family{Name: f.name, Help: f.schema.Help, Unit: f.schema.Unit, Type: f.schema.Type}
 }
 
 // whole returns the family with series of their own.
@@ -96,7 +97,7 @@ func (f *family) touch(n int) {
 
 // show returns the family with rows, and says which of them have changed since it was
 // shown last.
-func (f *family) show() *metric.Family {
+func (f *family) show() views.Family {
 	s := &f.shown
 	if s.revised != s.layout {
 		s.revisions = slices.Grow(s.revisions[:0], s.len())[:s.len()]
@@ -109,8 +110,7 @@ func (f *family) show() *metric.Family {
 			}
 		}
 	}
-	out := f.head()
-	out.Rows, out.Revision, out.Revisions = seriesRows{f}, s.revision, s.revisions
+	out := views.Family{Family: f.head(), Rows: seriesRows{f}, Layout: s.layout, Revision: s.revision, Revisions: s.revisions}
 	s.all, s.traced = false, f.traced
 	if s.revision++; s.revision == 0 {
 		s.layout = 0 // the numbers begin again
@@ -189,7 +189,7 @@ func (f *family) arrange() {
 		s.spare = hidden
 		return
 	}
-	s.layout, s.help, s.unit = metric.NewLayout(), f.schema.Help, f.schema.Unit
+	s.layout, s.help, s.unit = views.NewLayout(), f.schema.Help, f.schema.Unit
 	s.hidden, s.spare = hidden, s.hidden
 	f.placeShown()
 }
