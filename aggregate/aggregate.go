@@ -14,6 +14,7 @@ import (
 	"github.com/multiprom/multiprom/aggregate/internal/snapshot"
 	"github.com/multiprom/multiprom/aggregate/internal/table"
 	"github.com/multiprom/multiprom/internal/access"
+	"github.com/multiprom/multiprom/internal/form"
 	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/internal/options"
 	"github.com/multiprom/multiprom/internal/views"
@@ -51,7 +52,7 @@ func (o Options) withDefaults() (Options, error) {
 	if o.ProcessLabel == "" {
 		o.ProcessLabel = "pid"
 	}
-	if err := metric.CheckLabelName(o.ProcessLabel); err != nil {
+	if err := form.CheckLabelName(o.ProcessLabel); err != nil {
 		c.Failf("ProcessLabel", "cannot name a label: %v", err)
 	}
 	if o.Now == nil {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/multiprom/multiprom/internal/form"
 	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/internal/pyfiletest"
 	"github.com/multiprom/multiprom/internal/views"
@@ -25,7 +26,7 @@ var hostileFiles = map[string]func(t *testing.T, dir string){
 	"long label names": func(t *testing.T, dir string) {
 		p := newProcess(t, dir, "a", 1)
 		s := counter("c")
-		for i := range metric.MaxLabels - 1 {
+		for i := range form.MaxLabels - 1 {
 			s.Labels = append(s.Labels, fmt.Sprintf("l%02d_%s", i, strings.Repeat("x", 900)))
 		}
 		manySeries(t, p, s, 5000)
@@ -41,7 +42,7 @@ var hostileFiles = map[string]func(t *testing.T, dir string){
 	"many states": func(t *testing.T, dir string) {
 		p := newProcess(t, dir, "a", 1)
 		s := &metric.Schema{Name: "s", Help: "S.", Type: metric.StateSet, Mode: metric.ModeLiveMax, Labels: []string{"l"}}
-		for i := range metric.MaxStates {
+		for i := range form.MaxStates {
 			s.States = append(s.States, fmt.Sprintf("%03d_%s", i, strings.Repeat("x", 200)))
 		}
 		manySeries(t, p, s, 5000)
@@ -55,7 +56,7 @@ var hostileFiles = map[string]func(t *testing.T, dir string){
 		p := newProcess(t, dir, "a", 1)
 		h := histogram("h")
 		h.Labels = []string{"l"}
-		for i := range metric.MaxBounds {
+		for i := range form.MaxBounds {
 			h.Bounds = append(h.Bounds, float64(i))
 		}
 		manySeries(t, p, h, 200)
@@ -130,7 +131,7 @@ func shareWords(t *testing.T, dir string, blocks int) {
 	p := newProcess(t, t.TempDir(), "a", 1)
 	h := histogram("h")
 	h.Labels = []string{"l"}
-	for i := range metric.MaxBounds {
+	for i := range form.MaxBounds {
 		h.Bounds = append(h.Bounds, float64(i))
 	}
 	manySeries(t, p, h, 1)

@@ -24,8 +24,8 @@ import (
 // nativeLimits are what the format of native files can hold, by what pyfiletest.Large
 // makes large.
 var nativeLimits = map[string]int{
-	"buckets": metric.MaxBounds, "buckets in all": metric.MaxBounds, "labels": metric.MaxLabels, "bytes of a name": metric.MaxNameLen,
-	"bytes of a label name": metric.MaxNameLen, "bytes of a label value": mpm.MaxStringLen, "bytes of a help": metric.MaxHelpLen,
+	"buckets": form.MaxBounds, "buckets in all": form.MaxBounds, "labels": form.MaxLabels, "bytes of a name": form.MaxNameLen,
+	"bytes of a label name": form.MaxNameLen, "bytes of a label value": mpm.MaxStringLen, "bytes of a help": form.MaxHelpLen,
 }
 
 // clientView is what client_python serves for these files: of counters, and of histograms
@@ -102,7 +102,7 @@ func joinNative(t *testing.T, dir, what string, want map[string]float64) {
 	p := newProcess(t, elsewhere, "native", 1)
 	switch {
 	case strings.HasPrefix(what, "buckets"):
-		bounds := make([]float64, metric.MaxBounds)
+		bounds := make([]float64, form.MaxBounds)
 		for i := range bounds {
 			bounds[i] = float64(i) // of those that client_python has, the first ones
 		}

@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/multiprom/multiprom/internal/form"
+	"github.com/multiprom/multiprom/internal/openmetrics"
 	"github.com/multiprom/multiprom/metric"
 )
 
@@ -139,5 +140,5 @@ func exemplarLabels(labels metric.Labels, scheme Escaping) (metric.Labels, bool)
 		}
 		runes += utf8.RuneCountInString(l.Name) + utf8.RuneCountInString(l.Value)
 	}
-	return labels, runes <= metric.MaxExemplarRunes
+	return labels, runes <= openmetrics.MaxExemplarRunes
 }

@@ -60,7 +60,7 @@ func (n *names) claimFamily(f *metric.Family, l *layout) bool {
 	}
 	for _, suffix := range l.emitted[f.Type] {
 		if suffix == "" && total && f.Type == metric.Counter {
-			continue // no sample has this name, see metric.SampleNames
+			continue // no sample has this name, see openmetrics.SampleNames
 		}
 		n.wanted = append(n.wanted, cut(base, suffix))
 	}

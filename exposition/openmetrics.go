@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/multiprom/multiprom/internal/form"
+	"github.com/multiprom/multiprom/internal/openmetrics"
 	"github.com/multiprom/multiprom/internal/views"
 	"github.com/multiprom/multiprom/metric"
 )
@@ -66,11 +67,11 @@ func (e *encoder) openMetricsFamily(f *views.Family, series seriesList) {
 			e.states(s, state)
 		case metric.Histogram:
 			e.buckets(s)
-			e.sumAndCount("_sum", "_count", s, s.Sum >= 0 && !metric.HasNegativeBound(s)) // the sum could fall
+			e.sumAndCount("_sum", "_count", s, s.Sum >= 0 && !openmetrics.HasNegativeBound(s)) // the sum could fall
 			e.createdSample(s)
 		case metric.GaugeHistogram:
 			e.buckets(s)
-			e.sumAndCount("_gsum", "_gcount", s, s.Sum >= 0 || s.Sum < 0 && metric.HasNegativeBound(s))
+			e.sumAndCount("_gsum", "_gcount", s, s.Sum >= 0 || s.Sum < 0 && openmetrics.HasNegativeBound(s))
 		case metric.Summary:
 			for _, q := range s.Quantiles {
 				if e.lenient || q.Q >= 0 && q.Q <= 1 && !(q.Value < 0) {

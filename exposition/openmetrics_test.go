@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/multiprom/multiprom/internal/openmetrics"
 	"github.com/multiprom/multiprom/internal/randfamily"
 	"github.com/multiprom/multiprom/metric"
 )
@@ -181,7 +182,7 @@ func permit(t metric.Type, s *metric.Series) {
 		grows(&s.Value)
 	case metric.Histogram, metric.GaugeHistogram, metric.Summary:
 		grows(&s.Sum)
-		s.NoSum = s.NoSum || t == metric.Histogram && metric.HasNegativeBound(s)
+		s.NoSum = s.NoSum || t == metric.Histogram && openmetrics.HasNegativeBound(s)
 		for i := range s.Quantiles {
 			grows(&s.Quantiles[i].Value)
 		}

@@ -10,9 +10,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/multiprom/multiprom/aggregate"
+	"github.com/multiprom/multiprom/internal/form"
 	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/internal/pyfiletest"
-	"github.com/multiprom/multiprom/metric"
 )
 
 // TestLargeClientPythonFiles: with more buckets, labels or bytes than a native file can
@@ -20,8 +20,8 @@ import (
 func TestLargeClientPythonFiles(t *testing.T) {
 	needPython(t)
 	for what, limit := range map[string]int{
-		"buckets": metric.MaxBounds, "labels": metric.MaxLabels, "bytes of a name": metric.MaxNameLen,
-		"bytes of a label name": metric.MaxNameLen, "bytes of a label value": mpm.MaxStringLen, "bytes of a help": metric.MaxHelpLen,
+		"buckets": form.MaxBounds, "labels": form.MaxLabels, "bytes of a name": form.MaxNameLen,
+		"bytes of a label name": form.MaxNameLen, "bytes of a label value": mpm.MaxStringLen, "bytes of a help": form.MaxHelpLen,
 	} {
 		for _, n := range []int{limit, limit + 1, 10 * limit} {
 			t.Run(fmt.Sprint(n, " ", what), func(t *testing.T) {

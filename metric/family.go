@@ -137,19 +137,10 @@ func (s *Series) samples(f *Family, yield func(Sample) bool) bool {
 	}
 }
 
-// HasNegativeBound reports whether the first bucket's bound is below zero.
-func HasNegativeBound(s *Series) bool { return len(s.Buckets) > 0 && s.Buckets[0].UpperBound < 0 }
-
 // Cumulate turns counts per bucket into cumulative buckets over the bounds.
 // counts has one element more than bounds: the observations above the last.
 func Cumulate(bounds []float64, counts []uint64) []Bucket {
 	out := make([]Bucket, len(counts))
-	CumulateInto(out, bounds, counts)
-	return out
-}
-
-// CumulateInto is Cumulate into the caller's slice, which is as long as counts.
-func CumulateInto(dst []Bucket, bounds []float64, counts []uint64) {
 	var sum uint64
 	for i, c := range counts {
 		sum += c
@@ -157,8 +148,9 @@ func CumulateInto(dst []Bucket, bounds []float64, counts []uint64) {
 		if i < len(bounds) {
 			le = bounds[i]
 		}
-		dst[i] = Bucket{UpperBound: le, Count: sum}
+		out[i] = Bucket{UpperBound: le, Count: sum}
 	}
+	return out
 }
 
 // SortFamilies sorts families by name, and each one's series by labels.

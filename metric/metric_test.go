@@ -14,17 +14,15 @@ import (
 )
 
 func TestModes(t *testing.T) {
-	for _, name := range []string{
-		"all", "liveall", "min", "livemin", "max", "livemax", "sum", "livesum", "mostrecent", "livemostrecent",
+	for m, name := range map[metric.Mode]string{
+		metric.ModeAll: "all", metric.ModeLiveAll: "liveall", metric.ModeMin: "min", metric.ModeLiveMin: "livemin",
+		metric.ModeMax: "max", metric.ModeLiveMax: "livemax", metric.ModeSum: "sum", metric.ModeLiveSum: "livesum",
+		metric.ModeMostRecent: "mostrecent", metric.ModeLiveMostRecent: "livemostrecent",
 	} {
-		m, err := metric.ParseMode(name)
-		require.NoError(t, err)
 		require.Equal(t, name, m.String())
 		require.Equal(t, strings.HasPrefix(name, "live"), m.Live())
 		require.Equal(t, strings.TrimPrefix(name, "live"), m.Base().String())
 	}
-	_, err := metric.ParseMode("average")
-	require.ErrorContains(t, err, "average")
 	require.False(t, metric.Mode(10).Valid())
 	require.False(t, metric.Mode(11).Live())
 	require.Equal(t, "mode(10)", metric.Mode(10).String())
@@ -39,7 +37,7 @@ func TestReservedLabels(t *testing.T) {
 		require.Equal(t, want, typ.ReservedLabel("mood"), typ)
 		if want != "" {
 			err := (&metric.Schema{Name: "mood", Type: typ, Labels: []string{want}, States: []string{"good"}}).Check()
-			require.ErrorIs(t, err, metric.ErrReservedLabel, typ)
+			require.ErrorIs(t, err, form.ErrReserved, typ)
 		}
 	}
 }
@@ -113,18 +111,18 @@ func TestLabels(t *testing.T) {
 func TestNames(t *testing.T) {
 	for name, legacy := range map[string]bool{"a": true, "_:a9": true, "9a": false, "a-b": false, "é": false, "a.b": false} {
 		require.Equal(t, legacy, form.IsLegacyName(name), name)
-		require.NoError(t, metric.CheckName(name))
+		require.NoError(t, form.CheckName(name))
 	}
 	require.False(t, form.IsLegacyLabelName("a:b"))
-	for _, bad := range []string{"", "\xff", strings.Repeat("x", metric.MaxNameLen+1)} {
-		require.ErrorIs(t, metric.CheckName(bad), metric.ErrInvalidName)
-		require.ErrorIs(t, metric.CheckLabelName(bad), metric.ErrInvalidLabel)
+	for _, bad := range []string{"", "\xff", strings.Repeat("x", form.MaxNameLen+1)} {
+		require.ErrorIs(t, form.CheckName(bad), form.ErrName)
+		require.ErrorIs(t, form.CheckLabelName(bad), form.ErrLabel)
 	}
-	require.ErrorIs(t, metric.CheckLabelName("__name__"), metric.ErrReservedLabel)
+	require.ErrorIs(t, form.CheckLabelName("__name__"), form.ErrReserved)
 }
 
 func TestSchemaCheck(t *testing.T) {
-	long := strings.Repeat("x", metric.MaxHelpLen+1)
+	long := strings.Repeat("x", form.MaxHelpLen+1)
 	for _, tc := range []struct {
 		what   string
 		schema metric.Schema
@@ -133,23 +131,23 @@ func TestSchemaCheck(t *testing.T) {
 		{"counter", metric.Schema{Name: "x", Type: metric.Counter, Labels: []string{"a"}, Const: metric.MakeLabels("b", "1")}, nil},
 		{"histogram", metric.Schema{Name: "x", Type: metric.Histogram, Bounds: []float64{-1, 0, 2}}, nil},
 		{"le elsewhere", metric.Schema{Name: "x", Type: metric.Counter, Labels: []string{"le"}}, nil},
-		{"no name", metric.Schema{}, metric.ErrInvalidName},
-		{"le", metric.Schema{Name: "x", Type: metric.Histogram, Labels: []string{"le"}, Bounds: []float64{1}}, metric.ErrReservedLabel},
-		{"quantile", metric.Schema{Name: "x", Type: metric.Summary, Const: metric.MakeLabels("quantile", "1")}, metric.ErrReservedLabel},
-		{"own name", metric.Schema{Name: "x", Type: metric.StateSet, Labels: []string{"x"}, States: []string{"a"}}, metric.ErrReservedLabel},
-		{"twice", metric.Schema{Name: "x", Labels: []string{"a"}, Const: metric.MakeLabels("a", "1")}, metric.ErrInvalidLabel},
-		{"too many", metric.Schema{Name: "x", Labels: make([]string, metric.MaxLabels+1)}, metric.ErrInvalidLabel},
-		{"const value", metric.Schema{Name: "x", Const: metric.MakeLabels("a", "\xff")}, metric.ErrInvalidLabel},
-		{"type", metric.Schema{Name: "x", Type: 99}, metric.ErrInvalidSchema},
-		{"mode", metric.Schema{Name: "x", Type: metric.Gauge, Mode: 99}, metric.ErrInvalidSchema},
-		{"help", metric.Schema{Name: "x", Help: long}, metric.ErrInvalidSchema},
+		{"no name", metric.Schema{}, form.ErrName},
+		{"le", metric.Schema{Name: "x", Type: metric.Histogram, Labels: []string{"le"}, Bounds: []float64{1}}, form.ErrReserved},
+		{"quantile", metric.Schema{Name: "x", Type: metric.Summary, Const: metric.MakeLabels("quantile", "1")}, form.ErrReserved},
+		{"own name", metric.Schema{Name: "x", Type: metric.StateSet, Labels: []string{"x"}, States: []string{"a"}}, form.ErrReserved},
+		{"twice", metric.Schema{Name: "x", Labels: []string{"a"}, Const: metric.MakeLabels("a", "1")}, form.ErrLabel},
+		{"too many", metric.Schema{Name: "x", Labels: make([]string, form.MaxLabels+1)}, form.ErrLabel},
+		{"const value", metric.Schema{Name: "x", Const: metric.MakeLabels("a", "\xff")}, form.ErrLabel},
+		{"type", metric.Schema{Name: "x", Type: 99}, form.ErrSchema},
+		{"mode", metric.Schema{Name: "x", Type: metric.Gauge, Mode: 99}, form.ErrSchema},
+		{"help", metric.Schema{Name: "x", Help: long}, form.ErrSchema},
 		{"only +Inf", metric.Schema{Name: "x", Type: metric.Histogram}, nil},
-		{"buckets", metric.Schema{Name: "x", Type: metric.Histogram, Bounds: make([]float64, metric.MaxBounds+1)}, metric.ErrInvalidSchema},
-		{"unsorted", metric.Schema{Name: "x", Type: metric.Histogram, Bounds: []float64{2, 1}}, metric.ErrInvalidSchema},
-		{"equal", metric.Schema{Name: "x", Type: metric.Histogram, Bounds: []float64{1, 1}}, metric.ErrInvalidSchema},
-		{"NaN", metric.Schema{Name: "x", Type: metric.Histogram, Bounds: []float64{math.NaN()}}, metric.ErrInvalidSchema},
-		{"no states", metric.Schema{Name: "x", Type: metric.StateSet}, metric.ErrInvalidSchema},
-		{"same state", metric.Schema{Name: "x", Type: metric.StateSet, States: []string{"a", "a"}}, metric.ErrInvalidSchema},
+		{"buckets", metric.Schema{Name: "x", Type: metric.Histogram, Bounds: make([]float64, form.MaxBounds+1)}, form.ErrSchema},
+		{"unsorted", metric.Schema{Name: "x", Type: metric.Histogram, Bounds: []float64{2, 1}}, form.ErrSchema},
+		{"equal", metric.Schema{Name: "x", Type: metric.Histogram, Bounds: []float64{1, 1}}, form.ErrSchema},
+		{"NaN", metric.Schema{Name: "x", Type: metric.Histogram, Bounds: []float64{math.NaN()}}, form.ErrSchema},
+		{"no states", metric.Schema{Name: "x", Type: metric.StateSet}, form.ErrSchema},
+		{"same state", metric.Schema{Name: "x", Type: metric.StateSet, States: []string{"a", "a"}}, form.ErrSchema},
 	} {
 		require.ErrorIs(t, tc.schema.Check(), tc.want, tc.what)
 	}
@@ -195,11 +193,4 @@ func TestSortFamilies(t *testing.T) {
 	metric.SortFamilies(fs)
 	require.Equal(t, "a", fs[0].Name)
 	require.Equal(t, metric.MakeLabels("x", "1"), fs[1].Series[0].Labels)
-}
-
-func TestSampleNames(t *testing.T) {
-	require.Equal(t, []string{"x", "x_total", "x_created"}, metric.SampleNames("x", metric.Counter))
-	require.Equal(t, []string{"x_total_total", "x_total_created"}, metric.SampleNames("x_total", metric.Counter))
-	require.Equal(t, []string{"x"}, metric.SampleNames("x", metric.Gauge))
-	require.Contains(t, metric.SampleNames("x", metric.Histogram), "x_bucket")
 }

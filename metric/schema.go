@@ -5,13 +5,13 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strings"
 	"unicode/utf8"
+
+	"github.com/multiprom/multiprom/internal/form"
 )
 
-// ErrInvalidSchema is matched by all errors of a schema that have no sentinel of their
-// own, such as unsorted bounds or no states.
-var ErrInvalidSchema = errors.New("invalid metric schema")
+// ErrInvalid: a name, label, exemplar or schema is not valid. The text says which, and why.
+var ErrInvalid = form.ErrInvalid
 
 // Schema is everything that the series of a family have in common. A file has it once.
 type Schema struct {
@@ -28,10 +28,10 @@ type Schema struct {
 }
 
 // Check returns nil, or an error that names the metric and what is wrong with it. The
-// error matches ErrInvalidName, ErrInvalidLabel, ErrReservedLabel or ErrInvalidSchema.
+// error matches ErrInvalid.
 func (s *Schema) Check() error {
 	return s.check(limits{
-		name: MaxNameLen, help: MaxHelpLen, value: MaxLabelValueLen, labels: MaxLabels, bounds: MaxBounds, states: MaxStates,
+		name: form.MaxNameLen, help: form.MaxHelpLen, value: form.MaxLabelValueLen, labels: form.MaxLabels, bounds: form.MaxBounds, states: form.MaxStates,
 	})
 }
 
@@ -46,14 +46,14 @@ func (s *Schema) CheckForm() error {
 type limits struct{ name, help, value, labels, bounds, states int }
 
 func (s *Schema) check(most limits) error {
-	if err := checkName(s.Name, most.name); err != nil {
+	if err := form.CheckLongName(s.Name, most.name); err != nil {
 		return err
 	}
 	if err := s.checkLabels(&most); err != nil {
 		return fmt.Errorf("metric %q: %w", s.Name, err)
 	}
 	if err := s.checkType(&most); err != nil {
-		return fmt.Errorf("metric %q: %w: %w", s.Name, ErrInvalidSchema, err)
+		return fmt.Errorf("metric %q: %w: %w", s.Name, form.ErrSchema, err)
 	}
 	return nil
 }
@@ -63,22 +63,22 @@ func (s *Schema) checkLabels(most *limits) error {
 	for _, l := range s.Const {
 		names = append(names, l.Name)
 		if !utf8.ValidString(l.Value) || len(l.Value) > most.value {
-			return fmt.Errorf("%w: the value of const label %q is not UTF-8 or longer than %d bytes", ErrInvalidLabel, l.Name, most.value)
+			return fmt.Errorf("%w: the value of const label %q is not UTF-8 or longer than %d bytes", form.ErrLabel, l.Name, most.value)
 		}
 	}
 	if len(names) > most.labels {
-		return fmt.Errorf("%w: %d labels, the most is %d", ErrInvalidLabel, len(names), most.labels)
+		return fmt.Errorf("%w: %d labels, the most is %d", form.ErrLabel, len(names), most.labels)
 	}
 	slices.Sort(names)
 	for i, n := range names {
-		if err := checkLabelName(n, most.name); err != nil {
+		if err := form.CheckLongLabelName(n, most.name); err != nil {
 			return err
 		}
 		if i > 0 && names[i-1] == n {
-			return fmt.Errorf("%w: %q is given twice", ErrInvalidLabel, n)
+			return fmt.Errorf("%w: %q is given twice", form.ErrLabel, n)
 		}
 		if n == s.Type.ReservedLabel(s.Name) {
-			return fmt.Errorf("%w: %q is what a %s writes itself", ErrReservedLabel, n, s.Type)
+			return fmt.Errorf("%w: %q is what a %s writes itself", form.ErrReserved, n, s.Type)
 		}
 	}
 	return nil
@@ -148,30 +148,4 @@ func (s *Schema) Equal(o *Schema) bool {
 	return s.Name == o.Name && s.Help == o.Help && s.Unit == o.Unit && s.Type == o.Type && s.Mode == o.Mode &&
 		slices.Equal(s.Labels, o.Labels) && s.Const.Equal(o.Const) &&
 		slices.Equal(s.Bounds, o.Bounds) && slices.Equal(s.States, o.States)
-}
-
-// SampleNames returns every name under which samples of a family of that name and type
-// can appear, and the family's own name. Two families must not share one (OpenMetrics
-// 1.0, "MetricFamily"). The family's own name is left out for a counter whose name ends
-// in _total, since no sample has it: requests_total_total and requests_total may
-// coexist.
-func SampleNames(name string, t Type) []string {
-	suffixes := map[Type][]string{
-		Counter:        {"", "_total", "_created"},
-		Histogram:      {"", "_bucket", "_sum", "_count", "_created"},
-		GaugeHistogram: {"", "_bucket", "_gsum", "_gcount"},
-		Summary:        {"", "_sum", "_count", "_created"},
-		Info:           {"", "_info"},
-	}[t]
-	if suffixes == nil {
-		return []string{name}
-	}
-	if t == Counter && strings.HasSuffix(name, "_total") {
-		suffixes = suffixes[1:]
-	}
-	names := make([]string, len(suffixes))
-	for i, suffix := range suffixes {
-		names[i] = name + suffix
-	}
-	return names
 }

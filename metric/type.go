@@ -93,13 +93,3 @@ func (m Mode) Live() bool { return m < numModes && m%2 == 1 }
 
 // Base returns the mode that counts dead processes too: ModeSum for ModeLiveSum.
 func (m Mode) Base() Mode { return m &^ 1 }
-
-// ParseMode returns the mode of that name.
-func ParseMode(name string) (Mode, error) {
-	for m, n := range modeNames {
-		if n == name {
-			return Mode(m), nil
-		}
-	}
-	return 0, fmt.Errorf("metric: unknown gauge mode %q", name)
-}

@@ -5,7 +5,9 @@ import (
 	"os"
 	"time"
 
+	"github.com/multiprom/multiprom/internal/form"
 	"github.com/multiprom/multiprom/internal/mpm"
+	"github.com/multiprom/multiprom/internal/openmetrics"
 	"github.com/multiprom/multiprom/metric"
 )
 
@@ -65,11 +67,11 @@ type Schema struct {
 
 // AddSeries adds a series with the values of the schema's labels, in their order. It
 // starts at zero. Do not add the same values twice while the first series is in use: that
-// makes two series, which readers merge. The error matches metric.ErrInvalidLabel for a wrong
+// makes two series, which readers merge. The error matches metric.ErrInvalid for a wrong
 // number of values, ErrRecordTooLarge or ErrClosed.
 func (s *Schema) AddSeries(values ...string) (*Series, error) {
 	if schema := s.ref.Schema(); len(values) != len(schema.Labels) {
-		return nil, fmt.Errorf("mmapstore: %s: %w: %d values for %d labels", schema.Name, metric.ErrInvalidLabel, len(values), len(schema.Labels))
+		return nil, fmt.Errorf("mmapstore: %s: %w: %d values for %d labels", schema.Name, form.ErrLabel, len(values), len(schema.Labels))
 	}
 	series, err := s.store.AddSeries(s.ref, values, nil)
 	if err != nil {
@@ -92,14 +94,13 @@ func (s *Series) Lost() bool { return s.series.Lost() }
 
 // SetExemplar sets the exemplar of a counter, or of a bucket of a histogram. Buckets are
 // numbered from 0; a counter has bucket 0. The time of the exemplar is now if it is zero. A
-// full file takes no further exemplar. The error matches metric.ErrInvalidExemplar or one of
-// metric.CheckExemplar.
+// full file takes no further exemplar. The error matches metric.ErrInvalid.
 func (s *Series) SetExemplar(bucket int, e metric.Exemplar) error {
-	if err := metric.CheckExemplar(e.Labels); err != nil {
+	if err := openmetrics.CheckExemplar(e.Labels); err != nil {
 		return err
 	}
 	if bucket < 0 {
-		return fmt.Errorf("%w: there is no bucket %d", metric.ErrInvalidExemplar, bucket)
+		return fmt.Errorf("%w: there is no bucket %d", form.ErrExemplar, bucket)
 	}
 	if e.Timestamp.IsZero() {
 		e.Timestamp = time.Now()

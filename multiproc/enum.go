@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync/atomic"
 
+	"github.com/multiprom/multiprom/internal/form"
 	"github.com/multiprom/multiprom/metric"
 )
 
@@ -39,7 +40,7 @@ func (o EnumOpts) schema(labels []string) (*metric.Schema, error) {
 	mode := metric.ModeLiveAll
 	switch {
 	case o.MostRecent && o.PerProcess:
-		return nil, fmt.Errorf("multiproc: define %q: %w: PerProcess and MostRecent exclude each other", o.Name, metric.ErrInvalidSchema)
+		return nil, fmt.Errorf("multiproc: define %q: %w: PerProcess and MostRecent exclude each other", o.Name, form.ErrSchema)
 	case o.MostRecent:
 		mode = metric.ModeMostRecent
 	case o.PerProcess:

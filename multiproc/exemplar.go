@@ -1,6 +1,7 @@
 package multiproc
 
 import (
+	"github.com/multiprom/multiprom/internal/openmetrics"
 	"github.com/multiprom/multiprom/metric"
 )
 
@@ -47,7 +48,7 @@ func (s *series) setExemplar(bucket int, v float64, exemplar Labels) {
 		labels = append(labels, metric.Label{Name: name, Value: value})
 	}
 	labels.Sort()
-	if metric.CheckExemplar(labels) != nil {
+	if openmetrics.CheckExemplar(labels) != nil {
 		s.in.set.count(countInvalid)
 		return
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/multiprom/multiprom/gather"
+	"github.com/multiprom/multiprom/internal/openmetrics"
 	"github.com/multiprom/multiprom/metric"
 	"github.com/multiprom/multiprom/multiproc"
 	"github.com/multiprom/multiprom/registry"
@@ -71,7 +72,7 @@ func TestBadExemplars(t *testing.T) {
 	c := multiproc.MustNew(s.NewCounter(multiproc.CounterOpts{Name: "c", Help: "C."}))
 	h := multiproc.MustNew(s.NewHistogram(multiproc.HistogramOpts{Name: "h", Help: "H.", Buckets: []float64{1}}))
 	for i, bad := range []multiproc.Labels{
-		{"a": strings.Repeat("é", metric.MaxExemplarRunes)},
+		{"a": strings.Repeat("é", openmetrics.MaxExemplarRunes)},
 		{"": "x"},
 		{"__name__": "x"},
 		{"a": "\xff"},
@@ -86,7 +87,7 @@ func TestBadExemplars(t *testing.T) {
 		require.Nil(t, exemplarOf(t, view, "c_total"))
 		require.Nil(t, exemplarOf(t, view, `h_bucket{le="1"}`))
 	}
-	longest := multiproc.Labels{"a": strings.Repeat("é", metric.MaxExemplarRunes-1)}
+	longest := multiproc.Labels{"a": strings.Repeat("é", openmetrics.MaxExemplarRunes-1)}
 	c.AddWithExemplar(1, longest)
 	require.Equal(t, metric.LabelsFromMap(longest), exemplarOf(t, view, "c_total").Labels)
 	c.AddWithExemplar(-1, multiproc.Labels{"a": "of no update"})

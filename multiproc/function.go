@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"sync"
 
+	"github.com/multiprom/multiprom/internal/form"
 	"github.com/multiprom/multiprom/metric"
 )
 
@@ -42,7 +43,7 @@ func (s *Set) NewCounterFunc(opts CounterOpts, f func() float64) (*CounterFunc, 
 		return nil, err
 	}
 	if f == nil {
-		return nil, fmt.Errorf("multiproc: define %q: %w: the function is nil", schema.Name, metric.ErrInvalidSchema)
+		return nil, fmt.Errorf("multiproc: define %q: %w: the function is nil", schema.Name, form.ErrSchema)
 	}
 	return declare(s, schema, opts.MaxSeries, opts.Separate, func(in *instrument) *CounterFunc {
 		c := &CounterFunc{f: f}

@@ -5,6 +5,7 @@ import (
 	"math"
 	"sync/atomic"
 
+	"github.com/multiprom/multiprom/internal/form"
 	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/metric"
 )
@@ -160,7 +161,7 @@ func (s *Set) NewGaugeFunc(opts GaugeOpts, f func() float64) (*GaugeFunc, error)
 		return nil, err
 	}
 	if f == nil {
-		return nil, fmt.Errorf("multiproc: define %q: %w: the function is nil", schema.Name, metric.ErrInvalidSchema)
+		return nil, fmt.Errorf("multiproc: define %q: %w: the function is nil", schema.Name, form.ErrSchema)
 	}
 	return declare(s, schema, opts.MaxSeries, opts.Separate, func(in *instrument) *GaugeFunc {
 		g := &GaugeFunc{f: f}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync/atomic"
 
+	"github.com/multiprom/multiprom/internal/form"
 	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/metric"
 )
@@ -47,7 +48,7 @@ func (o HistogramOpts) schema(labels []string) (*metric.Schema, error) {
 		s.Bounds = slices.Clone(DefBuckets)
 	}
 	if len(s.Bounds) == 0 {
-		return nil, fmt.Errorf("multiproc: metric %q: %w: Buckets is empty, nil means the default ones", s.Name, metric.ErrInvalidSchema)
+		return nil, fmt.Errorf("multiproc: metric %q: %w: Buckets is empty, nil means the default ones", s.Name, form.ErrSchema)
 	}
 	if n := len(s.Bounds); math.IsInf(s.Bounds[n-1], 1) {
 		s.Bounds = s.Bounds[:n-1]

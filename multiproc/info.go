@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/multiprom/multiprom/internal/form"
 	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/metric"
 )
@@ -56,9 +57,8 @@ func (i *Info) bindLocked([]string) {
 	}
 }
 
-// Set replaces the labels. If there is an error, nothing changes. It matches ErrLabels,
-// metric.ErrInvalidLabel, metric.ErrReservedLabel, mmapstore.ErrRecordTooLarge or
-// mmapstore.ErrClosed.
+// Set replaces the labels. If there is an error, nothing changes. It matches
+// metric.ErrInvalid, mmapstore.ErrRecordTooLarge or mmapstore.ErrClosed.
 func (i *Info) Set(content Labels) error {
 	ls, err := i.check(content)
 	if err != nil {
@@ -93,19 +93,19 @@ func (i *Info) check(content Labels) (metric.Labels, error) {
 	ls := metric.LabelsFromMap(content)
 	schema := i.s.in.schema
 	for n, l := range ls {
-		if err := metric.CheckLabelName(l.Name); err != nil {
+		if err := form.CheckLabelName(l.Name); err != nil {
 			return nil, fmt.Errorf("multiproc: %s: %w", schema.Name, err)
 		}
 		if _, isConst := schema.Const.Get(l.Name); isConst || slices.Contains(schema.Labels, l.Name) {
 			return nil, labelsError(schema.Name, "the key %q is one of its labels", l.Name)
 		}
 		ls[n].Name, ls[n].Value = strings.Clone(l.Name), valid(l.Value)
-		if size := len(ls[n].Value); size > metric.MaxLabelValueLen {
-			return nil, labelsError(schema.Name, "the value of %q has %d bytes, the most is %d", l.Name, size, metric.MaxLabelValueLen)
+		if size := len(ls[n].Value); size > form.MaxLabelValueLen {
+			return nil, labelsError(schema.Name, "the value of %q has %d bytes, the most is %d", l.Name, size, form.MaxLabelValueLen)
 		}
 	}
-	if n := len(ls) + len(schema.Const) + len(schema.Labels); n > metric.MaxLabels {
-		return nil, labelsError(schema.Name, "%d labels with its own, the most is %d", n, metric.MaxLabels)
+	if n := len(ls) + len(schema.Const) + len(schema.Labels); n > form.MaxLabels {
+		return nil, labelsError(schema.Name, "%d labels with its own, the most is %d", n, form.MaxLabels)
 	}
 	return ls, nil
 }

@@ -8,7 +8,7 @@ import (
 )
 
 // key is all label values of a series, each after its length in two bytes
-// (metric.MaxLabelValueLen fits). A short key stands in place, so that comparing it touches
+// (form.MaxLabelValueLen fits). A short key stands in place, so that comparing it touches
 // no further cache line.
 type key struct {
 	n     uint8          // how many bytes of short; more than that: they are at long

@@ -4,7 +4,7 @@ import (
 	"slices"
 	"unicode/utf8"
 
-	"github.com/multiprom/multiprom/metric"
+	"github.com/multiprom/multiprom/internal/form"
 )
 
 // metricVec is what every Vec consists of: the index, and the curried labels. It has the
@@ -62,7 +62,7 @@ func (m *metricVec[T]) ordered(buf []string, labels Labels) (_ []string, missing
 //
 // If the number of values is wrong, the updates go nowhere, and the call is counted. Bytes
 // that are not UTF-8 are replaced. If the family's limit of series is reached, or a value
-// is longer than metric.MaxLabelValueLen, the result is the overflow series.
+// is longer than 4096 bytes, the result is the overflow series.
 func (m *metricVec[T]) WithLabelValues(values ...string) *T {
 	return m.v.with(values, m.curry) // and no more, so that the compiler inlines it
 }
@@ -114,8 +114,8 @@ func (m *metricVec[T]) get(values []string) (*T, error) {
 		if !utf8.ValidString(s) {
 			return nil, labelsError(schema.Name, "the value %q of %q is not UTF-8", s, schema.Labels[i])
 		}
-		if len(s) > metric.MaxLabelValueLen {
-			return nil, labelsError(schema.Name, "the value of %q has %d bytes, the most is %d", schema.Labels[i], len(s), metric.MaxLabelValueLen)
+		if len(s) > form.MaxLabelValueLen {
+			return nil, labelsError(schema.Name, "the value of %q has %d bytes, the most is %d", schema.Labels[i], len(s), form.MaxLabelValueLen)
 		}
 	}
 	if n := keyLen(values); n > maxKeyLen {

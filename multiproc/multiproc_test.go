@@ -20,6 +20,7 @@ import (
 	"github.com/multiprom/multiprom/aggregate"
 	"github.com/multiprom/multiprom/gather"
 	"github.com/multiprom/multiprom/internal/access"
+	"github.com/multiprom/multiprom/internal/form"
 	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/metric"
 	"github.com/multiprom/multiprom/multiproc"
@@ -239,7 +240,7 @@ func TestOverflow(t *testing.T) {
 		for i := range 10 {
 			v.WithLabelValues(strconv.Itoa(i), "x").Inc()
 		}
-		v.WithLabelValues(strings.Repeat("x", metric.MaxLabelValueLen+1), "x").Inc()
+		v.WithLabelValues(strings.Repeat("x", form.MaxLabelValueLen+1), "x").Inc()
 		got := read()
 		require.EqualValues(t, 8, got[`c_total{a="__overflow__",b="__overflow__"}`])
 		require.EqualValues(t, 1, got[`c_total{a="2",b="x"}`])
@@ -272,18 +273,18 @@ func TestSchemas(t *testing.T) {
 		"derived name":     {second(s.NewGauge(multiproc.GaugeOpts{Name: "a_b_c_total", Help: "H."})), multiproc.ErrConflict},
 		"bucket":           {second(s.NewGauge(multiproc.GaugeOpts{Name: "h_bucket", Help: "H."})), multiproc.ErrConflict},
 		"const label name": {second(s.NewCounter(multiproc.CounterOpts{Name: "dc", Help: "H.", ConstLabels: multiproc.Labels{"y": "1"}})), multiproc.ErrConflict},
-		"no help":          {second(s.NewCounter(multiproc.CounterOpts{Name: "x"})), metric.ErrInvalidSchema},
-		"no name":          {second(s.NewCounter(multiproc.CounterOpts{Namespace: "x", Help: "H."})), metric.ErrInvalidName},
-		"bad name":         {second(s.NewCounter(multiproc.CounterOpts{Name: "\xff", Help: "H."})), metric.ErrInvalidName},
-		"le":               {second(s.NewHistogramVec(multiproc.HistogramOpts{Name: "x", Help: "H."}, []string{"le"})), metric.ErrReservedLabel},
-		"quantile":         {second(s.NewSummaryVec(multiproc.SummaryOpts{Name: "x", Help: "H."}, []string{"quantile"})), metric.ErrReservedLabel},
-		"own name":         {second(s.NewEnumVec(multiproc.EnumOpts{Name: "x", Help: "H.", States: []string{"a"}}, []string{"x"})), metric.ErrReservedLabel},
-		"underscores":      {second(s.NewGaugeVec(multiproc.GaugeOpts{Name: "x", Help: "H."}, []string{"__x"})), metric.ErrReservedLabel},
-		"label twice":      {second(s.NewGaugeVec(multiproc.GaugeOpts{Name: "x", Help: "H."}, []string{"a", "a"})), metric.ErrInvalidLabel},
-		"info unit":        {second(s.NewInfo(multiproc.InfoOpts{Name: "x", Help: "H.", Unit: "bytes"})), metric.ErrInvalidSchema},
-		"unsorted":         {second(s.NewHistogram(multiproc.HistogramOpts{Name: "x", Help: "H.", Buckets: []float64{2, 1}})), metric.ErrInvalidSchema},
-		"no buckets":       {second(s.NewHistogram(multiproc.HistogramOpts{Name: "x", Help: "H.", Buckets: []float64{}})), metric.ErrInvalidSchema},
-		"no states":        {second(s.NewEnum(multiproc.EnumOpts{Name: "x", Help: "H."})), metric.ErrInvalidSchema},
+		"no help":          {second(s.NewCounter(multiproc.CounterOpts{Name: "x"})), form.ErrSchema},
+		"no name":          {second(s.NewCounter(multiproc.CounterOpts{Namespace: "x", Help: "H."})), form.ErrName},
+		"bad name":         {second(s.NewCounter(multiproc.CounterOpts{Name: "\xff", Help: "H."})), form.ErrName},
+		"le":               {second(s.NewHistogramVec(multiproc.HistogramOpts{Name: "x", Help: "H."}, []string{"le"})), form.ErrReserved},
+		"quantile":         {second(s.NewSummaryVec(multiproc.SummaryOpts{Name: "x", Help: "H."}, []string{"quantile"})), form.ErrReserved},
+		"own name":         {second(s.NewEnumVec(multiproc.EnumOpts{Name: "x", Help: "H.", States: []string{"a"}}, []string{"x"})), form.ErrReserved},
+		"underscores":      {second(s.NewGaugeVec(multiproc.GaugeOpts{Name: "x", Help: "H."}, []string{"__x"})), form.ErrReserved},
+		"label twice":      {second(s.NewGaugeVec(multiproc.GaugeOpts{Name: "x", Help: "H."}, []string{"a", "a"})), form.ErrLabel},
+		"info unit":        {second(s.NewInfo(multiproc.InfoOpts{Name: "x", Help: "H.", Unit: "bytes"})), form.ErrSchema},
+		"unsorted":         {second(s.NewHistogram(multiproc.HistogramOpts{Name: "x", Help: "H.", Buckets: []float64{2, 1}})), form.ErrSchema},
+		"no buckets":       {second(s.NewHistogram(multiproc.HistogramOpts{Name: "x", Help: "H.", Buckets: []float64{}})), form.ErrSchema},
+		"no states":        {second(s.NewEnum(multiproc.EnumOpts{Name: "x", Help: "H."})), form.ErrSchema},
 	} {
 		require.ErrorIs(t, tc.err, tc.want, what)
 	}
@@ -314,7 +315,7 @@ func TestInfoKeys(t *testing.T) {
 	i := v.WithLabelValues("x")
 	require.ErrorIs(t, i.Set(multiproc.Labels{"l": "1"}), multiproc.ErrLabels)
 	require.ErrorIs(t, i.Set(multiproc.Labels{"c": "1"}), multiproc.ErrLabels)
-	require.ErrorIs(t, i.Set(multiproc.Labels{"__x": "1"}), metric.ErrReservedLabel)
+	require.ErrorIs(t, i.Set(multiproc.Labels{"__x": "1"}), form.ErrReserved)
 	require.NoError(t, i.Set(multiproc.Labels{"version": "1"}))
 	require.Contains(t, samples(t, registry.Instruments(s)), `i_info{c="1",l="x",version="1"}`)
 	v.DeleteLabelValues("x")

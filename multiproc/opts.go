@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/multiprom/multiprom/internal/form"
 	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/metric"
 )
@@ -95,13 +96,13 @@ type EnumOpts struct {
 func (o Opts) schema(t metric.Type, mode metric.Mode, labels []string) (*metric.Schema, error) {
 	name := o.Name
 	if o.Name == "" {
-		return nil, fmt.Errorf("multiproc: %w: Name is empty", metric.ErrInvalidName)
+		return nil, fmt.Errorf("multiproc: %w: Name is empty", form.ErrName)
 	}
 	for _, part := range []struct{ field, value string }{{"Namespace", o.Namespace}, {"Subsystem", o.Subsystem}, {"Name", o.Name}, {"Unit", o.Unit}} {
 		if part.value == "" {
 			continue
 		}
-		if err := metric.CheckName(part.value); err != nil {
+		if err := form.CheckName(part.value); err != nil {
 			return nil, fmt.Errorf("multiproc: %s: %w", part.field, err)
 		}
 	}
@@ -111,7 +112,7 @@ func (o Opts) schema(t metric.Type, mode metric.Mode, labels []string) (*metric.
 		}
 	}
 	invalid := func(what string) (*metric.Schema, error) {
-		return nil, fmt.Errorf("multiproc: metric %q: %w: %s", name, metric.ErrInvalidSchema, what)
+		return nil, fmt.Errorf("multiproc: metric %q: %w: %s", name, form.ErrSchema, what)
 	}
 	switch t {
 	case metric.Counter:

@@ -3,7 +3,7 @@ package multiproc
 import (
 	"slices"
 
-	"github.com/multiprom/multiprom/metric"
+	"github.com/multiprom/multiprom/internal/openmetrics"
 )
 
 // Remove removes an instrument, such as a *Counter or a *GaugeVec, from the Set, and
@@ -20,7 +20,7 @@ func (s *Set) Remove(instrument any) bool {
 	s.declared = slices.DeleteFunc(s.declared, func(o *declaration) bool { return o == in })
 	s.functions = slices.DeleteFunc(s.functions, func(f function) bool { return any(f) == instrument })
 	delete(s.instruments, in.key)
-	for _, n := range metric.SampleNames(in.schema.Name, in.schema.Type) {
+	for _, n := range openmetrics.SampleNames(in.schema.Name, in.schema.Type) {
 		if s.names[n] == in {
 			s.handOver(n, in.schema.Name)
 		}

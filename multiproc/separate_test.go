@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/multiprom/multiprom/aggregate"
+	"github.com/multiprom/multiprom/internal/form"
 	"github.com/multiprom/multiprom/metric"
 	"github.com/multiprom/multiprom/multiproc"
 )
@@ -195,5 +196,5 @@ func TestCounterFunc(t *testing.T) {
 		require.Equal(t, step.want, families(t, dir)["c"].Series[0].Value)
 	}
 	_, err := s.NewCounterFunc(multiproc.CounterOpts{Name: "d", Help: "H."}, nil)
-	require.ErrorIs(t, err, metric.ErrInvalidSchema)
+	require.ErrorIs(t, err, form.ErrSchema)
 }

@@ -11,7 +11,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/multiprom/multiprom/internal/form"
 	"github.com/multiprom/multiprom/internal/mpm"
+	"github.com/multiprom/multiprom/internal/openmetrics"
 	"github.com/multiprom/multiprom/internal/options"
 	"github.com/multiprom/multiprom/metric"
 )
@@ -399,7 +401,7 @@ func declare[T any](s *Set, schema *metric.Schema, maxSeries int, separate bool,
 	}
 	var c options.Checker
 	if options.Number(&c, "MaxSeries", &maxSeries, s.opts.MaxSeries, NoLimit); c.Err() != nil {
-		return nil, fmt.Errorf("multiproc: define %q: %w: %w", schema.Name, metric.ErrInvalidSchema, c.Err())
+		return nil, fmt.Errorf("multiproc: define %q: %w: %w", schema.Name, form.ErrSchema, c.Err())
 	}
 	if maxSeries == NoLimit {
 		maxSeries = math.MaxInt
@@ -414,7 +416,7 @@ func declare[T any](s *Set, schema *metric.Schema, maxSeries int, separate bool,
 		}
 		return public, nil
 	}
-	names := metric.SampleNames(schema.Name, schema.Type)
+	names := openmetrics.SampleNames(schema.Name, schema.Type)
 	for _, n := range names {
 		if old := s.names[n]; old != nil && !(sameFamily(old.schema, schema) || separate && old.separate && sameKind(old.schema, schema)) {
 			return nil, conflict(old.schema, schema)

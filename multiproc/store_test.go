@@ -19,8 +19,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/multiprom/multiprom/internal/access"
+	"github.com/multiprom/multiprom/internal/form"
 	"github.com/multiprom/multiprom/internal/mpm"
-	"github.com/multiprom/multiprom/metric"
 	"github.com/multiprom/multiprom/multiproc"
 )
 
@@ -251,7 +251,7 @@ func TestLabelsBeyondABlock(t *testing.T) {
 			names[i] = fmt.Sprintf("l%02d", i)
 		}
 		v := multiproc.MustNew(s.NewCounterVec(multiproc.CounterOpts{Name: "c", Help: "C."}, names))
-		long := slices.Repeat([]string{strings.Repeat("x", metric.MaxLabelValueLen)}, len(names))
+		long := slices.Repeat([]string{strings.Repeat("x", form.MaxLabelValueLen)}, len(names))
 		_, err := v.GetMetricWithLabelValues(long...)
 		require.ErrorIs(t, err, multiproc.ErrLabels)
 		v.WithLabelValues(long...).Inc()
@@ -312,7 +312,7 @@ func TestInfoContent(t *testing.T) {
 		_, r = stored(t, s)
 		require.Equal(t, before, r.Series()[0].Offset(), "the same content is not a new series")
 		many := multiproc.Labels{}
-		for n := range metric.MaxLabels + 1 {
+		for n := range form.MaxLabels + 1 {
 			many["l"+strconv.Itoa(n)] = ""
 		}
 		require.ErrorIs(t, i.Set(many), multiproc.ErrLabels)
@@ -341,9 +341,9 @@ func TestConflictsSayWhatDiffers(t *testing.T) {
 	}
 	_, err := s.NewGauge(multiproc.GaugeOpts{Name: `g{l="1"}`, Help: "UTF-8 names may look like anything."})
 	require.NoError(t, err)
-	require.ErrorIs(t, second(s.NewGaugeFunc(multiproc.GaugeOpts{Name: "nil", Help: "N."}, nil)), metric.ErrInvalidSchema)
+	require.ErrorIs(t, second(s.NewGaugeFunc(multiproc.GaugeOpts{Name: "nil", Help: "N."}, nil)), form.ErrSchema)
 	both := multiproc.EnumOpts{Name: "both", Help: "B.", States: []string{"a"}, PerProcess: true, MostRecent: true}
-	require.ErrorIs(t, second(s.NewEnum(both)), metric.ErrInvalidSchema)
+	require.ErrorIs(t, second(s.NewEnum(both)), form.ErrSchema)
 }
 
 // TestAfterClose: what is too late goes nowhere, and says so where it can.

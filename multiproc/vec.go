@@ -7,8 +7,8 @@ import (
 	"unicode/utf8"
 	"unsafe"
 
+	"github.com/multiprom/multiprom/internal/form"
 	"github.com/multiprom/multiprom/internal/mpm"
-	"github.com/multiprom/multiprom/metric"
 )
 
 // overflowValue is every label value of the overflow series, which gets the updates of
@@ -88,7 +88,7 @@ func (v *vec[T]) add(values []string) *T {
 		if !utf8.ValidString(s) {
 			return v.with(validValues(values), nil)
 		}
-		if len(s) > metric.MaxLabelValueLen {
+		if len(s) > form.MaxLabelValueLen {
 			return v.overflowing()
 		}
 	}

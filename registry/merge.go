@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/multiprom/multiprom/gather"
+	"github.com/multiprom/multiprom/internal/openmetrics"
 	"github.com/multiprom/multiprom/internal/views"
 	"github.com/multiprom/multiprom/metric"
 )
@@ -81,7 +82,7 @@ func (m *merging) add(f views.Family) error {
 	if i, there := m.byName[f.Name]; there && m.families[i].Type == f.Type {
 		return m.extend(&m.families[i], &f)
 	}
-	names := metric.SampleNames(f.Name, f.Type)
+	names := openmetrics.SampleNames(f.Name, f.Type)
 	for _, name := range names {
 		if i, taken := m.bySample[name]; taken {
 			old := &m.families[i]

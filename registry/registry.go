@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/multiprom/multiprom/internal/openmetrics"
 	"github.com/multiprom/multiprom/internal/options"
 	"github.com/multiprom/multiprom/metric"
 )
@@ -159,7 +160,7 @@ func (r *Registry) SetTargetInfo(labels metric.Labels) error {
 			return err
 		}
 	} else if target == nil {
-		for _, name := range metric.SampleNames(r.target.Name, r.target.Type) {
+		for _, name := range openmetrics.SampleNames(r.target.Name, r.target.Type) {
 			delete(r.names, name)
 		}
 	}
@@ -200,7 +201,7 @@ func claims(c Collector, described []*metric.Family) (map[string]Owner, error) {
 // claim adds owner's sample names to names, or adds none and returns an error if one is
 // taken.
 func claim(names map[string]Owner, owner Owner) error {
-	all := metric.SampleNames(owner.Family, owner.Type)
+	all := openmetrics.SampleNames(owner.Family, owner.Type)
 	for _, name := range all {
 		if old, ok := names[name]; ok {
 			return &DuplicateError{SampleName: name, New: owner, Old: old}

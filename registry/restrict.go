@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/multiprom/multiprom/gather"
+	"github.com/multiprom/multiprom/internal/openmetrics"
 	"github.com/multiprom/multiprom/metric"
 )
 
@@ -65,7 +66,7 @@ func restrict(f *metric.Family, asked map[string]bool) []*metric.Family {
 		return []*metric.Family{f}
 	}
 	created := f.Name + "_created"
-	needed := slices.DeleteFunc(metric.SampleNames(f.Name, f.Type), func(name string) bool {
+	needed := slices.DeleteFunc(openmetrics.SampleNames(f.Name, f.Type), func(name string) bool {
 		return name == f.Name || name == created
 	})
 	present := slices.DeleteFunc(slices.Clone(needed), func(name string) bool { return !asked[name] })
@@ -88,7 +89,7 @@ func restrict(f *metric.Family, asked map[string]bool) []*metric.Family {
 			kept = append(kept, part(f, name))
 		}
 	}
-	if asked[created] && slices.Contains(metric.SampleNames(f.Name, f.Type), created) {
+	if asked[created] && slices.Contains(openmetrics.SampleNames(f.Name, f.Type), created) {
 		kept = append(kept, createdPart(f, created))
 	}
 	return slices.DeleteFunc(kept, func(f *metric.Family) bool { return len(f.Series) == 0 })

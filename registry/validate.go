@@ -8,6 +8,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/multiprom/multiprom/internal/form"
 	"github.com/multiprom/multiprom/metric"
 )
 
@@ -37,7 +38,7 @@ func checkFamily(f *metric.Family) error {
 	if f == nil {
 		return fmt.Errorf("%w: it is nil", ErrInvalidFamily)
 	}
-	if err := metric.CheckName(f.Name); err != nil {
+	if err := form.CheckName(f.Name); err != nil {
 		return fmt.Errorf("%w: %w", ErrInvalidFamily, err)
 	}
 	var err error
@@ -77,16 +78,16 @@ func checkSeries(f *metric.Family, s *metric.Series) error {
 
 func checkLabels(f *metric.Family, ls metric.Labels) error {
 	for i, l := range ls {
-		if err := metric.CheckLabelName(l.Name); err != nil {
+		if err := form.CheckLabelName(l.Name); err != nil {
 			return err
 		}
 		switch {
 		case i > 0 && l.Name == ls[i-1].Name:
-			return fmt.Errorf("%w: %q is given twice", metric.ErrInvalidLabel, l.Name)
+			return fmt.Errorf("%w: %q is given twice", form.ErrLabel, l.Name)
 		case l.Name == f.Type.ReservedLabel(f.Name):
-			return fmt.Errorf("%w: %q is what a %s writes itself", metric.ErrReservedLabel, l.Name, f.Type)
+			return fmt.Errorf("%w: %q is what a %s writes itself", form.ErrReserved, l.Name, f.Type)
 		case !utf8.ValidString(l.Value):
-			return fmt.Errorf("%w: the value of %q is not UTF-8", metric.ErrInvalidLabel, l.Name)
+			return fmt.Errorf("%w: the value of %q is not UTF-8", form.ErrLabel, l.Name)
 		}
 	}
 	return nil

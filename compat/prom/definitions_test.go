@@ -19,6 +19,7 @@ import (
 	"github.com/multiprom/multiprom/compat/prom"
 	"github.com/multiprom/multiprom/compat/prom/promauto"
 	"github.com/multiprom/multiprom/compat/prom/promhttp"
+	"github.com/multiprom/multiprom/internal/form"
 	"github.com/multiprom/multiprom/metric"
 	"github.com/multiprom/multiprom/multiproc"
 	"github.com/multiprom/multiprom/registry"
@@ -139,7 +140,7 @@ func TestRefusals(t *testing.T) {
 func TestBeyondTheBounds(t *testing.T) {
 	f, set := newFactory(t, prom.Options{})
 	var labels, values []string
-	for i := range metric.MaxLabels + 1 {
+	for i := range form.MaxLabels + 1 {
 		labels, values = append(labels, fmt.Sprint("l", i)), append(values, "v")
 	}
 	for what, tc := range map[string]struct {
@@ -172,7 +173,7 @@ func TestBeyondTheBounds(t *testing.T) {
 			return s
 		}, true},
 		"long name": {func(m maker) prometheus.Collector {
-			v := m.counterVec(prometheus.CounterOpts{Name: strings.Repeat("n", metric.MaxNameLen+1)}, nil)
+			v := m.counterVec(prometheus.CounterOpts{Name: strings.Repeat("n", form.MaxNameLen+1)}, nil)
 			v.WithLabelValues().Inc()
 			return v
 		}, false},
@@ -332,7 +333,7 @@ func TestLossesAreSaidOnce(t *testing.T) {
 	for i := range 3 {
 		f.NewSummary(prometheus.SummaryOpts{Name: fmt.Sprint("s", i), Help: "h", Objectives: map[float64]float64{.5: .05}})
 		f.NewHistogram(prometheus.HistogramOpts{Name: fmt.Sprint("h", i), Help: "h", NativeHistogramBucketFactor: 1.1})
-		f.NewGauge(prometheus.GaugeOpts{Name: strings.Repeat("n", metric.MaxNameLen+1+i), Help: "h"})
+		f.NewGauge(prometheus.GaugeOpts{Name: strings.Repeat("n", form.MaxNameLen+1+i), Help: "h"})
 		for range 2 {
 			f.NewGauge(prometheus.GaugeOpts{Name: fmt.Sprint("g", i), Help: "h"})
 		}

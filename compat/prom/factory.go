@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/multiprom/multiprom/compat/internal/losses"
+	"github.com/multiprom/multiprom/internal/form"
 	"github.com/multiprom/multiprom/internal/options"
 	"github.com/multiprom/multiprom/metric"
 	"github.com/multiprom/multiprom/multiproc"
@@ -128,7 +129,7 @@ func (f *Factory) common(o prometheus.Opts) multiproc.Opts {
 		o.Unit = "" // it would become part of the name
 	}
 	return multiproc.Opts{
-		Name: name, Help: cut(o.Help, metric.MaxHelpLen), Unit: o.Unit, ConstLabels: o.ConstLabels,
+		Name: name, Help: cut(o.Help, form.MaxHelpLen), Unit: o.Unit, ConstLabels: o.ConstLabels,
 		MaxSeries: f.opts.MaxSeries, Separate: true,
 	}
 }

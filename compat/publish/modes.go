@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/multiprom/multiprom/compat/prom"
+	"github.com/multiprom/multiprom/internal/openmetrics"
 	"github.com/multiprom/multiprom/metric"
 	"github.com/multiprom/multiprom/registry/collectors"
 	"github.com/multiprom/multiprom/registry/publish"
@@ -59,7 +60,7 @@ func elsewhere(f *metric.Family) bool {
 // registry.Default has the Go runtime metrics of this process.
 func withoutRuntime(f *metric.Family) (metric.Mode, bool) {
 	mode, wanted := ByName(f)
-	for _, name := range metric.SampleNames(f.Name, f.Type) {
+	for _, name := range openmetrics.SampleNames(f.Name, f.Type) {
 		wanted = wanted && !runtimeSamples()[name]
 	}
 	return mode, wanted
@@ -68,7 +69,7 @@ func withoutRuntime(f *metric.Family) (metric.Mode, bool) {
 var runtimeSamples = sync.OnceValue(func() map[string]bool {
 	names := map[string]bool{}
 	for _, f := range collectors.NewGoRuntime().Describe() {
-		for _, name := range metric.SampleNames(f.Name, f.Type) {
+		for _, name := range openmetrics.SampleNames(f.Name, f.Type) {
 			names[name] = true
 		}
 	}

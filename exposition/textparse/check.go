@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/multiprom/multiprom/internal/openmetrics"
 	"github.com/multiprom/multiprom/metric"
 )
 
@@ -93,9 +94,9 @@ func checkHistogram(typ metric.Type, s *metric.Series, was *progress) string {
 		return "the histogram has a sum without a count, or a count without a sum"
 	case hasCount && s.Count != s.Buckets[last].Count:
 		return "the histogram's count is not that of its bucket +Inf"
-	case hasSum && typ == metric.Histogram && metric.HasNegativeBound(s):
+	case hasSum && typ == metric.Histogram && openmetrics.HasNegativeBound(s):
 		return "the histogram has a negative bound, and so must not have a sum"
-	case hasSum && !metric.HasNegativeBound(s) && s.Sum < 0:
+	case hasSum && !openmetrics.HasNegativeBound(s) && s.Sum < 0:
 		return "the sum is negative, but no bound is"
 	}
 	s.Count = s.Buckets[last].Count

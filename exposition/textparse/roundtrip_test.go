@@ -12,6 +12,7 @@ import (
 
 	"github.com/multiprom/multiprom/exposition"
 	"github.com/multiprom/multiprom/internal/form"
+	"github.com/multiprom/multiprom/internal/openmetrics"
 	"github.com/multiprom/multiprom/internal/randfamily"
 	"github.com/multiprom/multiprom/metric"
 )
@@ -198,7 +199,7 @@ func forOpenMetrics(families []*metric.Family) []*metric.Family {
 				s.Value = growing(s.Value)
 			case metric.Histogram, metric.GaugeHistogram:
 				s.Sum = growing(s.Sum)
-				s.NoSum = s.NoSum || f.Type == metric.Histogram && metric.HasNegativeBound(s)
+				s.NoSum = s.NoSum || f.Type == metric.Histogram && openmetrics.HasNegativeBound(s)
 			case metric.Summary:
 				s.Sum = growing(s.Sum)
 				for j := range s.Quantiles {

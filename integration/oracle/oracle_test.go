@@ -17,6 +17,7 @@ import (
 
 	"github.com/multiprom/multiprom/exposition"
 	"github.com/multiprom/multiprom/internal/form"
+	"github.com/multiprom/multiprom/internal/openmetrics"
 	"github.com/multiprom/multiprom/internal/randfamily"
 	"github.com/multiprom/multiprom/metric"
 )
@@ -122,9 +123,9 @@ func written(families []*metric.Family, opts exposition.Options) view {
 					continue
 				}
 			case metric.Histogram, metric.Summary:
-				s.NoSum = s.NoSum || strict && (!(s.Sum >= 0) || f.Type == metric.Histogram && metric.HasNegativeBound(&s))
+				s.NoSum = s.NoSum || strict && (!(s.Sum >= 0) || f.Type == metric.Histogram && openmetrics.HasNegativeBound(&s))
 			case metric.GaugeHistogram:
-				s.NoSum = s.NoSum || strict && !(s.Sum >= 0 || s.Sum < 0 && metric.HasNegativeBound(&s))
+				s.NoSum = s.NoSum || strict && !(s.Sum >= 0 || s.Sum < 0 && openmetrics.HasNegativeBound(&s))
 				began = time.Time{}
 			default:
 				began = time.Time{}

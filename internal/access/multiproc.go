@@ -13,7 +13,7 @@ var (
 	// Store returns the Set's store, and opens it if necessary.
 	Store func(set any) *mpm.Store
 
-	// Claim reserves sample names (metric.SampleNames) for owner, which writes their series
+	// Claim reserves sample names (openmetrics.SampleNames) for owner, which writes their series
 	// into the Set's store itself. Without it, two writers could write the same series, and
 	// readers would add them up. The owner keeps the names as long as the Set exists;
 	// claiming them again is no error. If an instrument or another owner has one of them,

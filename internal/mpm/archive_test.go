@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/multiprom/multiprom/internal/form"
 	"github.com/multiprom/multiprom/metric"
 )
 
@@ -46,10 +47,10 @@ func TestArchiveHasRoom(t *testing.T) {
 	d := openTestDir(t)
 	long := strings.Repeat("x", 10*MaxStringLen)
 	var many metric.Labels
-	for i := range 100 * metric.MaxLabels {
+	for i := range 100 * form.MaxLabels {
 		many = append(many, metric.Label{Name: fmt.Sprintf("l%05d", i), Value: long[:i]})
 	}
-	bounds := make([]float64, 100*metric.MaxBounds)
+	bounds := make([]float64, 100*form.MaxBounds)
 	for i := range bounds {
 		bounds[i] = float64(i)
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 	"unsafe"
 
+	"github.com/multiprom/multiprom/internal/openmetrics"
 	"github.com/multiprom/multiprom/metric"
 )
 
@@ -163,7 +164,7 @@ func (d *archiveDecoder) list(n int, schema *metric.Schema, processes int) (l St
 			continue
 		}
 		for _, x := range l.Exemplars(i) {
-			if err := metric.CheckExemplar(x.Labels); err != nil {
+			if err := openmetrics.CheckExemplar(x.Labels); err != nil {
 				return l, fmt.Errorf("an exemplar of a series of %s: %w", schema.Name, err)
 			}
 		}

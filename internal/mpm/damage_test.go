@@ -12,7 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/multiprom/multiprom/metric"
+	"github.com/multiprom/multiprom/internal/openmetrics"
 )
 
 // An edit is 8 bytes of the fuzzed input. Numbers are taken modulo the valid range.
@@ -116,7 +116,7 @@ func checkDamage(t *testing.T, s *sound, d *damage, path string) {
 	returned, taken := checkSeries(t, s, d, r)
 	require.NoError(t, Guard(path, func() error {
 		for _, e := range r.Exemplars() {
-			if x, _ := e.Load(); x != nil && metric.CheckExemplar(x.Labels) != nil {
+			if x, _ := e.Load(); x != nil && openmetrics.CheckExemplar(x.Labels) != nil {
 				return fmt.Errorf("an exemplar %v of %s", x, r.Series()[e.Series].Schema.Name)
 			}
 		}

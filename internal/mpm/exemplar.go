@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/multiprom/multiprom/internal/openmetrics"
 	"github.com/multiprom/multiprom/metric"
 )
 
@@ -17,7 +18,7 @@ const (
 
 	// maxExemplarText is the size of the longest labels: names of one 4-byte character
 	// each, without values.
-	maxExemplarText = (4 + 2 + 2) * metric.MaxExemplarRunes
+	maxExemplarText = (4 + 2 + 2) * openmetrics.MaxExemplarRunes
 
 	minExemplarText = 64 // a trace id of 32 digits, its name, and some more
 )
@@ -86,7 +87,7 @@ func decodeExemplarLabels(text []byte) (labels metric.Labels, ok bool) {
 	for len(d.b) > 0 && !d.bad {
 		labels = append(labels, metric.Label{Name: d.str(), Value: d.str()})
 	}
-	return labels, !d.bad && len(labels) > 0 && metric.CheckExemplar(labels) == nil
+	return labels, !d.bad && len(labels) > 0 && openmetrics.CheckExemplar(labels) == nil
 }
 
 // appendExemplarLabels appends the labels as they are in a half. The caller pads.
@@ -102,7 +103,7 @@ func appendExemplarLabels(dst []byte, labels metric.Labels) []byte {
 type exemplars []atomic.Pointer[exemplarCells]
 
 // SetExemplar stores the exemplar of an update of that bucket of a histogram, or of bucket 0
-// for a counter. The labels must have passed metric.CheckExemplar; they are copied. The time
+// for a counter. The labels must have passed openmetrics.CheckExemplar; they are copied. The time
 // is in nanoseconds since 1970. Only the first exemplar of a bucket, and one that needs more
 // space than all before it, take a lock. Of two concurrent exemplars one is kept. Families
 // of other types have none, and if the file is full there is no new one.

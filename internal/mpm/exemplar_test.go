@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/multiprom/multiprom/internal/openmetrics"
 	"github.com/multiprom/multiprom/metric"
 )
 
@@ -46,13 +47,13 @@ func addSeries(t *testing.T, s *Store, schema *metric.Schema, values ...string) 
 }
 
 func TestExemplars(t *testing.T) {
-	long := metric.MakeLabels("ü", strings.Repeat("𝄞", metric.MaxExemplarRunes-1))
-	require.NoError(t, metric.CheckExemplar(long))
+	long := metric.MakeLabels("ü", strings.Repeat("𝄞", openmetrics.MaxExemplarRunes-1))
+	require.NoError(t, openmetrics.CheckExemplar(long))
 	var many metric.Labels
-	for i := range metric.MaxExemplarRunes { // each a name of one 4-byte character
+	for i := range openmetrics.MaxExemplarRunes { // each a name of one 4-byte character
 		many = append(many, metric.Label{Name: string(rune(0x1F300 + i))})
 	}
-	require.NoError(t, metric.CheckExemplar(many))
+	require.NoError(t, openmetrics.CheckExemplar(many))
 	backings(t, Options{}, func(t *testing.T, s *Store, open func() *Reader) {
 		c := addSeries(t, s, counterSchema("c", "l"), "x")
 		h := addSeries(t, s, &metric.Schema{Name: "h", Help: "H.", Type: metric.Histogram, Bounds: []float64{1, 2}})

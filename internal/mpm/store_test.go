@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/multiprom/multiprom/internal/form"
 	"github.com/multiprom/multiprom/metric"
 )
 
@@ -245,18 +246,18 @@ func TestZeroSeries(t *testing.T) {
 
 func TestBoundsOfRecords(t *testing.T) {
 	backings(t, Options{}, func(t *testing.T, s *Store, open func() *Reader) {
-		labels := make([]string, metric.MaxLabels)
+		labels := make([]string, form.MaxLabels)
 		values := make([]string, len(labels))
 		for i := range labels {
 			labels[i] = "l" + strconv.Itoa(i)
-			values[i] = strings.Repeat("v", metric.MaxLabelValueLen)
+			values[i] = strings.Repeat("v", form.MaxLabelValueLen)
 		}
 		f, err := s.AddSchema(counterSchema("c", labels...))
 		require.NoError(t, err)
 		_, err = s.AddSeries(f, values, nil)
 		require.ErrorIs(t, err, ErrRecordTooLarge)
 
-		bounds := make([]float64, metric.MaxBounds)
+		bounds := make([]float64, form.MaxBounds)
 		for i := range bounds {
 			bounds[i] = float64(i)
 		}
@@ -266,9 +267,9 @@ func TestBoundsOfRecords(t *testing.T) {
 			_, err = s.AddSeries(h, nil, nil)
 			require.NoError(t, err)
 		}
-		states := make([]string, metric.MaxStates)
+		states := make([]string, form.MaxStates)
 		for i := range states {
-			states[i] = strings.Repeat("s", metric.MaxNameLen-3) + strconv.Itoa(i)
+			states[i] = strings.Repeat("s", form.MaxNameLen-3) + strconv.Itoa(i)
 		}
 		_, err = s.AddSchema(&metric.Schema{Name: "e", Help: "E.", Type: metric.StateSet, States: states})
 		require.ErrorIs(t, err, ErrRecordTooLarge)

@@ -33,6 +33,15 @@ func RubyPID(id string) string {
 
 const digits = "0123456789"
 
+// modes are the gauge modes by their names.
+var modes = func() map[string]metric.Mode {
+	out := map[string]metric.Mode{}
+	for m := metric.Mode(0); m.Valid(); m++ {
+		out[m.String()] = m
+	}
+	return out
+}()
+
 // ParseName parses a file name. The error says what is wrong with it.
 func ParseName(name string) (Name, error) {
 	original, inc, dead := mpm.SplitDeadName(name)
@@ -58,9 +67,8 @@ func ParseName(name string) (Name, error) {
 		if n.ID = id; !ok {
 			return Name{}, fmt.Errorf("%w: %s names no gauge mode", mpm.ErrForeign, name)
 		}
-		var err error
-		if n.Mode, err = metric.ParseMode(mode); err != nil {
-			return Name{}, fmt.Errorf("%w: %s: %w", mpm.ErrForeign, name, err)
+		if n.Mode, ok = modes[mode]; !ok {
+			return Name{}, fmt.Errorf("%w: %s names the unknown gauge mode %q", mpm.ErrForeign, name, mode)
 		}
 	default:
 		return Name{}, fmt.Errorf("%w: %s names the unknown metric type %q", mpm.ErrForeign, name, kind)

@@ -8,6 +8,7 @@ import (
 	"os"
 	"syscall"
 
+	"github.com/multiprom/multiprom/internal/form"
 	"github.com/multiprom/multiprom/internal/options"
 	"github.com/multiprom/multiprom/metric"
 	"github.com/prometheus/procfs"
@@ -206,7 +207,7 @@ func namePrefix(c *options.Checker, namespace string) string {
 	if namespace == "" {
 		return ""
 	}
-	if err := metric.CheckName(namespace); err != nil {
+	if err := form.CheckName(namespace); err != nil {
 		c.Failf("Namespace", "cannot begin a name: %v", err)
 	}
 	return namespace + "_"

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/multiprom/multiprom/internal/form"
 	"github.com/multiprom/multiprom/internal/options"
 	"github.com/multiprom/multiprom/metric"
 )
@@ -56,7 +57,7 @@ func NewWorkers(opts WorkersOptions) *Workers {
 	if opts.List == nil {
 		c.Failf("List", "is nil: it has to list the workers")
 	}
-	if err := metric.CheckLabelName(opts.LabelName); err != nil {
+	if err := form.CheckLabelName(opts.LabelName); err != nil {
 		c.Failf("LabelName", "cannot name a label: %v", err)
 	}
 	prefix := namePrefix(&c, opts.Namespace)

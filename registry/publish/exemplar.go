@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/multiprom/multiprom/internal/mpm"
+	"github.com/multiprom/multiprom/internal/openmetrics"
 	"github.com/multiprom/multiprom/metric"
 )
 
@@ -40,7 +41,7 @@ func (b *book) exemplar(e *series, bucket, buckets int, x *metric.Exemplar, now 
 		labels = slices.Clone(labels)
 		labels.Sort()
 	}
-	if metric.CheckExemplar(labels) != nil {
+	if openmetrics.CheckExemplar(labels) != nil {
 		b.store.Count(mpm.InvalidUpdates, 1)
 		return
 	}

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/multiprom/multiprom/internal/mpm"
+	"github.com/multiprom/multiprom/internal/openmetrics"
 	"github.com/multiprom/multiprom/metric"
 )
 
@@ -36,7 +37,7 @@ const maxShapes = 64
 
 // define decides how a new family is published.
 func (b *book) define(f *metric.Family) *family {
-	fam := &family{name: f.Name, typ: f.Type, names: metric.SampleNames(f.Name, f.Type), series: map[string]*series{}}
+	fam := &family{name: f.Name, typ: f.Type, names: openmetrics.SampleNames(f.Name, f.Type), series: map[string]*series{}}
 	if f.Type == metric.GaugeHistogram {
 		fam.fault = errors.New("the store has no gauge histograms")
 		return fam

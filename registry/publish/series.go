@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/multiprom/multiprom/internal/form"
 	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/metric"
 )
@@ -158,12 +159,12 @@ func stateOn(s *metric.Series) int {
 
 // check returns why the store cannot hold s, or nil.
 func check(t metric.Type, s *metric.Series) error {
-	if n := len(s.Labels); n > metric.MaxLabels {
-		return fmt.Errorf("%w: %d labels, the most is %d", metric.ErrInvalidLabel, n, metric.MaxLabels)
+	if n := len(s.Labels); n > form.MaxLabels {
+		return fmt.Errorf("%w: %d labels, the most is %d", form.ErrLabel, n, form.MaxLabels)
 	}
 	for _, l := range s.Labels {
-		if n := len(l.Value); n > metric.MaxLabelValueLen {
-			return fmt.Errorf("%w: the value of %q has %d bytes, the most is %d", metric.ErrInvalidLabel, l.Name, n, metric.MaxLabelValueLen)
+		if n := len(l.Value); n > form.MaxLabelValueLen {
+			return fmt.Errorf("%w: the value of %q has %d bytes, the most is %d", form.ErrLabel, l.Name, n, form.MaxLabelValueLen)
 		}
 	}
 	switch t {

@@ -1,6 +1,7 @@
 package table
 
 import (
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -265,13 +266,26 @@ func (f *family) fill(n int32, out *metric.Series) {
 	case metric.Summary:
 		out.Count, out.Sum = a.Ints, a.Sum.Round()
 	case metric.Histogram:
-		metric.CumulateInto(out.Buckets, f.bounds, a.Counts)
+		cumulate(out.Buckets, f.bounds, a.Counts)
 		out.Count, out.Sum = out.Buckets[len(f.bounds)].Count, a.Sum.Round()
 	case metric.Gauge, metric.Unknown:
 		out.Value = a.Sum.Round()
 		return
 	}
 	out.Created = createdTime(a.Created)
+}
+
+// cumulate is metric.Cumulate into buckets that are there.
+func cumulate(dst []metric.Bucket, bounds []float64, counts []uint64) {
+	var total uint64
+	for i, c := range counts {
+		total += c
+		le := math.Inf(1)
+		if i < len(bounds) {
+			le = bounds[i]
+		}
+		dst[i] = metric.Bucket{UpperBound: le, Count: total}
+	}
 }
 
 func fillExemplars(set exemplarSet, out *metric.Series) {

@@ -6,7 +6,7 @@ import (
 	"github.com/multiprom/multiprom/aggregate/internal/snapshot"
 	"github.com/multiprom/multiprom/aggregate/internal/sum"
 	"github.com/multiprom/multiprom/internal/mpm"
-	"github.com/multiprom/multiprom/metric"
+	"github.com/multiprom/multiprom/internal/openmetrics"
 )
 
 // topology is which schemas which processes have. While it is the same,
@@ -82,7 +82,7 @@ func (t *Table) install(files []*snapshot.File, chosen []*sum.Offer) {
 	t.byName, t.taken, t.clashed, t.sorted = map[string]*family{}, map[string]*family{}, map[string]bool{}, nil
 	changed := false
 	for _, d := range chosen {
-		names := metric.SampleNames(d.Schema.Name, d.Schema.Type)
+		names := openmetrics.SampleNames(d.Schema.Name, d.Schema.Type)
 		if slices.ContainsFunc(names, func(n string) bool { return t.taken[n] != nil }) {
 			t.clashed[d.Schema.Name] = true
 			continue

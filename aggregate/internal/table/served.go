@@ -1,6 +1,9 @@
 package table
 
-import "github.com/multiprom/multiprom/metric"
+import (
+	"github.com/multiprom/multiprom/internal/openmetrics"
+	"github.com/multiprom/multiprom/metric"
+)
 
 // What others ask of the table: which families are served, and in whose place.
 
@@ -28,7 +31,7 @@ func (t *Table) Winner(schema *metric.Schema) (family, shared string) {
 	if t.byName[schema.Name] != nil {
 		return schema.Name, schema.Name
 	}
-	for _, name := range metric.SampleNames(schema.Name, schema.Type) {
+	for _, name := range openmetrics.SampleNames(schema.Name, schema.Type) {
 		if fam := t.taken[name]; fam != nil {
 			return fam.name, name
 		}

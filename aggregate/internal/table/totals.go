@@ -319,7 +319,7 @@ func (d *totals) fill(f *family, n int, out *metric.Series) {
 	case metric.Summary:
 		out.Count, out.Sum = words[0], total
 	case metric.Histogram:
-		metric.CumulateInto(out.Buckets, f.bounds, words)
+		cumulate(out.Buckets, f.bounds, words)
 		out.Count, out.Sum = out.Buckets[len(f.bounds)].Count, total
 	case metric.Gauge, metric.Unknown:
 		out.Value = total
