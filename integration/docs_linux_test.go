@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/multiprom/multiprom/internal/pyfiletest"
+	"github.com/multiprom/multiprom/metric"
 	"github.com/multiprom/multiprom/multiproc"
 )
 
@@ -310,14 +311,14 @@ func TestGoAndPythonDisagree(t *testing.T) {
 	dir := t.TempDir()
 	set := multiproc.NewSet(multiproc.SetOptions{Dir: dir})
 	t.Cleanup(func() { require.NoError(t, set.Close()) })
-	jobs, err := set.NewGauge(multiproc.GaugeOpts{Name: "jobs", Help: "Go's.", Mode: multiproc.ModeSum})
+	jobs, err := set.NewGauge(multiproc.GaugeOpts{Name: "jobs", Help: "Go's.", Mode: metric.ModeSum})
 	require.NoError(t, err)
 	jobs.Set(3)
 	seconds, err := set.NewHistogram(multiproc.HistogramOpts{Name: "seconds", Help: "Go's.", Buckets: []float64{1}})
 	require.NoError(t, err)
 	seconds.Observe(0.5)
 	for _, name := range []string{"unset_here", "unset_there"} {
-		g, err := set.NewGauge(multiproc.GaugeOpts{Name: name, Help: "h", Mode: multiproc.ModeMin})
+		g, err := set.NewGauge(multiproc.GaugeOpts{Name: name, Help: "h", Mode: metric.ModeMin})
 		require.NoError(t, err)
 		if name == "unset_there" {
 			g.Set(5)

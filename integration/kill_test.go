@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/multiprom/multiprom/aggregate"
+	"github.com/multiprom/multiprom/metric"
 	"github.com/multiprom/multiprom/multiproc"
 )
 
@@ -151,7 +152,7 @@ func namespaceRole() error {
 	}
 	requests := multiproc.NewCounter(multiproc.CounterOpts{Name: "ns_requests", Help: "Requests."})
 	all := multiproc.NewGauge(multiproc.GaugeOpts{Name: "ns_all", Help: "All."})
-	live := multiproc.NewGauge(multiproc.GaugeOpts{Name: "ns_live", Help: "Live.", Mode: multiproc.ModeLiveSum})
+	live := multiproc.NewGauge(multiproc.GaugeOpts{Name: "ns_live", Help: "Live.", Mode: metric.ModeLiveSum})
 	requests.Add(5)
 	all.Set(3)
 	live.Set(2)

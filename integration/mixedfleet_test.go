@@ -29,8 +29,8 @@ func mixedRole() error {
 	size := multiproc.NewSummary(multiproc.SummaryOpts{Name: "py_size_bytes", Help: "Size of the answer."})
 	var gauges []*multiproc.Gauge
 	for name, mode := range map[string]metric.Mode{
-		"all": multiproc.ModeAll, "liveall": multiproc.ModeLiveAll, "min": multiproc.ModeMin, "livemin": multiproc.ModeLiveMin,
-		"max": multiproc.ModeMax, "livemax": multiproc.ModeLiveMax, "sum": multiproc.ModeSum, "livesum": multiproc.ModeLiveSum,
+		"all": metric.ModeAll, "liveall": metric.ModeLiveAll, "min": metric.ModeMin, "livemin": metric.ModeLiveMin,
+		"max": metric.ModeMax, "livemax": metric.ModeLiveMax, "sum": metric.ModeSum, "livesum": metric.ModeLiveSum,
 	} {
 		gauges = append(gauges, multiproc.NewGauge(multiproc.GaugeOpts{Name: "py_" + name, Help: "A gauge of mode " + name + ".", Mode: mode}))
 	}

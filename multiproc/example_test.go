@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 
+	"github.com/multiprom/multiprom/metric"
 	"github.com/multiprom/multiprom/multiproc"
 	"github.com/multiprom/multiprom/registry"
 )
@@ -26,12 +27,12 @@ func Example_quickStart() {
 	// Output: true
 }
 
-// A gauge of what is going on: ModeLiveSum, so that what a killed process never
+// A gauge of what is going on: metric.ModeLiveSum, so that what a killed process never
 // finished leaves with it.
 func ExampleGauge_TrackInProgress() {
 	set := multiproc.NewSet(multiproc.SetOptions{})
 	inFlight := multiproc.MustNew(set.NewGauge(multiproc.GaugeOpts{
-		Name: "requests_in_flight", Help: "Requests being served.", Mode: multiproc.ModeLiveSum,
+		Name: "requests_in_flight", Help: "Requests being served.", Mode: metric.ModeLiveSum,
 	}))
 	latency := multiproc.MustNew(set.NewHistogram(multiproc.HistogramOpts{
 		Name: "request_duration", Help: "Duration of requests.", Unit: "seconds",
@@ -139,10 +140,10 @@ func ExampleEnum() {
 func ExampleMode() {
 	set := multiproc.NewSet(multiproc.SetOptions{})
 	longest := multiproc.MustNew(set.NewGauge(multiproc.GaugeOpts{
-		Name: "queue_longest", Help: "The longest queue of all workers.", Mode: multiproc.ModeMax,
+		Name: "queue_longest", Help: "The longest queue of all workers.", Mode: metric.ModeMax,
 	}))
 	connections := multiproc.MustNew(set.NewGauge(multiproc.GaugeOpts{
-		Name: "connections", Help: "Open connections.", Mode: multiproc.ModeLiveSum,
+		Name: "connections", Help: "Open connections.", Mode: metric.ModeLiveSum,
 	}))
 	longest.Set(17)
 	connections.Inc()
@@ -180,7 +181,7 @@ func ExampleSet_NewGaugeFunc() {
 	set := multiproc.NewSet(multiproc.SetOptions{})
 	queue := []string{"a", "b"}
 	multiproc.MustNew(set.NewGaugeFunc(multiproc.GaugeOpts{
-		Name: "queue_length", Help: "Jobs that wait.", Mode: multiproc.ModeLiveSum,
+		Name: "queue_length", Help: "Jobs that wait.", Mode: metric.ModeLiveSum,
 	}, func() float64 { return float64(len(queue)) }))
 
 	v, err := registry.SampleValue(context.Background(), registry.Instruments(set), "queue_length", nil)

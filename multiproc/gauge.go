@@ -127,7 +127,7 @@ func (g *Gauge) SetToCurrentTime() { g.Set(float64(g.s.in.set.opts.Now().UnixNan
 //
 //	defer inFlight.TrackInProgress()()
 //
-// A process that is killed never subtracts its own. Use ModeLiveSum, in which they leave
+// A process that is killed never subtracts its own. Use metric.ModeLiveSum, in which they leave
 // with the process. The mostrecent modes have no differences.
 func (g *Gauge) TrackInProgress() (done func()) {
 	g.Inc()

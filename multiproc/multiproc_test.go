@@ -123,7 +123,7 @@ func TestInstruments(t *testing.T) {
 func TestInvalidUpdatesAreDroppedAndCounted(t *testing.T) {
 	sets(t, multiproc.SetOptions{}, func(t *testing.T, s *multiproc.Set, read func() map[string]float64) {
 		counter := multiproc.MustNew(s.NewCounter(multiproc.CounterOpts{Name: "c", Help: "C."}))
-		recent := multiproc.MustNew(s.NewGauge(multiproc.GaugeOpts{Name: "r", Help: "R.", Mode: multiproc.ModeMostRecent}))
+		recent := multiproc.MustNew(s.NewGauge(multiproc.GaugeOpts{Name: "r", Help: "R.", Mode: metric.ModeMostRecent}))
 		for _, v := range []float64{-1, math.NaN(), math.Inf(1), math.Inf(-1), -0.5} {
 			counter.Add(v)
 		}
@@ -146,7 +146,7 @@ func TestInvalidUpdatesAreDroppedAndCounted(t *testing.T) {
 		require.EqualValues(t, 1, got[`h_bucket{le="+Inf"}`])
 		require.True(t, math.IsNaN(got["h_sum"]))
 
-		g := multiproc.MustNew(s.NewGauge(multiproc.GaugeOpts{Name: "g", Help: "G.", Mode: multiproc.ModeSum}))
+		g := multiproc.MustNew(s.NewGauge(multiproc.GaugeOpts{Name: "g", Help: "G.", Mode: metric.ModeSum}))
 		g.Set(math.Float64frombits(mpm.UnsetBits))
 		require.True(t, math.IsNaN(read()["g"]), "the bits that say unset are stored as another NaN")
 	})
@@ -348,9 +348,9 @@ func io() error { return &fs.PathError{Op: "open", Path: "x", Err: fs.ErrNotExis
 
 func TestTimersAndTracking(t *testing.T) {
 	s := multiproc.NewSet(multiproc.SetOptions{})
-	g := multiproc.MustNew(s.NewGauge(multiproc.GaugeOpts{Name: "g", Help: "G.", Mode: multiproc.ModeLiveSum}))
+	g := multiproc.MustNew(s.NewGauge(multiproc.GaugeOpts{Name: "g", Help: "G.", Mode: metric.ModeLiveSum}))
 	h := multiproc.MustNew(s.NewHistogram(multiproc.HistogramOpts{Name: "h", Help: "H."}))
-	last := multiproc.MustNew(s.NewGauge(multiproc.GaugeOpts{Name: "last", Help: "L.", Mode: multiproc.ModeMax}))
+	last := multiproc.MustNew(s.NewGauge(multiproc.GaugeOpts{Name: "last", Help: "L.", Mode: metric.ModeMax}))
 	view := registry.Instruments(s)
 	done := g.TrackInProgress()
 	require.EqualValues(t, 1, samples(t, view)["g"])
@@ -369,7 +369,7 @@ func TestGaugeFunc(t *testing.T) {
 		var mu sync.Mutex
 		value := 1.0
 		other := multiproc.MustNew(s.NewCounter(multiproc.CounterOpts{Name: "calls", Help: "Calls."}))
-		multiproc.MustNew(s.NewGaugeFunc(multiproc.GaugeOpts{Name: "f", Help: "F.", Mode: multiproc.ModeSum}, func() float64 {
+		multiproc.MustNew(s.NewGaugeFunc(multiproc.GaugeOpts{Name: "f", Help: "F.", Mode: metric.ModeSum}, func() float64 {
 			other.Inc() // a function may update other instruments, also the first time
 			mu.Lock()
 			defer mu.Unlock()
@@ -398,7 +398,7 @@ func TestGaugeFunc(t *testing.T) {
 func TestGaugeFuncIsPublished(t *testing.T) {
 	dir := t.TempDir()
 	s := multiproc.NewSet(multiproc.SetOptions{Dir: dir, PublishPeriod: time.Millisecond})
-	multiproc.MustNew(s.NewGaugeFunc(multiproc.GaugeOpts{Name: "f", Help: "F.", Mode: multiproc.ModeSum}, func() float64 { return 9 }))
+	multiproc.MustNew(s.NewGaugeFunc(multiproc.GaugeOpts{Name: "f", Help: "F.", Mode: metric.ModeSum}, func() float64 { return 9 }))
 	require.NoError(t, s.Open())
 	a, err := aggregate.Open(dir, aggregate.Options{})
 	require.NoError(t, err)
@@ -413,7 +413,7 @@ func TestConcurrentUse(t *testing.T) {
 	sets(t, multiproc.SetOptions{}, func(t *testing.T, s *multiproc.Set, read func() map[string]float64) {
 		v := multiproc.MustNew(s.NewCounterVec(multiproc.CounterOpts{Name: "c", Help: "C."}, []string{"l"}))
 		h := multiproc.MustNew(s.NewHistogramVec(multiproc.HistogramOpts{Name: "h", Help: "H."}, []string{"l"}))
-		r := multiproc.MustNew(s.NewGauge(multiproc.GaugeOpts{Name: "r", Help: "R.", Mode: multiproc.ModeMostRecent}))
+		r := multiproc.MustNew(s.NewGauge(multiproc.GaugeOpts{Name: "r", Help: "R.", Mode: metric.ModeMostRecent}))
 		var wg sync.WaitGroup
 		const goroutines, rounds = 4, 2000
 		for g := range goroutines {
@@ -477,7 +477,7 @@ func TestUpdatesDoNotAllocate(t *testing.T) {
 	sets(t, multiproc.SetOptions{}, func(t *testing.T, s *multiproc.Set, _ func() map[string]float64) {
 		c := multiproc.MustNew(s.NewCounterVec(multiproc.CounterOpts{Name: "c", Help: "C."}, []string{"a", "b"}))
 		g := multiproc.MustNew(s.NewGauge(multiproc.GaugeOpts{Name: "g", Help: "G."}))
-		r := multiproc.MustNew(s.NewGauge(multiproc.GaugeOpts{Name: "r", Help: "R.", Mode: multiproc.ModeMostRecent}))
+		r := multiproc.MustNew(s.NewGauge(multiproc.GaugeOpts{Name: "r", Help: "R.", Mode: metric.ModeMostRecent}))
 		h := multiproc.MustNew(s.NewHistogramVec(multiproc.HistogramOpts{Name: "h", Help: "H."}, []string{"a"}))
 		m := multiproc.MustNew(s.NewSummary(multiproc.SummaryOpts{Name: "s", Help: "S."}))
 		e := multiproc.MustNew(s.NewEnum(multiproc.EnumOpts{Name: "e", Help: "E.", States: []string{"a", "b"}}))

@@ -12,21 +12,6 @@ import (
 // Labels are label values by name, as in client_golang.
 type Labels = map[string]string
 
-// Gauge modes say how the values of several processes merge. The live modes count live
-// processes only.
-const (
-	ModeAll            = metric.ModeAll
-	ModeLiveAll        = metric.ModeLiveAll
-	ModeMin            = metric.ModeMin
-	ModeLiveMin        = metric.ModeLiveMin
-	ModeMax            = metric.ModeMax
-	ModeLiveMax        = metric.ModeLiveMax
-	ModeSum            = metric.ModeSum
-	ModeLiveSum        = metric.ModeLiveSum
-	ModeMostRecent     = metric.ModeMostRecent
-	ModeLiveMostRecent = metric.ModeLiveMostRecent
-)
-
 // Opts define an instrument. Name and Help are required.
 type Opts struct {
 	Namespace, Subsystem, Name string // joined by underscores; the first two may be empty
@@ -58,7 +43,8 @@ type GaugeOpts struct {
 	Unit                       string
 	ConstLabels                Labels
 	MaxSeries                  int
-	// Mode says how the values of several processes merge. Default ModeAll.
+	// Mode says how the values of several processes merge, such as metric.ModeLiveSum.
+	// Default metric.ModeAll.
 	Mode metric.Mode
 	// Separate is as in Opts. The mode must be the same too.
 	Separate bool

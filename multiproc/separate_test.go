@@ -92,11 +92,11 @@ func TestRemove(t *testing.T) {
 			return v, func() { v.WithLabelValues("x").Inc() }
 		},
 		"gauge": func(s *multiproc.Set, name string) (any, func()) {
-			g := multiproc.MustNew(s.NewGauge(multiproc.GaugeOpts{Name: name, Help: "H.", Mode: multiproc.ModeLiveSum}))
+			g := multiproc.MustNew(s.NewGauge(multiproc.GaugeOpts{Name: name, Help: "H.", Mode: metric.ModeLiveSum}))
 			return g, g.Inc
 		},
 		"gauge function": func(s *multiproc.Set, name string) (any, func()) {
-			return multiproc.MustNew(s.NewGaugeFunc(multiproc.GaugeOpts{Name: name, Help: "H.", Mode: multiproc.ModeLiveSum}, func() float64 { return 1 })), s.Publish
+			return multiproc.MustNew(s.NewGaugeFunc(multiproc.GaugeOpts{Name: name, Help: "H.", Mode: metric.ModeLiveSum}, func() float64 { return 1 })), s.Publish
 		},
 		"counter function": func(s *multiproc.Set, name string) (any, func()) {
 			return multiproc.MustNew(s.NewCounterFunc(multiproc.CounterOpts{Name: name, Help: "H."}, func() float64 { return 1 })), s.Publish
@@ -154,7 +154,7 @@ func TestReset(t *testing.T) {
 	s := multiproc.NewSet(multiproc.SetOptions{Dir: dir})
 	defer s.Close()
 	c := multiproc.MustNew(s.NewCounter(multiproc.CounterOpts{Name: "c", Help: "H."}))
-	g := multiproc.MustNew(s.NewGauge(multiproc.GaugeOpts{Name: "g", Help: "H.", Mode: multiproc.ModeMostRecent}))
+	g := multiproc.MustNew(s.NewGauge(multiproc.GaugeOpts{Name: "g", Help: "H.", Mode: metric.ModeMostRecent}))
 	h := multiproc.MustNew(s.NewHistogram(multiproc.HistogramOpts{Name: "h", Help: "H."}))
 	v := multiproc.MustNew(s.NewSummaryVec(multiproc.SummaryOpts{Name: "v", Help: "H."}, []string{"l"}))
 	for range 2 {

@@ -21,6 +21,7 @@ import (
 	"github.com/multiprom/multiprom/internal/access"
 	"github.com/multiprom/multiprom/internal/form"
 	"github.com/multiprom/multiprom/internal/mpm"
+	"github.com/multiprom/multiprom/metric"
 	"github.com/multiprom/multiprom/multiproc"
 )
 
@@ -129,9 +130,9 @@ func TestMostRecentTime(t *testing.T) {
 	opened := time.Now()
 	now := opened
 	s := multiproc.NewSet(multiproc.SetOptions{Now: func() time.Time { return now }})
-	g := multiproc.MustNew(s.NewGauge(multiproc.GaugeOpts{Name: "g", Help: "G.", Mode: multiproc.ModeMostRecent}))
+	g := multiproc.MustNew(s.NewGauge(multiproc.GaugeOpts{Name: "g", Help: "G.", Mode: metric.ModeMostRecent}))
 	e := multiproc.MustNew(s.NewEnum(multiproc.EnumOpts{Name: "e", Help: "E.", States: []string{"a", "b"}, MostRecent: true}))
-	clock := multiproc.MustNew(s.NewGauge(multiproc.GaugeOpts{Name: "clock", Help: "T.", Mode: multiproc.ModeMax}))
+	clock := multiproc.MustNew(s.NewGauge(multiproc.GaugeOpts{Name: "clock", Help: "T.", Mode: metric.ModeMax}))
 	now = opened.Add(time.Minute)
 	require.NoError(t, s.Open())
 	now = now.Add(time.Second)
@@ -329,7 +330,7 @@ func TestConflictsSayWhatDiffers(t *testing.T) {
 	multiproc.MustNew(s.NewGauge(multiproc.GaugeOpts{Name: "f", Help: "F."}))
 	for want, err := range map[string]error{
 		`the help is "X.", not "G."`:   second(s.NewGaugeVec(multiproc.GaugeOpts{Name: "g", Help: "X."}, []string{"l"})),
-		"the mode is sum, not all":     second(s.NewGaugeVec(multiproc.GaugeOpts{Name: "g", Help: "G.", Mode: multiproc.ModeSum}, []string{"l"})),
+		"the mode is sum, not all":     second(s.NewGaugeVec(multiproc.GaugeOpts{Name: "g", Help: "G.", Mode: metric.ModeSum}, []string{"l"})),
 		`the labels are [], not ["l"]`: second(s.NewGauge(multiproc.GaugeOpts{Name: "g", Help: "G."})),
 		"the buckets are [1], not":     second(s.NewHistogram(multiproc.HistogramOpts{Name: "h", Help: "H.", Buckets: []float64{1}})),
 		`the states are ["b"]`:         second(s.NewEnum(multiproc.EnumOpts{Name: "e", Help: "E.", States: []string{"b"}})),
@@ -380,7 +381,7 @@ func TestOpeningRaces(t *testing.T) {
 		s := multiproc.NewSet(multiproc.SetOptions{})
 		c := multiproc.MustNew(s.NewCounter(multiproc.CounterOpts{Name: "c", Help: "C."}))
 		v := multiproc.MustNew(s.NewCounterVec(multiproc.CounterOpts{Name: "v", Help: "V."}, []string{"l"}))
-		g := multiproc.MustNew(s.NewGauge(multiproc.GaugeOpts{Name: "g", Help: "G.", Mode: multiproc.ModeMostRecent}))
+		g := multiproc.MustNew(s.NewGauge(multiproc.GaugeOpts{Name: "g", Help: "G.", Mode: metric.ModeMostRecent}))
 		var wg sync.WaitGroup
 		for n := range 8 {
 			wg.Go(func() {

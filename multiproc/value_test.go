@@ -18,7 +18,7 @@ func TestValues(t *testing.T) {
 	defer set.Close()
 	c := multiproc.MustNew(set.NewCounter(multiproc.CounterOpts{Name: "c", Help: "h"}))
 	g := multiproc.MustNew(set.NewGauge(multiproc.GaugeOpts{Name: "g", Help: "h"}))
-	r := multiproc.MustNew(set.NewGauge(multiproc.GaugeOpts{Name: "r", Help: "h", Mode: multiproc.ModeMostRecent}))
+	r := multiproc.MustNew(set.NewGauge(multiproc.GaugeOpts{Name: "r", Help: "h", Mode: metric.ModeMostRecent}))
 	h := multiproc.MustNew(set.NewHistogram(multiproc.HistogramOpts{Name: "h", Help: "h", Buckets: []float64{1, 2}}))
 	s := multiproc.MustNew(set.NewSummary(multiproc.SummaryOpts{Name: "s", Help: "h"}))
 

@@ -225,7 +225,7 @@ func TestDefaultTellsConflicts(t *testing.T) {
 	dir := t.TempDir()
 	first, second := multiproc.NewSet(multiproc.SetOptions{Dir: dir}), multiproc.NewSet(multiproc.SetOptions{Dir: dir})
 	multiproc.MustNew(first.NewCounter(multiproc.CounterOpts{Name: "jobs_total", Help: "J."})).Inc()
-	multiproc.MustNew(second.NewGauge(multiproc.GaugeOpts{Name: "jobs", Help: "J.", Mode: multiproc.ModeMax})).Set(1)
+	multiproc.MustNew(second.NewGauge(multiproc.GaugeOpts{Name: "jobs", Help: "J.", Mode: metric.ModeMax})).Set(1)
 	r := newDefault(first)
 	for range 3 {
 		names(t, r)

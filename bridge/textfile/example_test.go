@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/multiprom/multiprom/bridge/textfile"
+	"github.com/multiprom/multiprom/metric"
 	"github.com/multiprom/multiprom/multiproc"
 	"github.com/multiprom/multiprom/registry"
 )
@@ -23,7 +24,7 @@ func Example() {
 
 	set := multiproc.NewSet(multiproc.SetOptions{})
 	finished := multiproc.MustNew(set.NewGauge(multiproc.GaugeOpts{
-		Name: "backup_finished_seconds", Help: "When the last backup was complete.", Mode: multiproc.ModeMax,
+		Name: "backup_finished_seconds", Help: "When the last backup was complete.", Mode: metric.ModeMax,
 	}))
 	finished.Set(float64(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC).Unix()))
 

@@ -124,7 +124,7 @@ func TestInstrumentsOfTheRegistry(t *testing.T) {
 	require.EqualValues(t, 1, families["h_seconds"].Series[0].Count)
 	require.EqualValues(t, 1, families["s"].Series[0].Count)
 
-	multiproc.MustNew(set.NewGauge(multiproc.GaugeOpts{Name: "theirs", Help: "T.", Mode: multiproc.ModeLiveSum})).Set(3)
+	multiproc.MustNew(set.NewGauge(multiproc.GaugeOpts{Name: "theirs", Help: "T.", Mode: metric.ModeLiveSum})).Set(3)
 	require.NoError(t, p.Publish(t.Context()))
 	require.Equal(t, 3.0, gather(t, set)["theirs"].Series[0].Value, "the instrument takes over")
 }

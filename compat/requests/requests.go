@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/multiprom/multiprom/metric"
 	"github.com/multiprom/multiprom/multiproc"
 )
 
@@ -60,7 +61,7 @@ func New(opts Options) *Metrics {
 			Namespace: opts.Namespace, Subsystem: opts.Subsystem, Name: "http_requests_in_flight",
 			Help: "HTTP requests that are being handled now.", ConstLabels: opts.ConstLabels,
 			// Those of a killed process are in flight no more.
-			Mode: multiproc.ModeLiveSum,
+			Mode: metric.ModeLiveSum,
 		})),
 		now: opts.Now,
 	}

@@ -147,7 +147,7 @@ func Start(opts Options) (*Publisher, error) {
 // declare makes the publisher's own metrics.
 func (p *Publisher) declare() error {
 	times, err := p.opts.Set.NewGaugeVec(multiproc.GaugeOpts{
-		Name: "multiprom_publish_timestamp_seconds", Mode: multiproc.ModeLiveAll,
+		Name: "multiprom_publish_timestamp_seconds", Mode: metric.ModeLiveAll,
 		Help: "When the process has last published what its collectors say, in seconds since 1970.",
 	}, []string{"publisher"})
 	if err != nil {

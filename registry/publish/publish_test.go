@@ -206,7 +206,7 @@ func TestInstrumentsWin(t *testing.T) {
 	src.say(nil, fam("g", metric.Gauge, metric.Series{Value: 5}))
 	p := start(t, Options{Source: src, Set: set})
 	require.NoError(t, p.Publish(t.Context()))
-	multiproc.MustNew(set.NewGauge(multiproc.GaugeOpts{Name: "g", Help: "Help of g.", Mode: multiproc.ModeLiveAll})).Set(1)
+	multiproc.MustNew(set.NewGauge(multiproc.GaugeOpts{Name: "g", Help: "Help of g.", Mode: metric.ModeLiveAll})).Set(1)
 	for range 2 {
 		require.ErrorIs(t, p.Publish(t.Context()), multiproc.ErrConflict)
 		require.Equal(t, 1.0, only(t, gatherFrom(t, registry.Instruments(set))["g"]).Value)
