@@ -27,7 +27,7 @@ type Options struct {
 	// the directory's owner. Default: no others.
 	TrustUIDs []int
 	// MaxFileBytes is the size above which a file is left out. Default 1 GiB;
-	// NoLimit.
+	// metric.NoLimit.
 	MaxFileBytes int64
 	// ProcessLabel is the name of the label that tells processes apart in
 	// gauges of mode all and liveall. Default "pid".

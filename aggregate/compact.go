@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/multiprom/multiprom/aggregate/internal/compact"
-	"github.com/multiprom/multiprom/internal/options"
 	"github.com/multiprom/multiprom/metric"
 )
 
@@ -18,11 +17,11 @@ type CompactOptions struct {
 	// are compacted at once, since they are shown until then.
 	Threshold int
 	// KeepDead is how many dead processes keep their series in gauges and
-	// states of mode all, the newest. Default 1,000; KeepNone or NoLimit. A lower
+	// states of mode all, the newest. Default 1,000; metric.KeepNone or metric.NoLimit. A lower
 	// bound than the last one takes effect at the next pass, though nobody died.
 	KeepDead int
 	// KeepDeadFor is how long they keep them after they were compacted. Default
-	// NoLimit; KeepNone.
+	// metric.NoLimit; metric.KeepNone.
 	KeepDeadFor time.Duration
 	// Marked compacts the files of processes without a lock once they are marked
 	// dead, on filesystems whose locks cannot be trusted. By setting it, you
@@ -56,14 +55,6 @@ type CompactOptions struct {
 	// Now is the clock. Default time.Now.
 	Now func() time.Time
 }
-
-// Values of options that bound something. The zero value is always the default.
-const (
-	// NoLimit is no bound at all.
-	NoLimit = options.NoLimit
-	// KeepNone keeps nothing of a dead process in gauges and states of mode all.
-	KeepNone = options.KeepNone
-)
 
 // CompactResult is what Compact did, or with DryRun would have done.
 type CompactResult struct {

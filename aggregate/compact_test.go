@@ -14,6 +14,7 @@ import (
 	"github.com/multiprom/multiprom/aggregate/internal/compact"
 	"github.com/multiprom/multiprom/aggregate/internal/sum"
 	"github.com/multiprom/multiprom/internal/mpm"
+	"github.com/multiprom/multiprom/internal/options"
 	"github.com/multiprom/multiprom/metric"
 )
 
@@ -181,7 +182,7 @@ func TestCompactionKeepsAsManyDeadAsAsked(t *testing.T) {
 		opts CompactOptions
 		want []string
 	}{
-		{"all", CompactOptions{KeepDead: NoLimit}, []string{`g{pid="0"}`, `g{pid="1"}`, `g{pid="2"}`, `g{pid="3"}`}},
+		{"all", CompactOptions{KeepDead: options.NoLimit}, []string{`g{pid="0"}`, `g{pid="1"}`, `g{pid="2"}`, `g{pid="3"}`}},
 		{"two", CompactOptions{KeepDead: 2}, []string{`g{pid="2"}`, `g{pid="3"}`}},
 		{"a minute", CompactOptions{KeepDeadFor: time.Minute}, []string{`g{pid="3"}`}},
 	} {
@@ -316,11 +317,11 @@ func TestBoundsOfTheDeadTakeEffectWithoutADeath(t *testing.T) {
 		want []string
 	}{
 		{"default", CompactOptions{}, []string{"0", "1", "2", "3"}},
-		{"no limit", CompactOptions{KeepDead: NoLimit, KeepDeadFor: NoLimit}, []string{"0", "1", "2", "3"}},
+		{"no limit", CompactOptions{KeepDead: options.NoLimit, KeepDeadFor: options.NoLimit}, []string{"0", "1", "2", "3"}},
 		{"more than there are", CompactOptions{KeepDead: 5}, []string{"0", "1", "2", "3"}},
 		{"two", CompactOptions{KeepDead: 2}, []string{"2", "3"}},
-		{"none", CompactOptions{KeepDead: KeepNone}, nil},
-		{"for no time", CompactOptions{KeepDeadFor: KeepNone}, nil},
+		{"none", CompactOptions{KeepDead: options.KeepNone}, nil},
+		{"for no time", CompactOptions{KeepDeadFor: options.KeepNone}, nil},
 		{"a minute", CompactOptions{KeepDeadFor: time.Minute}, []string{"3"}},
 		{"below the threshold", CompactOptions{KeepDead: 1, Threshold: 100}, []string{"3"}},
 	} {

@@ -13,6 +13,7 @@ import (
 	"github.com/multiprom/multiprom/aggregate/internal/snapshot"
 	"github.com/multiprom/multiprom/aggregate/internal/table"
 	"github.com/multiprom/multiprom/internal/mpm"
+	"github.com/multiprom/multiprom/internal/options"
 	"github.com/multiprom/multiprom/internal/views"
 )
 
@@ -87,7 +88,7 @@ func compactInMemory(t *testing.T, view *table.Table, all *snapshot.Snapshot) {
 		require.NoError(t, sum.Add(f, time.Unix(9, 0)))
 		gone = append(gone, f)
 	}
-	a := sum.Archive(time.Unix(9, 0), sum.Prune(time.Unix(9, 0), NoLimit, NoLimit))
+	a := sum.Archive(time.Unix(9, 0), sum.Prune(time.Unix(9, 0), options.NoLimit, options.NoLimit))
 	a.Generation = all.Archive.Generation + 1
 	all.Files = rest
 	all.Archive, err = snapshot.NewArchive(a)

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/multiprom/multiprom/internal/mpm"
+	"github.com/multiprom/multiprom/internal/options"
 	"github.com/multiprom/multiprom/internal/optiontest"
 )
 
@@ -21,7 +22,7 @@ func TestOptions(t *testing.T) {
 	dir := t.TempDir()
 	reading := map[string]optiontest.Row{
 		"TrustUIDs":    {Bad: []any{[]int{-1}, []int{0, tooLargeUID()}}, Good: []any{[]int{0}}},
-		"MaxFileBytes": {Special: []int64{NoLimit}},
+		"MaxFileBytes": {Special: []int64{options.NoLimit}},
 		"Now":          {},
 	}
 	with := func(more map[string]optiontest.Row) map[string]optiontest.Row {
@@ -44,7 +45,7 @@ func TestOptions(t *testing.T) {
 	optiontest.Check(t, Options{}, view, func(o Options) error { return fromStore(store, o).Close() })
 	compacting := func() map[string]optiontest.Row {
 		return with(map[string]optiontest.Row{
-			"Threshold": {}, "KeepDead": {Special: []int64{NoLimit, KeepNone}}, "KeepDeadFor": {Special: []int64{NoLimit, KeepNone}},
+			"Threshold": {}, "KeepDead": {Special: []int64{options.NoLimit, options.KeepNone}}, "KeepDeadFor": {Special: []int64{options.NoLimit, options.KeepNone}},
 			"Marked": {}, "Python": {}, "DryRun": {}, "Progress": {}, "DropFamilies": {}, "Reserve": {},
 		})
 	}

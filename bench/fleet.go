@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/multiprom/multiprom/metric"
 	"github.com/multiprom/multiprom/multiproc"
 )
 
@@ -105,7 +106,7 @@ func runFleet(spec string) {
 	// One per series, by worker, in the order of their labels.
 	incs, observations := make([][]func(), s.Workers), make([][]func(), s.Workers)
 	for w := range s.Workers {
-		set := multiproc.NewSet(multiproc.SetOptions{Dir: s.Dir, ProcessID: strconv.Itoa(w), MaxSeries: multiproc.NoLimit})
+		set := multiproc.NewSet(multiproc.SetOptions{Dir: s.Dir, ProcessID: strconv.Itoa(w), MaxSeries: metric.NoLimit})
 		labels := []string{"path", "code"}
 		counters := multiproc.MustNew(set.NewCounterVec(multiproc.CounterOpts{Name: "requests_total", Help: "Requests served."}, labels))
 		histograms := multiproc.MustNew(set.NewHistogramVec(multiproc.HistogramOpts{

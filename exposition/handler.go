@@ -50,11 +50,11 @@ type HandlerOptions struct {
 	DisableCompression bool
 	// MaxConcurrent is how many scrapes may be gathered at once; others get 503. The
 	// same number of responses may be in the process of being sent. Beyond that, the
-	// response that has waited longest for its client is cut off. Default 40; NoLimit.
+	// response that has waited longest for its client is cut off. Default 40; metric.NoLimit.
 	MaxConcurrent int
 	// Timeout is how long gathering may take before the scrape gets 503. The gatherer's
 	// context ends a tenth earlier, so that a gatherer that obeys it can still return
-	// what it has. Default NoLimit. A client that says how long it waits, as Prometheus
+	// what it has. Default metric.NoLimit. A client that says how long it waits, as Prometheus
 	// does in X-Prometheus-Scrape-Timeout-Seconds, shortens it for its scrape.
 	Timeout time.Duration
 	// ErrorLog gets the errors of gathering and encoding; nil drops them. A client that
@@ -62,9 +62,6 @@ type HandlerOptions struct {
 	// not at each scrape.
 	ErrorLog *slog.Logger
 }
-
-// NoLimit disables a limit. The zero value of an option is always its default.
-const NoLimit = options.NoLimit
 
 // Handler returns a handler that serves what g gathers, with default options.
 func Handler(g gather.Gatherer) http.Handler { return HandlerFor(g, HandlerOptions{}) }
@@ -104,8 +101,8 @@ func (o *HandlerOptions) complete() error {
 	if o.Created > CreatedOff {
 		c.Failf("Created", "is %d: it must be CreatedByEnv, CreatedOn or CreatedOff", o.Created)
 	}
-	options.Number(&c, "MaxConcurrent", &o.MaxConcurrent, limits.Concurrent, NoLimit)
-	options.Number(&c, "Timeout", &o.Timeout, NoLimit, NoLimit)
+	options.Number(&c, "MaxConcurrent", &o.MaxConcurrent, limits.Concurrent, options.NoLimit)
+	options.Number(&c, "Timeout", &o.Timeout, options.NoLimit, options.NoLimit)
 	return c.Err()
 }
 

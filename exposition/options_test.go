@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/multiprom/multiprom/internal/certtest"
+	"github.com/multiprom/multiprom/internal/options"
 	"github.com/multiprom/multiprom/internal/optiontest"
 	"github.com/multiprom/multiprom/registry"
 )
@@ -40,13 +41,13 @@ func TestOptions(t *testing.T) {
 
 	handler := map[string]optiontest.Row{
 		"ErrorPolicy": {Bad: []any{200}}, "Created": {Bad: []any{200}}, "DisableCompression": {}, "Lenient": {}, "ErrorLog": {},
-		"MaxConcurrent": {Special: []int64{NoLimit}}, "Timeout": {Special: []int64{NoLimit}},
+		"MaxConcurrent": {Special: []int64{options.NoLimit}}, "Timeout": {Special: []int64{options.NoLimit}},
 	}
 	optiontest.Check(t, HandlerOptions{}, handler, func(o HandlerOptions) error {
 		HandlerFor(g, o)
 		return nil
 	})
-	none := optiontest.Row{Special: []int64{NoLimit}}
+	none := optiontest.Row{Special: []int64{options.NoLimit}}
 	server := map[string]optiontest.Row{
 		"Addr": {Bad: []any{"nonsense", "127.0.0.1:-1", "127.0.0.1:nonsense"}}, "Gatherer": {}, "TLS": {Bad: []any{&TLS{}}},
 		"ReadHeaderTimeout": none, "ReadTimeout": none, "WriteTimeout": none, "IdleTimeout": none, "MaxHeaderBytes": {},

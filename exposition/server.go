@@ -18,7 +18,7 @@ import (
 	"github.com/multiprom/multiprom/registry"
 )
 
-// ServerOptions of [Serve]. The zero value serves the default registry. NoLimit
+// ServerOptions of [Serve]. The zero value serves the default registry. metric.NoLimit
 // disables a timeout.
 type ServerOptions struct {
 	// Addr is host:port to listen on, or unix:///path of a socket. Empty means ":8000",
@@ -51,7 +51,7 @@ func (o *ServerOptions) complete() error {
 		{"ReadHeaderTimeout", o.ReadHeaderTimeout}, {"ReadTimeout", o.ReadTimeout},
 		{"WriteTimeout", o.WriteTimeout}, {"IdleTimeout", o.IdleTimeout},
 	} {
-		options.Number(&c, f.name, &f.value, 0, NoLimit)
+		options.Number(&c, f.name, &f.value, 0, options.NoLimit)
 	}
 	bytes := o.MaxHeaderBytes
 	options.Number(&c, "MaxHeaderBytes", &bytes, 0)

@@ -13,12 +13,9 @@ import (
 type ReadOptions struct {
 	// Trusted says whose files are read, by uid. Default: everybody's.
 	Trusted func(uid int) bool
-	// MaxBytes is the size above which a file is not read. Default 1 GiB; NoLimit.
+	// MaxBytes is the size above which a file is not read. Default 1 GiB; metric.NoLimit.
 	MaxBytes int64
 }
-
-// NoLimit in ReadOptions.MaxBytes reads files of every size.
-const NoLimit = mpm.NoLimit
 
 func (o ReadOptions) internal() mpm.ReadOptions {
 	return mpm.ReadOptions{Trusted: o.Trusted, MaxBytes: o.MaxBytes}

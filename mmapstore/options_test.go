@@ -28,7 +28,7 @@ func TestOptions(t *testing.T) {
 
 	s := create(t, mmapstore.Options{})
 	add(t, s, &metric.Schema{Name: "c", Type: metric.Counter})
-	reading := map[string]optiontest.Row{"Trusted": {}, "MaxBytes": {Special: []int64{mmapstore.NoLimit}}}
+	reading := map[string]optiontest.Row{"Trusted": {}, "MaxBytes": {Special: []int64{metric.NoLimit}}}
 	optiontest.Check(t, mmapstore.ReadOptions{}, reading, func(o mmapstore.ReadOptions) error {
 		f, err := mmapstore.Read(s.Path(), o)
 		if err == nil {

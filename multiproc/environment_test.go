@@ -14,6 +14,7 @@ import (
 
 	"github.com/multiprom/multiprom/internal/access"
 	"github.com/multiprom/multiprom/internal/mpm"
+	"github.com/multiprom/multiprom/internal/options"
 )
 
 // environment is a default Set over variables that a test sets.
@@ -181,7 +182,7 @@ func TestInvalidOptions(t *testing.T) {
 	s := NewSet(SetOptions{MaxSeries: 1})
 	_, err := s.NewCounterVec(CounterOpts{Name: "c", Help: "C.", MaxSeries: -7}, []string{"l"})
 	require.ErrorContains(t, err, "MaxSeries is -7")
-	v := must(s.NewCounterVec(CounterOpts{Name: "c", Help: "C.", MaxSeries: NoLimit}, []string{"l"}))
+	v := must(s.NewCounterVec(CounterOpts{Name: "c", Help: "C.", MaxSeries: options.NoLimit}, []string{"l"}))
 	for i := range 3 {
 		v.WithLabelValues(strconv.Itoa(i)).Inc()
 		require.EqualValues(t, 1, v.WithLabelValues(strconv.Itoa(i)).Value())

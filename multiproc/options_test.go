@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/multiprom/multiprom/internal/options"
 	"github.com/multiprom/multiprom/internal/optiontest"
 )
 
@@ -14,7 +15,7 @@ func TestOptions(t *testing.T) {
 		"Dir":       {Bad: []any{dir + "/missing"}, Good: []any{dir}},
 		"ProcessID": {Bad: []any{strings.Repeat("x", 129), "\xff"}, Good: []any{"a b", "é"}},
 		"FileMode":  {Bad: []any{0o7, 0o666, 0o700, 0o4600, 9}, Good: []any{0o640, 0o660}},
-		"MaxSeries": {Special: []int64{NoLimit}}, "PublishPeriod": {}, "Logger": {}, "Now": {},
+		"MaxSeries": {Special: []int64{options.NoLimit}}, "PublishPeriod": {}, "Logger": {}, "Now": {},
 	}, func(o SetOptions) error {
 		s := NewSet(o)
 		defer s.Close()
@@ -29,7 +30,7 @@ func TestOptions(t *testing.T) {
 	// What all instruments have, and what some have besides.
 	common := map[string]optiontest.Row{
 		"Namespace": {Bad: []any{"\xff"}}, "Subsystem": {Bad: []any{"\xff"}}, "Name": {Needed: true, Bad: []any{"\xff", strings.Repeat("x", 2000)}},
-		"Help": {Needed: true, Bad: []any{"\xff"}}, "Unit": {Bad: []any{"\xff"}, Good: []any{"seconds"}}, "MaxSeries": {Special: []int64{NoLimit}}, "Separate": {},
+		"Help": {Needed: true, Bad: []any{"\xff"}}, "Unit": {Bad: []any{"\xff"}, Good: []any{"seconds"}}, "MaxSeries": {Special: []int64{options.NoLimit}}, "Separate": {},
 		"ConstLabels": {Bad: []any{Labels{"__x": ""}}, Good: []any{Labels{"a": "b"}}},
 	}
 	with := func(more map[string]optiontest.Row) map[string]optiontest.Row {

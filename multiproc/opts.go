@@ -18,7 +18,7 @@ type Opts struct {
 	Help                       string
 	Unit                       string // appended to the name unless it ends with it; default none
 	ConstLabels                Labels // the same on every series; default none
-	MaxSeries                  int    // of a Vec; default SetOptions.MaxSeries; NoLimit
+	MaxSeries                  int    // of a Vec; default SetOptions.MaxSeries; metric.NoLimit
 	// Separate makes an instrument of its own: an equal schema that was given before
 	// is a conflict, and not the same instrument. Separate instruments of the same name,
 	// help, unit and type may have different labels.

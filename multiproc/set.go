@@ -36,7 +36,7 @@ type SetOptions struct {
 	// 0660 lets it mark processes dead as well.
 	FileMode os.FileMode
 	// MaxSeries is how many series a Vec may have. Further label sets share an overflow
-	// series. Default 10,000; or NoLimit.
+	// series. Default 10,000; or metric.NoLimit.
 	MaxSeries int
 	// PublishPeriod is how often gauge functions are evaluated. Default 5 s.
 	PublishPeriod time.Duration
@@ -46,10 +46,6 @@ type SetOptions struct {
 	// Now is the clock. Default time.Now.
 	Now func() time.Time
 }
-
-// NoLimit in a field of options that bounds something is no bound at all. The zero
-// value of a field is always its default.
-const NoLimit = options.NoLimit
 
 // withDefaults checks the options and fills in defaults. They can be used even if there is
 // an error: Set.Open returns it, but updates must not fail.
@@ -63,13 +59,13 @@ func (o SetOptions) withDefaults() (SetOptions, error) {
 			c.Failf("FileMode", "is invalid: %v", err)
 		}
 	}
-	options.Number(&c, "MaxSeries", &o.MaxSeries, defaultMaxSeries, NoLimit)
+	options.Number(&c, "MaxSeries", &o.MaxSeries, defaultMaxSeries, options.NoLimit)
 	options.Number(&c, "PublishPeriod", &o.PublishPeriod, defaultPublishPeriod)
 	err := c.Err()
 	if err != nil {
 		o.MaxSeries, o.PublishPeriod = max(o.MaxSeries, 1), max(o.PublishPeriod, defaultPublishPeriod)
 	}
-	if o.MaxSeries == NoLimit {
+	if o.MaxSeries == options.NoLimit {
 		o.MaxSeries = math.MaxInt
 	}
 	if o.Now == nil {
@@ -400,10 +396,10 @@ func declare[T any](s *Set, schema *metric.Schema, maxSeries int, separate bool,
 		return nil, err
 	}
 	var c options.Checker
-	if options.Number(&c, "MaxSeries", &maxSeries, s.opts.MaxSeries, NoLimit); c.Err() != nil {
+	if options.Number(&c, "MaxSeries", &maxSeries, s.opts.MaxSeries, options.NoLimit); c.Err() != nil {
 		return nil, fmt.Errorf("multiproc: define %q: %w: %w", schema.Name, form.ErrSchema, c.Err())
 	}
-	if maxSeries == NoLimit {
+	if maxSeries == options.NoLimit {
 		maxSeries = math.MaxInt
 	}
 	s.mu.Lock()

@@ -32,16 +32,13 @@ type Options struct {
 	// Timeout is the time for connecting and sending. Default 30 s.
 	Timeout time.Duration
 	// MaxBuffered is how many bytes that could not be sent Run keeps for later, the
-	// newest. Default 4 MiB; KeepNone.
+	// newest. Default 4 MiB; metric.KeepNone.
 	MaxBuffered int
 	// Logger gets the errors of Run; nil logs nothing.
 	Logger *slog.Logger
 	// Now is the clock. Default time.Now.
 	Now func() time.Time
 }
-
-// KeepNone as Options.MaxBuffered keeps nothing that could not be sent.
-const KeepNone = options.KeepNone
 
 // Bridge sends to one Graphite. It is safe for concurrent use.
 type Bridge struct {
@@ -69,7 +66,7 @@ func New(opts Options) (*Bridge, error) {
 	}
 	options.Number(&c, "Interval", &opts.Interval, time.Minute)
 	options.Number(&c, "Timeout", &opts.Timeout, 30*time.Second)
-	options.Number(&c, "MaxBuffered", &opts.MaxBuffered, 4<<20, KeepNone)
+	options.Number(&c, "MaxBuffered", &opts.MaxBuffered, 4<<20, options.KeepNone)
 	if err := c.Err(); err != nil {
 		return nil, fmt.Errorf("graphite: %w", err)
 	}

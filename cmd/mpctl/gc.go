@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/multiprom/multiprom/aggregate"
+	"github.com/multiprom/multiprom/metric"
 )
 
 // gcResult is the JSON output of `mpctl gc`.
@@ -84,7 +85,7 @@ have it or no dead process has it.`,
 // addCompactFlags adds the flags that say how to compact.
 func addCompactFlags(cmd *cobra.Command, o *aggregate.CompactOptions) {
 	cmd.Flags().IntVar(&o.KeepDead, "keep-dead", 1000, "how many dead processes keep their series in gauges of mode all, the newest first; 0 for none, -1 for all")
-	cmd.Flags().DurationVar(&o.KeepDeadFor, "keep-dead-for", aggregate.NoLimit, "how long dead processes keep these series after compaction; 0 for no time, -1 for ever")
+	cmd.Flags().DurationVar(&o.KeepDeadFor, "keep-dead-for", metric.NoLimit, "how long dead processes keep these series after compaction; 0 for no time, -1 for ever")
 	cmd.Flags().Lookup("keep-dead-for").DefValue = noLimit // and not -1ns
 	obey(cmd, zeroKeepsNone(orNoLimit(atLeast(0, ", or -1 to keep all"), false), false), "keep-dead")
 	obey(cmd, zeroKeepsNone(orNoLimit(longerThanZero(", or 0 to keep none, or -1 for ever"), true), true), "keep-dead-for")

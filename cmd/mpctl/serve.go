@@ -21,6 +21,7 @@ import (
 	"github.com/multiprom/multiprom/gather"
 	"github.com/multiprom/multiprom/internal/limits"
 	"github.com/multiprom/multiprom/internal/listen"
+	"github.com/multiprom/multiprom/metric"
 	"github.com/multiprom/multiprom/registry"
 )
 
@@ -173,8 +174,8 @@ func (l scrapeLimits) handler(log *slog.Logger) exposition.HandlerOptions {
 // write is how long a whole answer may take: the time to gather, and the same time
 // again to send it.
 func (l scrapeLimits) write() time.Duration {
-	if l.timeout == exposition.NoLimit {
-		return exposition.NoLimit
+	if l.timeout == metric.NoLimit {
+		return metric.NoLimit
 	}
 	return 2 * l.timeout
 }

@@ -17,7 +17,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/multiprom/multiprom/exposition"
 	"github.com/multiprom/multiprom/gather"
 	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/metric"
@@ -93,11 +92,11 @@ func TestServeLimitsTimeAndHeaders(t *testing.T) {
 func TestServeWithoutLimits(t *testing.T) {
 	cmd := newServe()
 	require.NoError(t, cmd.ParseFlags([]string{"--web.max-requests", "-1", "--web.timeout", "-1"}))
-	none := scrapeLimits{requests: exposition.NoLimit, timeout: exposition.NoLimit}
+	none := scrapeLimits{requests: metric.NoLimit, timeout: metric.NoLimit}
 	require.Equal(t, "-1", cmd.Flag("web.max-requests").Value.String())
-	require.EqualValues(t, exposition.NoLimit, none.handler(nil).MaxConcurrent)
-	require.EqualValues(t, exposition.NoLimit, none.handler(nil).Timeout)
-	require.EqualValues(t, exposition.NoLimit, none.write())
+	require.EqualValues(t, metric.NoLimit, none.handler(nil).MaxConcurrent)
+	require.EqualValues(t, metric.NoLimit, none.handler(nil).Timeout)
+	require.EqualValues(t, metric.NoLimit, none.write())
 }
 
 func TestServeNegotiates(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/multiprom/multiprom/aggregate"
+	"github.com/multiprom/multiprom/metric"
 )
 
 // ok: the value is accepted. Any other text in a row is part of the error.
@@ -165,13 +166,13 @@ func TestEmptyArguments(t *testing.T) {
 // TestNoLimitAndNone: in flags, -1 and 0 mean what the help says.
 func TestNoLimitAndNone(t *testing.T) {
 	for typed, want := range map[string][2]int{
-		"-1": {aggregate.NoLimit, aggregate.NoLimit}, "0": {aggregate.KeepNone, aggregate.KeepNone},
+		"-1": {metric.NoLimit, metric.NoLimit}, "0": {metric.KeepNone, metric.KeepNone},
 	} {
 		var o aggregate.CompactOptions
 		cmd := &cobra.Command{}
 		addCompactFlags(cmd, &o)
 		require.Equal(t, 1000, o.KeepDead)
-		require.EqualValues(t, aggregate.NoLimit, o.KeepDeadFor)
+		require.EqualValues(t, metric.NoLimit, o.KeepDeadFor)
 		require.NoError(t, cmd.ParseFlags([]string{"--keep-dead", typed, "--keep-dead-for", typed}))
 		require.Equal(t, want[0], o.KeepDead)
 		require.Equal(t, time.Duration(want[1]), o.KeepDeadFor)
@@ -181,6 +182,6 @@ func TestNoLimitAndNone(t *testing.T) {
 	addCompactFlags(cmd, &o)
 	require.NoError(t, cmd.ParseFlags([]string{"--keep-dead", "7", "--keep-dead-for", "0s"}))
 	require.Equal(t, 7, o.KeepDead)
-	require.EqualValues(t, aggregate.KeepNone, o.KeepDeadFor)
+	require.EqualValues(t, metric.KeepNone, o.KeepDeadFor)
 	require.Contains(t, cmd.Flags().FlagUsages(), "(default -1)")
 }

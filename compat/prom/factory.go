@@ -22,7 +22,7 @@ type Options struct {
 	// merge. Default ModeByName. See also Factory.WithMode.
 	Mode func(name string) metric.Mode
 	// MaxSeries bounds the series of a Vec in the store; further ones share an
-	// overflow series. Default multiproc.SetOptions.MaxSeries; multiproc.NoLimit.
+	// overflow series. Default multiproc.SetOptions.MaxSeries; metric.NoLimit.
 	MaxSeries int
 	// Period is how often series that were deleted from a Vec are removed from
 	// the store. Default 5 s.

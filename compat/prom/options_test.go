@@ -7,12 +7,13 @@ import (
 
 	"github.com/multiprom/multiprom/compat/prom"
 	"github.com/multiprom/multiprom/internal/optiontest"
+	"github.com/multiprom/multiprom/metric"
 	"github.com/multiprom/multiprom/multiproc"
 )
 
 func TestOptions(t *testing.T) {
 	optiontest.Check(t, prom.Options{}, map[string]optiontest.Row{
-		"Mode": {}, "MaxSeries": {Special: []int64{multiproc.NoLimit}}, "Period": {},
+		"Mode": {}, "MaxSeries": {Special: []int64{metric.NoLimit}}, "Period": {},
 	}, func(o prom.Options) error {
 		set := multiproc.NewSet(multiproc.SetOptions{})
 		defer set.Close()

@@ -4,11 +4,12 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/multiprom/multiprom/internal/options"
 	"github.com/multiprom/multiprom/internal/optiontest"
 )
 
 func TestOptions(t *testing.T) {
-	limit := optiontest.Row{Special: []int64{NoLimit}}
+	limit := optiontest.Row{Special: []int64{options.NoLimit}}
 	optiontest.Check(t, Options{}, map[string]optiontest.Row{
 		"Format": {Bad: []any{77}}, "QuotedNames": {}, "MaxLine": limit, "MaxBytes": limit, "MaxSeries": limit,
 	}, func(o Options) error {

@@ -30,18 +30,14 @@ type Options struct {
 	// none, so by default they are errors. Text always accepts them.
 	QuotedNames bool
 
-	// MaxLine is the most bytes in a line. Default 1 MiB; NoLimit.
+	// MaxLine is the most bytes in a line. Default 1 MiB; metric.NoLimit.
 	MaxLine int
-	// MaxBytes is the most bytes in the input. Default 256 MiB; NoLimit.
+	// MaxBytes is the most bytes in the input. Default 256 MiB; metric.NoLimit.
 	MaxBytes int64
 	// MaxSeries is the most series of all families together. A family without series
-	// counts as one. Default 1,000,000; NoLimit.
+	// counts as one. Default 1,000,000; metric.NoLimit.
 	MaxSeries int
 }
-
-// NoLimit in a field of options that bounds something is no bound at all. The zero
-// value of a field is always its default.
-const NoLimit = options.NoLimit
 
 // withDefaults checks the options and fills in what was left out.
 func (o Options) withDefaults() (Options, error) {
@@ -49,9 +45,9 @@ func (o Options) withDefaults() (Options, error) {
 	if o.Format > OpenMetrics {
 		c.Failf("Format", "is %d: it must be Text or OpenMetrics", o.Format)
 	}
-	options.Number(&c, "MaxLine", &o.MaxLine, 1<<20, NoLimit)
-	options.Number(&c, "MaxBytes", &o.MaxBytes, 256<<20, NoLimit)
-	options.Number(&c, "MaxSeries", &o.MaxSeries, 1_000_000, NoLimit)
+	options.Number(&c, "MaxLine", &o.MaxLine, 1<<20, options.NoLimit)
+	options.Number(&c, "MaxBytes", &o.MaxBytes, 256<<20, options.NoLimit)
+	options.Number(&c, "MaxSeries", &o.MaxSeries, 1_000_000, options.NoLimit)
 	return o, c.Err()
 }
 

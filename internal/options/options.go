@@ -44,9 +44,9 @@ func Number[T ~int | ~int64](c *Checker, field string, value *T, def T, special 
 		}
 		switch s {
 		case NoLimit:
-			allowed = append(allowed, "NoLimit")
+			allowed = append(allowed, "metric.NoLimit")
 		case KeepNone:
-			allowed = append(allowed, "KeepNone")
+			allowed = append(allowed, "metric.KeepNone")
 		}
 	}
 	allowed = append(allowed, "0 for the default")

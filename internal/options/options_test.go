@@ -18,8 +18,8 @@ func TestNumber(t *testing.T) {
 		{NoLimit, NoLimit, []int{NoLimit, KeepNone}, ""},
 		{KeepNone, KeepNone, []int{NoLimit, KeepNone}, ""},
 		{-1, -1, nil, "Field is -1: it must be positive, or 0 for the default"},
-		{-2, -2, []int{NoLimit}, "Field is -2: it must be positive, or NoLimit, or 0 for the default"},
-		{-7, -7, []int{NoLimit, KeepNone}, "Field is -7: it must be positive, or NoLimit, or KeepNone, or 0 for the default"},
+		{-2, -2, []int{NoLimit}, "Field is -2: it must be positive, or metric.NoLimit, or 0 for the default"},
+		{-7, -7, []int{NoLimit, KeepNone}, "Field is -7: it must be positive, or metric.NoLimit, or metric.KeepNone, or 0 for the default"},
 	} {
 		var c Checker
 		Number(&c, "Field", &tc.value, 9, tc.special...)

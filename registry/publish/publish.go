@@ -41,7 +41,7 @@ type Options struct {
 	// abandoned. Default 5 s.
 	Timeout time.Duration
 	// MaxSeries bounds the series of a family; further ones are left out.
-	// Default 10,000; NoLimit.
+	// Default 10,000; metric.NoLimit.
 	MaxSeries int
 	// OnError gets the errors of publications at the period; see Publish. It must return
 	// soon. Default: no function.
@@ -52,17 +52,13 @@ type Options struct {
 	tick <-chan time.Time // of a test, instead of Period
 }
 
-// NoLimit in a field of options that bounds something is no bound at all. The zero
-// value of a field is always its default.
-const NoLimit = options.NoLimit
-
 // withDefaults checks the options and fills in what was left out.
 func (o Options) withDefaults() (Options, error) {
 	var c options.Checker
 	options.Number(&c, "Period", &o.Period, 10*time.Second)
 	options.Number(&c, "Timeout", &o.Timeout, 5*time.Second)
-	options.Number(&c, "MaxSeries", &o.MaxSeries, 10_000, NoLimit)
-	if o.MaxSeries == NoLimit {
+	options.Number(&c, "MaxSeries", &o.MaxSeries, 10_000, options.NoLimit)
+	if o.MaxSeries == options.NoLimit {
 		o.MaxSeries = math.MaxInt
 	}
 	if o.Set == nil {
