@@ -62,7 +62,7 @@ func (b *bench) aggregator(dir string) *aggregate.Aggregator {
 }
 
 func handler(a *aggregate.Aggregator) http.Handler {
-	return exposition.HandlerFor(a, exposition.HandlerOptions{Created: exposition.CreatedOff})
+	return exposition.HandlerFor(a, exposition.HandlerOptions{NoCreated: true})
 }
 
 // gather merges like a handler.

@@ -163,7 +163,7 @@ func change(r *rand.Rand, families []views.Family) []views.Family {
 var everyWay = func() (ways []Options) {
 	for _, v := range []Format{Text004, Text100, OpenMetrics001, OpenMetrics100} {
 		for _, created := range []bool{false, true} {
-			for _, escaping := range []Escaping{EscapingUnstated, AllowUTF8, Dots, Values} {
+			for _, escaping := range []Escaping{0, AllowUTF8, Dots, Values} {
 				ways = append(ways, Options{ContentType: ContentType{v, escaping}, Created: created})
 			}
 		}
@@ -298,7 +298,7 @@ func TestRevisionsBegin(t *testing.T) {
 // TestSendersThatFail: what a broken connection may still read does not change.
 func TestSendersThatFail(t *testing.T) {
 	families := laidOut(manySeries(30))
-	h := HandlerFor(viewed{families}, HandlerOptions{Created: CreatedOff}).(*handler)
+	h := HandlerFor(viewed{families}, HandlerOptions{NoCreated: true}).(*handler)
 	get := func(w http.ResponseWriter) { h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil)) }
 	var broken brokenWriter
 	get(&broken)

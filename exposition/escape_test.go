@@ -21,15 +21,16 @@ var schemes = map[Escaping]model.EscapingScheme{
 	Underscores: model.UnderscoreEscaping, AllowUTF8: model.NoEscaping, Dots: model.DotsEscaping, Values: model.ValueEncodingEscaping,
 }
 
-func TestParseEscaping(t *testing.T) {
+func TestNamesOfEscaping(t *testing.T) {
+	var got Escaping
 	for scheme, theirs := range schemes {
-		got, err := ParseEscaping(theirs.String())
-		require.NoError(t, err)
+		require.NoError(t, got.UnmarshalText([]byte(theirs.String())))
 		require.Equal(t, scheme, got)
 	}
+	got = Dots
 	for _, name := range []string{"", "nonsense", "Dots"} {
-		_, err := ParseEscaping(name)
-		require.ErrorContains(t, err, "unknown escaping scheme")
+		require.ErrorContains(t, got.UnmarshalText([]byte(name)), "unknown escaping scheme")
+		require.Equal(t, Dots, got)
 	}
 }
 

@@ -35,12 +35,11 @@ var mediaTypes = [...]string{
 // schemes").
 type Escaping uint8
 
+// The schemes. The zero Escaping is for a client that does not ask for one: underscores, but
+// the content type of text 0.0.4 does not mention it.
 const (
-	// EscapingUnstated is for a client that does not ask for a scheme: underscores, but
-	// the content type of text 0.0.4 does not mention it.
-	EscapingUnstated Escaping = iota
 	// Underscores replaces each character that is not allowed.
-	Underscores
+	Underscores Escaping = iota + 1
 	// AllowUTF8 writes names as they are, in quotes in text. Text 0.0.4 and OpenMetrics
 	// 0.0.1 have no quotes and use Underscores.
 	AllowUTF8
@@ -55,14 +54,15 @@ const (
 
 var escapingNames = [...]string{Underscores: "underscores", AllowUTF8: "allow-utf-8", Dots: "dots", Values: "values"}
 
-// ParseEscaping returns the scheme with that name, as in Accept headers.
-func ParseEscaping(name string) (Escaping, error) {
-	for e, n := range escapingNames {
-		if n == name && n != "" {
-			return Escaping(e), nil
+// UnmarshalText sets e to the scheme with that name, as in Accept headers.
+func (e *Escaping) UnmarshalText(name []byte) error {
+	for scheme, n := range escapingNames {
+		if n == string(name) && n != "" {
+			*e = Escaping(scheme)
+			return nil
 		}
 	}
-	return 0, fmt.Errorf("exposition: unknown escaping scheme %q", name)
+	return fmt.Errorf("exposition: unknown escaping scheme %q", name)
 }
 
 // ContentType is what a response is written in. The zero value, text 0.0.4, is understood by

@@ -21,24 +21,16 @@ import (
 	"github.com/multiprom/multiprom/registry"
 )
 
-// ErrorPolicy says what a scrape gets if a gatherer returns both families and an error.
-type ErrorPolicy uint8
-
-const (
-	// ServeRest serves the families that were gathered, because one broken collector or
-	// file must not hide the others. The error is only logged. The default.
-	ServeRest ErrorPolicy = iota
-	// FailScrape answers 500, so that the target counts as down.
-	FailScrape
-)
-
 // HandlerOptions of [HandlerFor]. The zero value is what [Handler] uses.
 type HandlerOptions struct {
-	// ErrorPolicy says what a scrape gets when some collectors fail. Default
-	// ServeRest.
-	ErrorPolicy ErrorPolicy
-	// Created says whether created times are served. Default CreatedByEnv.
-	Created CreatedPolicy
+	// FailOnError answers 500 if some collectors fail, so that the target counts as down.
+	// By default the families that could be gathered are served, because one broken
+	// collector or file must not hide the others, and the error is only logged.
+	FailOnError bool
+	// NoCreated leaves out created times. By default they are served unless
+	// PROMETHEUS_DISABLE_CREATED_SERIES is true, t or 1, in any case, at the time of the
+	// scrape.
+	NoCreated bool
 	// Lenient writes OpenMetrics with values that its specification forbids, see
 	// [Options]. It is for receivers that drop a histogram without _count, such as
 	// OpenTelemetry's collector.
@@ -84,7 +76,7 @@ func HandlerFor(g gather.Gatherer, opts HandlerOptions) http.Handler {
 	if err := opts.complete(); err != nil {
 		panic(fmt.Errorf("exposition: %w", err))
 	}
-	h := &handler{gatherer: g, opts: opts, created: opts.Created.resolve(os.Getenv)}
+	h := &handler{gatherer: g, opts: opts}
 	h.senders.most = h.opts.MaxConcurrent
 	if n := h.opts.MaxConcurrent; n > 0 {
 		h.running = make(chan struct{}, n)
@@ -95,12 +87,6 @@ func HandlerFor(g gather.Gatherer, opts HandlerOptions) http.Handler {
 // complete checks the options and fills in what was left out.
 func (o *HandlerOptions) complete() error {
 	var c options.Checker
-	if o.ErrorPolicy > FailScrape {
-		c.Failf("ErrorPolicy", "is %d: it must be ServeRest or FailScrape", o.ErrorPolicy)
-	}
-	if o.Created > CreatedOff {
-		c.Failf("Created", "is %d: it must be CreatedByEnv, CreatedOn or CreatedOff", o.Created)
-	}
 	options.Number(&c, "MaxConcurrent", &o.MaxConcurrent, limits.Concurrent, options.NoLimit)
 	options.Number(&c, "Timeout", &o.Timeout, options.NoLimit, options.NoLimit)
 	return c.Err()
@@ -109,7 +95,6 @@ func (o *HandlerOptions) complete() error {
 type handler struct {
 	gatherer gather.Gatherer
 	opts     HandlerOptions
-	created  func() bool
 	running  chan struct{} // one element per running scrape; nil if there is no limit
 	senders  senders
 	caches   caches
@@ -273,7 +258,8 @@ func askedNames(r *http.Request) []string { return r.URL.Query()["name[]"] }
 
 // options returns the options for the answer to r.
 func (h *handler) options(r *http.Request) Options {
-	return Options{ContentType: Negotiate(r.Header), Created: h.created(), Lenient: h.opts.Lenient}
+	created := !h.opts.NoCreated && createdByEnv(os.Getenv)
+	return Options{ContentType: Negotiate(r.Header), Created: created, Lenient: h.opts.Lenient}
 }
 
 // encode sets the answer's header and returns its body. It returns nil if it has
@@ -286,7 +272,7 @@ func (h *handler) encode(w http.ResponseWriter, r *http.Request, got gathering) 
 	}()
 	if got.err != nil {
 		h.log(r.Context(), "gathering metrics", got.err)
-		if len(got.families) == 0 && got.page == nil || h.opts.ErrorPolicy == FailScrape {
+		if len(got.families) == 0 && got.page == nil || h.opts.FailOnError {
 			http.Error(w, "gathering metrics: "+got.err.Error(), http.StatusInternalServerError)
 			return nil
 		}

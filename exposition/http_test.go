@@ -164,7 +164,7 @@ func TestHandlerErrors(t *testing.T) {
 	panics := gather.Func(func(context.Context) ([]*metric.Family, error) { panic("oh") })
 	require.Equal(t, text004, scrape(Handler(half), "GET", "/").Body.String(), "the rest is served")
 	for _, h := range []http.Handler{
-		HandlerFor(half, HandlerOptions{ErrorPolicy: FailScrape}), Handler(none), Handler(panics), Handler(nil),
+		HandlerFor(half, HandlerOptions{FailOnError: true}), Handler(none), Handler(panics), Handler(nil),
 	} {
 		w := scrape(h, "GET", "/")
 		require.Equal(t, 500, w.Code)
@@ -202,27 +202,22 @@ func TestCreatedByEnvironment(t *testing.T) {
 	}
 }
 
-// TestCreatedPolicy scrapes counters with and without their created times.
-func TestCreatedPolicy(t *testing.T) {
-	t.Cleanup(func() { createdSwitch.Store(uint32(CreatedByEnv)) })
+// TestNoCreated scrapes counters with and without their created times.
+func TestNoCreated(t *testing.T) {
 	families := []*metric.Family{{Name: "c", Type: metric.Counter, Series: []metric.Series{{Value: 3, Created: time.Unix(5, 0)}}}}
 	gatherer := gather.Func(func(context.Context) ([]*metric.Family, error) { return families, nil })
 	shown := func(h http.Handler) bool {
 		return strings.Contains(scrape(h, "GET", "/").Body.String(), "c_created 5\n")
 	}
-	on, off := HandlerFor(gatherer, HandlerOptions{Created: CreatedOn}), HandlerFor(gatherer, HandlerOptions{Created: CreatedOff})
+	off := HandlerFor(gatherer, HandlerOptions{NoCreated: true})
 	t.Setenv("PROMETHEUS_DISABLE_CREATED_SERIES", "")
 	byEnv := Handler(gatherer)
 	// A package-level handler is made before main sets the variable.
-	set := func(value string) func() {
-		return func() { t.Setenv("PROMETHEUS_DISABLE_CREATED_SERIES", value) }
-	}
 	for _, step := range []struct {
-		change func()
-		byEnv  bool
-	}{{func() {}, true}, {set("TRUE"), false}, {set(""), true}, {DisableCreated, false}, {set("0"), false}, {EnableCreated, true}, {set("1"), true}} {
-		step.change()
-		require.True(t, shown(on))
+		value string
+		byEnv bool
+	}{{"", true}, {"TRUE", false}, {"", true}, {"0", true}, {"1", false}} {
+		t.Setenv("PROMETHEUS_DISABLE_CREATED_SERIES", step.value)
 		require.False(t, shown(off))
 		require.Equal(t, step.byEnv, shown(byEnv))
 	}

@@ -26,8 +26,7 @@ func Negotiate(h http.Header) ContentType {
 		// As in Prometheus' expfmt, an unknown scheme becomes the default one, and the
 		// content type says so.
 		if scheme := r.params["escaping"]; scheme != "" {
-			var err error
-			if f.Escaping, err = ParseEscaping(scheme); err != nil {
+			if err := f.Escaping.UnmarshalText([]byte(scheme)); err != nil {
 				f.Escaping = Underscores
 			}
 		}

@@ -40,7 +40,7 @@ func TestOptions(t *testing.T) {
 	})
 
 	handler := map[string]optiontest.Row{
-		"ErrorPolicy": {Bad: []any{200}}, "Created": {Bad: []any{200}}, "DisableCompression": {}, "Lenient": {}, "ErrorLog": {},
+		"FailOnError": {}, "NoCreated": {}, "DisableCompression": {}, "Lenient": {}, "ErrorLog": {},
 		"MaxConcurrent": {Special: []int64{options.NoLimit}}, "Timeout": {Special: []int64{options.NoLimit}},
 	}
 	optiontest.Check(t, HandlerOptions{}, handler, func(o HandlerOptions) error {

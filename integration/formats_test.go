@@ -53,7 +53,7 @@ func everyType() []*metric.Family {
 func TestPrometheusReadsEveryFormat(t *testing.T) {
 	prometheus := needCommand(t, "prometheus")
 	gatherer := gather.Func(func(context.Context) ([]*metric.Family, error) { return everyType(), nil })
-	handler := exposition.HandlerFor(gatherer, exposition.HandlerOptions{Created: exposition.CreatedOn})
+	handler := exposition.Handler(gatherer)
 	var mu sync.Mutex
 	answered := map[string]string{} // the content type, by path
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -57,14 +57,12 @@ counted on stderr. The exit code is still 0.`,
 // names that the escaping scheme leaves.
 func contentTypeOf(name, escaping string) (exposition.ContentType, error) {
 	var f exposition.ContentType
-	scheme, err := exposition.ParseEscaping(escaping)
-	if err != nil {
+	if err := f.Escaping.UnmarshalText([]byte(escaping)); err != nil {
 		return f, fmt.Errorf("%w: there are underscores, dots, values and allow-utf-8", err)
 	}
-	f.Escaping = scheme
 	switch name {
 	case "text":
-		if scheme == exposition.AllowUTF8 {
+		if f.Escaping == exposition.AllowUTF8 {
 			f.Format = exposition.Text100
 		}
 	case "openmetrics":

@@ -57,8 +57,8 @@ func addEscapingFlag(cmd *cobra.Command, escaping *string) {
 
 // parseEscaping is for text 0.0.4, which has no UTF-8 names.
 func parseEscaping(name string) (exposition.Escaping, error) {
-	e, err := exposition.ParseEscaping(name)
-	if err != nil || e == exposition.AllowUTF8 {
+	var e exposition.Escaping
+	if err := e.UnmarshalText([]byte(name)); err != nil || e == exposition.AllowUTF8 {
 		return 0, fmt.Errorf("%q is no escaping scheme: there are underscores, dots and values", name)
 	}
 	return e, nil
