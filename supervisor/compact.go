@@ -28,7 +28,7 @@ const (
 
 var onStartNames = []string{"compact", "wipe", "refuse"}
 
-// String returns the word that ParseOnStart accepts.
+// String returns the word that UnmarshalText accepts.
 func (o OnStart) String() string {
 	if o < 0 || int(o) >= len(onStartNames) {
 		return fmt.Sprintf("OnStart(%d)", int(o))
@@ -36,14 +36,15 @@ func (o OnStart) String() string {
 	return onStartNames[o]
 }
 
-// ParseOnStart returns the OnStart for compact, wipe or refuse.
-func ParseOnStart(word string) (OnStart, error) {
+// UnmarshalText sets o to the OnStart for compact, wipe or refuse.
+func (o *OnStart) UnmarshalText(word []byte) error {
 	for i, name := range onStartNames {
-		if word == name {
-			return OnStart(i), nil
+		if string(word) == name {
+			*o = OnStart(i)
+			return nil
 		}
 	}
-	return 0, fmt.Errorf("%w: %q is not one of compact, wipe, refuse", ErrOptions, word)
+	return fmt.Errorf("%w: %q is not one of compact, wipe, refuse", errOptions, word)
 }
 
 // ErrNotEmpty says that the directory holds files of an earlier run, and that

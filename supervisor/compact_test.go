@@ -65,8 +65,8 @@ func TestOnStart(t *testing.T) {
 		t.Run(c.word, func(t *testing.T) {
 			dir := t.TempDir()
 			leaveBehind(t, dir)
-			onStart, err := ParseOnStart(c.word)
-			require.NoError(t, err)
+			var onStart OnStart
+			require.NoError(t, onStart.UnmarshalText([]byte(c.word)))
 			require.Equal(t, c.word, onStart.String())
 			t.Setenv(envDir, "") // New sets it
 			s, err := New(Options{Workers: 1, Dir: dir, Command: "true", OnStart: onStart})
@@ -81,8 +81,8 @@ func TestOnStart(t *testing.T) {
 			require.Len(t, entries, c.files)
 		})
 	}
-	_, err := ParseOnStart("forget")
-	require.ErrorIs(t, err, ErrOptions)
+	err := new(OnStart).UnmarshalText([]byte("forget"))
+	require.ErrorIs(t, err, errOptions)
 	require.ErrorContains(t, err, `"forget"`)
 }
 

@@ -27,7 +27,7 @@ func (o Options) withDir() (Options, error) {
 	if o.Group != "" {
 		var err error
 		if gid, err = lookupGID(o.Group); err != nil {
-			return o, fmt.Errorf("%w: Group: %w", ErrOptions, err)
+			return o, fmt.Errorf("%w: Group: %w", errOptions, err)
 		}
 	}
 	if o.Dir == "" {

@@ -116,10 +116,10 @@ func TestDirectoryOptionsThatFail(t *testing.T) {
 		opts Options
 		want error
 	}{
-		"no such group":   {Options{Group: "no such group"}, ErrOptions},
-		"setuid":          {Options{DirMode: 0o700 | fs.ModeSetuid}, ErrOptions},
-		"file for all":    {Options{FileMode: 0o666}, ErrOptions},
-		"file of nobody":  {Options{FileMode: 0o040}, ErrOptions},
+		"no such group":   {Options{Group: "no such group"}, errOptions},
+		"setuid":          {Options{DirMode: 0o700 | fs.ModeSetuid}, errOptions},
+		"file for all":    {Options{FileMode: 0o666}, errOptions},
+		"file of nobody":  {Options{FileMode: 0o040}, errOptions},
 		"not a directory": {Options{Dir: file}, fs.ErrExist},
 		"below a file":    {Options{Dir: filepath.Join(file, "d")}, syscall.ENOTDIR},
 	} {

@@ -71,8 +71,8 @@
 // Options.Metrics to add collectors of the supervisor itself. This process must not
 // have counted anywhere else before, or New fails.
 //
-// Options.ProcessID chooses the value of the label pid: the worker's PID, or its slot,
-// which survives restarts. docs/lifecycle.md says what a reload shows.
+// The label pid is the worker's PID or, with Options.ProcessIDBySlot, its slot, which
+// survives restarts. docs/lifecycle.md says what a reload shows.
 //
 // # The directory
 //
@@ -83,7 +83,7 @@
 //
 // # What a worker gets
 //
-// A worker finds its slot, 0 to N-1, in [EnvSlot]. A successor has the same slot. It
+// A worker finds its slot, 0 to N-1, by [Slot]. A successor has the same slot. It
 // gets the listeners as descriptors 3 and up, by systemd's protocol: LISTEN_FDS,
 // LISTEN_FDNAMES and, for foreign commands, LISTEN_PID. Only a process itself knows its
 // PID, so the supervisor's own executable is started as a shim that sets LISTEN_PID and
@@ -128,8 +128,8 @@
 // # PID 1
 //
 // With PID 1, or on request, one loop does all waiting for child processes and reaps
-// orphans. os/exec in the same process then loses exit statuses. Choose [ReapNever] if
-// that matters.
+// orphans. os/exec in the same process then loses exit statuses. Set Options.NoReap
+// if that matters.
 //
 // # Concurrency
 //

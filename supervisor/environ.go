@@ -9,9 +9,9 @@ import (
 	"github.com/multiprom/multiprom/multiproc"
 )
 
-// EnvSlot is the environment variable with a worker's slot, 0 to N-1. It stays set in
+// envSlot is the environment variable with a worker's slot, 0 to N-1. It stays set in
 // the worker, so that other packages can use it as a label.
-const EnvSlot = "MULTIPROM_WORKER_SLOT"
+const envSlot = "MULTIPROM_WORKER_SLOT"
 
 // Variables passed between supervisor, shim and worker.
 const (
@@ -34,23 +34,23 @@ const firstFD = 3
 // workerEnv returns base without what an outer supervisor or systemd meant for this
 // process, plus what a worker in slot of the supervisor id needs. linkFD is 0 if there
 // is no link.
-func workerEnv(base []string, id string, slot int, processID ProcessID, names []string, dir string, linkFD int, drain time.Duration, shim bool) []string {
+func workerEnv(base []string, id string, slot int, bySlot bool, names []string, dir string, linkFD int, drain time.Duration, shim bool) []string {
 	env := slices.DeleteFunc(lastWins(base), func(kv string) bool {
 		switch name, _, _ := strings.Cut(kv, "="); name {
-		case EnvSlot, envSupervisor, envListenFDs, envListenPID, envListenID, envListenName, envLinkFD, envDrain, envShim:
+		case envSlot, envSupervisor, envListenFDs, envListenPID, envListenID, envListenName, envLinkFD, envDrain, envShim:
 			return true
 		case envDir, envDirLower:
 			return dir != ""
 		case multiproc.EnvProcessID:
-			return processID == ProcessIDSlot
+			return bySlot
 		}
 		return false
 	})
-	env = append(env, EnvSlot+"="+strconv.Itoa(slot), envSupervisor+"="+id)
+	env = append(env, envSlot+"="+strconv.Itoa(slot), envSupervisor+"="+id)
 	if dir != "" {
 		env = append(env, envDir+"="+dir)
 	}
-	if processID == ProcessIDSlot {
+	if bySlot {
 		env = append(env, multiproc.EnvProcessID+"="+strconv.Itoa(slot))
 	}
 	if len(names) > 0 {

@@ -68,7 +68,7 @@ func TestDocExample(t *testing.T) {
 	for name, metrics := range map[string]string{
 		"as it stands":     address,
 		"registry.Default": address + "\nMetrics: exposition.Handler(registry.Default()),",
-		"by slot":          address + "\nWorkers: 2, ProcessID: supervisor.ProcessIDSlot,",
+		"by slot":          address + "\nWorkers: 2, ProcessIDBySlot: true,",
 	} {
 		t.Run(name, func(t *testing.T) {
 			short, err := os.MkdirTemp("", "mp") // a socket's path has at most 107 bytes

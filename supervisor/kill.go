@@ -28,7 +28,7 @@ const (
 
 var killModeNames = []string{"mixed", "group", "process"}
 
-// String returns the word that ParseKillMode accepts.
+// String returns the word that UnmarshalText accepts.
 func (m KillMode) String() string {
 	if m < 0 || int(m) >= len(killModeNames) {
 		return fmt.Sprintf("KillMode(%d)", int(m))
@@ -36,14 +36,15 @@ func (m KillMode) String() string {
 	return killModeNames[m]
 }
 
-// ParseKillMode returns the KillMode for mixed, group or process.
-func ParseKillMode(word string) (KillMode, error) {
+// UnmarshalText sets m to the KillMode for mixed, group or process.
+func (m *KillMode) UnmarshalText(word []byte) error {
 	for i, name := range killModeNames {
-		if word == name {
-			return KillMode(i), nil
+		if string(word) == name {
+			*m = KillMode(i)
+			return nil
 		}
 	}
-	return 0, fmt.Errorf("%w: %q is not one of mixed, group, process", ErrOptions, word)
+	return fmt.Errorf("%w: %q is not one of mixed, group, process", errOptions, word)
 }
 
 // ErrSurvivors says that processes started by workers still run after Run, outside the

@@ -203,16 +203,16 @@ func TestWhoIsAskedFirst(t *testing.T) {
 }
 
 func TestKillModeWords(t *testing.T) {
+	var got KillMode
 	for _, m := range []KillMode{KillGroup, KillMixed, KillProcess} {
-		got, err := ParseKillMode(m.String())
-		require.NoError(t, err)
+		require.NoError(t, got.UnmarshalText([]byte(m.String())))
 		require.Equal(t, m, got)
 	}
 	for _, word := range []string{"", "control-group", "Group"} {
-		_, err := ParseKillMode(word)
-		require.ErrorIs(t, err, ErrOptions)
+		require.ErrorIs(t, got.UnmarshalText([]byte(word)), errOptions)
+		require.Equal(t, KillProcess, got)
 	}
 	require.Equal(t, "KillMode(7)", KillMode(7).String())
 	_, err := New(Options{KillMode: 7})
-	require.ErrorIs(t, err, ErrOptions)
+	require.ErrorIs(t, err, errOptions)
 }

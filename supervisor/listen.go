@@ -49,7 +49,7 @@ func openSocket(l Listener, index int, blocking bool) (*socket, error) {
 	}
 	// The same limits as systemd's. Two sockets may have one name.
 	if len(s.name) > 255 || strings.ContainsFunc(s.name, func(r rune) bool { return r < ' ' || r > '~' || r == ':' }) {
-		return nil, fmt.Errorf("%w: Name %q: at most 255 characters of printable ASCII without colons", ErrOptions, l.Name)
+		return nil, fmt.Errorf("%w: Name %q: at most 255 characters of printable ASCII without colons", errOptions, l.Name)
 	}
 	var conn syscall.Conn
 	switch {
@@ -70,7 +70,7 @@ func openSocket(l Listener, index int, blocking bool) (*socket, error) {
 	case l.Listener != nil && l.Address == "" && l.File == nil:
 		var ok bool
 		if conn, ok = l.Listener.(syscall.Conn); !ok {
-			return nil, fmt.Errorf("%w: Listener %s: %T has no descriptor", ErrOptions, s.name, l.Listener)
+			return nil, fmt.Errorf("%w: Listener %s: %T has no descriptor", errOptions, s.name, l.Listener)
 		}
 		s.addr = l.Listener.Addr()
 	case l.File != nil && l.Address == "" && l.Listener == nil:
@@ -84,7 +84,7 @@ func openSocket(l Listener, index int, blocking bool) (*socket, error) {
 		}
 		conn, s.addr = ln.(syscall.Conn), ln.Addr()
 	default:
-		return nil, fmt.Errorf("%w: listener %s needs one of Address, Listener and File", ErrOptions, s.name)
+		return nil, fmt.Errorf("%w: listener %s needs one of Address, Listener and File", errOptions, s.name)
 	}
 	raw, err := conn.SyscallConn()
 	if err != nil {
@@ -116,7 +116,7 @@ func (s *socket) close() {
 func openAddress(address string) (net.Listener, error) {
 	ln, err := listen.Open(address)
 	if errors.Is(err, listen.ErrScheme) {
-		return nil, fmt.Errorf("%w: Address %q: %w", ErrOptions, address, err)
+		return nil, fmt.Errorf("%w: Address %q: %w", errOptions, address, err)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("option Address %q: %w", address, err)

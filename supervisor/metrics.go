@@ -17,13 +17,13 @@ import (
 func (o Options) checkMetrics() error {
 	switch {
 	case o.MetricsAddress == "" && o.Metrics != nil:
-		return fmt.Errorf("%w: Metrics is set, but MetricsAddress is not", ErrOptions)
+		return fmt.Errorf("%w: Metrics is set, but MetricsAddress is not", errOptions)
 	case o.MetricsAddress != "" && o.Dir == "":
-		return fmt.Errorf("%w: MetricsAddress is set, but there is no directory for the workers' metrics: set Dir or %s", ErrOptions, envDir)
+		return fmt.Errorf("%w: MetricsAddress is set, but there is no directory for the workers' metrics: set Dir or %s", errOptions, envDir)
 	case o.MetricsLenient && o.MetricsAddress == "":
-		return fmt.Errorf("%w: MetricsLenient is set, but MetricsAddress is not", ErrOptions)
+		return fmt.Errorf("%w: MetricsLenient is set, but MetricsAddress is not", errOptions)
 	case o.MetricsLenient && o.Metrics != nil:
-		return fmt.Errorf("%w: MetricsLenient and Metrics are both set: Metrics has its own options", ErrOptions)
+		return fmt.Errorf("%w: MetricsLenient and Metrics are both set: Metrics has its own options", errOptions)
 	}
 	return nil
 }
@@ -79,7 +79,7 @@ func settleDefaultSet(dir string) error {
 		where = "in " + set.Dir()
 	}
 	return fmt.Errorf("%w: Dir is %s, but this process has counted %s already, and its /metrics would show that: "+
-		"call New before the first update, or set %s before the program starts: %w", ErrOptions, dir, where, envDir, multiproc.ErrTooLate)
+		"call New before the first update, or set %s before the program starts: %w", errOptions, dir, where, envDir, multiproc.ErrTooLate)
 }
 
 func sameDir(a, b string) bool {

@@ -18,29 +18,16 @@ import (
 	"github.com/multiprom/multiprom/internal/options"
 )
 
-// Errors of New; match them with errors.Is.
+// Errors of New. They are mistakes of a program.
 var (
-	// ErrNested says that a worker tried to supervise copies of itself. main must call
+	// errNested says that a worker tried to supervise copies of itself. main must call
 	// IsWorker before New.
-	ErrNested = errors.New("supervisor: this process is a worker and would start itself again")
-	// ErrNoShim says that Command needs LISTEN_PID, that main never called
+	errNested = errors.New("supervisor: this process is a worker and would start itself again")
+	// errNoShim says that Command needs LISTEN_PID, that main never called
 	// MaybeShim, and that Options.ShimCommand names no substitute.
-	ErrNoShim = errors.New("supervisor: main must call MaybeShim before it runs foreign commands")
-	// ErrOptions says that options contradict each other or are out of range.
-	ErrOptions = errors.New("supervisor: invalid options")
-)
-
-// ReapMode says whether the supervisor waits for processes that it did not start.
-type ReapMode int
-
-const (
-	// ReapAuto reaps orphans when this process has PID 1.
-	ReapAuto ReapMode = iota
-	// ReapAlways reaps them with any PID.
-	ReapAlways
-	// ReapNever leaves them alone. Use it if this process has PID 1 and runs other
-	// commands with os/exec, or has an init process around it.
-	ReapNever
+	errNoShim = errors.New("supervisor: main must call MaybeShim before it runs foreign commands")
+	// errOptions says that options contradict each other or are out of range.
+	errOptions = errors.New("supervisor: invalid options")
 )
 
 // Backoff spaces out the restarts of a slot whose workers die young.
@@ -83,9 +70,13 @@ type Options struct {
 	// absolute path. It is created if it is missing, also at the start of each worker.
 	// Default: what Env says; without that variable there is no directory.
 	Dir string
-	// ProcessID chooses the workers' process IDs in the merged view. Default
-	// ProcessIDPID.
-	ProcessID ProcessID
+	// ProcessIDBySlot makes a worker's slot, 0 to N-1, its process ID in the merged view:
+	// the value of the label pid in gauges of mode all and in process metrics. A successor
+	// has the same, so series survive restarts and there are only as many as slots. While a
+	// reload has two workers in one slot, the younger one's ID has a suffix, such as 0-3f7a.
+	// It is 0 again when the old one is gone. By default the ID is the worker's PID, or
+	// MULTIPROM_PROCESS_ID from Env.
+	ProcessIDBySlot bool
 	// OnStart says what happens to files that are in Dir when Run begins. Default
 	// OnStartCompact.
 	OnStart OnStart
@@ -138,12 +129,13 @@ type Options struct {
 	// DeathSignal is what the kernel sends to a worker whose supervisor died,
 	// on Linux only. Default SIGTERM; SIGKILL is for commands that ignore it.
 	DeathSignal syscall.Signal
-	// Reap says whether the supervisor waits for orphans. If it does, no other code in
-	// this process may wait for children: the supervisor takes their exit status. Linux
-	// only. Default ReapAuto.
-	Reap ReapMode
-	// Subreaper makes this process the parent of its descendants' orphans, like PID 1,
-	// while Run runs. It implies ReapAlways. Linux only.
+	// NoReap leaves orphans alone. By default the supervisor waits for them if this process
+	// has PID 1. No other code in the process may then wait for children: the supervisor
+	// takes their exit status. Set NoReap if this process has PID 1 and runs other commands
+	// with os/exec, or has an init process around it.
+	NoReap bool
+	// Subreaper makes this process the parent of its descendants' orphans, like PID 1, while
+	// Run runs, and waits for them. It excludes NoReap. Linux only.
 	Subreaper bool
 	// Stdout and Stderr are the workers' own, without a copy through the supervisor.
 	// Default os.Stdout and os.Stderr. Their stdin is the null device.
@@ -185,12 +177,14 @@ func (o Options) withDefaults() (Options, error) {
 		value, max int
 	}{
 		{"OnStart", int(o.OnStart), int(OnStartRefuse)}, {"KillMode", int(o.KillMode), int(KillProcess)},
-		{"Reap", int(o.Reap), int(ReapNever)}, {"ProcessID", int(o.ProcessID), int(ProcessIDSlot)},
 	}
 	for _, w := range words {
 		if w.value < 0 || w.value > w.max {
 			c.Failf(w.name, "is %d: it must be one of its constants", w.value)
 		}
+	}
+	if o.NoReap && o.Subreaper {
+		c.Failf("NoReap", "and Subreaper exclude each other")
 	}
 	if o.DeathSignal < 0 || o.DeathSignal > maxSignal {
 		c.Failf("DeathSignal", "is %d: it must be a signal", o.DeathSignal)
@@ -207,7 +201,7 @@ func (o Options) withDefaults() (Options, error) {
 		c.Failf("Compact", "is invalid: %v", err)
 	}
 	if err := c.Err(); err != nil {
-		return o, fmt.Errorf("%w: %w", ErrOptions, err)
+		return o, fmt.Errorf("%w: %w", errOptions, err)
 	}
 	if o.DeathSignal == 0 {
 		o.DeathSignal = syscall.SIGTERM
@@ -242,12 +236,12 @@ func (o Options) withCommand() (Options, error) {
 	if err != nil {
 		return o, fmt.Errorf("supervisor: own executable: %w", err)
 	}
-	if slot := os.Getenv(EnvSlot); slot != "" && !IsWorker() {
-		return o, fmt.Errorf("%w: %s is %q, which is not a slot: unset it, only supervisors set it", ErrOptions, EnvSlot, slot)
+	if slot := os.Getenv(envSlot); slot != "" && !IsWorker() {
+		return o, fmt.Errorf("%w: %s is %q, which is not a slot: unset it, only supervisors set it", errOptions, envSlot, slot)
 	}
 	if o.Command == "" {
 		if IsWorker() {
-			return o, ErrNested
+			return o, errNested
 		}
 		o.Command, o.SignalsReady, o.ShimCommand = self, true, nil
 		if o.Args == nil {
@@ -267,7 +261,7 @@ func (o Options) withCommand() (Options, error) {
 	case len(o.ShimCommand) == 0:
 		// Without that call, the shim would run main as another supervisor.
 		if !shimReady.Load() {
-			return o, ErrNoShim
+			return o, errNoShim
 		}
 		o.ShimCommand = []string{self}
 	}
@@ -276,5 +270,5 @@ func (o Options) withCommand() (Options, error) {
 
 // reaps reports whether the reaper loop owns all children.
 func (o Options) reaps() bool {
-	return o.Subreaper || o.Reap == ReapAlways || o.Reap == ReapAuto && os.Getpid() == 1
+	return o.Subreaper || !o.NoReap && os.Getpid() == 1
 }

@@ -28,7 +28,7 @@ func TestOptions(t *testing.T) {
 	rows := map[string]optiontest.Row{
 		"Workers": {}, "Command": {Bad: []any{"no-such-command-here"}, Good: []any{"/bin/sh"}}, "Args": {Good: []any{[]string{}}}, "SignalsReady": {},
 		"ShimCommand": {}, "Env": {Good: []any{[]string{}}}, "Dir": {Bad: []any{file, filepath.Join(file, "below")}, Good: []any{dir}},
-		"ProcessID": constants, "OnStart": constants, "KillMode": constants, "Reap": constants,
+		"ProcessIDBySlot": {}, "OnStart": constants, "KillMode": constants, "NoReap": {},
 		"NoCompact": {}, "Compact": {Bad: []any{aggregate.CompactorOptions{Period: -1}}}, "Group": {Bad: []any{"no such group"}},
 		"DirMode":        {Bad: []any{uint32(fs.ModeSetuid | 0o700), 0o077}, Good: []any{0o700, uint32(fs.ModeSetgid | 0o770)}},
 		"FileMode":       {Bad: []any{0o666, 0o040}, Good: []any{0o640}},

@@ -12,7 +12,7 @@ import (
 const kernelTellsOrphans = false
 
 func checkPlatform(o Options) error {
-	if o.Subreaper || o.Reap == ReapAlways {
+	if o.Subreaper {
 		return fmt.Errorf("supervisor: reaping orphans: %w", errors.ErrUnsupported)
 	}
 	return nil

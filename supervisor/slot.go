@@ -50,7 +50,7 @@ func (sl *slot) run() {
 			var err error
 			if sl.cur, err = sl.start(); err != nil {
 				restart = sl.restartAfter(0)
-				if !errors.Is(err, ErrNotRunning) {
+				if !errors.Is(err, errNotRunning) {
 					sl.s.opt.Logger.Error("worker did not start", "slot", sl.index, "error", err)
 				}
 			}
@@ -108,7 +108,7 @@ func (sl *slot) startReplacement() (*worker, error) {
 	case <-timeout:
 		err = ErrNotReady
 	case <-sl.s.stop:
-		err = ErrNotRunning
+		err = errNotRunning
 	}
 	sl.s.wg.Go(func() { sl.s.retire(next) })
 	return nil, err
@@ -121,7 +121,7 @@ func (sl *slot) reload(ctx context.Context) error {
 	select {
 	case sl.replace <- reply:
 	case <-sl.s.stop:
-		return ErrNotRunning
+		return errNotRunning
 	case <-ctx.Done():
 		return ctx.Err()
 	}

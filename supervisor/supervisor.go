@@ -17,12 +17,14 @@ import (
 	"github.com/multiprom/multiprom/aggregate"
 )
 
+// Errors of a wrong use.
+var (
+	errNotRunning = errors.New("supervisor: not running") // not begun, or already ending
+	errRunTwice   = errors.New("supervisor: already used")
+)
+
 // Errors of a running supervisor; match them with errors.Is.
 var (
-	// ErrNotRunning says that Run has not begun or is already ending.
-	ErrNotRunning = errors.New("supervisor: not running")
-	// ErrRunTwice says that Run or Close was called before.
-	ErrRunTwice = errors.New("supervisor: already used")
 	// ErrNotDrained says that workers had to be killed at the end of Run.
 	ErrNotDrained = errors.New("supervisor: workers were killed before they drained")
 	// ErrNotReady says that a replacement died or did not report ready in time. The
@@ -127,7 +129,7 @@ func New(options Options) (*Supervisor, error) {
 // once.
 func (s *Supervisor) Run(ctx context.Context) error {
 	if !s.use() {
-		return ErrRunTwice
+		return errRunTwice
 	}
 	defer s.release()
 	if err := s.prepareDir(ctx); err != nil {
@@ -184,7 +186,7 @@ func (s *Supervisor) Kill() { s.killOnce.Do(func() { close(s.killed) }) }
 // Close releases what New opened. Only a supervisor that never runs needs it.
 func (s *Supervisor) Close() error {
 	if !s.use() {
-		return ErrRunTwice
+		return errRunTwice
 	}
 	s.release()
 	return nil
@@ -206,7 +208,7 @@ func (s *Supervisor) Reload(ctx context.Context) error {
 	used := s.used
 	s.mu.Unlock()
 	if !used {
-		return ErrNotRunning
+		return errNotRunning
 	}
 	for _, sl := range s.slots {
 		if err := sl.reload(ctx); err != nil {
@@ -297,7 +299,7 @@ func (s *Supervisor) spawn(slot, restarts int) (*worker, error) {
 	s.sockMu.RLock()
 	defer s.sockMu.RUnlock()
 	if s.closed {
-		return nil, ErrNotRunning
+		return nil, errNotRunning
 	}
 	s.opt.restoreDir()
 	spec := processSpec{
@@ -330,7 +332,7 @@ func (s *Supervisor) spawn(slot, restarts int) (*worker, error) {
 		w.link, linkFD = ours, len(spec.fds)
 		spec.fds = append(spec.fds, uintptr(theirs))
 	}
-	spec.env = workerEnv(s.opt.Env, s.id, slot, s.opt.ProcessID, names, s.opt.Dir, linkFD, s.opt.DrainTimeout, len(s.opt.ShimCommand) > 0)
+	spec.env = workerEnv(s.opt.Env, s.id, slot, s.opt.ProcessIDBySlot, names, s.opt.Dir, linkFD, s.opt.DrainTimeout, len(s.opt.ShimCommand) > 0)
 	proc, err := s.launch(spec)
 	runtime.KeepAlive(s.opt.Stdout)
 	runtime.KeepAlive(s.opt.Stderr)

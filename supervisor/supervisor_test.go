@@ -79,8 +79,8 @@ func TestWorkersShareListener(t *testing.T) {
 	require.Empty(t, r.Workers())
 	_, err := net.Dial("tcp", r.Addrs()[0].String())
 	require.ErrorIs(t, err, syscall.ECONNREFUSED)
-	require.ErrorIs(t, r.Reload(context.Background()), ErrNotRunning)
-	require.ErrorIs(t, r.Run(context.Background()), ErrRunTwice)
+	require.ErrorIs(t, r.Reload(context.Background()), errNotRunning)
+	require.ErrorIs(t, r.Run(context.Background()), errRunTwice)
 }
 
 func TestKilledWorkerIsReplacedInItsSlot(t *testing.T) {

@@ -121,28 +121,28 @@ func TestOptionErrors(t *testing.T) {
 		require.Nil(t, s)
 	}
 	one := func(l Listener) Options { return Options{Listeners: []Listener{l}} }
-	fails(Options{Workers: -1}, ErrOptions)
-	fails(Options{DrainTimeout: -1}, ErrOptions)
+	fails(Options{Workers: -1}, errOptions)
+	fails(Options{DrainTimeout: -1}, errOptions)
 	t.Setenv(envDir, "")
-	fails(Options{MetricsAddress: "127.0.0.1:0"}, ErrOptions)
-	fails(Options{MetricsAddress: "127.0.0.1:0", Metrics: http.NotFoundHandler()}, ErrOptions)
-	fails(Options{Metrics: http.NotFoundHandler()}, ErrOptions)
+	fails(Options{MetricsAddress: "127.0.0.1:0"}, errOptions)
+	fails(Options{MetricsAddress: "127.0.0.1:0", Metrics: http.NotFoundHandler()}, errOptions)
+	fails(Options{Metrics: http.NotFoundHandler()}, errOptions)
 	fails(Options{Command: "no-such-command-here"}, exec.ErrNotFound)
-	fails(one(Listener{}), ErrOptions)
-	fails(one(Listener{Address: "udp://127.0.0.1:0"}), ErrOptions)
-	fails(one(Listener{Address: "127.0.0.1:0", Name: "a:b"}), ErrOptions)
-	fails(one(Listener{Address: "127.0.0.1:0", Name: strings.Repeat("a", 256)}), ErrOptions)
-	fails(one(Listener{Address: "127.0.0.1:0", File: os.Stdin}), ErrOptions)
-	fails(one(Listener{Listener: struct{ net.Listener }{}}), ErrOptions)
+	fails(one(Listener{}), errOptions)
+	fails(one(Listener{Address: "udp://127.0.0.1:0"}), errOptions)
+	fails(one(Listener{Address: "127.0.0.1:0", Name: "a:b"}), errOptions)
+	fails(one(Listener{Address: "127.0.0.1:0", Name: strings.Repeat("a", 256)}), errOptions)
+	fails(one(Listener{Address: "127.0.0.1:0", File: os.Stdin}), errOptions)
+	fails(one(Listener{Listener: struct{ net.Listener }{}}), errOptions)
 
-	t.Setenv(EnvSlot, "two")
-	fails(Options{}, ErrOptions)
-	t.Setenv(EnvSlot, "2")
-	fails(Options{}, ErrNested)
+	t.Setenv(envSlot, "two")
+	fails(Options{}, errOptions)
+	t.Setenv(envSlot, "2")
+	fails(Options{}, errNested)
 
 	shimReady.Store(false)
 	defer shimReady.Store(true)
-	fails(Options{Command: "/bin/sh", Listeners: []Listener{{Address: "127.0.0.1:0"}}}, ErrNoShim)
+	fails(Options{Command: "/bin/sh", Listeners: []Listener{{Address: "127.0.0.1:0"}}}, errNoShim)
 }
 
 func TestWorkerEnv(t *testing.T) {
@@ -150,17 +150,17 @@ func TestWorkerEnv(t *testing.T) {
 	require.Equal(t, []string{
 		"A=1", "LISTEN=kept", "MULTIPROM_WORKER_SLOT=2", "MULTIPROM_SUPERVISOR=x", "PROMETHEUS_MULTIPROC_DIR=/new",
 		"LISTEN_FDS=2", "LISTEN_FDNAMES=a:b", "MULTIPROM_LINK_FD=5", "MULTIPROM_DRAIN_TIMEOUT=1s",
-	}, workerEnv(base, "x", 2, ProcessIDPID, []string{"a", "b"}, "/new", 5, time.Second, false))
+	}, workerEnv(base, "x", 2, false, []string{"a", "b"}, "/new", 5, time.Second, false))
 	require.Equal(t, []string{
 		"A=1", "PROMETHEUS_MULTIPROC_DIR=/old", "LISTEN=kept", "MULTIPROM_WORKER_SLOT=0", "MULTIPROM_SUPERVISOR=y", "MULTIPROM_SHIM=1",
-	}, workerEnv(base, "y", 0, ProcessIDPID, nil, "", 0, time.Second, true))
+	}, workerEnv(base, "y", 0, false, nil, "", 0, time.Second, true))
 	base = []string{"MULTIPROM_PROCESS_ID=mine", "prometheus_multiproc_dir=/old"}
 	require.Equal(t, []string{
 		"MULTIPROM_PROCESS_ID=mine", "MULTIPROM_WORKER_SLOT=3", "MULTIPROM_SUPERVISOR=z", "PROMETHEUS_MULTIPROC_DIR=/new",
-	}, workerEnv(base, "z", 3, ProcessIDPID, nil, "/new", 0, time.Second, false))
+	}, workerEnv(base, "z", 3, false, nil, "/new", 0, time.Second, false))
 	require.Equal(t, []string{
 		"MULTIPROM_WORKER_SLOT=3", "MULTIPROM_SUPERVISOR=z", "PROMETHEUS_MULTIPROC_DIR=/new", "MULTIPROM_PROCESS_ID=3",
-	}, workerEnv(base, "z", 3, ProcessIDSlot, nil, "/new", 0, time.Second, false))
+	}, workerEnv(base, "z", 3, true, nil, "/new", 0, time.Second, false))
 }
 
 func TestUnixSocketFile(t *testing.T) {
@@ -178,8 +178,8 @@ func TestUnixSocketFile(t *testing.T) {
 	require.Equal(t, path, s.Addrs()[0].String())
 	require.NoError(t, s.Close())
 	require.NoFileExists(t, path)
-	require.ErrorIs(t, s.Close(), ErrRunTwice)
-	require.ErrorIs(t, s.Reload(context.Background()), ErrNotRunning)
+	require.ErrorIs(t, s.Close(), errRunTwice)
+	require.ErrorIs(t, s.Reload(context.Background()), errNotRunning)
 }
 
 func TestHandedInListeners(t *testing.T) {

@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// IsWorker reports whether a supervisor started this process. It reads EnvSlot. A
-// worker that runs other programs which supervise on their own must remove that
+// IsWorker reports whether a supervisor started this process. It reads
+// MULTIPROM_WORKER_SLOT. A worker that runs other programs which supervise on their own must remove that
 // variable from their environment.
 func IsWorker() bool {
 	_, ok := Slot()
@@ -22,7 +22,7 @@ func IsWorker() bool {
 
 // Slot returns the worker's slot. Its successors have the same.
 func Slot() (int, bool) {
-	n, err := strconv.Atoi(os.Getenv(EnvSlot))
+	n, err := strconv.Atoi(os.Getenv(envSlot))
 	return n, err == nil && n >= 0
 }
 

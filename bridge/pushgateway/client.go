@@ -110,14 +110,15 @@ func (c Compression) String() string {
 	return [...]string{"none", "gzip", "snappy"}[c]
 }
 
-// ParseCompression is the inverse of String.
-func ParseCompression(name string) (Compression, error) {
-	for _, c := range []Compression{NoCompression, Gzip, Snappy} {
-		if strings.EqualFold(name, c.String()) {
-			return c, nil
+// UnmarshalText sets c to the compression with that name.
+func (c *Compression) UnmarshalText(name []byte) error {
+	for _, known := range []Compression{NoCompression, Gzip, Snappy} {
+		if strings.EqualFold(string(name), known.String()) {
+			*c = known
+			return nil
 		}
 	}
-	return 0, fmt.Errorf("%q is not a compression: use none, gzip or snappy", name)
+	return fmt.Errorf("%q is not a compression: use none, gzip or snappy", name)
 }
 
 func (c Compression) compress(b []byte) []byte {

@@ -41,8 +41,7 @@ type Options struct {
 	// TLS configures the default client.
 	TLS TLS
 
-	// FollowRedirects follows up to ten redirects. By default a redirect is an error,
-	// ErrRedirect.
+	// FollowRedirects follows up to ten redirects. By default a redirect is an error.
 	FollowRedirects bool
 	// Compression of the request. Default none.
 	Compression Compression
@@ -156,9 +155,9 @@ func (e *StatusError) Error() string {
 	return s
 }
 
-// ErrRedirect: the server redirects the request, and Options.FollowRedirects is not
+// errRedirect: the server redirects the request, and Options.FollowRedirects is not
 // set.
-var ErrRedirect = errors.New("the server redirects")
+var errRedirect = errors.New("the server redirects")
 
 const (
 	maxRedirects = 10
@@ -182,13 +181,13 @@ func (p *Pusher) send(ctx context.Context, method string, body []byte) error {
 			return nil
 		}
 		if !p.opts.FollowRedirects {
-			return fmt.Errorf("pushgateway: %s %s: %w to %s", method, to, ErrRedirect, next.Redacted())
+			return fmt.Errorf("pushgateway: %s %s: %w to %s", method, to, errRedirect, next.Redacted())
 		}
 		ours = ours && sameServer(to, next)
 		next.User = nil
 		to = next
 	}
-	return fmt.Errorf("pushgateway: %s %s: %w more than %d times", method, p.target, ErrRedirect, maxRedirects)
+	return fmt.Errorf("pushgateway: %s %s: %w more than %d times", method, p.target, errRedirect, maxRedirects)
 }
 
 // sendOnce returns where the server redirects to, or nil if it accepted the request.

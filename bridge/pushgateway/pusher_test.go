@@ -163,7 +163,7 @@ func TestRedirects(t *testing.T) {
 		})
 		opts := Options{URL: here.URL, Username: "me", Password: "secret"}
 		err := pusher(t, opts).Push(t.Context(), jobs)
-		require.ErrorIs(t, err, ErrRedirect)
+		require.ErrorIs(t, err, errRedirect)
 		require.ErrorContains(t, err, "/same/metrics/job/backup")
 		require.Len(t, *got, 1)
 
@@ -182,7 +182,7 @@ func TestRedirects(t *testing.T) {
 		http.Redirect(w, r, r.URL.Path, http.StatusTemporaryRedirect)
 	})
 	err := pusher(t, Options{URL: round.URL, FollowRedirects: true}).Push(t.Context(), jobs)
-	require.ErrorIs(t, err, ErrRedirect)
+	require.ErrorIs(t, err, errRedirect)
 	require.ErrorContains(t, err, "more than 10 times")
 }
 

@@ -34,11 +34,11 @@ type Options struct {
 	Mode fs.FileMode
 }
 
-// ErrName: node_exporter only reads files that end in .prom.
-var ErrName = errors.New("the file name must end in .prom")
+// errName: node_exporter only reads files that end in .prom.
+var errName = errors.New("the file name must end in .prom")
 
-// ErrOtherFilesystem: the temporary directory is not on the target's filesystem.
-var ErrOtherFilesystem = errors.New("the temporary directory is on another filesystem")
+// errOtherFilesystem: the temporary directory is not on the target's filesystem.
+var errOtherFilesystem = errors.New("the temporary directory is on another filesystem")
 
 // Write gathers from g and replaces the file at path with the result. On an error,
 // including one of the gatherer, the file stays as it was. The exception is an
@@ -47,7 +47,7 @@ var ErrOtherFilesystem = errors.New("the temporary directory is on another files
 // is safe for concurrent use. If two calls write one file, the one that ends last wins.
 func Write(ctx context.Context, path string, g gather.Gatherer, opts Options) error {
 	if filepath.Ext(path) != ".prom" {
-		return fmt.Errorf("textfile: %s: %w", path, ErrName)
+		return fmt.Errorf("textfile: %s: %w", path, errName)
 	}
 	if err := opts.check(); err != nil {
 		return fmt.Errorf("textfile: %w", err)
@@ -89,7 +89,7 @@ func (o Options) replace(ctx context.Context, path string, text []byte) (err err
 	}
 	err = os.Rename(f.Name(), path)
 	if errors.Is(err, syscall.EXDEV) {
-		return fmt.Errorf("%w: %w", ErrOtherFilesystem, err)
+		return fmt.Errorf("%w: %w", errOtherFilesystem, err)
 	}
 	return err
 }

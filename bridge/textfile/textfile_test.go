@@ -125,7 +125,7 @@ func TestFailures(t *testing.T) {
 	}{
 		{"gatherer", t.Context(), path, failing, Options{}, broken},
 		{"ended", ended, path, gatherer(1), Options{}, context.Canceled},
-		{"name", t.Context(), filepath.Join(dir, "jobs.txt"), gatherer(1), Options{}, ErrName},
+		{"name", t.Context(), filepath.Join(dir, "jobs.txt"), gatherer(1), Options{}, errName},
 		{"no directory", t.Context(), filepath.Join(dir, "none", "jobs.prom"), gatherer(1), Options{}, fs.ErrNotExist},
 		{"no temporary directory", t.Context(), path, gatherer(1), Options{TempDir: filepath.Join(dir, "none")}, fs.ErrNotExist},
 		{"a directory has the name", t.Context(), filepath.Join(dir, "sub.prom"), gatherer(1), Options{}, fs.ErrExist},

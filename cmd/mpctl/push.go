@@ -96,7 +96,7 @@ line.`,
 
 // apply sets the options from the flags.
 func (f *pushFlags) apply(o *pushgateway.Options) (err error) {
-	if o.Compression, err = pushgateway.ParseCompression(f.compression); err != nil {
+	if err := o.Compression.UnmarshalText([]byte(f.compression)); err != nil {
 		return err
 	}
 	if o.ContentType.Escaping, err = parseEscaping(f.escaping); err != nil {

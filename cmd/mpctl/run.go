@@ -55,16 +55,14 @@ If workers change their user, name it with --trust-uid.`,
 			if err != nil {
 				return err
 			}
-			if opts.OnStart, err = supervisor.ParseOnStart(onStart); err != nil {
+			if err := opts.OnStart.UnmarshalText([]byte(onStart)); err != nil {
 				return err
 			}
-			if opts.KillMode, err = supervisor.ParseKillMode(killMode); err != nil {
+			if err := opts.KillMode.UnmarshalText([]byte(killMode)); err != nil {
 				return err
 			}
 			survivePipe()
-			if opts.ProcessID, err = supervisor.ParseProcessID(processID); err != nil {
-				return err
-			}
+			opts.ProcessIDBySlot = processID == "slot"
 			opts.Compact.TrustUIDs = trust
 			log := newLog(cmd)
 			opts.Dir, opts.Command, opts.Args, opts.Logger = d, args[0], args[1:], log
