@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/multiprom/multiprom/aggregate"
+	"github.com/multiprom/multiprom/internal/environ"
 	"github.com/multiprom/multiprom/multiproc"
 )
 
@@ -58,7 +59,7 @@ func TestRecycledWorkers(t *testing.T) {
 			alive[slot].kill()
 			compactor.Died()
 		}
-		alive[slot] = start(t, "recycled", dir, "env", multiproc.EnvProcessID+"="+strconv.Itoa(slot))
+		alive[slot] = start(t, "recycled", dir, "env", environ.ProcessID+"="+strconv.Itoa(slot))
 		alive[slot].expect(t, "done")
 	}
 	for slot := range alive {

@@ -117,7 +117,7 @@ func (s *Set) NewCounterVec(opts CounterOpts, labels []string) (*CounterVec, err
 }
 
 // CurryWith returns a view of the Vec in which these labels have fixed values. The error
-// matches ErrLabels.
+// matches metric.ErrInvalid.
 func (v *CounterVec) CurryWith(labels Labels) (*CounterVec, error) {
 	c, err := v.curryWith(labels)
 	if err != nil {

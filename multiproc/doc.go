@@ -23,10 +23,10 @@
 // scrapes, never has a file.
 //
 // The environment is read when the file is made, and not before. So main may set
-// [EnvDir], [EnvProcessID] and [EnvFileMode] with os.Setenv, although package variables
-// have declared instruments already. If a variable changes after that, Open returns
-// [ErrTooLate]. It also does so if compat/prom has made metrics before there was a
-// directory, since these are client_golang's own.
+// PROMETHEUS_MULTIPROC_DIR ([EnvDir]), MULTIPROM_PROCESS_ID and MULTIPROM_FILE_MODE with
+// os.Setenv, although package variables have declared instruments already. If a variable
+// changes after that, Open returns [ErrTooLate]. It also does so if compat/prom has made
+// metrics before there was a directory, since these are client_golang's own.
 //
 // If the file cannot be made, [Open] returns the reason. Updates then go to the heap, and
 // the log says so once. The log also says once that somebody has deleted the file.

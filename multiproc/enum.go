@@ -55,12 +55,11 @@ func (o EnumOpts) schema(labels []string) (*metric.Schema, error) {
 	return s, nil
 }
 
-// Set sets the state. If there is no such state, the error matches ErrUnknownState, and
-// nothing changes.
+// Set sets the state. If there is no such state, it returns an error and changes nothing.
 func (e *Enum) Set(state string) error {
 	i := slices.Index(e.s.in.schema.States, state)
 	if i < 0 {
-		return fmt.Errorf("multiproc: %s: %w: %q", e.s.in.schema.Name, ErrUnknownState, state)
+		return fmt.Errorf("multiproc: %s: unknown state %q", e.s.in.schema.Name, state)
 	}
 	if e.recent.on {
 		e.recent.store(e.s.in.set, e.s.load(), math.Float64bits(float64(i)))
@@ -96,7 +95,7 @@ func (s *Set) NewEnumVec(opts EnumOpts, labels []string) (*EnumVec, error) {
 }
 
 // CurryWith returns a view of the Vec in which these labels have fixed values. The error
-// matches ErrLabels.
+// matches metric.ErrInvalid.
 func (v *EnumVec) CurryWith(labels Labels) (*EnumVec, error) {
 	c, err := v.curryWith(labels)
 	if err != nil {

@@ -8,23 +8,16 @@ import (
 	"sync"
 
 	"github.com/multiprom/multiprom/internal/beside"
+	"github.com/multiprom/multiprom/internal/environ"
 	"github.com/multiprom/multiprom/internal/mpm"
 )
 
-// Environment variables of the default Set. They are read when its store opens, at Open or
-// at the first update, so main may set them after package variables have declared
-// instruments.
-const (
-	// EnvDir is the directory. Without it the default Set is on the heap.
-	EnvDir = "PROMETHEUS_MULTIPROC_DIR"
-	// EnvProcessID is the process ID, see SetOptions.ProcessID.
-	EnvProcessID = "MULTIPROM_PROCESS_ID"
-	// EnvFileMode is the permissions of the file in octal, such as 0640; see
-	// SetOptions.FileMode.
-	EnvFileMode = "MULTIPROM_FILE_MODE"
-
-	envDirLower = "prometheus_multiproc_dir" // client_python's old spelling
-)
+// EnvDir is the environment variable with the directory of the default Set. Without it the
+// Set is on the heap. MULTIPROM_PROCESS_ID and MULTIPROM_FILE_MODE, in octal, are
+// SetOptions.ProcessID and FileMode of the default Set. All three are read when its store
+// opens, at Open or at the first update, so main may set them after package variables have
+// declared instruments.
+const EnvDir = environ.Dir
 
 // ErrTooLate: an environment variable was changed after the default Set had opened its
 // store, or after compat/prom had made metrics without a directory. This process has
@@ -73,16 +66,16 @@ func (s *Set) place() (place, error) {
 		return at, s.invalid
 	}
 	if at.dir = s.getenv(EnvDir); at.dir == "" {
-		at.dir = s.getenv(envDirLower)
+		at.dir = s.getenv(environ.DirLower)
 	}
-	at.id = s.getenv(EnvProcessID)
+	at.id = s.getenv(environ.ProcessID)
 	if err := mpm.CheckProcessID(at.id); err != nil {
-		return at, fmt.Errorf("%s: %w", EnvProcessID, err)
+		return at, fmt.Errorf("%s: %w", environ.ProcessID, err)
 	}
-	if octal := s.getenv(EnvFileMode); octal != "" {
+	if octal := s.getenv(environ.FileMode); octal != "" {
 		var err error
 		if at.mode, err = mpm.ParseFileMode(octal); err != nil {
-			return at, fmt.Errorf("%s: %w", EnvFileMode, err)
+			return at, fmt.Errorf("%s: %w", environ.FileMode, err)
 		}
 	}
 	return at, nil
@@ -91,7 +84,7 @@ func (s *Set) place() (place, error) {
 // settle fixes the place. Later changes of the environment have no effect.
 func (s *Set) settle(at place) {
 	if s.getenv != nil && at.dir != "" && s.getenv(EnvDir) == "" {
-		s.tell(slog.LevelWarn, envDirLower+" is an old spelling, use "+EnvDir)
+		s.tell(slog.LevelWarn, environ.DirLower+" is an old spelling, use "+EnvDir)
 	}
 	s.at.Store(&at)
 }
@@ -119,8 +112,8 @@ func (s *Set) changed() error {
 	}
 	for _, v := range []struct{ name, was, is string }{
 		{EnvDir, at.dir, now.dir},
-		{EnvProcessID, at.id, now.id},
-		{EnvFileMode, fmt.Sprintf("%04o", at.mode), fmt.Sprintf("%04o", now.mode)},
+		{environ.ProcessID, at.id, now.id},
+		{environ.FileMode, fmt.Sprintf("%04o", at.mode), fmt.Sprintf("%04o", now.mode)},
 	} {
 		if v.is == v.was || v.is == "" || v.is == "0000" {
 			continue

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/multiprom/multiprom/internal/access"
+	"github.com/multiprom/multiprom/internal/environ"
 	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/internal/options"
 )
@@ -39,10 +40,10 @@ func TestEnvironment(t *testing.T) {
 		warns int
 	}{
 		"nothing":   {nil, "", "", 0, 0},
-		"directory": {map[string]string{EnvDir: dir, EnvProcessID: "w1"}, dir, "w1", 0o600, 0},
-		"old":       {map[string]string{envDirLower: dir}, dir, "", 0o600, 1},
-		"both":      {map[string]string{EnvDir: dir, envDirLower: other}, dir, "", 0o600, 0},
-		"mode":      {map[string]string{EnvDir: dir, EnvFileMode: "0640"}, dir, "", 0o640, 0},
+		"directory": {map[string]string{EnvDir: dir, environ.ProcessID: "w1"}, dir, "w1", 0o600, 0},
+		"old":       {map[string]string{environ.DirLower: dir}, dir, "", 0o600, 1},
+		"both":      {map[string]string{EnvDir: dir, environ.DirLower: other}, dir, "", 0o600, 0},
+		"mode":      {map[string]string{EnvDir: dir, environ.FileMode: "0640"}, dir, "", 0o640, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, log := environment(t, tc.env)
@@ -74,10 +75,10 @@ func TestEnvironmentThatIsInvalid(t *testing.T) {
 		value string
 		is    error
 	}{
-		EnvFileMode:         {"0666", mpm.ErrMode},
-		EnvFileMode + " 9":  {"9", mpm.ErrMode},
-		EnvProcessID:        {strings.Repeat("x", 129), mpm.ErrProcessID},
-		EnvProcessID + " 8": {"\xff", mpm.ErrProcessID},
+		environ.FileMode:         {"0666", mpm.ErrMode},
+		environ.FileMode + " 9":  {"9", mpm.ErrMode},
+		environ.ProcessID:        {strings.Repeat("x", 129), mpm.ErrProcessID},
+		environ.ProcessID + " 8": {"\xff", mpm.ErrProcessID},
 	} {
 		variable, _, _ := strings.Cut(name, " ")
 		dir := t.TempDir()
@@ -102,7 +103,7 @@ func TestEnvironmentThatIsInvalid(t *testing.T) {
 // says so.
 func TestEnvironmentIsReadLate(t *testing.T) {
 	dir, other := t.TempDir(), t.TempDir()
-	late := map[string]string{EnvDir: dir, EnvProcessID: "w7", EnvFileMode: "0640"}
+	late := map[string]string{EnvDir: dir, environ.ProcessID: "w7", environ.FileMode: "0640"}
 	for name, open := range map[string]func(*Set, *Counter) error{
 		"Open":   func(s *Set, c *Counter) error { return s.Open() },
 		"update": func(s *Set, c *Counter) error { c.Inc(); return nil },
@@ -123,9 +124,9 @@ func TestEnvironmentIsReadLate(t *testing.T) {
 			require.Equal(t, "w7", access.Store(s).Header().Label)
 			require.NoError(t, s.Open())
 
-			for _, variable := range []string{EnvDir, EnvProcessID, EnvFileMode} {
+			for _, variable := range []string{EnvDir, environ.ProcessID, environ.FileMode} {
 				was := env[variable]
-				env[variable] = map[string]string{EnvDir: other, EnvProcessID: "w8", EnvFileMode: "0660"}[variable]
+				env[variable] = map[string]string{EnvDir: other, environ.ProcessID: "w8", environ.FileMode: "0660"}[variable]
 				err := s.Open()
 				require.ErrorIs(t, err, ErrTooLate)
 				require.ErrorContains(t, err, variable)

@@ -5,19 +5,13 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/multiprom/multiprom/internal/form"
 	"github.com/multiprom/multiprom/metric"
 )
 
-// Errors of constructors and lookups; match them with errors.Is. Invalid
-// names, labels and schemas match the errors of package metric.
-var (
-	// ErrConflict: another schema has the name, or that of one of its samples.
-	ErrConflict = errors.New("conflicting metric schema")
-	// ErrLabels: the label values do not match the instrument's labels.
-	ErrLabels = errors.New("wrong label values")
-	// ErrUnknownState: an Enum has no such state.
-	ErrUnknownState = errors.New("unknown state")
-)
+// ErrConflict: another schema has the name, or that of one of its samples. What is not valid
+// at all matches metric.ErrInvalid.
+var ErrConflict = errors.New("conflicting metric schema")
 
 // MustNew returns what a constructor of a Set returned, and panics if there is an error. It
 // is for package variables, whose options are known to be valid.
@@ -31,7 +25,7 @@ func must[T any](v T, err error) T {
 }
 
 func labelsError(name, format string, args ...any) error {
-	return fmt.Errorf("multiproc: %s: %w: %s", name, ErrLabels, fmt.Sprintf(format, args...))
+	return fmt.Errorf("multiproc: %s: %w: %s", name, form.ErrLabelValues, fmt.Sprintf(format, args...))
 }
 
 // conflict names both schemas and what tells them apart.

@@ -125,13 +125,13 @@ func ExampleEnum() {
 	if err := phase.Set("serving"); err != nil {
 		fmt.Println(err)
 	}
-	fmt.Println(errors.Is(phase.Set("sleeping"), multiproc.ErrUnknownState))
+	fmt.Println(phase.Set("sleeping"))
 
 	v, err := registry.SampleValue(context.Background(), registry.Instruments(set), "worker_phase",
 		map[string]string{"worker_phase": "serving", "pid": "3"})
 	fmt.Println(v, err)
 	// Output:
-	// true
+	// multiproc: worker_phase: unknown state "sleeping"
 	// 1 <nil>
 }
 

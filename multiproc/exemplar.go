@@ -5,13 +5,8 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// ExemplarAdder is a Counter that takes an exemplar with a value.
-type ExemplarAdder interface {
-	AddWithExemplar(v float64, exemplar Labels)
-}
-
-// ExemplarObserver is a Histogram that takes an exemplar with an observation.
-type ExemplarObserver interface {
+// exemplarObserver is a Histogram that takes an exemplar with an observation.
+type exemplarObserver interface {
 	ObserveWithExemplar(v float64, exemplar Labels)
 }
 

@@ -16,11 +16,6 @@ import (
 	"github.com/multiprom/multiprom/registry"
 )
 
-var (
-	_ multiproc.ExemplarAdder    = (*multiproc.Counter)(nil)
-	_ multiproc.ExemplarObserver = (*multiproc.Histogram)(nil)
-)
-
 // exemplarOf returns the exemplar of a sample, or nil.
 func exemplarOf(t *testing.T, g gather.Gatherer, sample string) (x *metric.Exemplar) {
 	t.Helper()

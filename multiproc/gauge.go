@@ -203,7 +203,7 @@ func (s *Set) NewGaugeVec(opts GaugeOpts, labels []string) (*GaugeVec, error) {
 }
 
 // CurryWith returns a view of the Vec in which these labels have fixed values. The error
-// matches ErrLabels.
+// matches metric.ErrInvalid.
 func (v *GaugeVec) CurryWith(labels Labels) (*GaugeVec, error) {
 	c, err := v.curryWith(labels)
 	if err != nil {

@@ -108,7 +108,7 @@ func (s *Set) NewHistogramVec(opts HistogramOpts, labels []string) (*HistogramVe
 }
 
 // CurryWith returns a view of the Vec in which these labels have fixed values. The error
-// matches ErrLabels.
+// matches metric.ErrInvalid.
 func (v *HistogramVec) CurryWith(labels Labels) (*HistogramVec, error) {
 	c, err := v.curryWith(labels)
 	if err != nil {

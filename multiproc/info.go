@@ -144,7 +144,7 @@ func (s *Set) NewInfoVec(opts InfoOpts, labels []string) (*InfoVec, error) {
 }
 
 // CurryWith returns a view of the Vec in which these labels have fixed values. The error
-// matches ErrLabels.
+// matches metric.ErrInvalid.
 func (v *InfoVec) CurryWith(labels Labels) (*InfoVec, error) {
 	c, err := v.curryWith(labels)
 	if err != nil {

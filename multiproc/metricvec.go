@@ -77,7 +77,7 @@ func (m *metricVec[T]) With(labels Labels) *T {
 	return m.v.with(values, nil)
 }
 
-// GetMetricWithLabelValues is WithLabelValues, but returns an error that matches ErrLabels
+// GetMetricWithLabelValues is WithLabelValues, but returns an error that matches metric.ErrInvalid
 // if updates would go nowhere or a label value would have to be changed. Reaching the
 // limit of series is no error.
 func (m *metricVec[T]) GetMetricWithLabelValues(values ...string) (*T, error) {

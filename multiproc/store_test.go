@@ -254,7 +254,7 @@ func TestLabelsBeyondABlock(t *testing.T) {
 		v := multiproc.MustNew(s.NewCounterVec(multiproc.CounterOpts{Name: "c", Help: "C."}, names))
 		long := slices.Repeat([]string{strings.Repeat("x", form.MaxLabelValueLen)}, len(names))
 		_, err := v.GetMetricWithLabelValues(long...)
-		require.ErrorIs(t, err, multiproc.ErrLabels)
+		require.ErrorIs(t, err, form.ErrLabelValues)
 		v.WithLabelValues(long...).Inc()
 		// The most that a block may have to hold.
 		for i := 15; i < len(long); i++ {
@@ -293,7 +293,7 @@ func TestCurriedWrongNumbers(t *testing.T) {
 	for _, wrong := range [][]string{nil, {"1"}, {"1", "2", "3"}} {
 		view.WithLabelValues(wrong...).Set(1)
 		_, err := view.GetMetricWithLabelValues(wrong...)
-		require.ErrorIs(t, err, multiproc.ErrLabels)
+		require.ErrorIs(t, err, form.ErrLabelValues)
 		require.False(t, view.DeleteLabelValues(wrong...))
 	}
 	view.With(multiproc.Labels{"a": "1", "b": "2", "c": "3"}).Set(1) // b is curried away
@@ -316,7 +316,7 @@ func TestInfoContent(t *testing.T) {
 		for n := range form.MaxLabels + 1 {
 			many["l"+strconv.Itoa(n)] = ""
 		}
-		require.ErrorIs(t, i.Set(many), multiproc.ErrLabels)
+		require.ErrorIs(t, i.Set(many), form.ErrLabelValues)
 		require.NoError(t, s.Close())
 		require.ErrorIs(t, i.Set(multiproc.Labels{"a": "2"}), mpm.ErrClosed)
 	})

@@ -60,7 +60,7 @@ func (s *Set) NewSummaryVec(opts SummaryOpts, labels []string) (*SummaryVec, err
 }
 
 // CurryWith returns a view of the Vec in which these labels have fixed values. The error
-// matches ErrLabels.
+// matches metric.ErrInvalid.
 func (v *SummaryVec) CurryWith(labels Labels) (*SummaryVec, error) {
 	c, err := v.curryWith(labels)
 	if err != nil {

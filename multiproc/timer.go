@@ -39,7 +39,7 @@ func (t *Timer) ObserveDuration() time.Duration {
 // ObserveDurationWithExemplar is ObserveDuration with an exemplar, if the observer takes
 // one.
 func (t *Timer) ObserveDurationWithExemplar(exemplar Labels) time.Duration {
-	o, ok := t.observer.(ExemplarObserver)
+	o, ok := t.observer.(exemplarObserver)
 	if !ok {
 		return t.ObserveDuration()
 	}

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/multiprom/multiprom/multiproc"
+	"github.com/multiprom/multiprom/internal/environ"
 )
 
 // envSlot is the environment variable with a worker's slot, 0 to N-1. It stays set in
@@ -16,9 +16,9 @@ const envSlot = "MULTIPROM_WORKER_SLOT"
 // Variables passed between supervisor, shim and worker.
 const (
 	envSupervisor = "MULTIPROM_SUPERVISOR" // the supervisor that started the process or an ancestor
-	envFileMode   = multiproc.EnvFileMode
-	envDir        = multiproc.EnvDir
-	envDirLower   = "prometheus_multiproc_dir" // client_python's old spelling
+	envFileMode   = environ.FileMode
+	envDir        = environ.Dir
+	envDirLower   = environ.DirLower
 	envListenFDs  = "LISTEN_FDS"
 	envListenPID  = "LISTEN_PID"
 	envListenName = "LISTEN_FDNAMES"
@@ -41,7 +41,7 @@ func workerEnv(base []string, id string, slot int, bySlot bool, names []string, 
 			return true
 		case envDir, envDirLower:
 			return dir != ""
-		case multiproc.EnvProcessID:
+		case environ.ProcessID:
 			return bySlot
 		}
 		return false
@@ -51,7 +51,7 @@ func workerEnv(base []string, id string, slot int, bySlot bool, names []string, 
 		env = append(env, envDir+"="+dir)
 	}
 	if bySlot {
-		env = append(env, multiproc.EnvProcessID+"="+strconv.Itoa(slot))
+		env = append(env, environ.ProcessID+"="+strconv.Itoa(slot))
 	}
 	if len(names) > 0 {
 		env = append(env,

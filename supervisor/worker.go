@@ -13,8 +13,8 @@ import (
 )
 
 // IsWorker reports whether a supervisor started this process. It reads
-// MULTIPROM_WORKER_SLOT. A worker that runs other programs which supervise on their own must remove that
-// variable from their environment.
+// MULTIPROM_WORKER_SLOT. A worker that runs other programs which supervise on their own
+// must remove that variable from their environment.
 func IsWorker() bool {
 	_, ok := Slot()
 	return ok

@@ -9,12 +9,13 @@ import (
 
 // ErrInvalid is metric.ErrInvalid. The other errors match it.
 var (
-	ErrInvalid  = errors.New("invalid")
-	ErrName     = fmt.Errorf("%w metric name", ErrInvalid)
-	ErrLabel    = fmt.Errorf("%w label", ErrInvalid)
-	ErrReserved = fmt.Errorf("%w: reserved", ErrLabel)
-	ErrExemplar = fmt.Errorf("%w exemplar", ErrInvalid)
-	ErrSchema   = fmt.Errorf("%w metric schema", ErrInvalid)
+	ErrInvalid     = errors.New("invalid")
+	ErrName        = fmt.Errorf("%w metric name", ErrInvalid)
+	ErrLabel       = fmt.Errorf("%w label", ErrInvalid)
+	ErrReserved    = fmt.Errorf("%w: reserved", ErrLabel)
+	ErrLabelValues = fmt.Errorf("%w label values", ErrInvalid)
+	ErrExemplar    = fmt.Errorf("%w exemplar", ErrInvalid)
+	ErrSchema      = fmt.Errorf("%w metric schema", ErrInvalid)
 )
 
 // Bounds of schemas and series in native files, in bytes if nothing else is said. With
