@@ -13,6 +13,7 @@ import (
 	"github.com/multiprom/multiprom/internal/access"
 	"github.com/multiprom/multiprom/internal/beside"
 	"github.com/multiprom/multiprom/internal/mpm"
+	"github.com/multiprom/multiprom/internal/procs"
 	"github.com/multiprom/multiprom/internal/views"
 	"github.com/multiprom/multiprom/metric"
 	"github.com/multiprom/multiprom/multiproc"
@@ -62,7 +63,7 @@ func newDefault(set *multiproc.Set) *DefaultRegistry {
 	r.MustRegister(r.BuildInfo)
 	d := &directory{set: set, heap: instruments(set, aggregate.Options{NoSelfMetrics: true})}
 	none := CollectorFunc(func(context.Context) ([]*metric.Family, error) { return nil, nil })
-	r.Process = &bySet{set, collectors.NewWorkers(collectors.WorkersOptions{List: d.workers}), collectors.NewProcess(collectors.ProcessOptions{})}
+	r.Process = &bySet{set, procs.NewWorkers(procs.WorkersOptions{List: d.workers}), collectors.NewProcess(collectors.ProcessOptions{})}
 	r.GoRuntime = &bySet{set, none, collectors.NewGoRuntime()}
 	r.MustRegister(r.Process, r.GoRuntime)
 	r.view = &viewBySet{set, withRest(d, r.Registry), merged{Instruments(set), r.Registry, neighbours{}}}
@@ -170,8 +171,8 @@ func (o *ofSet) View(ctx context.Context, fn func([]views.Family, error)) {
 // workers. It is what `mpctl serve` and a supervisor serve.
 func Directory(a *aggregate.Aggregator) gather.Gatherer {
 	r := New(Options{})
-	r.MustRegister(collectors.NewWorkers(collectors.WorkersOptions{
-		List: func() []collectors.Worker { return workers(a) },
+	r.MustRegister(procs.NewWorkers(procs.WorkersOptions{
+		List: func() []procs.Worker { return workers(a) },
 	}))
 	return withRest(a, r)
 }
@@ -301,7 +302,7 @@ var fallback = gather.Func(func(context.Context) ([]*metric.Family, error) {
 	}}, nil
 })
 
-func (d *directory) workers() (out []collectors.Worker) {
+func (d *directory) workers() (out []procs.Worker) {
 	d.use(func(a *aggregate.Aggregator, err error) {
 		if err == nil { // Gather reports it
 			out = workers(a)
@@ -312,8 +313,8 @@ func (d *directory) workers() (out []collectors.Worker) {
 
 // workers lists the live processes of a directory for their process metrics. One of
 // client_python says no more than its pid: it is listed if it has one of its files open.
-func workers(a *aggregate.Aggregator) []collectors.Worker {
-	var out []collectors.Worker
+func workers(a *aggregate.Aggregator) []procs.Worker {
+	var out []procs.Worker
 	boot := mpm.CurrentIdentity().BootID
 	processes, err := a.Processes()
 	if err != nil {
@@ -327,11 +328,11 @@ func workers(a *aggregate.Aggregator) []collectors.Worker {
 			for _, f := range p.Files {
 				files = append(files, filepath.Join(a.Dir(), f))
 			}
-			if w, found := collectors.FindWorker(p.PID, p.Label, files...); found {
+			if w, found := procs.FindWorker(p.PID, p.Label, files...); found {
 				out = append(out, w)
 			}
 		case p.BootID == boot:
-			out = append(out, collectors.Worker{PID: p.PID, StartTime: p.StartTime, PIDNamespace: p.PIDNamespace, Label: p.Label})
+			out = append(out, procs.Worker{PID: p.PID, StartTime: p.StartTime, PIDNamespace: p.PIDNamespace, Label: p.Label})
 		}
 	}
 	return out

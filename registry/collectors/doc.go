@@ -1,6 +1,6 @@
 // Package collectors has the collectors that most programs want: what the
-// operating system knows of a process, or of each worker process, what the Go
-// runtime knows of itself, and how the program was built.
+// operating system knows of a process, what the Go runtime knows of itself, and
+// how the program was built.
 //
 // Their metrics have the names and meanings of client_golang, and where it has
 // them of client_python, so that existing dashboards work:
@@ -12,9 +12,9 @@
 //		collectors.NewBuildInfo(),
 //	)
 //
-// [Process] reads one process from a Linux /proc, and [Workers] many, labelled.
-// Where there is no such /proc they yield nothing, which is no error.
-// [GoRuntime] and [BuildInfo] work everywhere. None of them keeps state.
+// [Process] reads one process from a Linux /proc. If there is no such /proc, it
+// yields nothing, which is no error. [GoRuntime] and [BuildInfo] work everywhere.
+// None of them keeps state.
 //
 // In a program of many processes each worker publishes its own GoRuntime, by
 // package registry/publish.
@@ -26,9 +26,9 @@
 //
 // # Caveats
 //
-// Process and Workers yield families of the same names, so that one registry
-// takes only one of them, unless their Namespace differs. Two registries in a
-// registry.Merge take both: the series differ by the worker's label.
+// registry.Default and registry.Directory have the same families with a series for
+// each worker of a directory. One registry takes a name only once. Two registries in
+// a registry.Merge take both: the series differ by the worker's label.
 //
 // The network metrics of client_golang's process collector are not here: they
 // count all traffic of the network namespace, which every worker would show

@@ -7,16 +7,10 @@ import (
 )
 
 func TestOptions(t *testing.T) {
-	namespace := optiontest.Row{Bad: []any{"\xff"}, Good: []any{"app"}}
-	proc := optiontest.Row{Good: []any{"/host/proc"}} // which may be there later
-	optiontest.Check(t, ProcessOptions{}, map[string]optiontest.Row{"Namespace": namespace, "PID": {}, "ProcPath": proc}, func(o ProcessOptions) error {
+	optiontest.Check(t, ProcessOptions{}, map[string]optiontest.Row{
+		"Namespace": {Bad: []any{"\xff"}, Good: []any{"app"}}, "PID": {}, "ProcPath": {Good: []any{"/host/proc"}}, // which may be there later
+	}, func(o ProcessOptions) error {
 		NewProcess(o)
-		return nil
-	})
-	optiontest.Check(t, WorkersOptions{List: func() []Worker { return nil }}, map[string]optiontest.Row{
-		"List": {Needed: true}, "LabelName": {Bad: []any{"__x", "\xff"}, Good: []any{"worker"}}, "Namespace": namespace, "ProcPath": proc,
-	}, func(o WorkersOptions) error {
-		NewWorkers(o)
 		return nil
 	})
 }

@@ -1,4 +1,4 @@
-package collectors_test
+package procs_test
 
 import (
 	"os"
@@ -9,7 +9,7 @@ import (
 	"github.com/edsrzf/mmap-go"
 	"github.com/stretchr/testify/require"
 
-	"github.com/multiprom/multiprom/registry/collectors"
+	"github.com/multiprom/multiprom/internal/procs"
 )
 
 // TestFindWorker: a process is the worker whose pid it has if it has one of the worker's
@@ -21,12 +21,12 @@ func TestFindWorker(t *testing.T) {
 		require.NoError(t, os.WriteFile(p, []byte("12345678"), 0o600))
 	}
 	find := func(pid int, files ...string) bool {
-		w, ok := collectors.FindWorker(pid, "seven", files...)
+		w, ok := procs.FindWorker(pid, "seven", files...)
 		if ok {
 			require.Equal(t, pid, w.PID)
 			require.Equal(t, "seven", w.Label)
 			// It is good enough for the collector.
-			c := collectors.NewWorkers(collectors.WorkersOptions{List: func() []collectors.Worker { return []collectors.Worker{w} }})
+			c := procs.NewWorkers(procs.WorkersOptions{List: func() []procs.Worker { return []procs.Worker{w} }})
 			families, err := c.Collect(t.Context())
 			require.NoError(t, err)
 			require.NotEmpty(t, families)

@@ -1,4 +1,4 @@
-package collectors
+package procs
 
 import (
 	"context"
@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/multiprom/multiprom/internal/form"
 	"github.com/multiprom/multiprom/internal/options"
 	"github.com/multiprom/multiprom/metric"
 )
@@ -21,17 +20,13 @@ type Worker struct {
 	PID          int
 	StartTime    uint64 // clock ticks since boot: field 22 of /proc/PID/stat
 	PIDNamespace uint64 // inode of /proc/PID/ns/pid
-	Label        string // value of the label that tells the workers apart
+	Label        string // value of the label pid
 }
 
 // WorkersOptions of a Workers.
 type WorkersOptions struct {
 	// List returns the live workers, at each scrape. It is required.
 	List func() []Worker
-	// LabelName is the label that has Worker.Label. Default "pid".
-	LabelName string
-	// Namespace and an underscore are put before all names. Default: none.
-	Namespace string
 	// ProcPath is where proc is mounted. Default "/proc".
 	ProcPath string
 }
@@ -41,30 +36,21 @@ type WorkersOptions struct {
 // /proc: in the PID namespace of the collector's own process, with the start
 // time that the worker wrote down, and not a zombie.
 type Workers struct {
-	list      func() []Worker
-	labelName string
-	prefix    string
-	procPath  string
+	list     func() []Worker
+	procPath string
 }
 
 // NewWorkers returns a collector of the workers that opts.List lists. It panics if
 // the options are invalid: they are constants of a program.
 func NewWorkers(opts WorkersOptions) *Workers {
-	if opts.LabelName == "" {
-		opts.LabelName = "pid"
-	}
 	var c options.Checker
 	if opts.List == nil {
 		c.Failf("List", "is nil: it has to list the workers")
 	}
-	if err := form.CheckLabelName(opts.LabelName); err != nil {
-		c.Failf("LabelName", "cannot name a label: %v", err)
-	}
-	prefix := namePrefix(&c, opts.Namespace)
 	if err := c.Err(); err != nil {
 		panic(fmt.Errorf("collectors: %w", err))
 	}
-	return &Workers{list: opts.List, labelName: opts.LabelName, prefix: prefix, procPath: procPath(opts.ProcPath)}
+	return &Workers{list: opts.List, procPath: procPath(opts.ProcPath)}
 }
 
 // Collect reads each worker. Workers that are gone or cannot be told are left
@@ -99,18 +85,18 @@ func (c *Workers) Collect(ctx context.Context) ([]*metric.Family, error) {
 			continue
 		}
 		if taken[w.Label] {
-			errs = append(errs, fmt.Errorf("two workers have the label %s=%q, process %d is left out", c.labelName, w.Label, w.PID))
+			errs = append(errs, fmt.Errorf("two workers have the label pid=%q, process %d is left out", w.Label, w.PID))
 			continue
 		}
 		taken[w.Label] = true
-		shown = append(shown, labelled{metric.MakeLabels(c.labelName, w.Label), u})
+		shown = append(shown, labelled{metric.MakeLabels("pid", w.Label), u})
 		errs = append(errs, err)
 	}
-	return processFamilies(c.prefix, shown), errors.Join(errs...)
+	return processFamilies("", shown), errors.Join(errs...)
 }
 
 // Describe returns the families that Collect can yield.
-func (c *Workers) Describe() []*metric.Family { return describeProcess(c.prefix) }
+func (c *Workers) Describe() []*metric.Family { return describeProcess("") }
 
 // ownPIDNamespace returns the inode of the PID namespace of this process,
 // which a link such as pid:[4026531836] has.
