@@ -7,31 +7,24 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// Errors of Register and SetTargetInfo; match them with errors.Is.
+// Errors of Register and SetTargetInfo; match them with errors.Is. An invalid collector,
+// family or label matches metric.ErrInvalid.
 var (
 	// ErrAlreadyRegistered says that this collector is in the registry already.
 	ErrAlreadyRegistered = errors.New("collector is registered already")
-	// ErrInvalidCollector says that a collector is nil, or of a type that cannot be
-	// compared and therefore not found again.
-	ErrInvalidCollector = errors.New("invalid collector")
-	// ErrDuplicate is matched by each *DuplicateError, and by what a Merge reports of
-	// families that cannot be merged.
+	// ErrDuplicate says that two families have the same name, or a sample name in
+	// common: a counter x and a gauge x_total both have the sample x_total. What a Merge
+	// reports of families that cannot be merged matches it too.
 	ErrDuplicate = errors.New("duplicate metric")
+
+	errInvalidCollector = fmt.Errorf("%w collector", metric.ErrInvalid)
+	errInvalidFamily    = fmt.Errorf("%w metric family", metric.ErrInvalid)
 )
 
-// Errors of a scrape, inside a *CollectError; match them with errors.Is.
+// Errors of a scrape.
 var (
-	// ErrTimeout says that a collector did not return within
-	// Options.CollectTimeout and was abandoned.
-	ErrTimeout = errors.New("collector timed out")
-	// ErrStillRunning says that a collector was not started, because an abandoned run
-	// of it has not returned yet.
-	ErrStillRunning = errors.New("collector is still busy with an abandoned run")
-	// ErrPanic says that a collector panicked; a *PanicError has the rest.
-	ErrPanic = errors.New("collector panicked")
-	// ErrInvalidFamily says that a family was left out because it is not
-	// valid exposition.
-	ErrInvalidFamily = errors.New("invalid metric family")
+	errTimeout      = errors.New("collector timed out")
+	errStillRunning = errors.New("collector is still busy with an abandoned run")
 )
 
 // ErrNoSample says that SampleValue found no sample of that name and labels.
@@ -52,51 +45,48 @@ func (e *CollectError) Error() string {
 // Unwrap returns e.Err.
 func (e *CollectError) Unwrap() error { return e.Err }
 
-// PanicError is a collector's panic. It matches ErrPanic and, if the collector panicked
-// with an error, that error.
+// PanicError is a collector's panic. It matches the panic's value if that is an error.
 type PanicError struct {
 	Value any
 	Stack []byte // of the panicking goroutine, as debug.Stack writes it
 }
 
 // Error returns the value of the panic. The stack is for a log.
-func (e *PanicError) Error() string { return fmt.Sprintf("%v: %v", ErrPanic, e.Value) }
+func (e *PanicError) Error() string { return fmt.Sprintf("collector panicked: %v", e.Value) }
 
-// Unwrap returns ErrPanic and, if it is an error, the panic's value.
-func (e *PanicError) Unwrap() []error {
-	if err, ok := e.Value.(error); ok {
-		return []error{ErrPanic, err}
-	}
-	return []error{ErrPanic}
+// Unwrap returns the panic's value if it is an error.
+func (e *PanicError) Unwrap() error {
+	err, _ := e.Value.(error)
+	return err
 }
 
-// Owner is a family and who yields it.
-type Owner struct {
+// claimant is a family and who yields it.
+type claimant struct {
 	Collector Collector // nil for the registry's own target_info
 	Family    string
 	Type      metric.Type
 }
 
-// String gives the owner as an error message names it.
-func (o Owner) String() string {
-	return fmt.Sprintf("%s %q of %s", o.Type, o.Family, collectorName(o.Collector))
+// String gives the claimant as an error message names it.
+func (c claimant) String() string {
+	return fmt.Sprintf("%s %q of %s", c.Type, c.Family, collectorName(c.Collector))
 }
 
-// DuplicateError says that two families have a sample name in common: a counter x and a
-// gauge x_total both have the sample x_total. It matches ErrDuplicate.
-type DuplicateError struct {
-	SampleName string // the name that both have
-	New        Owner  // refused
-	Old        Owner  // was there before
+// duplicateError says that two families have a sample name in common. It matches
+// ErrDuplicate.
+type duplicateError struct {
+	SampleName string   // the name that both have
+	New        claimant // refused
+	Old        claimant // was there before
 }
 
 // Error names both families, their collectors and the shared name.
-func (e *DuplicateError) Error() string {
+func (e *duplicateError) Error() string {
 	return fmt.Sprintf("%v: %v has the name %q, as has %v", ErrDuplicate, e.New, e.SampleName, e.Old)
 }
 
 // Unwrap returns ErrDuplicate.
-func (e *DuplicateError) Unwrap() error { return ErrDuplicate }
+func (e *duplicateError) Unwrap() error { return ErrDuplicate }
 
 // collectorName returns c.String() if there is such a method, or c's type.
 func collectorName(c Collector) string {

@@ -39,7 +39,7 @@ func (r *Registry) gatherNamed(ctx context.Context, asked map[string]bool) ([]*m
 
 	results := r.runAll(ctx, entries)
 
-	s := scrape{names: make(map[string]Owner)}
+	s := scrape{names: make(map[string]claimant)}
 	if target != nil {
 		s.add(nil, target)
 	}
@@ -61,13 +61,13 @@ func (r *Registry) gatherNamed(ctx context.Context, asked map[string]bool) ([]*m
 
 // scrape is the result of one Gather as it grows.
 type scrape struct {
-	names    map[string]Owner // sample names so far
+	names    map[string]claimant // sample names so far
 	families []*metric.Family
 	errs     []error
 }
 
 func (s *scrape) add(c Collector, f *metric.Family) {
-	if err := claim(s.names, Owner{c, f.Name, f.Type}); err != nil {
+	if err := claim(s.names, claimant{c, f.Name, f.Type}); err != nil {
 		s.errs = append(s.errs, &CollectError{c, err})
 		return
 	}
@@ -118,7 +118,7 @@ func (e *entry) mayYield(asked map[string]bool) bool {
 // that hangs costs one goroutine, or as many as there were scrapes at that moment, but
 // not one for each later scrape.
 func (e *entry) run(ctx context.Context, timeout time.Duration) ([]*metric.Family, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("%w after %v", ErrTimeout, timeout))
+	ctx, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("%w after %v", errTimeout, timeout))
 	defer cancel()
 
 	// Guarded by e.mu until the run is finished, constant from then on.
@@ -131,7 +131,7 @@ func (e *entry) run(ctx context.Context, timeout time.Duration) ([]*metric.Famil
 	e.mu.Unlock()
 	switch {
 	case stuck > 0:
-		return nil, ErrStillRunning
+		return nil, errStillRunning
 	case ctx.Err() != nil:
 		return nil, context.Cause(ctx)
 	}

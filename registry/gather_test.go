@@ -7,6 +7,7 @@ import (
 	"math"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -44,7 +45,7 @@ func TestFailuresCostOnlyTheirOwnFamilies(t *testing.T) {
 		{"families beside an error", func(context.Context) ([]*metric.Family, error) {
 			return []*metric.Family{family(metric.Gauge, "partial")}, boom
 		}, boom, true},
-		{"panic", func(context.Context) ([]*metric.Family, error) { panic("boom") }, registry.ErrPanic, false},
+		{"panic", func(context.Context) ([]*metric.Family, error) { panic("boom") }, nil, false},
 		{"panic with an error", func(context.Context) ([]*metric.Family, error) { panic(boom) }, boom, false},
 		{"Goexit", func(context.Context) ([]*metric.Family, error) { runtime.Goexit(); return nil, nil }, nil, false},
 		{"slow", func(ctx context.Context) ([]*metric.Family, error) { <-ctx.Done(); return nil, ctx.Err() }, registry.ErrTimeout, false},
@@ -63,6 +64,8 @@ func TestFailuresCostOnlyTheirOwnFamilies(t *testing.T) {
 				var failed *registry.CollectError
 				require.ErrorAs(t, err, &failed)
 				assert.Equal(t, bad, failed.Collector)
+				var panicked *registry.PanicError
+				assert.Equal(t, strings.HasPrefix(tt.name, "panic"), errors.As(err, &panicked))
 				if tt.want != nil {
 					assert.ErrorIs(t, err, tt.want)
 				}

@@ -42,15 +42,15 @@ type Registry struct {
 	opts Options // constant
 
 	mu      sync.RWMutex
-	entries []*entry         // in the order of registration
-	names   map[string]Owner // sample names of described families and of target_info
-	target  *metric.Family   // or nil
+	entries []*entry            // in the order of registration
+	names   map[string]claimant // sample names of described families and of target_info
+	target  *metric.Family      // or nil
 }
 
 // entry is one registered collector.
 type entry struct {
 	collector Collector
-	names     map[string]Owner // what it claims; empty for an unchecked one
+	names     map[string]claimant // what it claims; empty for an unchecked one
 
 	mu    sync.Mutex
 	stuck int // abandoned runs that have not returned
@@ -63,7 +63,7 @@ func New(opts Options) *Registry {
 	if err != nil {
 		panic(fmt.Errorf("registry: %w", err))
 	}
-	r := &Registry{opts: opts, names: make(map[string]Owner)}
+	r := &Registry{opts: opts, names: make(map[string]claimant)}
 	if err := r.SetTargetInfo(opts.TargetInfo); err != nil {
 		panic(fmt.Errorf("registry: TargetInfo: %w", err))
 	}
@@ -71,14 +71,14 @@ func New(opts Options) *Registry {
 }
 
 // Register adds c to the registry. It returns an error that matches
-// ErrAlreadyRegistered, ErrInvalidCollector, ErrInvalidFamily (of what c
-// describes) or ErrDuplicate, or a *CollectError with Options.AutoDescribe.
+// ErrAlreadyRegistered, metric.ErrInvalid (of c, or of what it describes) or ErrDuplicate, or
+// a *CollectError with Options.AutoDescribe.
 func (r *Registry) Register(c Collector) error {
 	if c == nil {
-		return fmt.Errorf("%w: it is nil", ErrInvalidCollector)
+		return fmt.Errorf("%w: it is nil", errInvalidCollector)
 	}
 	if !reflect.ValueOf(c).Comparable() {
-		return fmt.Errorf("%w: values of type %T cannot be compared, use a pointer", ErrInvalidCollector, c)
+		return fmt.Errorf("%w: values of type %T cannot be compared, use a pointer", errInvalidCollector, c)
 	}
 	e := &entry{collector: c}
 	if r.registered(c) { // before AutoDescribe runs it again
@@ -134,11 +134,11 @@ func (r *Registry) Unregister(c Collector) bool {
 
 // SetTargetInfo exposes the labels as the info target_info, which describes the process
 // as a whole (OpenMetrics 1.0, "Supporting target metadata"). It replaces earlier labels;
-// without labels target_info goes. The error matches ErrInvalidFamily or, if a collector
+// without labels target_info goes. The error matches metric.ErrInvalid or, if a collector
 // has the name already, ErrDuplicate.
 func (r *Registry) SetTargetInfo(labels metric.Labels) error {
 	var target *metric.Family
-	var names map[string]Owner
+	var names map[string]claimant
 	if len(labels) > 0 {
 		f, err := checked(&metric.Family{
 			Name: "target", Help: "Target metadata", Type: metric.Info,
@@ -185,13 +185,13 @@ func (r *Registry) describe(e *entry) ([]*metric.Family, error) {
 }
 
 // claims returns the sample names of the families that c has described.
-func claims(c Collector, described []*metric.Family) (map[string]Owner, error) {
-	names := make(map[string]Owner)
+func claims(c Collector, described []*metric.Family) (map[string]claimant, error) {
+	names := make(map[string]claimant)
 	for _, f := range described {
 		if err := checkFamily(f); err != nil {
 			return nil, &CollectError{c, err}
 		}
-		if err := claim(names, Owner{c, f.Name, f.Type}); err != nil {
+		if err := claim(names, claimant{c, f.Name, f.Type}); err != nil {
 			return nil, err
 		}
 	}
@@ -200,11 +200,11 @@ func claims(c Collector, described []*metric.Family) (map[string]Owner, error) {
 
 // claim adds owner's sample names to names, or adds none and returns an error if one is
 // taken.
-func claim(names map[string]Owner, owner Owner) error {
+func claim(names map[string]claimant, owner claimant) error {
 	all := openmetrics.SampleNames(owner.Family, owner.Type)
 	for _, name := range all {
 		if old, ok := names[name]; ok {
-			return &DuplicateError{SampleName: name, New: owner, Old: old}
+			return &duplicateError{SampleName: name, New: owner, Old: old}
 		}
 	}
 	for _, name := range all {
@@ -213,13 +213,13 @@ func claim(names map[string]Owner, owner Owner) error {
 	return nil
 }
 
-func (r *Registry) claimLocked(names map[string]Owner) error {
+func (r *Registry) claimLocked(names map[string]claimant) error {
 	// The smallest clashing name, so that the error does not depend on the
 	// order of a map.
-	var dup *DuplicateError
+	var dup *duplicateError
 	for name, owner := range names {
 		if old, ok := r.names[name]; ok && (dup == nil || name < dup.SampleName) {
-			dup = &DuplicateError{SampleName: name, New: owner, Old: old}
+			dup = &duplicateError{SampleName: name, New: owner, Old: old}
 		}
 	}
 	if dup != nil {

@@ -46,8 +46,8 @@ func TestRegisterDuplicateNames(t *testing.T) {
 			var dup *registry.DuplicateError
 			require.ErrorAs(t, err, &dup)
 			assert.Equal(t, tt.shared, dup.SampleName)
-			assert.Equal(t, registry.Owner{Collector: a, Family: tt.a.Name, Type: tt.a.Type}, dup.Old)
-			assert.Equal(t, registry.Owner{Collector: b, Family: tt.b.Name, Type: tt.b.Type}, dup.New)
+			assert.Equal(t, registry.Claimant{Collector: a, Family: tt.a.Name, Type: tt.a.Type}, dup.Old)
+			assert.Equal(t, registry.Claimant{Collector: b, Family: tt.b.Name, Type: tt.b.Type}, dup.New)
 			assert.ErrorContains(t, err, dup.Old.String())
 			assert.ErrorContains(t, err, dup.New.String())
 		})

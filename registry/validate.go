@@ -13,7 +13,7 @@ import (
 )
 
 // checked returns f with its labels and series in order: f itself if they are, or else a
-// copy, since the collector may keep f. The error matches ErrInvalidFamily; it says that
+// copy, since the collector may keep f. The error matches metric.ErrInvalid; it says that
 // f cannot be written as valid exposition.
 func checked(f *metric.Family) (*metric.Family, error) {
 	if err := checkFamily(f); err != nil {
@@ -27,7 +27,7 @@ func checked(f *metric.Family) (*metric.Family, error) {
 			err = errors.New("two series have these labels")
 		}
 		if err != nil {
-			return nil, fmt.Errorf("%w: %s %q%s: %w", ErrInvalidFamily, f.Type, f.Name, s.Labels, err)
+			return nil, fmt.Errorf("%w: %s %q%s: %w", errInvalidFamily, f.Type, f.Name, s.Labels, err)
 		}
 	}
 	return f, nil
@@ -36,10 +36,10 @@ func checked(f *metric.Family) (*metric.Family, error) {
 // checkFamily checks all of f but its series. A description has no more than that.
 func checkFamily(f *metric.Family) error {
 	if f == nil {
-		return fmt.Errorf("%w: it is nil", ErrInvalidFamily)
+		return fmt.Errorf("%w: it is nil", errInvalidFamily)
 	}
 	if err := form.CheckName(f.Name); err != nil {
-		return fmt.Errorf("%w: %w", ErrInvalidFamily, err)
+		return fmt.Errorf("%w: %w", errInvalidFamily, err)
 	}
 	var err error
 	switch {
@@ -56,7 +56,7 @@ func checkFamily(f *metric.Family) error {
 		err = fmt.Errorf("its name does not end in its unit %q", f.Unit)
 	}
 	if err != nil {
-		return fmt.Errorf("%w: %s %q: %w", ErrInvalidFamily, f.Type, f.Name, err)
+		return fmt.Errorf("%w: %s %q: %w", errInvalidFamily, f.Type, f.Name, err)
 	}
 	return nil
 }

@@ -143,7 +143,8 @@ func TestMergeSurvivesItsGatherers(t *testing.T) {
 		gatherer(family(metric.Gauge, "a")),
 	).Gather(t.Context())
 	assert.ErrorIs(t, err, boom)
-	assert.ErrorIs(t, err, registry.ErrPanic)
+	var panicked *registry.PanicError
+	assert.ErrorAs(t, err, &panicked)
 	assert.Equal(t, []string{"gauge a 1"}, lines(families))
 	families, err = registry.Merge().Gather(t.Context())
 	assert.NoError(t, err)

@@ -11,7 +11,6 @@ import (
 
 	"github.com/multiprom/multiprom/aggregate"
 	"github.com/multiprom/multiprom/metric"
-	"github.com/multiprom/multiprom/registry"
 )
 
 // TestRuntimePerProcess: workers that make the one call of the doc comment. Each
@@ -82,7 +81,7 @@ func TestCollectorsOfWorkers(t *testing.T) {
 
 	answer := a.do("publish")
 	require.Contains(t, answer, "a bug")
-	require.Contains(t, answer, registry.ErrStillRunning.Error(), "it is not started again")
+	require.Contains(t, answer, "still busy", "it is not started again")
 	require.Equal(t, 30.0, gatherFrom(t, g)["jobs"].Series[0].Value)
 	require.Contains(t, b.do("close"), "done")
 	families = gatherFrom(t, g)

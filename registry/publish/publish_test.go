@@ -186,7 +186,7 @@ func TestLeftOut(t *testing.T) {
 	}
 	require.NotContains(t, err.Error(), "unwanted")
 	require.ErrorIs(t, err, multiproc.ErrConflict)
-	require.ErrorIs(t, err, registry.ErrInvalidFamily)
+	require.ErrorIs(t, err, metric.ErrInvalid)
 	got := gatherFrom(t, registry.Instruments(set))
 	require.Equal(t, 2.0, only(t, got["bad"]).Value)
 	require.Len(t, got["many"].Series, 2)
