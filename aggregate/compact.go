@@ -30,7 +30,7 @@ type CompactOptions struct {
 	Marked bool
 	// Python compacts the files of client_python too, once they were set aside by
 	// MarkProcessDead or no process has them open for writing. Where
-	// the system does not tell (mmapstore.ErrNoLease), only the mark counts.
+	// the system does not tell, only the mark counts.
 	// client_python's own collector does not see what was compacted.
 	Python bool
 	// DropFamilies are families that leave the archive with this pass, and with them
@@ -144,7 +144,7 @@ func Compact(ctx context.Context, dir string, opts CompactOptions) (*CompactResu
 // is set; then it leaves the living ones' files alone and wipes the rest. A file
 // without liveness counts as living until it is marked dead; one of client_python
 // while a process has it open for writing, and where the system does not tell
-// that (mmapstore.ErrNoLease), until it is marked dead or force is set.
+// that, until it is marked dead or force is set.
 //
 // It is a compaction that keeps no value: readers see all of it or nothing. An empty
 // archive stays. It needs no space; where there is none at all, the values may go file

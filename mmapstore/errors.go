@@ -31,12 +31,6 @@ var (
 	ErrDeleted = mpm.ErrDeleted
 	// ErrLocked: a process holds the file's lock, so it is alive.
 	ErrLocked = mpm.ErrLocked
-	// ErrMode: the permissions are not ones that a metrics file can have.
-	ErrMode = mpm.ErrMode
-	// ErrProcessID: the text cannot name a process.
-	ErrProcessID = mpm.ErrProcessID
-	// ErrNoLease: the system does not say whether any process has the file open.
-	ErrNoLease = mpm.ErrNoLease
 )
 
 // CorruptionError says where a file is damaged. It matches ErrCorrupt.

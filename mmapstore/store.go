@@ -29,7 +29,7 @@ type Store struct{ store *mpm.Store }
 
 // Create creates a file for this process in dir and locks it. The lock tells readers that
 // the process lives; the kernel drops it when the process ends. The error matches
-// ErrProcessID, ErrFull, ErrNotShared or one of package fs.
+// ErrFull, ErrNotShared or one of package fs, or names the invalid option.
 func Create(dir string, opts Options) (*Store, error) {
 	if err := mpm.CheckProcessID(opts.ProcessID); err != nil {
 		return nil, fmt.Errorf("mmapstore: ProcessID: %w", err)
