@@ -15,6 +15,7 @@ import (
 	"github.com/multiprom/multiprom/aggregate/internal/table"
 	"github.com/multiprom/multiprom/internal/access"
 	"github.com/multiprom/multiprom/internal/form"
+	"github.com/multiprom/multiprom/internal/inspect"
 	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/internal/options"
 	"github.com/multiprom/multiprom/internal/views"
@@ -38,7 +39,7 @@ type Options struct {
 	// them: those without a file are shown as processes without a store. Default: nobody knows.
 	Workers func() []int
 	// Logger is told of schemas that conflict, each once, by the scrape that finds
-	// it; see Conflicts. Nil logs nothing.
+	// it. Nil logs nothing.
 	Logger *slog.Logger
 	// Now is the clock that tells which times of mostrecent gauges and exemplars are
 	// in the future. Default time.Now.
@@ -95,6 +96,8 @@ func (a *Aggregator) Dir() string { return a.dir }
 
 var _ = func() (none struct{}) {
 	access.FromStore = func(store *mpm.Store, opts any) any { return fromStore(store, opts.(Options)) }
+	inspect.Files = func(a any) []inspect.File { return a.(*Aggregator).files() }
+	inspect.Families = func(ctx context.Context, a any) ([]inspect.Family, error) { return a.(*Aggregator).families(ctx) }
 	views.Provide(func(a *Aggregator) views.Viewer { return (*viewer)(a) })
 	return none
 }()
@@ -154,7 +157,7 @@ func (a *Aggregator) scrape(ctx context.Context, rows bool, fn func([]views.Fami
 		fn(nil, err)
 		return
 	}
-	var news []Conflict
+	var news []inspect.Conflict
 	defer func() {
 		unlock()
 		a.tell(news) // without the lock: the log's handler may do anything

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/multiprom/multiprom/aggregate/internal/compact"
+	"github.com/multiprom/multiprom/internal/inspect"
 	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/metric"
 )
@@ -288,8 +289,8 @@ func TestBadFilesAreLeftOut(t *testing.T) {
 	for state, want := range map[string]float64{"ok": 1, "corrupt": 3, "unsupported": 1, "foreign": 2, "untrusted": 2} {
 		require.Equal(t, want, got[`multiprom_files{state="`+state+`"}`], state)
 	}
-	for _, f := range a.Files() {
-		require.Equal(t, f.State == FileOK, f.Err == nil)
+	for _, f := range inspect.Files(a) {
+		require.Equal(t, f.State == inspect.OK, f.Err == nil)
 		if f.Err != nil {
 			require.ErrorContains(t, f.Err, f.Name)
 		}

@@ -36,7 +36,7 @@ type CompactOptions struct {
 	// DropFamilies are families that leave the archive with this pass, and with them
 	// what the processes have counted that it compacts: all schemas of the name that
 	// no living process has. Where living processes have every one, nothing is changed and
-	// the error is an *InUseError; where no dead one has any, it matches ErrNoFamily.
+	// the error matches ErrInUse; where no dead one has any, it matches ErrNoFamily.
 	// Files that stay, since they are damaged or nobody knows whether their processes
 	// live, keep what they have. Default: none. A Compactor drops none.
 	DropFamilies []string
@@ -89,25 +89,13 @@ type LeftFile struct {
 var (
 	// ErrBusy: somebody else wipes or compacts the directory at this moment.
 	ErrBusy = compact.ErrBusy
-	// ErrNoLiveness: no lock tells whether the file's process lives.
-	ErrNoLiveness = compact.ErrNoLiveness
-	// ErrNotUnderstood: the file has damaged records, or some of a kind that a
-	// newer version writes: what is not wholly understood is not compacted.
-	ErrNotUnderstood = compact.ErrNotUnderstood
-	// ErrConsumed: the file was compacted and removed, and is there again, such as from
-	// a backup. Its values are in the archive, and are not counted twice.
-	ErrConsumed = compact.ErrConsumed
 	// ErrInUse: living processes have files in the directory, or the family that was to be
-	// dropped. The error is an *InUseError.
+	// dropped. The text names the files.
 	ErrInUse = compact.ErrInUse
 	// ErrNoFamily: what CompactOptions.DropFamilies names is neither in the archive nor of
 	// a dead process.
 	ErrNoFamily = compact.ErrNoFamily
 )
-
-// InUseError names the files of living processes. It matches ErrInUse. Its fields are
-// Dir; Family, which is empty if it is about the directory as a whole; and Files, by name.
-type InUseError = compact.InUseError
 
 // Compact moves the values of dead processes from their files into the archive,
 // and removes the files: each process exactly once, whatever is killed at
@@ -140,7 +128,7 @@ func Compact(ctx context.Context, dir string, opts CompactOptions) (*CompactResu
 
 // Wipe discards what dead processes have counted, in their files and in the
 // archive, and returns the names of the files that it removed or emptied. Where
-// a process lives it changes nothing and returns an *InUseError, unless force
+// a process lives it changes nothing and returns ErrInUse, unless force
 // is set; then it leaves the living ones' files alone and wipes the rest. A file
 // without liveness counts as living until it is marked dead; one of client_python
 // while a process has it open for writing, and where the system does not tell

@@ -132,8 +132,8 @@ func TestCompactionNeverTouchesWhatItDoesNotUnderstand(t *testing.T) {
 		reason error
 		change func(b []byte)
 	}{
-		{"flipped bit in a record", ErrNotUnderstood, func(b []byte) { b[512+64+100] ^= 1 }},
-		{"record of a newer kind", ErrNotUnderstood, func(b []byte) { b[512+64+4] = 77 }},
+		{"flipped bit in a record", compact.ErrNotUnderstood, func(b []byte) { b[512+64+100] ^= 1 }},
+		{"record of a newer kind", compact.ErrNotUnderstood, func(b []byte) { b[512+64+4] = 77 }},
 		{"corrupt header", mpm.ErrCorrupt, func(b []byte) { b[24] ^= 1 }},
 		{"newer version", mpm.ErrUnsupported, func(b []byte) { b[8] = 2 }},
 		{"not ours", mpm.ErrForeign, func(b []byte) { b[0] = 'x' }},
@@ -164,12 +164,12 @@ func TestCompactionOfMarkedProcessesIsByOption(t *testing.T) {
 	path := die(t, p.Store, dir)
 	setLiveness(t, path, mpm.LivenessNone)
 	r := compactDir(t, dir)
-	require.ErrorIs(t, r.Left[0].Reason, ErrNoLiveness)
+	require.ErrorIs(t, r.Left[0].Reason, compact.ErrNoLiveness)
 	r, err := Compact(t.Context(), dir, CompactOptions{Marked: true})
 	require.NoError(t, err)
-	require.ErrorIs(t, r.Left[0].Reason, ErrNoLiveness, "it is not marked yet")
+	require.ErrorIs(t, r.Left[0].Reason, compact.ErrNoLiveness, "it is not marked yet")
 	require.NoError(t, mpm.MarkDead(path))
-	require.ErrorIs(t, compactDir(t, dir).Left[0].Reason, ErrNoLiveness)
+	require.ErrorIs(t, compactDir(t, dir).Left[0].Reason, compact.ErrNoLiveness)
 	r, err = Compact(t.Context(), dir, CompactOptions{Marked: true})
 	require.NoError(t, err)
 	require.Equal(t, []string{filepath.Base(path)}, r.Compacted)
@@ -264,7 +264,7 @@ func TestCompactionTakesOnlyWhatReadersTake(t *testing.T) {
 	r := compactDir(t, dir)
 	require.NotEmpty(t, r.Compacted)
 	for _, left := range r.Left {
-		require.ErrorIs(t, left.Reason, ErrNotUnderstood)
+		require.ErrorIs(t, left.Reason, compact.ErrNotUnderstood)
 	}
 	gather(t, a)
 	require.Empty(t, compactDir(t, dir).Compacted)
@@ -282,7 +282,7 @@ func TestOneFileDoesNotBlockCompaction(t *testing.T) {
 	r := compactDir(t, dir)
 	require.Len(t, r.Compacted, 1)
 	require.Equal(t, filepath.Base(path), r.Left[0].Name)
-	require.ErrorIs(t, r.Left[0].Reason, ErrNotUnderstood)
+	require.ErrorIs(t, r.Left[0].Reason, compact.ErrNotUnderstood)
 }
 
 // TestDamagedArchiveBesideLeftovers: a file that was compacted and could not be

@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/multiprom/multiprom/internal/inspect"
 	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/internal/pyfiletest"
 	"github.com/multiprom/multiprom/metric"
@@ -46,11 +47,11 @@ func TestConflictsAreNamed(t *testing.T) {
 
 	var log bytes.Buffer
 	a := openDir(t, dir, Options{NoSelfMetrics: true, Logger: slog.New(slog.NewTextHandler(&log, nil))})
-	conflicts, err := a.Conflicts(context.Background())
+	conflicts, err := inspect.Conflicts(context.Background(), a)
 	require.NoError(t, err)
 	var got []string
 	for _, c := range conflicts {
-		for _, d := range []*Schema{&c.Served, &c.Left} {
+		for _, d := range []*inspect.Schema{&c.Served, &c.Left} {
 			for i := range d.Owners {
 				if f := &d.Owners[i].File; *f != mpm.ArchiveName {
 					*f = filepath.Ext(*f) // without pid and incarnation
@@ -76,7 +77,7 @@ func TestConflictsAreNamed(t *testing.T) {
 	}
 
 	// A family's own series and those of its rivals.
-	families, err := a.Families(context.Background())
+	families, err := inspect.Families(context.Background(), a)
 	require.NoError(t, err)
 	require.Equal(t, []string{"depth", "fine", "gone_live", "jobs", "phase", "took"}, namesOf(families))
 	require.Equal(t, 2, families[0].Schema.Series())
@@ -101,7 +102,7 @@ func TestConflictsAreNamed(t *testing.T) {
 	require.Contains(t, log.String(), `"gauge jobs of mode max with labels x"`)
 }
 
-func namesOf(families []FamilyStatus) (out []string) {
+func namesOf(families []inspect.Family) (out []string) {
 	for _, f := range families {
 		out = append(out, f.Name)
 	}
@@ -137,7 +138,7 @@ func TestConflictsAreAllThatIsLeftOut(t *testing.T) {
 			compactDir(t, dir)
 		}
 		for _, a := range []*Aggregator{warm, openDir(t, dir, Options{})} {
-			families, err := a.Families(context.Background())
+			families, err := inspect.Families(context.Background(), a)
 			require.NoError(t, err)
 			counted, seen := 0, map[string]bool{}
 			for _, f := range families {

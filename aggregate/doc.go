@@ -23,8 +23,8 @@
 // more than a minute ahead of the reader's clock counts as older than any other: else a
 // clock that is fast would hide all true values. Where living processes define
 // one name differently, the schema that was seen first is served; where
-// none lives, the newest. Series of the others are left out and counted;
-// [Aggregator.Conflicts] names them.
+// none lives, the newest. Series of the others are left out and counted. Options.Logger
+// is told of each, and `mpctl families` shows them.
 //
 // A series of all processes together that one of them removes stays, with that
 // one's part, until no living process has it; then it is gone, what the dead and
@@ -47,7 +47,7 @@
 // A file that is corrupt, foreign, of a newer version, not a regular file, or
 // of a user who is not trusted is left out and counted, and never fails a
 // scrape. A file that was readable and no longer is keeps the values of its
-// last good read, so that no counter falls. [Aggregator.Files] says why. An
+// last good read, so that no counter falls. `mpctl check` says why. An
 // archive that cannot be read fails the scrape, since every counter would fall
 // without it; only while nothing was compacted since does the last good one do.
 //

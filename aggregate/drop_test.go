@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/multiprom/multiprom/internal/inspect"
 	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/metric"
 )
@@ -63,13 +64,13 @@ func TestDropFamily(t *testing.T) {
 	dead(counter("jobs"), gauge("jobs", metric.ModeSum)) // a file may have both
 	live.add(gauge("jobs", metric.ModeSum))
 	compactDir(t, dir)
-	conflicts, err := a.Conflicts(context.Background())
+	conflicts, err := inspect.Conflicts(context.Background(), a)
 	require.NoError(t, err)
 	require.Len(t, conflicts, 1)
 	r, err = drop("jobs")
 	require.NoError(t, err)
 	require.Equal(t, []DroppedFamily{{Name: "jobs", Type: metric.Counter, Series: 1}}, r.Dropped)
-	conflicts, err = a.Conflicts(context.Background())
+	conflicts, err = inspect.Conflicts(context.Background(), a)
 	require.NoError(t, err)
 	require.Empty(t, conflicts)
 	require.Contains(t, gather(t, a), "jobs")

@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"github.com/multiprom/multiprom/internal/inspect"
 	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/metric"
 )
@@ -91,10 +92,10 @@ func sub(t *testing.T, dir, name string) string {
 }
 
 // states returns the states of the files that are not served.
-func states(a *Aggregator) map[string]FileState {
-	out := map[string]FileState{}
-	for _, f := range a.Files() {
-		if f.State != FileOK {
+func states(a *Aggregator) map[string]inspect.FileState {
+	out := map[string]inspect.FileState{}
+	for _, f := range inspect.Files(a) {
+		if f.State != inspect.OK {
 			out[f.Name] = f.State
 		}
 	}
@@ -121,22 +122,22 @@ func TestFilesOfOthers(t *testing.T) {
 	for _, c := range []struct {
 		trust []int
 		want  float64
-		left  map[FileState]error
+		left  map[inspect.FileState]error
 	}{
-		{nil, 1, map[FileState]error{FileUntrusted: mpm.ErrNotTrusted, FileUnreadable: fs.ErrPermission}},
-		{[]int{stranger}, 21, map[FileState]error{FileUnreadable: fs.ErrPermission}},
+		{nil, 1, map[inspect.FileState]error{inspect.Untrusted: mpm.ErrNotTrusted, inspect.Unreadable: fs.ErrPermission}},
+		{[]int{stranger}, 21, map[inspect.FileState]error{inspect.Unreadable: fs.ErrPermission}},
 	} {
 		a := openDir(t, dir, Options{TrustUIDs: c.trust})
 		got := gather(t, a)
 		require.Equal(t, c.want, got["c_total"])
-		for _, s := range fileStates[1:] {
+		for _, s := range inspect.FileStates[1:] {
 			want := 0
 			if c.left[s] != nil {
 				want = 1
 			}
 			require.EqualValues(t, want, got[`multiprom_files{state="`+string(s)+`"}`], s)
 		}
-		for _, f := range a.Files() {
+		for _, f := range inspect.Files(a) {
 			if f.Err != nil {
 				require.ErrorIs(t, f.Err, c.left[f.State])
 				require.ErrorContains(t, f.Err, filepath.Join(dir, f.Name))
@@ -226,13 +227,13 @@ func TestArchiveWithoutPermission(t *testing.T) {
 		if name == "unreadable" {
 			require.NoError(t, os.Chmod(archive, 0))
 			require.EqualValues(t, 21, gather(t, warm)["c_total"], "the last good one stands in")
-			require.Equal(t, map[string]FileState{mpm.ArchiveName: FileUnreadable}, states(warm))
+			require.Equal(t, map[string]inspect.FileState{mpm.ArchiveName: inspect.Unreadable}, states(warm))
 		}
 		before := listing(t, path)
 		a := openDir(t, path, Options{})
 		if name == "untrusted" { // by a reader that knows of no archive it is left out
 			require.EqualValues(t, 20, gather(t, a)["c_total"])
-			require.Equal(t, map[string]FileState{mpm.ArchiveName: FileUntrusted}, states(a))
+			require.Equal(t, map[string]inspect.FileState{mpm.ArchiveName: inspect.Untrusted}, states(a))
 		} else {
 			_, err := a.Gather(t.Context())
 			require.ErrorIs(t, err, reason)

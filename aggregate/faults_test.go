@@ -15,6 +15,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/multiprom/multiprom/aggregate/internal/compact"
+	"github.com/multiprom/multiprom/internal/inspect"
 	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/metric"
 )
@@ -51,7 +53,7 @@ func listing(t testing.TB, dir string) map[string]string {
 // badFile is a fault of a file under the name of its process.
 type badFile struct {
 	fault  string
-	state  FileState
+	state  inspect.FileState
 	reason error // of Compact
 	make   func(t *testing.T, path string, b []byte)
 }
@@ -64,30 +66,30 @@ func bytesOf(corrupt func(b []byte) []byte) func(*testing.T, string, []byte) {
 }
 
 var badFiles = []badFile{
-	{"corrupt header", FileCorrupt, mpm.ErrCorrupt, bytesOf(func(b []byte) []byte { b[60] ^= 1; return b })},
-	{"corrupt record", FileOK, ErrNotUnderstood, bytesOf(func(b []byte) []byte { b[512+64+20] ^= 1; return b })},
-	{"empty", FileCorrupt, mpm.ErrCorrupt, bytesOf(func([]byte) []byte { return nil })},
-	{"cut in its first block", FileCorrupt, mpm.ErrCorrupt, bytesOf(func(b []byte) []byte { return b[:700] })},
-	{"cut in its last block", FileCorrupt, mpm.ErrCorrupt, bytesOf(func(b []byte) []byte { return b[:len(b)-1] })},
-	{"no block", FileCorrupt, mpm.ErrCorrupt, bytesOf(func(b []byte) []byte { clear(b[256:264]); return b })},
-	{"newer version", FileUnsupported, mpm.ErrUnsupported, bytesOf(func(b []byte) []byte { b[8] = 2; return b })},
-	{"text", FileForeign, mpm.ErrForeign, bytesOf(func([]byte) []byte { return []byte("hello, I am text") })},
-	{"another's file", FileForeign, mpm.ErrForeign, bytesOf(func(b []byte) []byte {
+	{"corrupt header", inspect.Corrupt, mpm.ErrCorrupt, bytesOf(func(b []byte) []byte { b[60] ^= 1; return b })},
+	{"corrupt record", inspect.OK, compact.ErrNotUnderstood, bytesOf(func(b []byte) []byte { b[512+64+20] ^= 1; return b })},
+	{"empty", inspect.Corrupt, mpm.ErrCorrupt, bytesOf(func([]byte) []byte { return nil })},
+	{"cut in its first block", inspect.Corrupt, mpm.ErrCorrupt, bytesOf(func(b []byte) []byte { return b[:700] })},
+	{"cut in its last block", inspect.Corrupt, mpm.ErrCorrupt, bytesOf(func(b []byte) []byte { return b[:len(b)-1] })},
+	{"no block", inspect.Corrupt, mpm.ErrCorrupt, bytesOf(func(b []byte) []byte { clear(b[256:264]); return b })},
+	{"newer version", inspect.Unsupported, mpm.ErrUnsupported, bytesOf(func(b []byte) []byte { b[8] = 2; return b })},
+	{"text", inspect.Foreign, mpm.ErrForeign, bytesOf(func([]byte) []byte { return []byte("hello, I am text") })},
+	{"another's file", inspect.Foreign, mpm.ErrForeign, bytesOf(func(b []byte) []byte {
 		mend(b, 1, mpm.Incarnation{1})
 		return b
 	})},
-	{"symbolic link", FileUntrusted, mpm.ErrNotTrusted, func(t *testing.T, path string, b []byte) {
+	{"symbolic link", inspect.Untrusted, mpm.ErrNotTrusted, func(t *testing.T, path string, b []byte) {
 		target := filepath.Join(t.TempDir(), filepath.Base(path))
 		require.NoError(t, os.WriteFile(target, b, 0o600))
 		require.NoError(t, os.Symlink(target, path))
 	}},
-	{"FIFO", FileUntrusted, mpm.ErrNotTrusted, func(t *testing.T, path string, _ []byte) {
+	{"FIFO", inspect.Untrusted, mpm.ErrNotTrusted, func(t *testing.T, path string, _ []byte) {
 		require.NoError(t, mkfifo(path))
 	}},
-	{"directory", FileUntrusted, mpm.ErrNotTrusted, func(t *testing.T, path string, _ []byte) {
+	{"directory", inspect.Untrusted, mpm.ErrNotTrusted, func(t *testing.T, path string, _ []byte) {
 		require.NoError(t, os.Mkdir(path, 0o700))
 	}},
-	{"socket", FileUntrusted, mpm.ErrNotTrusted, func(t *testing.T, path string, _ []byte) {
+	{"socket", inspect.Untrusted, mpm.ErrNotTrusted, func(t *testing.T, path string, _ []byte) {
 		short, err := os.MkdirTemp(filepath.Dir(filepath.Dir(path)), "s") // a socket's path has 108 bytes at most
 		require.NoError(t, err)
 		l, err := net.ListenUnix("unix", &net.UnixAddr{Name: filepath.Join(short, "s")})
@@ -115,7 +117,7 @@ func TestBadFilesLeaveTheRest(t *testing.T) {
 	live.count(counter("c"), 1)
 	good := []string{filepath.Base(dead(t, dir, "a", 2, 10)), filepath.Base(dead(t, dir, "b", 3, 100))}
 	faults := map[string]badFile{} // by name
-	states := map[FileState]int{FileOK: 3}
+	states := map[inspect.FileState]int{inspect.OK: 3}
 	for i, bad := range badFiles {
 		p := newProcess(t, t.TempDir(), bad.fault, int64(10+i))
 		p.count(counter("broken"), 1000)
@@ -130,7 +132,7 @@ func TestBadFilesLeaveTheRest(t *testing.T) {
 	opts := Options{NoSelfMetrics: true}
 	warm := openDir(t, dir, opts)
 	before, files := view(t, warm), listing(t, dir)
-	check := func(states map[FileState]int) {
+	check := func(states map[inspect.FileState]int) {
 		t.Helper()
 		a := openDir(t, dir, Options{})
 		got := gather(t, a)
@@ -138,13 +140,13 @@ func TestBadFilesLeaveTheRest(t *testing.T) {
 		require.EqualValues(t, 7, got["rest_total"], "what is whole in a damaged file is served")
 		require.NotContains(t, got, "broken_total")
 		require.EqualValues(t, 2, got["multiprom_damaged_records"], "a family and its series")
-		for _, s := range fileStates {
+		for _, s := range inspect.FileStates {
 			require.EqualValues(t, states[s], got[`multiprom_files{state="`+string(s)+`"}`], s)
 		}
-		for _, f := range a.Files() {
+		for _, f := range inspect.Files(a) {
 			bad, ok := faults[f.Name]
-			if !ok || bad.state == FileOK {
-				require.Equal(t, FileStatus{Name: f.Name, State: FileOK}, f)
+			if !ok || bad.state == inspect.OK {
+				require.Equal(t, inspect.File{Name: f.Name, State: inspect.OK}, f)
 				continue
 			}
 			require.Equal(t, bad.state, f.State, bad.fault)
@@ -169,7 +171,7 @@ func TestBadFilesLeaveTheRest(t *testing.T) {
 	}
 	delete(after, mpm.ArchiveName)
 	require.Equal(t, files, after)
-	states[FileOK] = 3 // the living, the damaged, the archive
+	states[inspect.OK] = 3 // the living, the damaged, the archive
 	check(states)
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/multiprom/multiprom/aggregate/internal/compact"
 	"github.com/multiprom/multiprom/internal/form"
 	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/internal/pyfiletest"
@@ -220,5 +221,5 @@ func TestSharedWordsAreDamage(t *testing.T) {
 	require.Greater(t, got["multiprom_damaged_records"], 1000.0)
 	r := compactDir(t, dir)
 	require.Len(t, r.Left, 1)
-	require.ErrorIs(t, r.Left[0].Reason, ErrNotUnderstood)
+	require.ErrorIs(t, r.Left[0].Reason, compact.ErrNotUnderstood)
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/multiprom/multiprom/aggregate/internal/compact"
 	"github.com/multiprom/multiprom/internal/form"
 	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/internal/pyfiletest"
@@ -205,7 +206,7 @@ func TestHistogramsThatShareNoBucket(t *testing.T) {
 
 	r := compactPython(t, dir)
 	require.Len(t, r.Left, 1)
-	require.ErrorIs(t, r.Left[0].Reason, ErrNotUnderstood)
+	require.ErrorIs(t, r.Left[0].Reason, compact.ErrNotUnderstood)
 	require.ErrorContains(t, r.Left[0].Reason, "10000 series of 10000 bounds")
 }
 

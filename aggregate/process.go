@@ -1,7 +1,6 @@
 package aggregate
 
 import (
-	"cmp"
 	"slices"
 	"strconv"
 	"strings"
@@ -98,31 +97,6 @@ func stateOfProcess(f *snapshot.File) State {
 		return Closed
 	}
 	return Live
-}
-
-// Files returns what became of each native file and of the archive at the last
-// Gather, in the order of their names.
-func (a *Aggregator) Files() []FileStatus {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	out := make([]FileStatus, 0, len(a.snapshot.Files)+1)
-	for _, f := range a.snapshot.Files {
-		out = append(out, FileStatus{Name: f.Name, State: stateOf(f.Err), Err: f.Err})
-	}
-	for _, name := range a.snapshot.Restored {
-		out = append(out, FileStatus{Name: name, State: FileConsumed, Err: ErrConsumed})
-	}
-	if there, damage := a.archiveStatus(); there {
-		out = append(out, FileStatus{Name: mpm.ArchiveName, State: stateOf(damage), Err: damage})
-	}
-	slices.SortFunc(out, func(f, g FileStatus) int { return strings.Compare(f.Name, g.Name) })
-	return out
-}
-
-// archiveStatus tells whether there is an archive, and why it cannot be read.
-func (a *Aggregator) archiveStatus() (there bool, damage error) {
-	left := cmp.Or(a.snapshot.Damage, a.snapshot.Stray)
-	return left != nil || a.snapshot.Archive.Bytes > 0, left
 }
 
 // storeless returns how many of the workers have no file of their own.

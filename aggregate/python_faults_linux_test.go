@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/multiprom/multiprom/aggregate/internal/snapshot"
+	"github.com/multiprom/multiprom/internal/inspect"
 	"github.com/multiprom/multiprom/internal/pyfiletest"
 )
 
@@ -259,5 +260,5 @@ func TestPythonFileRepaired(t *testing.T) {
 	require.Equal(t, 1.0, got["a_total"])
 	require.Equal(t, 2.0, got["b_total"])
 	require.Equal(t, 0.0, got["multiprom_damaged_records"])
-	require.NoError(t, a.Files()[0].Err)
+	require.NoError(t, inspect.Files(a)[0].Err)
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/multiprom/multiprom/aggregate/internal/compact"
 	"github.com/multiprom/multiprom/aggregate/internal/snapshot"
 	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/internal/pyfile"
@@ -180,7 +181,7 @@ func TestPythonFilesThatStay(t *testing.T) {
 	writePython(t, dir, "weird_1.db")
 	r := compactPython(t, dir)
 	require.Len(t, r.Left, 1)
-	require.ErrorIs(t, r.Left[0].Reason, ErrNotUnderstood)
+	require.ErrorIs(t, r.Left[0].Reason, compact.ErrNotUnderstood)
 	require.Equal(t, 1.0, gather(t, openDir(t, dir, Options{}))["c_total"])
 	require.Empty(t, compactPython(t, dir).Compacted)
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/multiprom/multiprom/internal/inspect"
 	"github.com/multiprom/multiprom/internal/mpm"
 )
 
@@ -34,7 +35,7 @@ func TestRestoredFilesCountOnce(t *testing.T) {
 				got := gather(t, a)
 				require.Equal(t, want, got["c_total"])
 				require.EqualValues(t, 1, got[`multiprom_files{state="consumed"}`])
-				require.Equal(t, map[string]FileState{filepath.Base(first): FileConsumed}, states(a))
+				require.Equal(t, map[string]inspect.FileState{filepath.Base(first): inspect.Consumed}, states(a))
 			}
 		}
 		// While it is there it is known, and nobody touches it.
@@ -42,7 +43,7 @@ func TestRestoredFilesCountOnce(t *testing.T) {
 			r := compactDir(t, dir)
 			require.Empty(t, r.Compacted)
 			require.Len(t, r.Left, 1)
-			require.ErrorIs(t, r.Left[0].Reason, ErrConsumed)
+			require.ErrorIs(t, r.Left[0].Reason, inspect.ErrConsumed)
 			require.FileExists(t, first)
 		}
 		if round%2 == 1 {

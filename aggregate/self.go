@@ -5,19 +5,20 @@ import (
 	"sync"
 	"time"
 
+	"github.com/multiprom/multiprom/internal/inspect"
 	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/metric"
 )
 
 // selfMetrics returns what the merge says of itself: the table in doc.go.
 func (a *Aggregator) selfMetrics(started time.Time) []*metric.Family {
-	files, processes := make([]float64, len(fileStates)), make([]float64, len(processStates))
+	files, processes := make([]float64, len(inspect.FileStates)), make([]float64, len(processStates))
 	state := func(s State) *float64 { return &processes[slices.Index(processStates, s)] }
 	*state(NoStore) = float64(a.storeless())
 	counts := a.snapshot.Archive.Counts
 	damaged, read := 0, a.snapshot.Archive.Size()
 	for _, f := range a.snapshot.Files {
-		files[slices.Index(fileStates, stateOf(f.Err))]++
+		files[slices.Index(inspect.FileStates, stateOf(f.Err))]++
 		if f.Known && f.Python == nil {
 			*state(stateOfProcess(f))++
 		}
@@ -27,9 +28,9 @@ func (a *Aggregator) selfMetrics(started time.Time) []*metric.Family {
 		damaged += f.Damaged
 		read += f.Size()
 	}
-	files[slices.Index(fileStates, FileConsumed)] += float64(len(a.snapshot.Restored))
+	files[slices.Index(inspect.FileStates, inspect.Consumed)] += float64(len(a.snapshot.Restored))
 	if there, damage := a.archiveStatus(); there {
-		files[slices.Index(fileStates, stateOf(damage))]++
+		files[slices.Index(inspect.FileStates, stateOf(damage))]++
 	}
 	for _, p := range pythonProcesses(a.snapshot.Files) {
 		*state(p.State)++
@@ -78,7 +79,7 @@ func byState(labels []metric.Labels, counts []float64) []metric.Series {
 
 // Labels are shared by all scrapes.
 var (
-	fileStateLabels    = sync.OnceValue(func() []metric.Labels { return stateLabels(fileStates) })
+	fileStateLabels    = sync.OnceValue(func() []metric.Labels { return stateLabels(inspect.FileStates) })
 	processStateLabels = sync.OnceValue(func() []metric.Labels { return stateLabels(processStates) })
 )
 

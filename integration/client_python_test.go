@@ -19,6 +19,7 @@ import (
 
 	"github.com/multiprom/multiprom/aggregate"
 	"github.com/multiprom/multiprom/exposition"
+	"github.com/multiprom/multiprom/internal/inspect"
 	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/internal/pyfile"
 	"github.com/multiprom/multiprom/supervisor"
@@ -184,7 +185,7 @@ func checkBad(t *testing.T, dir, name string, a *aggregate.Aggregator) {
 	}
 	require.Equal(t, want, strings.Join(got, " "))
 	reported := 0
-	for _, f := range a.Files() {
+	for _, f := range inspect.Files(a) {
 		if f.Err != nil {
 			require.ErrorContains(t, f.Err, f.Name)
 			reported++

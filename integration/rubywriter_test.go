@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/multiprom/multiprom/aggregate"
+	"github.com/multiprom/multiprom/internal/inspect"
 )
 
 // ruby is Debian's Ruby. Another one in PATH does not see its libraries.
@@ -134,7 +135,7 @@ func TestRubyWriter(t *testing.T) {
 			got[s.Metric.String()] = float64(s.Value)
 		}
 		require.Equal(t, want, got)
-		for _, f := range a.Files() {
+		for _, f := range inspect.Files(a) {
 			require.NoError(t, f.Err)
 		}
 		return text

@@ -23,6 +23,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/multiprom/multiprom/aggregate"
+	"github.com/multiprom/multiprom/internal/inspect"
 )
 
 // The role exists where its files can grow while they are mapped.
@@ -250,7 +251,7 @@ func TestTimedWriter(t *testing.T) {
 	info, err := os.Stat(filepath.Join(dir, fmt.Sprintf("counter_%d.db", last.Process.Pid)))
 	require.NoError(t, err)
 	require.EqualValues(t, 4*timedInitSize, info.Size(), "it has doubled twice")
-	for _, f := range a.Files() {
+	for _, f := range inspect.Files(a) {
 		require.NoError(t, f.Err)
 	}
 	t.Logf("%v acknowledged <= merged %v <= %v attempted, %d scrapes", lo, total, hi, scrapes)

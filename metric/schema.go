@@ -86,7 +86,7 @@ func (s *Schema) checkLabels(most *limits) error {
 
 // Timed reports whether each value is kept with the time at which it was set.
 func (s *Schema) Timed() bool {
-	return (s.Type.LikeGauge() || s.Type == StateSet) && s.Mode.Base() == ModeMostRecent
+	return s.Type.HasMode() && s.Mode.Base() == ModeMostRecent
 }
 
 func (s *Schema) checkType(most *limits) error {

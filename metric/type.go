@@ -38,6 +38,10 @@ func (t Type) Valid() bool { return t < numTypes }
 // that merges it: a gauge or unknown.
 func (t Type) LikeGauge() bool { return t == Gauge || t == Unknown }
 
+// HasMode reports whether the Mode of a family of the type says something: it does of gauges,
+// unknowns and state sets.
+func (t Type) HasMode() bool { return t.LikeGauge() || t == StateSet }
+
 // ReservedLabel returns the label that families of the type and that name write
 // themselves, so that no series may have it: le, quantile, or a state set's own name;
 // else "".

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/multiprom/multiprom/aggregate"
+	"github.com/multiprom/multiprom/internal/inspect"
 	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/mmapstore"
 )
@@ -54,7 +55,7 @@ exit code.`,
 		Example: "  mpctl check /dev/shm/app\n  mpctl check --json /dev/shm/app/4711-*.mpm",
 		RunE: func(cmd *cobra.Command, files []string) error {
 			var read mpm.ReadOptions
-			var conflicts []aggregate.Conflict
+			var conflicts []inspect.Conflict
 			var restored []problem
 			if len(files) == 1 && dir == "" && isDir(files[0]) {
 				dir, files = files[0], nil
@@ -148,20 +149,20 @@ func restoredIn(dir string, read mpm.ReadOptions) (problems []problem, err error
 	}
 	for _, e := range entries {
 		if arc.Restored(e.Incarnation) {
-			problems = append(problems, problem{d.Join(e.Name), whole, aggregate.ErrConsumed.Error()})
+			problems = append(problems, problem{d.Join(e.Name), whole, inspect.ErrConsumed.Error()})
 		}
 	}
 	return problems, nil
 }
 
 // conflictsIn returns the schemas in dir that conflict.
-func conflictsIn(ctx context.Context, dir string, trust []int) ([]aggregate.Conflict, error) {
+func conflictsIn(ctx context.Context, dir string, trust []int) ([]inspect.Conflict, error) {
 	a, err := aggregate.Open(dir, aggregate.Options{TrustUIDs: trust, NoSelfMetrics: true})
 	if err != nil {
 		return nil, err
 	}
 	defer a.Close()
-	return a.Conflicts(ctx)
+	return inspect.Conflicts(ctx, a)
 }
 
 func isDir(path string) bool {

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/multiprom/multiprom/aggregate"
+	"github.com/multiprom/multiprom/internal/inspect"
 	"github.com/multiprom/multiprom/metric"
 )
 
@@ -71,7 +72,7 @@ mpctl gc --drop-family NAME.`,
 				return err
 			}
 			defer a.Close()
-			families, err := a.Families(cmd.Context())
+			families, err := inspect.Families(cmd.Context(), a)
 			if err != nil {
 				return err
 			}
@@ -91,7 +92,7 @@ mpctl gc --drop-family NAME.`,
 	return cmd
 }
 
-func describeFamilyStatus(f *aggregate.FamilyStatus) shownFamily {
+func describeFamilyStatus(f *inspect.Family) shownFamily {
 	out := shownFamily{shownSchema: describeSchema(&f.Schema), Merged: f.Merged, Conflicts: []shownConflict{}}
 	for _, c := range f.Conflicts {
 		out.Conflicts = append(out.Conflicts, shownConflict{c.Name, describeSchema(&c.Left)})
@@ -99,7 +100,7 @@ func describeFamilyStatus(f *aggregate.FamilyStatus) shownFamily {
 	return out
 }
 
-func describeSchema(d *aggregate.Schema) shownSchema {
+func describeSchema(d *inspect.Schema) shownSchema {
 	out := shownSchema{
 		Name: d.Name, Type: d.Type.String(), Unit: d.Unit, Help: d.Help, Labels: d.Labels, Bounds: d.Bounds, States: d.States, Owners: []shownOwner{},
 	}
@@ -115,7 +116,7 @@ func describeSchema(d *aggregate.Schema) shownSchema {
 // hasMode reports whether series of the type merge by a mode.
 func hasMode(t metric.Type) bool { return t.LikeGauge() || t == metric.StateSet }
 
-func printFamilies(w io.Writer, families []aggregate.FamilyStatus) error {
+func printFamilies(w io.Writer, families []inspect.Family) error {
 	var rows [][]string
 	series := 0
 	for i := range families {
@@ -142,7 +143,7 @@ func printFamilies(w io.Writer, families []aggregate.FamilyStatus) error {
 }
 
 // printSchema prints a schema and a line for each of its owners.
-func printSchema(w io.Writer, what string, d *aggregate.Schema) {
+func printSchema(w io.Writer, what string, d *inspect.Schema) {
 	const most = 5
 	fmt.Fprintf(w, "  %s: %s, %d series\n", what, printable(d.String()), d.Series())
 	if d.Help != "" {

@@ -98,7 +98,7 @@ have the same fields for families and series.`,
 			all := []*inspection{}
 			var errs []error
 			for _, path := range paths {
-				in, err := inspect(path)
+				in, err := inspectFile(path)
 				if err != nil {
 					errs = append(errs, &aboutFile{path, err})
 					continue
@@ -118,8 +118,8 @@ have the same fields for families and series.`,
 	return cmd
 }
 
-// inspect reads a native file, a file of client_python, or the archive.
-func inspect(path string) (*inspection, error) {
+// inspectFile reads a native file, a file of client_python, or the archive.
+func inspectFile(path string) (*inspection, error) {
 	switch {
 	case isDir(path):
 		return nil, errors.New("is a directory: name its files, or use mpctl ls and mpctl families")

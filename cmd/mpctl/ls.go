@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/multiprom/multiprom/aggregate"
+	"github.com/multiprom/multiprom/internal/inspect"
 	"github.com/multiprom/multiprom/internal/mpm"
 )
 
@@ -100,7 +101,7 @@ force) and dead. For client_python's processes they are:
 					"-", fmt.Sprintf("%d compacted", arc.Compacted), "dead", kindArchive, strconv.Itoa(series), strconv.FormatInt(arc.Bytes, 10), "-",
 				}, nil))
 			}
-			conflicts, err := a.Conflicts(cmd.Context())
+			conflicts, err := inspect.Conflicts(cmd.Context(), a)
 			if err != nil {
 				return err
 			}
@@ -112,7 +113,7 @@ force) and dead. For client_python's processes they are:
 			if err := table(w, ids.head([]string{"PID", "PROCESS ID", "STATE", "KIND", "SERIES", "BYTES", "STARTED"}), rows); err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(w, "\n%s\n", summary(items, a.Files(), conflicts, d))
+			_, err = fmt.Fprintf(w, "\n%s\n", summary(items, inspect.Files(a), conflicts, d))
 			return err
 		},
 	}
@@ -214,10 +215,10 @@ func pythonState(dir string, files []string) (string, error) {
 }
 
 // noteLeftOut notes for each process the families whose series are left out.
-func noteLeftOut(items []listed, conflicts []aggregate.Conflict) {
+func noteLeftOut(items []listed, conflicts []inspect.Conflict) {
 	for i := range items {
 		for _, c := range conflicts {
-			if slices.ContainsFunc(c.Left.Owners, func(o aggregate.Owner) bool { return slices.Contains(items[i].Files, o.File) }) {
+			if slices.ContainsFunc(c.Left.Owners, func(o inspect.Owner) bool { return slices.Contains(items[i].Files, o.File) }) {
 				items[i].LeftOut = append(items[i].LeftOut, c.Left.Name)
 			}
 		}
@@ -226,7 +227,7 @@ func noteLeftOut(items []listed, conflicts []aggregate.Conflict) {
 
 // summary counts processes by state and the files that could not be read, and names
 // the families that have a schema which is left out.
-func summary(items []listed, files []aggregate.FileStatus, conflicts []aggregate.Conflict, dir string) string {
+func summary(items []listed, files []inspect.File, conflicts []inspect.Conflict, dir string) string {
 	var states, bad tally
 	n := 0
 	for _, item := range items {
@@ -236,7 +237,7 @@ func summary(items []listed, files []aggregate.FileStatus, conflicts []aggregate
 		}
 	}
 	for _, f := range files {
-		if f.State != aggregate.FileOK {
+		if f.State != inspect.OK {
 			bad.add(string(f.State))
 		}
 	}

@@ -64,5 +64,4 @@ type Left struct {
 var (
 	ErrNoLiveness    = errors.New("no lock tells whether its process lives")
 	ErrNotUnderstood = errors.New("not wholly understood")
-	ErrConsumed      = errors.New("its values are in the archive already: remove it (was it restored from a backup?)")
 )

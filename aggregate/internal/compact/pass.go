@@ -12,6 +12,7 @@ import (
 
 	"github.com/multiprom/multiprom/aggregate/internal/snapshot"
 	"github.com/multiprom/multiprom/aggregate/internal/sum"
+	"github.com/multiprom/multiprom/internal/inspect"
 	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/internal/pyfile"
 	"github.com/multiprom/multiprom/metric"
@@ -203,7 +204,7 @@ func (p *pass) isLeftover(name string) bool {
 func (p *pass) look(e mpm.Entry) error {
 	if p.old.Restored(e.Incarnation) {
 		p.back = append(p.back, e.Incarnation)
-		return ErrConsumed
+		return inspect.ErrConsumed
 	}
 	if p.old.HasConsumed(e.Incarnation) {
 		// A compactor was killed before it could remove the file.

@@ -14,7 +14,7 @@ import (
 // ErrInUse is aggregate.ErrInUse.
 var ErrInUse = errors.New("living processes use the directory")
 
-// InUseError is aggregate.InUseError.
+// InUseError names the files of living processes. It matches ErrInUse.
 type InUseError struct {
 	Dir    string
 	Family string // that was to be dropped; empty for the directory as a whole
@@ -30,7 +30,7 @@ func (e *InUseError) Error() string {
 	return fmt.Sprintf("living processes use %s: %s", e.Dir, files)
 }
 
-// Is reports whether target is errInUse.
+// Is reports whether target is ErrInUse.
 func (e *InUseError) Is(target error) bool { return target == ErrInUse }
 
 // Wipe discards what dead processes have counted, as aggregate.Wipe says.

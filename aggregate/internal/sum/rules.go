@@ -17,7 +17,7 @@ func Compatible(a, b *metric.Schema) bool {
 
 // HasMode reports whether the mode of the schema says something: a mode of a counter says
 // nothing.
-func HasMode(s *metric.Schema) bool { return s.Type.LikeGauge() || s.Type == metric.StateSet }
+func HasMode(s *metric.Schema) bool { return s.Type.HasMode() }
 
 // Summed reports whether a series is the sum of its parts. If not, it is a pick.
 func Summed(s *metric.Schema) bool {
