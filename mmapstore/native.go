@@ -28,18 +28,20 @@ func readNative(path string, opts mpm.ReadOptions) (*File, error) {
 		whole := false
 		err := mpm.Guard(path, func() error {
 			f = newFile(r, alive)
-			whole = f.addFamilies(r) && r.Unchanged()
-			return r.Whole()
+			complete := f.addFamilies(r)
+			valid, err := r.Valid()
+			whole = complete && valid
+			return err
 		})
 		if err != nil || whole {
 			return f, err
 		}
 		runtime.Gosched()
 	}
-	return nil, fmt.Errorf("mmapstore: %s: its writer changes it faster than it can be read", path)
+	return nil, fmt.Errorf("mmapstore: %s: %w", path, mpm.ErrStale)
 }
 
-// maxTries is how often a file is read whose series are removed meanwhile.
+// maxTries is how often a file is read whose values may belong to other series by now.
 const maxTries = 64
 
 // newFile reads what a native file says of its process.

@@ -11,7 +11,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -446,16 +445,9 @@ func TestConcurrentUse(t *testing.T) {
 	})
 }
 
-// hurriedClock returns a clock on which a minute passes whenever it is read: a
-// removed series' record may be used again at once.
-func hurriedClock() func() time.Time {
-	var minutes atomic.Int64
-	return func() time.Time { return time.Unix(60*minutes.Add(1), 0) }
-}
-
 // TestRemovedSeriesAreReused: churn does not grow the file for ever.
 func TestRemovedSeriesAreReused(t *testing.T) {
-	s := multiproc.NewSet(multiproc.SetOptions{Dir: t.TempDir(), Now: hurriedClock()})
+	s := multiproc.NewSet(multiproc.SetOptions{Dir: t.TempDir(), KeepRemoved: metric.KeepNone})
 	v := multiproc.MustNew(s.NewCounterVec(multiproc.CounterOpts{Name: "c", Help: "C."}, []string{"l"}))
 	const churn = 20_000
 	for i := range churn {

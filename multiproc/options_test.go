@@ -15,7 +15,7 @@ func TestOptions(t *testing.T) {
 		"Dir":       {Bad: []any{dir + "/missing"}, Good: []any{dir}},
 		"ProcessID": {Bad: []any{strings.Repeat("x", 129), "\xff"}, Good: []any{"a b", "é"}},
 		"FileMode":  {Bad: []any{0o7, 0o666, 0o700, 0o4600, 9}, Good: []any{0o640, 0o660}},
-		"MaxSeries": {Special: []int64{options.NoLimit}}, "PublishPeriod": {}, "Logger": {}, "Now": {},
+		"MaxSeries": {Special: []int64{options.NoLimit}}, "PublishPeriod": {}, "KeepRemoved": {Special: []int64{options.KeepNone}}, "Logger": {}, "Now": {},
 	}, func(o SetOptions) error {
 		s := NewSet(o)
 		defer s.Close()

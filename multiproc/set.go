@@ -38,6 +38,12 @@ type SetOptions struct {
 	// MaxSeries is how many series a Vec may have. Further label sets share an overflow
 	// series. Default 10,000; or metric.NoLimit.
 	MaxSeries int
+	// KeepRemoved is how long the values of a series that was removed stay in the file, until
+	// other series get the space. The other processes have that long to remove the series
+	// too, and a reader to read the file. Default 2 minutes; metric.KeepNone reuses the space at
+	// once, which is for tests: a reader may then find a busy file stale. Longer makes the
+	// file of a program that removes series all the time larger.
+	KeepRemoved time.Duration
 	// PublishPeriod is how often gauge functions are evaluated. Default 5 s.
 	PublishPeriod time.Duration
 	// Logger gets an error if the file cannot be made. Default: slog.Default at that
@@ -61,9 +67,13 @@ func (o SetOptions) withDefaults() (SetOptions, error) {
 	}
 	options.Number(&c, "MaxSeries", &o.MaxSeries, defaultMaxSeries, options.NoLimit)
 	options.Number(&c, "PublishPeriod", &o.PublishPeriod, defaultPublishPeriod)
+	options.Number(&c, "KeepRemoved", &o.KeepRemoved, mpm.DefaultKeepRemoved, options.KeepNone)
 	err := c.Err()
 	if err != nil {
 		o.MaxSeries, o.PublishPeriod = max(o.MaxSeries, 1), max(o.PublishPeriod, defaultPublishPeriod)
+		if o.KeepRemoved < 0 && o.KeepRemoved != options.KeepNone {
+			o.KeepRemoved = mpm.DefaultKeepRemoved
+		}
 	}
 	if o.MaxSeries == options.NoLimit {
 		o.MaxSeries = math.MaxInt
@@ -223,13 +233,13 @@ func (s *Set) create(at place) (*mpm.Store, error) {
 	if at.dir == "" || s.closed {
 		return s.heap(at), nil
 	}
-	return mpm.Create(at.dir, mpm.Options{Label: at.id, Mode: at.mode, Now: s.opts.Now})
+	return mpm.Create(at.dir, mpm.Options{Label: at.id, Mode: at.mode, KeepRemoved: s.opts.KeepRemoved, Now: s.opts.Now})
 }
 
 // heap returns a store on the heap. It has no permissions: invalid ones must not fail an
 // update.
 func (s *Set) heap(at place) *mpm.Store {
-	return mpm.NewHeap(mpm.Options{Label: at.id, Now: s.opts.Now})
+	return mpm.NewHeap(mpm.Options{Label: at.id, KeepRemoved: s.opts.KeepRemoved, Now: s.opts.Now})
 }
 
 // open is Open for updates, which cannot return an error: if there can be no file, values

@@ -181,7 +181,7 @@ func TestRemovedHandles(t *testing.T) {
 // TestUnreachableWordsAreReused polls, since a cleanup runs some time after the
 // collection that found its object dead.
 func TestUnreachableWordsAreReused(t *testing.T) {
-	s := multiproc.NewSet(multiproc.SetOptions{Dir: t.TempDir(), Now: hurriedClock()})
+	s := multiproc.NewSet(multiproc.SetOptions{Dir: t.TempDir(), KeepRemoved: metric.KeepNone})
 	v := multiproc.MustNew(s.NewCounterVec(multiproc.CounterOpts{Name: "c", Help: "C."}, []string{"l"}))
 	offset := func() int64 {
 		_, r := stored(t, s)

@@ -149,7 +149,7 @@ func TestUnlabelled(t *testing.T) {
 // TestBound: a counter has its words once the store is open. While its BoundCounter is
 // held, they are no other series', though it was removed.
 func TestBound(t *testing.T) {
-	set := multiproc.NewSet(multiproc.SetOptions{Dir: t.TempDir(), Now: hurriedClock()})
+	set := multiproc.NewSet(multiproc.SetOptions{Dir: t.TempDir(), KeepRemoved: metric.KeepNone})
 	defer set.Close()
 	vec := multiproc.MustNew(set.NewCounterVec(multiproc.CounterOpts{Name: "c", Help: "h"}, []string{"l"}))
 	_, ok := access.Bound(vec.WithLabelValues("a"))

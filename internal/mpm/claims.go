@@ -1,8 +1,10 @@
 package mpm
 
+import "math/bits"
+
 // claims has a bit for each word of a file that belongs to a series, by block. A removed
-// series keeps its words until its record is reused with them, so no word of a sound file is
-// claimed twice.
+// series keeps its words until its record is free, so no word of a sound file is claimed
+// twice, and a reader's memory is bounded by the size of the file.
 type claims [][]uint64
 
 const (
@@ -22,14 +24,36 @@ func (c *claims) claim(at wordOffset, n int) bool {
 	if (*c)[block] == nil {
 		(*c)[block] = make([]uint64, blockWords/wordBits)
 	}
-	bits := (*c)[block]
-	if !eachMask(first, n, func(i int, mask uint64) bool { return bits[i]&mask == 0 }) {
+	taken := (*c)[block]
+	if !eachMask(first, n, func(i int, mask uint64) bool { return taken[i]&mask == 0 }) {
 		return false
 	}
 	return eachMask(first, n, func(i int, mask uint64) bool {
-		bits[i] |= mask
+		taken[i] |= mask
 		return true
 	})
+}
+
+// giveBack takes back a claim.
+func (c *claims) giveBack(at wordOffset, n int) {
+	if n == 0 {
+		return
+	}
+	taken := (*c)[at/blockWords]
+	eachMask(int(at%blockWords), n, func(i int, mask uint64) bool {
+		taken[i] &^= mask
+		return true
+	})
+}
+
+// words returns the number of words that are claimed.
+func (c *claims) words() (n int) {
+	for _, block := range *c {
+		for _, w := range block {
+			n += bits.OnesCount64(w)
+		}
+	}
+	return n
 }
 
 // eachMask calls fn with the bits of n words from first on, until fn returns false.

@@ -1,6 +1,7 @@
 package mpm
 
 import (
+	"iter"
 	"math"
 	"sync/atomic"
 	"time"
@@ -25,9 +26,13 @@ const (
 
 // exemplarCells are the words of one exemplar record: the sequence and two halves.
 type exemplarCells struct {
-	words []uint64
-	older *exemplarCells // of the same bucket, with shorter halves
+	record wordOffset
+	words  []uint64
+	older  *exemplarCells // of the same bucket, with shorter halves
 }
+
+// size returns the size of the record in bytes.
+func (c *exemplarCells) size() int { return offExeSequence + 8*len(c.words) }
 
 // half returns half n of two.
 func (c *exemplarCells) half(n uint64) []uint64 {
@@ -163,7 +168,7 @@ func (s *Series) addExemplar(bucket, n int) *exemplarCells {
 	if err != nil {
 		return nil
 	}
-	at, err := s.ref.store.appendRecord(rec)
+	at, err := s.ref.store.addRecord(rec)
 	if err != nil {
 		s.ref.store.noExemplars.Store(true) // so that no later update tries again
 		return nil
@@ -174,7 +179,7 @@ func (s *Series) addExemplar(bucket, n int) *exemplarCells {
 		all = &made
 		s.exemplars.Store(all)
 	}
-	c := &exemplarCells{words: words(s.ref.store.bytes(at, size), offExeSequence, (size-offExeSequence)/8), older: old}
+	c := &exemplarCells{record: at, words: words(s.ref.store.bytes(at, size), offExeSequence, (size-offExeSequence)/8), older: old}
 	(*all)[bucket].Store(c)
 	return c
 }
@@ -192,12 +197,23 @@ func exemplarCount(s *metric.Schema) int {
 
 // clear removes all exemplars.
 func (e *exemplars) clear() {
-	if e == nil {
-		return
+	for c := range e.cells() {
+		c.store(0, 0, nil, 0)
 	}
-	for i := range *e {
-		for c := (*e)[i].Load(); c != nil; c = c.older {
-			c.store(0, 0, nil, 0)
+}
+
+// cells yields all records of the exemplars; e may be nil.
+func (e *exemplars) cells() iter.Seq[*exemplarCells] {
+	return func(yield func(*exemplarCells) bool) {
+		if e == nil {
+			return
+		}
+		for i := range *e {
+			for c := (*e)[i].Load(); c != nil; c = c.older {
+				if !yield(c) {
+					return
+				}
+			}
 		}
 	}
 }

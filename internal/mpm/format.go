@@ -54,6 +54,10 @@ const (
 	offFallback     = 304
 	offDiscarded    = 312
 	offClampedTime  = 320
+	offFeatures     = 328
+	offLease        = 336
+	offBootTime     = 344
+	offResets       = 352
 
 	maxLabelLen = 128
 )
@@ -63,6 +67,8 @@ const (
 	offBlockKind  = 0
 	offBlockIndex = 4
 	offBlockUsed  = 8
+	offBlockGen   = 16
+	offBlockShape = 24
 )
 
 // Kinds of blocks.
@@ -86,10 +92,12 @@ const (
 	offFamConst  = 24
 	offFamBounds = 26
 	offFamStates = 28
+	offFamTTL    = 30
 	offFamBody   = 32
 
 	offSerCreated = 16
 	offSerRemoved = 24
+	offSerActive  = 32
 	offSerFamily  = 36
 	offSerCells   = 40
 	offSerValues  = 44
@@ -110,10 +118,18 @@ const (
 
 	stateLive    = 1
 	stateRemoved = 2
+	stateFree    = 3
 )
 
-// maxRecord is the longest record that fits a META block other than block 0.
-const maxRecord = BlockSize - blockHeaderSize
+// featureBlocks in the features of a file: blocks have gen and shape, and the lease counts.
+const featureBlocks = 1
+
+const (
+	// maxRecord is the longest record that fits a META block other than block 0.
+	maxRecord = BlockSize - blockHeaderSize
+	// minRecord is the shortest record: a free one.
+	minRecord = 16
+)
 
 var (
 	le         = binary.LittleEndian
@@ -142,5 +158,8 @@ func recordCRC(rec []byte) uint32 {
 	crc := crc32.Update(0, castagnoli, rec[:offRecCRC])
 	return crc32.Update(crc, castagnoli, rec[min(from, to):to])
 }
+
+// recordHead returns the first word of a record: its length and its kind.
+func recordHead(size int, kind uint16) uint64 { return uint64(size) | uint64(kind)<<32 }
 
 func align8(n int) int { return (n + 7) &^ 7 }

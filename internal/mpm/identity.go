@@ -31,15 +31,22 @@ type Options struct {
 	// Mode is the permissions of the file, whatever the umask is: 0640 lets the group of
 	// the directory read it. ParseFileMode says which modes are valid. Default 0600.
 	Mode os.FileMode
-	// KeepRemoved is how long a removed series' values stay readable before its record is
-	// reused. It must be long enough for the other processes to remove the series too, and
-	// for a compactor to see that it is gone. Default 2 min; KeepNone does not wait.
+	// KeepRemoved is how long a removed series' values stay readable before other series get
+	// its record and its words. It must be long enough for the other processes to remove the
+	// series too, for a compactor to see that it is gone, and twice as long as it takes to
+	// read a file. Default 2 min; KeepNone does not wait.
 	KeepRemoved time.Duration
 	// Now is the clock for creation times. Default time.Now.
 	Now func() time.Time
+	// Elapsed is the monotonic clock for KeepRemoved. Default: the time since an
+	// unspecified moment.
+	Elapsed func() time.Duration
 	// Identity says who this process is. Default: what the system says.
 	Identity func() Identity
 }
+
+// DefaultKeepRemoved is the default of Options.KeepRemoved.
+const DefaultKeepRemoved = 2 * time.Minute
 
 // Option values with a special meaning. The zero value of a field is always its default.
 const (
@@ -65,18 +72,27 @@ func (o Options) withDefaults() (Options, error) {
 	if _, err := ParseFileMode(fmt.Sprintf("%o", uint32(o.Mode))); err != nil {
 		c.Failf("Mode", "is invalid: %v", err)
 	}
-	options.Number(&c, "KeepRemoved", &o.KeepRemoved, 2*time.Minute, KeepNone)
+	options.Number(&c, "KeepRemoved", &o.KeepRemoved, DefaultKeepRemoved, KeepNone)
 	if o.KeepRemoved == KeepNone {
 		o.KeepRemoved = 0
 	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	if o.Elapsed == nil {
+		o.Elapsed = elapsed
+	}
 	if o.Identity == nil {
 		o.Identity = CurrentIdentity
 	}
 	return o, c.Err()
 }
+
+// started is when the program started, with a reading of the monotonic clock.
+var started = time.Now()
+
+// elapsed is the monotonic clock. It does not jump if the wall clock is set.
+func elapsed() time.Duration { return time.Since(started) }
 
 // ErrProcessID: the text cannot name a process.
 var ErrProcessID = errors.New("invalid process ID")

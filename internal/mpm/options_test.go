@@ -17,7 +17,7 @@ func TestOptions(t *testing.T) {
 		"MaxBytes": {Bad: []any{1, BlockSize - 1, int64(math.MaxInt64)}, Good: []any{BlockSize, int64(32 << 30)}},
 		"Mode":     {Bad: []any{0o666, 0o200, 0o040, 0o700, 0o4600, uint32(1 << 31)}, Good: []any{0o640}},
 		// Keeping them forever is not possible: the space would be lost.
-		"KeepRemoved": {Special: []int64{KeepNone}}, "Now": {}, "Identity": {},
+		"KeepRemoved": {Special: []int64{KeepNone}}, "Now": {}, "Elapsed": {}, "Identity": {},
 	}
 	optiontest.Check(t, Options{}, rows, func(o Options) error {
 		s, err := Create(dir, o)
@@ -34,7 +34,7 @@ func TestOptions(t *testing.T) {
 	d, err := OpenDir(dir)
 	require.NoError(t, err)
 	defer d.Close()
-	reading := map[string]optiontest.Row{"Trusted": {}, "MaxBytes": {Special: []int64{NoLimit}}, "Symbols": {}}
+	reading := map[string]optiontest.Row{"Trusted": {}, "MaxBytes": {Special: []int64{NoLimit}}, "Symbols": {}, "Stable": {}}
 	optiontest.Check(t, ReadOptions{}, reading, func(o ReadOptions) error {
 		r, err := Open(s.Path(), o)
 		if err == nil {

@@ -1,198 +1,245 @@
 package mpm
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
-	"slices"
 	"sync/atomic"
+	"time"
 	"unsafe"
+
+	"github.com/multiprom/multiprom/metric"
 )
 
 // maxDamageDetails bounds what a hostile file can make a reader keep.
 const maxDamageDetails = 16
 
-// parser turns blocks into families and series, and remembers how far it got in each block.
+// parser turns blocks into families and series. It knows what each block had when it was
+// last walked, so it reads again only what has changed.
 type parser struct {
-	path       string
-	started    bool
-	generation uint64
-	epoch      int
-	read       []uint64 // per block: the offset up to which it was parsed; 0 if it was not started
-	scratch    []uint64 // one record
+	path    string
+	blocks  [][]byte // of the current refresh
+	known   []knownBlock
+	scratch []uint64 // one record
+	later   bool     // a record refers to a block that was published after these
+	sought  bool     // in this refresh, all blocks were searched for families
+	changed bool     // a walk was accepted, and its series have not claimed their words yet
+	cold    bool     // there was no good read since restart
+	pauses  int      // of this refresh
+	pause   func(time.Duration)
+	stable  bool // see ReadOptions.Stable
 
-	// State of the current refresh.
-	blocks [][]byte
-	later  bool // a record refers to a block that was published after these
-
-	families  map[uint32]uint32 // index in the lists' families, by number
-	series    SeriesList
-	removed   SeriesList
-	trimmed   int // number of series when the lists were last trimmed
+	families  map[uint32]familyAt   // by number
+	defined   map[wordOffset]uint32 // numbers of families by record
+	live      numbers
+	removed   numbers
 	exemplars []ExemplarInfo
+	misfits   content // exemplars of buckets that their series do not have
+	claimed   claims  // words that a series has
 
-	spans   []span // of the words of series
-	claimed claims // words that a series has
-	values  int    // number of values in spans
-	damage  []CorruptionError
-	damaged int
-	unknown int
+	walked    time.Duration // when the last refresh began
+	unsettled int           // blocks whose walks did not count in the last refresh
+	since     time.Duration // when what is known of them was last known to hold
 }
 
-// refresh reads records until the generation stays the same. If a writer removes series all
-// the time, it gives up. Then Reader.Unchanged returns false, and the caller tries again.
-//
-// later says that a record refers to a block that was published after the given ones. Then
-// the caller calls again with more blocks.
-func (p *parser) refresh(blocks [][]byte) (later bool) {
-	p.blocks = blocks
-	for range 16 {
-		p.later = false
-		generation := loadWord(blocks[0], offGeneration)
-		if !p.started || generation != p.generation {
-			p.restart(generation)
+// familyAt is the index of a family in the lists' schemas, and its record.
+type familyAt struct {
+	index  uint32
+	record wordOffset
+}
+
+// knownBlock is what is known of a block.
+type knownBlock struct {
+	meta     bool   // it has records
+	walked   bool   // gen, read and the rest are of a walk that counts
+	gen      uint64 // loaded before it
+	used     uint64 // likewise
+	read     uint64 // how far it was read; unreadable if the rest is damaged
+	overlaps bool   // some series have no words, because others have claimed them
+	content
+
+	fresh     bool          // it was walked since the last commit
+	unsettled bool          // its last walks did not count
+	since     time.Duration // then: when content was last known to hold
+}
+
+// content is what a walk finds in a block.
+type content struct {
+	runs      []run // series in the order of their places
+	exemplars []exemplarAt
+	damage    []CorruptionError
+	damaged   int
+	unknown   int
+	removed   int // series
+	space     Space
+}
+
+// exemplarAt is an exemplar record.
+type exemplarAt struct {
+	record, series wordOffset
+	bucket         uint32
+	words          []uint64
+}
+
+// list returns the list that has a series.
+func (p *parser) list(s seriesRef) *numbers {
+	if s.removed() {
+		return &p.removed
+	}
+	return &p.live
+}
+
+// restart forgets all but the families, which never go.
+func (p *parser) restart() {
+	schemas, sizes, table := p.live.schemas, p.live.sizes, p.live.table
+	fresh := func() numbers {
+		return numbers{SeriesList: SeriesList{schemas: schemas, sizes: sizes, table: table}, reset: true}
+	}
+	*p = parser{path: p.path, scratch: p.scratch, pause: p.pause, stable: p.stable, cold: true, families: p.families, defined: p.defined, live: fresh(), removed: fresh()}
+	p.removed.removed, p.removed.from = []int64{}, []int32{}
+}
+
+// unreadable is the offset of a block that is not read on.
+const unreadable = BlockSize
+
+// refresh reads what has changed in the blocks. later says that a record refers to a block
+// that was published after the given ones. Then the caller calls again with more blocks.
+func (p *parser) refresh(blocks [][]byte, now time.Duration) (later bool) {
+	p.blocks, p.later, p.sought, p.pauses = blocks, false, false, 0
+	p.live.rollback()
+	p.removed.rollback()
+	for i := len(p.known); i < len(blocks); i++ {
+		p.known = append(p.known, knownBlock{})
+		p.begin(i, blocks[i])
+	}
+	for i, b := range blocks {
+		if k := &p.known[i]; k.meta {
+			p.block(i, b, k, now)
 		}
-		for i, b := range blocks {
-			if p.block(i, b); p.later {
-				return true
-			}
-		}
-		if loadWord(blocks[0], offGeneration) == generation {
-			break
+		if p.later {
+			return true
 		}
 	}
-	if n := p.series.Len(); n > 2*p.trimmed {
-		p.series.trim()
-		p.trimmed = n
+	p.unsettled, p.since = 0, unset
+	for i := range p.known {
+		if k := &p.known[i]; k.unsettled {
+			p.unsettled++
+			p.since = min(p.since, k.since)
+		}
+	}
+	p.walked = now
+	if p.changed {
+		p.claim()
+		p.renumber()
+		p.findExemplars()
+		p.changed = false
 	}
 	return false
 }
 
-func (p *parser) restart(generation uint64) {
-	*p = parser{
-		path: p.path, started: true, generation: generation, epoch: p.epoch + 1,
-		families: map[uint32]uint32{}, scratch: p.scratch, blocks: p.blocks,
-		series: SeriesList{table: p.series.table}, removed: SeriesList{table: p.series.table},
+// begin checks the header of a new block.
+func (p *parser) begin(i int, b []byte) {
+	header, start := blockStart(i)
+	kind, index := le.Uint32(b[header+offBlockKind:]), le.Uint32(b[header+offBlockIndex:])
+	k := &p.known[i]
+	switch {
+	case index != uint32(i):
+		p.damageAt(&k.content, i, header+offBlockIndex, "block %d says that it is block %d", i, index)
+	case kind == blockMeta:
+		k.meta, k.read = true, start
+	case kind != blockCells:
+		k.unknown++
 	}
 }
 
-func (p *parser) damageAt(block int, off uint64, format string, args ...any) {
-	p.damaged++
-	if len(p.damage) < maxDamageDetails {
-		p.damage = append(p.damage, CorruptionError{
+func (p *parser) damageAt(c *content, block int, off uint64, format string, args ...any) {
+	c.damaged++
+	if len(c.damage) < maxDamageDetails {
+		c.damage = append(c.damage, CorruptionError{
 			Path: p.path, Offset: int64(block)<<blockShift + int64(off), Reason: fmt.Sprintf(format, args...),
 		})
 	}
 }
 
-// unreadable is the offset of a block that is not parsed again.
-const unreadable = BlockSize
-
-func (p *parser) block(i int, b []byte) {
-	if i == len(p.read) {
-		p.read = append(p.read, p.begin(i, b))
-	}
-	off := p.read[i]
-	if off >= unreadable {
-		return
-	}
-	header, _ := blockStart(i)
-	used := loadWord(b, header+offBlockUsed)
-	if used > BlockSize {
-		p.damageAt(i, header+offBlockUsed, "%d bytes in use of a block of %d", used, BlockSize)
-		used = BlockSize
-	}
-	for off < used {
-		n := p.record(i, b, off, used)
-		if p.later {
-			break
-		}
-		if n == 0 {
-			off = unreadable
-			break
-		}
-		off += n
-	}
-	p.read[i] = off
-}
-
-// begin checks a block's header and returns the offset of its first record.
-func (p *parser) begin(i int, b []byte) uint64 {
-	header, start := blockStart(i)
-	kind, index := le.Uint32(b[header+offBlockKind:]), le.Uint32(b[header+offBlockIndex:])
-	switch {
-	case index != uint32(i):
-		p.damageAt(i, header+offBlockIndex, "block %d says that it is block %d", i, index)
-		return unreadable
-	case kind == blockMeta:
-		return start
-	case kind != blockCells:
-		p.unknown++
-		return unreadable
-	}
-	return unreadable // cells have no records
-}
-
-// record reads the record at off and returns its length, or 0 if the rest of the block
-// cannot be read.
-func (p *parser) record(block int, b []byte, off, used uint64) uint64 {
-	if used-off < offFamID {
-		p.damageAt(block, off, "a record begins %d bytes before the end", used-off)
+// record reads the record at off, adds it to what w has found and returns its length, or 0
+// if the rest of the block cannot be read.
+func (p *parser) record(w *walk, off uint64) uint64 {
+	left := w.used - off
+	if left < minRecord {
+		p.damageAt(&w.content, w.block, off, "a record begins %d bytes before the end", left)
 		return 0
 	}
-	n := uint64(le.Uint32(b[off+offRecLen:]))
-	if n < offFamID || n%8 != 0 || n > used-off {
-		p.damageAt(block, off, "a record of %d bytes, %d are left", n, used-off)
+	head := loadWord(w.b, off+offRecLen)
+	n, kind := head&(1<<32-1), uint16(head>>32)
+	if n < minRecord || n%8 != 0 || n > left {
+		p.damageAt(&w.content, w.block, off, "a record of %d bytes, %d are left", n, left)
 		return 0
 	}
-	switch kind := le.Uint16(b[off+offRecKind:]); {
-	case kind == kindExemplar:
-		if err := p.exemplar(b[off : off+n]); err != nil {
-			p.damageAt(block, off, "%v", err)
-		}
+	sealed := loadWord(w.b, off+offRecCRC) // checksum and state
+	w.mix(head, sealed)
+	switch state := uint32(sealed >> 32); {
+	case state == stateFree:
+		w.space.Free += int64(n)
 		return n
-	case kind != kindFamily && kind != kindSeries:
-		p.unknown++
-		return n
-	}
-	switch state := loadState(b, off+offRecState); {
-	case state != stateLive && state != stateRemoved:
-		return n
-	case state == stateRemoved && le.Uint16(b[off+offRecKind:]) == kindFamily:
+	case kind != kindFamily && kind != kindSeries && kind != kindExemplar, state != stateLive && (state != stateRemoved || kind != kindSeries):
+		w.unknown++
 		return n
 	}
-	// Word by word, because the writer may reuse a removed record meanwhile.
-	p.scratch = p.scratch[:0]
-	src := words(b, off, int(n/8))
-	for i := range src {
-		p.scratch = append(p.scratch, atomic.LoadUint64(&src[i]))
-	}
-	rec := wordBytes(p.scratch)
-	live := le.Uint32(rec[offRecState:]) == stateLive
-	intact := recordCRC(rec) == le.Uint32(rec[offRecCRC:])
+	rec := w.b[off : off+n]
+	at := wordOffset((uint64(w.block)<<blockShift + off) / 8)
 	var err error
-	switch {
-	case !intact && !live:
-		return n // it is being reused; the generation will change
-	case !intact:
-		p.damageAt(block, off, "record checksum does not match")
-		return n
-	case le.Uint16(rec[offRecKind:]) == kindFamily:
-		err = p.family(rec)
+	switch kind {
+	case kindFamily:
+		err = p.family(rec, sealed, at)
+	case kindExemplar:
+		err = p.exemplar(w, rec, sealed, at)
 	default:
-		err = p.oneSeries(rec, live, wordOffset((uint64(block)<<blockShift+off)/8))
+		err = p.series(w, rec, sealed, at)
 	}
 	switch {
 	case errors.Is(err, errLater):
 		p.later = true
-		return 0
-	case err != nil && live:
-		p.damageAt(block, off, "%v", err)
+	case err != nil && !errors.Is(err, errWritten):
+		p.damageAt(&w.content, w.block, off, "%v", err)
 	}
 	return n
 }
 
-func (p *parser) family(rec []byte) error {
+// errWritten: the record is being written. The gen of its block will tell when it is done.
+var errWritten = errors.New("the record is being written")
+
+var errChecksum = errors.New("record checksum does not match")
+
+// copy returns a copy of a record whose second word was sealed, and checks it. It is valid
+// until the next call.
+func (p *parser) copy(rec []byte, sealed uint64) ([]byte, error) {
+	head := loadWord(rec, offRecLen)
+	p.scratch = p.scratch[:0]
+	src := words(rec, 0, len(rec)/8)
+	for i := range src {
+		p.scratch = append(p.scratch, atomic.LoadUint64(&src[i]))
+	}
+	out := wordBytes(p.scratch)
+	switch {
+	case loadWord(rec, offRecCRC) != sealed || p.scratch[0] != head || p.scratch[1] != sealed:
+		return nil, errWritten
+	case recordCRC(out) != le.Uint32(out[offRecCRC:]):
+		return nil, errChecksum
+	}
+	return out, nil
+}
+
+// family reads the record of a family, unless it is known.
+func (p *parser) family(rec []byte, sealed uint64, at wordOffset) error {
+	if len(rec) < offFamBody {
+		return errShortRecord
+	}
+	if f, ok := p.families[uint32(loadWord(rec, offFamID))]; ok && f.record == at {
+		return nil
+	}
+	rec, err := p.copy(rec, sealed)
+	if err != nil {
+		return err
+	}
 	id, schema, err := decodeFamily(rec)
 	if err != nil {
 		return err
@@ -200,53 +247,142 @@ func (p *parser) family(rec []byte) error {
 	if _, ok := p.families[id]; ok {
 		return fmt.Errorf("family %d is defined twice", id)
 	}
-	p.families[id] = uint32(len(p.series.schemas))
-	p.series.schemas = append(p.series.schemas, schema)
-	p.removed.schemas = p.series.schemas
+	if other, ok := p.defined[at]; ok {
+		return fmt.Errorf("family %d has the place of family %d", id, other)
+	}
+	if p.families == nil {
+		p.families, p.defined = map[uint32]familyAt{}, map[wordOffset]uint32{}
+	}
+	p.families[id], p.defined[at] = familyAt{uint32(len(p.live.schemas)), at}, id
+	p.live.schemas = append(p.live.schemas, schema)
+	p.live.sizes = append(p.live.sizes, sizeOf(schema))
+	p.removed.schemas, p.removed.sizes = p.live.schemas, p.live.sizes
 	return nil
 }
 
-func (p *parser) oneSeries(rec []byte, live bool, at wordOffset) error {
+// findFamilies reads the families of all blocks. A series may be before its family if it has
+// the place of a removed one.
+func (p *parser) findFamilies() {
+	p.sought = true
+	for i, b := range p.blocks {
+		if !p.known[i].meta {
+			continue
+		}
+		header, off := blockStart(i)
+		used := min(loadWord(b, header+offBlockUsed), BlockSize)
+		for off+minRecord <= used {
+			head := loadWord(b, off+offRecLen)
+			n := head & (1<<32 - 1)
+			if n < minRecord || n%8 != 0 || n > used-off {
+				break
+			}
+			if sealed := loadWord(b, off+offRecCRC); uint16(head>>32) == kindFamily && uint32(sealed>>32) == stateLive {
+				// The walk of the block reports what is wrong with it.
+				_ = p.family(b[off:off+n], sealed, wordOffset((uint64(i)<<blockShift+off)/8))
+			}
+			off += n
+		}
+	}
+}
+
+// series reads the record of a series, unless it is known.
+func (p *parser) series(w *walk, rec []byte, sealed uint64, at wordOffset) error {
+	removed := uint32(sealed>>32) == stateRemoved
+	if removed {
+		w.space.Removed += int64(len(rec))
+		w.content.removed++
+	}
+	if len(rec) < offSerBody {
+		return errShortRecord
+	}
+	w.mix(loadWord(rec, offSerCreated), 0)
+	if known, ok := w.knownAt(p, at); ok {
+		l := p.list(known)
+		if int64(loadWord(rec, offSerCreated)) == l.created[known.number()] {
+			if known.removed() == removed {
+				w.add(known)
+				return nil
+			}
+			if removed {
+				p.remove(w, rec, known)
+				return nil
+			}
+		}
+		w.gone = append(w.gone, known)
+	}
+	rec, err := p.copy(rec, sealed)
+	if err != nil {
+		return err
+	}
+	return p.newSeries(w, rec, removed, at)
+}
+
+// remove adds a live series to the removed ones.
+func (p *parser) remove(w *walk, rec []byte, known seriesRef) {
+	l, i := &p.live, known.number()
+	w.gone = append(w.gone, known)
+	w.add(p.addRemoved(l.labels.all[i], l.records.all[i], l.created[i], int64(loadWord(rec, offSerRemoved)), int32(i)))
+}
+
+// addRemoved adds a series to the removed ones. from is its number among the live ones, or -1.
+func (p *parser) addRemoved(labels Symbol, at recordRef, created, removed int64, from int32) seriesRef {
+	l := &p.removed
+	i := l.all()
+	l.add(labels, at, created, 16)
+	l.removed = append(l.removed, max(1, removed)) // a damaged record may have no time
+	if from >= int32(p.live.n) {
+		from = -1 // the last Reading did not have it
+	}
+	l.from = append(l.from, from)
+	return refOf(i, true)
+}
+
+// newSeries adds the series of a copied record.
+func (p *parser) newSeries(w *walk, rec []byte, removed bool, at wordOffset) error {
 	r, values, extra, text, err := decodeSeries(rec)
 	if err != nil {
 		return err
 	}
 	family, ok := p.families[r.family]
+	if !ok && !p.sought {
+		rec = append([]byte(nil), rec...) // the search needs scratch
+		p.findFamilies()
+		return p.newSeries(w, wordAligned(rec), removed, at)
+	}
 	if !ok {
 		return fmt.Errorf("a series of family %d, which is not defined", r.family)
 	}
-	schema := p.series.schemas[family]
+	schema := p.live.schemas[family.index]
 	if values != len(schema.Labels) {
 		return fmt.Errorf("a series of %s with %d label values, not %d", schema.Name, values, len(schema.Labels))
 	}
-	w, err := p.cells(r.cells, WordsPerSeries(schema))
-	if err != nil {
+	if _, err := p.cells(r.cells, p.live.sizes[family.index].words); err != nil {
 		return err
-	}
-	// A reader's memory is bounded by the size of the file only if no word is read twice.
-	if !p.claimed.claim(r.cells, len(w)) {
-		return fmt.Errorf("a series of %s shares words with one before it", schema.Name)
 	}
 	raw := unsafe.String(unsafe.SliceData(text), len(text)) // of the scratch record
 	if info := (SeriesInfo{Schema: schema, encoded: raw}); extra > 0 && !ascending(info.Labels()) {
 		return fmt.Errorf("a series of %s has a label twice", schema.Name)
 	}
-	id, ok := p.series.table.Intern(raw)
+	id, ok := p.live.table.Intern(raw)
 	if !ok {
 		return fmt.Errorf("a series of %s: there are too many label values", schema.Name)
 	}
-	where := recordRef{schema: family, record: at, cells: r.cells}
-	if live {
-		if p.series.Len() == 0 {
-			p.series.begin(id, where, min(p.room(at)/len(rec), mostExpected))
-		}
-		p.series.add(id, where, r.created)
-		p.addSpan(schema, r.cells, len(w))
-	} else {
-		p.removed.add(id, where, r.created)
-		p.removed.removed = append(p.removed.removed, max(1, r.removed)) // a damaged record may have no time
+	where := recordRef{schema: family.index, record: at, cells: r.cells}
+	if removed {
+		w.add(p.addRemoved(id, where, r.created, r.removed, -1))
+		return nil
 	}
+	i := p.live.all()
+	p.live.add(id, where, r.created, min(p.room(at)/len(rec), mostExpected))
+	w.add(refOf(i, false))
 	return nil
+}
+
+// wordAligned returns a copy of b that is aligned like words.
+func wordAligned(b []byte) []byte {
+	out := wordBytes(make([]uint64, len(b)/8))
+	copy(out, b)
+	return out
 }
 
 // room returns how many bytes of the file remain.
@@ -258,28 +394,47 @@ func (p *parser) room(at wordOffset) int {
 // file may have few series.
 const mostExpected = 1 << 15
 
-// exemplar reads a record whose length was verified. It skips exemplars of removed series.
-func (p *parser) exemplar(rec []byte) error {
-	switch {
-	case recordCRC(rec) != le.Uint32(rec[offRecCRC:]):
-		return errors.New("record checksum does not match")
-	case len(rec) < offExeHalves+2*8*halfLabels || (len(rec)-offExeHalves)%16 != 0:
+// exemplar reads the record of an exemplar.
+func (p *parser) exemplar(w *walk, rec []byte, sealed uint64, at wordOffset) error {
+	if len(rec) < offExeHalves+2*8*halfLabels || (len(rec)-offExeHalves)%16 != 0 {
 		return fmt.Errorf("an exemplar record of %d bytes", len(rec))
 	}
-	at := wordOffset(le.Uint32(rec[offExeSeries:]))
-	i, found := slices.BinarySearchFunc(p.series.records.all, at, func(e recordRef, at wordOffset) int { return cmp.Compare(e.record, at) })
-	if !found {
-		return nil
+	var head [offExeSequence]byte
+	for off := 0; off < len(head); off += 8 {
+		le.PutUint64(head[off:], loadWord(rec, uint64(off)))
 	}
-	schema := p.series.Schema(i)
-	bucket, count := int(le.Uint32(rec[offExeBucket:])), exemplarCount(schema)
-	if bucket >= count {
-		return fmt.Errorf("an exemplar number %d of a series of %s, which has %d", bucket, schema.Name, count)
+	switch {
+	case loadWord(rec, offRecCRC) != sealed || le.Uint64(head[offRecCRC:]) != sealed:
+		return errWritten
+	case recordCRC(head[:]) != le.Uint32(head[offRecCRC:]):
+		return errChecksum
 	}
-	p.exemplars = append(p.exemplars, ExemplarInfo{
-		Series: i, Bucket: bucket, cells: exemplarCells{words: words(rec, offExeSequence, (len(rec)-offExeSequence)/8)},
+	w.exemplars = append(w.exemplars, exemplarAt{
+		record: at, series: wordOffset(le.Uint32(head[offExeSeries:])), bucket: le.Uint32(head[offExeBucket:]),
+		words: words(rec, offExeSequence, (len(rec)-offExeSequence)/8),
 	})
 	return nil
+}
+
+// findExemplars finds the exemplars of live series.
+func (p *parser) findExemplars() {
+	p.exemplars, p.misfits = p.exemplars[:0], content{}
+	for i := range p.known {
+		for _, e := range p.known[i].exemplars {
+			s, ok := p.seriesAt(e.series)
+			if !ok || s.removed() || p.gone(s) {
+				continue
+			}
+			schema := p.live.schemas[p.live.records.all[s.number()].schema]
+			if count := exemplarCount(schema); uint64(e.bucket) >= uint64(count) {
+				p.damageAt(&p.misfits, i, uint64(e.record%blockWords)*8, "an exemplar number %d of a series of %s, which has %d", e.bucket, schema.Name, count)
+				continue
+			}
+			p.exemplars = append(p.exemplars, ExemplarInfo{
+				Series: int(s.number()), Bucket: int(e.bucket), cells: exemplarCells{record: e.record, words: e.words},
+			})
+		}
+	}
 }
 
 // errLater: the words are in a block that was published after the list of blocks was read.
@@ -306,4 +461,9 @@ func (p *parser) cells(index wordOffset, n int) ([]uint64, error) {
 		return nil, fmt.Errorf("its %d words at %d lie outside the used part of block %d", n, off, block)
 	}
 	return words(b, off, n), nil
+}
+
+func (p *parser) schemaOf(s seriesRef) *metric.Schema {
+	l := p.list(s)
+	return l.schemas[l.records.all[s.number()].schema]
 }

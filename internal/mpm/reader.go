@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/edsrzf/mmap-go"
 
@@ -22,6 +23,9 @@ type ReadOptions struct {
 	MaxBytes int64
 	// Symbols keeps the labels of series. Default: a new table.
 	Symbols *SymbolTable
+	// Stable has a series keep its number until it goes, and leaves gaps. Without it, a
+	// Reading in which a series goes resets all numbers of its list.
+	Stable bool
 }
 
 // defaultReadBytes is the default of ReadOptions.MaxBytes.
@@ -52,6 +56,11 @@ type Reader struct {
 	src    source
 	blocks [][]byte
 	parser parser
+
+	elapsed    func() time.Duration // the monotonic clock
+	walked     time.Duration        // when the last walk began
+	generation uint64               // then
+	exemplars  []Exemplar           // of the last Reading
 }
 
 // Open opens a file for reading. The error matches ErrForeign,
@@ -97,6 +106,7 @@ func open(f *os.File, path string, opts ReadOptions) (*Reader, error) {
 	}
 	src := &mappedFile{f: f, path: path, ext: extents{f: f, prot: mmap.RDONLY}, locks: locksWork(f)}
 	r := newReader(h, path, src, opts.Symbols)
+	r.parser.stable = opts.Stable
 	if r.blocks, err = src.blocks(1); err != nil {
 		return nil, err
 	}
@@ -142,7 +152,10 @@ func newReader(h Header, path string, src source, symbols *SymbolTable) *Reader 
 	if symbols == nil {
 		symbols = &SymbolTable{}
 	}
-	return &Reader{path: path, header: h, src: src, parser: parser{path: path, series: SeriesList{table: symbols}}}
+	r := &Reader{path: path, header: h, src: src, parser: parser{path: path, pause: time.Sleep}, elapsed: elapsed}
+	r.parser.live.table = symbols
+	r.parser.restart()
+	return r
 }
 
 // Path returns the file's path, empty for a store on the heap.
@@ -151,21 +164,38 @@ func (r *Reader) Path() string { return r.path }
 // Header returns the header of the file.
 func (r *Reader) Header() Header { return r.header }
 
-// Refresh reads what was published since the last call. Damage is not an error: the rest is
-// read, see Damaged. A *CorruptionError says that the file as a whole can no longer be read.
-// Then what was read before is stale.
+// Refresh is Read without values, for those who read the words themselves: if Valid returns
+// true after that, they are those of Series.
 func (r *Reader) Refresh() error {
 	return Guard(r.path, func() error {
-		for {
-			if err := r.takeBlocks(); err != nil {
-				return err
-			}
-			if later := r.parser.refresh(r.blocks); !later {
-				return nil
-			}
+		if err := r.walk(); err != nil {
+			return err
 		}
+		r.commit(&Reading{})
+		return nil
 	})
 }
+
+// Valid reports whether words that were read since the last Refresh are those of the series
+// that it found. It is an error if the file has become shorter, because then some may be
+// zeros. Call it within Guard.
+func (r *Reader) Valid() (bool, error) {
+	if r.blocks == nil {
+		return false, nil
+	}
+	return r.valid(), r.whole()
+}
+
+// whole returns an error if the file is shorter than what was read of it. After the new end
+// of a mapped file, the rest of the page reads as zeros without a fault.
+func (r *Reader) whole() error {
+	_, err := r.src.blocks(len(r.blocks))
+	return err
+}
+
+// Unsettled returns how many blocks changed so fast that the last Read or Refresh kept what it
+// knew of them.
+func (r *Reader) Unsettled() int { return r.parser.unsettled }
 
 // takeBlocks makes all published blocks readable.
 func (r *Reader) takeBlocks() (err error) {
@@ -191,57 +221,40 @@ func (r *Reader) takeBlocks() (err error) {
 // maxBlocks keeps offsets / 8 within 32 bits.
 const maxBlocks = 1 << (32 + 3 - blockShift)
 
-// Unchanged reports whether the records still mean what they meant at the last Refresh. If
-// it returns true after values were read, the values belong to these series. Call it within
-// Guard.
-func (r *Reader) Unchanged() bool {
-	return r.blocks != nil && loadWord(r.blocks[0], offGeneration) == r.parser.generation
-}
-
 // Generation returns the header's generation. It is 0 until the meaning of a record changes.
 // Call it within Guard.
 func (r *Reader) Generation() uint64 { return r.word(offGeneration) }
 
-// Whole returns a *CorruptionError if the file has become shorter than what Refresh read.
-// After the new end of a mapped file, the rest of the page reads as zeros without a fault. So
-// values are valid only if Whole returns nil after they were read.
-func (r *Reader) Whole() error {
-	_, err := r.src.blocks(len(r.blocks))
-	return err
-}
-
-// Epoch counts how often Refresh started again because the meaning of a record had changed.
-// While it stays the same, Series only grows.
-func (r *Reader) Epoch() int { return r.parser.epoch }
-
-// Schemas returns the schemas in the order of declaration.
-func (r *Reader) Schemas() []*metric.Schema { return r.parser.series.schemas }
+// Schemas returns the schemas in the order in which they were found. A schema never goes.
+func (r *Reader) Schemas() []*metric.Schema { return r.parser.live.schemas }
 
 // List returns the live series.
-func (r *Reader) List() SeriesList { return r.parser.series }
+func (r *Reader) List() SeriesList { return r.parser.live.list() }
 
-// RemovedList returns the removed series whose words have not been reused. It changes only
-// with Epoch.
-func (r *Reader) RemovedList() SeriesList { return r.parser.removed }
+// RemovedList returns the removed series whose words have not been freed.
+func (r *Reader) RemovedList() SeriesList { return r.parser.removed.list() }
 
-// Series returns the live series with their words, in the order of their records. Each call
-// builds a new slice. List has them without words.
-func (r *Reader) Series() []SeriesInfo { return r.infos(r.parser.series) }
+// Series returns the live series with their words, by number, without gaps. Each call builds
+// a new slice. List has them without words.
+func (r *Reader) Series() []SeriesInfo { return r.infos(r.List()) }
 
-// Exemplars returns the exemplar records of live series. While Epoch stays the same, the
-// slice only grows.
+// Exemplars returns the exemplar records of live series.
 func (r *Reader) Exemplars() []ExemplarInfo { return r.parser.exemplars }
 
 // Removed returns the series of RemovedList with their words.
-func (r *Reader) Removed() []SeriesInfo { return r.infos(r.parser.removed) }
+func (r *Reader) Removed() []SeriesInfo { return r.infos(r.RemovedList()) }
 
 func (r *Reader) infos(l SeriesList) []SeriesInfo {
-	out := make([]SeriesInfo, l.Len())
-	for i := range out {
-		out[i] = l.At(i)
-		if r.blocks != nil {
-			out[i].words = r.words(l.records.all[i].cells, WordsPerSeries(out[i].Schema))
+	out := make([]SeriesInfo, 0, l.Len())
+	for i := range l.Len() {
+		if !l.Has(i) {
+			continue
 		}
+		s := l.At(i)
+		if r.blocks != nil {
+			s.words = r.words(l.records.all[i].cells, WordsPerSeries(s.Schema))
+		}
+		out = append(out, s)
 	}
 	return out
 }
@@ -254,11 +267,54 @@ func (r *Reader) words(at wordOffset, n int) []uint64 {
 	return words(r.blocks[uint64(at)*8>>blockShift], uint64(at)*8&(BlockSize-1), n)
 }
 
-// Damaged returns the first few damages that Refresh found, and their total number.
-func (r *Reader) Damaged() ([]CorruptionError, int) { return r.parser.damage, r.parser.damaged }
+// Damaged returns the first few damages of what is in the file now, and their total number.
+func (r *Reader) Damaged() (first []CorruptionError, n int) {
+	p := &r.parser
+	note := func(c *content) {
+		n += c.damaged
+		first = append(first, c.damage[:min(len(c.damage), maxDamageDetails-len(first))]...)
+	}
+	for i := range p.known {
+		note(&p.known[i].content)
+	}
+	note(&p.misfits)
+	return first, n
+}
 
-// Unknown returns how many records of unknown kinds were skipped.
-func (r *Reader) Unknown() int { return r.parser.unknown }
+// Unknown returns how many records of unknown kinds or states were skipped.
+func (r *Reader) Unknown() (n int) {
+	for i := range r.parser.known {
+		n += r.parser.known[i].unknown
+	}
+	return n
+}
+
+// Space says what a file's bytes are used for, besides live series and families.
+type Space struct {
+	Removed int64 // in records and words of removed series
+	Free    int64 // in free records and free words
+}
+
+// Space returns how many bytes removed series and free space have. Call it within Guard.
+func (r *Reader) Space() (out Space) {
+	p := &r.parser
+	cells := int64(0)
+	for i := range p.known {
+		k := &p.known[i]
+		out.Removed, out.Free = out.Removed+k.space.Removed, out.Free+k.space.Free
+		if b := r.blocks[i]; i > 0 && le.Uint32(b[offBlockKind:]) == blockCells {
+			cells += int64(min(loadWord(b, offBlockUsed), BlockSize)) - blockHeaderSize
+		}
+	}
+	l := p.removed.list()
+	for i := range l.Len() {
+		if l.Has(i) {
+			out.Removed += 8 * int64(l.sizes[l.records.all[i].schema].words)
+		}
+	}
+	out.Free += max(0, cells-8*int64(p.claimed.words()))
+	return out
+}
 
 // Count returns one of the header's counters. Call it within Guard.
 func (r *Reader) Count(c Counter) uint64 { return r.word(uint64(c)) }

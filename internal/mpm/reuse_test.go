@@ -1,10 +1,10 @@
 package mpm
 
 import (
+	"errors"
 	"runtime"
 	"strconv"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -12,14 +12,14 @@ import (
 )
 
 // becomesFree waits until the collector has found that nothing holds the one removed series of
-// f any more.
-func becomesFree(t *testing.T, s *Store, f *SchemaRef) {
+// s any more.
+func becomesFree(t *testing.T, s *Store) {
 	t.Helper()
 	require.Eventually(t, func() bool {
 		runtime.GC()
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		return len(f.free) == 1
+		return s.queue.len() == 1
 	}, 10*time.Second, time.Millisecond)
 }
 
@@ -38,11 +38,11 @@ func TestRemoveAndReuse(t *testing.T) {
 		r := open()
 		require.NoError(t, r.Refresh())
 		require.Len(t, r.Series(), 2)
-		require.True(t, r.Unchanged())
+		requireValid(t, r, true)
 
 		gone.Remove()
 		gone.Remove()
-		require.False(t, r.Unchanged())
+		requireValid(t, r, false)
 		require.NoError(t, r.Refresh())
 		require.Equal(t, []string{"kept"}, r.Series()[0].Values())
 		require.Len(t, r.Series(), 1)
@@ -57,7 +57,7 @@ func TestRemoveAndReuse(t *testing.T) {
 		words := &gone.Words()[0]
 		runtime.KeepAlive(gone)
 		gone = nil
-		becomesFree(t, s, f)
+		becomesFree(t, s)
 
 		reused, err := s.AddSeries(f, []string{"reused"}, nil)
 		require.NoError(t, err)
@@ -73,8 +73,8 @@ func TestRemoveAndReuse(t *testing.T) {
 
 // TestRemovedRecordsAreKeptForAWhile: other processes need time to remove the series too.
 func TestRemovedRecordsAreKeptForAWhile(t *testing.T) {
-	now := time.Unix(1000, 0)
-	s := NewHeap(Options{Now: func() time.Time { return now }})
+	now := time.Duration(0)
+	s := NewHeap(Options{Elapsed: func() time.Duration { return now }})
 	f, err := s.AddSchema(counterSchema("c", "n"))
 	require.NoError(t, err)
 	gone, err := s.AddSeries(f, []string{"gone"}, nil)
@@ -82,17 +82,12 @@ func TestRemovedRecordsAreKeptForAWhile(t *testing.T) {
 	words := &gone.Words()[0]
 	gone.Remove()
 	gone = nil
-	require.Eventually(t, func() bool {
-		runtime.GC()
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		return len(f.free) == 1
-	}, 10*time.Second, time.Millisecond)
+	becomesFree(t, s)
 	for _, step := range []struct {
 		after time.Duration
 		same  bool
 	}{{time.Minute, false}, {2 * time.Minute, true}, {time.Hour, false}} {
-		now = now.Add(step.after)
+		now += step.after
 		one, err := s.AddSeries(f, []string{"new"}, nil)
 		require.NoError(t, err)
 		require.Equal(t, step.same, words == &one.Words()[0], step.after)
@@ -108,24 +103,32 @@ func TestChurnIsBounded(t *testing.T) {
 		var wg sync.WaitGroup
 		wg.Go(func() {
 			r := open()
+			var live, removed []uint64
 			for {
 				select {
 				case <-stop:
 					return
 				default:
 				}
-				if err := r.Refresh(); err != nil {
-					t.Error(err)
+				now, err := r.Read(live, removed)
+				if errors.Is(err, ErrStale) {
+					continue // without a lease, nothing must change meanwhile
 				}
-				values := 0
-				for _, one := range r.Series() {
-					if v := atomic.LoadUint64(&one.Words()[0]); v != 0 && strconv.FormatUint(v, 10) != one.Values()[0] && r.Unchanged() {
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				list, gone := r.List(), r.RemovedList()
+				live, removed = now.Live.Apply(live, &list), now.Removed.Apply(removed, &gone)
+				for i := range list.Len() {
+					one := list.At(i)
+					if v := live[list.Position(i)]; v != 0 && strconv.FormatUint(v, 10) != one.Values()[0] {
 						t.Errorf("series %q has the value %d", one.Values()[0], v)
 					}
-					values++
 				}
-				if _, damaged := r.Damaged(); damaged > 0 && r.Unchanged() {
-					t.Error("damage was seen")
+				if damage, damaged := r.Damaged(); damaged > 0 {
+					t.Error("damage was seen", damage)
+					return
 				}
 			}
 		})

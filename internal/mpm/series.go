@@ -45,31 +45,40 @@ func (s *Series) Restart(t time.Time, zero func(words []uint64)) {
 	store := s.ref.store
 	store.mu.Lock()
 	defer store.mu.Unlock()
-	if !s.Lost() && !s.gone.Load() {
-		storeWord(store.record(s.at), offSerCreated, created(t))
+	if s.Lost() || s.gone.Load() {
+		zero(s.Words())
+		s.exemplars.Load().clear()
+		return
 	}
+	store.put(store.first, offResets, loadWord(store.first, offResets)+1)
+	store.put(store.record(s.at), offSerCreated, uint64(store.newCreated(t)))
 	zero(s.Words())
 	s.exemplars.Load().clear()
-	store.changed()
+	store.changed(s.at.record)
+	store.put(store.first, offResets, loadWord(store.first, offResets)+1)
 }
 
-// Remove removes the series from Reader.Series. Its words stay readable in Reader.Removed.
-// They are reused for another series after the handle is unreachable and
+// Remove removes the series from a Reader's live series. Its words stay readable as those of
+// a removed one. They and the record are used again after the handle is unreachable and
 // Options.KeepRemoved has passed. Removing twice does nothing.
 func (s *Series) Remove() {
 	if s.gone.Swap(true) || s.at.size == 0 {
 		return
 	}
 	store := s.ref.store
-	free := freeRecord{location: s.at, removed: store.opts.Now()}
+	now := store.opts.Now().UnixNano()
 	store.mu.Lock()
 	rec := store.record(s.at)
-	storeWord(rec, offSerRemoved, created(free.removed))
-	storeState(rec, offRecState, stateRemoved)
-	store.changed()
+	// A clock that was set back does not remove a series before it was created.
+	store.put(rec, offSerRemoved, uint64(max(now, int64(loadWord(rec, offSerCreated)))))
+	store.putState(rec, stateRemoved)
+	store.changed(s.at.record)
+	// The clock is read after the change was published: from then on every reader has
+	// KeepRemoved to notice it, however long this process was stopped before.
+	free := removedSeries{location: s.at, schema: s.ref.schema, removed: store.opts.Elapsed()}
 	free.exemplars = s.exemplars.Load() // none is added after this
 	store.mu.Unlock()
-	runtime.AddCleanup(s, s.ref.release, free)
+	runtime.AddCleanup(s, store.release, free)
 }
 
 // location is the position of a series' record and of its words.
@@ -80,69 +89,3 @@ type location struct {
 
 // record returns the record of a series.
 func (s *Store) record(at location) []byte { return s.bytes(at.record, int(at.size)) }
-
-// freeRecord is a removed record with its words.
-type freeRecord struct {
-	location
-	exemplars *exemplars // nil for none
-	removed   time.Time
-}
-
-// maxFreeScan bounds the search for a free record that fits.
-const maxFreeScan = 64
-
-func (f *SchemaRef) release(free freeRecord) {
-	f.store.mu.Lock()
-	defer f.store.mu.Unlock()
-	f.free = append(f.free, free)
-}
-
-// takeFree returns a free record with room for size bytes, preferring those that
-// were released first.
-func (f *SchemaRef) takeFree(size int) (freeRecord, bool) {
-	if len(f.free) == 0 {
-		return freeRecord{}, false
-	}
-	until := f.store.opts.Now().Add(-f.store.opts.KeepRemoved)
-	for i := range min(len(f.free), maxFreeScan) {
-		if free := f.free[i]; int(free.size) >= size && free.removed.Before(until) {
-			copy(f.free[1:i+1], f.free[:i]) // keep the order
-			f.free = f.free[1:]
-			return free, true
-		}
-	}
-	return freeRecord{}, false
-}
-
-// reuse publishes r in the place of a removed series. Readers that know the old series see
-// a new generation and start again.
-func (s *Store) reuse(h *Series, free freeRecord, r seriesRecord) {
-	r.cells = free.cells
-	rec := make([]byte, free.size)
-	r.encode(rec)
-	schema := h.ref.schema
-	n := WordsPerSeries(schema)
-	w := words(s.bytes(free.cells, 8*n), 0, n)
-	for i := range w {
-		// Readers that have not noticed the removal may still read them.
-		atomic.StoreUint64(&w[i], 0)
-	}
-	initWords(schema, w)
-	free.exemplars.clear()
-	s.rewrite(s.record(free.location), rec)
-	h.words, h.at = unsafe.SliceData(w), free.location
-	h.exemplars.Store(free.exemplars)
-}
-
-// rewrite replaces the bytes of a removed record of the same length, word by word, and
-// publishes it. Length and kind stay. The state becomes live last.
-func (s *Store) rewrite(old, rec []byte) {
-	dst := words(old, 0, len(rec)/8)
-	// Word 0, length and kind, is the same; word 1 is checksum and state.
-	for i := 2; i < len(dst); i++ {
-		atomic.StoreUint64(&dst[i], le.Uint64(rec[8*i:]))
-	}
-	crc := le.Uint32(rec[offRecCRC:])
-	atomic.StoreUint64(&dst[1], uint64(stateLive)<<32|uint64(crc))
-	s.changed()
-}

@@ -9,21 +9,37 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// SeriesList is the series of a file, in the order of their records. A directory may have
-// very many series (workers times series), so the list has no pointers, and readers with
-// the same SymbolTable share what is the same in all files. Then a series of one more worker
-// takes only the 8 bytes of its created time, or 12 if it makes them in another order.
+// SeriesList is the series of a file by their numbers. The first time that a file is read,
+// the numbers follow the order of the records. A series that goes leaves a gap, which the
+// next new series of the same schema fills; see ReadOptions.Stable. So a number always has
+// the same schema, and its values always have the same position.
 //
-// A list stays the same when its Reader is refreshed or closed; series that the Reader adds
-// later are not in it. Only SymbolTable.Renew changes its symbols.
+// A directory may have very many series (workers times series), so the list has no pointers,
+// and readers with the same SymbolTable share what is the same in all files. Then a series of
+// one more worker takes only the 8 bytes of its created time, or 12 if it makes them in
+// another order.
+//
+// A list is valid until the next good Read or Refresh, and after Close. Series that the
+// Reader adds later are not in it. SymbolTable.Renew changes its symbols.
 type SeriesList struct {
-	schemas []*metric.Schema
-	table   *SymbolTable
-	labels  column[Symbol]
-	records column[recordRef]
-	created []int64 // per series, nanoseconds since 1970
-	removed []int64 // likewise; nil for live series
+	schemas   []*metric.Schema
+	sizes     []seriesSize // by schema
+	table     *SymbolTable
+	labels    column[Symbol] // 0 in a gap
+	records   column[recordRef]
+	created   []int64 // by number, nanoseconds since 1970
+	removed   []int64 // likewise; nil for live series
+	positions []int   // of the values of every positionStep-th number
 }
+
+// seriesSize says how many words and how many values a series has.
+type seriesSize struct {
+	words, values int
+	recent        bool // the words are not plain values
+}
+
+// positionStep keeps positions small.
+const positionStep = 64
 
 // recordRef is the schema of a series and where it is in its file.
 type recordRef struct {
@@ -31,31 +47,12 @@ type recordRef struct {
 	record, cells wordOffset
 }
 
-// begin allocates space for about n series before the first one is added.
-func (l *SeriesList) begin(first Symbol, at recordRef, n int) {
-	n = max(l.labels.begin(&l.table.labels, first, n), l.records.begin(&l.table.records, at, n))
-	l.created = make([]int64, 0, n)
-}
-
-// add appends a series.
-func (l *SeriesList) add(labels Symbol, at recordRef, created int64) {
-	l.labels.add(labels)
-	l.records.add(at)
-	l.created = append(l.created, created)
-}
-
-// trim frees spare capacity, and shares the columns with other lists if they are the same.
-func (l *SeriesList) trim() {
-	l.labels.trim(&l.table.labels)
-	l.records.trim(&l.table.records)
-	l.created = trimmed(l.created)
-}
-
 // column is a part of a list that workers of the same program have in common. If they make
 // the same series in different orders, their symbols differ, and the records may be the same.
 type column[T comparable] struct {
 	all  []T
-	like []T // while the list is built: another column that begins with all
+	like []T  // while the list is built: another column that begins with all
+	own  bool // no other list has any of it
 }
 
 // begin allocates space for about n entries before the first one is added, and returns for
@@ -82,7 +79,20 @@ func (c *column[T]) add(e T) {
 	c.all = append(c.all, e)
 }
 
-func (c *column[T]) trim(shared *sharedColumns[T]) { c.like, c.all = nil, shared.share(c.all) }
+func (c *column[T]) trim(shared *sharedColumns[T]) {
+	c.like, c.own, c.all = nil, false, shared.share(c.all)
+}
+
+// set overwrites an entry. Other lists that share the column keep theirs.
+func (c *column[T]) set(i int, e T) {
+	if !c.own {
+		c.like, c.own, c.all = nil, true, slices.Clone(c.all)
+	}
+	c.all[i] = e
+}
+
+// cut drops the entries from n on.
+func (c *column[T]) cut(n int) { c.all = c.all[:n] }
 
 // trimmed returns s without spare capacity.
 func trimmed[T any](s []T) []T {
@@ -138,7 +148,7 @@ func (s *sharedColumns[T]) share(entries []T) []T {
 	return own
 }
 
-// Len returns the number of series.
+// Len returns the number of numbers: of series and of gaps.
 func (l *SeriesList) Len() int { return len(l.records.all) }
 
 // Schema returns the schema of series i.
@@ -148,7 +158,9 @@ func (l *SeriesList) Schema(i int) *metric.Schema { return l.schemas[l.records.a
 func (l *SeriesList) Counts() map[*metric.Schema]int {
 	counts := make([]int, len(l.schemas))
 	for i := range l.records.all {
-		counts[l.records.all[i].schema]++
+		if l.Has(i) {
+			counts[l.records.all[i].schema]++
+		}
 	}
 	out := make(map[*metric.Schema]int, len(counts))
 	for i, n := range counts {
@@ -156,6 +168,23 @@ func (l *SeriesList) Counts() map[*metric.Schema]int {
 	}
 	return out
 }
+
+// Has reports whether there is a series of that number, and not a gap.
+func (l *SeriesList) Has(i int) bool { return l.labels.all[i] != 0 }
+
+// Position returns where the values of series i begin among the values of all series. It
+// stays the same as long as numbers are not reset.
+func (l *SeriesList) Position(i int) int {
+	from := i / positionStep
+	at := l.positions[from]
+	for _, e := range l.records.all[from*positionStep : i] {
+		at += l.sizes[e.schema].values
+	}
+	return at
+}
+
+// ValuesOf returns how many values series i has.
+func (l *SeriesList) ValuesOf(i int) int { return l.sizes[l.records.all[i].schema].values }
 
 // Symbol returns the number, in the Reader's SymbolTable, of what SeriesInfo.EncodedLabels returns for
 // series i.

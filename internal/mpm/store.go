@@ -1,6 +1,7 @@
 package mpm
 
 import (
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -17,7 +18,10 @@ import (
 //  1. A block never moves and is never freed, so words stay valid forever.
 //  2. Nobody reads what is after the used part of a block, so it may be written
 //     in any order. Storing used publishes it.
-//  3. Only the holder of mu stores used, blocks, states and the generation.
+//  3. Only the holder of mu stores used, blocks, records and the counts of changes.
+//  4. Words change their owner only after the record that names them is free in the file,
+//     which is after KeepRemoved, and only if no handle can reach them.
+//  5. After every store, each META block can be walked from record to record.
 type Store struct {
 	// Immutable after the constructor.
 	path   string // empty on the heap
@@ -32,6 +36,14 @@ type Store struct {
 	cells   cursor // position of the next words
 	schemas []*SchemaRef
 	closed  bool
+	newest  int64 // the created time of the newest series
+
+	freeMeta  freeSpace    // free records
+	freeCells freeSpace    // free words
+	queue     reclaimQueue // removed series whose handles are gone
+	scratch   []byte       // a record that is written to free space
+
+	stored func() // called after every store to the file that mu guards; for tests
 
 	noExemplars atomic.Bool // there was no space for one
 
@@ -55,9 +67,9 @@ func (c *cursor) take(n int) wordOffset {
 }
 
 // publish makes everything before the cursor visible to readers.
-func (c *cursor) publish() {
+func (s *Store) publish(c *cursor) {
 	header, _ := blockStart(c.index)
-	storeWord(c.block, header+offBlockUsed, c.used)
+	s.put(c.block, header+offBlockUsed, c.used)
 }
 
 // SchemaRef is a schema in a store, from AddSchema.
@@ -65,8 +77,7 @@ type SchemaRef struct {
 	store  *Store
 	schema *metric.Schema
 	id     uint32
-	lost   bool         // the file had no space for its record, so all series are on the heap
-	free   []freeRecord // removed series whose handles are gone, guarded by store.mu
+	lost   bool // the file had no space for its record, so all series are on the heap
 }
 
 // Schema returns the schema. It must not be changed.
@@ -88,16 +99,18 @@ func (s *Store) format(h Header, first []byte) {
 	s.header, s.first = h, first
 	s.blocks = [][]byte{first}
 	h.encode(first[:headerSize]) // the magic first: a file that is not empty begins with it
-	s.meta = startBlock(first, 0, blockMeta)
+	storeWord(first, offFeatures, featureBlocks)
+	storeWord(first, offLease, uint64(s.opts.KeepRemoved))
+	s.meta = s.startBlock(first, 0, blockMeta)
 	storeWord(first, offBlocks, 1)
 }
 
-func startBlock(block []byte, index int, kind uint32) cursor {
+func (s *Store) startBlock(block []byte, index int, kind uint32) cursor {
 	header, start := blockStart(index)
 	le.PutUint32(block[header+offBlockKind:], kind)
 	le.PutUint32(block[header+offBlockIndex:], uint32(index))
 	c := cursor{block, index, start}
-	c.publish()
+	s.publish(&c)
 	return c
 }
 
@@ -128,7 +141,7 @@ func (s *Store) AddSchema(schema *metric.Schema) (*SchemaRef, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := s.appendRecord(rec); err != nil {
+	if _, err := s.addRecord(rec); err != nil {
 		f.lost = true
 		return f, nil
 	}
@@ -173,7 +186,7 @@ func (s *Store) InitSeries(h *Series, f *SchemaRef, values []string, extra metri
 	}
 	now := s.opts.Now()
 	s.askLink(now)
-	r := seriesRecord{seriesHead{family: f.id, created: now.UnixNano()}, values, extra}
+	r := seriesRecord{seriesHead{family: f.id}, values, extra}
 	size, err := r.size()
 	if err != nil {
 		return err
@@ -183,26 +196,47 @@ func (s *Store) InitSeries(h *Series, f *SchemaRef, values []string, extra metri
 		s.lose(h)
 		return nil
 	}
-	if free, ok := f.takeFree(size); ok {
-		s.reuse(h, free, r)
-		return nil
-	}
-	w, index, err := s.allocCells(f.schema)
+	w, cells, err := s.allocCells(f.schema)
 	if err != nil {
 		s.lose(h)
 		return nil
 	}
 	initWords(f.schema, w)
-	r.cells = index
-	rec, at, err := s.reserve(size)
+	at, size, err := s.addSeriesRecord(&r, cells, size, now)
 	if err != nil {
+		s.freeCells.giveBack(cells, cellsSize(f.schema))
 		s.lose(h)
 		return nil
 	}
-	r.encode(rec)
-	s.meta.publish()
-	h.words, h.at = unsafe.SliceData(w), location{record: at, cells: index, size: uint32(size)}
+	h.words, h.at = unsafe.SliceData(w), location{record: at, cells: cells, size: uint32(size)}
 	return nil
+}
+
+// addSeriesRecord publishes the record of a series with these words. It returns where the
+// record is and its size, which may be larger than the given one.
+func (s *Store) addSeriesRecord(r *seriesRecord, cells wordOffset, size int, now time.Time) (wordOffset, int, error) {
+	r.cells, r.created = cells, s.newCreated(now)
+	if at, length, ok := s.takeFree(size, true); ok {
+		size = recordSize(size, length)
+		s.scratch = slices.Grow(s.scratch[:0], size)[:size]
+		r.encode(s.scratch)
+		s.fill(at, length, s.scratch)
+		return at, size, nil
+	}
+	rec, at, err := s.reserve(size)
+	if err != nil {
+		return 0, 0, err
+	}
+	r.encode(rec)
+	s.publish(&s.meta)
+	return at, size, nil
+}
+
+// newCreated returns the created time of a series, which is newer than that of any other
+// series of the store. So a place and a created time name one series for ever.
+func (s *Store) newCreated(now time.Time) int64 {
+	s.newest = max(now.UnixNano(), s.newest+1)
+	return s.newest
 }
 
 // lose allocates a series' words on the heap.
@@ -229,18 +263,23 @@ func (s *Store) bytes(at wordOffset, n int) []byte {
 	return s.blocks[off>>blockShift][off&(BlockSize-1):][:n:n]
 }
 
-// appendRecord publishes a record after the others. ErrFull: no block.
-func (s *Store) appendRecord(rec []byte) (wordOffset, error) {
+// addRecord publishes a record in free space or after the others. ErrFull: no block.
+func (s *Store) addRecord(rec []byte) (wordOffset, error) {
+	if at, length, ok := s.takeFree(len(rec), false); ok {
+		s.fill(at, length, rec)
+		return at, nil
+	}
 	b, at, err := s.reserve(len(rec))
 	if err != nil {
 		return 0, err
 	}
 	copy(b, rec)
-	s.meta.publish()
+	s.publish(&s.meta)
 	return at, nil
 }
 
-// reserve returns the position of the next record. meta.publish makes it visible to readers.
+// reserve returns the position of the next record. Publishing meta makes it visible to
+// readers.
 func (s *Store) reserve(size int) ([]byte, wordOffset, error) {
 	if s.meta.room() < uint64(size) {
 		if err := s.newBlock(&s.meta, blockMeta); err != nil {
@@ -251,27 +290,45 @@ func (s *Store) reserve(size int) ([]byte, wordOffset, error) {
 	return s.bytes(at, size), at, nil
 }
 
-// allocCells returns the words of a new series and their offset, 0 for none. A series
-// without labels gets cache lines of its own: there are few such series, and all goroutines
-// may update each of them.
+// allocCells returns the words of a new series, which are zero, and their offset, 0 for none.
+// A series without labels gets cache lines of its own: there are few such series, and all
+// goroutines may update each of them.
 func (s *Store) allocCells(schema *metric.Schema) ([]uint64, wordOffset, error) {
-	n := WordsPerSeries(schema)
+	n, size := WordsPerSeries(schema), cellsSize(schema)
 	if n == 0 {
 		return nil, 0, nil
 	}
-	size := 8 * n
-	if len(schema.Labels) == 0 {
-		s.cells.used = wholeLines(s.cells.used)
-		size = int(wholeLines(uint64(size)))
+	lines := len(schema.Labels) == 0
+	if at, ok := s.takeFreeCells(size, lines); ok {
+		w := words(s.bytes(at, 8*n), 0, n)
+		for i := range w {
+			atomic.StoreUint64(&w[i], 0) // readers that have not noticed may still read them
+			s.hook()
+		}
+		return w, at, nil
 	}
-	if s.cells.room() < uint64(size) {
+	if gap := wholeLines(s.cells.used) - s.cells.used; lines && gap > 0 && gap <= s.cells.room() {
+		at := s.cells.take(int(gap))
+		s.publish(&s.cells)
+		s.freeCells.add(at, int(gap/8))
+	}
+	if s.cells.room() < uint64(8*size) {
 		if err := s.newBlock(&s.cells, blockCells); err != nil {
 			return nil, 0, err
 		}
 	}
-	at := s.cells.take(size)
-	s.cells.publish()
+	at := s.cells.take(8 * size)
+	s.publish(&s.cells)
 	return words(s.bytes(at, 8*n), 0, n), at, nil
+}
+
+// cellsSize returns how many words the store allocates for a series.
+func cellsSize(schema *metric.Schema) int {
+	n := WordsPerSeries(schema)
+	if len(schema.Labels) == 0 {
+		n = int(wholeLines(uint64(8*n))) / 8
+	}
+	return n
 }
 
 // wholeLines rounds up to whole cache lines.
@@ -282,14 +339,53 @@ func (s *Store) newBlock(c *cursor, kind uint32) error {
 	if err != nil {
 		return err
 	}
-	*c = startBlock(b, len(s.blocks), kind)
+	s.finishBlock(c, kind)
+	*c = s.startBlock(b, len(s.blocks), kind)
 	s.blocks = append(s.blocks, b)
-	storeWord(s.first, offBlocks, uint64(len(s.blocks)))
+	s.put(s.first, offBlocks, uint64(len(s.blocks)))
 	return nil
 }
 
-// changed tells readers that the meaning of a known record has changed.
-func (s *Store) changed() { addWord(s.first, offGeneration, 1) }
+// finishBlock makes the unused end of a block free space.
+func (s *Store) finishBlock(c *cursor, kind uint32) {
+	room := int(c.room())
+	switch {
+	case kind == blockCells && room > 0:
+		at := c.take(room)
+		s.publish(c)
+		s.freeCells.add(at, room/8)
+	case kind == blockMeta && room >= minRecord:
+		at := c.take(room)
+		rec := s.bytes(at, room)
+		storeWord(rec, offRecCRC, stateFree<<32)
+		storeWord(rec, offRecLen, recordHead(room, kindSeries))
+		s.publish(c)
+		s.freeMeta.add(at, room/8)
+	}
+}
+
+// put stores a word. mu is held.
+func (s *Store) put(b []byte, off, v uint64) {
+	storeWord(b, off, v)
+	s.hook()
+}
+
+func (s *Store) hook() {
+	if s.stored != nil {
+		s.stored()
+	}
+}
+
+// changed tells readers that a published record of the block with that word has changed.
+func (s *Store) changed(at wordOffset) { s.count(at, offBlockGen) }
+
+// count adds 1 to a count of changes of a block, then to that of the file.
+func (s *Store) count(at wordOffset, off uint64) {
+	i := int(at / blockWords)
+	header, _ := blockStart(i)
+	s.put(s.blocks[i], header+off, loadWord(s.blocks[i], header+off)+1)
+	s.put(s.first, offGeneration, loadWord(s.first, offGeneration)+1)
+}
 
 // Close marks the store closed: nothing can be added, and readers treat the process as dead.
 // The file stays locked and mapped until the process ends, because handles may still be in
@@ -310,9 +406,6 @@ func (s *Store) Close() error {
 func (s *Store) Reader(symbols *SymbolTable) *Reader {
 	return newReader(s.header, s.path, &memory{store: s}, symbols)
 }
-
-// created returns t as it is stored in the file.
-func created(t time.Time) uint64 { return uint64(t.UnixNano()) }
 
 // truncateUTF8 cuts s to at most n bytes at the end of a rune, and replaces invalid UTF-8.
 func truncateUTF8(s string, n int) string {

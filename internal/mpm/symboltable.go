@@ -27,6 +27,9 @@ type SymbolTable struct {
 	// Of the readers' lists.
 	labels  sharedColumns[Symbol]
 	records sharedColumns[recordRef]
+
+	// Room for the changes of one Reading.
+	liveChanges, removedChanges []Change
 }
 
 // symbolChunk holds texts one after the other, each preceded by its length. A Symbol is the

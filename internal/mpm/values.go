@@ -8,32 +8,30 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// span is a range of a block with the words of one series, or of many series that were added
-// one after the other.
+// span is a range of a block with the words of one series, or of series with consecutive
+// numbers whose words are adjacent.
 type span struct {
-	at     wordOffset
+	at     wordOffset // 0 for the values of gaps, which have no words
 	n      uint32
 	recent bool // of one series whose words are not plain values
 }
 
-// addSpan notes the position of the n words of a series.
-func (p *parser) addSpan(s *metric.Schema, at wordOffset, n int) {
-	recent := s.Timed()
-	p.values += ValuesPerSeries(s)
-	if n == 0 {
-		return
-	}
-	if !recent && len(p.spans) > 0 {
+// appendSpan appends a span, or makes the last one longer.
+func appendSpan(dst []span, s span) []span {
+	if n := len(dst); n > 0 && !s.recent {
 		// Adjacent words are in the same block, because there is a header between blocks.
-		if last := &p.spans[len(p.spans)-1]; !last.recent && last.at+wordOffset(last.n) == at {
-			last.n += uint32(n)
-			return
+		last := &dst[n-1]
+		if !last.recent && (last.at == 0) == (s.at == 0) && (s.at == 0 || last.at+wordOffset(last.n) == s.at) {
+			last.n += s.n
+			return dst
 		}
 	}
-	p.spans = append(p.spans, span{at, uint32(n), recent})
+	return append(dst, s)
 }
 
-// ValuesPerSeries returns how many words AppendValues appends for a series of that schema.
+// ValuesPerSeries returns how many values a series of that schema has: its words, or, if they
+// are those of a mostrecent mode, the bits of the value and its time in nanoseconds since
+// 1970, which is 0 if it was never set.
 func ValuesPerSeries(s *metric.Schema) int {
 	if s.Timed() {
 		return 2
@@ -49,58 +47,51 @@ func (s *span) size() int {
 	return int(s.n)
 }
 
-// AppendValues appends the words of all of Series in order, without the first skip words. For
-// a mostrecent series it appends only the bits of the value and its time in nanoseconds
-// since 1970, which is 0 if it was never set. Call it within Guard.
-func (r *Reader) AppendValues(dst []uint64, skip int) []uint64 {
-	dst = slices.Grow(dst, max(0, r.parser.values-skip))
-	for _, s := range r.parser.spans {
-		n := s.size()
-		if skip >= n {
-			skip -= n
-			continue
-		}
+// appendValues appends the values of spans without gaps.
+func (r *Reader) appendValues(dst []uint64, spans []span) []uint64 {
+	n := 0
+	for i := range spans {
+		n += spans[i].size()
+	}
+	dst = slices.Grow(dst, n)
+	for _, s := range spans {
 		if s.recent {
 			values := recentValues(r.words(s.at, int(s.n)))
-			dst = append(dst, values[skip:]...)
-		} else {
-			from := len(dst)
-			dst = dst[:from+n-skip]
-			loadAll(dst[from:], r.words(s.at, int(s.n))[skip:])
+			dst = append(dst, values[:]...)
+			continue
 		}
-		skip = 0
+		from := len(dst)
+		dst = dst[:from+int(s.n)]
+		loadAll(dst[from:], r.words(s.at, int(s.n)))
 	}
 	return dst
 }
 
 // Change is a value that has changed.
 type Change struct {
-	At   int // its index in the result of AppendValues
+	At   int // its position among the values of all series, see SeriesList.Position
 	Word uint64
 }
 
-// AppendChanges appends what has changed since AppendValues returned known, in the order of
-// At, if the Epoch is still the same. It omits values that are new since then. Call it
-// within Guard.
+// changes appends what differs from the known values, in the order of At.
 //
 // In most scrapes, most values are those of the scrape before. Comparing them writes
 // nothing.
-func (r *Reader) AppendChanges(dst []Change, known []uint64) []Change {
+func (r *Reader) changes(dst []Change, known []uint64, spans []span) []Change {
 	at := 0
-	for _, s := range r.parser.spans {
-		n := min(s.size(), len(known)-at)
-		if n == 0 {
-			break
-		}
+	for _, s := range spans {
+		n := s.size()
 		old := known[at:][:n]
-		if s.recent {
+		switch {
+		case s.at == 0:
+		case s.recent:
 			values := recentValues(r.words(s.at, int(s.n)))
 			for i := range old {
 				if values[i] != old[i] {
 					dst = append(dst, Change{at + i, values[i]})
 				}
 			}
-		} else {
+		default:
 			dst = appendChanges(dst, at, old, r.words(s.at, n))
 		}
 		at += n
@@ -174,23 +165,6 @@ func loadAll(to, from []uint64) {
 	for i := range from {
 		to[i] = atomic.LoadUint64(&from[i])
 	}
-}
-
-// AppendRemovedValues is AppendValues for the series of RemovedList.
-func (r *Reader) AppendRemovedValues(dst []uint64) []uint64 {
-	for _, e := range r.parser.removed.records.all {
-		schema := r.parser.removed.schemas[e.schema]
-		w := r.words(e.cells, WordsPerSeries(schema))
-		if schema.Timed() {
-			values := recentValues(w)
-			dst = append(dst, values[:]...)
-			continue
-		}
-		for i := range w {
-			dst = append(dst, atomic.LoadUint64(&w[i]))
-		}
-	}
-	return dst
 }
 
 // recentValues returns the bits of the value and its time.

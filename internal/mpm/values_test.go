@@ -15,7 +15,7 @@ import (
 func TestChanges(t *testing.T) {
 	backings(t, Options{}, func(t *testing.T, s *Store, open func() *Reader) {
 		r := rand.New(rand.NewPCG(1, 9))
-		reader := open()
+		known := follow(t, open())
 		var families []*SchemaRef
 		for _, schema := range everyType() {
 			f, err := s.AddSchema(schema)
@@ -23,7 +23,6 @@ func TestChanges(t *testing.T) {
 			families = append(families, f)
 		}
 		var series []*Series
-		var known []uint64
 		for round := range 200 {
 			for range r.IntN(12) {
 				f := families[r.IntN(len(families))]
@@ -46,18 +45,16 @@ func TestChanges(t *testing.T) {
 					}
 				}
 			}
-			require.NoError(t, reader.Refresh())
-			all := reader.AppendValues(nil, 0)
-			changes := reader.AppendChanges(nil, known)
+			now := known.read()
+			changes := now.Live.Changes
 			require.LessOrEqual(t, len(changes), 2*changed)
 			require.True(t, slices.IsSortedFunc(changes, func(a, b Change) int { return a.At - b.At }))
-			for _, c := range changes {
-				require.NotEqual(t, known[c.At], c.Word)
-				known[c.At] = c.Word
-			}
-			known = append(known, reader.AppendValues(nil, len(known))...)
-			require.Equal(t, all, known)
-			require.Empty(t, reader.AppendChanges(nil, known))
+			require.Empty(t, now.Live.Gone)
+			require.True(t, now.Removed.Same() || round == 0)
+			all := follow(t, open())
+			all.read()
+			require.Equal(t, all.live, known.live)
+			require.Empty(t, known.read().Live.Changes)
 		}
 	})
 }
@@ -75,11 +72,12 @@ func BenchmarkChanges(b *testing.B) {
 	r, err := Open(s.Path(), ReadOptions{})
 	require.NoError(b, err)
 	defer r.Close()
-	require.NoError(b, r.Refresh())
-	known := r.AppendValues(nil, 0)
+	first, err := r.Read(nil, nil)
+	require.NoError(b, err)
 	for b.Loop() {
-		if len(r.AppendChanges(nil, known)) > 0 {
-			b.Fatal("nothing has changed")
+		now, err := r.Read(first.Live.Values, nil)
+		if err != nil || len(now.Live.Changes) > 0 {
+			b.Fatal("nothing has changed", err)
 		}
 	}
 }

@@ -24,11 +24,11 @@ func Verify(path string, opts ReadOptions) ([]CorruptionError, error) {
 			return problems, err
 		}
 	}
-	return nil, fmt.Errorf("mmapstore: verify %s: its writer removes series faster than they can be read", path)
+	return nil, fmt.Errorf("mmapstore: verify %s: %w", path, ErrStale)
 }
 
-// verify reads the file once. settled says that no record changed its meaning meanwhile, so
-// the problems are real.
+// verify reads the file once. settled says that what it found belongs together, so the
+// problems are real.
 func (r *Reader) verify() (problems []CorruptionError, settled bool, err error) {
 	err = r.Refresh()
 	if err == nil {
@@ -38,8 +38,9 @@ func (r *Reader) verify() (problems []CorruptionError, settled bool, err error) 
 			if more := total - len(details); more > 0 {
 				problems = append(problems, CorruptionError{Path: r.path, Reason: fmt.Sprintf("%d more damaged records", more)})
 			}
-			settled = r.Unchanged()
-			return nil
+			valid, err := r.Valid()
+			settled = r.Unsettled() == 0 && valid
+			return err
 		})
 	}
 	var c *CorruptionError

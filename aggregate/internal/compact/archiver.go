@@ -179,8 +179,8 @@ func (a *Archiver) Add(f *snapshot.File, now time.Time) error {
 		}
 	}
 	for _, e := range f.Exemplars {
-		if to := added[e.Series]; to != nil && e.X != nil {
-			to.exemplars = append(to.exemplars, *e.X)
+		if to := added[e.Series]; to != nil && e.Exemplar != nil {
+			to.exemplars = append(to.exemplars, *e.Exemplar)
 		}
 	}
 	values = f.RemovedValues

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"syscall"
 
 	"github.com/multiprom/multiprom/aggregate/internal/sum"
@@ -36,7 +37,7 @@ type File struct {
 	Values   []uint64
 
 	RemovedValues []uint64 // likewise, of removed
-	Exemplars     []Exemplar
+	Exemplars     []mpm.Exemplar
 
 	buf *buffers
 
@@ -52,12 +53,11 @@ type File struct {
 // buffers hold what is read and not known to be good yet. All files that are read one
 // after the other share them.
 type buffers struct {
-	changes []mpm.Change
-	values  []uint64 // of client_python's
+	values []uint64 // of client_python's
 }
 
-// Delta is what a read has found changed in a file, until the next read of a file with
-// the same buffers. If the file's epoch has moved, its series have other numbers: then
+// Delta is what a read has found changed in a file, until the next read of another file of
+// the snapshot. If the file's epoch has moved, its series have other numbers: then
 // nothing that was known of them holds, and the delta says nothing.
 type Delta struct {
 	// Changes are the values that are others now, in the order of their places: the
@@ -100,10 +100,6 @@ func IsTransient(err error) bool {
 	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.ENOMEM) || errors.Is(err, syscall.EIO)
 }
 
-// maxReads bounds how often a file is read again because its writer removed
-// series meanwhile.
-const maxReads = 16
-
 // Read asks the lock and takes the values. Where the file has become
 // unreadable, the values of the last good read stay: a counter must not fall
 // because somebody cut a file short. The error is a transient one; what the delta says
@@ -120,15 +116,15 @@ func (f *File) Read() (d Delta, err error) {
 	if err != nil {
 		return d, fmt.Errorf("%s: ask lock: %w", f.reader.Path(), err)
 	}
-	f.Settled = false
-	for i := 0; i < maxReads && err == nil && !f.Settled; i++ {
-		f.Settled, err = f.readOnce(&d)
-	}
-	if IsTransient(err) {
+	err = f.readOnce(&d)
+	f.Settled = err == nil
+	switch {
+	case IsTransient(err):
 		return d, err
-	}
-	if err == nil && !f.Settled && f.Families == nil {
-		return d, fmt.Errorf("%s: its process removes series faster than they can be read", f.Name)
+	case errors.Is(err, mpm.ErrStale) && f.Families == nil:
+		return d, fmt.Errorf("%s: %w", f.Name, err)
+	case errors.Is(err, mpm.ErrStale):
+		err = nil // the values of the last good read stay
 	}
 	f.Err = err
 	f.Live = held && !f.Closed && !f.Marked
@@ -140,57 +136,34 @@ func (f *File) Read() (d Delta, err error) {
 	return d, nil
 }
 
-// readOnce reports whether the values that it took belong together. If so, d says what
-// has changed.
-func (f *File) readOnce(d *Delta) (settled bool, err error) {
+// readOnce takes what the file has now, and d says what has changed. The error is
+// mpm.ErrStale if nothing that the file has belongs together.
+func (f *File) readOnce(d *Delta) error {
 	r := f.reader
-	if err := r.Refresh(); err != nil {
-		return false, err
+	now, err := r.Read(f.Values, f.RemovedValues)
+	if err != nil {
+		return err
 	}
-	err = mpm.Guard(r.Path(), func() error {
-		series, known := r.List(), f.Values
-		if f.Epoch != r.Epoch() {
-			known = nil // series have other numbers now
-		}
-		changes := r.AppendChanges(f.buf.changes[:0], known)
-		f.buf.changes = changes
-		added := r.AppendValues(nil, len(known))
-		removed := r.AppendRemovedValues(nil)
-		exemplars := f.Exemplars
-		if known == nil {
-			exemplars = nil
-		}
-		exemplars = takeExemplars(r, exemplars)
-		closed, marked := r.Closed(), r.Marked()
-		var counters [len(mpm.HeaderCounters)]uint64
-		for i, c := range mpm.HeaderCounters {
-			counters[i] = r.Count(c)
-		}
-		if settled = r.Unchanged(); !settled {
-			return nil
-		}
-		if err := r.Whole(); err != nil {
-			return err // what was read may be zeros
-		}
-		for i := range changes {
-			c := &changes[i]
-			known[c.At], c.Word = c.Word, known[c.At]
-		}
-		d.Changes = changes
-		f.Closed, f.Marked, f.Counters = closed, marked, counters
-		_, f.Damaged = r.Damaged()
-		f.Unknown = r.Unknown()
-		f.Families, f.Series, f.Removed = r.Schemas(), series, r.RemovedList()
-		f.Epoch, f.Bytes, f.Exemplars = r.Epoch(), r.Bytes(), exemplars
-		f.RemovedValues = removed
-		if known == nil {
-			f.Values = added
-		} else {
-			f.Values = append(known, added...)
-		}
-		return nil
-	})
-	return settled, err
+	series, removed := r.List(), r.RemovedList()
+	if now.Live.Reset || now.Removed.Reset {
+		f.Epoch++ // series have other numbers now
+	}
+	if len(now.Removed.Changes) > 0 {
+		f.RemovedValues = slices.Clone(f.RemovedValues) // d has the old ones
+	}
+	for i := range now.Live.Changes {
+		c := &now.Live.Changes[i]
+		f.Values[c.At], c.Word = c.Word, f.Values[c.At]
+	}
+	d.Changes, now.Live.Changes = now.Live.Changes, nil
+	f.Values = now.Live.Apply(f.Values, &series)
+	f.RemovedValues = now.Removed.Apply(f.RemovedValues, &removed)
+	f.Closed, f.Marked, f.Counters = now.Closed, now.Marked, now.Counters
+	_, f.Damaged = r.Damaged()
+	f.Unknown = r.Unknown()
+	f.Families, f.Series, f.Removed = r.Schemas(), series, removed
+	f.Bytes, f.Exemplars = r.Bytes(), now.Exemplars
+	return nil
 }
 
 // keep has the values of client_python's file that were read take the place of those
@@ -206,7 +179,7 @@ func (f *File) keep() {
 // Lists calls yield with all lists of series whose symbols are in use.
 func (f *File) Lists(yield func(mpm.SeriesList) bool) {
 	_ = yield(f.Series) && yield(f.Removed)
-	if f.reader != nil { // it may have read on, without a good end
+	if f.reader != nil { // it may have begun again, without a good end
 		_ = yield(f.reader.List()) && yield(f.reader.RemovedList())
 	}
 }

@@ -20,11 +20,11 @@ func (t *Table) Merge(s *snapshot.Snapshot, now int64) {
 		p.series.add(&f.Series, f.Values, from)
 		p.removed.add(&f.Removed, f.RemovedValues, from)
 		for _, e := range f.Exemplars {
-			if e.X == nil {
+			if e.Exemplar == nil {
 				continue
 			}
 			if s := p.series.placeOf(e.Series); s.family != nil && f.Series.CreatedNanos(e.Series) >= s.since() {
-				s.offer(e.X, now)
+				s.offer(e.Exemplar, now)
 			}
 		}
 	}

@@ -1,0 +1,156 @@
+package mpm
+
+import (
+	"time"
+
+	"github.com/multiprom/multiprom/metric"
+)
+
+// removedSeries is what becomes free of a removed series.
+type removedSeries struct {
+	location
+	schema    *metric.Schema
+	exemplars *exemplars    // nil for none
+	removed   time.Duration // by Options.Elapsed
+}
+
+// reclaimQueue has the removed series whose handles are gone, the first one first.
+type reclaimQueue struct {
+	all  []removedSeries
+	next int // those before it have left
+}
+
+func (q *reclaimQueue) len() int { return len(q.all) - q.next }
+
+func (q *reclaimQueue) push(r removedSeries) { q.all = append(q.all, r) }
+
+func (q *reclaimQueue) pop() removedSeries {
+	r := q.all[q.next]
+	q.all[q.next] = removedSeries{}
+	if q.next++; 2*q.next > len(q.all) {
+		q.all = append(q.all[:0], q.all[q.next:]...)
+		clear(q.all[len(q.all):cap(q.all)][:q.next])
+		q.next = 0
+	}
+	return r
+}
+
+// release queues a removed series whose handle is gone.
+func (s *Store) release(r removedSeries) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.queue.push(r)
+}
+
+// maxReclaim is how many series one new series reclaims at most, so that it does not wait
+// for long. It needs far fewer on average.
+const maxReclaim = 256
+
+// reclaim makes removed series free, as many as it may, until enough reports true. It
+// reports whether enough did.
+func (s *Store) reclaim(enough func() bool) bool {
+	if enough() {
+		return true
+	}
+	if s.queue.len() == 0 {
+		return false
+	}
+	now := s.opts.Elapsed()
+	for range maxReclaim {
+		if s.queue.len() == 0 || now-s.queue.all[s.queue.next].removed < s.opts.KeepRemoved {
+			return false
+		}
+		s.makeFree(s.queue.pop())
+		if enough() {
+			return true
+		}
+	}
+	return false
+}
+
+// makeFree makes the record, the exemplars and the words of a removed series free space
+// (docs/format.md, "Publication", 4).
+func (s *Store) makeFree(r removedSeries) {
+	s.putState(s.record(r.location), stateFree)
+	s.changed(r.record)
+	for c := range r.exemplars.cells() {
+		c.store(0, 0, nil, 0)
+		s.hook()
+		rec := s.bytes(c.record, c.size())
+		s.putState(rec, stateFree)
+		s.put(rec, offRecLen, recordHead(len(rec), kindSeries))
+		s.changed(c.record)
+		s.freeMeta.add(c.record, len(rec)/8)
+	}
+	s.freeMeta.add(r.record, int(r.size)/8)
+	if r.cells != 0 {
+		s.freeCells.add(r.cells, cellsSize(r.schema))
+	}
+	s.noExemplars.Store(false)
+}
+
+// takeFree takes free records with room for a record of size bytes, and reclaims removed
+// series if there are none. length is that of all of them. odd says that the record may be 8
+// bytes longer.
+func (s *Store) takeFree(size int, odd bool) (at wordOffset, length int, ok bool) {
+	ok = s.reclaim(func() bool {
+		at, length, ok = s.freeMeta.take(size/8, odd)
+		return ok
+	})
+	return at, 8 * length, ok
+}
+
+// takeFreeCells takes n free words, if lines is set in cache lines of their own.
+func (s *Store) takeFreeCells(n int, lines bool) (at wordOffset, ok bool) {
+	ok = s.reclaim(func() bool {
+		if lines {
+			at, ok = s.freeCells.takeLines(n)
+		} else {
+			at, ok = s.freeCells.takeCells(n)
+		}
+		return ok
+	})
+	return at, ok
+}
+
+// recordSize returns the size of a record that needs size bytes and is written to free
+// records of that length: what is too short for a free record is part of it.
+func recordSize(size, length int) int {
+	if length-size < minRecord {
+		return length
+	}
+	return size
+}
+
+// fill publishes a record in free records of that length, of which it takes the front
+// (docs/format.md, "Publication", 5).
+func (s *Store) fill(at wordOffset, length int, rec []byte) {
+	b := s.bytes(at, length)
+	moves := loadWord(b, offRecLen) != recordHead(len(rec), kindSeries) // where records begin
+	if moves {
+		s.count(at, offBlockShape)
+		s.put(b, offRecLen, recordHead(length, kindSeries))
+		if rest := length - len(rec); rest > 0 {
+			s.put(b[len(rec):], offRecCRC, stateFree<<32)
+			s.put(b[len(rec):], offRecLen, recordHead(rest, kindSeries))
+		}
+	}
+	for off := minRecord; off < len(rec); off += 8 {
+		s.put(b, uint64(off), le.Uint64(rec[off:]))
+	}
+	if head := le.Uint64(rec); loadWord(b, offRecLen) != head {
+		s.put(b, offRecLen, head)
+	}
+	if moves {
+		s.count(at, offBlockShape)
+	}
+	s.put(b, offRecCRC, le.Uint64(rec[offRecCRC:])) // with the state
+	s.changed(at)
+	s.freeMeta.giveBack(at+wordOffset(len(rec)/8), (length-len(rec))/8)
+}
+
+// putState stores the state of a record.
+func (s *Store) putState(rec []byte, state uint32) {
+	storeState(rec, offRecState, state)
+	s.hook()
+}
