@@ -38,8 +38,8 @@ type Options struct {
 	// Workers returns the pids of the workers that live, where somebody knows
 	// them: those without a file are shown as processes without a store. Default: nobody knows.
 	Workers func() []int
-	// Logger is told of schemas that conflict, each once, by the scrape that finds
-	// it. Nil logs nothing.
+	// Logger is told of schemas that conflict and of files that change faster than they
+	// can be read, each once, by the scrape that finds it. Nil logs nothing.
 	Logger *slog.Logger
 	// Now is the clock that tells which times of mostrecent gauges and exemplars are
 	// in the future. Default time.Now.
@@ -158,9 +158,10 @@ func (a *Aggregator) scrape(ctx context.Context, rows bool, fn func([]views.Fami
 		return
 	}
 	var news []inspect.Conflict
+	var stale []string
 	defer func() {
 		unlock()
-		a.tell(news) // without the lock: the log's handler may do anything
+		a.tell(news, stale) // without the lock: the log's handler may do anything
 	}()
 	merged := false
 	defer func() {
@@ -171,7 +172,7 @@ func (a *Aggregator) scrape(ctx context.Context, rows bool, fn func([]views.Fami
 	a.table.Plan(a.snapshot)
 	a.table.Merge(a.snapshot, a.opts.Now().UnixNano())
 	merged = true
-	news = a.newConflicts()
+	news, stale = a.newConflicts(), a.newStale()
 	families := a.table.Families(rows)
 	if !a.opts.NoSelfMetrics {
 		self := a.selfMetrics(started)

@@ -152,8 +152,21 @@ func (a *Aggregator) newConflicts() (out []inspect.Conflict) {
 	return out
 }
 
-// tell tells the log of conflicts.
-func (a *Aggregator) tell(conflicts []inspect.Conflict) {
+// newStale returns the files that were not read in time, of which the log was not told.
+func (a *Aggregator) newStale() (names []string) {
+	for _, f := range a.snapshot.Files {
+		if (f.Stale || f.Unsettled > 0) && a.opts.Logger != nil && a.told.first("stale "+f.Name) {
+			names = append(names, f.Name)
+		}
+	}
+	return names
+}
+
+// tell tells the log of conflicts, and of files that were not read in time.
+func (a *Aggregator) tell(conflicts []inspect.Conflict, stale []string) {
+	for _, name := range stale {
+		a.opts.Logger.Warn("a file changes faster than it can be read, what was read last is shown", "file", name)
+	}
 	for i := range conflicts {
 		c := &conflicts[i]
 		a.opts.Logger.Warn("a metric is defined in two ways, series of one are left out",

@@ -47,7 +47,8 @@
 // A file that is corrupt, foreign, of a newer version, not a regular file, or
 // of a user who is not trusted is left out and counted, and never fails a
 // scrape. A file that was readable and no longer is keeps the values of its
-// last good read, so that no counter falls. `mpctl check` says why. An
+// last good read, so that no counter falls. So does one that changes faster than it can
+// be read, which is logged once; the others are not delayed by it. `mpctl check` says why. An
 // archive that cannot be read fails the scrape, since every counter would fall
 // without it; only while nothing was compacted since does the last good one do.
 //
@@ -68,7 +69,7 @@
 //	multiprom_fallback_series_total    counter  series on the heap: a file was full
 //	multiprom_files{state}             gauge    files, archive included: ok, corrupt,
 //	                                            foreign, unsupported, untrusted,
-//	                                            toobig, unreadable, consumed
+//	                                            toobig, unreadable, consumed, stale
 //	multiprom_compaction_seconds_total       counter  time that compacting took
 //	multiprom_compacted_processes_total   counter  dead processes in the archive
 //	multiprom_compactions_total              counter  how often some were compacted
@@ -78,6 +79,8 @@
 //	multiprom_processes{state}         gauge    live, closed, marked, dead, nostore
 //	multiprom_read_series              gauge    series of files and archive read
 //	multiprom_scrape_duration_seconds  gauge    reading and merging, this scrape
+//	multiprom_unsettled_blocks         gauge    blocks of files that changed too fast for
+//	                                            this scrape
 //
 // multiprom_store_fallback, of package registry, says that the process that
 // answers has no file itself.

@@ -42,6 +42,7 @@ func stateOf(err error) inspect.FileState {
 	}{
 		{nil, inspect.OK}, {mpm.ErrForeign, inspect.Foreign}, {mpm.ErrUnsupported, inspect.Unsupported},
 		{mpm.ErrNotTrusted, inspect.Untrusted}, {mpm.ErrTooBig, inspect.TooBig}, {mpm.ErrCorrupt, inspect.Corrupt}, {inspect.ErrConsumed, inspect.Consumed},
+		{mpm.ErrStale, inspect.Stale},
 	} {
 		if errors.Is(err, s.err) {
 			return s.state

@@ -77,7 +77,7 @@ func (a *Aggregator) Processes() ([]Process, error) {
 		p := Process{
 			Kind: Native, Files: []string{f.Name}, PID: h.PID, Label: f.Label, State: stateOfProcess(f), Liveness: h.Liveness.String(), Incarnation: h.Incarnation.String(),
 			Created: h.Created, StartTime: h.StartTime, BootID: h.BootID, PIDNamespace: h.PIDNamespace,
-			Series: f.Series.Len(), Bytes: f.Bytes,
+			Series: f.Series.Count(), Bytes: f.Bytes,
 		}
 		if p.Label == "" {
 			p.Label = h.Label // another process has taken it over

@@ -16,7 +16,7 @@ func (a *Aggregator) selfMetrics(started time.Time) []*metric.Family {
 	state := func(s State) *float64 { return &processes[slices.Index(processStates, s)] }
 	*state(NoStore) = float64(a.storeless())
 	counts := a.snapshot.Archive.Counts
-	damaged, read := 0, a.snapshot.Archive.Size()
+	damaged, unsettled, read := 0, 0, a.snapshot.Archive.Size()
 	for _, f := range a.snapshot.Files {
 		files[slices.Index(inspect.FileStates, stateOf(f.Err))]++
 		if f.Known && f.Python == nil {
@@ -26,6 +26,7 @@ func (a *Aggregator) selfMetrics(started time.Time) []*metric.Family {
 			counts[i] += n
 		}
 		damaged += f.Damaged
+		unsettled += f.Unsettled
 		read += f.Size()
 	}
 	files[slices.Index(inspect.FileStates, inspect.Consumed)] += float64(len(a.snapshot.Restored))
@@ -61,6 +62,8 @@ func (a *Aggregator) selfMetrics(started time.Time) []*metric.Family {
 			"Series that were left out because another schema of their name is served."),
 		one("multiprom_overflow_series", metric.Counter, count(mpm.OverflowSeries),
 			"New label sets that went to an overflow series, since their family has reached its limit."),
+		one("multiprom_unsettled_blocks", metric.Gauge, float64(unsettled),
+			"Blocks of files that changed too fast for this scrape: what was known of their series is shown."),
 		{Name: "multiprom_processes", Type: metric.Gauge, Series: byState(processStateLabels(), processes),
 			Help: "Processes with a readable file, and workers without one, by state."},
 		one("multiprom_read_series", metric.Gauge, float64(read), "Series of the files and the archive that this scrape has merged."),

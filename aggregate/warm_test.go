@@ -91,6 +91,9 @@ func warmIsCold(t *testing.T, r *rand.Rand, steps int) {
 		}.Random(r)
 		for _, p := range living {
 			p.now = now
+			if r.IntN(8) == 0 { // its clock was set back
+				p.now = now.Add(-time.Duration(r.IntN(6)) * time.Minute)
+			}
 			p.change(t, r)
 		}
 		if r.IntN(4) == 0 {

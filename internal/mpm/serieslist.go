@@ -151,6 +151,16 @@ func (s *sharedColumns[T]) share(entries []T) []T {
 // Len returns the number of numbers: of series and of gaps.
 func (l *SeriesList) Len() int { return len(l.records.all) }
 
+// Count returns the number of series.
+func (l *SeriesList) Count() (n int) {
+	for _, s := range l.labels.all {
+		if s != 0 {
+			n++
+		}
+	}
+	return n
+}
+
 // Schema returns the schema of series i.
 func (l *SeriesList) Schema(i int) *metric.Schema { return l.schemas[l.records.all[i].schema] }
 

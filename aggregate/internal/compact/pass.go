@@ -298,7 +298,7 @@ func (p *pass) lookAtRemovals() error {
 		if _, err := f.Read(); err != nil {
 			return err
 		}
-		if f.Err != nil || !f.Settled {
+		if f.Err != nil {
 			// It may have any series: nothing is compacted, and nothing ends.
 			clear(p.ended)
 			p.dead = nil

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"slices"
 	"syscall"
 
 	"github.com/multiprom/multiprom/aggregate/internal/sum"
@@ -22,11 +21,13 @@ type File struct {
 	Header mpm.Header
 	Known  bool // it was opened once: header is its header
 
-	Live    bool // its process holds the lock, and has neither closed nor been marked
-	Dead    bool // its lock is free: nothing in it changes any more
-	Closed  bool
-	Marked  bool
-	Settled bool // the last read took values that belong together
+	Live   bool // its process holds the lock, and has neither closed nor been marked
+	Dead   bool // its lock is free: nothing in it changes any more
+	Closed bool
+	Marked bool
+	Stale  bool // the last read found nothing that belongs together; what was read before stays
+
+	Unsettled int // blocks that changed too fast for it: what was known of them stays
 
 	// What the last good read took: values hold the words of all series, one after
 	// the other.
@@ -56,15 +57,14 @@ type buffers struct {
 	values []uint64 // of client_python's
 }
 
-// Delta is what a read has found changed in a file, until the next read of another file of
-// the snapshot. If the file's epoch has moved, its series have other numbers: then
-// nothing that was known of them holds, and the delta says nothing.
+// Delta is what a read has found changed in a file, until the next read of a file of the
+// same snapshot. If the file's epoch has moved, its series have other numbers: then nothing
+// that was known of them holds, and the delta says nothing.
 type Delta struct {
-	// Changes are the values that are others now, in the order of their places: the
-	// words that were there before.
-	Changes []mpm.Change
-	// Removed has the values of removed series as they were before.
-	Removed []uint64
+	// Live is what has become of Series. Its Changes have the words that were there before.
+	Live mpm.Delta
+	// Removed is what has become of Removed.
+	Removed mpm.Delta
 }
 
 // openFile opens a file, or remembers why it cannot be opened. The error is
@@ -105,7 +105,6 @@ func IsTransient(err error) bool {
 // because somebody cut a file short. The error is a transient one; what the delta says
 // beside it has happened too.
 func (f *File) Read() (d Delta, err error) {
-	d.Removed = f.RemovedValues
 	if f.Python != nil {
 		return d, f.ReadPython()
 	}
@@ -116,19 +115,14 @@ func (f *File) Read() (d Delta, err error) {
 	if err != nil {
 		return d, fmt.Errorf("%s: ask lock: %w", f.reader.Path(), err)
 	}
-	err = f.readOnce(&d)
-	f.Settled = err == nil
-	switch {
-	case IsTransient(err):
+	d, err = f.take()
+	f.Unsettled = f.reader.Unsettled()
+	if f.Stale = errors.Is(err, mpm.ErrStale); IsTransient(err) {
 		return d, err
-	case errors.Is(err, mpm.ErrStale) && f.Families == nil:
-		return d, fmt.Errorf("%s: %w", f.Name, err)
-	case errors.Is(err, mpm.ErrStale):
-		err = nil // the values of the last good read stay
 	}
 	f.Err = err
 	f.Live = held && !f.Closed && !f.Marked
-	if !held {
+	if !held && !f.Stale {
 		// The lock was free before the values were taken: they are final.
 		f.Dead = true
 		return d, f.Close()
@@ -136,26 +130,23 @@ func (f *File) Read() (d Delta, err error) {
 	return d, nil
 }
 
-// readOnce takes what the file has now, and d says what has changed. The error is
-// mpm.ErrStale if nothing that the file has belongs together.
-func (f *File) readOnce(d *Delta) error {
+// take takes what the file has now, if it belongs together.
+func (f *File) take() (d Delta, err error) {
 	r := f.reader
 	now, err := r.Read(f.Values, f.RemovedValues)
 	if err != nil {
-		return err
+		return d, err
 	}
+	d = Delta{Live: now.Live, Removed: now.Removed}
 	series, removed := r.List(), r.RemovedList()
-	if now.Live.Reset || now.Removed.Reset {
-		f.Epoch++ // series have other numbers now
+	if d.Live.Reset || d.Removed.Reset { // what was known is of other series
+		f.Epoch++
 	}
-	if len(now.Removed.Changes) > 0 {
-		f.RemovedValues = slices.Clone(f.RemovedValues) // d has the old ones
-	}
-	for i := range now.Live.Changes {
-		c := &now.Live.Changes[i]
+	for i := range d.Live.Changes {
+		c := &d.Live.Changes[i]
 		f.Values[c.At], c.Word = c.Word, f.Values[c.At]
 	}
-	d.Changes, now.Live.Changes = now.Live.Changes, nil
+	now.Live.Changes = nil // they are there
 	f.Values = now.Live.Apply(f.Values, &series)
 	f.RemovedValues = now.Removed.Apply(f.RemovedValues, &removed)
 	f.Closed, f.Marked, f.Counters = now.Closed, now.Marked, now.Counters
@@ -163,7 +154,7 @@ func (f *File) readOnce(d *Delta) error {
 	f.Unknown = r.Unknown()
 	f.Families, f.Series, f.Removed = r.Schemas(), series, removed
 	f.Bytes, f.Exemplars = r.Bytes(), now.Exemplars
-	return nil
+	return d, nil
 }
 
 // keep has the values of client_python's file that were read take the place of those
@@ -179,7 +170,7 @@ func (f *File) keep() {
 // Lists calls yield with all lists of series whose symbols are in use.
 func (f *File) Lists(yield func(mpm.SeriesList) bool) {
 	_ = yield(f.Series) && yield(f.Removed)
-	if f.reader != nil { // it may have begun again, without a good end
+	if f.reader != nil { // it may have read on, without a good end
 		_ = yield(f.reader.List()) && yield(f.reader.RemovedList())
 	}
 }
@@ -253,7 +244,7 @@ func (f *File) HistogramSeries() map[string]int {
 			}
 		}
 		for i := range f.Removed.Len() {
-			if s := f.Removed.Schema(i); s.Type == metric.Histogram {
+			if s := f.Removed.Schema(i); f.Removed.Has(i) && s.Type == metric.Histogram {
 				out[s.Name]++
 			}
 		}
@@ -278,5 +269,5 @@ func (f *File) Size() int {
 	if f.Python != nil {
 		return f.Python.Series()
 	}
-	return f.Series.Len()
+	return f.Series.Count()
 }

@@ -19,7 +19,7 @@ type Pick struct {
 	value   float64 // gauge; in mode mostrecent a state set too
 	nanos   int64   // mostrecent: of the value
 	state   uint64  // state set
-	Newest  int64   // info: creation of the newest process that has it
+	Newest  int64   // info: creation of the newest process that has it; of one process's, of the newest part
 }
 
 // Enter notes that a process has the series, which began at created.
@@ -44,10 +44,24 @@ func (c *Pick) Add(schema *metric.Schema, w []uint64, created int64, from Source
 	case schema.Timed():
 		c.Recent(recentOf(w), from.Now)
 	case schema.Type == metric.StateSet:
-		c.state = w[mpm.CellState]
+		if c.isNewest(created) {
+			c.state = w[mpm.CellState]
+		}
 	case schema.Type.LikeGauge() && w[mpm.CellGauge] != mpm.UnsetBits:
+		if PerProcess(schema) && !c.isNewest(created) {
+			return
+		}
 		c.gauge(schema.Mode.Base(), math.Float64frombits(w[mpm.CellGauge]))
 	}
+}
+
+// isNewest reports whether a part that was created then takes the place of those before it.
+// A file may have several series of one process with the same labels. Their order says
+// nothing, since the places of series that were removed are used again.
+func (c *Pick) isNewest(created int64) bool {
+	newest := created >= c.Newest
+	c.Newest = max(c.Newest, created)
+	return newest
 }
 
 // Join adds what other processes make of it.

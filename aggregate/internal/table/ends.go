@@ -3,6 +3,7 @@ package table
 import (
 	"github.com/multiprom/multiprom/aggregate/internal/snapshot"
 	"github.com/multiprom/multiprom/aggregate/internal/sum"
+	"github.com/multiprom/multiprom/internal/mpm"
 )
 
 // ends are when the last lives of a family's rows ended: what was made before does not
@@ -12,6 +13,10 @@ type ends struct {
 	at      []int64 // column, as far as some row has one
 	some    int     // how many rows have one
 	removed int     // how many parts of the family's rows their processes have removed
+
+	// retired is when the last of those parts was removed that lead to no row any more, since
+	// nothing but such parts led there.
+	retired int64
 
 	all       bool    // every row is to be decided again
 	undecided []int32 // rows that are
@@ -66,18 +71,15 @@ func (e *ends) set(n int32, end int64) bool {
 	}
 	if e.at[n] = end; old == sum.Always {
 		e.some++
-	}
-	if end == sum.Always {
-		if e.some--; e.some == 0 {
-			e.at = nil
-		}
+	} else if end == sum.Always {
+		e.some--
 	}
 	return true
 }
 
 // take returns the rows that are to be decided, and has none be so from now on. More are
 // those that have something removed.
-func (e *ends) take(more map[int32]*sum.Removals) (rows []int32) {
+func (e *ends) take(more map[int32]*removals) (rows []int32) {
 	rows = e.undecided
 	if e.all {
 		rows = nil
@@ -105,15 +107,27 @@ func (t *Table) undecide() {
 	}
 }
 
+// removals are those of a row that is being decided, and the parts that they are of.
+type removals struct {
+	*sum.Removals
+	parts []removedPart
+}
+
+type removedPart struct {
+	of     *part
+	series int
+	when   int64
+}
+
 // endLives decides for every series of which a part has come or gone, and that somebody
 // has removed, which of its parts count.
 func (t *Table) endLives(files []*snapshot.File, listed int64) {
-	of := map[*family]map[int32]*sum.Removals{}
+	of := map[*family]map[int32]*removals{}
 	for _, fam := range t.byName {
 		if e := &fam.ends; e.removed == 0 && e.some == 0 {
 			e.take(nil)
 		} else if e.all || len(e.undecided) > 0 {
-			of[fam] = map[int32]*sum.Removals{}
+			of[fam] = map[int32]*removals{}
 		}
 	}
 	if len(of) == 0 {
@@ -121,7 +135,8 @@ func (t *Table) endLives(files []*snapshot.File, listed int64) {
 	}
 	again := map[row]bool{} // a later listing may say more
 	for _, f := range files {
-		p := &t.part(f).removed
+		part := t.part(f)
+		p := &part.removed
 		for k := range p.all {
 			s := &p.all[k]
 			fam := s.to.family
@@ -130,17 +145,19 @@ func (t *Table) endLives(files []*snapshot.File, listed int64) {
 			}
 			for i := range int(s.n) {
 				n, series := p.row(s, i), int(s.series)+i
-				if !fam.ends.isUndecided(n) {
+				if n == nowhere || !fam.ends.isUndecided(n) {
 					continue
 				}
 				l := of[fam][n]
 				if l == nil {
-					l = sum.NewRemovals()
+					l = &removals{Removals: sum.NewRemovals()}
 					of[fam][n] = l
 				}
-				if !l.Add(f.Removed.CreatedNanos(series), f.Removed.RemovedNanos(series), listed) {
+				when := f.Removed.RemovedNanos(series)
+				if !l.Add(f.Removed.CreatedNanos(series), when, listed) {
 					again[row{fam, n}] = true
 				}
+				l.parts = append(l.parts, removedPart{part, series, when})
 			}
 		}
 	}
@@ -155,17 +172,55 @@ func (t *Table) endLives(files []*snapshot.File, listed int64) {
 	}
 	for fam, removals := range of {
 		for _, n := range fam.ends.take(removals) {
-			end := int64(sum.Always)
-			if l := removals[n]; l != nil {
+			end, l := int64(sum.Always), removals[n]
+			if l != nil {
 				end = l.Since()
 			}
 			if fam.ends.set(n, end) {
 				fam.mark(n)
 			}
+			if l != nil && int(fam.refs[n]) == len(l.parts) && len(t.python) == 0 {
+				t.retire(fam, l.parts, end)
+			}
 		}
 	}
 	for s := range again {
 		s.family.ends.undecide(s.number)
+	}
+}
+
+// retire takes out the row of parts that have been removed, to which nothing else leads, if
+// none of them counts. Then the scrapes to come need not look at them.
+//
+// A part that comes later begins another life, and they say nothing of it: all files were
+// read after the removals. There are exceptions, after which they are placed again: another
+// process is there or gone, the archive is another one, or a part has come that was made
+// before one of them was removed, by a clock that was set back. A process of client_python
+// does not say when it made a series, so nothing retires beside one.
+func (t *Table) retire(fam *family, parts []removedPart, end int64) {
+	for _, p := range parts {
+		if p.when > end {
+			return
+		}
+	}
+	for _, p := range parts {
+		fam.ends.retired = max(fam.ends.retired, p.when)
+		p.of.retired = true
+		t.releaseRemoved(p.of.removed.vacate(p.series))
+	}
+}
+
+// unretire places retired parts again.
+func (t *Table) unretire(files []*snapshot.File) {
+	for _, fam := range t.byName {
+		fam.ends.retired = 0
+	}
+	for _, f := range files {
+		if p := t.part(f); p.retired {
+			p.retired = false
+			p.removals = []mpm.NumberRange{{First: 0, N: p.removed.planned}}
+			t.extend(f)
+		}
 	}
 }
 
@@ -184,7 +239,7 @@ func (t *Table) eachPart(f *snapshot.File, wanted func(*family) bool, fn func(s 
 			continue
 		}
 		for i := range int(s.n) {
-			if n := p.row(s, i); fam.ends.isUndecided(n) {
+			if n := p.row(s, i); n != nowhere && fam.ends.isUndecided(n) {
 				fn(row{fam, n}, f.Series.CreatedNanos(int(s.series)+i))
 			}
 		}

@@ -25,9 +25,10 @@ type fileTopology struct {
 	age             int64 // of one of client_python with gauges of its own: the newest is shown
 }
 
-// update reports whether the topology has changed.
-func (t *topology) update(files []*snapshot.File, arc *snapshot.Archive) bool {
-	changed := !t.known || t.archive != arc.ArchiveVersion
+// update reports whether the topology has changed, and whether other processes are there or
+// live now: else some have new schemas only.
+func (t *topology) update(files []*snapshot.File, arc *snapshot.Archive) (changed, processes bool) {
+	processes = !t.known || t.archive != arc.ArchiveVersion
 	t.known, t.archive = true, arc.ArchiveVersion
 	n := 0
 	for _, f := range files {
@@ -42,13 +43,16 @@ func (t *topology) update(files []*snapshot.File, arc *snapshot.Archive) bool {
 			t.files = append(t.files, fileTopology{})
 		}
 		changed = changed || t.files[n] != now
+		old := t.files[n]
+		old.families = now.families
+		processes = processes || old != now
 		t.files[n] = now
 		n++
 	}
-	changed = changed || n < len(t.files)
+	processes = processes || n < len(t.files)
 	clear(t.files[n:])
 	t.files = t.files[:n]
-	return changed
+	return changed || processes, processes
 }
 
 // choose decides for every name which schema is served (docs/lifecycle.md,

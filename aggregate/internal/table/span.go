@@ -10,7 +10,7 @@ import (
 
 // span is consecutive series of a file, of one schema, and the rows that they lead
 // to: consecutive ones, or a scatter, if the process made them in another order than the
-// one before it.
+// one before it, or has removed some: those lead nowhere until their numbers are used again.
 type span struct {
 	to     *target
 	series uint32 // number of the first in the file
@@ -82,9 +82,10 @@ func (p *spans) lead(to *target, number int32) {
 		s := &p.all[n-1]
 		if s.to == to && int(s.series+s.n) == p.planned {
 			switch {
-			case s.first < 0:
+			case s.first < 0 && int(^s.first)+int(s.n) == len(p.rows): // its rows are the last ones
 				p.scatter(number)
 				return
+			case s.first < 0:
 			case s.first+int32(s.n) == number:
 				s.n++
 				return
@@ -106,7 +107,7 @@ func (p *spans) lead(to *target, number int32) {
 // last rows are consecutive and are worth it, they become a span of their own.
 func (p *spans) scatter(number int32) {
 	s := &p.all[len(p.all)-1]
-	if number == p.rows[len(p.rows)-1]+1 {
+	if last := p.rows[len(p.rows)-1]; last != nowhere && number == last+1 {
 		p.ordered++
 	} else {
 		p.ordered = 1
@@ -141,7 +142,9 @@ func (p *spans) each(fn func(s row, series int)) {
 	for k := range p.all {
 		s := &p.all[k]
 		for i := range int(s.n) {
-			fn(row{s.to.family, p.row(s, i)}, int(s.series)+i)
+			if n := p.row(s, i); n != nowhere {
+				fn(row{s.to.family, n}, int(s.series)+i)
+			}
 		}
 	}
 }
@@ -151,15 +154,41 @@ func (p *spans) mark(is func(*span) bool) {
 	for k := range p.all {
 		if s := &p.all[k]; is(s) {
 			for i := range int(s.n) {
-				s.to.family.mark(p.row(s, i))
+				if n := p.row(s, i); n != nowhere {
+					s.to.family.mark(n)
+				}
 			}
 		}
 	}
 }
 
-// placeOf returns where the series of that number goes, none if it was left out.
-func (p *spans) placeOf(series int) row {
-	i, found := slices.BinarySearchFunc(p.all, series, func(s span, series int) int {
+// markChanged marks the families and the rows of series of which values have changed, in
+// the order of their places.
+func (p *spans) markChanged(changes []mpm.Change) {
+	for _, c := range changes {
+		i, found := slices.BinarySearchFunc(p.all, c.At, func(s span, at int) int {
+			switch {
+			case int(s.at) > at:
+				return 1
+			case s.end() <= at:
+				return -1
+			}
+			return 0
+		})
+		if !found {
+			continue
+		}
+		s := &p.all[i]
+		if n := p.row(s, (c.At-int(s.at))/s.to.size); n != nowhere {
+			s.to.family.mark(n)
+		}
+	}
+}
+
+// find returns the number of the span that has the series of that number, or where it
+// would be.
+func (p *spans) find(series int) (i int, found bool) {
+	return slices.BinarySearchFunc(p.all, series, func(s span, series int) int {
 		switch first := int(s.series); {
 		case first > series:
 			return 1
@@ -168,11 +197,56 @@ func (p *spans) placeOf(series int) row {
 		}
 		return 0
 	})
+}
+
+// placeOf returns where the series of that number goes, none if it was left out or is gone.
+func (p *spans) placeOf(series int) row {
+	i, found := p.find(series)
 	if !found {
 		return row{}
 	}
 	s := &p.all[i]
-	return row{s.to.family, p.row(s, series-int(s.series))}
+	n := p.row(s, series-int(s.series))
+	if n == nowhere {
+		return row{}
+	}
+	return row{s.to.family, n}
+}
+
+// vacate has the series of a number lead nowhere, and returns the row that it led to.
+func (p *spans) vacate(series int) row {
+	was := p.placeOf(series)
+	if was.family != nil {
+		i, _ := p.find(series)
+		s := &p.all[i]
+		p.scattered(s)[series-int(s.series)] = nowhere
+	}
+	return was
+}
+
+// fill has the series of a number that was vacated, or left out, lead to a row. at is where
+// its values begin.
+func (p *spans) fill(to *target, series, at int, number int32) {
+	i, found := p.find(series)
+	if !found {
+		p.all = slices.Insert(p.all, i, span{to: to, series: uint32(series), at: uint32(at), n: 1, first: number})
+		return
+	}
+	s := &p.all[i]
+	p.scattered(s)[series-int(s.series)] = number
+}
+
+// scattered makes a span a scatter, and returns its rows, which are to be changed.
+func (p *spans) scattered(s *span) []int32 {
+	if s.first >= 0 {
+		first := s.first
+		s.first = ^int32(len(p.rows))
+		for i := range int32(s.n) {
+			p.rows = append(p.rows, first+i)
+		}
+	}
+	p.ordered = 0 // its rows will not be what they are
+	return p.rows[^s.first:][:s.n]
 }
 
 // add adds the values of a list to the families that are marked.
@@ -195,8 +269,15 @@ func (p *spans) add(list *mpm.SeriesList, values []uint64, from sum.Source) {
 			fam.addCounters(int(s.first), int(s.n), words)
 			continue
 		}
+		if s.first < 0 && to.schema.Type == metric.Counter && fam.ends.some == 0 {
+			fam.addScattered(p.rows[^s.first:][:s.n], list.Created()[s.series:], words)
+			continue
+		}
 		for i := range int(s.n) {
 			n, series := p.row(s, i), int(s.series)+i
+			if n == nowhere {
+				continue
+			}
 			if created := list.CreatedNanos(series); sum.Counts(created, list.RemovedNanos(series), fam.ends.since(n)) {
 				fam.add(n, to, words[i*to.size:][:to.size], created, from)
 			}
@@ -241,7 +322,9 @@ func (p *spans) moveSpan(s *span, list *mpm.SeriesList, values []uint64, changes
 		}
 		n := first + int(series)
 		if scatter != nil {
-			n = int(scatter[series])
+			if n = int(scatter[series]); n == nowhere {
+				continue
+			}
 		}
 		if fam.recompute {
 			fam.touch(n)

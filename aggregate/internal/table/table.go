@@ -26,6 +26,7 @@ type Table struct {
 	waits        waiting            // of the archive
 	unused       bool               // a row may have lost its last reference
 	gone         bool               // a text may have
+	late         bool               // a part has come that may belong to a life that is over, see retire
 	python       map[*pyfile.KeySet]*pythonPlan
 	parts        map[*snapshot.File]*part
 
@@ -98,36 +99,11 @@ func (t *Table) Follow(s *snapshot.Snapshot, c snapshot.Changes) {
 	}
 }
 
-// Apply moves the totals by what a read has found changed in a file. If its series have
-// other numbers now, they are placed again by the next plan.
-func (t *Table) Apply(f *snapshot.File, d snapshot.Delta) {
-	p := t.parts[f]
-	switch {
-	case p == nil: // nothing of it has a place
-	case p.epoch != f.Epoch:
-		p.series.mark(func(*span) bool { return true })
-		p.removed.mark(func(*span) bool { return true })
-	default:
-		p.series.move(&f.Series, f.Values, d.Changes, p.live)
-		// Who holds a removed series may update it.
-		p.removed.mark(func(s *span) bool { return !slices.Equal(d.Removed[s.at:s.end()], f.RemovedValues[s.at:s.end()]) })
-	}
-}
-
-// part returns what the table knows of a file.
-func (t *Table) part(f *snapshot.File) *part {
-	p := t.parts[f]
-	if p == nil {
-		p = &part{}
-		t.parts[f] = p
-	}
-	return p
-}
-
 // Plan brings the table up to date with what the files and the archive hold now.
 func (t *Table) Plan(s *snapshot.Snapshot) {
 	files, arc := s.Files, s.Archive
-	if t.topology.update(files, arc) {
+	changed, processes := t.topology.update(files, arc)
+	if changed {
 		snapshot.NameProcesses(files, arc)
 		t.choose(files, arc)
 		t.rechosen = true
@@ -136,6 +112,10 @@ func (t *Table) Plan(s *snapshot.Snapshot) {
 	t.measure(files, arc)
 	for _, f := range files {
 		t.planFile(f)
+	}
+	if processes || t.late {
+		t.late = false
+		t.unretire(files)
 	}
 	if t.archive != arc {
 		t.forgetArchive()
@@ -147,6 +127,7 @@ func (t *Table) Plan(s *snapshot.Snapshot) {
 		fam.trim()
 	}
 	t.endLives(files, s.Listed.UnixNano())
+	t.sweep()
 	t.RenewSymbols(files)
 }
 
@@ -272,118 +253,6 @@ type placedFamily struct {
 // the view.
 func (t *Table) isCounted(f *snapshot.LoadedFamily, p *placedFamily, i int) bool {
 	return p.rows[i] != nowhere && sum.Counts(f.Series.Created(i), 0, p.target.ends.since(p.rows[i])) && t.archive.IsShown(f, i)
-}
-
-// part is what the table knows of a file: where its series go.
-type part struct {
-	epoch     int    // of the series that have a place
-	label     string // the label that they were placed with
-	live      bool   // live gauges of the process are in the totals
-	series    spans
-	removed   spans
-	waits     waiting
-	conflicts int         // series up to here were counted as conflicts
-	own       []ref       // of a file of client_python with gauges of its process alone, by record
-	plan      *pythonPlan // that has the families of own
-}
-
-// forget takes a file's series out of the table.
-func (t *Table) forget(f *snapshot.File) {
-	p := t.part(f)
-	t.gone = t.gone || p.series.planned+p.removed.planned > 0
-	p.series.each(func(s row, _ int) { t.release(s) })
-	p.removed.each(func(s row, _ int) {
-		t.release(s)
-		s.family.ends.removed--
-	})
-	for _, at := range p.own {
-		p.plan.releaseOne(t, at)
-	}
-	p.series, p.removed, p.own, p.plan, p.waits = spans{}, spans{}, nil, nil, nil
-}
-
-// lead notes that something leads to a row.
-func (f *family) lead(n int32) {
-	f.refs[n]++
-	f.mark(n)
-	f.ends.undecide(n)
-}
-
-// mark has the family be added up again, since the parts of that row are others.
-func (f *family) mark(n int32) {
-	f.recompute = true
-	f.touch(int(n))
-}
-
-// leadOne is lead for a new series, whose values are added to totals that hold.
-func (f *family) leadOne(n int32, to *target, w []uint64, created int64, live bool) {
-	f.refs[n]++
-	f.touch(int(n))
-	f.ends.undecide(n)
-	if f.recompute || sum.IsLive(to.schema) && !live || !sum.Counts(created, 0, f.ends.since(n)) {
-		return
-	}
-	f.add(n, to, w, created, sum.Source{})
-	f.recompute = f.acc.used() // something may have been spilled
-}
-
-// release notes that something leads to a row no longer.
-func (t *Table) release(s row) {
-	s.family.refs[s.number]--
-	s.family.mark(s.number)
-	s.family.ends.undecide(s.number)
-	t.unused = t.unused || s.family.refs[s.number] == 0
-}
-
-// extend places the series of a file that have no place yet.
-func (t *Table) extend(f *snapshot.File) {
-	p := t.part(f)
-	if p.series.planned == f.Series.Len() && p.removed.planned == f.Removed.Len() {
-		return
-	}
-	if p.series.planned == 0 {
-		t.reserve(f)
-	}
-	for i := p.series.planned; i < f.Series.Len(); i++ {
-		schema := f.Series.Schema(i)
-		to := p.series.target(t, schema)
-		var s row
-		own := sum.PerProcess(schema)
-		switch {
-		case to.family == nil:
-		case !own:
-			s = to.family.rowOf(schema, &f.Series, i)
-		case p.label != "": // else a newer process has taken the label: only its series is shown
-			s = to.family.ownRowOf(schema, &f.Series, i, metric.Label{Name: t.processLabel, Value: p.label})
-		}
-		if s.family != nil {
-			p.series.lead(to, s.number)
-			s.family.leadOne(s.number, to, f.Values[p.series.at:][:to.size], f.Series.CreatedNanos(i), p.live)
-		} else if to.family == nil || !own || p.label != "" {
-			p.waits.add(to.family)
-			if i >= p.conflicts {
-				p.conflicts = i + 1 // a later plan does not count it again
-				t.conflicts++
-			}
-		}
-		p.series.next(to)
-	}
-	for i := p.removed.planned; i < f.Removed.Len(); i++ {
-		schema := f.Removed.Schema(i)
-		to := p.removed.target(t, schema)
-		if to.idle = !sum.Cumulative(schema); to.family != nil && sum.Shared(schema) {
-			if s := to.family.rowOf(schema, &f.Removed, i); s.family != nil {
-				p.removed.lead(to, s.number)
-				s.family.ends.removed++
-				s.family.lead(s.number)
-			} else {
-				p.waits.add(to.family)
-			}
-		}
-		p.removed.next(to)
-	}
-	p.series.trim()
-	p.removed.trim()
 }
 
 // reserve makes room in families that have no series yet for those of the file.

@@ -158,6 +158,26 @@ func (f *family) addCounters(first, n int, values []uint64) {
 	}
 }
 
+// addScattered adds counters to rows, of which some may be nowhere.
+func (f *family) addScattered(rows []int32, created []int64, values []uint64) {
+	begun, words := f.totals.created, f.totals.words
+	for i, n := range rows {
+		if n == nowhere {
+			continue
+		}
+		begun[n] = min(begun[n], created[i])
+		ints, frac := values[2*i+mpm.CellCounterInts], values[2*i+mpm.CellCounterFloat]
+		if total := words[n] + ints; total >= ints && frac == 0 {
+			words[n] = total
+			continue
+		}
+		f.addInts(int(n), ints)
+		if frac != 0 {
+			f.addSum(int(n), fraction(frac))
+		}
+	}
+}
+
 // addWhole adds counters whose increments were whole, four at a time, and returns
 // how many it has added: up to the first four that are more than that.
 func addWhole(words, values []uint64) (n int) {

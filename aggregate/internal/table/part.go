@@ -1,0 +1,224 @@
+package table
+
+import (
+	"github.com/multiprom/multiprom/aggregate/internal/snapshot"
+	"github.com/multiprom/multiprom/aggregate/internal/sum"
+	"github.com/multiprom/multiprom/internal/mpm"
+	"github.com/multiprom/multiprom/metric"
+)
+
+// part is what the table knows of a file: where its series go.
+type part struct {
+	epoch     int    // of the series that have a place
+	label     string // the label that they were placed with
+	live      bool   // live gauges of the process are in the totals
+	series    spans
+	removed   spans
+	added     []mpm.NumberRange // series that have come since the last plan, perhaps under numbers that others had
+	removals  []mpm.NumberRange // likewise, of removed series
+	retired   bool              // some that were removed lead nowhere, see retire
+	waits     waiting
+	conflicts int         // series up to here were counted as conflicts
+	own       []ref       // of a file of client_python with gauges of its process alone, by record
+	plan      *pythonPlan // that has the families of own
+}
+
+// part returns what the table knows of a file.
+func (t *Table) part(f *snapshot.File) *part {
+	p := t.parts[f]
+	if p == nil {
+		p = &part{}
+		t.parts[f] = p
+	}
+	return p
+}
+
+// Apply takes out the series that a read has found to be gone, and moves the totals by the
+// values that have changed. What is new gets its place by the next plan, as all series do if
+// they have other numbers now.
+func (t *Table) Apply(f *snapshot.File, d snapshot.Delta) {
+	p := t.parts[f]
+	if p == nil {
+		return // nothing of it has a place
+	}
+	if p.epoch != f.Epoch {
+		p.series.mark(func(*span) bool { return true })
+		p.removed.mark(func(*span) bool { return true })
+		return
+	}
+	for _, series := range d.Live.Gone {
+		if s := p.series.vacate(series); s.family != nil {
+			t.release(s)
+		}
+	}
+	p.series.move(&f.Series, f.Values, d.Live.Changes, p.live)
+	p.added = append(p.added, d.Live.Added...)
+	for _, series := range d.Removed.Gone {
+		if s := p.removed.vacate(series); s.family != nil {
+			t.releaseRemoved(s)
+		}
+	}
+	p.removed.markChanged(d.Removed.Changes) // who holds a removed series may update it
+	p.removals = append(p.removals, d.Removed.Added...)
+}
+
+// forget takes a file's series out of the table.
+func (t *Table) forget(f *snapshot.File) {
+	p := t.part(f)
+	t.gone = t.gone || p.series.planned+p.removed.planned > 0
+	p.series.each(func(s row, _ int) { t.release(s) })
+	p.removed.each(func(s row, _ int) { t.releaseRemoved(s) })
+	for _, at := range p.own {
+		p.plan.releaseOne(t, at)
+	}
+	if f.Python != nil {
+		t.undecide() // its series go without a word
+	}
+	*p = part{epoch: p.epoch, label: p.label, live: p.live, conflicts: p.conflicts}
+}
+
+// extend places the series of a file that have no place yet.
+func (t *Table) extend(f *snapshot.File) {
+	p := t.part(f)
+	first := p.series.planned == 0
+	if first && f.Series.Len() > 0 {
+		t.reserve(f)
+	}
+	eachNumber(p.added, p.series.planned, func(i int) {
+		if !f.Series.Has(i) || p.series.placeOf(i).family != nil {
+			return // it has gone again, or is placed
+		}
+		at := f.Series.Position(i)
+		if s, to := t.placeLive(f, p, i, at); s.family != nil {
+			p.series.fill(to, i, at, s.number)
+		}
+	})
+	for i := p.series.planned; i < f.Series.Len(); i++ {
+		to := p.series.target(t, f.Series.Schema(i))
+		if f.Series.Has(i) {
+			if s, to := t.placeLive(f, p, i, p.series.at); s.family != nil {
+				p.series.lead(to, s.number)
+			}
+		}
+		p.series.next(to)
+	}
+	eachNumber(p.removals, p.removed.planned, func(i int) {
+		if !f.Removed.Has(i) || p.removed.placeOf(i).family != nil {
+			return
+		}
+		if s, to := t.placeRemoved(f, p, i); s.family != nil {
+			p.removed.fill(to, i, f.Removed.Position(i), s.number)
+		}
+	})
+	for i := p.removed.planned; i < f.Removed.Len(); i++ {
+		to := p.removed.target(t, f.Removed.Schema(i))
+		if f.Removed.Has(i) {
+			if s, to := t.placeRemoved(f, p, i); s.family != nil {
+				p.removed.lead(to, s.number)
+			}
+		}
+		p.removed.next(to)
+	}
+	if p.added, p.removals = nil, nil; first {
+		p.series.trim()
+		p.removed.trim()
+	}
+}
+
+// eachNumber calls fn with the numbers of ranges that are below end.
+func eachNumber(ranges []mpm.NumberRange, end int, fn func(int)) {
+	for _, r := range ranges {
+		for i := r.First; i < min(r.First+r.N, end); i++ {
+			fn(i)
+		}
+	}
+}
+
+// placeLive finds the row of series i of a file, whose values begin at at, and adds them to
+// totals that hold. The row is none if the series is left out.
+func (t *Table) placeLive(f *snapshot.File, p *part, i, at int) (row, *target) {
+	schema := f.Series.Schema(i)
+	to := p.series.target(t, schema)
+	var s row
+	own := sum.PerProcess(schema)
+	switch {
+	case to.family == nil:
+	case !own:
+		s = to.family.rowOf(schema, &f.Series, i)
+	case p.label != "": // else a newer process has taken the label: only its series is shown
+		s = to.family.ownRowOf(schema, &f.Series, i, metric.Label{Name: t.processLabel, Value: p.label})
+	default:
+		return row{}, to
+	}
+	if s.family == nil {
+		p.waits.add(to.family)
+		if i >= p.conflicts {
+			p.conflicts = i + 1 // a later plan does not count it again
+			t.conflicts++
+		}
+		return row{}, to
+	}
+	if f.Series.CreatedNanos(i) < s.family.ends.retired {
+		t.late = true
+	}
+	s.family.leadOne(s.number, to, f.Values[at:][:to.size], f.Series.CreatedNanos(i), p.live)
+	return s, to
+}
+
+// placeRemoved finds the row of a series that the process has removed, none if its part
+// counts no longer.
+func (t *Table) placeRemoved(f *snapshot.File, p *part, i int) (row, *target) {
+	schema := f.Removed.Schema(i)
+	to := p.removed.target(t, schema)
+	to.idle = !sum.Cumulative(schema)
+	if to.family == nil || !sum.Shared(schema) {
+		return row{}, to
+	}
+	s := to.family.rowOf(schema, &f.Removed, i)
+	if s.family == nil {
+		p.waits.add(to.family)
+		return row{}, to
+	}
+	s.family.ends.removed++
+	s.family.lead(s.number)
+	return s, to
+}
+
+// lead notes that something leads to a row.
+func (f *family) lead(n int32) {
+	f.refs[n]++
+	f.mark(n)
+	f.ends.undecide(n)
+}
+
+// leadOne is lead for a new series, whose values are added to totals that hold.
+func (f *family) leadOne(n int32, to *target, w []uint64, created int64, live bool) {
+	f.refs[n]++
+	f.touch(int(n))
+	f.ends.undecide(n)
+	if f.recompute || sum.IsLive(to.schema) && !live || !sum.Counts(created, 0, f.ends.since(n)) {
+		return
+	}
+	f.add(n, to, w, created, sum.Source{})
+	f.recompute = f.acc.used() // something may have been spilled
+}
+
+// mark has the family be added up again, since the parts of that row are others.
+func (f *family) mark(n int32) {
+	f.recompute = true
+	f.touch(int(n))
+}
+
+// release notes that something leads to a row no longer.
+func (t *Table) release(s row) {
+	s.family.refs[s.number]--
+	s.family.mark(s.number)
+	s.family.ends.undecide(s.number)
+	t.unused = t.unused || s.family.refs[s.number] == 0
+}
+
+// releaseRemoved is release for the part of a process that has removed the series.
+func (t *Table) releaseRemoved(s row) {
+	t.release(s)
+	s.family.ends.removed--
+}
