@@ -162,6 +162,7 @@ var groups = []group{
 	sharedGroup(8, 100_000, 2.5),
 	{"scrape " + sharedName(64, 10_000) + " in different orders", shuffledRows},
 	distinctGroup(64, 16_000),
+	{"beside removals", removalRows},
 	{"peers' scrape", peerScrapeRows},
 	{"client_python", pythonRows},
 	{"size", sizeRows},

@@ -214,7 +214,7 @@ func (t *Table) release(s row) {
 	s.family.refs[s.number]--
 	s.family.mark(s.number)
 	s.family.ends.undecide(s.number)
-	t.unused = t.unused || s.family.refs[s.number] == 0
+	s.family.unused = s.family.unused || s.family.refs[s.number] == 0
 }
 
 // releaseRemoved is release for the part of a process that has removed the series.

@@ -44,6 +44,17 @@ func (w waiting) hasRoom() bool {
 
 // placeLeftOut places what was left out again, as far as there is room for it now.
 func (t *Table) placeLeftOut(files []*snapshot.File) {
+	waits := len(t.waits) > 0
+	for _, f := range files {
+		waits = waits || len(t.part(f).waits) > 0
+	}
+	for _, p := range t.python {
+		waits = waits || len(p.waits) > 0
+	}
+	if !waits {
+		return
+	}
+	t.sweep() // it makes room
 	for _, f := range files {
 		if t.part(f).waits.hasRoom() {
 			t.forget(f)
@@ -60,5 +71,4 @@ func (t *Table) placeLeftOut(files []*snapshot.File) {
 		t.forgetArchive()
 		t.placeArchive(arc)
 	}
-	t.sweep()
 }

@@ -151,7 +151,7 @@ func (f *family) dropUnused() {
 			sorted++
 		}
 	}
-	f.order, f.sorted = kept, sorted
+	f.order, f.sorted, f.unused = kept, sorted, false
 }
 
 // drop takes a series out of all but order.

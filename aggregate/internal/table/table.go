@@ -24,7 +24,6 @@ type Table struct {
 	archive      *snapshot.Archive  // whose series are placed, or nil
 	placed       []placedFamily     // by number of the archive's family
 	waits        waiting            // of the archive
-	unused       bool               // a row may have lost its last reference
 	gone         bool               // a text may have
 	late         bool               // a part has come that may belong to a life that is over, see retire
 	python       map[*pyfile.KeySet]*pythonPlan
@@ -52,6 +51,7 @@ type family struct {
 	free   []int32      // numbers
 	order  []int32      // all numbers in use; the first of them by labels
 	sorted int          // how many
+	unused bool         // a row may have lost its last reference
 
 	trimmed int // how many numbers there were when columns gave back their room last
 
@@ -121,7 +121,6 @@ func (t *Table) Plan(s *snapshot.Snapshot) {
 		t.forgetArchive()
 		t.placeArchive(arc)
 	}
-	t.sweep()
 	t.placeLeftOut(files)
 	for _, fam := range t.byName {
 		fam.trim()
@@ -156,11 +155,11 @@ func (t *Table) planFile(f *snapshot.File) {
 
 // sweep drops the rows that no file and no archive leads to.
 func (t *Table) sweep() {
-	if !t.unused {
-		return
-	}
-	t.unused, t.gone = false, true
 	for _, fam := range t.byName {
+		if !fam.unused {
+			continue
+		}
+		t.gone = true
 		fam.dropUnused()
 		// The lowest numbers are given out first: those of series that come one
 		// after the other make one span.
