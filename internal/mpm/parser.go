@@ -77,7 +77,14 @@ type content struct {
 type exemplarAt struct {
 	record, series wordOffset
 	bucket         uint32
+	sealed         uint64 // checksum and state
 	words          []uint64
+}
+
+// still reports whether the record is what it was when it was read.
+func (e *exemplarAt) still(b []byte) bool {
+	rec := b[e.record%blockWords*8:]
+	return loadWord(rec, offRecCRC) == e.sealed && loadWord(rec, offExeSeries) == uint64(e.series)|uint64(e.bucket)<<32
 }
 
 // list returns the list that has a series.
@@ -169,31 +176,16 @@ func (p *parser) record(w *walk, off uint64) uint64 {
 		return 0
 	}
 	head := loadWord(w.b, off+offRecLen)
-	n, kind := head&(1<<32-1), uint16(head>>32)
+	n := head & (1<<32 - 1)
 	if n < minRecord || n%8 != 0 || n > left {
 		p.damageAt(&w.content, w.block, off, "a record of %d bytes, %d are left", n, left)
 		return 0
 	}
-	sealed := loadWord(w.b, off+offRecCRC) // checksum and state
-	w.mix(head, sealed)
-	switch state := uint32(sealed >> 32); {
-	case state == stateFree:
-		w.space.Free += int64(n)
-		return n
-	case kind != kindFamily && kind != kindSeries && kind != kindExemplar, state != stateLive && (state != stateRemoved || kind != kindSeries):
-		w.unknown++
-		return n
-	}
 	rec := w.b[off : off+n]
 	at := wordOffset((uint64(w.block)<<blockShift + off) / 8)
-	var err error
-	switch kind {
-	case kindFamily:
-		err = p.family(rec, sealed, at)
-	case kindExemplar:
-		err = p.exemplar(w, rec, sealed, at)
-	default:
-		err = p.series(w, rec, sealed, at)
+	err := errWritten
+	for try := 0; try < maxCopies && errors.Is(err, errWritten); try++ {
+		err = p.content(w, rec, head, at)
 	}
 	switch {
 	case errors.Is(err, errLater):
@@ -202,6 +194,31 @@ func (p *parser) record(w *walk, off uint64) uint64 {
 		p.damageAt(&w.content, w.block, off, "%v", err)
 	}
 	return n
+}
+
+// maxCopies is how often a record is read that changes meanwhile. A series that was removed
+// meanwhile is read the second time.
+const maxCopies = 3
+
+// content reads a record of that first word.
+func (p *parser) content(w *walk, rec []byte, head uint64, at wordOffset) error {
+	kind, sealed := uint16(head>>32), loadWord(rec, offRecCRC) // checksum and state
+	w.mix(head, sealed)
+	switch state := uint32(sealed >> 32); {
+	case state == stateFree:
+		w.space.Free += int64(len(rec))
+		return nil
+	case kind != kindFamily && kind != kindSeries && kind != kindExemplar, state != stateLive && (state != stateRemoved || kind != kindSeries):
+		w.unknown++
+		return nil
+	}
+	switch kind {
+	case kindFamily:
+		return p.family(rec, sealed, at)
+	case kindExemplar:
+		return p.exemplar(w, rec, sealed, at)
+	}
+	return p.series(w, rec, sealed, at)
 }
 
 // errWritten: the record is being written. The gen of its block will tell when it is done.
@@ -288,10 +305,6 @@ func (p *parser) findFamilies() {
 // series reads the record of a series, unless it is known.
 func (p *parser) series(w *walk, rec []byte, sealed uint64, at wordOffset) error {
 	removed := uint32(sealed>>32) == stateRemoved
-	if removed {
-		w.space.Removed += int64(len(rec))
-		w.content.removed++
-	}
 	if len(rec) < offSerBody {
 		return errShortRecord
 	}
@@ -300,7 +313,7 @@ func (p *parser) series(w *walk, rec []byte, sealed uint64, at wordOffset) error
 		l := p.list(known)
 		if int64(loadWord(rec, offSerCreated)) == l.created[known.number()] {
 			if known.removed() == removed {
-				w.add(known)
+				w.keep(known, rec)
 				return nil
 			}
 			if removed {
@@ -321,7 +334,7 @@ func (p *parser) series(w *walk, rec []byte, sealed uint64, at wordOffset) error
 func (p *parser) remove(w *walk, rec []byte, known seriesRef) {
 	l, i := &p.live, known.number()
 	w.gone = append(w.gone, known)
-	w.add(p.addRemoved(l.labels.all[i], l.records.all[i], l.created[i], int64(loadWord(rec, offSerRemoved)), int32(i)))
+	w.keep(p.addRemoved(l.labels.all[i], l.records.all[i], l.created[i], int64(loadWord(rec, offSerRemoved)), int32(i)), rec)
 }
 
 // addRemoved adds a series to the removed ones. from is its number among the live ones, or -1.
@@ -369,12 +382,12 @@ func (p *parser) newSeries(w *walk, rec []byte, removed bool, at wordOffset) err
 	}
 	where := recordRef{schema: family.index, record: at, cells: r.cells}
 	if removed {
-		w.add(p.addRemoved(id, where, r.created, r.removed, -1))
+		w.keep(p.addRemoved(id, where, r.created, r.removed, -1), rec)
 		return nil
 	}
 	i := p.live.all()
 	p.live.add(id, where, r.created, min(p.room(at)/len(rec), mostExpected))
-	w.add(refOf(i, false))
+	w.keep(refOf(i, false), rec)
 	return nil
 }
 
@@ -411,7 +424,7 @@ func (p *parser) exemplar(w *walk, rec []byte, sealed uint64, at wordOffset) err
 	}
 	w.exemplars = append(w.exemplars, exemplarAt{
 		record: at, series: wordOffset(le.Uint32(head[offExeSeries:])), bucket: le.Uint32(head[offExeBucket:]),
-		words: words(rec, offExeSequence, (len(rec)-offExeSequence)/8),
+		sealed: sealed, words: words(rec, offExeSequence, (len(rec)-offExeSequence)/8),
 	})
 	return nil
 }
@@ -422,7 +435,9 @@ func (p *parser) findExemplars() {
 	for i := range p.known {
 		for _, e := range p.known[i].exemplars {
 			s, ok := p.seriesAt(e.series)
-			if !ok || s.removed() || p.gone(s) {
+			// Its record may have become free since it was read, and a new series may have the
+			// place of its series.
+			if !ok || s.removed() || p.gone(s) || !e.still(p.blocks[i]) {
 				continue
 			}
 			schema := p.live.schemas[p.live.records.all[s.number()].schema]

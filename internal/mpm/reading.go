@@ -179,11 +179,11 @@ func (r *Reader) valid() bool {
 	if p.unsettled > 0 && p.cold {
 		return false // part of the file is missing
 	}
-	lease := r.word(offLease)
-	if lease == 0 {
-		return p.unsettled == 0 && r.word(offGeneration) == r.generation
+	if p.unsettled == 0 && r.word(offGeneration) == r.generation {
+		return true // nothing has changed
 	}
-	return uint64(r.elapsed()-min(r.walked, p.since)) < min(lease, math.MaxInt64)/2
+	lease := min(r.word(offLease), math.MaxInt64)
+	return r.elapsed()-min(r.walked, p.since) < time.Duration(lease)/2
 }
 
 func (r *Reader) resets() uint64 { return r.word(offResets) }

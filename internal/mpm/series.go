@@ -62,12 +62,20 @@ func (s *Series) Restart(t time.Time, zero func(words []uint64)) {
 // a removed one. They and the record are used again after the handle is unreachable and
 // Options.KeepRemoved has passed. Removing twice does nothing.
 func (s *Series) Remove() {
+	if r, ok := s.remove(); ok {
+		runtime.AddCleanup(s, s.ref.store.release, r)
+	}
+}
+
+// remove is Remove without the release, which must not come before the handle is unreachable.
+func (s *Series) remove() (r removedSeries, ok bool) {
 	if s.gone.Swap(true) || s.at.size == 0 {
-		return
+		return r, false
 	}
 	store := s.ref.store
 	now := store.opts.Now().UnixNano()
 	store.mu.Lock()
+	defer store.mu.Unlock()
 	rec := store.record(s.at)
 	// A clock that was set back does not remove a series before it was created.
 	store.put(rec, offSerRemoved, uint64(max(now, int64(loadWord(rec, offSerCreated)))))
@@ -75,10 +83,9 @@ func (s *Series) Remove() {
 	store.changed(s.at.record)
 	// The clock is read after the change was published: from then on every reader has
 	// KeepRemoved to notice it, however long this process was stopped before.
-	free := removedSeries{location: s.at, schema: s.ref.schema, removed: store.opts.Elapsed()}
-	free.exemplars = s.exemplars.Load() // none is added after this
-	store.mu.Unlock()
-	runtime.AddCleanup(s, store.release, free)
+	r = removedSeries{location: s.at, schema: s.ref.schema, removed: store.opts.Elapsed()}
+	r.exemplars = s.exemplars.Load() // none is added after this
+	return r, true
 }
 
 // location is the position of a series' record and of its words.

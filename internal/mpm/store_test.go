@@ -19,11 +19,19 @@ import (
 
 // backings runs a test on a store of each kind. open returns a new reader of the store.
 func backings(t *testing.T, opts Options, test func(t *testing.T, s *Store, open func() *Reader)) {
-	t.Run("heap", func(t *testing.T) {
+	backingsNamed(t, "", opts, test)
+}
+
+// backingsNamed is backings for one of several cases.
+func backingsNamed(t *testing.T, name string, opts Options, test func(t *testing.T, s *Store, open func() *Reader)) {
+	if name != "" {
+		name += "/"
+	}
+	t.Run(name+"heap", func(t *testing.T) {
 		s := NewHeap(opts)
 		test(t, s, func() *Reader { return s.Reader(nil) })
 	})
-	t.Run("file", func(t *testing.T) {
+	t.Run(name+"file", func(t *testing.T) {
 		s, err := Create(t.TempDir(), opts)
 		require.NoError(t, err)
 		test(t, s, func() *Reader {

@@ -55,7 +55,14 @@ func (w *walk) mix(a, b uint64) {
 	w.hash *= prime
 }
 
-func (w *walk) add(s seriesRef) { w.runs = appendRun(w.runs, s) }
+// keep notes a series and its record.
+func (w *walk) keep(s seriesRef, rec []byte) {
+	w.runs = appendRun(w.runs, s)
+	if s.removed() {
+		w.removed++
+		w.space.Removed += int64(len(rec))
+	}
+}
 
 // knownAt returns the known series whose record is at that place. Those before it have gone.
 func (w *walk) knownAt(p *parser, at wordOffset) (s seriesRef, ok bool) {

@@ -1,0 +1,255 @@
+package mpm
+
+import (
+	"bytes"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/multiprom/multiprom/metric"
+)
+
+// frozen is the source of a reader of a store's blocks, or of copies of them, without a lock.
+type frozen struct{ all func() [][]byte }
+
+func (f frozen) blocks(int) ([][]byte, error)  { return f.all(), nil }
+func (f frozen) locked(Liveness) (bool, error) { return false, nil }
+func (f frozen) close() error                  { return nil }
+
+// crashing is a store, and what a reader must find in its file after each store.
+type crashing struct {
+	t       *testing.T
+	r       *rand.Rand
+	s       *Store
+	now     time.Duration
+	schemas []*SchemaRef
+	series  map[string]*crashingSeries // by label value
+	atWork  map[string]bool            // series that may be there or not
+	warm    *follower                  // a reader that looks after every store
+	path    string                     // for copies of the file
+	stores  int
+	next    int
+}
+
+type crashingSeries struct {
+	*Series
+	id       uint64 // what its words hold
+	gone     bool   // removed
+	rest     removedSeries
+	released bool // and its handle is gone
+}
+
+func newCrashing(t *testing.T, seed uint64) *crashing {
+	c := &crashing{t: t, r: rand.New(rand.NewPCG(seed, 1)), series: map[string]*crashingSeries{}, atWork: map[string]bool{}}
+	c.s = NewHeap(Options{KeepRemoved: 10, Elapsed: func() time.Duration { return c.now }})
+	for _, schema := range everyType() {
+		schema.Const, schema.Labels = nil, []string{"l"}
+		if schema.Name == "s" || schema.Name == "c" {
+			schema.Labels = []string{"l", "m"}
+		}
+		f, err := c.s.AddSchema(schema)
+		require.NoError(t, err)
+		c.schemas = append(c.schemas, f)
+	}
+	r := newReader(c.s.header, "", frozen{func() [][]byte { return c.s.blocks }}, nil)
+	r.elapsed = func() time.Duration { return 0 }
+	r.parser.stable, r.parser.pause = seed%2 == 0, func(time.Duration) { t.Error("there is nobody to wait for") }
+	c.warm = follow(t, r)
+	c.path = filepath.Join(t.TempDir(), c.s.header.FileName())
+	c.s.stored = c.check
+	return c
+}
+
+// found is what a reader has: the words of each series, by label value.
+func found(list SeriesList, values []uint64) map[string][]uint64 {
+	out := map[string][]uint64{}
+	for i := range list.Len() {
+		if !list.Has(i) {
+			continue
+		}
+		s := list.At(i)
+		out[s.Values()[0]] = values[list.Position(i):][:list.ValuesOf(i)]
+	}
+	return out
+}
+
+// check looks at the file as if the writer had been killed after the last store.
+func (c *crashing) check() {
+	c.stores++
+	var copied [][]byte
+	for _, b := range c.s.blocks {
+		block := wordBytes(make([]uint64, BlockSize/8))
+		copy(block, b)
+		copied = append(copied, block)
+	}
+	copied = copied[:loadWord(copied[0], offBlocks)]
+	r := newReader(c.s.header, "", frozen{func() [][]byte { return copied }}, nil)
+	r.elapsed = c.warm.r.elapsed
+	r.parser.pause = func(time.Duration) { c.t.Fatal("a file that does not change settles at once") }
+	cold := follow(c.t, r)
+	for _, f := range []*follower{cold, c.warm} {
+		f.read()
+		damage, n := f.r.Damaged()
+		require.Zero(c.t, n, damage)
+		require.Zero(c.t, f.r.Unknown())
+		require.Zero(c.t, f.r.Unsettled())
+		c.compare(f)
+	}
+	if c.stores%64 == 0 {
+		c.verify(copied)
+	}
+}
+
+// compare compares what a reader has with what it must have.
+func (c *crashing) compare(f *follower) {
+	live, removed := found(f.r.List(), f.live), found(f.r.RemovedList(), f.removed)
+	for label, s := range c.series {
+		in := live
+		if s.gone {
+			in = removed
+		}
+		words, ok := in[label]
+		if c.atWork[label] || s.released && c.now-s.rest.removed >= c.s.opts.KeepRemoved {
+			delete(live, label)
+			delete(removed, label)
+			continue
+		}
+		delete(in, label)
+		require.True(c.t, ok, "series %.20q is missing: %+v, warm %t, after store %d", label, s, f == c.warm, c.stores)
+		for _, w := range words {
+			require.True(c.t, w == s.id, "series %.20q has the word %x, not %x", label, w, s.id)
+		}
+	}
+	for label := range c.atWork {
+		delete(live, label)
+		delete(removed, label)
+	}
+	require.Empty(c.t, live, "unknown series")
+	require.Empty(c.t, removed, "unknown removed series")
+	for label, id := range exemplarsByLabel(f) {
+		require.True(c.t, strings.HasPrefix(label, id+"-"), "%q has the exemplar %s", label, id)
+	}
+}
+
+// verify checks a copy as a file.
+func (c *crashing) verify(copied [][]byte) {
+	h := c.s.header
+	h.Liveness = LivenessNone
+	copied[0] = bytes.Clone(copied[0])
+	h.encode(copied[0])
+	require.NoError(c.t, os.WriteFile(c.path, bytes.Join(copied, nil), 0o600))
+	problems, err := Verify(c.path, ReadOptions{})
+	require.NoError(c.t, err)
+	require.Empty(c.t, problems)
+}
+
+// exemplarsByLabel returns the id of the exemplar of each series.
+func exemplarsByLabel(f *follower) map[string]string {
+	out, list := map[string]string{}, f.r.List()
+	for _, e := range f.last.Exemplars {
+		if e.Exemplar != nil {
+			s := list.At(e.Series)
+			out[s.Values()[0]] = e.Exemplar.Labels[0].Value
+		}
+	}
+	return out
+}
+
+// step does something that changes the file.
+func (c *crashing) step() {
+	label := ""
+	if all := slices.Sorted(maps.Keys(c.series)); len(all) > 0 {
+		label = all[c.r.IntN(len(all))]
+	}
+	s := c.series[label]
+	switch op := c.r.IntN(10); {
+	case s == nil || op < 4:
+		c.add()
+	case op < 6 && !s.gone:
+		c.atWork[label] = true
+		s.rest, s.gone = s.remove()
+	case op < 8 && s.gone && !s.released:
+		s.released = true
+		c.s.release(s.rest) // as the garbage collector does
+	case op == 8 && !s.gone:
+		id, _, _ := strings.Cut(label, "-")
+		s.SetExemplar(0, metric.MakeLabels("id", id, "more", strings.Repeat("x", c.r.IntN(100))), 1, 1)
+	case op == 9 && !s.gone && c.r.IntN(4) == 0:
+		c.atWork[label] = true
+		s.Restart(time.Now(), func(w []uint64) { c.set(s) })
+	default:
+		c.now += time.Duration(c.r.IntN(8))
+	}
+	clear(c.atWork)
+	queued := map[wordOffset]bool{}
+	for _, r := range c.s.queue.all[c.s.queue.next:] {
+		queued[r.record] = true
+	}
+	for label, s := range c.series { // those that were reclaimed
+		if s.released && !queued[s.at.record] {
+			delete(c.series, label)
+		}
+	}
+}
+
+func (c *crashing) add() {
+	f := c.schemas[c.r.IntN(len(c.schemas))]
+	c.next++
+	n := []int{0, 8, 16, 24, c.r.IntN(200), c.r.IntN(4000)}[c.r.IntN(6)]
+	label := fmt.Sprint(c.next, "-", strings.Repeat("x", n))
+	values := make([]string, len(f.schema.Labels))
+	values[0] = label
+	c.atWork[label] = true
+	s, err := c.s.AddSeries(f, values, nil)
+	require.NoError(c.t, err)
+	one := &crashingSeries{Series: s, id: uint64(c.next)}
+	c.set(one)
+	c.series[label] = one
+}
+
+// set gives all words of a series its id.
+func (c *crashing) set(s *crashingSeries) {
+	w := s.Words()
+	if s.ref.schema.Timed() {
+		StoreRecent(w, s.id, int64(s.id))
+		return
+	}
+	for i := range w {
+		atomic.StoreUint64(&w[i], s.id)
+	}
+}
+
+// TestKilledAfterEveryStore copies the file after every store of a writer that adds and
+// removes series, as a SIGKILL would leave it. No copy is damaged, and only the series that
+// the writer was at may be missing. A reader that follows store by store sees the same.
+func TestKilledAfterEveryStore(t *testing.T) {
+	schedules := 2
+	if n, err := strconv.Atoi(os.Getenv("MULTIPROM_SCHEDULES")); err == nil {
+		schedules = n
+	}
+	total, moves := 0, uint64(0)
+	for seed := range schedules {
+		c := newCrashing(t, uint64(seed))
+		for range 300 {
+			c.step()
+		}
+		total += c.stores
+		for i, b := range c.s.blocks {
+			header, _ := blockStart(i)
+			moves += loadWord(b, header+offBlockShape) / 2
+		}
+	}
+	t.Logf("%d copies, records moved their beginnings %d times", total, moves)
+	require.Greater(t, total, 500*schedules)
+	require.Greater(t, moves, uint64(10*schedules))
+}
