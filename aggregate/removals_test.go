@@ -249,3 +249,36 @@ func TestRemovalKeepsItsEvidence(t *testing.T) {
 	require.Len(t, compactDir(t, dir).Compacted, 2)
 	require.Empty(t, gather(t, a))
 }
+
+// TestRemovalByAClockAhead: a process whose clock is behind that of the one that has removed
+// a series makes it again, before the removal by its own clock. To all readers the series has
+// lived on, whether something else of it was there or not.
+func TestRemovalByAClockAhead(t *testing.T) {
+	for _, of := range []string{"two", "one"} {
+		t.Run(of, func(t *testing.T) {
+			dir, elsewhere := t.TempDir(), t.TempDir()
+			now := time.Unix(1000, 0)
+			want := 11.0
+			if of == "two" {
+				dead := startAt(t, elsewhere, &now)
+				dead.series(100)
+				die(t, dead.Store, dir)
+				want = 111
+			}
+			behind := startAt(t, dir, &now)
+			ahead := startAt(t, dir, &now)
+			removed := ahead.series(10)
+			now = time.Unix(1010, 0)
+			removed.Remove()
+			warm := openDir(t, dir, Options{NoSelfMetrics: true})
+			for range 2 {
+				require.Empty(t, gather(t, warm))
+			}
+			now = time.Unix(1005, 0)
+			behind.series(1)
+			for _, a := range []*Aggregator{warm, openDir(t, dir, Options{NoSelfMetrics: true})} {
+				require.Equal(t, map[string]float64{`c_total{l="x"}`: want}, gather(t, a))
+			}
+		})
+	}
+}
