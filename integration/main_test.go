@@ -30,6 +30,7 @@ var roles = map[string]func() error{
 	"recycled":  recycledRole,
 	"server":    serverRole,
 	"traced":    tracedRole,
+	"churn":     churnRole,
 }
 
 func TestMain(m *testing.M) {
