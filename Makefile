@@ -92,6 +92,10 @@ soak-crash: ## compactors killed at every step: 1,000 random schedules
 model: ## the protocols of series that come and go, explored exhaustively in larger systems
 	MULTIPROM_MODEL_SIZE=2 $(GO) test -count=1 -timeout 60m -v ./internal/model
 
+soak-churn: ## 8 minutes of series that come and go, with kills and compacting, and 1,000 kills at full speed
+	MULTIPROM_SOAK_SECONDS=480 $(GO) test -count=1 -timeout 9m -v -run '^TestChurnSoak$$' ./integration
+	MULTIPROM_SCHEDULES=1000 $(GO) test -count=1 -timeout 60m -v -run '^TestChurnOfKilledWorkers$$' ./integration
+
 soak-recycle: ## 20,000 short-lived workers, 16 at a time
 	MULTIPROM_RECYCLED=20000 $(GO) test -count=1 -timeout 9m -v -run '^TestRecycledWorkers$$' ./integration
 
@@ -101,4 +105,4 @@ soak-python: ## 26,000 files of recycled workers of client_python, compacted
 clean: ## remove what make built
 	rm -rf bin
 
-.PHONY: help demo build test api race integration-deps integration oracle examples compat peer-suites lint bench bench-full bench-scale bench-plots bench-test bench-packages bench-python bench-compat fuzz soak soak-crash model soak-recycle soak-python clean
+.PHONY: help demo build test api race integration-deps integration oracle examples compat peer-suites lint bench bench-full bench-scale bench-plots bench-test bench-packages bench-python bench-compat fuzz soak soak-crash soak-churn model soak-recycle soak-python clean

@@ -1,14 +1,17 @@
 package integration
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -23,6 +26,10 @@ import (
 // updates that it has begun and those that it has done.
 const envAck = "MULTIPROM_TEST_ACK"
 
+// envPace is how many series a churning worker makes and removes a second. Unset: as fast as
+// it can.
+const envPace = "MULTIPROM_TEST_PACE"
+
 var stays = []string{"a", "b", "c", strings.Repeat("long", 50)}
 
 // churnRole counts in series that stay, and makes and removes others all the time. A tenant's
@@ -32,7 +39,12 @@ func churnRole() error {
 	if err != nil {
 		return err
 	}
-	set := multiproc.NewSet(multiproc.SetOptions{Dir: os.Getenv("PROMETHEUS_MULTIPROC_DIR"), KeepRemoved: 500 * time.Millisecond})
+	keep := 500 * time.Millisecond
+	pace := time.Duration(intFromEnv(envPace, 0))
+	if pace > 0 {
+		keep = 10 * time.Second
+	}
+	set := multiproc.NewSet(multiproc.SetOptions{Dir: os.Getenv("PROMETHEUS_MULTIPROC_DIR"), KeepRemoved: keep})
 	if err := set.Open(); err != nil {
 		return err
 	}
@@ -57,7 +69,8 @@ func churnRole() error {
 		if err := say(8, n); err != nil {
 			return err
 		}
-		for i := range 1 + r.IntN(4) {
+		added := 1 + r.IntN(4)
+		for i := range added {
 			number := n*8 + uint64(i)
 			tenant := fmt.Sprintf("%d %d %s", number, os.Getpid(), strings.Repeat("x", r.IntN(1<<r.IntN(9))))
 			tenants.WithLabelValues(tenant).Add(float64(number))
@@ -73,8 +86,11 @@ func churnRole() error {
 			live[i] = live[len(live)-1]
 			live = live[:len(live)-1]
 		}
-		if n%4 == 0 {
-			time.Sleep(time.Millisecond) // a pace, not a wait: there is one processor for all
+		switch { // a pace, not a wait: there is one processor for all
+		case pace > 0:
+			time.Sleep(time.Duration(added) * time.Second / pace)
+		case n%4 == 0:
+			time.Sleep(time.Millisecond)
 		}
 	}
 }
@@ -241,4 +257,93 @@ func TestChurnOfKilledWorkers(t *testing.T) {
 	require.NoError(t, c.scrape(open(t, c.dir), nil))
 	t.Logf("%d kills, %d compacted before the end, %d warm scrapes and %d cold ones, %v updates done, 0 differences",
 		kills, ended, scrapes[0], scrapes[1], c.said(8))
+}
+
+// TestChurnSoak: 4 workers make and remove 500 series a second together, beside kills and a
+// server that compacts. What stays is exact, and neither the server's memory nor the directory
+// grows. MULTIPROM_SOAK_SECONDS is the duration; growth is measured after the first two minutes.
+func TestChurnSoak(t *testing.T) {
+	const warm = 2 * time.Minute
+	length := time.Duration(intFromEnv("MULTIPROM_SOAK_SECONDS", 5)) * time.Second
+	t.Setenv(envPace, "125")
+	c := &churn{t: t, dir: tmpfs(t)}
+	var workers []*helper
+	for range 4 {
+		workers = append(workers, c.start())
+	}
+	address := freeAddress(t)
+	serve := exec.Command(mpctl(t), "serve", "--dir", c.dir, "--web.listen-address", address, "--compact-period", "1s", "--compact-threshold", "2")
+	var log bytes.Buffer
+	serve.Stderr = &log
+	require.NoError(t, serve.Start())
+	t.Cleanup(func() {
+		serve.Process.Kill()
+		serve.Wait()
+	})
+	url := "http://" + address + "/metrics"
+	get(t, request(t, url)) // wait until it is up
+	r := rand.New(rand.NewPCG(rand.Uint64(), 3))
+	began, killed := time.Now(), time.Now()
+	var early, late, earlyBytes, lateBytes []int
+	kills, scrapes, last := 0, 0, 0.0
+	tick := time.NewTicker(500 * time.Millisecond)
+	defer tick.Stop()
+	for time.Since(began) < length {
+		<-tick.C
+		if time.Since(killed) > 3*time.Second {
+			k := r.IntN(len(workers))
+			workers[k].kill()
+			workers[k] = c.start()
+			killed = time.Now()
+			kills++
+		}
+		low := c.said(8)
+		code, body := get(t, request(t, url))
+		high := c.said(0)
+		require.Equal(t, 200, code, body)
+		scrapes++
+		for _, l := range stays {
+			v, there := sampleOf(body, `stays_total{l="`+l+`"}`)
+			require.True(t, there || low == 0, l)
+			n, _ := sampleOf(body, `lasts_count{l="`+l+`"}`)
+			if v < max(low, last) || v > high || n < low || n > high {
+				t.Fatalf("%s is %v and %v, the workers say %v to %v, it was at least %v", l, v, n, low, high, last)
+			}
+		}
+		last = low
+		kib, files := residentKiB(t, serve.Process.Pid), bytesIn(t, c.dir)
+		switch age := time.Since(began); {
+		case age > warm-10*time.Second && age < warm+10*time.Second:
+			early, earlyBytes = append(early, kib), append(earlyBytes, files)
+		case age > length-20*time.Second:
+			late, lateBytes = append(late, kib), append(lateBytes, files)
+		}
+	}
+	for _, w := range workers {
+		w.kill()
+	}
+	require.NoError(t, c.scrape(open(t, c.dir), nil))
+	require.NoError(t, serve.Process.Signal(syscall.SIGTERM))
+	require.NoError(t, serve.Wait())
+	require.NotContains(t, log.String(), "level=WARN", "nothing is in the log")
+	require.NotContains(t, log.String(), "level=ERROR")
+	t.Logf("%v: %v updates, %d kills, %d scrapes, resident %d KiB after two minutes, %d KiB at the end, files %d KiB and %d KiB",
+		length, c.said(8), kills, scrapes, median(early), median(late), median(earlyBytes)/1024, median(lateBytes)/1024)
+	if len(early) > 0 && length > 2*warm {
+		require.LessOrEqual(t, float64(median(late)), 1.1*float64(median(early)), "the server grows")
+		require.LessOrEqual(t, float64(median(lateBytes)), 1.1*float64(median(earlyBytes)), "the directory grows")
+	}
+}
+
+// bytesIn returns how many bytes the files of a directory have.
+func bytesIn(t *testing.T, dir string) (sum int) {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	for _, e := range entries {
+		if info, err := e.Info(); err == nil { // else it was compacted meanwhile
+			sum += int(info.Size())
+		}
+	}
+	return sum
 }

@@ -23,11 +23,7 @@ import (
 func TestSoak(t *testing.T) {
 	const warm = 2 * time.Minute
 	length := time.Duration(intFromEnv("MULTIPROM_SOAK_SECONDS", 6)) * time.Second
-	dir := t.TempDir()
-	if shm, err := os.MkdirTemp("/dev/shm", "multiprom-test-"); err == nil {
-		dir = shm
-		t.Cleanup(func() { os.RemoveAll(shm) })
-	}
+	dir := tmpfs(t)
 	demo := exec.Command(mpctl(t), "demo", "--dir", dir, "--kill", "--reload", "3s", "--duration", length.String(), "--json")
 	var result, demoLog bytes.Buffer
 	demo.Stdout, demo.Stderr = &result, &demoLog
@@ -93,6 +89,17 @@ func TestSoak(t *testing.T) {
 	if len(early) > 0 && length > 2*warm {
 		require.LessOrEqual(t, float64(median(late)), 1.1*float64(median(early)), "the aggregator grows")
 	}
+}
+
+// tmpfs returns a new directory in memory, if the system has one where that is usual.
+func tmpfs(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/dev/shm", "multiprom-test-")
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
 }
 
 // sampleOf returns the value of a sample in the text format.
