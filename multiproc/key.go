@@ -5,11 +5,13 @@ import (
 	"math/bits"
 	"math/rand/v2"
 	"unsafe"
+
+	"github.com/multiprom/multiprom/internal/mpm"
 )
 
-// key is all label values of a series, each after its length in two bytes
-// (form.MaxLabelValueLen fits). A short key stands in place, so that comparing it touches
-// no further cache line.
+// key is all label values of a series, each as mpm.AppendString writes it, which has room for
+// form.MaxLabelValueLen. A short key stands in place, so that comparing it touches no
+// further cache line.
 type key struct {
 	n     uint8          // how many bytes of short; more than that: they are at long
 	short [shortKey]byte // or the length of what is at long, in four bytes
@@ -45,8 +47,7 @@ func makeKey(values []string) (k key) {
 
 func appendKey(b []byte, values []string) []byte {
 	for _, v := range values {
-		b = append(b, byte(len(v)), byte(len(v)>>8))
-		b = append(b, v...)
+		b = mpm.AppendString(b, v)
 	}
 	return b
 }
@@ -97,8 +98,7 @@ func (k *key) matches(values []string) bool {
 func (k *key) values(n int) []string {
 	out, text := make([]string, n), k.text()
 	for i := range out {
-		end := 2 + (int(text[0]) | int(text[1])<<8)
-		out[i], text = text[2:end], text[end:]
+		out[i], text = mpm.CutString(text)
 	}
 	return out
 }
