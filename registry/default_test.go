@@ -59,6 +59,24 @@ func TestDefaultOnTheHeap(t *testing.T) {
 	require.EqualValues(t, map[string]float64{"c_total": 3}, names(t, Restrict(r, "c_total")))
 }
 
+// TestDefaultIsShown: the default registry shows its instruments with layouts, by which a
+// handler keeps their text.
+func TestDefaultIsShown(t *testing.T) {
+	for _, dir := range []string{"", t.TempDir()} {
+		set := multiproc.NewSet(multiproc.SetOptions{Dir: dir})
+		multiproc.MustNew(set.NewCounter(multiproc.CounterOpts{Name: "c", Help: "C."})).Inc()
+		t.Cleanup(func() { set.Close() })
+		kept := false
+		views.Show(t.Context(), newDefault(set), func(families []views.Family, err error) {
+			require.NoError(t, err)
+			for _, f := range families {
+				kept = kept || f.Name == "c" && f.Layout != 0
+			}
+		})
+		require.True(t, kept, "directory %q", dir)
+	}
+}
+
 func TestDefaultInADirectory(t *testing.T) {
 	dir := t.TempDir()
 	set := multiproc.NewSet(multiproc.SetOptions{Dir: dir})
