@@ -1,6 +1,6 @@
 // Package metric has the types that all other packages share: family, series, sample,
-// label, metric type and gauge mode. It also says which names are valid and how a float
-// is written.
+// label, metric type and gauge mode. It also has what their options share: [NoLimit] and
+// [KeepNone].
 //
 // It does no I/O and knows neither files nor HTTP. A [Schema] is what an application
 // declares, and a [Family] is what a scrape returns:
@@ -20,6 +20,9 @@
 //
 // A family's name is that of OpenMetrics 1.0, without the suffixes _total of a counter
 // and _info of an info. The names of its samples have them.
+//
+// What is not valid, such as a name that is empty or a label that is there twice, is an error
+// that matches [ErrInvalid].
 //
 // # Concurrency
 //

@@ -122,6 +122,7 @@ func TestOptionErrors(t *testing.T) {
 	}
 	one := func(l Listener) Options { return Options{Listeners: []Listener{l}} }
 	fails(Options{Workers: -1}, errOptions)
+	fails(Options{NoReap: true, Subreaper: true}, errOptions)
 	fails(Options{DrainTimeout: -1}, errOptions)
 	t.Setenv(envDir, "")
 	fails(Options{MetricsAddress: "127.0.0.1:0"}, errOptions)
