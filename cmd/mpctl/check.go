@@ -219,7 +219,8 @@ func checkFile(path string, read mpm.ReadOptions) ([]problem, error) {
 	found, err := mmapstore.Verify(path, mmapstore.ReadOptions{Trusted: read.Trusted})
 	switch {
 	case errors.Is(err, mpm.ErrForeign), errors.Is(err, mpm.ErrUnsupported),
-		errors.Is(err, mpm.ErrNotTrusted), errors.Is(err, os.ErrPermission), errors.Is(err, mpm.ErrTooBig):
+		errors.Is(err, mpm.ErrNotTrusted), errors.Is(err, os.ErrPermission), errors.Is(err, mpm.ErrTooBig),
+		errors.Is(err, mpm.ErrStale): // the others are checked
 		return []problem{{File: path, Offset: whole, Reason: reason(path, err)}}, nil
 	case err != nil:
 		return nil, err
