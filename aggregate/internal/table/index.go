@@ -14,36 +14,36 @@ import (
 // same schema: their series are found by their text, as it is in the file,
 // without making labels. All others are found by a text that has their names too.
 type index struct {
-	shape    *metric.Schema // of the first file, whose symbols are the keys of bySymbol; nil before
+	pattern  *metric.Schema // of the first file, whose symbols are the keys of bySymbol; nil before
 	sorted   []labelSource  // its labels, sorted by name
-	bySymbol symbolIndex    // of all labels that the shape can have
+	bySymbol symbolIndex    // of all labels that the pattern can have
 	others   symbolIndex    // of all others, by labelkey.Append
 	named    []bool         // column, which are of others; as long as the last of them needs
 	found    int32          // the number that was found last
 }
 
-// labelSource is where a label of the shape comes from.
+// labelSource is where a label of the pattern comes from.
 type labelSource struct {
 	metric.Label     // with its value, where that is constant
 	variable     int // else the number of its value in the text, or -1
 }
 
-// hasShape reports whether a series of that schema is found by its text. An
+// hasPattern reports whether a series of that schema is found by its text. An
 // info's is not: its further labels may be in any order.
-func (f *family) hasShape(s *metric.Schema) bool {
+func (f *family) hasPattern(s *metric.Schema) bool {
 	if s.Type == metric.Info {
 		return false
 	}
 	x := &f.index
-	if x.shape == nil {
-		f.setShape(s)
+	if x.pattern == nil {
+		f.setPattern(s)
 	}
-	return s == x.shape || slices.Equal(s.Labels, x.shape.Labels) && s.Const.Equal(x.shape.Const)
+	return s == x.pattern || slices.Equal(s.Labels, x.pattern.Labels) && s.Const.Equal(x.pattern.Const)
 }
 
-func (f *family) setShape(s *metric.Schema) {
+func (f *family) setPattern(s *metric.Schema) {
 	x := &f.index
-	x.shape = s
+	x.pattern = s
 	for _, l := range s.Const {
 		x.sorted = append(x.sorted, labelSource{l, -1})
 	}
@@ -78,9 +78,9 @@ func says(schema *metric.Schema, text string) bool {
 	return text == ""
 }
 
-// values appends the values of the shape's variable labels.
+// values appends the values of the pattern's variable labels.
 func (x *index) values(dst []string, text string) []string {
-	for range x.shape.Labels {
+	for range x.pattern.Labels {
 		var value string
 		value, text = mpm.CutString(text)
 		dst = append(dst, value)
@@ -181,17 +181,17 @@ func (x *index) refill(symbols []mpm.Symbol) {
 	x.others.fill(symbols, x.isNamed)
 }
 
-// text appends the text that a series of the shape with these labels has.
+// text appends the text that a series of the pattern with these labels has.
 func (x *index) text(dst []byte, labels metric.Labels) (_ []byte, ok bool) {
-	if x.shape == nil || len(labels) != len(x.sorted) {
+	if x.pattern == nil || len(labels) != len(x.sorted) {
 		return nil, false
 	}
-	for _, c := range x.shape.Const {
+	for _, c := range x.pattern.Const {
 		if value, ok := labels.Get(c.Name); !ok || value != c.Value {
 			return nil, false
 		}
 	}
-	for _, name := range x.shape.Labels {
+	for _, name := range x.pattern.Labels {
 		value, ok := labels.Get(name)
 		if !ok || len(value) > mpm.MaxStringLen {
 			return nil, false

@@ -11,7 +11,7 @@ import (
 // rowOf returns the row of series i of a file's list, none where there is no room for
 // its labels.
 func (f *family) rowOf(schema *metric.Schema, list *mpm.SeriesList, i int) row {
-	if !f.hasShape(schema) {
+	if !f.hasPattern(schema) {
 		s := list.At(i)
 		return f.row(s.Labels())
 	}
@@ -27,7 +27,7 @@ func (f *family) rowOf(schema *metric.Schema, list *mpm.SeriesList, i int) row {
 	return f.rowOfSymbol(id)
 }
 
-// rowOfSymbol returns the row of a text that the family's shape has, none where there is no
+// rowOfSymbol returns the row of a text that the family's pattern has, none where there is no
 // room for it.
 func (f *family) rowOfSymbol(id mpm.Symbol) row {
 	n := f.guess(id)
@@ -49,10 +49,10 @@ func (f *family) rowOfSymbol(id mpm.Symbol) row {
 // alone: its text is the series' with the process after it.
 func (f *family) ownRowOf(schema *metric.Schema, list *mpm.SeriesList, i int, label metric.Label) row {
 	if f.own != schema {
-		f.own, f.ownShape = schema, withLabel(schema, label.Name)
+		f.own, f.ownPattern = schema, withLabel(schema, label.Name)
 	}
 	text := f.symbols.Lookup(list.Symbol(i))
-	if f.ownShape == nil || !f.hasShape(f.ownShape) || !says(schema, text) {
+	if f.ownPattern == nil || !f.hasPattern(f.ownPattern) || !says(schema, text) {
 		s := list.At(i)
 		return f.row(withProcess(s.Labels(), label))
 	}

@@ -44,7 +44,7 @@ type family struct {
 	index   index
 	most    int // of a histogram: how many series it has room for
 
-	own, ownShape *metric.Schema // of series of one process: a schema, and what it is with the process
+	own, ownPattern *metric.Schema // of series of one process: a schema, and what it is with the process
 
 	symbol []mpm.Symbol // column: see index; 0 where the number is free
 	refs   []int32      // column: how many series of files, of the archive and of plans for client_python's lead here
