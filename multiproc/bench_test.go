@@ -105,3 +105,15 @@ func BenchmarkNewSeries(b *testing.B) {
 		i++
 	}
 }
+
+// BenchmarkAddRemove makes a series, counts once and removes it. 1,000 others live.
+func BenchmarkAddRemove(b *testing.B) {
+	s := multiproc.NewSet(multiproc.SetOptions{Dir: b.TempDir()})
+	v := multiproc.MustNew(s.NewCounterVec(multiproc.CounterOpts{Name: "c", Help: "C."}, []string{"l"}))
+	for i := range b.N + 1000 {
+		v.WithLabelValues(strconv.Itoa(i)).Inc()
+		if i >= 1000 {
+			v.DeleteLabelValues(strconv.Itoa(i - 1000))
+		}
+	}
+}

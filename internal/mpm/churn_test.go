@@ -227,7 +227,7 @@ func TestReaderOfABusyWriter(t *testing.T) {
 	for name, length := range lengths {
 		backingsNamed(t, name, Options{KeepRemoved: 200 * time.Millisecond}, func(t *testing.T, s *Store, open func() *Reader) {
 			enough := churnSeries(15_000)
-			m := &model{s: s, rand: rand.New(rand.NewPCG(4, 2)), length: length, enough: enough, all: make([]churned, 20*enough)}
+			m := &model{s: s, rand: rand.New(rand.NewPCG(4, 2)), length: length, enough: enough, all: make([]churned, max(enough, 300_000))}
 			for _, schema := range churnSchemas() {
 				f, err := s.AddSchema(schema)
 				require.NoError(t, err)

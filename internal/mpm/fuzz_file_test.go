@@ -36,7 +36,8 @@ type soundSeries struct {
 func seriesKey(s *SeriesInfo) string { return s.Schema.Name + s.Labels().String() }
 
 // soundFile creates a file with series of every type in several blocks of both kinds, a
-// family that is not in block 0, and removed series. Its bytes are the same in every run.
+// family that is not in block 0, removed series, and free space. Its bytes are the same in
+// every run.
 func soundFile(f testing.TB) *sound {
 	s, err := Create(f.TempDir(), Options{
 		Label: "sound", Now: func() time.Time { return time.Unix(100, 0) },
@@ -90,8 +91,11 @@ func soundFile(f testing.TB) *sound {
 	r := s.Reader(nil)
 	require.NoError(f, r.Refresh())
 	all := r.Series()
-	for _, one := range removed {
-		one.Remove()
+	for i, one := range removed {
+		rest, _ := one.remove()
+		if i%4 == 0 {
+			s.makeFree(rest)
+		}
 	}
 	out.content, err = os.ReadFile(s.Path())
 	require.NoError(f, err)
@@ -247,13 +251,25 @@ func readerSeeds(s *sound) (seeds [][]byte) {
 	seed(edit{op: editHeader, a: offBlocks, v: byte(len(s.content)/BlockSize + 2)}, edit{op: editGrow, v: 3})
 	// Block headers: kind, index, used.
 	for _, block := range []uint32{0, 1, 2, cells} {
-		for _, off := range []uint16{offBlockKind, offBlockIndex, offBlockUsed, offBlockUsed + 1, offBlockUsed + 2, offBlockUsed + 7} {
+		for _, off := range []uint16{
+			offBlockKind, offBlockIndex, offBlockUsed, offBlockUsed + 1, offBlockUsed + 2, offBlockUsed + 7, offBlockGen, offBlockShape, offBlockShape + 7,
+		} {
 			seed(edit{op: editBlock, b: block, a: off, v: 3})
 		}
 		seed(edit{op: editBlock, b: block, a: offBlockKind, v: blockMeta})
 		seed(edit{op: editBlock, b: block, a: offBlockKind, v: blockCells})
 		seed(edit{op: editSwap, a: uint16(block), b: block + 1})
 		seed(edit{op: editSwap, a: uint16(block), b: cells})
+	}
+	for _, off := range []uint16{offFeatures, offLease, offLease + 7, offBootTime, offResets} {
+		seed(edit{op: editHeader, a: off, v: 0xff})
+	}
+	// States of records.
+	for _, rec := range []uint16{family, series, series + 1, 40, last} {
+		for _, v := range []byte{0, stateLive, stateRemoved, stateFree, stateFree + 1} {
+			seed(edit{op: editRecord, a: rec, b: offRecState, v: v})
+			seed(edit{op: editRecord, a: rec, b: offRecState, v: v}, edit{op: editRecord, a: rec, b: offRecKind, v: kindExemplar}, edit{op: editMend, a: rec})
+		}
 	}
 	// Records: lengths, fields with and without a mended checksum, copies.
 	for _, rec := range []uint16{family, series, 40, last} {
