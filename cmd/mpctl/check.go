@@ -119,6 +119,9 @@ exit code.`,
 					fmt.Fprintln(cmd.OutOrStdout(), printable(p.String()))
 				}
 				fmt.Fprintf(cmd.ErrOrStderr(), "%s checked, %s\n", plural(len(files)-len(gone), "file"), plural(len(problems), "problem"))
+				if space := spaceOf(files, read); space != (mpm.Space{}) {
+					fmt.Fprintf(cmd.ErrOrStderr(), "%d bytes are of removed series, %d are free for new ones\n", space.Removed, space.Free)
+				}
 			}
 			if len(problems) > 0 {
 				return errNo
@@ -211,6 +214,25 @@ func checkFiles(files []string, read mpm.ReadOptions) (problems []problem, gone 
 		}
 	}
 	return problems, gone, nil
+}
+
+// spaceOf adds up the space of the native files that can be read.
+func spaceOf(files []string, read mpm.ReadOptions) (sum mpm.Space) {
+	for _, path := range files {
+		r, err := mpm.Open(path, read)
+		if err != nil {
+			continue // checkFiles has said so
+		}
+		if err = r.Refresh(); err == nil {
+			_ = mpm.Guard(path, func() error {
+				space := r.Space()
+				sum.Removed, sum.Free = sum.Removed+space.Removed, sum.Free+space.Free
+				return nil
+			})
+		}
+		r.Close()
+	}
+	return sum
 }
 
 // checkFile returns the problems of a file. If the file does not exist, the error is

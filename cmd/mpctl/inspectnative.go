@@ -27,6 +27,11 @@ type inspectedNative struct {
 	Marked       bool      `json:"marked"`
 	Unknown      int       `json:"unknown_records"`
 
+	// Space of series that were removed, and of none.
+	RemovedSeries int   `json:"removed_series"`
+	RemovedBytes  int64 `json:"removed_bytes"`
+	FreeBytes     int64 `json:"free_bytes"`
+
 	Counters map[string]uint64 `json:"counters"`
 }
 
@@ -36,13 +41,27 @@ func inspectNative(path string) (*inspection, error) {
 		return nil, err
 	}
 	defer r.Close()
-	if err := r.Refresh(); err != nil {
-		return nil, err
+	for range maxInspections {
+		if err := r.Refresh(); err != nil {
+			return nil, err
+		}
+		in := &inspection{File: path, Kind: "native", Families: []inspectedFamily{}}
+		valid := false
+		err = mpm.Guard(path, func() (err error) {
+			if err = in.fillNative(r); err == nil {
+				valid, err = r.Valid()
+			}
+			return err
+		})
+		if err != nil || valid {
+			return in, err
+		}
 	}
-	in := &inspection{File: path, Kind: "native", Families: []inspectedFamily{}}
-	err = mpm.Guard(path, func() error { return in.fillNative(r) })
-	return in, err
+	return nil, fmt.Errorf("%s: %w", path, mpm.ErrStale)
 }
+
+// maxInspections is how often a file is read whose values may belong to other series by now.
+const maxInspections = 64
 
 func (in *inspection) fillNative(r *mpm.Reader) error {
 	locked, err := r.Locked()
@@ -60,6 +79,8 @@ func (in *inspection) fillNative(r *mpm.Reader) error {
 			"fallback_series": r.Count(mpm.FallbackSeries), "discarded_calls": r.Count(mpm.DiscardedCalls),
 		},
 	}
+	removed, space := r.RemovedList(), r.Space()
+	in.Native.RemovedSeries, in.Native.RemovedBytes, in.Native.FreeBytes = removed.Len(), space.Removed, space.Free
 	damage, _ := r.Damaged()
 	for _, d := range damage {
 		in.Damage = append(in.Damage, inspectedDamage{d.Offset, d.Reason})
@@ -164,5 +185,7 @@ func (n *inspectedNative) rows() [][]string {
 		{"closed, marked", fmt.Sprintf("%t, %t", n.Closed, n.Marked)},
 		{"invalid updates", strconv.FormatUint(n.Counters["invalid_updates"], 10)},
 		{"series on the heap", strconv.FormatUint(n.Counters["fallback_series"], 10)},
+		{"removed series", fmt.Sprintf("%d, with %d bytes", n.RemovedSeries, n.RemovedBytes)},
+		{"free bytes", strconv.FormatInt(n.FreeBytes, 10)},
 	}
 }

@@ -13,14 +13,18 @@
 // From then on a reader sees the 1, whatever happens to the process:
 //
 //	reader, err := mpm.Open(path, mpm.ReadOptions{})
-//	err = reader.Refresh()
-//	for _, s := range reader.Series() { … s.Words() … }
+//	now, err := reader.Read(values, removed)
+//	series := reader.List()
+//	values = now.Live.Apply(values, &series)
+//
+// A [Reading] says what has come, gone and changed since the one before it.
 //
 // # The types
 //
 // A [Store] writes: to a file after [Create], to the heap after [NewHeap]. A [SchemaRef] is a
 // schema in a store, and a [Series] the handle of one label set with its words. A [Reader]
-// reads a file, or with [Store.Reader] a store of this process. The readers of a directory
+// reads a file, or with [Store.Reader] a store of this process; it knows series by numbers,
+// which a [SeriesList] leads to their labels. The readers of a directory
 // share a [SymbolTable]. A [Dir] is an open directory, with the [Archive] of compacted
 // processes. [Verify] checks a file's structure.
 //
@@ -28,6 +32,10 @@
 //
 // A Store is safe for concurrent use. Words are only accessed atomically; updating them
 // needs no lock and no call into this package. A Reader belongs to one goroutine at a time.
+//
+// A writer never waits for readers. It gives the words of a removed series to another one
+// only after Options.KeepRemoved, so a reader that is faster than half of that has read the
+// right words. A slower one says [ErrStale].
 //
 // # Caveats
 //

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/multiprom/multiprom/metric"
 )
 
 // becomesFree waits until the collector has found that nothing holds the one removed series of
@@ -147,5 +149,33 @@ func TestChurnIsBounded(t *testing.T) {
 		require.NoError(t, r.Refresh())
 		require.Empty(t, r.Series())
 		require.Less(t, r.Bytes(), int64(20_000*48), "freed records are used again")
+	})
+}
+
+// TestSpace: a reader says what becomes of the bytes of a series.
+func TestSpace(t *testing.T) {
+	backings(t, Options{}, func(t *testing.T, s *Store, open func() *Reader) {
+		f, err := s.AddSchema(counterSchema("c", "n"))
+		require.NoError(t, err)
+		one, err := s.AddSeries(f, []string{"one"}, nil)
+		require.NoError(t, err)
+		_, err = s.AddSeries(f, []string{"two"}, nil)
+		require.NoError(t, err)
+		one.SetExemplar(0, metric.MakeLabels("id", "x"), 1, 1)
+		r := open()
+		space := func() Space {
+			require.NoError(t, r.Refresh())
+			return r.Space()
+		}
+		require.Equal(t, Space{}, space())
+		rest, ok := one.remove()
+		require.True(t, ok)
+		require.Equal(t, Space{Removed: 56 + 16}, space())
+		exemplar := int64(one.cellsOf(0).size())
+		s.makeFree(rest)
+		require.Equal(t, Space{Free: 56 + 16 + exemplar}, space())
+		_, err = s.AddSeries(f, []string{"a little longer"}, nil)
+		require.NoError(t, err)
+		require.Equal(t, Space{Free: 56 + exemplar - 72}, space(), "its words are in the old ones' place, its record in the exemplar's")
 	})
 }
