@@ -35,8 +35,8 @@ type Options struct {
 	ProcessLabel string
 	// NoSelfMetrics leaves out the multiprom_ families.
 	NoSelfMetrics bool
-	// Workers returns the pids of the workers that live, where somebody knows
-	// them: those without a file are shown as processes without a store. Default: nobody knows.
+	// Workers returns the pids of the living workers. Those without a file are shown as
+	// processes without a store. Default: nobody knows them.
 	Workers func() []int
 	// Logger is told of schemas that conflict and of files that change faster than they
 	// can be read, each once, by the scrape that finds it. Nil logs nothing.
@@ -62,8 +62,8 @@ func (o Options) withDefaults() (Options, error) {
 	return o, c.Err()
 }
 
-// Aggregator merges the files of a directory at every Gather, and keeps what
-// it learned of them for the next. It is safe for concurrent use.
+// Aggregator merges the files of a directory at every Gather, and remembers what it has read
+// for the next one. It is safe for concurrent use.
 type Aggregator struct {
 	opts Options
 	dir  string // empty for a view of one store
@@ -75,7 +75,7 @@ type Aggregator struct {
 	closed   bool
 	snapshot *snapshot.Snapshot
 	table    *table.Table
-	told     told   // conflicts
+	told     told   // what the log was told of: conflicts, stale files
 	toldOf   uint64 // how many series were left out then
 }
 
@@ -102,9 +102,9 @@ var _ = func() (none struct{}) {
 	return none
 }()
 
-// fromStore returns a view of one store of this process: the same families in
-// the same form as a directory with its file alone. It panics if the options are
-// invalid: they are constants of a program.
+// fromStore returns a view of one store of this process. It has the families that a directory
+// with only its file would have. It panics if the options are invalid, because they are
+// constants of a program.
 func fromStore(store *mpm.Store, opts Options) *Aggregator {
 	a := newAggregator("", opts)
 	a.snapshot.AddStore(store)
@@ -127,21 +127,20 @@ func newAggregator(dir string, opts Options) *Aggregator {
 // ErrClosed: the Aggregator was closed.
 var ErrClosed = errors.New("aggregate: closed")
 
-// Gather returns the merged families, sorted by name, each one's series by
-// labels. A bad file is left out and counted, never an error. An error says
-// that the directory could not be read, or that the system lacks what it takes
-// to open its files; nothing is returned beside it, since counters without some
-// of the files would fall.
+// Gather returns the merged families, sorted by name, each with its series sorted by labels.
+// A bad file is left out and counted; it is no error. An error says that the directory or the
+// archive could not be read, or that the system could not open the files. Nothing is returned
+// with it, because counters would fall without some of the files.
 func (a *Aggregator) Gather(ctx context.Context) (families []*metric.Family, err error) {
 	a.scrape(ctx, false, func(f []views.Family, e error) { families, err = views.Whole(f), e })
 	return families, err
 }
 
-// viewer is an Aggregator as a views.Viewer: its families have rows in place of series,
-// and the numbers of those that have changed.
+// viewer is an Aggregator as a views.Viewer: its families have rows instead of series, and
+// say which of them have changed.
 type viewer Aggregator
 
-// View lets all others wait until fn returns, so fn must not call the Aggregator.
+// View holds the lock until fn returns, so fn must not call the Aggregator.
 func (v *viewer) View(ctx context.Context, fn func([]views.Family, error)) {
 	(*Aggregator)(v).scrape(ctx, true, fn)
 }
@@ -183,7 +182,7 @@ func (a *Aggregator) scrape(ctx context.Context, rows bool, fn func([]views.Fami
 	fn(families, nil)
 }
 
-// Close gives back mappings and descriptors.
+// Close releases mappings and descriptors.
 func (a *Aggregator) Close() error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -191,8 +190,8 @@ func (a *Aggregator) Close() error {
 	return a.snapshot.Close()
 }
 
-// refreshed takes the lock and reads the directory, unless somebody has done
-// so since the call: those who wait for the same lock share one reading.
+// refreshed takes the lock and reads the directory, unless another call has begun and ended a
+// reading since this one arrived: calls that wait for the lock share one reading.
 func (a *Aggregator) refreshed() (unlock func(), err error) {
 	arrived := a.started.Load()
 	a.mu.Lock()

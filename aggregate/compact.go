@@ -11,45 +11,45 @@ import (
 
 // CompactOptions of Compact. The zero value is useful.
 type CompactOptions struct {
-	// Threshold is how many dead processes there must be for them to be compacted;
-	// with fewer only leftovers of killed processes are removed. Default 1. Of
-	// client_python's it counts the files, and live gauges that nobody has marked
-	// are compacted at once, since they are shown until then.
+	// Threshold is how many dead processes there must be for them to be compacted. With
+	// fewer, only leftovers of killed processes are removed. Default 1. Each file of
+	// client_python counts. Those with live gauges that nobody has marked are compacted at
+	// once, because they are shown until then.
 	Threshold int
-	// KeepDead is how many dead processes keep their series in gauges and
-	// states of mode all, the newest. Default 1,000; metric.KeepNone or metric.NoLimit. A lower
-	// bound than the last one takes effect at the next pass, though nobody died.
+	// KeepDead is how many dead processes, the newest ones, keep their series in gauges and
+	// state sets of mode all. Default 1,000; metric.KeepNone or metric.NoLimit. A lower
+	// bound takes effect at the next pass, even if nobody has died.
 	KeepDead int
-	// KeepDeadFor is how long they keep them after they were compacted. Default
+	// KeepDeadFor is how long they keep them after their compaction. Default
 	// metric.NoLimit; metric.KeepNone.
 	KeepDeadFor time.Duration
-	// Marked compacts the files of processes without a lock once they are marked
-	// dead, on filesystems whose locks cannot be trusted. By setting it, you
-	// vouch that a process that was marked is gone, and that nobody else
-	// compacts the directory from another machine: else updates are lost.
+	// Marked compacts the files of processes that are marked dead, on filesystems whose
+	// locks cannot be trusted. If you set it, you vouch that every marked process is gone,
+	// and that nobody compacts the directory from another machine. Otherwise updates are
+	// lost.
 	Marked bool
-	// Python compacts the files of client_python too, once they were set aside by
-	// MarkProcessDead or no process has them open for writing. Where
-	// the system does not tell, only the mark counts.
-	// client_python's own collector does not see what was compacted.
+	// Python also compacts the files of client_python, if MarkProcessDead has set them aside
+	// or no process has them open for writing. If the system does not say whether one has,
+	// only the mark counts. client_python's own collector does not see compacted values.
 	Python bool
-	// DropFamilies are families that leave the archive with this pass, and with them
-	// what the processes have counted that it compacts: all schemas of the name that
-	// no living process has. Where living processes have every one, nothing is changed and
-	// the error matches ErrInUse; where no dead one has any, it matches ErrNoFamily.
-	// Files that stay, since they are damaged or nobody knows whether their processes
-	// live, keep what they have. Default: none. A Compactor drops none.
+	// DropFamilies are families that the new archive leaves out, with what the processes
+	// that are compacted have counted: all schemas of the name that no living process has.
+	// If living processes have every one, nothing changes and the error matches ErrInUse.
+	// If no dead process has any, it matches ErrNoFamily. Files that stay, because they are
+	// damaged or nobody knows whether their processes live, keep what they have. Default:
+	// none. A Compactor drops none.
 	DropFamilies []string
-	// Reserve keeps room in the directory for the next archive, so that a compaction needs
-	// none when the filesystem is full. A Compactor always does.
+	// Reserve keeps space in the directory for the next archive, for the day when the
+	// filesystem is full. A Compactor always does.
 	Reserve bool
 	// DryRun finds out what would be compacted and changes nothing.
 	DryRun bool
-	// Progress is told after each file how many of all were looked at. Default: nobody is.
+	// Progress is called after each file, with how many of all were looked at. Default:
+	// nothing is called.
 	Progress func(done, total int)
 
-	// TrustUIDs and MaxFileBytes are those of Options, with the same defaults: what is
-	// not read is not compacted either.
+	// TrustUIDs and MaxFileBytes are those of Options, with the same defaults. A file that
+	// is not read is not compacted.
 	TrustUIDs    []int
 	MaxFileBytes int64
 	// Now is the clock. Default time.Now.
@@ -77,9 +77,9 @@ type DroppedFamily struct {
 	Series int
 }
 
-// LeftFile is a file that was not compacted although no process holds its lock,
-// or was not removed although it was compacted; under mpm.StagedName, why no room
-// could be kept.
+// LeftFile is a file that was not compacted although no process holds its lock, or that was
+// not removed although it was compacted. With the name archive.mpm.tmp, Reason says why no
+// space could be kept for the next archive.
 type LeftFile struct {
 	Name   string
 	Reason error
@@ -87,27 +87,26 @@ type LeftFile struct {
 
 // Errors of compacting and wiping.
 var (
-	// ErrBusy: somebody else wipes or compacts the directory at this moment.
+	// ErrBusy: another wipe or compaction of the directory is at work.
 	ErrBusy = compact.ErrBusy
-	// ErrInUse: living processes have files in the directory, or the family that was to be
-	// dropped. The text names the files.
+	// ErrInUse: living processes have files in the directory, or have the family that was to
+	// be dropped. The text names the files.
 	ErrInUse = compact.ErrInUse
-	// ErrNoFamily: what CompactOptions.DropFamilies names is neither in the archive nor of
-	// a dead process.
+	// ErrNoFamily: neither the archive nor a dead process has a family that
+	// CompactOptions.DropFamilies names.
 	ErrNoFamily = compact.ErrNoFamily
 )
 
-// Compact moves the values of dead processes from their files into the archive,
-// and removes the files: each process exactly once, whatever is killed at
-// whatever moment. No value of the merged view changes by it, but that the sum
-// of a histogram or summary that held an infinity or NaN becomes finite again.
+// Compact moves the values of dead processes from their files into the archive, and removes
+// the files: each process exactly once, whatever is killed and when. The merged view stays
+// the same, except that only the newest KeepDead processes keep series of their own.
 //
-// It needs the right to write the directory, and is safe beside readers,
-// workers and other compactors, who get ErrBusy while one is at work. The error of
-// an archive that cannot be read is that of mpm.Dir.ReadArchive; then
-// nothing is compacted. Where there is little space, it compacts in small steps; where
-// there is not enough for one, the error matches mmapstore.ErrFull, and what is not
-// compacted stays as it was. docs/lifecycle.md has the steps.
+// It needs permission to write the directory. It is safe beside readers, workers and other
+// compactors, which get ErrBusy while one is at work. If the archive cannot be read, nothing
+// is compacted, and the error matches that of package mmapstore. If there is little space, it
+// compacts in small steps. If there is not enough for one, the error matches
+// mmapstore.ErrFull, and what is not compacted stays as it was. docs/lifecycle.md has the
+// steps.
 func Compact(ctx context.Context, dir string, opts CompactOptions) (*CompactResult, error) {
 	r, err := compact.Run(ctx, dir, compact.Options(opts))
 	if err != nil {
@@ -126,20 +125,19 @@ func Compact(ctx context.Context, dir string, opts CompactOptions) (*CompactResu
 	return out, nil
 }
 
-// Wipe discards what dead processes have counted, in their files and in the
-// archive, and returns the names of the files that it removed or emptied. Where
-// a process lives it changes nothing and returns ErrInUse, unless force
-// is set; then it leaves the living ones' files alone and wipes the rest. A file
-// without liveness counts as living until it is marked dead; one of client_python
-// while a process has it open for writing, and where the system does not tell
-// that, until it is marked dead or force is set.
+// Wipe discards what dead processes have counted, in their files and in the archive, and
+// returns the names of the files that it removed or emptied. If a process lives, it changes
+// nothing and returns ErrInUse. With force, it leaves the files of living processes alone and
+// wipes the rest. A process whose file has no liveness counts as living until it is marked
+// dead. One of client_python does while it has the file open for writing or, if the system
+// does not say that, until it is marked dead or force is set.
 //
-// It is a compaction that keeps no value: readers see all of it or nothing. An empty
-// archive stays. It needs no space; where there is none at all, the values may go file
-// by file, and no archive stays. Only regular files are removed of which name and content
-// are those of the formats, never through a symbolic link, never in a directory below.
-// Others stay, with force too; where one has the name of the archive, nothing is wiped and
-// the error matches mmapstore.ErrForeign or mmapstore.ErrNotTrusted.
+// Wipe is a compaction that keeps no values: readers see all of it or nothing. An empty
+// archive stays. It needs no space. If there is none at all, the values may go file by file,
+// and no archive stays. Wipe removes only regular files whose name and content are of the
+// formats, never through a symbolic link and never in a subdirectory. Others stay, also with
+// force. If one has the name of the archive, nothing is wiped and the error matches
+// mmapstore.ErrForeign or mmapstore.ErrNotTrusted.
 func Wipe(dir string, force bool) (removed []string, err error) {
 	if removed, err = compact.Wipe(dir, force); err != nil {
 		return removed, fmt.Errorf("aggregate: wipe: %w", err)

@@ -18,17 +18,17 @@ import (
 type CompactorOptions struct {
 	CompactOptions // Threshold is 8 by default here, and Reserve is always set
 
-	// Period is how often the directory is looked at, up to a fifth more or
-	// less at random, so that many compactors do not come at once. Default 30 s.
+	// Period is how often the directory is looked at, up to a fifth more or less at random,
+	// so that many compactors do not start at the same moment. Default 30 s.
 	Period time.Duration
 	// Logger gets failures and files that cannot be compacted, each once; nil
 	// logs nothing.
 	Logger *slog.Logger
 }
 
-// Compactor compacts a directory in the background, so that its size follows the
-// number of living processes. Any number of them may work on one directory: one
-// compacts at a time, the others leave it to that one.
+// Compactor compacts a directory in the background, so that its size follows the number of
+// living processes. Any number of Compactors may share a directory: one compacts at a time,
+// and the others leave it to that one.
 type Compactor struct {
 	dir    string
 	opts   CompactorOptions
@@ -59,8 +59,8 @@ func NewCompactor(dir string, opts CompactorOptions) (*Compactor, error) {
 	return &Compactor{dir: dir, opts: opts, wake: make(chan struct{}, 1)}, nil
 }
 
-// Died tells the Compactor that a process has died: once as many as the threshold
-// have, it compacts without waiting for the period. It never blocks.
+// Died tells the Compactor that a process has died. Once as many as Threshold have died, it
+// compacts without waiting for the period. Died never blocks.
 func (c *Compactor) Died() {
 	if c.deaths.Add(1) < int64(c.opts.Threshold) {
 		return
@@ -71,8 +71,8 @@ func (c *Compactor) Died() {
 	}
 }
 
-// Run compacts until ctx ends, for the first time at once: room for an archive is kept
-// before workers take it.
+// Run compacts until ctx ends. The first compaction is at once, to reserve space for an
+// archive before workers take it.
 func (c *Compactor) Run(ctx context.Context) {
 	c.compact(ctx, c.opts.CompactOptions)
 	for {
@@ -114,7 +114,7 @@ func (c *Compactor) compact(ctx context.Context, opts CompactOptions) {
 	}
 }
 
-// tell logs a trouble the first time that it happens.
+// tell logs a problem the first time that it happens.
 func (c *Compactor) tell(msg, key string, args ...any) {
 	if c.told.first(key) {
 		c.opts.Logger.Warn(msg, args...)

@@ -14,8 +14,8 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// families returns the families of the merged view, sorted by name, those that show no
-// series too. It reads the directory as Gather does.
+// families returns the families of the merged view, also those that show no series, sorted by
+// name. It reads the directory as Gather does.
 func (a *Aggregator) families(ctx context.Context) (out []inspect.Family, err error) {
 	a.scrape(ctx, true, func(_ []views.Family, e error) {
 		if err = e; err == nil {
@@ -25,7 +25,7 @@ func (a *Aggregator) families(ctx context.Context) (out []inspect.Family, err er
 	return out, err
 }
 
-// census finds out which schemas there are, and who has them.
+// census finds out which schemas there are, and which files have them.
 func (a *Aggregator) census() []inspect.Family {
 	t := a.table
 	served := map[string]*inspect.Family{}
@@ -94,13 +94,13 @@ func schemaOf(s *metric.Schema, bounds []float64) inspect.Schema {
 	return inspect.Schema{Name: s.Name, Type: s.Type, Mode: s.Mode, Help: s.Help, Unit: s.Unit, Bounds: bounds, States: s.States}
 }
 
-// merging returns what decides whether another schema merges with d.
+// merging returns the part of d that decides which schemas merge with it.
 func merging(d *inspect.Schema) *metric.Schema {
 	return &metric.Schema{Name: d.Name, Type: d.Type, Mode: d.Mode, States: d.States}
 }
 
-// addOwner adds to d one who has the schema, as schema says it, with the labels of one series
-// if schema does not say them.
+// addOwner adds a file that has the schema to the owners of d. first has the labels of one of
+// its series, for schemas that do not say them.
 func addOwner(d *inspect.Schema, schema *metric.Schema, o inspect.Owner, first metric.Labels) {
 	// One file may have a name several times, with other constant labels.
 	if n := len(d.Owners); n > 0 && d.Owners[n-1].File == o.File {
@@ -129,7 +129,7 @@ func (a *Aggregator) leavesOut() bool {
 		slices.ContainsFunc(a.snapshot.Archive.Families, func(f mpm.StoredFamily) bool { return left(f.Schema) })
 }
 
-// newConflicts returns those of which the log was not told.
+// newConflicts returns the conflicts of which the log was not told yet.
 func (a *Aggregator) newConflicts() (out []inspect.Conflict) {
 	if a.opts.Logger == nil {
 		return nil
@@ -152,7 +152,8 @@ func (a *Aggregator) newConflicts() (out []inspect.Conflict) {
 	return out
 }
 
-// newStale returns the files that were not read in time, of which the log was not told.
+// newStale returns the names of files that were not read in time and of which the log was
+// not told yet.
 func (a *Aggregator) newStale() (names []string) {
 	for _, f := range a.snapshot.Files {
 		if (f.Stale || f.Unsettled > 0) && a.opts.Logger != nil && a.told.first("stale "+f.Name) {

@@ -1,5 +1,5 @@
-// Package aggregate merges a directory of stores into one view: what a scrape
-// of a program that runs as many processes should see.
+// Package aggregate merges a directory of stores into one view: what a scrape of a program
+// that runs as many processes should see.
 //
 //	a, err := aggregate.Open("/dev/shm/app", aggregate.Options{})
 //	defer a.Close()
@@ -17,49 +17,51 @@
 //	info                     of living processes; if none lives, of the newest
 //	state set                all and liveall: per process; mostrecent: one
 //
-// A process that never set a gauge takes no part while another did; a gauge
-// that nobody has set is 0. Sums are exact and rounded once, so that they do not
-// depend on the order or grouping of processes. In the mostrecent modes a time that is
-// more than a minute ahead of the reader's clock counts as older than any other: else a
-// clock that is fast would hide all true values. Where living processes define
-// one name differently, the schema that was seen first is served; where
-// none lives, the newest. Series of the others are left out and counted. Options.Logger
-// is told of each, and `mpctl families` shows them.
+// A process that never set a gauge does not count if another one did. A gauge that nobody has
+// set is 0. Sums are exact and rounded once, so they do not depend on the order or grouping
+// of processes. In the mostrecent modes, a time that is more than a minute ahead of the
+// reader's clock counts as older than any other. Otherwise a fast clock would hide all true
+// values.
 //
-// A series of all processes together that one of them removes stays, with that
-// one's part, until no living process has it; then it is gone, what the dead and
-// the archive have of it included.
+// If living processes define one name differently, the schema whose first process began
+// first is served; if none lives, that of the newest process. Series of the others are left out and counted.
+// Options.Logger is told of each conflict, and `mpctl families` shows them.
+//
+// If a process removes a shared series, its part stays until every living process has removed
+// the series. Then the whole series goes, including what dead processes and the archive have
+// of it (docs/lifecycle.md, "Removing a series").
 //
 // # Life and death
 //
-// A process lives while it holds the lock on its file. Its counters stay for
-// ever, its live gauges leave at the first scrape after its death. Processes
-// are told apart by their labels: of two living ones with the same label, the
-// younger gets a suffix; of dead ones the newest keeps it.
+// A process lives while it holds the lock on its file. After its death its counters stay for
+// ever, and its live gauges leave at the next scrape. The process label tells processes
+// apart. Of two living ones with the same label, the younger gets a suffix. Of dead ones, the
+// newest keeps it.
 //
-// [Compact] moves what dead processes have counted into one file, the archive, and
-// removes theirs, so that a directory is as large as its living processes. A
-// [Compactor] does so in the background. docs/lifecycle.md has every step, and what
-// a kill after it leaves.
+// [Compact] moves what dead processes have counted into one file, the archive, and removes
+// their files, so the size of a directory follows the number of living processes. A
+// [Compactor] does so in the background. docs/lifecycle.md has every step, and what a kill
+// after it leaves.
 //
 // # Bad files
 //
-// A file that is corrupt, foreign, of a newer version, not a regular file, or
-// of a user who is not trusted is left out and counted, and never fails a
-// scrape. A file that was readable and no longer is keeps the values of its
-// last good read, so that no counter falls. So does one that changes faster than it can
-// be read, which is logged once; the others are not delayed by it. `mpctl check` says why. An
-// archive that cannot be read fails the scrape, since every counter would fall
-// without it; only while nothing was compacted since does the last good one do.
+// A file that is corrupt, foreign, of a newer version, not a regular file, or of a user who
+// is not trusted is left out and counted, and never fails a scrape. `mpctl check` says why. A
+// file that can no longer be read keeps the values of its last good read, so no counter
+// falls. So does one that changes faster than it can be read, which is logged once and does
+// not delay the others.
+//
+// An archive that cannot be read fails the scrape, because every counter would fall without
+// it. While nothing was compacted since its last good read, that is used instead.
 //
 // # Files of client_python
 //
-// Files <type>_<id>.db are merged with the others, by client_python's rules: a
-// gauge that was never set counts as 0, the process label is the id. So are those of
-// GitLab's client for Ruby. Their schemas come before those of native files, in the
-// order of the files' names (docs/lifecycle.md, "Which schema is served").
-// They hold no lock, so that they count as of living processes until they are set
-// aside: by MarkProcessDead, or by a compaction with CompactOptions.Python.
+// Files <type>_<id>.db are merged with the others, by client_python's rules: a gauge that was
+// never set counts as 0, and the process label is the ID. So are files of GitLab's client for
+// Ruby. Their schemas come before those of native files, in the order of the files' names
+// (docs/lifecycle.md, "Which schema is served"). These files hold no lock. Their processes
+// count as living until the files are set aside, by MarkProcessDead or by a compaction with
+// CompactOptions.Python.
 //
 // # Self metrics
 //
@@ -70,9 +72,9 @@
 //	multiprom_files{state}             gauge    files, archive included: ok, corrupt,
 //	                                            foreign, unsupported, untrusted,
 //	                                            toobig, unreadable, consumed, stale
-//	multiprom_compaction_seconds_total       counter  time that compacting took
-//	multiprom_compacted_processes_total   counter  dead processes in the archive
-//	multiprom_compactions_total              counter  how often some were compacted
+//	multiprom_compaction_seconds_total counter  time that compacting took
+//	multiprom_compacted_processes_total counter dead processes in the archive
+//	multiprom_compactions_total        counter  how often some were compacted
 //	multiprom_invalid_updates_total    counter  updates dropped: negative, NaN, …
 //	multiprom_merge_conflicts_total    counter  series left out by a conflict
 //	multiprom_overflow_series_total    counter  label sets beyond a family's limit
@@ -82,8 +84,8 @@
 //	multiprom_unsettled_blocks         gauge    blocks of files that changed too fast for
 //	                                            this scrape
 //
-// multiprom_store_fallback, of package registry, says that the process that
-// answers has no file itself.
+// Package registry adds multiprom_store_fallback: the process that answers has no file
+// itself.
 //
 // # Concurrency
 //
@@ -92,7 +94,7 @@
 //
 // # Caveats
 //
-// The kernel's locks are trusted only where docs/assumptions.md says so;
-// elsewhere processes count as living, and nothing is compacted unless it was
-// marked dead and CompactOptions.Marked is set.
+// The kernel's locks are trusted only on the filesystems that docs/assumptions.md names. On
+// others, processes count as living, and a file is compacted only if its process was marked
+// dead and CompactOptions.Marked is set.
 package aggregate

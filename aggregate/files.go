@@ -29,7 +29,7 @@ func (a *Aggregator) files() []inspect.File {
 	return out
 }
 
-// archiveStatus tells whether there is an archive, and why it cannot be read.
+// archiveStatus reports whether there is an archive, and why it cannot be read.
 func (a *Aggregator) archiveStatus() (there bool, damage error) {
 	left := cmp.Or(a.snapshot.Damage, a.snapshot.Stray)
 	return left != nil || a.snapshot.Archive.Bytes > 0, left

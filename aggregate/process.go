@@ -11,7 +11,7 @@ import (
 	"github.com/multiprom/multiprom/internal/pyfile"
 )
 
-// State is whether a process lives, as far as its file tells.
+// State says whether a process lives, as far as its file tells.
 type State string
 
 // The states, as the label state of multiprom_processes has them.
@@ -36,13 +36,13 @@ const (
 	Ruby   Kind = "ruby"   // GitLab's client for Ruby
 )
 
-// Process is a process with a file, or with several where it is none of ours. Of
-// client_python's, those that a process has and those of its namesakes that were set
-// aside are two.
+// Process is a process with its file. A process of client_python may have several files. Of
+// its ID there may be two: one with the files in use, and one with those that were set
+// aside.
 type Process struct {
 	Kind         Kind
 	Files        []string // names in the directory
-	PID          int      // in its own PID namespace; 0 where the id is none
+	PID          int      // in its own PID namespace; 0 if the process ID is no PID
 	Label        string   // its process label, made unique among living processes
 	State        State
 	Liveness     string    // the kind of lock that says whether it lives: ofd, flock, lockfileex or none
@@ -55,10 +55,9 @@ type Process struct {
 	Bytes        int64 // of the file in use
 }
 
-// Processes returns the processes of all readable files, in the order of the
-// files' names, those of client_python last. It reads the directory as Gather
-// does, and like it takes processes of client_python for living until their files
-// were set aside.
+// Processes returns the processes of all readable files, in the order of the files' names,
+// those of client_python last. It reads the directory as Gather does. Processes of
+// client_python count as living until their files are set aside.
 func (a *Aggregator) Processes() ([]Process, error) {
 	unlock, err := a.refreshed()
 	if err != nil {
@@ -119,7 +118,7 @@ func (a *Aggregator) storeless() (n int) {
 	return n
 }
 
-// pythonProcesses returns the processes of client_python's files, by their ids.
+// pythonProcesses returns the processes of client_python's files, in the order of their IDs.
 func pythonProcesses(files []*snapshot.File) (out []Process) {
 	type id struct {
 		label string

@@ -71,7 +71,7 @@ func (a *Aggregator) selfMetrics(started time.Time) []*metric.Family {
 	}
 }
 
-// byState returns a series for every state, those without any included.
+// byState returns a series for every state, also for those that count nothing.
 func byState(labels []metric.Labels, counts []float64) []metric.Series {
 	out := make([]metric.Series, len(labels))
 	for i := range out {

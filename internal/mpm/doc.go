@@ -23,9 +23,10 @@
 //
 // A [Store] writes: to a file after [Create], to the heap after [NewHeap]. A [SchemaRef] is a
 // schema in a store, and a [Series] the handle of one label set with its words. A [Reader]
-// reads a file, or with [Store.Reader] a store of this process; it knows series by numbers,
-// which a [SeriesList] leads to their labels. The readers of a directory
-// share a [SymbolTable]. A [Dir] is an open directory, with the [Archive] of compacted
+// reads a file, or with [Store.Reader] a store of this process. [Reader.Read] returns a
+// [Reading], which says what has changed since the last one. It knows series by numbers,
+// which a [SeriesList] leads to their labels. The readers of a directory share a
+// [SymbolTable]. A [Dir] is an open directory, with the [Archive] of compacted
 // processes. [Verify] checks a file's structure.
 //
 // # Concurrency

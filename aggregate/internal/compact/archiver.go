@@ -17,8 +17,8 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// Archiver adds dead processes to an archive. Unlike the table it keeps every
-// schema of a name: which of them is served is the reader's choice.
+// Archiver adds dead processes to an archive. It keeps every schema of a name; readers choose
+// which of them is served.
 type Archiver struct {
 	old       *mpm.Archive
 	words     int // of the old archive and of all files that were added
@@ -26,7 +26,7 @@ type Archiver struct {
 	byName    map[string][]*familyBuilder
 	families  []*familyBuilder                    // in the order of their first appearance
 	processes map[string]*processBuilder          // by label
-	removals  map[string]*sum.Removals            // by seriesKey: what some process has removed
+	removals  map[string]*sum.Removals            // by sum.SeriesKey: of series that some process has removed
 	ended     int                                 // series of the old archive whose life is over
 	python    map[*pyfile.KeySet][]*seriesBuilder // by number of the series
 }
@@ -39,7 +39,7 @@ type familyBuilder struct {
 
 type seriesBuilder struct {
 	labels  metric.Labels
-	process *processBuilder // nil where it is of no single one
+	process *processBuilder // nil if it belongs to no single process
 	acc     sum.Accumulator
 
 	exemplars []metric.Exemplar // of all processes
@@ -51,8 +51,8 @@ type processBuilder struct {
 	index int  // in the new archive
 }
 
-// NewArchiver begins with what is in the archive already, but for series whose
-// life is over. now is the compactor's clock.
+// NewArchiver begins with what is in the archive, without series whose life is over. now is
+// the compactor's clock, in nanoseconds since 1970.
 func NewArchiver(old *mpm.Archive, ended map[string]*sum.Removals, now int64) (*Archiver, error) {
 	arc, err := snapshot.NewArchive(old)
 	if err != nil {
@@ -99,7 +99,7 @@ func (a *Archiver) lookup(s *metric.Schema) *familyBuilder {
 	return nil
 }
 
-// family returns the family of a schema, which it includes.
+// family returns the family of an offer's schema, and includes the offer in it.
 func (a *Archiver) family(d sum.Offer) *familyBuilder {
 	f := a.lookup(d.Schema)
 	if f == nil {
@@ -116,7 +116,7 @@ func (a *Archiver) family(d sum.Offer) *familyBuilder {
 	return f
 }
 
-// spread moves the counts of all series to their places among more bounds.
+// spread moves the counts of all series to their places among new bounds.
 func (f *familyBuilder) spread(bucket []int) {
 	for _, s := range f.series {
 		counts := s.acc.Counts
@@ -143,7 +143,7 @@ func (f *familyBuilder) at(labels metric.Labels, p *processBuilder) *seriesBuild
 	return s
 }
 
-// Add adds all that a dead process has left, or nothing.
+// Add adds all that a dead process has counted or, with an error, nothing.
 func (a *Archiver) Add(f *snapshot.File, now time.Time) error {
 	if err := errors.Join(a.accepts(f.Families), a.hasRoom(f)); err != nil {
 		return err
@@ -195,8 +195,7 @@ func (a *Archiver) Add(f *snapshot.File, now time.Time) error {
 	return nil
 }
 
-// accepts returns why the archive cannot take these schemas: it would not
-// understand them again.
+// accepts returns an error if the archive cannot have one of these schemas.
 func (a *Archiver) accepts(families []*metric.Schema) error {
 	for _, s := range families {
 		switch s.Type {
@@ -219,8 +218,8 @@ func (a *Archiver) since(s *metric.Schema, labels metric.Labels) int64 {
 	return sum.Always
 }
 
-// addSeries adds a dead process's series and returns what it was added to, nil
-// where it does not count any more.
+// addSeries adds a dead process's series and returns what it was added to, or nil if it does
+// not count any more.
 func (a *Archiver) addSeries(s *mpm.SeriesInfo, p *processBuilder, words []uint64, from sum.Source) *seriesBuilder {
 	if sum.IsLive(s.Schema) {
 		return nil
@@ -239,8 +238,8 @@ func (a *Archiver) addSeries(s *mpm.SeriesInfo, p *processBuilder, words []uint6
 	return to
 }
 
-// process registers a process under its label. It returns nil where a newer
-// one has it; an older one loses its series.
+// process registers a process under its label. If a newer one has the label, it returns nil.
+// An older one loses its series.
 func (a *Archiver) process(f *snapshot.File, now time.Time) *processBuilder {
 	h := &f.Header
 	p := &processBuilder{StoredProcess: mpm.StoredProcess{
@@ -256,7 +255,7 @@ func (a *Archiver) process(f *snapshot.File, now time.Time) *processBuilder {
 	return p
 }
 
-// compare orders processes by age, as the reader does; the eldest first.
+// compare orders processes by age, the eldest first, as the reader does.
 func (p *processBuilder) compare(o *processBuilder) int {
 	return cmp.Or(cmp.Compare(p.Created, o.Created), p.Incarnation.Compare(o.Incarnation))
 }
@@ -269,8 +268,8 @@ func (a *Archiver) size() (n int) {
 	return n
 }
 
-// Archive returns the new archive, but for what says that it is written. kept is
-// what prune has returned.
+// Archive returns the new archive; write then adds its id and generation. kept is what Prune
+// has returned.
 func (a *Archiver) Archive(now time.Time, kept []mpm.StoredProcess) *mpm.Archive {
 	out := &mpm.Archive{
 		Epoch: a.old.Epoch, Compactions: a.old.Compactions, Compacted: a.old.Compacted, CompactTime: a.old.CompactTime, Counts: a.counts,
@@ -282,8 +281,8 @@ func (a *Archiver) Archive(now time.Time, kept []mpm.StoredProcess) *mpm.Archive
 	return out
 }
 
-// Prune numbers the processes that stay, the newest first. The bounds are those of
-// passOptions.
+// Prune numbers the processes that stay, the newest first, and returns them. keep and keepFor
+// are KeepDead and KeepDeadFor of Options.
 func (a *Archiver) Prune(now time.Time, keep int, keepFor time.Duration) (out []mpm.StoredProcess) {
 	if keep == options.KeepNone || keepFor == options.KeepNone {
 		keep = 0
@@ -320,7 +319,7 @@ func (f *familyBuilder) archived(now int64) mpm.StoredFamily {
 		case s.process != nil:
 			process = s.process.index
 		case f.Schema.Type == metric.Info && s.acc.Newest < newest:
-			continue // shown is the newest dead process's
+			continue // only the newest dead process's is shown
 		}
 		out.Series.Add(mpm.StoredSeries{
 			Labels: s.labels, Process: process, Created: s.acc.Created, Words: s.acc.Pack(f.Schema), Exemplars: s.newest(f, now),
@@ -332,7 +331,7 @@ func (f *familyBuilder) archived(now int64) mpm.StoredFamily {
 // MaxExemplars is how many exemplars of one bucket the archive keeps at most.
 const MaxExemplars = 4
 
-// newest returns the exemplars that stay: of each bucket those that readers choose from.
+// newest returns the exemplars that stay: in each bucket, those from which readers choose.
 func (s *seriesBuilder) newest(f *familyBuilder, now int64) (out []metric.Exemplar) {
 	if len(s.exemplars) == 0 {
 		return nil
@@ -350,7 +349,7 @@ func (s *seriesBuilder) newest(f *familyBuilder, now int64) (out []metric.Exempl
 	return out
 }
 
-// hasRoom returns why a file's histograms have no room in the archive.
+// hasRoom returns an error if a file's histograms have no room in the archive.
 func (a *Archiver) hasRoom(f *snapshot.File) error {
 	series := f.HistogramSeries()
 	if len(series) == 0 {

@@ -12,8 +12,8 @@ import (
 // ErrBusy is aggregate.ErrBusy.
 var ErrBusy = errors.New("the directory is locked by another wipe or compaction")
 
-// LockDir opens a directory and takes the lock under which files are removed
-// from it. The kernel drops it when the process ends.
+// LockDir opens a directory and takes its lock, which one must hold to remove files from
+// it. The kernel releases the lock when the process ends.
 func LockDir(path string) (d *mpm.Dir, unlock func() error, err error) {
 	for range 8 {
 		if d, err = mpm.OpenDir(path); err != nil {
@@ -29,7 +29,7 @@ func LockDir(path string) (d *mpm.Dir, unlock func() error, err error) {
 		case locks(l, d):
 			return d, l.Close, nil
 		}
-		// Somebody put another directory in this one's place: begin again.
+		// Somebody has replaced the directory: begin again.
 		if err := errors.Join(err, l.Close(), d.Close()); err != nil {
 			return nil, nil, err
 		}

@@ -21,8 +21,8 @@ type Dropped struct {
 	Series int
 }
 
-// drop takes the families that were named out of what becomes the archive: every
-// schema that no living process has.
+// drop takes the named families out of the new archive: every schema of the name that no
+// living process has.
 func (p *pass) drop() error {
 	if len(p.opts.DropFamilies) == 0 {
 		return nil
@@ -68,7 +68,7 @@ func isNamed(s *metric.Schema, name string) bool {
 	return s.Name == name || s.Type == metric.Counter && s.Name+"_total" == name
 }
 
-// livingFamily is a schema that a process has which lives, as far as one can tell.
+// livingFamily is a schema of a process that lives, as far as one can tell.
 type livingFamily struct {
 	file   string
 	schema *metric.Schema

@@ -60,7 +60,7 @@ type Left struct {
 	Reason error
 }
 
-// The errors of a file that is not compacted: see aggregate.Compact.
+// Reasons of a file that is left: see aggregate.LeftFile.
 var (
 	ErrNoLiveness    = errors.New("no lock tells whether its process lives")
 	ErrNotUnderstood = errors.New("not wholly understood")

@@ -27,21 +27,21 @@ type pass struct {
 	started time.Time
 	result  Result
 
-	// Of one step of many, where there is no room for all at once.
+	// Of one step. There are several if there is no room for all at once.
 	old       *mpm.Archive
 	sum       *Archiver        // what becomes the new archive
 	living    []*snapshot.File // open
-	others    []*snapshot.File // open, without liveness: they may live
+	others    []*snapshot.File // open, without liveness: their processes may live
 	python    pythonPass
-	listed    time.Time // before the directory was
+	listed    time.Time // right before the directory was listed
 	dead      []candidate
 	stay      []mpm.Incarnation        // compacted before, and still there
-	back      []mpm.Incarnation        // compacted before, removed, and there again
-	forget    bool                     // what was compacted before is not remembered
-	compacted []mpm.Incarnation        // whose values are in sum, or discarded
-	trash     []string                 // what is removed after the commit
+	back      []mpm.Incarnation        // compacted before, removed, and back
+	forget    bool                     // the new archive does not list what was compacted before
+	compacted []mpm.Incarnation        // their values are in sum, or discarded
+	trash     []string                 // files to remove after the commit
 	spent     []string                 // files of compacted
-	ended     map[string]*sum.Removals // by seriesKey: what some process has removed
+	ended     map[string]*sum.Removals // by sum.SeriesKey: of series that some process has removed
 }
 
 // candidate is a dead process's file that can be compacted.
@@ -51,7 +51,7 @@ type candidate struct {
 	file   *snapshot.File // nil: read it again
 	python string         // the process's id in a file of client_python
 	forced bool           // nobody can tell whether its process lives
-	ends   []string       // by seriesKey: what it has removed
+	ends   []string       // by sum.SeriesKey: what it has removed
 }
 
 // maxHeld bounds how many files' values are held in memory at once.
@@ -149,10 +149,10 @@ func (p *pass) step(ctx context.Context) (more bool, err error) {
 	return more, nil
 }
 
-// scan looks at every file. An error of the system ends it before anything is
-// changed; one of a file leaves that file alone.
+// scan looks at every file. An error of the system ends the pass before anything is changed.
+// An error of one file leaves that file alone.
 func (p *pass) scan(ctx context.Context) error {
-	p.listed = time.Now() // of the system, as the workers'
+	p.listed = time.Now() // the system's clock, like that of the workers
 	entries, err := p.dir.Entries()
 	if err != nil {
 		return err
@@ -181,16 +181,16 @@ func (p *pass) scan(ctx context.Context) error {
 	if err := p.lookAtRemovals(); err != nil {
 		return err
 	}
-	// Where a series was removed, the dead may have parts of a life that is
-	// over, and nobody knows how long the evidence stays.
-	// The live gauges of one that nobody has marked are shown until it is compacted.
+	// If a series was removed, the dead may have parts of a life that is over, and nobody
+	// knows how long the evidence stays. And the live gauges of a process that nobody has
+	// marked are shown until it is compacted.
 	if len(p.dead) < p.opts.Threshold && len(p.ended) == 0 && !slices.ContainsFunc(p.dead, candidate.unmarkedLive) {
 		p.dead = nil // another time
 	}
 	return nil
 }
 
-// isLeftover reports whether a temporary file is one that a kill has left.
+// isLeftover reports whether a kill has left that temporary file.
 func (p *pass) isLeftover(name string) bool {
 	if p.dir.Recognize(name) != nil {
 		return false // not ours, or gone
@@ -199,8 +199,8 @@ func (p *pass) isLeftover(name string) bool {
 	return err == nil && !held
 }
 
-// look sorts a file into the living, the dead, and those that were compacted
-// before.
+// look sorts a file into the living, the dead, those of which nobody can tell, and those
+// that were compacted before.
 func (p *pass) look(e mpm.Entry) error {
 	if p.old.Restored(e.Incarnation) {
 		p.back = append(p.back, e.Incarnation)
@@ -243,8 +243,8 @@ func (p *pass) look(e mpm.Entry) error {
 	return nil
 }
 
-// open opens a file and reads what will not change any more. The lock is asked
-// for first: what is read after a free one is final.
+// open opens a file, and reads it if its lock is free. The lock is tested first, so what is
+// read is final.
 func (p *pass) open(name string) (*snapshot.File, error) {
 	f, err := snapshot.OpenFile(p.dir, name, p.read)
 	if err != nil {
@@ -260,8 +260,7 @@ func (p *pass) open(name string) (*snapshot.File, error) {
 	return f, nil
 }
 
-// noteRemovals takes down which series the file's process has removed, and
-// returns them by seriesKey.
+// noteRemovals notes which series the file's process has removed, and returns their keys.
 func (p *pass) noteRemovals(f *snapshot.File) (ends []string) {
 	for i := range f.Removed.Len() {
 		s := f.Removed.At(i)
@@ -278,8 +277,8 @@ func (p *pass) noteRemovals(f *snapshot.File) (ends []string) {
 	return ends
 }
 
-// lookAtRemovals finds out which series are removed, and which of them a living
-// process still has. Where nobody has ever removed one it reads no value.
+// lookAtRemovals finds out which series are removed, and which of them a living process
+// still has. If nobody has ever removed one, it reads no values.
 func (p *pass) lookAtRemovals() error {
 	mayLive := slices.Concat(p.living, p.others)
 	for _, f := range mayLive {
@@ -313,9 +312,9 @@ func (p *pass) lookAtRemovals() error {
 	return nil
 }
 
-// keepEvidence leaves those of the dead for another time that removed a series of
-// which a file that stays has an older part: of a process that runs on although it
-// has closed its store, or was marked. Without them that part would count again.
+// keepEvidence leaves some of the dead for a later pass: those that removed a series of which
+// a file that stays has an older part. Such a file is of a process that still runs although
+// it has closed its store or was marked. Without the evidence its part would count again.
 func (p *pass) keepEvidence(stay []*snapshot.File) {
 	needed := map[string]bool{}
 	for _, f := range stay {
@@ -332,7 +331,7 @@ func (p *pass) keepEvidence(stay []*snapshot.File) {
 	})
 }
 
-// noteLiving takes down which of the removed series a living process has.
+// noteLiving notes which of the removed series a living process has.
 func (p *pass) noteLiving(f *snapshot.File) {
 	if f.Python != nil {
 		f.EachPythonSeries(func(s *metric.Schema, labels metric.Labels) {
@@ -385,8 +384,8 @@ func (p *pass) add(ctx context.Context, dead []candidate) (err error) {
 	return nil
 }
 
-// discount notes that the candidate's values are in the new archive, or are no
-// longer to be counted.
+// discount notes that the candidate's file no longer counts: its values are in the new
+// archive, or are discarded.
 func (p *pass) discount(c candidate) {
 	p.compacted = append(p.compacted, c.inc)
 	p.spent = append(p.spent, c.name)
@@ -401,7 +400,7 @@ func (p *pass) leave(name string, reason error) {
 	p.result.Left = append(p.result.Left, Left{name, reason})
 }
 
-// write puts the new archive in the place of the old one: the commit.
+// write replaces the old archive by the new one. The rename in it is the commit.
 func (p *pass) write(a *mpm.Archive) error {
 	a.Generation = p.old.Generation + 1
 	if a.ID = p.old.ID; a.ID == (mpm.Incarnation{}) {
@@ -409,7 +408,7 @@ func (p *pass) write(a *mpm.Archive) error {
 	}
 	a.Consume(p.remembered(), slices.Concat(p.stay, p.compacted), p.back)
 	if _, err := snapshot.NewArchive(a); err != nil {
-		return err // what no reader would take must not take the old one's place
+		return err // an archive that no reader would accept must not replace the old one
 	}
 	if err := p.dir.StageArchive(a, p.read); err != nil {
 		return err
@@ -437,7 +436,7 @@ func (p *pass) remembered() *mpm.Archive {
 	return p.old
 }
 
-// touch keeps cleaners that go by a file's age from taking away what is in use.
+// touch keeps cleaners that go by a file's age from removing files that are in use.
 func (p *pass) touch() {
 	now := time.Now() // of the system, as the cleaners'
 	_ = p.dir.Touch(mpm.ArchiveName, now)
@@ -449,8 +448,8 @@ func (p *pass) touch() {
 	}
 }
 
-// removeTrash unlinks what is in the archive or never was anything. What
-// cannot be removed stays listed in the archive.
+// removeTrash unlinks files whose values are in the archive, and leftovers. The archive
+// continues to list a file that cannot be removed.
 func (p *pass) removeTrash() {
 	compacted := make(map[string]bool, len(p.spent))
 	for _, name := range p.spent {

@@ -7,9 +7,9 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// addPython adds the values of a file of client_python, whose schemas are
-// there already. process is the one whose gauges they are, nil where they are of
-// no single one or a newer process has its label.
+// addPython adds the values of a file of client_python. Its schemas are in the archive
+// already. If the file has gauges of its process alone, process is that process, or nil if a
+// newer one has its label.
 func (a *Archiver) addPython(f *snapshot.File, process *processBuilder, from sum.Source) {
 	keys, words := f.Python.Keys(), f.Python.Words()
 	kind := keys.Kind()

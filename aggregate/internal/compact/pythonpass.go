@@ -11,8 +11,8 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// pythonPass is what a pass knows of client_python's files (docs/lifecycle.md,
-// "Files of client_python").
+// pythonPass is what a pass knows of client_python's files (docs/lifecycle.md, "Files of
+// client_python").
 type pythonPass struct {
 	open      []string        // files that count as of living processes
 	living    map[string]bool // ids of processes that have files open
@@ -25,8 +25,7 @@ func newPythonPass() pythonPass {
 	return pythonPass{living: map[string]bool{}, compacted: map[string]bool{}, keys: &pyfile.Keys{}}
 }
 
-// lookPython sorts a file of client_python into the living, the dead, and those
-// of which nobody can tell.
+// lookPython is look for a file of client_python.
 func (p *pass) lookPython(e mpm.Entry) error {
 	name, err := pyfile.ParseName(e.Name)
 	if err != nil {
@@ -61,7 +60,7 @@ func (p *pass) lookPython(e mpm.Entry) error {
 	return nil
 }
 
-// unmarkedLive reports whether it is a file of client_python with live gauges that
+// unmarkedLive reports whether c is a file of client_python with live gauges whose process
 // nobody has marked.
 func (c candidate) unmarkedLive() bool {
 	if c.python == "" || c.inc != (mpm.Incarnation{}) {
@@ -71,8 +70,8 @@ func (c candidate) unmarkedLive() bool {
 	return err == nil && n.Type == metric.Gauge && n.Mode.Live()
 }
 
-// setAside renames the dead of client_python's files, so that no process opens
-// them any more, and asks again: one may have done so in between.
+// setAside renames client_python's files of dead processes, so that no process opens them
+// any more. Then it asks again whether one has them open: it may have opened them before.
 func (p *pass) setAside() error {
 	if p.opts.DryRun {
 		return nil
@@ -106,9 +105,8 @@ func (p *pass) setAside() error {
 	return nil
 }
 
-// restore gives files that were set aside too early their names back. It comes
-// after a commit: a reader whose listing missed both names learns by that that
-// it has to list again.
+// restore gives files that were set aside too early their names back. It comes after a
+// commit, which tells a reader whose listing missed both names to list again.
 func (p *pass) restore() {
 	for _, name := range p.python.revived {
 		if err := pyfile.Restore(p.dir, name); err != nil {
@@ -118,8 +116,8 @@ func (p *pass) restore() {
 	}
 }
 
-// isEmpty reports whether the file of client_python holds nothing: its process was
-// killed before its first record, perhaps before it gave the file its size.
+// isEmpty reports whether a file of client_python has no record: its process was killed
+// before the first one, perhaps before it gave the file its size.
 func (p *pass) isEmpty(c candidate) bool {
 	if c.python == "" {
 		return false
@@ -144,8 +142,8 @@ func (p *pass) openPython(name string) (*snapshot.File, error) {
 	return f, nil
 }
 
-// eachLivingPython calls fn with every file of client_python that counts as of
-// a living process and can be read.
+// eachLivingPython calls fn with every readable file of client_python whose process counts
+// as living.
 func (p *pass) eachLivingPython(fn func(*snapshot.File)) error {
 	for _, name := range slices.Concat(p.python.open, p.python.revived) {
 		f, err := snapshot.OpenPython(p.dir, name, p.read, p.python.keys)

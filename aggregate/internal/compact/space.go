@@ -12,12 +12,12 @@ import (
 	"github.com/multiprom/multiprom/internal/mpm"
 )
 
-// What a pass does where the filesystem is full (docs/lifecycle.md, "When the disk is
-// full"): to free space it must first write an archive, and while that is written the
-// old one and the files in it are still there.
+// What a pass does if the filesystem is full (docs/lifecycle.md, "When the disk is full"). To
+// free space it must first write an archive, and until that is complete, the old one and the
+// files in it stay.
 
-// commit puts an archive with the dead in the place of the old one: all of them, or
-// as many as there is room for. more says that some are left.
+// commit replaces the archive by one with the dead: all of them, or as many as there is
+// space for. more says that some are left.
 func (p *pass) commit(ctx context.Context) (more bool, err error) {
 	dead, before, trimmed := p.dead, p.result, false
 	for n := len(dead); ; {
@@ -31,7 +31,7 @@ func (p *pass) commit(ctx context.Context) (more bool, err error) {
 		p.result.Living, p.result.Series, p.result.Bytes = len(p.living)+len(p.python.living), p.sum.size(), p.old.Bytes
 		now := p.opts.Now()
 		kept := p.sum.Prune(now, p.opts.KeepDead, p.opts.KeepDeadFor)
-		pruned := len(kept) < len(p.sum.processes) // nobody need have died for that: the bounds may be new
+		pruned := len(kept) < len(p.sum.processes) // also if nobody has died: the bounds may be new
 		if p.opts.DryRun || len(p.compacted) == 0 && len(p.result.Dropped) == len(before.Dropped) && p.sum.ended == 0 && len(p.python.revived) == 0 && !pruned {
 			return false, nil
 		}
@@ -63,16 +63,16 @@ func (p *pass) commit(ctx context.Context) (more bool, err error) {
 	}
 }
 
-// fewer puts those of the dead first whose files are small, and returns how many of
-// them are to be tried after n were too many; 0 where no smaller step is possible.
+// fewer sorts the dead by the size of their files, the smallest first, and returns how many
+// to try after n were too many. It returns 0 if no smaller step is possible.
 //
-// Those that have removed series come last and go together: while a file with an
-// older part of such a series stays, theirs is the evidence that its life is over.
+// Those that have removed series come last and go together. They are the evidence that the
+// life of such a series is over, as long as a file with an older part of it stays.
 func (p *pass) fewer(dead []candidate, n int) int {
 	sizes := make(map[string]int64, len(dead))
 	alone := 0
 	for _, c := range dead {
-		sizes[c.name], _ = p.dir.Allocated(c.name) // what cannot be asked is looked at when it is compacted
+		sizes[c.name], _ = p.dir.Allocated(c.name) // an error shows again when the file is compacted
 		if len(c.ends) == 0 {
 			alone++
 		}
@@ -83,14 +83,14 @@ func (p *pass) fewer(dead []candidate, n int) int {
 	return min(n/2, alone)
 }
 
-// trim gives back the room in dead processes' files that they have never used, and
-// reports whether there was some.
+// trim releases space in dead processes' files that they have never used, and reports whether
+// there was any.
 func (p *pass) trim(dead []candidate) (some bool) {
 	for _, c := range dead {
 		if c.python != "" {
 			continue
 		}
-		// Where it is not possible, there is just no room.
+		// If that fails, it only frees nothing.
 		n, err := p.dir.Trim(c.name, p.read)
 		some = some || err == nil && n > 0
 	}
@@ -98,9 +98,9 @@ func (p *pass) trim(dead []candidate) (some bool) {
 	return some
 }
 
-// reserve keeps room for the next archive: as large as this one and somewhat more,
-// or as the largest file of a process that lives, whichever is more. Without it there
-// may be none once it is needed. A failure to do so harms nothing now.
+// reserve keeps space for the next archive: for one somewhat larger than this one, or as
+// large as the largest file of a living process, if that is more. Otherwise there may be
+// none when it is needed. If it fails, nothing is wrong yet.
 func (p *pass) reserve() {
 	n := p.result.Bytes + p.result.Bytes/8
 	for _, f := range p.living {
@@ -115,16 +115,16 @@ func (p *pass) reserve() {
 	Failpoint("reserved")
 }
 
-// discard puts an archive without values in the place of the old one. It needs no
-// space. Where there is none, it takes that of files that are to be wiped: then a
-// reader may see some of their values gone before the others.
+// discard replaces the archive by one without values. If there is no space for it, it
+// removes files that are to be wiped until there is. Then a reader may see some of their
+// values gone before the others.
 func (p *pass) discard(a *mpm.Archive) error {
 	err := p.write(a)
 	if !errors.Is(err, mpm.ErrFull) {
 		return err
 	}
-	// What the old archive has consumed does not count, and neither does a file
-	// that never got its name.
+	// First go files that do not count: those that the old archive has consumed, and those
+	// that never got their names.
 	dead := slices.Clone(p.dead)
 	first := slices.DeleteFunc(slices.Clone(dead), func(c candidate) bool { return !p.old.HasConsumed(c.inc) })
 	dead = slices.DeleteFunc(dead, func(c candidate) bool { return p.old.HasConsumed(c.inc) })
@@ -150,7 +150,7 @@ func (p *pass) discard(a *mpm.Archive) error {
 	if failed != nil {
 		return errors.Join(err, failed) // without the archive, what stays would count
 	}
-	// Nothing but the archive is left: to unlink it is the commit.
+	// Only the archive is left, and unlinking it is the commit.
 	if err := p.dir.Remove(mpm.ArchiveName); err != nil {
 		return err
 	}

@@ -77,7 +77,7 @@ func (p *pass) wipe(force bool) error {
 	if old, err := p.dir.ReadArchive(p.read); err == nil {
 		p.old, empty = old, len(old.Families) == 0
 	}
-	p.forget = true // nothing that they counted is there any more
+	p.forget = true // nothing of what they counted is left
 	if len(p.compacted)+len(p.python.revived) > 0 || !empty {
 		if err := p.discard(&mpm.Archive{Epoch: p.old.Epoch + 1}); err != nil {
 			return err
@@ -97,7 +97,7 @@ func (p *pass) wipe(force bool) error {
 	return err
 }
 
-// condemn sorts a file into the living, the dead, and what is only removed.
+// condemn sorts a file into the living, the dead, and leftovers.
 func (p *pass) condemn(e mpm.Entry, force bool) error {
 	switch e.Kind {
 	case mpm.KindOther, mpm.KindArchive:
@@ -134,13 +134,13 @@ func (p *pass) condemn(e mpm.Entry, force bool) error {
 		p.living = append(p.living, &snapshot.File{Name: e.Name})
 		return nil
 	}
-	// Nothing is counted for a file that cannot be read, but that it is gone.
+	// A file that cannot be read is discarded too.
 	p.dead = append(p.dead, candidate{name: e.Name, inc: e.Incarnation})
 	return nil
 }
 
-// condemnPython sorts a file of client_python. What is dead is set aside before
-// it is discarded, like one that is compacted.
+// condemnPython is condemn for a file of client_python. A dead one is set aside before it is
+// discarded, like one that is compacted.
 func (p *pass) condemnPython(e mpm.Entry, force bool) error {
 	content, err := pyfile.Look(p.dir, e.Name, mpm.ReadOptions{MaxBytes: mpm.NoLimit})
 	switch {
@@ -156,7 +156,7 @@ func (p *pass) condemnPython(e mpm.Entry, force bool) error {
 	untold := errors.Is(err, mpm.ErrNoLease)
 	switch {
 	case untold && content == pyfile.Nothing && force:
-		return nil // whose it is and who writes it, nothing tells, and it counts nothing
+		return nil // nobody can tell whose it is or who writes it, and it counts nothing
 	case untold:
 		written = !force && !setAside
 	case err != nil:

@@ -8,11 +8,11 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// Archive is the archive between scrapes.
+// Archive is the archive as a snapshot keeps it between scrapes.
 type Archive struct {
 	*mpm.Archive
-	Loaded []LoadedFamily // as in Archive
-	// shown says for each of Processes whether its series are in the view: not
+	Loaded []LoadedFamily // those of Families, in their order
+	// shown says for each of Processes whether its series are in the view. They are not
 	// if a living or a newer process has its label.
 	shown   []bool
 	words   []uint64    // of the series that was unpacked last
@@ -22,10 +22,10 @@ type Archive struct {
 // LoadedFamily is a schema of the archive.
 type LoadedFamily struct {
 	*mpm.StoredFamily
-	Exemplars map[int][]metric.Exemplar // that series have, by number
+	Exemplars map[int][]metric.Exemplar // by number of the series
 }
 
-// NewArchive checks an archive. The error says what no compactor writes.
+// NewArchive checks an archive that was read. The error names what no compactor writes.
 func NewArchive(a *mpm.Archive) (*Archive, error) {
 	out := &Archive{Archive: a, Loaded: make([]LoadedFamily, len(a.Families)), shown: make([]bool, len(a.Processes))}
 	for i := range a.Families {
@@ -57,15 +57,15 @@ func (a *Archive) Size() (n int) {
 	return n
 }
 
-// IsShown reports whether series i of a family is of a process that is in the view, or of
-// no single one.
+// IsShown reports whether series i of a family is in the view: its process is, or it
+// belongs to no single one.
 func (a *Archive) IsShown(f *LoadedFamily, i int) bool {
 	process := f.Series.Process(i)
 	return process < 0 || a.shown[process]
 }
 
-// unpack returns what processes add up to in series i of a family, until the next is
-// unpacked.
+// unpack returns what processes add up to in series i of a family. It is valid until the
+// next call.
 func (a *Archive) unpack(f *LoadedFamily, i int) (sum.Accumulator, error) {
 	a.words = f.Series.AppendWords(a.words[:0], i)
 	sums, err := sum.Unpack(f.Schema, a.words, a.recents[:0])
@@ -76,7 +76,7 @@ func (a *Archive) unpack(f *LoadedFamily, i int) (sum.Accumulator, error) {
 	return sums, err
 }
 
-// Sums is unpack for a series that newArchived has tried.
+// Sums is unpack without the error: NewArchive has unpacked every series once.
 func (a *Archive) Sums(f *LoadedFamily, i int) sum.Accumulator {
 	sums, _ := a.unpack(f, i)
 	return sums

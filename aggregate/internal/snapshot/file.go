@@ -15,29 +15,29 @@ import (
 // File is one process's file between scrapes.
 type File struct {
 	Name   string
-	reader *mpm.Reader    // nil where the file cannot be opened, and once its process is dead
+	reader *mpm.Reader    // nil if the file cannot be opened, and once its process is dead
 	Python *pyfile.Reader // of a file of client_python, which has no reader
 	Err    error          // why it is left out, or stale
 	Header mpm.Header
-	Known  bool // it was opened once: header is its header
+	Known  bool // it was opened once, so Header is valid
 
 	Live   bool // its process holds the lock, and has neither closed nor been marked
-	Dead   bool // its lock is free: nothing in it changes any more
+	Dead   bool // its lock was free and the file was read after that: nothing in it changes any more
 	Closed bool
 	Marked bool
-	Stale  bool // the last read found nothing that belongs together; what was read before stays
+	Stale  bool // the last read was not in time, so what was read before stays
 
-	Unsettled int // blocks that changed too fast for it: what was known of them stays
+	Unsettled int // blocks that changed too fast for the last read: what was known of them stays
 
-	// What the last good read took: values hold the words of all series, one after
-	// the other.
+	// What the last good read took. Values hold the values of all series, one after the
+	// other; those of gaps are 0. Epoch counts how often all numbers of series were reset.
 	Families []*metric.Schema
 	Series   mpm.SeriesList
 	Removed  mpm.SeriesList // series that the process has removed
 	Epoch    int
 	Values   []uint64
 
-	RemovedValues []uint64 // likewise, of removed
+	RemovedValues []uint64 // likewise, of Removed
 	Exemplars     []mpm.Exemplar
 
 	buf *buffers
@@ -51,15 +51,15 @@ type File struct {
 	taken bool   // the values of this scrape are there already: of a file of client_python
 }
 
-// buffers hold what is read and not known to be good yet. All files that are read one
-// after the other share them.
+// buffers hold what was read and may still turn out to be bad. All files of a snapshot
+// share them, since they are read one after the other.
 type buffers struct {
 	values []uint64 // of client_python's
 }
 
-// Delta is what a read has found changed in a file, until the next read of a file of the
-// same snapshot. If the file's epoch has moved, its series have other numbers: then nothing
-// that was known of them holds, and the delta says nothing.
+// Delta is what a read has found changed in a file. It is valid until the next read of a
+// file of the same snapshot. If the file's Epoch has moved, its series have other numbers,
+// and the delta is of no use: nothing that was known of them holds.
 type Delta struct {
 	// Live is what has become of Series. Its Changes have the words that were there before.
 	Live mpm.Delta
@@ -67,11 +67,10 @@ type Delta struct {
 	Removed mpm.Delta
 }
 
-// openFile opens a file, or remembers why it cannot be opened. The error is
-// one that must fail the scrape: the fault is the system's and may pass. Of a
-// file whose process is dead it reads all that there is, and keeps neither
-// mapping nor descriptor: a directory may hold more of them than a process may
-// have mappings.
+// openFile opens a file, or remembers why it cannot be opened. An error must fail the
+// scrape: the fault is the system's and may pass. openFile reads the whole file of a dead
+// process at once, and keeps neither mapping nor descriptor: a directory may hold more such
+// files than a process may have mappings.
 func openFile(dir *mpm.Dir, name string, opts mpm.ReadOptions, buf *buffers) (*File, error) {
 	r, err := dir.Open(name, opts)
 	switch {
@@ -82,7 +81,7 @@ func openFile(dir *mpm.Dir, name string, opts mpm.ReadOptions, buf *buffers) (*F
 	}
 	f := newFile(name, r, buf)
 	if held, err := r.Locked(); err != nil || held {
-		return f, nil // read asks again
+		return f, nil // Read asks again
 	}
 	if _, err := f.Read(); err != nil {
 		return nil, errors.Join(err, r.Close())
@@ -100,10 +99,9 @@ func IsTransient(err error) bool {
 	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.ENOMEM) || errors.Is(err, syscall.EIO)
 }
 
-// Read asks the lock and takes the values. Where the file has become
-// unreadable, the values of the last good read stay: a counter must not fall
-// because somebody cut a file short. The error is a transient one; what the delta says
-// beside it has happened too.
+// Read tests the lock and reads what has changed. If the file can no longer be read, the
+// values of the last good read stay: a counter must not fall because somebody cut a file
+// short. An error is transient. What the delta says beside it has happened too.
 func (f *File) Read() (d Delta, err error) {
 	if f.Python != nil {
 		return d, f.ReadPython()
@@ -130,7 +128,8 @@ func (f *File) Read() (d Delta, err error) {
 	return d, nil
 }
 
-// take takes what the file has now, if it belongs together.
+// take applies one Reading of the file. The delta that it returns has the old words in
+// Live.Changes, because Values have the new ones by then.
 func (f *File) take() (d Delta, err error) {
 	r := f.reader
 	now, err := r.Read(f.Values, f.RemovedValues)
@@ -157,8 +156,7 @@ func (f *File) take() (d Delta, err error) {
 	return d, nil
 }
 
-// keep has the values of client_python's file that were read take the place of those
-// before.
+// keep makes the values that were just read from a file of client_python those of f.
 func (f *File) keep() {
 	if b := f.buf; cap(f.Values) < len(b.values) {
 		f.Values, b.values = b.values, f.Values
@@ -167,23 +165,23 @@ func (f *File) keep() {
 	}
 }
 
-// Lists calls yield with all lists of series whose symbols are in use.
+// Lists yields the lists of series whose symbols are in use.
 func (f *File) Lists(yield func(mpm.SeriesList) bool) {
 	_ = yield(f.Series) && yield(f.Removed)
-	if f.reader != nil { // it may have read on, without a good end
+	if f.reader != nil { // a read that failed may have found more
 		_ = yield(f.reader.List()) && yield(f.reader.RemovedList())
 	}
 }
 
-// EverRemoved reports whether the process may have removed a series: its
-// generation has moved.
+// EverRemoved reports whether the process may have removed a series. If not, the
+// generation of its file is still 0.
 func (f *File) EverRemoved() bool {
 	ever := true
 	err := mpm.Guard(f.Name, func() error { ever = f.reader.Generation() != 0; return nil })
 	return ever || err != nil
 }
 
-// Close gives back the mapping. What was read stays.
+// Close releases mapping and descriptor. What was read stays.
 func (f *File) Close() error {
 	if f.Python != nil {
 		return f.Python.Close()
@@ -196,7 +194,7 @@ func (f *File) Close() error {
 	return r.Close()
 }
 
-// Offer is what the file says of one of its families.
+// Offer returns the offer of one of the file's schemas.
 func (f *File) Offer(schema *metric.Schema) sum.Offer {
 	created := f.Header.Created.UnixNano()
 	d := sum.Offer{Schema: schema, First: created, Newest: created, Live: f.Live, Bounds: schema.Bounds}
@@ -206,8 +204,8 @@ func (f *File) Offer(schema *metric.Schema) sum.Offer {
 	return d
 }
 
-// CountSeries calls fn with every schema of the file, and how many series it has;
-// of client_python's, whose schemas have no labels, with those of the first series.
+// CountSeries calls fn with every schema of the file and the number of its series. The
+// schemas of client_python's files have no labels, so fn gets those of the first series.
 func (f *File) CountSeries(fn func(schema *metric.Schema, n int, first metric.Labels)) {
 	if f.Python == nil {
 		counts := f.Series.Counts()
@@ -234,7 +232,7 @@ func (f *File) CountSeries(fn func(schema *metric.Schema, n int, first metric.La
 	}
 }
 
-// HistogramSeries returns how many series the file has of each histogram.
+// HistogramSeries returns how many series each histogram of the file has, by name.
 func (f *File) HistogramSeries() map[string]int {
 	out := map[string]int{}
 	if f.Python == nil {

@@ -8,7 +8,7 @@ import (
 	"github.com/multiprom/multiprom/internal/mpm"
 )
 
-// claimant is a process that would like to be shown under its label.
+// claimant is a process that has series of its own and wants to be shown under its label.
 type claimant struct {
 	file     *File // nil for a process in the archive
 	archived int
@@ -17,15 +17,15 @@ type claimant struct {
 	inc      mpm.Incarnation
 }
 
-// NameProcesses gives every file the value of its process label, unique among
-// living processes: the eldest keeps the plain label, others get a suffix from
-// their incarnation, and those beside a process of client_python too, whose id
-// its files say. Among dead processes the newest has the label, unless a living
-// one has it; the others are not shown.
+// NameProcesses gives every file the value of its process label, unique among living
+// processes. The eldest keeps the plain label, and the others get a suffix from their
+// incarnation. A process of client_python always keeps the plain label, because the names
+// of its files say it. Among dead processes the newest has the label, unless a living one
+// has it; the others are not shown.
 //
-// Of client_python's files only those count that have series of their process alone.
-// Whether the process of another one lives must not show, since nobody knows before
-// compaction.
+// A file of client_python takes part only if it has series of its process alone. Whether
+// the process of any other file lives must not change the view, because nobody knows it
+// before compaction.
 func NameProcesses(files []*File, arc *Archive) {
 	byLabel := map[string][]claimant{}
 	python := map[string]bool{}  // ids of living processes of client_python that have such series
@@ -83,8 +83,8 @@ func (c claimant) compare(o claimant) int {
 	return cmp.Or(cmp.Compare(c.created, o.created), c.inc.Compare(o.inc))
 }
 
-// Age returns when the process opened its file, in nanoseconds since 1970. Of
-// client_python's it is known only when the file was made or has grown.
+// Age returns when the process opened its file, in nanoseconds since 1970. For a file of
+// client_python it is when the file was made or last grew; no more is known.
 func (f *File) Age() int64 {
 	if f.Python != nil {
 		return f.Python.Changed().UnixNano()

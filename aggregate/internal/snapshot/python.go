@@ -27,9 +27,9 @@ func OriginalName(name string) string {
 	return name
 }
 
-// openPython opens a file of client_python, or goes on with one that is open,
-// and reads the records that are new. It is openFile for such files: they hold
-// no lock, and count as of a living process until they are set aside.
+// openPython is openFile for files of client_python. It opens the file, or goes on with the
+// one that is open, and reads the records that are new. These files hold no lock. Their
+// processes count as living until the files are set aside.
 func (o *opener) openPython(e mpm.Entry) (*File, error) {
 	info, err := os.Lstat(o.dir.Join(e.Name))
 	if err != nil {
@@ -78,9 +78,9 @@ func (o *opener) openPython(e mpm.Entry) (*File, error) {
 	return f, nil
 }
 
-// MaxMapped is how many files of client_python stay mapped between scrapes. A
-// process may have 65,530 mappings, so that a file more is mapped for each scrape
-// again and given back at once.
+// MaxMapped is how many files of client_python stay mapped between scrapes. A process may
+// have 65,530 mappings. Files beyond MaxMapped are mapped at each scrape and unmapped right
+// after they are read.
 var MaxMapped = 32_768
 
 // rename notes the name that a file of client_python has now.
@@ -92,14 +92,14 @@ func (f *File) rename(d *mpm.Dir, name string) error {
 		return err
 	}
 	n := f.Python.Name()
-	// How old its process is, nobody knows.
+	// Nobody knows how old its process is.
 	f.Header = mpm.Header{Label: n.ID, Incarnation: n.Incarnation, Created: time.Unix(0, 0)}
 	f.Name, f.Known, f.Live = name, true, !n.Dead
 	return nil
 }
 
-// ReadPython takes the values. Where the file has become unreadable, those of
-// the last good read stay.
+// ReadPython is Read for a file of client_python. If the file can no longer be read, the
+// values of the last good read stay.
 func (f *File) ReadPython() error {
 	if f.Err != nil || f.taken {
 		f.taken = false
@@ -127,16 +127,15 @@ func (f *File) ReadPython() error {
 	return nil
 }
 
-// OwnGauges reports whether a file of client_python holds gauges of its process
-// alone that stay in the view when it is dead.
+// OwnGauges reports whether a file of client_python has gauges of its process alone that
+// stay in the view after its death.
 func (f *File) OwnGauges() bool {
 	n := f.Python.Name()
 	return n.Type == metric.Gauge && n.Mode == metric.ModeAll
 }
 
-// EachPythonSeries calls fn with every series of a file of client_python, for
-// some more than once. What is true of all series of its kind the schema
-// says; bounds are not in it.
+// EachPythonSeries calls fn with every series of a file of client_python, with some more
+// than once. The schema has name, type and mode only.
 func (f *File) EachPythonSeries(fn func(*metric.Schema, metric.Labels)) {
 	keys := f.Python.Keys()
 	kind := keys.Kind()
@@ -150,9 +149,9 @@ func (f *File) EachPythonSeries(fn func(*metric.Schema, metric.Labels)) {
 // KeysKept is how many keys are kept although no file may have them any more.
 const KeysKept = 10_000
 
-// dropKeys begins again with the keys once most are of files that are gone, and reports
-// whether it has. The files are then parsed again; one that cannot be keeps what was read
-// of it, its keys too.
+// dropKeys replaces the keys once most of them are of files that are gone, and reports
+// whether it did. It parses the files again. One that cannot be parsed keeps its old keys
+// and values.
 func (s *Snapshot) dropKeys(d *mpm.Dir) (dropped bool) {
 	records := 0
 	for _, f := range s.Files {

@@ -21,21 +21,21 @@ type Snapshot struct {
 
 	Files    []*File   // by name
 	Archive  *Archive  // never nil
-	Listed   time.Time // before the directory was, by the system's clock
-	Damage   error     // why the archive cannot be read; archive is then the last good one
-	Restored []string  // files that are back though their values are in the archive
-	Stray    error     // why what has the archive's name was left out, where no archive is known
+	Listed   time.Time // right before the directory was listed, by the system's clock
+	Damage   error     // why the archive cannot be read; Archive is then the last good one
+	Restored []string  // files that are back although their values are in the archive
+	Stray    error     // why a file with the archive's name was left out, if no archive is known
 
 	opened   *mpm.Dir
 	read     mpm.ReadOptions
-	asListed []mpm.Entry      // what files and archive come from, nil where some of it has to be looked at again
+	asListed []mpm.Entry      // the listing that Files and Archive come from; nil if the next one must look again
 	Symbols  *mpm.SymbolTable // of all files' series
 	Keys     *pyfile.Keys     // of client_python's files
 	buf      buffers
 }
 
-// New returns a snapshot of dir, which is not read yet. trust and maxBytes are as
-// in Options.
+// New returns a snapshot of dir, which is not read yet. trust and maxBytes are TrustUIDs
+// and MaxFileBytes of aggregate.Options.
 func New(dir string, trust []int, maxBytes int64, symbols *mpm.SymbolTable) *Snapshot {
 	return &Snapshot{
 		dir: dir, trust: trust, maxBytes: maxBytes, Symbols: symbols,
@@ -43,7 +43,7 @@ func New(dir string, trust []int, maxBytes int64, symbols *mpm.SymbolTable) *Sna
 	}
 }
 
-// AddStore adds a store of this process to the files of a snapshot without a directory.
+// AddStore adds a store of this process to a snapshot without a directory.
 func (s *Snapshot) AddStore(store *mpm.Store) *File {
 	h := store.Header()
 	f := newFile(h.FileName(), store.Reader(s.Symbols), &s.buf)
@@ -51,7 +51,7 @@ func (s *Snapshot) AddStore(store *mpm.Store) *File {
 	return f
 }
 
-// Close gives back mappings and descriptors.
+// Close releases mappings and descriptors.
 func (s *Snapshot) Close() error {
 	var errs []error
 	if s.opened != nil {
@@ -71,13 +71,13 @@ type Changes struct {
 	Rekeyed bool    // the records of client_python's files have other keys
 }
 
-// List brings the list of files and the archive up to date with each other, so
-// that each process is counted once: in its file or in the archive. A compactor may
-// be at work all the while: it renames the new archive first and unlinks the
-// files that are in it afterwards (docs/lifecycle.md, "Reading").
+// List brings the list of files and the archive up to date with each other, so that each
+// process is counted once: in its file or in the archive. A compactor may be at work at the
+// same time. It renames the new archive first, and then unlinks the files that are in it
+// (docs/lifecycle.md, "Reading").
 //
 // first says that no scrape has ended well yet. What the changes say beside an error has
-// happened too. The values of files that are not new are read by their own read.
+// happened too. List reads no values of a living process: File.Read does that.
 func (s *Snapshot) List(first bool) (c Changes, err error) {
 	s.Listed = time.Now()
 	if s.dir == "" {
@@ -118,8 +118,7 @@ func (s *Snapshot) List(first bool) (c Changes, err error) {
 	return c, nil
 }
 
-// openDir returns the directory that the path leads to now. It stays open between
-// scrapes.
+// openDir returns the directory that the path names now. It stays open between scrapes.
 func (s *Snapshot) openDir() (*mpm.Dir, error) {
 	if s.opened != nil && s.opened.Current() {
 		return s.opened, nil
@@ -135,9 +134,9 @@ func (s *Snapshot) openDir() (*mpm.Dir, error) {
 	return d, nil
 }
 
-// isAsListed reports whether a new look would find what the last one has: the same
-// names, all of which can be read, and after their listing the archive that was read
-// before it. That one was not exchanged meanwhile, since no version comes twice.
+// isAsListed reports whether looking again would find the same: the names are the same, and
+// the archive is, which is read after the names. It was not exchanged and put back
+// meanwhile, because no version comes twice.
 func (s *Snapshot) isAsListed(d *mpm.Dir) bool {
 	if s.asListed == nil {
 		return false
@@ -150,12 +149,11 @@ func (s *Snapshot) isAsListed(d *mpm.Dir) bool {
 	return err == nil && v == s.Archive.ArchiveVersion
 }
 
-// maxLooks bounds how often the directory is listed again because it changed
-// meanwhile.
+// maxLooks bounds how often the directory is listed again because it has changed.
 const maxLooks = 16
 
-// look lists the directory, opens its files and reads the archive that belongs
-// to them. damage says why the archive cannot be read; it is then the old one.
+// look lists the directory, opens its files and reads the archive that belongs to them.
+// damage says why the archive cannot be read; arc is then the old one.
 func (s *Snapshot) look(o *opener, first bool) (files []*File, arc *Archive, damage, err error) {
 	arc = s.Archive
 	for range maxLooks {
@@ -165,8 +163,8 @@ func (s *Snapshot) look(o *opener, first bool) (files []*File, arc *Archive, dam
 		}
 		listed := files
 		files, arc, damage, err = o.settle(files, arc, before)
-		// Files of client_python have no incarnation before they are set aside:
-		// what has become of one that was listed, only a new list tells.
+		// Files of client_python have no incarnation before they are set aside. Only a
+		// new list says what has become of one.
 		if err != nil || damage != nil || arc.ArchiveVersion == before || !slices.ContainsFunc(listed, isPythonFile) {
 			return files, arc, damage, err
 		}
@@ -174,8 +172,7 @@ func (s *Snapshot) look(o *opener, first bool) (files []*File, arc *Archive, dam
 	return nil, nil, nil, errors.New("the directory is compacted faster than it can be read")
 }
 
-// closeOthers closes the files that are not among those to keep, and returns
-// them.
+// closeOthers closes those of the files that are not to be kept, and returns them.
 func closeOthers(files, keep []*File) (closed []*File) {
 	kept := make(map[*File]bool, len(keep))
 	for _, f := range keep {
@@ -190,13 +187,13 @@ func closeOthers(files, keep []*File) (closed []*File) {
 	return closed
 }
 
-// OpenFile opens a file without a snapshot. It is for files that are read once or twice.
+// OpenFile opens a file without a snapshot, for a caller that reads it once or twice.
 func OpenFile(d *mpm.Dir, name string, opts mpm.ReadOptions) (*File, error) {
 	return openFile(d, name, opts, &buffers{})
 }
 
-// OpenPython is openNative for a file of client_python. Files with the same keys share
-// what the keys say.
+// OpenPython is OpenFile for a file of client_python. Files with the same keys share what
+// the keys say.
 func OpenPython(d *mpm.Dir, name string, opts mpm.ReadOptions, keys *pyfile.Keys) (*File, error) {
 	return newOpener(d, opts, nil, keys, &buffers{}).openPython(mpm.Entry{Name: name})
 }
@@ -211,7 +208,7 @@ type opener struct {
 	python map[string][]*File // of client_python, by the names that its processes know
 	opened []*File            // all that it has opened
 	listed []mpm.Entry        // what the directory had when its native files were opened
-	stray  error              // why what has the archive's name is none
+	stray  error              // why a file with the archive's name is none
 	mapped int                // how many of client_python's files it has looked at
 }
 
@@ -231,13 +228,13 @@ func (o *opener) learn(f *File) {
 	}
 }
 
-// files lists the directory and opens what is there. Beside an error it returns
-// what it opened before it.
+// files lists the directory and opens what is there. With an error it returns what it has
+// opened before.
 //
-// A file of client_python may be renamed meanwhile, and then be missing from the
-// list under both names. So the directory is listed until nothing new turns up:
-// whatever was renamed during one listing is in the next. first says that no file
-// is known yet, so that not even one may be in the list.
+// A file of client_python may be renamed meanwhile, and be in the list under neither name.
+// So the directory is listed until nothing new turns up: a file that was renamed during one
+// listing is in the next. first says that no file is known yet, so even the only file of
+// client_python may be missing from the list.
 func (o *opener) files(first bool) (files []*File, err error) {
 	seen := map[string]bool{} // names of client_python's files
 	held := map[*File]bool{}
@@ -274,8 +271,8 @@ func (o *opener) files(first bool) (files []*File, err error) {
 	return files, nil
 }
 
-// open opens what is not open yet. It returns nil for a file that has vanished
-// since it was listed, or is none of a process.
+// open opens a file unless it is open. It returns nil if the file has vanished since it was
+// listed, or is not a process's.
 func (o *opener) open(e mpm.Entry) (f *File, err error) {
 	switch {
 	case isPython(e):
@@ -297,9 +294,9 @@ func (o *opener) open(e mpm.Entry) (f *File, err error) {
 	return f, err
 }
 
-// settle reads the archive, and leaves out the files of the processes in it.
-// Where the archive changed since before the listing, a file that has vanished
-// meanwhile may be in a newer one still.
+// settle reads the archive, and leaves out the files of the processes in it. before is the
+// version from before the listing. If the archive has changed since, a file that has
+// vanished meanwhile may be in one that is newer still.
 func (o *opener) settle(files []*File, arc *Archive, before mpm.ArchiveVersion) (_ []*File, _ *Archive, damage, err error) {
 	for {
 		arc, damage = o.loadArchive(arc)
@@ -325,9 +322,9 @@ func uncompacted(files []*File, arc *Archive) []*File {
 	})
 }
 
-// archiveVersion returns the version of the archive that is there now. Where no archive
-// is known, what somebody who is not trusted has put under its name is none: nobody has
-// compacted. Once there was one, the same is damage, since counters would fall.
+// archiveVersion returns the version of the archive that is there now. If no archive is
+// known, a file of an untrusted user under its name is not one: nobody has compacted. Once
+// there was an archive, the same is damage, because counters would fall.
 func (o *opener) archiveVersion(known *Archive) (mpm.ArchiveVersion, error) {
 	v, err := o.dir.ArchiveVersion(o.opts)
 	if o.stray = nil; errors.Is(err, mpm.ErrNotTrusted) && known.ArchiveVersion == (mpm.ArchiveVersion{}) {
@@ -337,8 +334,7 @@ func (o *opener) archiveVersion(known *Archive) (mpm.ArchiveVersion, error) {
 	return v, err
 }
 
-// restored returns the names of files whose values are in the archive, and which were
-// removed since.
+// restored returns the names of files that were compacted and removed, and are back.
 func (o *opener) restored(arc *Archive) (names []string) {
 	for _, e := range o.listed {
 		if !arc.Restored(e.Incarnation) {
@@ -383,9 +379,9 @@ func present(d *mpm.Dir, files []*File) (out []*File, err error) {
 	return out, nil
 }
 
-// canDoWithout decides whether the last good archive can stand in for one that
-// cannot be read: while all files that were there are there, nobody has compacted
-// since. Otherwise counters would fall, and the scrape has to fail.
+// canDoWithout returns nil if the last good archive can stand in for one that cannot be
+// read. It can while all files that were there are still there, because then nobody has
+// compacted since. Otherwise counters would fall, so the scrape has to fail.
 func (s *Snapshot) canDoWithout(files []*File, damage error, first bool) error {
 	err := fmt.Errorf("%w: what dead processes counted is in it; see `mpctl check`, and `mpctl wipe` to begin again", damage)
 	if first {

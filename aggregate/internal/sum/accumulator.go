@@ -8,10 +8,9 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// Accumulator is what any number of processes add up to in one series. Which
-// fields count depends on the schema's type. The result does not depend on
-// the order in which processes are added, nor on how many of them were added up
-// before: compacting changes no value.
+// Accumulator is what any number of processes add up to in one series. The schema's type
+// says which fields count. The result depends neither on the order in which processes are
+// added nor on which of them were added up before, so compaction changes no value.
 type Accumulator struct {
 	Pick
 	Sum      Exact    // counter: other increments; histogram, summary, gauge sum: the sum
@@ -20,15 +19,15 @@ type Accumulator struct {
 	Recents  Recents  // mostrecent, in the archive: what the pick is picked from
 }
 
-// Source is the process whose words are added.
+// Source is the process whose words are added, and who adds them.
 type Source struct {
 	Live    bool
 	Created int64 // when it opened its file
 	Now     int64 // the reader's clock
 }
 
-// Add adds one process's words of a series of that schema.
-// bucket is where each bucket goes, nil for its own place.
+// Add adds one process's words of a series of that schema. bucket says where each bucket
+// goes; nil leaves each in its place (PlaceBuckets).
 func (a *Accumulator) Add(schema *metric.Schema, w []uint64, bucket []int, created int64, from Source) {
 	if !Summed(schema) {
 		a.Pick.Add(schema, w, created, from)

@@ -8,12 +8,12 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// ErrUnpack: the words are not those of the type.
+// ErrUnpack says that the words cannot be those of a series of the type.
 var ErrUnpack = errors.New("its values do not fit its type")
 
-// How the values of a series stand in the archive (docs/format.md, "The
-// archive"): some words of a fixed number, then the parts of an exact sum; but for
-// the gauge, an infinity or NaN is the last of them.
+// How the values of a series stand in the archive (docs/format.md, "The archive"): a fixed
+// number of words, then the parts of an exact sum. An infinity or NaN is the last part,
+// except for the gauge, which has a word for it.
 //
 //	counter          low and high word of the whole increments; parts
 //	summary          count; parts
@@ -81,7 +81,7 @@ func (a *Accumulator) Pack(s *metric.Schema) []uint64 {
 	return []uint64{value}
 }
 
-// Unpack is the reverse of pack. It puts what is recent into spare.
+// Unpack is the reverse of Pack. Recents of the result use the memory of spare.
 func Unpack(s *metric.Schema, w []uint64, spare Recents) (a Accumulator, err error) {
 	fixed, parts := fixedWords(s)
 	if len(w) < fixed || len(w) > fixed && !parts {
@@ -126,7 +126,7 @@ func (rs Recents) Pack() (w []uint64) {
 	return w
 }
 
-// UnpackRecents is the reverse of pack. It appends to rs.
+// UnpackRecents is the reverse of Recents.Pack. It appends to rs.
 func UnpackRecents(rs Recents, w []uint64) (Recents, error) {
 	last := int64(0)
 	for ; len(w) >= 2; w = w[2:] {

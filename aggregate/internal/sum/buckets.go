@@ -7,15 +7,14 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// Union returns the bucket bounds of both.
+// Union returns the bucket bounds that are in a or b.
 func Union(a, b []float64) []float64 {
 	all := append(slices.Clone(a), b...)
 	slices.Sort(all)
 	return slices.Compact(all)
 }
 
-// PlaceBuckets returns for each bucket of bounds, +Inf included, its place in
-// the union.
+// PlaceBuckets returns the place of each bucket of bounds, +Inf included, in the union.
 func PlaceBuckets(bounds, union []float64) []int {
 	out := make([]int, len(bounds)+1)
 	for i, b := range bounds {
@@ -25,7 +24,7 @@ func PlaceBuckets(bounds, union []float64) []int {
 	return out
 }
 
-// AddCounts adds counts of buckets to others. bucket is as of add.
+// AddCounts adds counts of buckets to others. bucket is as in Accumulator.Add.
 func AddCounts(to, counts []uint64, bucket []int) {
 	if bucket != nil {
 		for i, n := range counts {
@@ -46,8 +45,8 @@ func AddCounts(to, counts []uint64, bucket []int) {
 	}
 }
 
-// BucketOf returns the number of the bucket with that upper bound, -1 where no
-// file has it any more.
+// BucketOf returns the number of the bucket with that upper bound, or -1 if no file has it
+// any more.
 func BucketOf(bounds []float64, le float64) int {
 	i, there := slices.BinarySearch(bounds, le)
 	if !there && !math.IsInf(le, 1) {
@@ -56,8 +55,9 @@ func BucketOf(bounds []float64, le float64) int {
 	return i
 }
 
-// ExemplarBucket returns which bucket an exemplar belongs to, 0 where there are none. It
-// follows from the value: the buckets of a file may be wider than those of the family.
+// ExemplarBucket returns the bucket of an exemplar with that value, or 0 if the schema has
+// no buckets. The bucket in the file does not say it, because the file's buckets may be
+// wider than the family's.
 func ExemplarBucket(schema *metric.Schema, bounds []float64, value float64) (i int) {
 	switch {
 	case schema.Type != metric.Histogram:
@@ -70,18 +70,18 @@ func ExemplarBucket(schema *metric.Schema, bounds []float64, value float64) (i i
 }
 
 // All series of a histogram have the buckets of its family: those of all its files
-// together. Workers that run a few versions of a program share most of them. Where each
-// series has buckets of its own, the family would take the square of what the files have:
-// 1 MB of them would take 400 MB here, and more as text. So the words of a family are
-// bounded by those that were read.
+// together. Workers that run a few versions of a program share most of them. But if each
+// series has buckets of its own, the family needs the square of what the files have: for 1
+// MB of files it would be 400 MB here, and more as text. So the words that were read bound
+// the words of a family.
 
 const (
 	roomPerWord = 16      // words of a family for each word of all files
 	roomAtLeast = 1 << 16 // words of a family, however small the files are
 )
 
-// RoomFor returns how many series a family of so many bounds can have, where the files have
-// so many words.
+// RoomFor returns how many series a family of that many bounds may have if the files have
+// that many words.
 func RoomFor(words, bounds int) int {
 	return int(max(1, (roomPerWord*int64(words)+roomAtLeast)/int64(bounds+1))) // int may have 32 bits
 }

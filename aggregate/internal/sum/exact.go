@@ -2,16 +2,16 @@ package sum
 
 import "math"
 
-// Exact adds floats without rounding and rounds once, at the end: the sum
-// of the same numbers is the same in any order and any grouping. Were it not,
-// compacting, which regroups additions, would let a merged sum step back by a bit,
-// and rate() would take that for a reset.
+// Exact adds floats without rounding, and rounds once, at the end. So the sum of the same
+// numbers is the same in any order and any grouping. Otherwise compaction, which regroups
+// additions, could make a merged sum smaller by a bit, and rate() would take that for a
+// reset.
 //
-// The sum is parts[0] + parts[1] + …, an expansion of non-overlapping floats of
-// ascending magnitude (J. R. Shewchuk, Adaptive Precision Floating-Point
-// Arithmetic, 1997). One part holds almost every real sum.
+// The sum is First + Rest[0] + Rest[1] + …, an expansion of non-overlapping floats of
+// ascending magnitude (J. R. Shewchuk, Adaptive Precision Floating-Point Arithmetic, 1997).
+// Almost every real sum needs one part.
 type Exact struct {
-	First float64   // the only part while rest is empty, else the smallest
+	First float64   // the only part if Rest is empty, otherwise the smallest
 	Rest  []float64 // the others, ascending
 
 	Odd     bool    // an infinity or NaN was added, or the sum left the range of floats
@@ -20,7 +20,7 @@ type Exact struct {
 
 // Add adds x exactly.
 func (s *Exact) Add(x float64) {
-	// Where x or the sum is no finite number, err is NaN.
+	// If x or the sum is not finite, err is NaN.
 	if sum, err := TwoSum(s.First, x); err == 0 && len(s.Rest) == 0 {
 		s.First = sum
 	} else {
@@ -37,8 +37,8 @@ func (s *Exact) addInexact(x float64) {
 	s.grow(x)
 }
 
-// grow adds x to an expansion: each part takes up what it can, and hands the
-// rest of the sum on to the next.
+// grow adds x to an expansion. Each part keeps what is lost to rounding, and the rounded
+// sum goes on to the next part.
 func (s *Exact) grow(x float64) {
 	var buf [8]float64
 	parts := append(append(buf[:0], s.First), s.Rest...)
@@ -128,7 +128,7 @@ func (s *Exact) parts() []uint64 {
 	return out
 }
 
-// words returns the parts, and after them the infinity or NaN that the sum is.
+// words returns the parts, and then the infinity or NaN, if the sum is one.
 func (s *Exact) words() []uint64 {
 	if s.Odd {
 		return append(s.parts(), math.Float64bits(s.Special))

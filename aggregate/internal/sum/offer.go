@@ -24,14 +24,14 @@ func StoredOffer(f *mpm.StoredFamily) Offer {
 	return Offer{Schema: f.Schema, First: f.First, Newest: f.Newest, Python: f.PythonFile, Bounds: f.Schema.Bounds}
 }
 
-// Compare orders schemas by which is served first. It looks at nothing that
-// compaction changes or forgets.
+// Compare orders the offers of a name: the first is served. It uses nothing that compaction
+// changes or forgets (docs/lifecycle.md, "Which schema is served").
 func (d *Offer) Compare(o *Offer) int {
 	var order int
 	switch {
 	case d.Python != "" || o.Python != "":
-		// Nobody knows how old client_python's files are, nor, before they are set
-		// aside, whether their processes live. So their names decide.
+		// Nobody knows how old client_python's files are, or whether their processes
+		// live before they are set aside. So their names decide.
 		order = compareFirst(d.Python, o.Python)
 	case d.Live && o.Live:
 		order = cmp.Compare(d.First, o.First)
@@ -47,7 +47,7 @@ func compareFirst(a, b string) int {
 	return cmp.Or(compareBool(a == "", b == ""), strings.Compare(a, b))
 }
 
-// AddOffer adds a schema to those of its name.
+// AddOffer adds an offer to those of its name, or to the compatible one among them.
 func AddOffer(byName map[string][]*Offer, d Offer) {
 	for _, o := range byName[d.Schema.Name] {
 		if Compatible(o.Schema, d.Schema) {
@@ -58,7 +58,7 @@ func AddOffer(byName map[string][]*Offer, d Offer) {
 	byName[d.Schema.Name] = append(byName[d.Schema.Name], &d)
 }
 
-// Include adds the processes of a compatible schema.
+// Include adds the processes of an offer with a compatible schema.
 func (d *Offer) Include(o Offer) {
 	if o.compareHelp(d) < 0 {
 		d.Schema = o.Schema
@@ -73,8 +73,8 @@ func (d *Offer) Include(o Offer) {
 	}
 }
 
-// compareHelp orders compatible schemas by whose help and unit are served: the
-// newest process's, or, if only client_python has it, that of the first file.
+// compareHelp orders compatible offers by whose help and unit are served: those of the
+// newest process or, if only client_python has the schema, of the first file by name.
 func (d *Offer) compareHelp(o *Offer) int {
 	order := cmp.Compare(o.Newest, d.Newest)
 	if d.Newest == 0 && o.Newest == 0 {

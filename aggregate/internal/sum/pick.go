@@ -7,9 +7,8 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// Pick is what any number of processes make of a series that is not their sum: a
-// gauge of another mode, a state set, an info. Of other series it is what they have
-// beside their sums.
+// Pick is the merged value of a series that is not a sum: a gauge of another mode, a state
+// set, an info. For series that are sums, it has what they have beside the sum.
 type Pick struct {
 	Present bool // some process has the series
 	Live    bool // of an info: some living process has it
@@ -19,7 +18,7 @@ type Pick struct {
 	value   float64 // gauge; in mode mostrecent a state set too
 	nanos   int64   // mostrecent: of the value
 	state   uint64  // state set
-	Newest  int64   // info: creation of the newest process that has it; of one process's, of the newest part
+	Newest  int64   // info: when the newest process that has it opened its file; state set, gauge of one process: created time of the newest part
 }
 
 // Enter notes that a process has the series, which began at created.
@@ -30,10 +29,10 @@ func (c *Pick) Enter(created int64) {
 	c.Present = true
 }
 
-// Add adds one process's words.
+// Add merges one process's words.
 func (c *Pick) Add(schema *metric.Schema, w []uint64, created int64, from Source) {
 	if schema.Type == metric.Info {
-		// Of the living, or of the newest dead one; see families.
+		// Which of them is shown is decided later, when all processes are known.
 		c.Live = c.Live || from.Live
 		c.Newest = max(c.Newest, from.Created)
 	} else if IsLive(schema) && !from.Live {
@@ -55,16 +54,16 @@ func (c *Pick) Add(schema *metric.Schema, w []uint64, created int64, from Source
 	}
 }
 
-// isNewest reports whether a part that was created then takes the place of those before it.
-// A file may have several series of one process with the same labels. Their order says
-// nothing, since the places of series that were removed are used again.
+// isNewest reports whether a part with that created time replaces those before it. A file
+// may have several series with the same labels. Their order says nothing, because space of
+// removed series is used again.
 func (c *Pick) isNewest(created int64) bool {
 	newest := created >= c.Newest
 	c.Newest = max(c.Newest, created)
 	return newest
 }
 
-// Join adds what other processes make of it.
+// Join merges what other processes add up to.
 func (c *Pick) Join(schema *metric.Schema, o *Accumulator, now int64) {
 	if !o.Present {
 		return
@@ -83,8 +82,8 @@ func (c *Pick) Join(schema *metric.Schema, o *Accumulator, now int64) {
 	}
 }
 
-// gauge merges one value that was set. A process that never set the gauge
-// takes no part while another did.
+// gauge merges one value that was set. A process that never set the gauge does not count
+// if another one did.
 func (c *Pick) gauge(mode metric.Mode, v float64) {
 	if mode != metric.ModeMin && mode != metric.ModeMax || !c.Set || wins(mode, v, c.value) {
 		c.value = v
@@ -92,9 +91,9 @@ func (c *Pick) gauge(mode metric.Mode, v float64) {
 	c.Set = true
 }
 
-// wins reports whether v takes the place of old: in mode min the smaller, else the
-// larger. Any number wins against NaN, which says nothing about size. A zero has a
-// sign too, so that the order in which values come never shows.
+// wins reports whether v replaces old: in mode min the smaller value wins, otherwise the
+// larger. Any number wins against NaN, and -0 is smaller than 0. So the result does not
+// depend on the order of the values.
 func wins(mode metric.Mode, v, old float64) bool {
 	switch {
 	case math.IsNaN(v) || math.IsNaN(old):
@@ -107,7 +106,7 @@ func wins(mode metric.Mode, v, old float64) bool {
 	return v > old
 }
 
-// Recent keeps the newest value.
+// Recent keeps r if it is newer than what it has.
 func (c *Pick) Recent(r Recent, now int64) {
 	if r.beats(Recent{c.value, c.nanos}, now) {
 		c.value, c.nanos, c.Set = r.Value, r.Nanos, true
@@ -122,7 +121,7 @@ func (c *Pick) stateOf(schema *metric.Schema) uint64 {
 	return c.state
 }
 
-// Fill writes the values.
+// Fill writes the merged value to out.
 func (c *Pick) Fill(schema *metric.Schema, out *metric.Series) {
 	switch schema.Type {
 	case metric.Info:
@@ -133,6 +132,6 @@ func (c *Pick) Fill(schema *metric.Schema, out *metric.Series) {
 			out.States = append(out.States, metric.State{Name: name, On: uint64(i) == on})
 		}
 	default:
-		out.Value = c.value // 0 where nobody has set it
+		out.Value = c.value // 0 if nobody has set it
 	}
 }

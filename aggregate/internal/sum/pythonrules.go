@@ -7,7 +7,7 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// KindIsOwn reports whether the series of that kind of file are each of one process alone.
+// KindIsOwn reports whether each series of that kind of file belongs to one process alone.
 func KindIsOwn(k pyfile.Kind) bool { return k.Type == metric.Gauge && k.Mode.Base() == metric.ModeAll }
 
 // AddPython adds one record's value, by client_python's rules: w has the bits of
@@ -26,7 +26,7 @@ func (a *Accumulator) AddPython(kind pyfile.Kind, part pyfile.Part, bucket int, 
 			a.Sum.Add(v)
 		}
 	case metric.Histogram:
-		if part == pyfile.Bucket || v != 0 { // a process may be killed between the sum and the buckets of a new series
+		if part == pyfile.Bucket || v != 0 { // a process may be killed after it wrote the sum of a new series, before the buckets
 			a.Enter(0)
 		}
 		switch {
@@ -49,8 +49,8 @@ func (a *Accumulator) AddPython(kind pyfile.Kind, part pyfile.Part, bucket int, 
 	}
 }
 
-// AddPython adds the value of a gauge that is not summed. One that nobody has set is 0
-// there.
+// AddPython merges the value of a gauge that is not summed. In client_python's files, a
+// gauge that nobody has set is 0.
 func (c *Pick) AddPython(mode metric.Mode, w []uint64, from Source) {
 	if mode.Live() && !from.Live {
 		return
@@ -61,17 +61,17 @@ func (c *Pick) AddPython(mode metric.Mode, w []uint64, from Source) {
 		c.gauge(mode.Base(), v)
 		return
 	}
-	if r := RecentOfPython(w); r.isSet() { // else not even 0 is shown
+	if r := RecentOfPython(w); r.isSet() { // otherwise the series is not shown at all
 		c.Enter(0)
 		c.Recent(r, from.Now)
 	}
 }
 
-// MaxCount is a count that no process reaches. The sum of such ones, of any number of
-// processes, is as whole makes it of each.
+// MaxCount is larger than the count of any real process. Whole counts up to MaxCount add up
+// exactly as floats, whatever the number of processes.
 const MaxCount = 1 << 40
 
-// whole turns a float that counts into a whole number.
+// whole rounds a count that is a float.
 func whole(f float64) uint64 {
 	if !(f > 0) {
 		return 0
@@ -79,11 +79,11 @@ func whole(f float64) uint64 {
 	return uint64(math.Min(math.Round(f), 1<<63))
 }
 
-// RecentOfPython returns what the words of a record of client_python say, whose times
-// are in seconds: any float. Zero, a negative one and NaN say that it was never set.
+// RecentOfPython returns what the words of a record of client_python say. Their times are
+// seconds, and may be any float. Zero, a negative time and NaN mean that it was never set.
 func RecentOfPython(w []uint64) Recent {
-	// Floats from far on, up to infinity, are as many as the numbers from 2^62 on
-	// suffice for. So every such time has its place, in their order.
+	// Times from far on do not fit. They are mapped in their order to the numbers from
+	// 2^62 on, of which there are enough for all floats up to infinity.
 	const far = (1 << 62) / 1e9 // the year 2116
 	r := Recent{Value: math.Float64frombits(w[0])}
 	switch seconds := math.Float64frombits(w[1]); {

@@ -10,24 +10,23 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// MaxAhead is how far a time may be ahead of the reader's clock and still be
-// believed. Clocks that NTP keeps differ by far less, so that a value does not change
-// sides from one scrape to the next. A clock that is wrong is mostly wrong by hours.
+// MaxAhead is how far a time may be ahead of the reader's clock and still be trusted.
+// Clocks that run NTP differ by far less. A clock that is wrong is mostly wrong by hours.
 const MaxAhead = time.Minute
 
-// isAhead reports whether a time is so far ahead of the reader's clock that the clock
-// which it was taken from was wrong.
+// isAhead reports whether a time is so far ahead of the reader's clock that it must be from
+// a clock that was wrong.
 func isAhead(nanos, now int64) bool { return aheadBy(nanos, now, MaxAhead) }
 
 func aheadBy(nanos, now int64, d time.Duration) bool {
 	return nanos > now && uint64(nanos)-uint64(now) > uint64(d)
 }
 
-// CompareTimes orders times by which of them is newer to a reader whose clock says now.
-// It is the one rule for all that is decided by a time: the values of the mostrecent
-// modes and exemplars. A time from a clock that was wrong is older than any other, else
-// it would hide all true values until it has come. Of two such times the later is newer:
-// processes that began while the clock of a machine was wrong stay wrong by as much.
+// CompareTimes orders times by which is newer for a reader whose clock says now. It is the
+// one rule for all that a time decides: values of the mostrecent modes, and exemplars. A
+// time from a wrong clock is older than any other; otherwise it would hide all true values
+// until it arrives. Of two such times the later is newer (docs/lifecycle.md, "A clock that
+// is wrong").
 func CompareTimes(a, b, now int64) int {
 	return cmp.Or(compareBool(isAhead(b, now), isAhead(a, now)), cmp.Compare(a, b))
 }
@@ -54,14 +53,14 @@ func (r Recent) beats(o Recent, now int64) bool {
 
 func (r Recent) isLarger(o Recent) bool { return wins(metric.ModeMax, r.Value, o.Value) }
 
-// Recents are the values of a series that the archive keeps, ascending by time: as many
-// as it takes for readers to choose as they would among the files.
+// Recents are the values of a series that the archive keeps, in ascending order of time:
+// enough of them for readers to choose as they would from the files.
 type Recents []Recent
 
 // MaxRecents is how many values of a series the archive keeps at most.
 const MaxRecents = 16
 
-// Add adds a value, by a compactor whose clock says now.
+// Add adds a value, for a compactor whose clock says now.
 func (rs Recents) Add(r Recent, now int64) Recents {
 	if !r.isSet() {
 		return rs
@@ -76,11 +75,11 @@ func (rs Recents) Add(r Recent, now int64) Recents {
 	return KeepNewest(rs, func(r *Recent) int64 { return r.Nanos }, now, MaxRecents)
 }
 
-// KeepNewest drops what no reader needs of things that are in ascending order of their
-// times: to all whose clocks say now or later, the newest of the times that have come
-// counts, and each of the others perhaps one day. Clocks that are up to maxAhead
-// slow believe the same times. It keeps at most so many: those that come first, and
-// the newest, which counts where there is no time to believe.
+// KeepNewest drops what no reader will choose. all is in ascending order of time. It keeps
+// the newest time that has arrived by now, and all later ones, each of which may count once
+// it arrives. If these are more than most, it drops those
+// that count only for clocks that are slow by up to MaxAhead. If these are still too many,
+// it keeps those that arrive first, and the last one, which counts if no time is trusted.
 func KeepNewest[T any](all []T, nanos func(*T) int64, now int64, most int) []T {
 	all = fromNewest(all, nanos, now, 0)
 	if len(all) > most {
@@ -92,7 +91,7 @@ func KeepNewest[T any](all []T, nanos func(*T) int64, now int64, most int) []T {
 	return all
 }
 
-// fromNewest drops what is older than the newest that is ahead by no more than d.
+// fromNewest drops all before the newest time that is ahead by no more than d.
 func fromNewest[T any](all []T, nanos func(*T) int64, now int64, d time.Duration) []T {
 	first := 0
 	for first+1 < len(all) && !aheadBy(nanos(&all[first+1]), now, d) {

@@ -7,19 +7,19 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// How the parts of a series merge follows from its schema. Each rule stands here, and
-// nowhere else.
+// How the parts of a series merge follows from its schema. Each rule is here and nowhere
+// else.
 
 // Compatible reports whether two schemas of one name merge into one family.
 func Compatible(a, b *metric.Schema) bool {
 	return a.Type == b.Type && a.Mode == b.Mode && (a.Type != metric.StateSet || slices.Equal(a.States, b.States))
 }
 
-// HasMode reports whether the mode of the schema says something: a mode of a counter says
-// nothing.
+// HasMode reports whether the mode of the schema means something. That of a counter does
+// not.
 func HasMode(s *metric.Schema) bool { return s.Type.HasMode() }
 
-// Summed reports whether a series is the sum of its parts. If not, it is a pick.
+// Summed reports whether a series is the sum of its parts. Otherwise it is a pick.
 func Summed(s *metric.Schema) bool {
 	return Cumulative(s) || s.Type.LikeGauge() && s.Mode.Base() == metric.ModeSum
 }
@@ -30,17 +30,17 @@ func PerProcess(s *metric.Schema) bool { return HasMode(s) && s.Mode.Base() == m
 // IsLive reports whether only the parts of living processes count.
 func IsLive(s *metric.Schema) bool { return HasMode(s) && s.Mode.Live() }
 
-// Shared reports whether a series is of all processes together. One of a single process,
-// or an info, goes when its process removes it.
+// Shared reports whether a series belongs to all processes together. One that belongs to a
+// single process goes when that process removes it, and so does an info.
 func Shared(s *metric.Schema) bool { return !PerProcess(s) && s.Type != metric.Info }
 
-// Cumulative reports whether values only grow, so that the part of a process that has
-// removed the series counts on.
+// Cumulative reports whether values only grow. Then the part of a process that has removed
+// the series continues to count.
 func Cumulative(s *metric.Schema) bool {
 	return s.Type == metric.Counter || s.Type == metric.Histogram || s.Type == metric.Summary
 }
 
-// SeriesKey tells a series from those of all other schemas and labels.
+// SeriesKey identifies a series among those of all schemas and labels.
 func SeriesKey(s *metric.Schema, labels metric.Labels) string {
 	return fmt.Sprintf("%s\xff%d %d %q %s", s.Name, s.Type, s.Mode, s.States, labels)
 }

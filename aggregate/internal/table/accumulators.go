@@ -5,9 +5,9 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// accumulators are those of a family, in columns by the number of the row. They are
-// filled at each scrape: with picks, with what files of client_python have, and with what
-// totals have no room for. They are empty if all that there is stands in the totals.
+// accumulators have values of a family that are not in its totals, in columns by the number
+// of the row. Each scrape fills them: with picks, with what files of client_python have, and
+// with what totals cannot hold. If the totals have everything, they are empty.
 type accumulators struct {
 	picks  []sum.Pick
 	sums   []sums
@@ -18,11 +18,11 @@ type accumulators struct {
 	parts [8]float64 // of the exact sum that is taken out
 }
 
-// used reports whether there is something in the accumulators: they have then all values
-// of the family, once it is settled.
+// used reports whether the accumulators have anything. Then settle adds the totals to them,
+// and they have all values of the family.
 func (c *accumulators) used() bool { return len(c.picks) > 0 }
 
-// sums is what an accumulator has beside its pick and its counts.
+// sums is what a sum.Accumulator has beside its pick and its counts.
 type sums struct {
 	first, second float64 // parts of its exact sum
 	special       float64
@@ -30,14 +30,14 @@ type sums struct {
 	odd, more     bool
 }
 
-// pick returns the pick of a series, which is valid while none is added.
+// pick returns the pick of a row. The pointer is valid until a row is added.
 func (f *family) pick(n int32) *sum.Pick {
 	f.acc.picks = long(f.acc.picks, len(f.symbol))
 	return &f.acc.picks[n]
 }
 
-// sums takes out the accumulator of a series of sums: until the next one is taken. Its
-// counts are those of the column; of all else it is a copy, which keep puts back.
+// sums returns the accumulator of a row of sums, valid until the next call. Its counts are
+// those of the column. All else is a copy, which keep puts back.
 func (f *family) sums(n int32) sum.Accumulator {
 	c := &f.acc
 	a := sum.Accumulator{Pick: *f.pick(n)}
@@ -59,7 +59,7 @@ func (f *family) sums(n int32) sum.Accumulator {
 	return a
 }
 
-// keep puts the accumulator of a series back.
+// keep puts the accumulator of a row back.
 func (f *family) keep(n int32, a *sum.Accumulator) {
 	c, rest := &f.acc, a.Sum.Rest
 	c.picks[n] = a.Pick
@@ -79,7 +79,7 @@ func (f *family) keep(n int32, a *sum.Accumulator) {
 // reset empties the accumulators.
 func (c *accumulators) reset() { c.picks, c.sums, c.counts = c.picks[:0], c.sums[:0], c.counts[:0] }
 
-// spill adds what totals have no room for: whole increments of 2^64, or a sum.
+// spill adds what totals cannot hold: hi times 2^64 of whole increments, and a sum.
 func (f *family) spill(n int, hi uint64, sum *sum.Exact) {
 	a := f.sums(int32(n))
 	a.Hi += hi
@@ -87,7 +87,7 @@ func (f *family) spill(n int, hi uint64, sum *sum.Exact) {
 	f.keep(int32(n), &a)
 }
 
-// long returns a column with that many places or more.
+// long returns the column with at least n entries.
 func long[T any](column []T, n int) []T {
 	if len(column) >= n {
 		return column

@@ -1,15 +1,31 @@
-// Package table holds the merged series between scrapes: each series of each file knows
-// its row, so that a warm scrape hashes no label and adds up only what has changed.
+// Package table holds the merged series between scrapes. It knows the row of each series of
+// each file, so that a warm scrape hashes no label and adds up only what has changed.
 //
 // At each scrape it is told what the snapshot has found: [Table.Follow] drops the files that
-// are gone, and [Table.Apply] moves the totals by the values that have changed. [Table.Plan]
-// gives every series its row, [Table.Merge] adds up again the families that a plan has
-// changed, and [Table.Families] returns them.
+// are gone, and [Table.Apply] takes out series that are gone and moves the totals by the
+// values that have changed. [Table.Plan] gives every new series its row and decides which
+// parts of removed series count. [Table.Merge] adds up again the families that are marked,
+// and [Table.Families] returns what is shown.
 //
-// A family has rows, numbered; what all rows have stands in columns. Spans lead the series
-// of a file to their rows. The invariant is that the totals of a family that is not marked
-// recompute are what adding up all its parts gives; [Table.Verify] checks it.
+// A family has numbered rows. What all rows have is in columns. Spans lead the series of a
+// file to their rows. The invariant is that the totals of a family that is not marked
+// recompute are the sum of all its parts; [Table.Verify] checks it.
 //
 // A Table is not safe for concurrent use. Rows that Families returns are valid until the
 // next call.
+//
+//	table.go           the steps of a scrape; the archive's series
+//	part.go            the series of one file: Apply, and new series placed
+//	span.go            series of a file to rows
+//	rows.go, index.go  the row of given labels; symbolindex.go is the hash table
+//	schemas.go         which schema of a name is served
+//	removals.go        which parts of removed series count
+//	histogramlimit.go  how many series a histogram may have
+//	merge.go           adding up
+//	totals.go          sums in columns, kept between scrapes
+//	accumulators.go    all other values, for one scrape
+//	pythonplan.go      client_python's files
+//	families.go        what is shown; exemplars.go
+//	served.go          what is asked of the table
+//	verify.go          the invariant, for tests
 package table

@@ -7,8 +7,7 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// exemplarSet holds the newest exemplar of each bucket of a histogram, or the one
-// of a counter.
+// exemplarSet has the newest exemplar of each bucket of a histogram, or that of a counter.
 type exemplarSet []*metric.Exemplar
 
 func newExemplarSet(schema *metric.Schema, bounds []float64) exemplarSet {
@@ -18,8 +17,8 @@ func newExemplarSet(schema *metric.Schema, bounds []float64) exemplarSet {
 	return make(exemplarSet, 1)
 }
 
-// offer gives a series an exemplar of one of its processes, which takes the place of one
-// that is older to a reader whose clock says now.
+// offer gives a row an exemplar of one of its processes. It replaces one that is older for a
+// reader whose clock says now.
 func (s row) offer(x *metric.Exemplar, now int64) {
 	f := s.family
 	f.exemplarsAt = long(f.exemplarsAt, len(f.symbol))
@@ -35,7 +34,7 @@ func (s row) offer(x *metric.Exemplar, now int64) {
 	}
 }
 
-// exemplarsOf returns the set of a series, nil where its number has never had an exemplar.
+// exemplarsOf returns the set of a row, nil if its number has never had an exemplar.
 func (f *family) exemplarsOf(n int32) exemplarSet {
 	if int(n) >= len(f.exemplarsAt) || f.exemplarsAt[n] == 0 {
 		return nil

@@ -11,8 +11,8 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// Families turns the sums into what a scrape yields: series of their own, or rows
-// that read the sums while they are shown.
+// Families returns what a scrape shows: if rows is set, families whose rows read the values
+// on demand, until the table changes, and otherwise families with series of their own.
 func (t *Table) Families(rows bool) []views.Family {
 	if t.sorted == nil {
 		for _, fam := range t.byName {
@@ -63,19 +63,19 @@ func (f *family) whole() *metric.Family {
 	return out
 }
 
-// shown is which series of a family are shown, and which of them have changed.
+// shown says which rows of a family are shown, and which of them have changed.
 type shown struct {
 	layout     uint64 // 0 once series have come or gone
 	help, unit string
-	total      int     // series that the family has
-	hidden     []int   // in order: series that are not shown
+	total      int     // rows that the family has
+	hidden     []int   // places in order of the rows that are not shown
 	spare      []int   // for the next hidden
-	visible    []int32 // in order: series that are shown; nil where all are
+	visible    []int32 // places in order of the rows that are shown; nil if all are
 
-	revision  uint32   // of the next time that the family is shown; from 1 on, as 0 says nothing
-	revisions []uint32 // of each series that is shown, of that layout
-	revised   uint64   // which layout
-	places    []int32  // by number of the row: which of those that are shown it is, or -1
+	revision  uint32   // of the next time that the family is shown; from 1 on, since 0 says nothing
+	revisions []uint32 // of each row that is shown
+	revised   uint64   // the layout that revisions are of
+	places    []int32  // by number of the row: its place among those that are shown, or -1
 	all       bool     // anything may have changed
 	again     bool     // the totals were added up again: series may have come or gone
 	used      bool     // the accumulators were, when it was arranged last
@@ -90,7 +90,7 @@ func (f *family) touch(n int) {
 	switch {
 	case s.all:
 	case s.layout == 0 || s.revised != s.layout || n >= len(s.places) || s.places[n] < 0:
-		s.all = true // one that is new, or was hidden until now, or all will be revised
+		s.all = true // the row is new or was hidden, or there will be a new layout
 	default:
 		s.revisions[s.places[n]] = s.revision
 	}
@@ -146,7 +146,7 @@ func (r seriesRows) Read(i int, out *metric.Series) {
 	}
 }
 
-// at returns the place in order of the series that is shown as number i.
+// at returns the place in order of the row that is shown as number i.
 func (s *shown) at(i int) int {
 	if s.visible == nil {
 		return i
@@ -154,15 +154,15 @@ func (s *shown) at(i int) int {
 	return int(s.visible[i])
 }
 
-// arrange sorts the series and finds out which of them are shown, if that may be
-// others than in the scrape before. If so, the layout is another one.
+// arrange sorts the rows and finds out which of them are shown, if that may have changed
+// since the last scrape. If it has, the family gets a new layout.
 func (f *family) arrange() {
 	s := &f.shown
 	if f.sorted < len(f.order) {
 		f.sortNew()
 		s.layout = 0
 	}
-	// What is in accumulators, and not in totals, is there or gone without a touch.
+	// Values in accumulators, and not in totals, come and go without a call of touch.
 	used := f.acc.used()
 	s.all, s.used = s.all || s.used || used, used
 	if !s.all && !s.again && s.layout != 0 && s.help == f.schema.Help && s.unit == f.schema.Unit {
@@ -195,7 +195,7 @@ func (f *family) arrange() {
 	f.placeShown()
 }
 
-// sortNew puts the rows that are new in their places among those that are sorted.
+// sortNew moves new rows to their places among those that are sorted.
 func (f *family) sortNew() {
 	old := f.order[:f.sorted]
 	added := slices.Clone(f.order[f.sorted:])
@@ -211,7 +211,7 @@ func (f *family) sortNew() {
 	f.sorted = len(f.order)
 }
 
-// placeShown notes which series are shown, and as which of them those in totals are.
+// placeShown brings visible and places up to date.
 func (f *family) placeShown() {
 	s := &f.shown
 	s.visible = nil
@@ -238,8 +238,8 @@ func (f *family) placeShown() {
 	}
 }
 
-// infoFilter returns which series of an info are shown: those of living
-// processes, or, if none lives, those of the newest dead one.
+// infoFilter returns which rows of an info are shown: those of living processes or, if none
+// lives, those of the newest dead one. All rows of other types are.
 func (f *family) infoFilter() func(*sum.Pick) bool {
 	if f.schema.Type != metric.Info {
 		return func(*sum.Pick) bool { return true }
@@ -253,7 +253,7 @@ func (f *family) infoFilter() func(*sum.Pick) bool {
 	return func(c *sum.Pick) bool { return c.Live || !anyLive && c.Newest == newest }
 }
 
-// fill writes the values of a series from the accumulators.
+// fill writes the values of a row from the accumulators.
 func (f *family) fill(n int32, out *metric.Series) {
 	if f.totals.stride == 0 {
 		f.pick(n).Fill(f.schema, out)
@@ -275,7 +275,7 @@ func (f *family) fill(n int32, out *metric.Series) {
 	out.Created = createdTime(a.Created)
 }
 
-// cumulate is metric.Cumulate into buckets that are there.
+// cumulate is metric.Cumulate without an allocation.
 func cumulate(dst []metric.Bucket, bounds []float64, counts []uint64) {
 	var total uint64
 	for i, c := range counts {
@@ -298,8 +298,8 @@ func fillExemplars(set exemplarSet, out *metric.Series) {
 	}
 }
 
-// createdTime returns when the series began: the zero time where a process of
-// client_python has it, which does not say.
+// createdTime returns when a series began. It is the zero time if a process of client_python
+// has the series, because that does not say.
 func createdTime(nanos int64) time.Time {
 	if nanos == 0 {
 		return time.Time{}

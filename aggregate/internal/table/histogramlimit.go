@@ -8,7 +8,7 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// measure has the families know how many series they have room for.
+// measure tells the histograms how many series they may have (sum.RoomFor).
 func (t *Table) measure(files []*snapshot.File, arc *snapshot.Archive) {
 	words := int(arc.Bytes / 8)
 	for _, f := range files {
@@ -26,11 +26,11 @@ func (f *family) isFull() bool {
 	return f.schema.Type == metric.Histogram && len(f.free) == 0 && len(f.symbol) >= f.most
 }
 
-// waiting are the families that had no room for some series of a file, of the archive, or
-// of client_python's files.
+// waiting are the families that had no room for some series: of a file, of the archive, or
+// of a plan for client_python's files.
 type waiting []*family
 
-// add notes a family that has left out a series, if that was for want of room.
+// add notes a family that has left out a series, if the family is full.
 func (w *waiting) add(f *family) {
 	if f != nil && f.isFull() && !slices.Contains(*w, f) {
 		*w = append(*w, f)
@@ -42,7 +42,7 @@ func (w waiting) hasRoom() bool {
 	return slices.ContainsFunc(w, func(f *family) bool { return !f.isFull() })
 }
 
-// placeLeftOut places what was left out again, as far as there is room for it now.
+// placeLeftOut places series that were left out, if there is room for them now.
 func (t *Table) placeLeftOut(files []*snapshot.File) {
 	waits := len(t.waits) > 0
 	for _, f := range files {

@@ -10,26 +10,26 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// index finds the rows of a family. Workers that run the same program have the
-// same schema: their series are found by their text, as it is in the file,
-// without making labels. All others are found by a text that has their names too.
+// index finds the rows of a family. Workers that run the same program have the same schema,
+// the pattern. Their series are found by their text, as it is in the file, without making
+// labels. All others are found by a text that has the names of the labels too.
 type index struct {
-	pattern  *metric.Schema // of the first file, whose symbols are the keys of bySymbol; nil before
+	pattern  *metric.Schema // the schema of the first file, whose symbols are the keys of bySymbol; nil before
 	sorted   []labelSource  // its labels, sorted by name
-	bySymbol symbolIndex    // of all labels that the pattern can have
-	others   symbolIndex    // of all others, by labelkey.Append
-	named    []bool         // column, which are of others; as long as the last of them needs
+	bySymbol symbolIndex    // rows whose labels the pattern can have
+	others   symbolIndex    // all other rows, by labelkey.Append
+	named    []bool         // column, as far as needed: whether the row is in others
 	found    int32          // the number that was found last
 }
 
-// labelSource is where a label of the pattern comes from.
+// labelSource says where the value of a label of the pattern comes from.
 type labelSource struct {
-	metric.Label     // with its value, where that is constant
-	variable     int // else the number of its value in the text, or -1
+	metric.Label     // with its value, if that is constant
+	variable     int // the number of its value in the text, or -1 if it is constant
 }
 
-// hasPattern reports whether a series of that schema is found by its text. An
-// info's is not: its further labels may be in any order.
+// hasPattern reports whether series of that schema are found by their text. Those of an info
+// are not, because further labels may be in any order.
 func (f *family) hasPattern(s *metric.Schema) bool {
 	if s.Type == metric.Info {
 		return false
@@ -64,13 +64,13 @@ func (f *family) setPattern(s *metric.Schema) {
 	x.refill(f.symbol)
 }
 
-// isNamed reports whether the text of a series has the names of its labels.
+// isNamed reports whether the text of a row has the names of its labels.
 func (x *index) isNamed(n int32) bool { return int(n) < len(x.named) && x.named[n] }
 
 func (x *index) isPlain(n int32) bool { return !x.isNamed(n) }
 
-// says reports whether a text is all labels of a series: one of a foreign writer may
-// have further ones.
+// says reports whether a text has the schema's labels and no others. A series of a foreign
+// writer may have further ones.
 func says(schema *metric.Schema, text string) bool {
 	for range schema.Labels {
 		_, text = mpm.CutString(text)
@@ -91,7 +91,7 @@ func (x *index) values(dst []string, text string) []string {
 // stackLabels is how many label values are compared without an allocation.
 const stackLabels = 8
 
-// appendLabels appends the labels of a series.
+// appendLabels appends the labels of a row.
 func (f *family) appendLabels(dst metric.Labels, n int32) metric.Labels {
 	x := &f.index
 	if x.isNamed(n) {
@@ -108,7 +108,7 @@ func (f *family) appendLabels(dst metric.Labels, n int32) metric.Labels {
 	return dst
 }
 
-// compare orders series as Labels.Compare does their labels.
+// compare orders rows as Labels.Compare orders their labels.
 func (f *family) compare(n, m int32) int {
 	x := &f.index
 	if len(x.named) > 0 {
@@ -127,7 +127,7 @@ func (f *family) compare(n, m int32) int {
 	return 0
 }
 
-// find returns the number of the series with these labels, or -1.
+// find returns the number of the row with these labels, or -1.
 func (f *family) find(labels metric.Labels) int32 {
 	var buf [256]byte
 	text, named := f.index.keyOf(buf[:0], labels)
@@ -149,13 +149,13 @@ func (x *index) keyOf(dst []byte, labels metric.Labels) (text []byte, named bool
 	return labelkey.Append(dst, labels), true
 }
 
-// setNamed notes that the text of a series has the names of its labels.
+// setNamed notes that the text of a row has the names of its labels.
 func (x *index) setNamed(n int32) {
 	x.named = long(x.named, int(n)+1)
 	x.named[n] = true
 }
 
-// add has a series be found by its text.
+// add has a row be found by its text.
 func (x *index) add(symbols []mpm.Symbol, n int32) {
 	if x.isNamed(n) {
 		x.others.add(symbols, n, x.isNamed)
@@ -164,7 +164,7 @@ func (x *index) add(symbols []mpm.Symbol, n int32) {
 	}
 }
 
-// unfind has a series not be found any more.
+// unfind has a row not be found any more.
 func (f *family) unfind(n int32) {
 	x := &f.index
 	if x.isNamed(n) {
@@ -175,7 +175,7 @@ func (f *family) unfind(n int32) {
 	}
 }
 
-// refill builds the tables again, of symbols that have other numbers now.
+// refill builds the hash tables again, after the symbols have changed.
 func (x *index) refill(symbols []mpm.Symbol) {
 	x.bySymbol.fill(symbols, x.isPlain)
 	x.others.fill(symbols, x.isNamed)

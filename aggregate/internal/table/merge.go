@@ -6,8 +6,9 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// Merge adds up the values of the archive and of all files: of families that are marked
-// recompute, as all are whose values are no sums. The totals of the others stand.
+// Merge adds up the values of the archive and of all files, in families that are marked
+// recompute. Those whose values are no sums always are. The totals of the others are right
+// already. now is the reader's clock, in nanoseconds since 1970.
 func (t *Table) Merge(s *snapshot.Snapshot, now int64) {
 	files := s.Files
 	for _, fam := range t.byName {
@@ -70,7 +71,7 @@ func (t *Table) mergeArchive(now int64) {
 	}
 }
 
-// reset takes out the values of the scrape before, but for totals that hold.
+// reset drops the values of the last scrape, except totals that hold.
 func (f *family) reset() {
 	f.acc.reset()
 	if f.traced {
@@ -85,7 +86,7 @@ func (f *family) reset() {
 	}
 }
 
-// Distrust has the next scrape plan and add up everything again: this one has not ended.
+// Distrust has the next scrape plan and add up everything again, because this one failed.
 func (t *Table) Distrust() {
 	t.topology = topology{}
 	t.undecide()
@@ -94,7 +95,7 @@ func (t *Table) Distrust() {
 	}
 }
 
-// settle adds the totals to the accumulators, if these have something.
+// settle adds the totals to the accumulators, if these have anything.
 func (f *family) settle() {
 	d := &f.totals
 	if !f.acc.used() {
@@ -114,7 +115,7 @@ func (f *family) settle() {
 			sum.AddCounts(a.Counts, words, nil)
 		case metric.Gauge, metric.Unknown:
 			if words[gaugeThere] == 0 {
-				continue // of live ones, none is of a living process
+				continue // a live gauge, and no living process has it
 			}
 			a.Set = a.Set || words[gaugeSet] > 0
 		}

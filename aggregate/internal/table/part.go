@@ -7,16 +7,16 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// part is what the table knows of a file: where its series go.
+// part is what the table knows of a file: which rows its series lead to.
 type part struct {
-	epoch     int    // of the series that have a place
-	label     string // the label that they were placed with
+	epoch     int    // the file's, when its series were placed
+	label     string // the process label that they were placed with
 	live      bool   // live gauges of the process are in the totals
 	series    spans
 	removed   spans
-	added     []mpm.NumberRange // series that have come since the last plan, perhaps under numbers that others had
+	added     []mpm.NumberRange // series that have come since the last plan; some have numbers that others had
 	removals  []mpm.NumberRange // likewise, of removed series
-	retired   bool              // some that were removed lead nowhere, see retire
+	retired   bool              // some removed series lead nowhere, see retire
 	waits     waiting
 	conflicts int         // series up to here were counted as conflicts
 	own       []ref       // of a file of client_python with gauges of its process alone, by record
@@ -33,9 +33,9 @@ func (t *Table) part(f *snapshot.File) *part {
 	return p
 }
 
-// Apply takes out the series that a read has found to be gone, and moves the totals by the
-// values that have changed. What is new gets its place by the next plan, as all series do if
-// they have other numbers now.
+// Apply takes out the series that are gone since the last read of the file, and moves the
+// totals by the values that have changed. The next Plan gives new series their rows. If the
+// numbers were reset, it does so for all.
 func (t *Table) Apply(f *snapshot.File, d snapshot.Delta) {
 	p := t.parts[f]
 	if p == nil {
@@ -58,7 +58,7 @@ func (t *Table) Apply(f *snapshot.File, d snapshot.Delta) {
 			t.releaseRemoved(s)
 		}
 	}
-	p.removed.markChanged(d.Removed.Changes) // who holds a removed series may update it
+	p.removed.markChanged(d.Removed.Changes) // code that holds a removed series may update it
 	p.removals = append(p.removals, d.Removed.Added...)
 }
 
@@ -72,12 +72,12 @@ func (t *Table) forget(f *snapshot.File) {
 		p.plan.releaseOne(t, at)
 	}
 	if f.Python != nil {
-		t.undecide() // its series go without a word
+		t.undecide() // its series go without a sign
 	}
 	*p = part{epoch: p.epoch, label: p.label, live: p.live, conflicts: p.conflicts}
 }
 
-// extend places the series of a file that have no place yet.
+// extend gives rows to the series of a file that have none yet.
 func (t *Table) extend(f *snapshot.File) {
 	p := t.part(f)
 	first := p.series.planned == 0
@@ -86,7 +86,7 @@ func (t *Table) extend(f *snapshot.File) {
 	}
 	eachNumber(p.added, p.series.planned, func(i int) {
 		if !f.Series.Has(i) || p.series.placeOf(i).family != nil {
-			return // it has gone again, or is placed
+			return // it has gone again, or has its row
 		}
 		at := f.Series.Position(i)
 		if s, to := t.placeLive(f, p, i, at); s.family != nil {
@@ -125,7 +125,7 @@ func (t *Table) extend(f *snapshot.File) {
 	}
 }
 
-// eachNumber calls fn with the numbers of ranges that are below end.
+// eachNumber calls fn with the numbers in the ranges, as far as they are below end.
 func eachNumber(ranges []mpm.NumberRange, end int, fn func(int)) {
 	for _, r := range ranges {
 		for i := r.First; i < min(r.First+r.N, end); i++ {
@@ -134,8 +134,8 @@ func eachNumber(ranges []mpm.NumberRange, end int, fn func(int)) {
 	}
 }
 
-// placeLive finds the row of series i of a file, whose values begin at at, and adds them to
-// totals that hold. The row is none if the series is left out.
+// placeLive finds the row of series i of a file, and adds its values, which begin at at, to
+// totals that hold. The row is the zero row if the series is left out.
 func (t *Table) placeLive(f *snapshot.File, p *part, i, at int) (row, *target) {
 	schema := f.Series.Schema(i)
 	to := p.series.target(t, schema)
@@ -165,8 +165,8 @@ func (t *Table) placeLive(f *snapshot.File, p *part, i, at int) (row, *target) {
 	return s, to
 }
 
-// placeRemoved finds the row of a series that the process has removed, none if its part
-// counts no longer.
+// placeRemoved finds the row of a series that the process has removed. It is the zero row if
+// the removed part cannot count.
 func (t *Table) placeRemoved(f *snapshot.File, p *part, i int) (row, *target) {
 	schema := f.Removed.Schema(i)
 	to := p.removed.target(t, schema)
@@ -184,14 +184,14 @@ func (t *Table) placeRemoved(f *snapshot.File, p *part, i int) (row, *target) {
 	return s, to
 }
 
-// lead notes that something leads to a row.
+// lead notes that one more series leads to a row.
 func (f *family) lead(n int32) {
 	f.refs[n]++
 	f.mark(n)
 	f.ends.undecide(n)
 }
 
-// leadOne is lead for a new series, whose values are added to totals that hold.
+// leadOne is lead for a new series, and adds its values w to totals that hold.
 func (f *family) leadOne(n int32, to *target, w []uint64, created int64, live bool) {
 	f.refs[n]++
 	f.touch(int(n))
@@ -203,13 +203,13 @@ func (f *family) leadOne(n int32, to *target, w []uint64, created int64, live bo
 	f.recompute = f.acc.used() // something may have been spilled
 }
 
-// mark has the family be added up again, since the parts of that row are others.
+// mark has the family added up again, because the parts of that row have changed.
 func (f *family) mark(n int32) {
 	f.recompute = true
 	f.touch(int(n))
 }
 
-// release notes that something leads to a row no longer.
+// release notes that a series no longer leads to a row.
 func (t *Table) release(s row) {
 	s.family.refs[s.number]--
 	s.family.mark(s.number)

@@ -10,15 +10,15 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// pythonPlan leads the records of client_python's files of one kind to their
-// rows by their keys. All files share it: a file more takes no plan of its own,
-// unless its gauges are of its process alone.
+// pythonPlan leads the records of client_python's files of one kind to their rows, by their
+// keys. All files of the kind share it, unless their gauges belong to one process alone:
+// then each file has its rows in part.own.
 type pythonPlan struct {
 	keys     *pyfile.KeySet
-	families []*family      // by number of the keys' family; nil where it is not served
+	families []*family      // by number of the keys' family; nil if it is not served
 	rows     []int32        // by number of the series: its row in its family, or nowhere
 	targets  []recordTarget // by number of the key
-	sums     []float64      // by number of the key, NaN where there is none; while files are merged
+	sums     []float64      // by number of the key, NaN for none; while files are merged
 	missing  bool           // a series has no family: no file that is read has it now
 	waits    waiting
 	counted  map[uint32]bool // series that were counted as conflicts
@@ -26,7 +26,7 @@ type pythonPlan struct {
 
 // recordTarget is where the value of a record goes.
 type recordTarget struct {
-	ref          // nowhere too where each file has its own
+	ref          // nowhere also if each file has its own
 	bucket int32 // its number, of a bucket
 	part   pyfile.Part
 }
@@ -34,7 +34,7 @@ type recordTarget struct {
 // ref is a row.
 type ref struct {
 	family int32 // in families
-	number int32 // in it, or nowhere where the record is left out
+	number int32 // in it, or nowhere if the record is left out
 }
 
 // planPython brings the plans up to date with what the file holds.
@@ -93,7 +93,7 @@ func (p *pythonPlan) extend(t *Table) {
 	}
 }
 
-// ref returns the number of the row of a series, nowhere if it is left out.
+// numberOf returns the number of the row of a series, or nowhere if it is left out.
 func (p *pythonPlan) numberOf(t *Table, series uint32, process string) int32 {
 	kind, n := p.keys.Kind(), p.keys.FamilyOf(series)
 	fam, name := p.families[n], p.keys.Families()[n].Name
@@ -141,8 +141,7 @@ func (p *pythonPlan) releaseOne(t *Table, at ref) {
 	}
 }
 
-// forgetPython takes the targets of plans out of the table: of all, or of those
-// that lack families.
+// forgetPython releases the series of all plans, or of those that lack a family.
 func (t *Table) forgetPython(all bool) {
 	for _, p := range t.python {
 		if all || p.missing {
@@ -151,8 +150,8 @@ func (t *Table) forgetPython(all bool) {
 	}
 }
 
-// rekey drops the plans of keys that no file has any more, and forgets the files that have
-// new ones.
+// rekey forgets the files that have new keys, and drops the plans of keys that no file has
+// any more.
 func (t *Table) rekey(files []*snapshot.File) {
 	used := map[*pyfile.KeySet]bool{}
 	for _, f := range files {
@@ -173,8 +172,8 @@ func (t *Table) rekey(files []*snapshot.File) {
 	}
 }
 
-// mergePython adds up the values of a file of client_python. When its series
-// began, nobody knows.
+// mergePython adds up the values of a file of client_python. Nobody knows when its series
+// began.
 func (t *Table) mergePython(f *snapshot.File, from sum.Source) {
 	p, part := t.python[f.Python.Keys()], t.part(f)
 	records, words := f.Python.Records(), f.Python.Words()
@@ -194,9 +193,9 @@ func (t *Table) mergePython(f *snapshot.File, from sum.Source) {
 	}
 }
 
-// sum adds the values of a file whose records all grow. What is added exactly
-// goes to sums, which the processor's cache can hold, and only once for all files
-// to the accumulators.
+// sum adds the values of a file whose records only grow. It adds exactly to p.sums, which
+// fits the processor's cache. settle then adds those to the accumulators, once for all
+// files.
 func (p *pythonPlan) sum(records []uint32, values []uint64, from sum.Source) {
 	kind := p.keys.Kind()
 	for len(p.sums) < len(p.targets) {
@@ -230,7 +229,7 @@ func (p *pythonPlan) settle(from sum.Source) {
 	}
 }
 
-// add adds one record's value where it counts.
+// add adds one record's value, if it counts.
 func (p *pythonPlan) add(to *recordTarget, w []uint64, from sum.Source) {
 	if to.number == nowhere {
 		return
@@ -248,7 +247,7 @@ func (p *pythonPlan) add(to *recordTarget, w []uint64, from sum.Source) {
 	fam.keep(to.number, &a)
 }
 
-// each calls fn with the row of every record of the file, for some more than once.
+// each calls fn with the row of every record of the file, with some more than once.
 func (p *pythonPlan) each(f *snapshot.File, part *part, fn func(row)) {
 	for i, k := range f.Python.Records() {
 		to := p.targets[k].ref

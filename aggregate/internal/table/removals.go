@@ -6,24 +6,23 @@ import (
 	"github.com/multiprom/multiprom/internal/mpm"
 )
 
-// ends are when the last lives of a family's rows ended: what was made before does not
-// count (sum.Removals). An end is decided again if a part of its row has come or gone, and
-// not otherwise: while others remove series, a scrape looks at theirs alone.
+// ends are when the last lives of a family's rows ended. Parts that were made before that
+// do not count (sum.Removals). The end of a row is decided again only if one of its parts
+// has come or gone, so a scrape looks only at rows in which something was removed or made.
 type ends struct {
 	at      []int64 // column, as far as some row has one
-	some    int     // how many rows have one
+	some    int     // how many rows have an end
 	removed int     // how many parts of the family's rows their processes have removed
 
-	// retired is when the last of those parts was removed that lead to no row any more, since
-	// nothing but such parts led there.
+	// retired is the latest time of removal of the family's retired parts (see retire).
 	retired int64
 
-	all       bool    // every row is to be decided again
-	undecided []int32 // rows that are
-	listed    []bool  // column, as far as it needs: is it in undecided
+	all       bool    // every row must be decided again
+	undecided []int32 // rows that must be
+	listed    []bool  // column, as far as needed: whether the row is in undecided
 }
 
-// since returns from when on parts of a row count: not those that were made before.
+// since returns when the last life of a row ended. Parts made before that do not count.
 func (e *ends) since(n int32) int64 {
 	if int(n) < len(e.at) {
 		return e.at[n]
@@ -31,7 +30,7 @@ func (e *ends) since(n int32) int64 {
 	return sum.Always
 }
 
-// any reports whether one of n consecutive rows from first on has an end.
+// any reports whether one of the n rows from first on has an end.
 func (e *ends) any(first, n int) bool {
 	if e.some == 0 {
 		return false
@@ -55,12 +54,12 @@ func (e *ends) undecide(n int32) {
 	}
 }
 
-// isUndecided reports whether a row is to be decided again.
+// isUndecided reports whether a row must be decided again.
 func (e *ends) isUndecided(n int32) bool {
 	return e.all || int(n) < len(e.listed) && e.listed[n]
 }
 
-// set sets the end of a row, and reports whether it was another one.
+// set sets the end of a row, and reports whether that changed it.
 func (e *ends) set(n int32, end int64) bool {
 	old := e.since(n)
 	if old == end {
@@ -77,8 +76,8 @@ func (e *ends) set(n int32, end int64) bool {
 	return true
 }
 
-// take returns the rows that are to be decided, and has none be so from now on. More are
-// those that have something removed.
+// take returns the rows that must be decided, and forgets them. more has the rows with
+// removed parts.
 func (e *ends) take(more map[int32]*removals) (rows []int32) {
 	rows = e.undecided
 	if e.all {
@@ -99,15 +98,15 @@ func (e *ends) take(more map[int32]*removals) (rows []int32) {
 	return rows
 }
 
-// undecide has all ends be decided again: a process lives or does not, or is of
-// client_python, whose series come and go without a word.
+// undecide has all ends decided again. That is needed if a process has begun or ended, and
+// beside a file of client_python, whose series come and go without a sign.
 func (t *Table) undecide() {
 	for _, fam := range t.byName {
 		fam.ends.all = true
 	}
 }
 
-// removals are those of a row that is being decided, and the parts that they are of.
+// removals are the removals of a row that is being decided, with their parts.
 type removals struct {
 	*sum.Removals
 	parts []removedPart
@@ -119,8 +118,8 @@ type removedPart struct {
 	when   int64
 }
 
-// endLives decides for every series of which a part has come or gone, and that somebody
-// has removed, which of its parts count.
+// endLives decides which parts count, for every row that some process has removed and of
+// which a part has come or gone.
 func (t *Table) endLives(files []*snapshot.File, listed int64) {
 	of := map[*family]map[int32]*removals{}
 	for _, fam := range t.byName {
@@ -189,12 +188,12 @@ func (t *Table) endLives(files []*snapshot.File, listed int64) {
 	}
 }
 
-// retire takes out the row of parts that have been removed, to which nothing else leads, if
-// none of them counts. Then the scrapes to come need not look at them.
+// retire has removed parts lead nowhere, if they are all the parts of their row and none of
+// them counts. Then the row goes, and later scrapes need not look at the parts.
 //
-// A part that comes later begins another life, and they say nothing of it: all files were
-// read after the removals. There are exceptions, after which they are placed again: another
-// process is there or gone, the archive is another one, or a part has come that was made
+// A part that comes later begins another life, for which they do not matter, because all
+// files were read after the removals. unretire places them again if that may not hold:
+// processes have come or gone, the archive has changed, or a part has come that was made
 // before one of them was removed, by a clock that was set back. A process of client_python
 // does not say when it made a series, so nothing retires beside one.
 func (t *Table) retire(fam *family, parts []removedPart, end int64) {
@@ -224,8 +223,8 @@ func (t *Table) unretire(files []*snapshot.File) {
 	}
 }
 
-// eachPart calls fn with every part that the process of a file has of the families that
-// are wanted, and when it was made: of rows that are to be decided.
+// eachPart calls fn with the undecided rows of the wanted families in which the process of
+// a file has a part, and with the part's created time.
 func (t *Table) eachPart(f *snapshot.File, wanted func(*family) bool, fn func(s row, created int64)) {
 	if f.Python != nil {
 		t.python[f.Python.Keys()].each(f, t.part(f), func(s row) { fn(s, 0) })

@@ -8,8 +8,8 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// rowOf returns the row of series i of a file's list, none where there is no room for
-// its labels.
+// rowOf returns the row of series i of a file's list, and makes it if necessary. It returns
+// the zero row if there is no room.
 func (f *family) rowOf(schema *metric.Schema, list *mpm.SeriesList, i int) row {
 	if !f.hasPattern(schema) {
 		s := list.At(i)
@@ -27,8 +27,7 @@ func (f *family) rowOf(schema *metric.Schema, list *mpm.SeriesList, i int) row {
 	return f.rowOfSymbol(id)
 }
 
-// rowOfSymbol returns the row of a text that the family's pattern has, none where there is no
-// room for it.
+// rowOfSymbol is rowOf for a text that has the family's pattern.
 func (f *family) rowOfSymbol(id mpm.Symbol) row {
 	n := f.guess(id)
 	if n < 0 {
@@ -45,8 +44,8 @@ func (f *family) rowOfSymbol(id mpm.Symbol) row {
 	return row{f, n}
 }
 
-// ownRowOf returns the row of series i of a process's list that is of this process
-// alone: its text is the series' with the process after it.
+// ownRowOf is rowOf for a series that belongs to its process alone. The text of the row is
+// that of the series, followed by the process label's value.
 func (f *family) ownRowOf(schema *metric.Schema, list *mpm.SeriesList, i int, label metric.Label) row {
 	if f.own != schema {
 		f.own, f.ownPattern = schema, withLabel(schema, label.Name)
@@ -64,7 +63,7 @@ func (f *family) ownRowOf(schema *metric.Schema, list *mpm.SeriesList, i int, la
 	return f.rowOfSymbol(id)
 }
 
-// withLabel returns the schema with one more label, nil where it has that one.
+// withLabel returns the schema with one more label, or nil if it has that label.
 func withLabel(schema *metric.Schema, name string) *metric.Schema {
 	if _, there := schema.Const.Get(name); there || slices.Contains(schema.Labels, name) {
 		return nil
@@ -74,8 +73,9 @@ func withLabel(schema *metric.Schema, name string) *metric.Schema {
 	return &out
 }
 
-// guess returns the number after the one that was found last, if it has the text, and
-// else -1: processes make the same series in the same order.
+// guess returns the number after the one that was found last if that row has the text, and
+// otherwise -1. It is mostly right, because processes make the same series in the same
+// order.
 func (f *family) guess(id mpm.Symbol) int32 {
 	if next := f.index.found + 1; int(next) < len(f.symbol) && f.symbol[next] == id && !f.index.isNamed(next) {
 		return next
@@ -83,7 +83,8 @@ func (f *family) guess(id mpm.Symbol) int32 {
 	return -1
 }
 
-// row returns the row of these labels, none where there is no room for them.
+// row returns the row of these labels, and makes it if necessary. It returns the zero row if
+// there is no room.
 func (f *family) row(labels metric.Labels) row {
 	if n := f.find(labels); n >= 0 {
 		return row{f, n}
@@ -104,7 +105,7 @@ func (f *family) row(labels metric.Labels) row {
 	return row{f, n}
 }
 
-// newRow gives a new series its number, by preference the lowest that is free.
+// newRow gives a new row its number: the lowest free one, or the next.
 func (f *family) newRow(id mpm.Symbol) (n int32) {
 	if free := len(f.free); free > 0 {
 		n = f.free[free-1]
@@ -119,7 +120,7 @@ func (f *family) newRow(id mpm.Symbol) (n int32) {
 	return n
 }
 
-// reserve makes room for the first n series.
+// reserve allocates space for the first n rows.
 func (f *family) reserve(n int) {
 	f.symbol, f.refs, f.order = slices.Grow(f.symbol, n), slices.Grow(f.refs, n), slices.Grow(f.order, n)
 	if d := &f.totals; d.stride > 0 {
@@ -127,8 +128,8 @@ func (f *family) reserve(n int) {
 	}
 }
 
-// trim gives back the room that columns have to grow, once there are twice as many
-// series as then: of a cold scrape it is up to a quarter.
+// trim releases the spare capacity of columns, each time that the number of rows has doubled.
+// After a cold scrape it would be up to a quarter of the memory.
 func (f *family) trim() {
 	if len(f.symbol) <= 2*f.trimmed {
 		return
@@ -154,7 +155,7 @@ func (f *family) dropUnused() {
 	f.order, f.sorted, f.unused = kept, sorted, false
 }
 
-// drop takes a series out of all but order.
+// drop takes a row out of everything but order.
 func (f *family) drop(n int32) {
 	f.shown.layout = 0
 	f.unfind(n)

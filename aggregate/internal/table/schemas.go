@@ -9,10 +9,10 @@ import (
 	"github.com/multiprom/multiprom/internal/openmetrics"
 )
 
-// topology is which schemas which processes have. While it is the same,
-// the choice of schemas stands, and the names of processes do.
+// topology is which processes there are and how many schemas they have. While it stays the
+// same, so do the choice of schemas and the process labels.
 type topology struct {
-	known   bool // else it counts as changed
+	known   bool // if not, it counts as changed
 	archive mpm.ArchiveVersion
 	files   []fileTopology
 }
@@ -25,8 +25,8 @@ type fileTopology struct {
 	age             int64 // of one of client_python with gauges of its own: the newest is shown
 }
 
-// update reports whether the topology has changed, and whether other processes are there or
-// live now: else some have new schemas only.
+// update reports whether the topology has changed, and whether processes have come, gone,
+// begun to live or died. If they have not, some have new schemas only.
 func (t *topology) update(files []*snapshot.File, arc *snapshot.Archive) (changed, processes bool) {
 	processes = !t.known || t.archive != arc.ArchiveVersion
 	t.known, t.archive = true, arc.ArchiveVersion
@@ -55,9 +55,9 @@ func (t *topology) update(files []*snapshot.File, arc *snapshot.Archive) (change
 	return changed || processes, processes
 }
 
-// choose decides for every name which schema is served (docs/lifecycle.md,
-// "Which schema is served"). The choice follows from what the files and the
-// archive say alone: every reader makes the same, before and after compaction.
+// choose decides which schema of every name is served (docs/lifecycle.md, "Which schema is
+// served"). The choice depends only on what the files and the archive say, so every reader
+// makes the same, before and after a compaction.
 func (t *Table) choose(files []*snapshot.File, arc *snapshot.Archive) {
 	byName := map[string][]*sum.Offer{}
 	for _, f := range files {
@@ -77,10 +77,10 @@ func (t *Table) choose(files []*snapshot.File, arc *snapshot.Archive) {
 	t.install(files, chosen)
 }
 
-// Rename has the next plan name the processes again: somebody else has named them.
+// Rename has the next Plan name the processes again, because somebody else has named them.
 func (t *Table) Rename() { t.topology = topology{} }
 
-// install makes the chosen schemas the table's.
+// install gives the table a family for each chosen schema, and keeps those that it has.
 func (t *Table) install(files []*snapshot.File, chosen []*sum.Offer) {
 	old, clashed := t.byName, t.clashed
 	t.byName, t.taken, t.clashed, t.sorted = map[string]*family{}, map[string]*family{}, map[string]bool{}, nil

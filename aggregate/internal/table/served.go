@@ -25,8 +25,8 @@ func (t *Table) Describe(name string) (schema *metric.Schema, bounds []float64, 
 // Serves reports whether series of that schema are in the view.
 func (t *Table) Serves(schema *metric.Schema) bool { return t.familyOf(schema) != nil }
 
-// Winner returns the name of the family that is served where schema is not, and the name
-// that they share; none if nobody has noticed the schema yet.
+// Winner returns the name of the family that is served instead of a schema, and the name that
+// both have. It returns empty names if no Plan has seen the schema yet.
 func (t *Table) Winner(schema *metric.Schema) (family, shared string) {
 	if t.byName[schema.Name] != nil {
 		return schema.Name, schema.Name
@@ -39,10 +39,10 @@ func (t *Table) Winner(schema *metric.Schema) (family, shared string) {
 	return "", ""
 }
 
-// LeftOut returns how many series were ever left out.
+// LeftOut returns how many series have been left out so far.
 func (t *Table) LeftOut() uint64 { return t.conflicts }
 
-// HasChosen reports whether schemas were chosen since it was asked last.
+// HasChosen reports whether schemas were chosen since its last call.
 func (t *Table) HasChosen() bool {
 	chosen := t.rechosen
 	t.rechosen = false

@@ -8,15 +8,16 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// span is consecutive series of a file, of one schema, and the rows that they lead
-// to: consecutive ones, or a scatter, if the process made them in another order than the
-// one before it, or has removed some: those lead nowhere until their numbers are used again.
+// span is consecutive series of a file, of one schema, and the rows that they lead to. The
+// rows are consecutive too, or a scatter: if the process made its series in another order
+// than the one before it, or has removed some. Those lead nowhere until their numbers are
+// used again.
 type span struct {
 	to     *target
 	series uint32 // number of the first in the file
 	at     uint32 // of its values
 	n      uint32
-	first  int32 // number of the first row; of a scatter ^i, where rows[i] is it
+	first  int32 // number of the first row; for a scatter ^i, with the first row in rows[i]
 }
 
 // target is where the series of one schema of a file go.
@@ -41,7 +42,7 @@ type spans struct {
 	at      int // where the values of the next one begin
 }
 
-// shortSpan is how many consecutive rows are not worth a span of their own.
+// shortSpan is how many consecutive rows are worth a span of their own.
 const shortSpan = 16
 
 // end returns where the values of the next series begin.
@@ -76,7 +77,7 @@ func (p *spans) target(t *Table, schema *metric.Schema) *target {
 	return to
 }
 
-// lead has the next series lead to a row.
+// lead makes the next series lead to a row.
 func (p *spans) lead(to *target, number int32) {
 	if n := len(p.all); n > 0 {
 		s := &p.all[n-1]
@@ -103,8 +104,8 @@ func (p *spans) lead(to *target, number int32) {
 	p.all = append(p.all, span{to: to, series: uint32(p.planned), at: uint32(p.at), n: 1, first: number})
 }
 
-// scatter has the next series of the last span, which is a scatter, lead to a row. If the
-// last rows are consecutive and are worth it, they become a span of their own.
+// scatter makes the next series of the last span, which is a scatter, lead to a row. If the
+// last shortSpan rows are consecutive, they become a span of their own.
 func (p *spans) scatter(number int32) {
 	s := &p.all[len(p.all)-1]
 	if last := p.rows[len(p.rows)-1]; last != nowhere && number == last+1 {
@@ -124,10 +125,10 @@ func (p *spans) scatter(number int32) {
 	})
 }
 
-// next goes on to the series after one of that target.
+// next goes on to the series after one with that target.
 func (p *spans) next(to *target) { p.planned, p.at = p.planned+1, p.at+to.size }
 
-// trim gives back the room to grow.
+// trim releases spare capacity.
 func (p *spans) trim() {
 	if len(p.rows) < cap(p.rows)*7/8 {
 		p.rows = slices.Clone(p.rows)
@@ -149,7 +150,7 @@ func (p *spans) each(fn func(s row, series int)) {
 	}
 }
 
-// mark marks the families and the series of the spans that is reports true for.
+// mark marks all rows, and their families, of the spans for which is returns true.
 func (p *spans) mark(is func(*span) bool) {
 	for k := range p.all {
 		if s := &p.all[k]; is(s) {
@@ -162,8 +163,7 @@ func (p *spans) mark(is func(*span) bool) {
 	}
 }
 
-// markChanged marks the families and the rows of series of which values have changed, in
-// the order of their places.
+// markChanged marks the rows, and their families, of series whose values have changed.
 func (p *spans) markChanged(changes []mpm.Change) {
 	for _, c := range changes {
 		i, found := slices.BinarySearchFunc(p.all, c.At, func(s span, at int) int {
@@ -185,8 +185,8 @@ func (p *spans) markChanged(changes []mpm.Change) {
 	}
 }
 
-// find returns the number of the span that has the series of that number, or where it
-// would be.
+// find returns the index of the span that has the series of that number, or where such a
+// span would be inserted.
 func (p *spans) find(series int) (i int, found bool) {
 	return slices.BinarySearchFunc(p.all, series, func(s span, series int) int {
 		switch first := int(s.series); {
@@ -199,7 +199,8 @@ func (p *spans) find(series int) (i int, found bool) {
 	})
 }
 
-// placeOf returns where the series of that number goes, none if it was left out or is gone.
+// placeOf returns the row of the series of that number, the zero row if it was left out or is
+// gone.
 func (p *spans) placeOf(series int) row {
 	i, found := p.find(series)
 	if !found {
@@ -213,7 +214,7 @@ func (p *spans) placeOf(series int) row {
 	return row{s.to.family, n}
 }
 
-// vacate has the series of a number lead nowhere, and returns the row that it led to.
+// vacate makes the series of a number lead nowhere, and returns the row that it led to.
 func (p *spans) vacate(series int) row {
 	was := p.placeOf(series)
 	if was.family != nil {
@@ -224,7 +225,7 @@ func (p *spans) vacate(series int) row {
 	return was
 }
 
-// fill has the series of a number that was vacated, or left out, lead to a row. at is where
+// fill makes the series of a number that was vacated or left out lead to a row. at is where
 // its values begin.
 func (p *spans) fill(to *target, series, at int, number int32) {
 	i, found := p.find(series)
@@ -236,7 +237,7 @@ func (p *spans) fill(to *target, series, at int, number int32) {
 	p.scattered(s)[series-int(s.series)] = number
 }
 
-// scattered makes a span a scatter, and returns its rows, which are to be changed.
+// scattered makes a span a scatter, and returns its rows, which the caller changes.
 func (p *spans) scattered(s *span) []int32 {
 	if s.first >= 0 {
 		first := s.first
@@ -245,7 +246,7 @@ func (p *spans) scattered(s *span) []int32 {
 			p.rows = append(p.rows, first+i)
 		}
 	}
-	p.ordered = 0 // its rows will not be what they are
+	p.ordered = 0 // the rows are about to change
 	return p.rows[^s.first:][:s.n]
 }
 
@@ -285,8 +286,8 @@ func (p *spans) add(list *mpm.SeriesList, values []uint64, from sum.Source) {
 	}
 }
 
-// move moves the totals by the values of the list that have changed: changes has the words
-// before, in the order of their places. live says that live gauges are in the totals.
+// move moves the totals by the values of the list that have changed. changes has the old
+// words, in the order of At. live says that live gauges are in the totals.
 func (p *spans) move(list *mpm.SeriesList, values []uint64, changes []mpm.Change, live bool) {
 	for k := range p.all {
 		if len(changes) == 0 {

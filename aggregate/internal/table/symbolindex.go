@@ -6,20 +6,20 @@ import (
 	"github.com/multiprom/multiprom/internal/mpm"
 )
 
-// symbolIndex finds the numbers of rows by their symbols: open addressing with four bytes
-// for each place.
+// symbolIndex finds the numbers of rows by their symbols. It is a hash table with open
+// addressing and four bytes an entry.
 type symbolIndex struct {
-	entries []int32 // a number, or one of those below
-	used    int     // those that are not free
+	entries []int32 // a number, freeEntry or droppedEntry
+	used    int     // entries that are not free
 }
 
-// What a place has that has no number.
+// Entries without a number.
 const (
 	freeEntry    = -1
-	droppedEntry = -2 // was taken
+	droppedEntry = -2 // had one
 )
 
-// first returns where to look first for a text, next where after i.
+// first returns where to look first for a symbol, and next where to look after i.
 func (t *symbolIndex) first(id mpm.Symbol) int {
 	const golden = 0x9e3779b97f4a7c15 // spreads numbers that follow each other
 	hi, _ := bits.Mul64(uint64(id)*golden, uint64(len(t.entries)))
@@ -33,7 +33,7 @@ func (t *symbolIndex) next(i int) int {
 	return i
 }
 
-// find returns the number of the text, or -1. symbols are those of all numbers.
+// find returns the number of a symbol, or -1. symbols has the symbols of all numbers.
 func (t *symbolIndex) find(symbols []mpm.Symbol, id mpm.Symbol) int32 {
 	if len(t.entries) == 0 {
 		return -1
@@ -48,7 +48,7 @@ func (t *symbolIndex) find(symbols []mpm.Symbol, id mpm.Symbol) int32 {
 	}
 }
 
-// add adds a number whose text was not there. has says which numbers the table has.
+// add adds a number whose symbol is not in the table. has says which numbers the table has.
 func (t *symbolIndex) add(symbols []mpm.Symbol, n int32, has func(int32) bool) {
 	if 4*(t.used+1) > 3*len(t.entries) {
 		t.fill(symbols, has)
@@ -66,8 +66,8 @@ func (t *symbolIndex) put(symbols []mpm.Symbol, n int32) {
 	t.used++
 }
 
-// fill builds the table again, with room, of all numbers that have a text, as far as it
-// has them.
+// fill builds the table again, with spare room, of all numbers that have a symbol and for
+// which has returns true.
 func (t *symbolIndex) fill(symbols []mpm.Symbol, has func(int32) bool) {
 	there := 0
 	for n, id := range symbols {

@@ -10,32 +10,31 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// Table holds the merged series between scrapes: each series of each file
-// knows its place here, so that a warm scrape hashes no label.
+// Table holds the merged series between scrapes. See the package comment.
 type Table struct {
 	processLabel string
 	byName       map[string]*family
 	sorted       []*family          // by name
-	taken        map[string]*family // sample name -> the family that has it
-	clashed      map[string]bool    // names left out, since they share a sample name with another
-	conflicts    uint64             // series ever left out
+	taken        map[string]*family // by sample name: the family that has it
+	clashed      map[string]bool    // names that are left out, because another family has a sample of that name
+	conflicts    uint64             // series that have been left out so far
 	topology     topology           // what the schemas were chosen for
-	rechosen     bool               // they were, and nobody has looked for conflicts since
-	archive      *snapshot.Archive  // whose series are placed, or nil
+	rechosen     bool               // schemas were chosen since the last HasChosen
+	archive      *snapshot.Archive  // the archive whose series are placed, or nil
 	placed       []placedFamily     // by number of the archive's family
 	waits        waiting            // of the archive
-	gone         bool               // a text may have
-	late         bool               // a part has come that may belong to a life that is over, see retire
+	gone         bool               // some symbols may not be in use any more
+	late         bool               // a part has come that may belong to a life that is over; see retire
 	python       map[*pyfile.KeySet]*pythonPlan
 	parts        map[*snapshot.File]*part
 
 	symbols  *mpm.SymbolTable // of all files
-	renewed  int              // how many there were when they were renewed last
-	RenewMin int              // fewer are not worth a look at which of them are in use
+	renewed  int              // how many symbols were in use at the last RenewSymbols
+	RenewMin int              // with fewer symbols, RenewSymbols does nothing
 }
 
-// family is one merged family. There may be millions of series: what all of them
-// have stands in columns, by the number of the row.
+// family is one merged family. It may have millions of rows, so what every row has is in
+// columns, by the number of the row.
 type family struct {
 	name    string
 	schema  *metric.Schema // the schema that is served; its labels differ by instrument
@@ -44,32 +43,32 @@ type family struct {
 	index   index
 	most    int // of a histogram: how many series it has room for
 
-	own, ownPattern *metric.Schema // of series of one process: a schema, and what it is with the process
+	own, ownPattern *metric.Schema // if each process has its series: the last schema, and the same with the process label
 
-	symbol []mpm.Symbol // column: see index; 0 where the number is free
-	refs   []int32      // column: how many series of files, of the archive and of plans for client_python's lead here
-	free   []int32      // numbers
-	order  []int32      // all numbers in use; the first of them by labels
-	sorted int          // how many
-	unused bool         // a row may have lost its last reference
+	symbol []mpm.Symbol // column: see index; 0 if the number is free
+	refs   []int32      // column: how many series lead here, of files, of the archive and of plans for client_python
+	free   []int32      // free numbers
+	order  []int32      // all numbers in use; the first sorted of them are in the order of their labels
+	sorted int
+	unused bool // a row may have lost its last reference
 
-	trimmed int // how many numbers there were when columns gave back their room last
+	trimmed int // how many numbers there were at the last trim
 
 	totals    totals
-	recompute bool // the totals are not what all parts add up to: the next merge adds them up again
+	recompute bool // the totals are not the sum of all parts; the next Merge adds them up again
 	acc       accumulators
 	ends      ends
 
-	exemplars   []exemplarSet // of series that have had one
-	exemplarsAt []int32       // column, empty before the first: which of them are the series', from 1 on
+	exemplars   []exemplarSet // of rows that have had one
+	exemplarsAt []int32       // column, as far as needed: the row's set in exemplars, counted from 1
 	traced      bool          // there are exemplars
 
 	shown shown
 }
 
-// row is one merged series.
+// row is one merged series. The zero row is none.
 type row struct {
-	family *family // nil for none
+	family *family
 	number int32
 }
 
@@ -78,7 +77,7 @@ const nowhere = -1
 
 func (s row) since() int64 { return s.family.ends.since(s.number) }
 
-// New returns a table of series whose symbols are in that table of symbols.
+// New returns a table for files whose readers share that symbol table.
 func New(processLabel string, symbols *mpm.SymbolTable) *Table {
 	return &Table{
 		processLabel: processLabel, symbols: symbols, RenewMin: 2048,
@@ -86,8 +85,7 @@ func New(processLabel string, symbols *mpm.SymbolTable) *Table {
 	}
 }
 
-// Follow takes the files out that are gone. It does so though the list that found it has
-// failed in the end.
+// Follow drops the files that are gone. The caller calls it also if List has failed.
 func (t *Table) Follow(s *snapshot.Snapshot, c snapshot.Changes) {
 	for _, f := range c.Gone {
 		t.forget(f)
@@ -153,7 +151,7 @@ func (t *Table) planFile(f *snapshot.File) {
 	}
 }
 
-// sweep drops the rows that no file and no archive leads to.
+// sweep drops the rows to which nothing leads.
 func (t *Table) sweep() {
 	for _, fam := range t.byName {
 		if !fam.unused {
@@ -161,15 +159,14 @@ func (t *Table) sweep() {
 		}
 		t.gone = true
 		fam.dropUnused()
-		// The lowest numbers are given out first: those of series that come one
-		// after the other make one span.
+		// The lowest numbers are given out first, so that series that come one after
+		// the other make one span.
 		slices.Sort(fam.free)
 		slices.Reverse(fam.free)
 	}
 }
 
-// RenewSymbols drops the symbols that no series has any more, where they may be half of
-// all.
+// RenewSymbols drops the symbols that no series has any more, once they may be half of all.
 func (t *Table) RenewSymbols(files []*snapshot.File) {
 	if !t.gone {
 		return
@@ -213,8 +210,8 @@ func (t *Table) forgetArchive() {
 	t.archive, t.placed, t.waits = nil, nil, nil
 }
 
-// placeArchive leads the archive's series to their rows. Those of a schema that is
-// not served stay in the archive.
+// placeArchive leads the archive's series to their rows, except those of a schema that is
+// not served.
 func (t *Table) placeArchive(arc *snapshot.Archive) {
 	t.archive, t.placed = arc, make([]placedFamily, len(arc.Loaded))
 	var labels metric.Labels
@@ -245,7 +242,7 @@ func (t *Table) placeArchive(arc *snapshot.Archive) {
 type placedFamily struct {
 	target *family // nil if another schema is served
 	bucket []int   // of a histogram whose bounds are not the target's: where each bucket goes
-	rows   []int32 // of the series in the target, or nowhere; none without a target
+	rows   []int32 // by number of the series: its row in the target, or nowhere; empty without a target
 }
 
 // isCounted reports whether series i of a family of the archive that has a target is in
@@ -254,7 +251,7 @@ func (t *Table) isCounted(f *snapshot.LoadedFamily, p *placedFamily, i int) bool
 	return p.rows[i] != nowhere && sum.Counts(f.Series.Created(i), 0, p.target.ends.since(p.rows[i])) && t.archive.IsShown(f, i)
 }
 
-// reserve makes room in families that have no series yet for those of the file.
+// reserve allocates space for the file's series in families that have no rows yet.
 func (t *Table) reserve(f *snapshot.File) {
 	empty := func(s *metric.Schema) bool {
 		fam := t.familyOf(s)
@@ -270,8 +267,8 @@ func (t *Table) reserve(f *snapshot.File) {
 	}
 }
 
-// familyOf returns the family that series of that schema go to, nil where another
-// offer is served.
+// familyOf returns the family that series of that schema go to, or nil if another schema is
+// served.
 func (t *Table) familyOf(schema *metric.Schema) *family {
 	if fam := t.byName[schema.Name]; fam != nil && sum.Compatible(fam.schema, schema) {
 		return fam
@@ -279,9 +276,8 @@ func (t *Table) familyOf(schema *metric.Schema) *family {
 	return nil
 }
 
-// withProcess adds the process label; a metric's own label of that name stays,
-// and the process is then named worker_pid, or, if it has that label too,
-// worker_worker_pid.
+// withProcess adds the process label. If the metric has a label of that name itself, that
+// stays, and the process label is worker_pid or, if there is one too, worker_worker_pid.
 func withProcess(labels metric.Labels, process metric.Label) metric.Labels {
 	for {
 		if _, own := labels.Get(process.Name); !own {
@@ -291,8 +287,8 @@ func withProcess(labels metric.Labels, process metric.Label) metric.Labels {
 	}
 }
 
-// bucketsOf returns for each bucket of a histogram of that schema its place among
-// the family's, nil if they are the same or there are none.
+// bucketsOf returns the place of each bucket of a histogram of that schema among the
+// family's. It returns nil if they are the same, and for other types.
 func (f *family) bucketsOf(s *metric.Schema) []int {
 	if s.Type != metric.Histogram || slices.Equal(s.Bounds, f.bounds) {
 		return nil

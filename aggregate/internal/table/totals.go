@@ -8,22 +8,22 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// totals add up the series of a family whose parts are plain sums, in columns. Workers
-// make their series in much the same order, so one stretch of a file's values goes to
-// one stretch of these arrays, at the speed of memory. They last from one scrape to the
-// next: a value that has changed moves its total by the difference.
+// totals are the sums of the rows of a family, in columns, if the family's series are sums.
+// Workers make their series in much the same order, so one stretch of a file's values is
+// added to one stretch of these arrays, at the speed of memory. They last from one scrape to
+// the next: a value that has changed moves its total by the difference.
 //
-// While the family is not marked recompute, they are what adding up all its parts gives.
-// Here stands only what was added without rounding or overflow. The rest is spilled into
-// the family's accumulators, for one scrape, and the family stays marked.
+// While the family is not marked recompute, they are the sum of all its parts. They hold
+// only what was added without rounding or overflow. The rest is spilled into the family's
+// accumulators, for one scrape, and the family stays marked.
 type totals struct {
 	stride  int     // words of each; 0 if the family's series are no sums
-	created []int64 // when the first part of a series began, never if it has none
+	created []int64 // when the first part of a row began; never if it has none
 	words   []uint64
-	hi, lo  []float64 // the sum of a series is that of both; empty before the first that is not 0
+	hi, lo  []float64 // the sum of a row is hi + lo; each is empty before its first value that is not 0
 }
 
-// never is the time at which a series begins that nobody has.
+// never is the created time of a row without a part.
 const never = math.MaxInt64
 
 // Words of a gauge: how many processes have it, and how many have set it.
@@ -33,8 +33,9 @@ const (
 	gaugeWords
 )
 
-// totalsWords returns how many words a series has in totals, 0 if it is no sum: whole
-// increments of a counter; count of a summary; buckets of a histogram; gaugeWords.
+// totalsWords returns how many words a row has in totals: the whole increments of a counter,
+// the count of a summary, the buckets of a histogram, or gaugeWords. It is 0 if the series
+// are no sums.
 func totalsWords(s *metric.Schema, bounds []float64) int {
 	switch {
 	case !sum.Summed(s):
@@ -47,8 +48,8 @@ func totalsWords(s *metric.Schema, bounds []float64) int {
 	return gaugeWords
 }
 
-// totalsColumns returns for each value of a series of that schema the word of totals
-// that it adds up to, or -1. bucket is as of target.
+// totalsColumns returns, for each value of a series of that schema, the word of totals to
+// which it is added, or -1. bucket is as in target.
 func totalsColumns(s *metric.Schema, bucket []int) []int {
 	out := make([]int, mpm.ValuesPerSeries(s))
 	for i := range out {
@@ -70,7 +71,7 @@ func totalsColumns(s *metric.Schema, bucket []int) []int {
 	return out
 }
 
-// extend makes room for one series more.
+// extend makes room for one more row.
 func (d *totals) extend() {
 	if d.stride == 0 {
 		return
@@ -112,7 +113,7 @@ func (d *totals) sum(n int) (hi, lo float64) {
 	return hi, lo
 }
 
-// add adds one process's words to a series.
+// add adds one process's words to a row.
 func (f *family) add(number int32, to *target, w []uint64, created int64, from sum.Source) {
 	if f.totals.stride == 0 {
 		f.pick(number).Add(to.schema, w, created, from)
@@ -197,8 +198,8 @@ func addWhole(words, values []uint64) (n int) {
 	return n
 }
 
-// fraction returns what a counter's float word adds: nothing if it is no finite
-// number, which no writer of ours makes.
+// fraction returns what a counter's float word adds. A number that is not finite, which no
+// writer of ours makes, adds nothing.
 func fraction(bits uint64) float64 {
 	if v := math.Float64frombits(bits); v-v == 0 {
 		return v
@@ -210,12 +211,12 @@ func fraction(bits uint64) float64 {
 func (f *family) addInts(n int, ints uint64) {
 	words := f.totals.words
 	if words[n] += ints; words[n] < ints {
-		f.spill(n, 1, &sum.Exact{}) // one more than a word holds
+		f.spill(n, 1, &sum.Exact{}) // the word has wrapped
 	}
 }
 
-// addSum adds v to the sum of row n: exactly, in two parts, or if that does not do to
-// its accumulator.
+// addSum adds v to the sum of row n: exactly in hi and lo or, if they cannot hold it, in the
+// row's accumulator.
 func (f *family) addSum(n int, v float64) {
 	if !f.totals.addExact(n, v) {
 		var s sum.Exact
@@ -251,8 +252,8 @@ func (d *totals) addExact(n int, v float64) bool {
 	return true
 }
 
-// moveFloat has now take the place of old, a float of a part of row n. If it reports
-// false, the totals are none any more.
+// moveFloat replaces old, a float of a part of row n, by now. If it returns false, the totals
+// do not hold any more.
 func (d *totals) moveFloat(n int, schema *metric.Schema, old, now uint64) (exact bool) {
 	switch {
 	case schema.Type == metric.Counter:
@@ -263,7 +264,7 @@ func (d *totals) moveFloat(n int, schema *metric.Schema, old, now uint64) (exact
 	return d.moveSum(n, math.Float64frombits(old), math.Float64frombits(now))
 }
 
-// moveSum has now take the place of old in the sum of row n.
+// moveSum replaces old by now in the sum of row n.
 func (d *totals) moveSum(n int, old, now float64) (exact bool) {
 	difference, rest := sum.TwoSum(now, -old)
 	return d.addExact(n, difference) && (rest == 0 || d.addExact(n, rest))
@@ -282,7 +283,7 @@ func (d *totals) moveGauge(n int, old, now uint64) (exact bool) {
 	return d.moveSum(n, value(old, ^uint64(0)), value(now, 1))
 }
 
-// join adds what dead processes have left in the archive. bucket is as of add.
+// join adds what dead processes have left in the archive. bucket is as in target.
 func (f *family) join(number int32, schema *metric.Schema, bucket []int, a *sum.Accumulator, now int64) {
 	if f.totals.stride == 0 {
 		f.pick(number).Join(schema, a, now)
@@ -314,15 +315,15 @@ func (f *family) join(number int32, schema *metric.Schema, bucket []int, a *sum.
 	}
 }
 
-// has reports whether some process has the series of row n.
+// has reports whether some process has row n.
 func (d *totals) has(f *family, n int) bool {
 	if f.schema.Type.LikeGauge() && d.of(n)[gaugeThere] == 0 {
-		return false // of live ones, none is of a living process
+		return false // a live gauge, and no living process has it
 	}
 	return d.created[n] != never
 }
 
-// fill writes the values of row n, all of which are here.
+// fill writes the values of row n, if the totals have all of them.
 func (d *totals) fill(f *family, n int, out *metric.Series) {
 	words := d.of(n)
 	hi, lo := d.sum(n)

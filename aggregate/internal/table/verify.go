@@ -8,9 +8,8 @@ import (
 	"github.com/multiprom/multiprom/aggregate/internal/snapshot"
 )
 
-// Verify reports the first total of the table that is not what adding up all its parts
-// gives: again is a table that has added up the same snapshot from the beginning. It is
-// the invariant that totals rest on. Tests call it after every step.
+// Verify returns an error if a total is not the sum of its parts. again is a table that has
+// added up the same snapshot from the beginning. Tests call it after every step.
 func (t *Table) Verify(again *Table) error {
 	for name, fam := range t.byName {
 		if fam.recompute {
@@ -71,8 +70,8 @@ func exactly(all ...float64) *big.Float {
 	return sum
 }
 
-// Falsify adds to a word of the totals of a family that holds. Tests see by it whether the
-// totals are added up again.
+// Falsify adds to a word of the totals of a family that is not marked, so that tests see
+// whether the totals are added up again.
 func (t *Table) Falsify(name string, word int, by uint64) {
 	fam := t.byName[name]
 	if fam.recompute {
@@ -81,7 +80,7 @@ func (t *Table) Falsify(name string, word int, by uint64) {
 	fam.totals.words[word] += by
 }
 
-// IsSpilled reports whether totals of a family did not hold all of its last merge.
+// IsSpilled reports whether the totals of a family could not hold all of its last merge.
 func (t *Table) IsSpilled(name string) bool { return t.byName[name].acc.used() }
 
 // SpansOf returns how many spans lead the series of a file to their rows.
