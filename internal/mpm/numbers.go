@@ -277,3 +277,40 @@ func (l *numbers) appendSpans(dst []span, a, b int) []span {
 	}
 	return dst
 }
+
+// without drops what was read of series that have gone since: changes of those with numbers
+// below n, and values of those from n on. All others were still there after their values
+// were read. So one reading is enough, however many go meanwhile.
+func (l *numbers) without(late []uint32, changes []Change, values []uint64) ([]Change, []uint64) {
+	slices.Sort(late)
+	kept := changes[:0]
+	for ; len(late) > 0 && int(late[0]) < l.n; late = late[1:] {
+		at := l.Position(int(late[0]))
+		for len(changes) > 0 && changes[0].At < at {
+			kept, changes = append(kept, changes[0]), changes[1:]
+		}
+		for len(changes) > 0 && changes[0].At < at+l.ValuesOf(int(late[0])) {
+			changes = changes[1:]
+		}
+	}
+	kept = append(kept, changes...)
+	if len(late) == 0 {
+		return kept, values
+	}
+	all := values
+	values = values[:0]
+	for i := l.n; i < l.all(); i++ {
+		gone := l.dropped[uint32(i)]
+		if len(late) > 0 && int(late[0]) == i {
+			late = late[1:]
+		} else if gone {
+			continue // it had gone before
+		}
+		n := l.ValuesOf(i)
+		if !gone {
+			values = append(values, all[:n]...)
+		}
+		all = all[n:]
+	}
+	return kept, values
+}

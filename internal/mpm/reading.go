@@ -142,9 +142,10 @@ func (r *Reader) try(out *Reading, live, removed []uint64) (good bool, err error
 	room := p.live.table
 	p.live.plan()
 	out.Live.Changes, out.Live.Values = r.changes(room.liveChanges[:0], live, p.live.spans), r.appendValues(nil, p.live.fresh)
-	for again := true; again; again = p.recheck() {
-		p.removed.plan()
-		out.Removed.Changes, out.Removed.Values = r.changes(room.removedChanges[:0], removed, p.removed.spans), r.appendValues(nil, p.removed.fresh)
+	p.removed.plan()
+	out.Removed.Changes, out.Removed.Values = r.changes(room.removedChanges[:0], removed, p.removed.spans), r.appendValues(nil, p.removed.fresh)
+	if late := p.recheck(); len(late) > 0 {
+		out.Removed.Changes, out.Removed.Values = p.removed.without(late, out.Removed.Changes, out.Removed.Values)
 	}
 	room.liveChanges, room.removedChanges = out.Live.Changes, out.Removed.Changes
 	out.Exemplars = r.loadExemplars()

@@ -257,9 +257,9 @@ func (p *parser) claim() {
 }
 
 // recheck looks at removed series again, in blocks that have changed since their walk. Those
-// that have become free, and whose words may have another owner by now, are gone. It reports
-// whether there were any.
-func (p *parser) recheck() (found bool) {
+// that have become free, and whose words may have another owner by now, are gone. It returns
+// their numbers.
+func (p *parser) recheck() (late []uint32) {
 	for i := range p.known {
 		k := &p.known[i]
 		header, _ := blockStart(i)
@@ -272,7 +272,7 @@ func (p *parser) recheck() (found bool) {
 				if s.removed() && !p.gone(s) && !p.isRemoved(p.blocks[i], s) {
 					p.goes(s)
 					k.removed--
-					found = true
+					late = append(late, s.number())
 					continue
 				}
 				runs = appendRun(runs, s)
@@ -280,7 +280,7 @@ func (p *parser) recheck() (found bool) {
 		}
 		k.runs = runs
 	}
-	return found
+	return late
 }
 
 // isRemoved reports whether a known removed series is still there.
