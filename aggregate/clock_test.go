@@ -15,8 +15,8 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// TestReplacedDirectory puts another directory in the place of the one that is
-// read, between scrapes and in the middle of a compaction.
+// TestReplacedDirectory replaces the directory by another one, between scrapes and in the
+// middle of a compaction.
 func TestReplacedDirectory(t *testing.T) {
 	root := t.TempDir()
 	dir, away := filepath.Join(root, "dir"), filepath.Join(root, "away")

@@ -24,8 +24,8 @@
 // values.
 //
 // If living processes define one name differently, the schema whose first process began
-// first is served; if none lives, that of the newest process. Series of the others are left out and counted.
-// Options.Logger is told of each conflict, and `mpctl families` shows them.
+// first is served; if none lives, that of the newest process. Series of the others are left
+// out and counted. Options.Logger is told of each conflict, and `mpctl families` shows them.
 //
 // If a process removes a shared series, its part stays until every living process has removed
 // the series. Then the whole series goes, including what dead processes and the archive have

@@ -16,8 +16,8 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// TestPlanRecomputes: if a process ends, is compacted or removes a series, the families of
-// which it had something are added up again, and no others. What is new is added to what stands.
+// TestPlanRecomputes: if a process ends, is compacted or removes a series, only the families
+// in which it had a part are added up again. A new part is added to totals that hold.
 func TestPlanRecomputes(t *testing.T) {
 	const wrong = 1000 // in the totals of a family, until that is added up again
 	dir, elsewhere := t.TempDir(), t.TempDir()
@@ -94,8 +94,8 @@ func TestCompactedUnseen(t *testing.T) {
 	look(1)
 }
 
-// TestSumWithoutArchive: a sum that two floats may hold, without a part of which it takes
-// three, is added up again.
+// TestSumWithoutArchive: a sum that takes three floats is added up again when a part goes and
+// two floats may hold the rest.
 func TestSumWithoutArchive(t *testing.T) {
 	const tiny = 1e-30 // what is between two floats is rounded up where there is more
 	dir, elsewhere := t.TempDir(), t.TempDir()
@@ -117,7 +117,7 @@ func TestSumWithoutArchive(t *testing.T) {
 	require.EqualValues(t, int64(1<<53+2), flatten(show(t, a))["s_sum"])
 }
 
-// TestNamesBetweenMerges: what Processes finds out about labels does not outlast it.
+// TestNamesBetweenMerges: a call of Processes between two merges changes no process label.
 func TestNamesBetweenMerges(t *testing.T) {
 	dir, elsewhere := t.TempDir(), t.TempDir()
 	a := openDir(t, dir, Options{NoSelfMetrics: true})
@@ -181,8 +181,8 @@ func comeAndGo(t *testing.T, dir string, round int, look func()) {
 	look()
 }
 
-// TestSymbolsOfCutFile: a file that can no longer be read, and had a series more when it
-// could, holds up nothing.
+// TestSymbolsOfCutFile: a file that can no longer be read, and had one more series before,
+// does not keep symbols from being renewed.
 func TestSymbolsOfCutFile(t *testing.T) {
 	dir := t.TempDir()
 	a := openDir(t, dir, Options{NoSelfMetrics: true})
@@ -201,7 +201,7 @@ func TestSymbolsOfCutFile(t *testing.T) {
 	require.ErrorIs(t, a.snapshot.Files[0].Err, mpm.ErrCorrupt)
 }
 
-// TestSymbolsAfterThePeak: the most that there ever were are not what may stay.
+// TestSymbolsAfterThePeak: after a peak, symbols are dropped again.
 func TestSymbolsAfterThePeak(t *testing.T) {
 	dir := t.TempDir()
 	a := openDir(t, dir, Options{NoSelfMetrics: true})
@@ -222,7 +222,8 @@ func TestSymbolsAfterThePeak(t *testing.T) {
 	require.Less(t, a.snapshot.Symbols.Len(), 4000)
 }
 
-// TestSymbolsOfProcesses: who only asks for processes keeps no symbols of those that are gone.
+// TestSymbolsOfProcesses: if a program only calls Processes, symbols of processes that are gone
+// are dropped too.
 func TestSymbolsOfProcesses(t *testing.T) {
 	dir := t.TempDir()
 	a := openDir(t, dir, Options{NoSelfMetrics: true})
@@ -235,7 +236,7 @@ func TestSymbolsOfProcesses(t *testing.T) {
 	}
 }
 
-// TestBoundsAfterAPanic: a scrape that panicked leaves nothing of where buckets went.
+// TestBoundsAfterAPanic: after a scrape that panicked, buckets go to their right places.
 func TestBoundsAfterAPanic(t *testing.T) {
 	dir, elsewhere := t.TempDir(), t.TempDir()
 	broken := false
@@ -261,8 +262,7 @@ func TestBoundsAfterAPanic(t *testing.T) {
 	require.Equal(t, want, flatten(show(t, a)))
 }
 
-// TestSymbolsOfTheArchive: symbols go with series of the archive, although no file was ever
-// seen to go.
+// TestSymbolsOfTheArchive: symbols go with series of the archive, even if no file has gone.
 func TestSymbolsOfTheArchive(t *testing.T) {
 	dir := t.TempDir()
 	a := openDir(t, dir, Options{NoSelfMetrics: true})
@@ -284,8 +284,7 @@ func TestSymbolsOfTheArchive(t *testing.T) {
 	require.LessOrEqual(t, a.snapshot.Symbols.Len(), 200)
 }
 
-// TestModeOfATypeWithoutModes: the mode of an archived summary, or of a counter, says
-// nothing.
+// TestModeOfATypeWithoutModes: the mode of an archived summary or counter means nothing.
 func TestModeOfATypeWithoutModes(t *testing.T) {
 	dir := t.TempDir()
 	d, err := mpm.OpenDir(dir)

@@ -43,9 +43,9 @@ func removesAndDies(t *testing.T, elsewhere, dir string, now *time.Time) {
 	die(t, w.Store, dir)
 }
 
-// TestRemovalByOneProcessAfterTheOther: a counter does not fall while workers
-// remove a series in turn; after the last one nothing is left, of the dead and
-// of the archive neither; a new one begins at zero.
+// TestRemovalByOneProcessAfterTheOther: a counter does not fall while workers remove a series
+// one by one. After the last one nothing is left, also of dead processes and of the archive,
+// and a new series begins at zero.
 func TestRemovalByOneProcessAfterTheOther(t *testing.T) {
 	for _, compacting := range []string{"never", "before", "after", "always"} {
 		t.Run(compacting, func(t *testing.T) {
@@ -106,8 +106,8 @@ func TestRemovalByOneProcessAfterTheOther(t *testing.T) {
 	}
 }
 
-// TestRemovalIsForgottenByTheArchive: once compacted, a series whose life is over
-// stays away although no file speaks of its removal any more.
+// TestRemovalIsForgottenByTheArchive: after a compaction, a series whose life is over stays
+// away, although no file records its removal any more.
 func TestRemovalIsForgottenByTheArchive(t *testing.T) {
 	dir, elsewhere := t.TempDir(), t.TempDir()
 	now := time.Unix(1000, 0)
@@ -124,8 +124,7 @@ func TestRemovalIsForgottenByTheArchive(t *testing.T) {
 	require.Equal(t, []string{mpm.ArchiveName}, names(t, dir))
 }
 
-// TestRemovalWithoutDead: nobody has died, and the archive is rewritten all the
-// same.
+// TestRemovalWithoutDead: the archive is rewritten even if nobody has died.
 func TestRemovalWithoutDead(t *testing.T) {
 	dir, elsewhere := t.TempDir(), t.TempDir()
 	now := time.Unix(1000, 0)
@@ -142,7 +141,7 @@ func TestRemovalWithoutDead(t *testing.T) {
 	require.Empty(t, gather(t, openDir(t, dir, Options{NoSelfMetrics: true})))
 }
 
-// TestRemovedGaugesCountNoMore: a gauge is no counter.
+// TestRemovedGaugesCountNoMore: a removed gauge does not count any more, unlike a counter.
 func TestRemovedGaugesCountNoMore(t *testing.T) {
 	dir := t.TempDir()
 	var removed []*mpm.Series
@@ -164,8 +163,8 @@ func TestRemovedGaugesCountNoMore(t *testing.T) {
 	require.Equal(t, map[string]float64{"g_sum": 5, `g_all{pid="b"}`: 5}, gather(t, a))
 }
 
-// TestRemovalDoesNotWaitForTheThreshold: the evidence that a life is over does
-// not stay for ever, so that the parts of the few who are dead go at once.
+// TestRemovalDoesNotWaitForTheThreshold: the evidence that a life is over does not stay for
+// ever, so the parts of dead processes go at once, however few there are.
 func TestRemovalDoesNotWaitForTheThreshold(t *testing.T) {
 	dir, elsewhere := t.TempDir(), t.TempDir()
 	now := time.Unix(1000, 0)
@@ -208,8 +207,8 @@ func TestRemovalAfterTheListing(t *testing.T) {
 	require.EqualValues(t, 107, gather(t, openDir(t, dir, Options{}))[`c_total{l="x"}`])
 }
 
-// TestFilesThatAreLeftAreEvidence: what may live keeps a series alive, and what
-// cannot be compacted still tells that one was removed.
+// TestFilesThatAreLeftAreEvidence: a process that may live keeps a series alive, and a file
+// that cannot be compacted still says that a series was removed.
 func TestFilesThatAreLeftAreEvidence(t *testing.T) {
 	dir, elsewhere := t.TempDir(), t.TempDir()
 	now := time.Unix(1000, 0)
@@ -230,8 +229,9 @@ func TestFilesThatAreLeftAreEvidence(t *testing.T) {
 	require.EqualValues(t, 111, gather(t, a)[`c_total{l="x"}`])
 }
 
-// TestRemovalKeepsItsEvidence: the part of a process that has closed its store and
-// runs on stays away, although who removed the series later is dead and compacted.
+// TestRemovalKeepsItsEvidence: a process has closed its store and still runs. Its part of a
+// removed series stays away, although the process that removed the series later is dead and
+// compacted.
 func TestRemovalKeepsItsEvidence(t *testing.T) {
 	dir, elsewhere := t.TempDir(), t.TempDir()
 	now := time.Unix(1000, 0)
@@ -251,8 +251,8 @@ func TestRemovalKeepsItsEvidence(t *testing.T) {
 }
 
 // TestRemovalByAClockAhead: a process whose clock is behind that of the one that has removed
-// a series makes it again, before the removal by its own clock. To all readers the series has
-// lived on, whether something else of it was there or not.
+// a series makes it again, before the removal by its own clock. For all readers the series
+// has not ended, whether or not any other part of it was there.
 func TestRemovalByAClockAhead(t *testing.T) {
 	for _, of := range []string{"two", "one"} {
 		t.Run(of, func(t *testing.T) {

@@ -11,7 +11,7 @@ import (
 	"github.com/multiprom/multiprom/internal/views"
 )
 
-// seenAs checks what is shown, and that what is said not to have changed has not.
+// seenAs checks what is shown, and that series have not changed if the view says so.
 func seenAs(t *testing.T, a *Aggregator, w *watched, want map[string]float64) {
 	t.Helper()
 	views.Show(context.Background(), a, func(families []views.Family, err error) {
@@ -21,8 +21,9 @@ func seenAs(t *testing.T, a *Aggregator, w *watched, want map[string]float64) {
 	})
 }
 
-// TestRemovedPartsCountOn: what a process has removed stays in the sum while another one
-// has the series, moves with what is still added to it, and goes with its file.
+// TestRemovedPartsCountOn: the part of a process that has removed the series stays in the sum
+// while another process has the series. It grows by what is still added to it, and goes with
+// its file.
 func TestRemovedPartsCountOn(t *testing.T) {
 	dir := t.TempDir()
 	now := time.Unix(1000, 0)
@@ -39,12 +40,12 @@ func TestRemovedPartsCountOn(t *testing.T) {
 	}
 	require.False(t, a.table.IsSpilled("c"), "no accumulator is filled for it")
 
-	held.Words()[mpm.CellCounterInts] += 10 // by who holds it
+	held.Words()[mpm.CellCounterInts] += 10 // by code that holds the series
 	seenAs(t, a, w, map[string]float64{`c_total{l="x"}`: 18})
 	x.Words()[mpm.CellCounterInts] += 100
 	seenAs(t, a, w, map[string]float64{`c_total{l="x"}`: 118})
 
-	// A part that comes, and is younger than what is there.
+	// A new part, younger than those that are there.
 	elsewhere := t.TempDir()
 	third := startAt(t, elsewhere, &now)
 	gone := third.series(1000)
@@ -59,8 +60,7 @@ func TestRemovedPartsCountOn(t *testing.T) {
 	}
 }
 
-// TestOnlyRemovedParts: the values of a file that has no series but removed ones move as
-// well.
+// TestOnlyRemovedParts: values also move in a file that has only removed series.
 func TestOnlyRemovedParts(t *testing.T) {
 	dir := t.TempDir()
 	now := time.Unix(1000, 0)
@@ -76,14 +76,14 @@ func TestOnlyRemovedParts(t *testing.T) {
 		held.Words()[mpm.CellCounterInts]++
 		want++
 	}
-	again := removes.series(1000) // in another place, since somebody holds that of the first
+	again := removes.series(1000) // in other space, because somebody holds the first one
 	require.Equal(t, map[string]float64{`c_total{l="x"}`: want + 1000}, gather(t, a))
 	again.Words()[mpm.CellCounterInts]++
 	require.Equal(t, map[string]float64{`c_total{l="x"}`: want + 1001}, gather(t, a))
 }
 
-// TestRemovalAfterAListing: a removal later than the listing ends no life in that
-// scrape, and does in the next one although nothing else has changed.
+// TestRemovalAfterAListing: a removal after the listing ends no life in that scrape. It does
+// in the next one, even if nothing else has changed.
 func TestRemovalAfterAListing(t *testing.T) {
 	dir := t.TempDir()
 	now := time.Now().Add(-time.Hour)

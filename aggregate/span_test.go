@@ -15,9 +15,9 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// TestManySeriesInManyOrders scrapes workers that make many series, in much the same order,
-// in another, or one of each family in turn, while processes come, die and are compacted,
-// and series change and are removed: as TestWarmIsCold, which has few series, does.
+// TestManySeriesInManyOrders is TestWarmIsCold with many series. Workers make them in much the
+// same order, in another one, or one of each family in turn. Processes come, die and are
+// compacted, and series change and are removed.
 func TestManySeriesInManyOrders(t *testing.T) {
 	for seed := range uint64(30) {
 		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) { manyOrders(t, rand.New(rand.NewPCG(seed, 3))) })
@@ -111,8 +111,8 @@ func manyOrders(t *testing.T, r *rand.Rand) {
 	}
 }
 
-// TestRemovedGaugeIsNoPart: a gauge that a process has removed counts no more, while
-// another process that had it before has it still.
+// TestRemovedGaugeIsNoPart: a gauge that a process has removed does not count any more, while
+// another process that had it before still has it.
 func TestRemovedGaugeIsNoPart(t *testing.T) {
 	dir := t.TempDir()
 	setGauge(newTickingProcess(t, dir, "older", time.Unix(1, 0)).add(gauge("g_sum", metric.ModeSum)), 3)
@@ -126,8 +126,7 @@ func TestRemovedGaugeIsNoPart(t *testing.T) {
 	}
 }
 
-// TestRevisionsOfAPlan: if the plan changes, the series are revised that it is about, and
-// the family's others are not.
+// TestRevisionsOfAPlan: if the plan changes, only the series that it is about are revised.
 func TestRevisionsOfAPlan(t *testing.T) {
 	const series = 100
 	dir, elsewhere := t.TempDir(), t.TempDir()
@@ -169,8 +168,8 @@ func TestRevisionsOfAPlan(t *testing.T) {
 	require.Zero(t, revised())
 }
 
-// TestOldPartThatChanges: what is left of a series' former life counts no more, also if it
-// changes, as that of a process does that has closed its file and runs on.
+// TestOldPartThatChanges: a part of a life that is over does not count, even if it changes. It
+// may change in a process that has closed its file and still runs.
 func TestOldPartThatChanges(t *testing.T) {
 	dir := t.TempDir()
 	now := time.Unix(1000, 0)
@@ -188,8 +187,8 @@ func TestOldPartThatChanges(t *testing.T) {
 	require.Equal(t, map[string]float64{`c_total{l="x"}`: 100}, flatten(show(t, a)))
 }
 
-// TestLiveGaugeThatRunsOn: a live gauge of a process that has closed its file counts no
-// more, also if it changes.
+// TestLiveGaugeThatRunsOn: a live gauge of a process that has closed its file does not count,
+// even if it changes.
 func TestLiveGaugeThatRunsOn(t *testing.T) {
 	dir := t.TempDir()
 	a := openDir(t, dir, Options{NoSelfMetrics: true})

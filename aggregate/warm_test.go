@@ -23,9 +23,9 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// TestWarmIsCold scrapes a directory again and again while all that can happen to it
-// does: what an aggregator that has followed shows is to the last bit what a new one
-// does, and what it says of which series have changed is true.
+// TestWarmIsCold scrapes a directory again and again while everything happens to it that can
+// happen. An aggregator that has followed all of it shows the same as a new one, to the last
+// bit, and what it says about which series have changed is true.
 func TestWarmIsCold(t *testing.T) {
 	seeds := 60
 	if n, err := strconv.Atoi(os.Getenv("MULTIPROM_SCHEDULES")); err == nil {
@@ -160,8 +160,8 @@ func changePython(t *testing.T, r *rand.Rand, dir string, id int) {
 	require.NoError(t, os.WriteFile(filepath.Join(dir, fmt.Sprintf("%s_%d.db", kind, id)), content, 0o600))
 }
 
-// TestPanicHalfway: a server recovers from a panic of a scrape; the next one is
-// right again.
+// TestPanicHalfway: a server recovers from a panic in a scrape, and the next scrape is right
+// again.
 func TestPanicHalfway(t *testing.T) {
 	dir := t.TempDir()
 	var broken bool
@@ -198,8 +198,8 @@ func TestPanicHalfway(t *testing.T) {
 	}
 }
 
-// TestEndOfAnEnd: what a removed series has left uncounted counts again once the
-// evidence of the removal is gone, and the family's other series as before.
+// TestEndOfAnEnd: a part that does not count because of a removal counts again once the
+// evidence of the removal is gone. The family's other series stay as they are.
 func TestEndOfAnEnd(t *testing.T) {
 	dir, elsewhere := t.TempDir(), t.TempDir()
 	now := time.Unix(1000, 0)
@@ -219,7 +219,8 @@ func TestEndOfAnEnd(t *testing.T) {
 	require.Equal(t, map[string]float64{`c_total{l="x"}`: 5, `c_total{l="y"}`: 7}, flatten(show(t, a)))
 }
 
-// TestPartThatGoes: where what is not in dense goes, the series is said to have changed.
+// TestPartThatGoes: if a part goes that was in accumulators and not in totals, the series is
+// said to have changed.
 func TestPartThatGoes(t *testing.T) {
 	dir, elsewhere := t.TempDir(), t.TempDir()
 	now := time.Unix(1000, 0)
@@ -340,8 +341,8 @@ func (p *changing) change(t *testing.T, r *rand.Rand) {
 	}
 }
 
-// changeSeries changes one series as an instrument may, now and then beyond what
-// plain sums can hold.
+// changeSeries changes one series as an instrument may, sometimes to a value that totals
+// cannot hold.
 func changeSeries(r *rand.Rand, s changingSeries, now time.Time) {
 	words, schema := s.Words(), s.schema
 	floats := []float64{0.1, 1, 1e17, 3e-9, -0.3, 12345.678, 0}

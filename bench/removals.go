@@ -48,9 +48,9 @@ func (c *churned) change(n int) {
 	}
 }
 
-// removalRows merge a directory in which series come and go: a merge after as many removals
-// as half a second has at that rate. What was removed within KeepRemoved is in the file as
-// well, so each row has a directory of its own.
+// removalRows merge a directory in which series come and go. Each merge comes after as many
+// removals as there are in half a second at the row's rate. The file also has what was
+// removed within KeepRemoved, so each row has a directory of its own.
 func removalRows(b *bench) {
 	for _, live := range []int{1000, 100_000} {
 		for _, rate := range []int{0, 100, 1000, 10_000, 100_000} {

@@ -8,13 +8,13 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// Families returns the families of the aggregator's merged view, sorted by name, those that
-// show no series too. It reads the directory as Gather does.
+// Families returns the families of the aggregator's merged view, also those that show no
+// series, sorted by name. It reads the directory as Gather does.
 var Families func(ctx context.Context, aggregator any) ([]Family, error)
 
 // Conflicts returns what is left out of the aggregator's merged view, because processes
-// define a metric differently, or metrics whose samples have the same name: sorted by the
-// name of the family that is served. It reads the directory as Gather does.
+// define a metric in different ways, or define metrics whose samples have the same name. It
+// is sorted by the name of the family that is served. It reads the directory as Gather does.
 func Conflicts(ctx context.Context, aggregator any) ([]Conflict, error) {
 	families, err := Families(ctx, aggregator)
 	var out []Conflict
@@ -24,15 +24,15 @@ func Conflicts(ctx context.Context, aggregator any) ([]Conflict, error) {
 	return out, err
 }
 
-// Schema is one schema of a family, and who has it. What merges is one
-// schema: the help is then the one that is served, labels and bounds are those of all.
+// Schema is one schema of a family, and who has it. Schemas that merge count as one: its help
+// is the one that is served, its labels and bounds are those of all of them.
 type Schema struct {
 	Name   string
 	Type   metric.Type
 	Mode   metric.Mode // of a gauge or state set
 	Help   string
 	Unit   string
-	Labels []string  // names, sorted: of the schemas, or of the first series where there are none
+	Labels []string  // names, sorted: of the schemas, or of the first series if these have none
 	Bounds []float64 // of a histogram
 	States []string  // of a state set
 	Owners []Owner   // who has series of it, in the order of the files' names, the archive last
@@ -50,13 +50,13 @@ type Owner struct {
 type Family struct {
 	Schema
 	Merged    int        // series that are shown
-	Conflicts []Conflict // what is left out since this family is served
+	Conflicts []Conflict // what is left out because this family is served
 }
 
-// Conflict says that the series of a schema are left out of the view, since another
-// offer is served under its name or under the name of one of its samples.
+// Conflict says that the series of a schema are left out of the view, because another schema
+// is served under its name or under the name of one of its samples.
 type Conflict struct {
-	Name         string // that both have: the families', or where those differ a sample's
+	Name         string // the name that both have: the families' or, if those differ, a sample's
 	Served, Left Schema
 }
 
@@ -92,7 +92,7 @@ func (d *Schema) Series() (n int) {
 	return n
 }
 
-// String names the file, and the process where it is of one.
+// String names the file and, if it belongs to one, the process.
 func (o Owner) String() string {
 	if o.Label == "" {
 		return o.File

@@ -25,13 +25,13 @@ const (
 	Untrusted   FileState = "untrusted"
 	TooBig      FileState = "toobig"
 	Unreadable  FileState = "unreadable"
-	Consumed    FileState = "consumed" // it is back, though its values are in the archive
+	Consumed    FileState = "consumed" // it is back, although its values are in the archive
 	Stale       FileState = "stale"    // it changes faster than it can be read; what was read last is shown
 )
 
 // FileStates are all states.
 var FileStates = []FileState{OK, Corrupt, Foreign, Unsupported, Untrusted, TooBig, Unreadable, Consumed, Stale}
 
-// ErrConsumed: the file was compacted and removed, and is there again, such as from a backup.
-// Its values are in the archive, and are not counted twice.
+// ErrConsumed: the file was compacted and removed, and is back, such as from a backup. Its
+// values are in the archive and are not counted twice.
 var ErrConsumed = errors.New("its values are in the archive already: remove it (was it restored from a backup?)")

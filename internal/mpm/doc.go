@@ -24,10 +24,9 @@
 // A [Store] writes: to a file after [Create], to the heap after [NewHeap]. A [SchemaRef] is a
 // schema in a store, and a [Series] the handle of one label set with its words. A [Reader]
 // reads a file, or with [Store.Reader] a store of this process. [Reader.Read] returns a
-// [Reading], which says what has changed since the last one. It knows series by numbers,
-// which a [SeriesList] leads to their labels. The readers of a directory share a
-// [SymbolTable]. A [Dir] is an open directory, with the [Archive] of compacted
-// processes. [Verify] checks a file's structure.
+// Reading, in which series have numbers. A [SeriesList] leads from a number to the labels.
+// The readers of a directory share a [SymbolTable]. A [Dir] is an open directory, with the
+// [Archive] of compacted processes. [Verify] checks a file's structure.
 //
 // # Concurrency
 //
@@ -35,8 +34,8 @@
 // needs no lock and no call into this package. A Reader belongs to one goroutine at a time.
 //
 // A writer never waits for readers. It gives the words of a removed series to another one
-// only after Options.KeepRemoved, so a reader that is faster than half of that has read the
-// right words. A slower one says [ErrStale].
+// only after Options.KeepRemoved, so a reader that needs less than half of that has read the
+// right words. A slower one returns [ErrStale].
 //
 // # Caveats
 //

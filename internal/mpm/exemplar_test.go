@@ -80,8 +80,6 @@ func TestExemplars(t *testing.T) {
 	})
 }
 
-// TestExemplarsOfRemovedSeries: a series that replaces a removed one has none of its
-// exemplars.
 // TestExemplarsOfAClockSetBack: the last exemplar counts, even if it needs a larger half than
 // earlier ones with later times.
 func TestExemplarsOfAClockSetBack(t *testing.T) {
@@ -96,6 +94,8 @@ func TestExemplarsOfAClockSetBack(t *testing.T) {
 	})
 }
 
+// TestExemplarsOfRemovedSeries: a series that replaces a removed one has none of its
+// exemplars.
 func TestExemplarsOfRemovedSeries(t *testing.T) {
 	now := time.Duration(0)
 	backings(t, Options{Elapsed: func() time.Duration { return now }}, func(t *testing.T, s *Store, open func() *Reader) {

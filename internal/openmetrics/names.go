@@ -9,7 +9,7 @@ import (
 // SampleNames returns every name under which samples of a family of that name and type
 // can appear, and the family's own name. Two families must not share one (OpenMetrics
 // 1.0, "MetricFamily"). The family's own name is left out for a counter whose name ends
-// in _total, since no sample has it: requests_total_total and requests_total may
+// in _total, because no sample has it: requests_total_total and requests_total may
 // coexist.
 func SampleNames(name string, t metric.Type) []string {
 	suffixes := map[metric.Type][]string{

@@ -8,8 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestSpansLeadAsTheyWereTold: in whatever order series get their rows, each leads to its
-// own, and its values are where they are in the file.
+// TestSpansLeadAsTheyWereTold: each series leads to its own row, and its values are where they
+// are in the file, in whatever order the series get their rows.
 func TestSpansLeadAsTheyWereTold(t *testing.T) {
 	type place struct {
 		to     *target // nil if the series was left out
@@ -91,8 +91,8 @@ func TestSpansLeadAsTheyWereTold(t *testing.T) {
 	}
 }
 
-// TestOrderAfterDisorder: series that follow each other again after some that do not are
-// one span, which takes no memory for each of them.
+// TestOrderAfterDisorder: after some series out of order, series in order are one span again,
+// which needs no memory for each of them.
 func TestOrderAfterDisorder(t *testing.T) {
 	const series = 10_000
 	to := &target{family: &family{refs: make([]int32, series)}, size: 2}
