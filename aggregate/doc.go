@@ -27,9 +27,10 @@
 // first is served; if none lives, that of the newest process. Series of the others are left
 // out and counted. Options.Logger is told of each conflict, and `mpctl families` shows them.
 //
-// If a process removes a shared series, its part stays until every living process has removed
-// the series. Then the whole series goes, including what dead processes and the archive have
-// of it (docs/lifecycle.md, "Removing a series").
+// If a process removes a counter, histogram or summary, its part counts until every living
+// process has removed the series. Then the whole series goes, including what dead processes
+// and the archive have of it. A removed gauge or state set does not count any more
+// (docs/lifecycle.md, "Removing a series").
 //
 // # Life and death
 //

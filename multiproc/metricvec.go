@@ -127,8 +127,8 @@ func (m *metricVec[T]) get(values []string) (*T, error) {
 // DeleteLabelValues removes the series with these values in this process, and reports
 // whether there was one. What this process has counted stays in the merged series until
 // every live process has removed it; then the whole series goes (docs/lifecycle.md,
-// "Removing a series"). Updates through an instrument that is still held go nowhere, and
-// the next lookup makes a new series.
+// "Removing a series"). An instrument that is still held stays valid: its updates count only
+// as long as what this process had counted before. The next lookup makes a new series.
 func (m *metricVec[T]) DeleteLabelValues(values ...string) bool {
 	return len(values) == m.left() && m.v.deleteOne(join(nil, values, m.curry))
 }

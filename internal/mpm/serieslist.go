@@ -196,8 +196,8 @@ func (l *SeriesList) Position(i int) int {
 // ValuesOf returns how many values series i has.
 func (l *SeriesList) ValuesOf(i int) int { return l.sizes[l.records.all[i].schema].values }
 
-// Symbol returns the number, in the Reader's SymbolTable, of what SeriesInfo.EncodedLabels returns for
-// series i.
+// Symbol returns the symbol, in the Reader's SymbolTable, of the labels of series i
+// (SeriesInfo.EncodedLabels).
 func (l *SeriesList) Symbol(i int) Symbol { return l.labels.all[i] }
 
 // Created returns SeriesInfo.CreatedNanos for every series, in order. Nobody writes to it.
