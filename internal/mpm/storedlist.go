@@ -27,14 +27,14 @@ type StoredSeries struct {
 // has no pointers that the garbage collector must follow. The zero value is empty.
 type StoredList struct {
 	raw      []byte
-	at       []archivedPlace
+	at       []storedPlace
 	tooLarge bool // too large to be encoded
 }
 
-// archivedPlace has the offsets of a series and its words in raw.
-type archivedPlace struct{ series, words uint32 }
+// storedPlace has the offsets of a series and its words in raw.
+type storedPlace struct{ series, words uint32 }
 
-// maxStoredList is the largest offset that fits an archivedPlace.
+// maxStoredList is the largest offset that fits a storedPlace.
 const maxStoredList = math.MaxUint32
 
 // Offsets in a series of the archive.
@@ -52,7 +52,7 @@ func (l *StoredList) Add(s StoredSeries) {
 	if l.tooLarge {
 		return
 	}
-	at := archivedPlace{series: uint32(len(l.raw))}
+	at := storedPlace{series: uint32(len(l.raw))}
 	e := encoder{b: l.raw}
 	e.u32(s.Process + 1)
 	e.u64(uint64(s.Created))
@@ -132,7 +132,7 @@ func (d *archiveDecoder) list(n int, schema *metric.Schema, processes int) (l St
 	if n == 0 {
 		return l, nil
 	}
-	l.raw, l.at = d.b, make([]archivedPlace, n)
+	l.raw, l.at = d.b, make([]storedPlace, n)
 	taken := func() int { return len(l.raw) - len(d.b) }
 	here := func() uint32 {
 		d.bad = d.bad || uint64(taken()) > maxStoredList

@@ -41,6 +41,25 @@ func TestArchitecture(t *testing.T) {
 	}
 }
 
+// TestFilesOfDocs: every file that a list of a doc.go names is in the package.
+func TestFilesOfDocs(t *testing.T) {
+	found := 0
+	for _, s := range sources(t) {
+		if filepath.Base(s.path) != "doc.go" {
+			continue
+		}
+		text, err := os.ReadFile(s.path)
+		require.NoError(t, err)
+		for _, line := range regexp.MustCompile(`(?m)^//\t(?:[a-z_]+\.go(?:, |  +|$))+`).FindAllString(string(text), -1) {
+			for _, name := range regexp.MustCompile(`[a-z_]+\.go`).FindAllString(line, -1) {
+				require.FileExists(t, filepath.Join(filepath.Dir(s.path), name), "%s names it", s.path)
+				found++
+			}
+		}
+	}
+	require.Greater(t, found, 20, "the test does not find the names")
+}
+
 // isTest reports whether some test file has a function of that name.
 func isTest(t *testing.T, name string) (found bool) {
 	t.Helper()

@@ -13,11 +13,11 @@ import (
 	"github.com/prometheus/procfs"
 )
 
-// FindWorker returns the process with that pid in the collector's own PID namespace, if
-// it has one of the files open or mapped for writing: for processes that write down no
-// more than their pid, such as those of client_python. A process that has got the pid
-// since has none of the files, or reads them, as the collector's own does. It reports
-// false too where the system does not say, because the process is another user's.
+// FindWorker returns the process with that pid in the collector's own PID namespace, if it
+// has one of the files open or mapped for writing. It is for processes that record only their
+// pid, such as those of client_python. If another process has got the pid since, it has none
+// of the files, or only reads them, as the collector's own process does. FindWorker also
+// returns false if the system does not say, because the process is another user's.
 func FindWorker(pid int, label string, files ...string) (Worker, bool) {
 	return findWorker(procPath(""), pid, label, files)
 }
@@ -35,8 +35,8 @@ func findWorker(path string, pid int, label string, files []string) (Worker, boo
 	if err != nil {
 		return Worker{}, false
 	}
-	// The start time comes first: where another process gets the pid meanwhile, it is
-	// not that one's, and the collector leaves it out.
+	// The start time comes first. If another process gets the pid meanwhile, the start time
+	// is not its own, and the collector leaves it out.
 	stat, err := p.Stat()
 	if err != nil {
 		return Worker{}, false

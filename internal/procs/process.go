@@ -48,8 +48,8 @@ func NewProcess(opts ProcessOptions) *Process {
 	return c
 }
 
-// Collect reads the process. It yields nothing where there is no /proc or no
-// such process, and leaves out what it may not read.
+// Collect reads the process. It yields nothing if there is no /proc or no such process, and
+// leaves out what it may not read.
 func (c *Process) Collect(context.Context) ([]*metric.Family, error) {
 	proc, err := openProc(c.procPath)
 	if err != nil {

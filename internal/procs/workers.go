@@ -13,9 +13,9 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// Worker is a process as it wrote itself down when it began. A PID alone does
-// not name a process: it is given to another one later, and means something
-// else in another PID namespace.
+// Worker is a process as it recorded itself when it began. A PID alone does not identify a
+// process: another process may get it later, and it means something else in another PID
+// namespace.
 type Worker struct {
 	PID          int
 	StartTime    uint64 // clock ticks since boot: field 22 of /proc/PID/stat
@@ -31,10 +31,10 @@ type WorkersOptions struct {
 	ProcPath string
 }
 
-// Workers collects the metrics of [Process] of many processes, a series for
-// each. It shows a worker only if it is certainly that one which it reads in
-// /proc: in the PID namespace of the collector's own process, with the start
-// time that the worker wrote down, and not a zombie.
+// Workers collects the metrics of [Process] for many processes, with a series for each. It
+// shows a worker only if the process in /proc is certainly that worker: in the PID namespace
+// of the collector's own process, with the start time that the worker recorded, and not a
+// zombie.
 type Workers struct {
 	list     func() []Worker
 	procPath string
@@ -53,8 +53,8 @@ func NewWorkers(opts WorkersOptions) *Workers {
 	return &Workers{list: opts.List, procPath: procPath(opts.ProcPath)}
 }
 
-// Collect reads each worker. Workers that are gone or cannot be told are left
-// out; of two with one label the first stays, and an error names it.
+// Collect reads each worker. Workers that are gone or cannot be identified are left out. Of
+// two workers with one label the first stays, and an error names the label.
 func (c *Workers) Collect(ctx context.Context) ([]*metric.Family, error) {
 	proc, err := openProc(c.procPath)
 	if err != nil {

@@ -15,17 +15,19 @@
 // next call.
 //
 //	table.go           the steps of a scrape; the archive's series
-//	part.go            the series of one file: Apply, and new series placed
-//	span.go            series of a file to rows
-//	rows.go, index.go  the row of given labels; symbolindex.go is the hash table
+//	part.go            the series of one file: Apply, and rows for new series
+//	span.go            from series of a file to rows
+//	rows.go            rows are found and made
+//	index.go, symbolindex.go  from labels to rows
 //	schemas.go         which schema of a name is served
 //	removals.go        which parts of removed series count
 //	histogramlimit.go  how many series a histogram may have
 //	merge.go           adding up
 //	totals.go          sums in columns, kept between scrapes
 //	accumulators.go    all other values, for one scrape
+//	exemplars.go       the newest exemplars
 //	pythonplan.go      client_python's files
-//	families.go        what is shown; exemplars.go
-//	served.go          what is asked of the table
+//	families.go        what is shown
+//	served.go          what others ask of the table
 //	verify.go          the invariant, for tests
 package table
