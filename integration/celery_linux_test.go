@@ -17,6 +17,7 @@ import (
 // a hook, while Celery runs and after it has ended.
 func TestCelery(t *testing.T) {
 	needPython(t, "celery")
+	mpctl(t) // to build it may take as long as a condition has time
 	dir := t.TempDir()
 	apps, err := filepath.Abs("testdata/python")
 	require.NoError(t, err)
