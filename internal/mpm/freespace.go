@@ -147,7 +147,7 @@ func (f *freeSpace) list(at wordOffset, n int) {
 	f.filled[n/64] |= 1 << (n % 64)
 }
 
-// drop notes that a stretch of n words is none any more.
+// drop notes that there is one stretch of n words less.
 func (f *freeSpace) drop(n int) {
 	l := f.lists[n]
 	if l.n--; l.n == 0 {
@@ -169,7 +169,7 @@ func (f *freeSpace) pop(n int) wordOffset {
 	}
 }
 
-// tidy drops what is no stretch from a list.
+// tidy drops places that are no stretches of n words from a list.
 func (f *freeSpace) tidy(l *stretches, n int) {
 	l.at = slices.DeleteFunc(l.at, func(at wordOffset) bool { return !f.isStretch(at, n) })
 	slices.Sort(l.at)

@@ -249,8 +249,8 @@ func (l *numbers) plan() {
 	l.fresh = l.appendSpans(l.fresh[:0], l.n, l.all())
 }
 
-// appendSpans appends where the words of the numbers from a to b are. Those of gaps, and of
-// series that have gone, have none.
+// appendSpans appends the spans of the words of the series numbered a to b. Gaps, and series
+// that have gone, have no words.
 func (l *numbers) appendSpans(dst []span, a, b int) []span {
 	gone := l.gone
 	if a >= l.n {

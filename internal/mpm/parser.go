@@ -87,7 +87,7 @@ func (e *exemplarAt) still(b []byte) bool {
 	return loadWord(rec, offRecCRC) == e.sealed && loadWord(rec, offExeSeries) == uint64(e.series)|uint64(e.bucket)<<32
 }
 
-// list returns the list that has a series.
+// list returns the list that has the series.
 func (p *parser) list(s seriesRef) *numbers {
 	if s.removed() {
 		return &p.removed
@@ -200,7 +200,7 @@ func (p *parser) record(w *walk, off uint64) uint64 {
 // meanwhile is read the second time.
 const maxCopies = 3
 
-// content reads a record of that first word.
+// content reads a record whose first word is head.
 func (p *parser) content(w *walk, rec []byte, head uint64, at wordOffset) error {
 	kind, sealed := uint16(head>>32), loadWord(rec, offRecCRC) // checksum and state
 	w.mix(head, sealed)

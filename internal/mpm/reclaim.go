@@ -6,7 +6,7 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// removedSeries is what becomes free of a removed series.
+// removedSeries is what a removed series leaves, to become free space.
 type removedSeries struct {
 	location
 	schema    *metric.Schema
@@ -14,10 +14,10 @@ type removedSeries struct {
 	removed   time.Duration // by Options.Elapsed
 }
 
-// reclaimQueue has the removed series whose handles are gone, the first one first.
+// reclaimQueue has the removed series whose handles are gone, in the order of their release.
 type reclaimQueue struct {
 	all  []removedSeries
-	next int // those before it have left
+	next int // index of the first that is in the queue
 }
 
 func (q *reclaimQueue) len() int { return len(q.all) - q.next }
@@ -46,8 +46,8 @@ func (s *Store) release(r removedSeries) {
 // for long. It needs far fewer on average.
 const maxReclaim = 256
 
-// reclaim makes removed series free, as many as it may, until enough reports true. It
-// reports whether enough did.
+// reclaim makes removed series free space, as many as it may, until enough returns true. It
+// returns the last result of enough.
 func (s *Store) reclaim(enough func() bool) bool {
 	if enough() {
 		return true
@@ -89,9 +89,9 @@ func (s *Store) makeFree(r removedSeries) {
 	s.noExemplars.Store(false)
 }
 
-// takeFree takes free records with room for a record of size bytes, and reclaims removed
-// series if there are none. length is that of all of them. odd says that the record may be 8
-// bytes longer.
+// takeFree takes a stretch of free records with room for a record of size bytes, and reclaims
+// removed series if there is none. length is that of the stretch. odd says that the record
+// may be 8 bytes longer.
 func (s *Store) takeFree(size int, odd bool) (at wordOffset, length int, ok bool) {
 	ok = s.reclaim(func() bool {
 		at, length, ok = s.freeMeta.take(size/8, odd)
@@ -113,8 +113,8 @@ func (s *Store) takeFreeCells(n int, lines bool) (at wordOffset, ok bool) {
 	return at, ok
 }
 
-// recordSize returns the size of a record that needs size bytes and is written to free
-// records of that length: what is too short for a free record is part of it.
+// recordSize returns the size of a record that needs size bytes and is written to a stretch
+// of that length. A rest that is too short for a free record becomes part of the record.
 func recordSize(size, length int) int {
 	if length-size < minRecord {
 		return length
@@ -122,7 +122,7 @@ func recordSize(size, length int) int {
 	return size
 }
 
-// fill publishes a record in free records of that length, of which it takes the front
+// fill publishes a record at the front of a stretch of free records of that length
 // (docs/format.md, "Publication", 5).
 func (s *Store) fill(at wordOffset, length int, rec []byte) {
 	b := s.bytes(at, length)

@@ -88,7 +88,7 @@ func (w *walk) knownAt(p *parser, at wordOffset) (s seriesRef, ok bool) {
 	return 0, false
 }
 
-// lastPlace is after every record.
+// lastPlace is a place after every record.
 const lastPlace = ^wordOffset(0)
 
 // gone reports whether a series that was found since the last commit was dropped.
@@ -177,7 +177,7 @@ func (p *parser) walk(w *walk, off uint64) uint64 {
 	return off
 }
 
-// accept makes what a walk has found what is known of the block.
+// accept makes the result of a walk what is known of the block.
 func (p *parser) accept(k *knownBlock, w *walk, whole bool) {
 	p.changed, k.fresh = true, true
 	p.live.kept, p.removed.kept = p.live.all(), p.removed.all()
@@ -321,7 +321,8 @@ func (p *parser) seriesAt(at wordOffset) (s seriesRef, ok bool) {
 	return 0, false
 }
 
-// renumber closes the gaps of the lists if that is wanted.
+// renumber closes the gaps of the lists, unless the reader is to keep numbers and the gaps are
+// few.
 func (p *parser) renumber() {
 	for _, removed := range []bool{false, true} {
 		l := &p.live

@@ -101,7 +101,7 @@ func IsTransient(err error) bool {
 
 // Read tests the lock and reads what has changed. If the file can no longer be read, the
 // values of the last good read stay: a counter must not fall because somebody cut a file
-// short. An error is transient. What the delta says beside it has happened too.
+// short. An error is transient, and the delta holds even then.
 func (f *File) Read() (d Delta, err error) {
 	if f.Python != nil {
 		return d, f.ReadPython()

@@ -76,8 +76,8 @@ type Changes struct {
 // same time. It renames the new archive first, and then unlinks the files that are in it
 // (docs/lifecycle.md, "Reading").
 //
-// first says that no scrape has ended well yet. What the changes say beside an error has
-// happened too. List reads no values of a living process: File.Read does that.
+// first says that no scrape has ended well yet. The changes hold even if there is an error.
+// List reads no values of a living process: File.Read does that.
 func (s *Snapshot) List(first bool) (c Changes, err error) {
 	s.Listed = time.Now()
 	if s.dir == "" {
