@@ -1,3 +1,5 @@
+//go:build !race
+
 package model
 
 import (
@@ -5,6 +7,7 @@ import (
 	"hash/maphash"
 	"maps"
 	"os"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -106,10 +109,24 @@ func (e *explorer[S]) trace(at int) (steps []string) {
 			}
 		})
 	}
-	steps = append(steps, fmt.Sprintf("at first: %+v", e.states[at]))
+	steps = append(steps, "at first: "+plain(e.states[at]))
 	slices.Reverse(steps)
 	return steps
 }
+
+// plain returns a state without what is zero in it.
+func plain(state any) string {
+	text := fmt.Sprintf("%+v", state)
+	for {
+		less := zeroes.ReplaceAllString(text, "")
+		if less == text {
+			return text
+		}
+		text = less
+	}
+}
+
+var zeroes = regexp.MustCompile(`\w+:(0|false|noFault|\[( |0|\{\})*\]|\{ *\}) ?| ?\w+:(0|false|\[( |0|\{\})*\]|\{ *\})\b`)
 
 // modelSize returns MULTIPROM_MODEL_SIZE: 1 takes seconds, 2 minutes.
 func modelSize(t *testing.T) int {

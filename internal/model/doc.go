@@ -13,13 +13,14 @@
 //	…
 //	broken: a word of series 4 was taken for series 1
 //
-// Reuse (reuse_*_test.go) is one file: a writer that removes series, reclaims their records and
-// words and adds others, beside a reader.
+// There are two models. Reuse (reuse_*_test.go) is one file: a writer that removes series,
+// reclaims their records and words and adds others, beside a reader. TTL (ttl_*_test.go) is one
+// series that several processes have: it expires, comes back, is deleted and is compacted.
 //
 // A model that finds nothing may be blind. So each has a table of faults: a step left out, two
 // steps swapped, a check dropped. The checker must find a counterexample of each, and every
 // step that a model has must have happened.
 //
-// A test explores the states of a small bounded system, in seconds. MULTIPROM_MODEL_SIZE=2
-// explores a larger one, in minutes.
+// A test explores the states of small systems, in seconds. MULTIPROM_MODEL_SIZE=2 explores larger
+// ones, in minutes. There is only one goroutine, so the race detector's run leaves the tests out.
 package model

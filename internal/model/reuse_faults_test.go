@@ -1,3 +1,5 @@
+//go:build !race
+
 package model
 
 import (
@@ -58,6 +60,9 @@ var afterRetry = []string{
 	"a failed recheck walks no more",
 }
 
+// longFaults are left to the large form: they take a million states each.
+var longFaults = []string{"no shape after", "no checksum", "no state after the copy"}
+
 // spoil changes the stores of an operation, if the model has a fault.
 func (m reuse) spoil(p []store, id uint8) []store {
 	drop := func(stores ...store) []store {
@@ -116,6 +121,9 @@ func (m reuse) spoil(p []store, id uint8) []store {
 // TestReuseFaults: the checker finds every fault.
 func TestReuseFaults(t *testing.T) {
 	for _, f := range reuseFaults {
+		if slices.Contains(longFaults, f.name) && modelSize(t) == 1 {
+			continue
+		}
 		t.Run(f.name, func(t *testing.T) {
 			m := newReuse(f.name)
 			m.retry = slices.Contains(afterRetry, f.name)

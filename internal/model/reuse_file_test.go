@@ -1,3 +1,5 @@
+//go:build !race
+
 package model
 
 // The reuse model is one process's file, with one META block of three places and three words in

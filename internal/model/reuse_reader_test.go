@@ -1,3 +1,5 @@
+//go:build !race
+
 package model
 
 // readerStep is what a reader does next.

@@ -1,3 +1,5 @@
+//go:build !race
+
 package model
 
 import (
@@ -140,9 +142,10 @@ func (m reuse) created(id uint8) uint8 {
 
 // TestReuse: no invariant of reuse breaks, and every step happens.
 func TestReuse(t *testing.T) {
-	systems := []func(*reuse){func(m *reuse) { m.retry = true }}
+	systems := []func(*reuse){func(*reuse) {}}
 	if modelSize(t) > 1 {
 		systems = append(systems,
+			func(m *reuse) { m.retry = true },
 			func(m *reuse) { m.retry, m.lease = true, 2 },
 			func(m *reuse) { m.lastSeries = 5 })
 	}

@@ -1,3 +1,5 @@
+//go:build !race
+
 package model
 
 // store is one store of the writer. It may do things in its own memory in the same step.
