@@ -37,6 +37,7 @@ func (t *Table) part(f *snapshot.File) *part {
 // totals by the values that have changed. The next Plan gives new series their rows. If the
 // numbers were reset, it does so for all.
 func (t *Table) Apply(f *snapshot.File, d snapshot.Delta) {
+	t.gone = t.gone || len(d.Live.Gone)+len(d.Removed.Gone) > 0
 	p := t.parts[f]
 	if p == nil {
 		return // nothing of it has a place
@@ -88,36 +89,31 @@ func (t *Table) extend(f *snapshot.File) {
 		if !f.Series.Has(i) || p.series.placeOf(i).family != nil {
 			return // it has gone again, or has its row
 		}
-		at := f.Series.Position(i)
-		if s, to := t.placeLive(f, p, i, at); s.family != nil {
-			p.series.fill(to, i, at, s.number)
+		if s, _ := t.placeLive(f, p, i, f.Series.Position(i)); s.family != nil {
+			p.series.fill(i, s.number)
 		}
 	})
 	for i := p.series.planned; i < f.Series.Len(); i++ {
-		to := p.series.target(t, f.Series.Schema(i))
+		s, to := row{}, p.series.target(t, f.Series.Schema(i))
 		if f.Series.Has(i) {
-			if s, to := t.placeLive(f, p, i, p.series.at); s.family != nil {
-				p.series.lead(to, s.number)
-			}
+			s, to = t.placeLive(f, p, i, p.series.at)
 		}
-		p.series.next(to)
+		p.series.place(to, s)
 	}
 	eachNumber(p.removals, p.removed.planned, func(i int) {
 		if !f.Removed.Has(i) || p.removed.placeOf(i).family != nil {
 			return
 		}
-		if s, to := t.placeRemoved(f, p, i); s.family != nil {
-			p.removed.fill(to, i, f.Removed.Position(i), s.number)
+		if s, _ := t.placeRemoved(f, p, i); s.family != nil {
+			p.removed.fill(i, s.number)
 		}
 	})
 	for i := p.removed.planned; i < f.Removed.Len(); i++ {
-		to := p.removed.target(t, f.Removed.Schema(i))
+		s, to := row{}, p.removed.target(t, f.Removed.Schema(i))
 		if f.Removed.Has(i) {
-			if s, to := t.placeRemoved(f, p, i); s.family != nil {
-				p.removed.lead(to, s.number)
-			}
+			s, to = t.placeRemoved(f, p, i)
 		}
-		p.removed.next(to)
+		p.removed.place(to, s)
 	}
 	if p.added, p.removals = nil, nil; first {
 		p.series.trim()

@@ -10,8 +10,8 @@ import (
 
 // span is consecutive series of a file, of one schema, and the rows that they lead to. The
 // rows are consecutive too, or a scatter: if the process made its series in another order
-// than the one before it, or has removed some. Those lead nowhere until their numbers are
-// used again.
+// than the one before it, or some lead nowhere, as those do that it has removed, until their
+// numbers are used again.
 type span struct {
 	to     *target
 	series uint32 // number of the first in the file
@@ -77,7 +77,19 @@ func (p *spans) target(t *Table, schema *metric.Schema) *target {
 	return to
 }
 
-// lead makes the next series lead to a row.
+// place makes the next series lead to a row, or nowhere if it has none: until it has one, or
+// another series has its number. If another schema is served, none will ever have a row.
+func (p *spans) place(to *target, s row) {
+	switch {
+	case s.family != nil:
+		p.lead(to, s.number)
+	case to.family != nil:
+		p.lead(to, nowhere)
+	}
+	p.next(to)
+}
+
+// lead makes the next series lead to a row, or nowhere.
 func (p *spans) lead(to *target, number int32) {
 	if n := len(p.all); n > 0 {
 		s := &p.all[n-1]
@@ -101,7 +113,12 @@ func (p *spans) lead(to *target, number int32) {
 			}
 		}
 	}
-	p.all = append(p.all, span{to: to, series: uint32(p.planned), at: uint32(p.at), n: 1, first: number})
+	first := number
+	if number == nowhere {
+		first = ^int32(len(p.rows))
+		p.rows = append(p.rows, nowhere)
+	}
+	p.all = append(p.all, span{to: to, series: uint32(p.planned), at: uint32(p.at), n: 1, first: first})
 }
 
 // scatter makes the next series of the last span, which is a scatter, lead to a row. If the
@@ -225,14 +242,9 @@ func (p *spans) vacate(series int) row {
 	return was
 }
 
-// fill makes the series of a number that was vacated or left out lead to a row. at is where
-// its values begin.
-func (p *spans) fill(to *target, series, at int, number int32) {
-	i, found := p.find(series)
-	if !found {
-		p.all = slices.Insert(p.all, i, span{to: to, series: uint32(series), at: uint32(at), n: 1, first: number})
-		return
-	}
+// fill makes the series of a number that leads nowhere lead to a row.
+func (p *spans) fill(series int, number int32) {
+	i, _ := p.find(series)
 	s := &p.all[i]
 	p.scattered(s)[series-int(s.series)] = number
 }

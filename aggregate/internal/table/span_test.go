@@ -34,6 +34,10 @@ func TestSpansLeadAsTheyWereTold(t *testing.T) {
 				want = append(want, place{})
 				p.next(to)
 				continue
+			case 3, 4:
+				want = append(want, place{to, nowhere})
+				p.place(to, row{})
+				continue
 			}
 			p.lead(to, next)
 			p.next(to)
@@ -54,7 +58,7 @@ func TestSpansLeadAsTheyWereTold(t *testing.T) {
 				want[i].number = nowhere
 			case want[i].to != nil:
 				next++
-				p.fill(want[i].to, i, 0, next)
+				p.fill(i, next)
 				want[i].number = next
 			}
 		}
