@@ -96,3 +96,30 @@ func TestRemovalAfterAListing(t *testing.T) {
 	require.Equal(t, map[string]float64{`c_total{l="x"}`: 5}, gather(t, a))
 	require.Eventually(t, func() bool { return len(gather(t, a)) == 0 }, 10*time.Second, time.Millisecond)
 }
+
+// TestProcessesLeaveRetiredParts: who asks for the processes has no part placed again that
+// counts no more, of which a directory may have very many.
+func TestProcessesLeaveRetiredParts(t *testing.T) {
+	dir := t.TempDir()
+	now := time.Unix(1000, 0)
+	a := openDir(t, dir, Options{NoSelfMetrics: true})
+	p := startAt(t, dir, &now)
+	p.series(5)
+	gone, err := p.AddSeries(p.family, []string{"y"}, nil)
+	require.NoError(t, err)
+	now = now.Add(time.Second)
+	gone.Remove()
+	layout := func() (layout uint64) {
+		views.Show(context.Background(), a, func(families []views.Family, err error) {
+			require.NoError(t, err)
+			require.Len(t, families, 1)
+			layout = families[0].Layout
+		})
+		return layout
+	}
+	layout()
+	was := layout()
+	_, err = a.Processes()
+	require.NoError(t, err)
+	require.Equal(t, was, layout())
+}

@@ -28,7 +28,7 @@ type fileTopology struct {
 // update reports whether the topology has changed, and whether processes have come, gone,
 // begun to live or died. If they have not, some have new schemas only.
 func (t *topology) update(files []*snapshot.File, arc *snapshot.Archive) (changed, processes bool) {
-	processes = !t.known || t.archive != arc.ArchiveVersion
+	changed, processes = !t.known, t.archive != arc.ArchiveVersion
 	t.known, t.archive = true, arc.ArchiveVersion
 	n := 0
 	for _, f := range files {
@@ -78,7 +78,7 @@ func (t *Table) choose(files []*snapshot.File, arc *snapshot.Archive) {
 }
 
 // Rename has the next Plan name the processes again, because somebody else has named them.
-func (t *Table) Rename() { t.topology = topology{} }
+func (t *Table) Rename() { t.topology.known = false }
 
 // install gives the table a family for each chosen schema, and keeps those that it has.
 func (t *Table) install(files []*snapshot.File, chosen []*sum.Offer) {
