@@ -176,8 +176,8 @@ func (l *numbers) place() {
 	}
 }
 
-// sparse reports whether most numbers are gaps.
-func (l *numbers) sparse() bool { return l.gaps+len(l.gone) > l.n/2+1024 }
+// sparse reports whether most numbers are gaps that no series of this read will fill.
+func (l *numbers) sparse() bool { return l.gaps+len(l.gone)-(l.all()-l.n) > l.n/2+1024 }
 
 // renumber gives all series new numbers without gaps, which stay in the order of the old
 // ones. It returns the new number of each old one, or -1.

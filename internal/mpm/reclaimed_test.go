@@ -81,3 +81,27 @@ func TestReclaimedWhileItIsRead(t *testing.T) {
 		}
 	}
 }
+
+// TestReplacedAtOnce: series that take the places of as many others fill their gaps. The
+// numbers do not begin again, which would have everything of the file placed again.
+func TestReplacedAtOnce(t *testing.T) {
+	const series = 5000
+	now := time.Duration(0)
+	s := NewHeap(Options{Elapsed: func() time.Duration { return now }})
+	f, err := s.AddSchema(churnSchemas()[0])
+	require.NoError(t, err)
+	reads := follow(t, s.Reader(nil))
+	for round := range 4 {
+		for i := range series {
+			one, err := s.AddSeries(f, []string{strconv.Itoa(round) + "-" + strconv.Itoa(i)}, nil)
+			require.NoError(t, err)
+			rest, _ := one.remove()
+			s.release(rest)
+		}
+		reading := reads.read()
+		require.Equal(t, round == 0, reading.Removed.Reset)
+		list := reads.r.RemovedList()
+		require.Equal(t, series, list.Len())
+		now += time.Hour
+	}
+}

@@ -263,6 +263,9 @@ func (p *pass) open(name string) (*snapshot.File, error) {
 // noteRemovals notes which series the file's process has removed, and returns their keys.
 func (p *pass) noteRemovals(f *snapshot.File) (ends []string) {
 	for i := range f.Removed.Len() {
+		if !f.Removed.Has(i) {
+			continue // it has become free while it was read
+		}
 		s := f.Removed.At(i)
 		if !sum.Shared(s.Schema) {
 			continue
