@@ -1,9 +1,11 @@
 package mpm
 
 import (
+	"math/rand/v2"
 	"strconv"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -65,4 +67,53 @@ func BenchmarkOpen(b *testing.B) {
 			require.NoError(b, r.Refresh())
 		}
 	})
+}
+
+// BenchmarkReadBesideChurn is a Read of 100,000 series after some were removed and as many
+// were added.
+func BenchmarkReadBesideChurn(b *testing.B) {
+	for _, churn := range []int{0, 1, 50, 500, 5000} {
+		b.Run(strconv.Itoa(churn), func(b *testing.B) {
+			now := time.Duration(0)
+			s, err := Create(b.TempDir(), Options{KeepRemoved: time.Minute, Elapsed: func() time.Duration { return now }})
+			require.NoError(b, err)
+			f, err := s.AddSchema(counterSchema("c", "n"))
+			require.NoError(b, err)
+			var all []*Series
+			next := 0
+			add := func() *Series {
+				next++
+				one, err := s.AddSeries(f, []string{"tenant-" + strconv.Itoa(next)}, nil)
+				require.NoError(b, err)
+				return one
+			}
+			for range 100_000 {
+				all = append(all, add())
+			}
+			r, err := Open(s.Path(), ReadOptions{Stable: true})
+			require.NoError(b, err)
+			defer r.Close()
+			var live, removed []uint64
+			read := func() {
+				reading, err := r.Read(live, removed)
+				require.NoError(b, err)
+				list, gone := r.List(), r.RemovedList()
+				live, removed = reading.Live.Apply(live, &list), reading.Removed.Apply(removed, &gone)
+			}
+			read()
+			random := rand.New(rand.NewPCG(1, 1))
+			for b.Loop() {
+				b.StopTimer()
+				for range churn {
+					i := random.IntN(len(all))
+					rest, _ := all[i].remove()
+					s.release(rest)
+					all[i] = add()
+				}
+				now += 6 * time.Second
+				b.StartTimer()
+				read()
+			}
+		})
+	}
 }

@@ -24,6 +24,7 @@ type parser struct {
 	sought  bool     // in this refresh, all blocks were searched for families
 	changed bool     // a walk was accepted, and its series have not claimed their words yet
 	cold    bool     // there was no good read since restart
+	dirty   bool     // there is something to commit
 	pauses  int      // of this refresh
 	pause   func(time.Duration)
 	stable  bool // see ReadOptions.Stable
@@ -101,7 +102,7 @@ func (p *parser) restart() {
 	fresh := func() numbers {
 		return numbers{SeriesList: SeriesList{schemas: schemas, sizes: sizes, table: table}, reset: true}
 	}
-	*p = parser{path: p.path, scratch: p.scratch, pause: p.pause, stable: p.stable, cold: true, families: p.families, defined: p.defined, live: fresh(), removed: fresh()}
+	*p = parser{path: p.path, scratch: p.scratch, pause: p.pause, stable: p.stable, cold: true, dirty: true, families: p.families, defined: p.defined, live: fresh(), removed: fresh()}
 	p.removed.removed, p.removed.from = []int64{}, []int32{}
 }
 
@@ -183,8 +184,11 @@ func (p *parser) record(w *walk, off uint64) uint64 {
 	}
 	rec := w.b[off : off+n]
 	at := wordOffset((uint64(w.block)<<blockShift + off) / 8)
-	err := errWritten
-	for try := 0; try < maxCopies && errors.Is(err, errWritten); try++ {
+	err := p.content(w, rec, head, at)
+	if err == nil {
+		return n
+	}
+	for try := 1; try < maxCopies && errors.Is(err, errWritten); try++ {
 		err = p.content(w, rec, head, at)
 	}
 	switch {

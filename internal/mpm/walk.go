@@ -179,7 +179,7 @@ func (p *parser) walk(w *walk, off uint64) uint64 {
 
 // accept makes the result of a walk what is known of the block.
 func (p *parser) accept(k *knownBlock, w *walk, whole bool) {
-	p.changed, k.fresh = true, true
+	p.changed, p.dirty, k.fresh = true, true, true
 	p.live.kept, p.removed.kept = p.live.all(), p.removed.all()
 	p.live.planned, p.removed.planned = false, false
 	for _, s := range w.gone {
@@ -205,6 +205,7 @@ func (p *parser) accept(k *knownBlock, w *walk, whole bool) {
 
 // goes notes that a series has gone.
 func (p *parser) goes(s seriesRef) {
+	p.dirty = true
 	l, i := p.list(s), s.number()
 	if at := l.records.all[i]; int(i) < l.claimed {
 		p.claimed.giveBack(at.cells, l.sizes[at.schema].words)
@@ -334,7 +335,7 @@ func (p *parser) renumber() {
 		}
 		moved := l.renumber()
 		for i := range p.known {
-			p.known[i].move(removed, func(n uint32) int32 { return moved[n] })
+			p.known[i].move(removed, 0, func(n uint32) int32 { return moved[n] })
 			p.known[i].fresh = true // all numbers are new
 		}
 	}
@@ -354,20 +355,18 @@ func (m movedNumbers) of(n uint32) int32 {
 	return m.moved[int(n)-m.first]
 }
 
-// move gives the block's series of a list other numbers.
-func (k *knownBlock) move(removed bool, to func(n uint32) int32) {
-	var runs []run
+// move gives the block's series of a list other numbers. Those before first stay.
+func (k *knownBlock) move(removed bool, first int, to func(n uint32) int32) {
+	runs := make([]run, 0, len(k.runs))
 	for _, r := range k.runs {
+		if r.first.removed() != removed || int(r.first.number()+r.n) <= first {
+			runs = append(runs, r)
+			continue
+		}
 		for s := r.first; s < r.first+seriesRef(r.n); s++ {
-			at := s
-			if s.removed() == removed {
-				n := to(s.number())
-				if n < 0 {
-					continue
-				}
-				at = refOf(int(n), removed)
+			if n := to(s.number()); n >= 0 {
+				runs = appendRun(runs, refOf(int(n), removed))
 			}
-			runs = appendRun(runs, at)
 		}
 	}
 	k.runs = runs
@@ -376,7 +375,10 @@ func (k *knownBlock) move(removed bool, to func(n uint32) int32) {
 // commit makes what was found the lists of the reader. It returns the new numbers of live
 // series.
 func (p *parser) commit(live, removed *Delta) (moved movedNumbers) {
-	p.cold = false
+	if !p.dirty {
+		return moved
+	}
+	p.cold, p.dirty = false, false
 	first := []int{p.live.n, p.removed.n}
 	for i, l := range []*numbers{&p.live, &p.removed} {
 		d := []*Delta{live, removed}[i]
@@ -398,7 +400,7 @@ func (p *parser) commit(live, removed *Delta) (moved movedNumbers) {
 		k.fresh = false
 		for list, l := range []*numbers{&p.live, &p.removed} {
 			if l.moved != nil {
-				k.move(list == 1, movedNumbers{first[list], l.moved}.of)
+				k.move(list == 1, first[list], movedNumbers{first[list], l.moved}.of)
 			}
 		}
 	}
