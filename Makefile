@@ -92,9 +92,12 @@ soak-crash: ## compactors killed at every step: 1,000 random schedules
 model: ## the protocols of series that come and go, explored exhaustively in larger systems
 	MULTIPROM_MODEL_SIZE=2 $(GO) test -count=1 -timeout 60m -v ./internal/model
 
-soak-churn: ## 8 minutes of series that come and go, with kills and compacting, and 1,000 kills at full speed
+soak-churn: ## series that come and go: 8 minutes with kills and compacting, 1,000 kills at full speed, each store, 10 million series
 	MULTIPROM_SOAK_SECONDS=480 $(GO) test -count=1 -timeout 9m -v -run '^TestChurnSoak$$' ./integration
 	MULTIPROM_SCHEDULES=1000 $(GO) test -count=1 -timeout 60m -v -run '^TestChurnOfKilledWorkers$$' ./integration
+	MULTIPROM_SCHEDULES=100 $(GO) test -count=1 -timeout 60m -v -run '^TestKilledAfterEveryStore$$' ./internal/mpm
+	MULTIPROM_CHURN=10000000 $(GO) test -count=1 -timeout 60m -v -run '^TestSpaceIsBounded$$' ./internal/mpm
+	MULTIPROM_CHURN=1000000 $(GO) test -count=1 -timeout 60m -v -run '^TestReaderOfABusyWriter$$' ./internal/mpm
 
 soak-recycle: ## 20,000 short-lived workers, 16 at a time
 	MULTIPROM_RECYCLED=20000 $(GO) test -count=1 -timeout 9m -v -run '^TestRecycledWorkers$$' ./integration

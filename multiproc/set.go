@@ -38,11 +38,12 @@ type SetOptions struct {
 	// MaxSeries is how many series a Vec may have. Further label sets share an overflow
 	// series. Default 10,000; or metric.NoLimit.
 	MaxSeries int
-	// KeepRemoved is how long the values of a series that was removed stay in the file, until
-	// other series get the space. The other processes have that long to remove the series
-	// too, and a reader to read the file. Default 2 minutes; metric.KeepNone reuses the space at
-	// once, which is for tests: a reader may then find a busy file stale. Longer makes the
-	// file of a program that removes series all the time larger.
+	// KeepRemoved is how long the values of a series that was removed stay in the file before
+	// other series may have its space. They stay longer while any code can still reach the
+	// instrument, and until the garbage collector has found that none can. The other
+	// processes have that long to remove the series too, and readers twice as long as they
+	// need for a file. Default 2 minutes. metric.KeepNone gives the space away at once, which
+	// is for tests: readers may then find a busy file stale.
 	KeepRemoved time.Duration
 	// PublishPeriod is how often gauge functions are evaluated. Default 5 s.
 	PublishPeriod time.Duration
