@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"sync/atomic"
 	"testing"
@@ -77,7 +78,14 @@ func warmIsCold(t *testing.T, r *rand.Rand, steps int) {
 					require.NoError(t, err)
 				}
 			}},
-			{Weight: 1, Name: "series are removed", Do: func() { living[r.IntN(len(living))].remove(r) }},
+			{Weight: 4, Name: "series are removed, and in time others take their places", Do: func() {
+				p := living[r.IntN(len(living))]
+				for range 1 + r.IntN(6) {
+					p.remove(r)
+				}
+				p.elapsed.Add(int64(time.Hour))
+				runtime.GC() // handles of series that were removed are gone
+			}},
 			{Weight: 1, Name: "a file goes away, or comes back", Do: func() {
 				p := living[r.IntN(len(living))]
 				from, to := dir, away
@@ -286,6 +294,7 @@ func (w *watched) look(t *testing.T, families []views.Family) {
 type changing struct {
 	*mpm.Store
 	now      time.Time
+	elapsed  atomic.Int64
 	hidden   bool // its file is not in the directory
 	families []*mpm.SchemaRef
 	series   []changingSeries
@@ -299,7 +308,8 @@ type changingSeries struct {
 func startChanging(t *testing.T, r *rand.Rand, dir string, number int, now time.Time) *changing {
 	p := &changing{now: now}
 	s, err := mpm.Create(dir, mpm.Options{
-		Label: strconv.Itoa(number % 7), Now: func() time.Time { return p.now }, KeepRemoved: time.Second,
+		Label: strconv.Itoa(number % 7), Now: func() time.Time { return p.now }, KeepRemoved: time.Minute,
+		Elapsed: func() time.Duration { return time.Duration(p.elapsed.Load()) },
 	})
 	require.NoError(t, err)
 	p.Store = s

@@ -1,7 +1,10 @@
 package table
 
 import (
+	"cmp"
+	"math/rand/v2"
 	"runtime"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -96,4 +99,48 @@ func TestSymbolsOfSeriesWithoutARow(t *testing.T) {
 		return made > 5000 && c.symbols.Len() < 1000
 	}, 20*time.Second, time.Millisecond)
 	require.False(t, c.Serves(c.family.Schema()))
+}
+
+// TestLowestNumbersFirst: of rows that are free, the lowest number is given out first,
+// however they became free.
+func TestLowestNumbersFirst(t *testing.T) {
+	c := startChurning(t, &metric.Schema{Name: "c", Help: "C.", Type: metric.Counter, Labels: []string{"l"}})
+	random := rand.New(rand.NewPCG(1, 2))
+	var all []*mpm.Series
+	made := 0
+	for range 50 {
+		n := random.IntN(40)
+		all, made = append(all, c.add(n, made)...), made+n
+		c.scrape()
+		random.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+		gone := random.IntN(len(all) + 1)
+		for _, s := range all[:gone] {
+			s.Remove()
+		}
+		all = all[gone:]
+		c.scrape()
+		fam := c.byName["c"]
+		require.Len(t, fam.symbol, len(all)+len(fam.free))
+		require.True(t, slices.IsSortedFunc(fam.free, func(a, b int32) int { return cmp.Compare(b, a) }), "%v", fam.free)
+	}
+}
+
+// BenchmarkSweepAfterAPeak drops a few rows of a family that once had very many.
+func BenchmarkSweepAfterAPeak(b *testing.B) {
+	const peak = 1_000_000
+	fam := &family{free: make([]int32, peak)}
+	for i := range fam.free {
+		fam.free[i] = int32(2 * (peak - i))
+	}
+	before := slices.Clone(fam.free)
+	t := &Table{byName: map[string]*family{"c": fam}}
+	fam.symbol, fam.refs = make([]mpm.Symbol, 2*peak+1), make([]int32, 2*peak+1)
+	fam.index.refill(fam.symbol)
+	for b.Loop() {
+		fam.free, fam.unused = append(fam.free[:0], before...), true
+		for i := range 100 {
+			fam.order = append(fam.order, int32(2*i*(peak/100)+1))
+		}
+		t.sweep()
+	}
 }

@@ -195,20 +195,26 @@ func (f *family) arrange() {
 	f.placeShown()
 }
 
-// sortNew moves new rows to their places among those that are sorted.
+// sortNew puts the new rows in their places among those that are sorted.
 func (f *family) sortNew() {
-	old := f.order[:f.sorted]
-	added := slices.Clone(f.order[f.sorted:])
-	slices.SortFunc(added, f.compare)
-	end := len(f.order) // where what is not yet in place ends
+	sortRest(f.order, f.sorted, f.compare)
+	f.sorted = len(f.order)
+}
+
+// sortRest sorts numbers of which the first ones are sorted. It takes little time for each of
+// those.
+func sortRest(all []int32, sorted int, compare func(a, b int32) int) {
+	old := all[:sorted]
+	added := slices.Clone(all[sorted:])
+	slices.SortFunc(added, compare)
+	end := len(all) // where what is not yet in place ends
 	for i := len(added) - 1; i >= 0; i-- {
-		at, _ := slices.BinarySearchFunc(old, added[i], f.compare)
-		end -= copy(f.order[end-(len(old)-at):end], old[at:])
+		at, _ := slices.BinarySearchFunc(old, added[i], compare)
+		end -= copy(all[end-(len(old)-at):end], old[at:])
 		old = old[:at]
 		end--
-		f.order[end] = added[i]
+		all[end] = added[i]
 	}
-	f.sorted = len(f.order)
 }
 
 // placeShown brings visible and places up to date.

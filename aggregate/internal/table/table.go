@@ -1,6 +1,7 @@
 package table
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/multiprom/multiprom/aggregate/internal/snapshot"
@@ -158,11 +159,11 @@ func (t *Table) sweep() {
 			continue
 		}
 		t.gone = true
+		free := len(fam.free)
 		fam.dropUnused()
 		// The lowest numbers are given out first, so that series that come one after
-		// the other make one span.
-		slices.Sort(fam.free)
-		slices.Reverse(fam.free)
+		// the other make one span. Very many may be free for a long time.
+		sortRest(fam.free, free, func(a, b int32) int { return cmp.Compare(b, a) })
 	}
 }
 
