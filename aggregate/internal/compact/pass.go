@@ -291,6 +291,10 @@ func (p *pass) lookAtRemovals() error {
 		if _, err := f.Read(); err != nil {
 			return err
 		}
+		if f.Stale {
+			p.wait() // nobody knows what it has removed
+			return nil
+		}
 		p.noteRemovals(f)
 	}
 	if len(p.ended) == 0 {
@@ -301,9 +305,7 @@ func (p *pass) lookAtRemovals() error {
 			return err
 		}
 		if f.Err != nil {
-			// It may have any series: nothing is compacted, and nothing ends.
-			clear(p.ended)
-			p.dead = nil
+			p.wait() // it may have any series
 			return nil
 		}
 		p.noteLiving(f)
@@ -313,6 +315,12 @@ func (p *pass) lookAtRemovals() error {
 	}
 	p.keepEvidence(mayLive)
 	return nil
+}
+
+// wait has nothing compacted by this pass, and nothing end.
+func (p *pass) wait() {
+	clear(p.ended)
+	p.dead = nil
 }
 
 // keepEvidence leaves some of the dead for a later pass: those that removed a series of which
