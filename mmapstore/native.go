@@ -68,7 +68,7 @@ func (f *File) addFamilies(r *mpm.Reader) (ok bool) {
 	for _, e := range r.Exemplars() {
 		exemplars[e.Series] = append(exemplars[e.Series], e)
 	}
-	for n, info := range r.Series() {
+	for _, info := range r.Series() {
 		s := metric.Series{Labels: info.Labels()}
 		if !setValue(&s, info.Schema, info.Words()) {
 			return false
@@ -77,7 +77,7 @@ func (f *File) addFamilies(r *mpm.Reader) (ok bool) {
 		case metric.Counter, metric.Histogram, metric.Summary:
 			s.Created = info.Created()
 		}
-		for _, e := range exemplars[n] {
+		for _, e := range exemplars[info.Number()] {
 			x, _ := e.Load()
 			if info.Schema.Type == metric.Counter {
 				s.Exemplar = x

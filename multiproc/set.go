@@ -41,9 +41,9 @@ type SetOptions struct {
 	// KeepRemoved is how long the values of a series that was removed stay in the file before
 	// other series may have its space. They stay longer while any code can still reach the
 	// instrument, and until the garbage collector has found that none can. The other
-	// processes have that long to remove the series too, and readers twice as long as they
-	// need for a file. Default 2 minutes. metric.KeepNone gives the space away at once, which
-	// is for tests: readers may then find a busy file stale.
+	// processes have that long to remove the series too, and a reader half of it to read the
+	// file. Default 2 minutes. metric.KeepNone gives the space away at once, which is for
+	// tests: readers may then find a busy file stale.
 	KeepRemoved time.Duration
 	// PublishPeriod is how often gauge functions are evaluated. Default 5 s.
 	PublishPeriod time.Duration

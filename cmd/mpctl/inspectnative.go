@@ -90,7 +90,7 @@ func (in *inspection) fillNative(r *mpm.Reader) error {
 		exemplars[e.Series] = append(exemplars[e.Series], e)
 	}
 	byFamily := map[*metric.Schema][]inspectedSeries{}
-	for n, s := range r.Series() {
+	for _, s := range r.Series() {
 		one := inspectedSeries{Labels: s.Labels().Map(), Created: s.Created().UTC(), Offset: s.Offset()}
 		live := s.Words()
 		w := make([]uint64, len(live))
@@ -99,8 +99,8 @@ func (in *inspection) fillNative(r *mpm.Reader) error {
 		}
 		one.Words = hex(w)
 		one.fill(s.Schema, w)
-		for i := range exemplars[n] {
-			e := &exemplars[n][i]
+		for i := range exemplars[s.Number()] {
+			e := &exemplars[s.Number()][i]
 			if x, _ := e.Load(); x != nil {
 				one.Exemplars = append(one.Exemplars, inspectedExemplar{
 					bucketLabel(s.Schema, e.Bucket), x.Labels.Map(), form.FormatFloat(x.Value), x.Timestamp.UTC(),

@@ -90,7 +90,7 @@ func BenchmarkReadBesideChurn(b *testing.B) {
 			for range 100_000 {
 				all = append(all, add())
 			}
-			r, err := Open(s.Path(), ReadOptions{Stable: true})
+			r, err := Open(s.Path(), ReadOptions{})
 			require.NoError(b, err)
 			defer r.Close()
 			var live, removed []uint64

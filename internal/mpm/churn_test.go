@@ -234,7 +234,9 @@ func TestReaderOfABusyWriter(t *testing.T) {
 				m.schemas = append(m.schemas, f)
 			}
 			r := open()
-			r.parser.stable = s.Path() != ""
+			if s.Path() != "" {
+				r.parser.gaps = 0 // numbers are reset often
+			}
 			c := &checker{model: m, t: t, f: follow(t, r)}
 			done := make(chan struct{})
 			go func() {

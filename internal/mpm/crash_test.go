@@ -63,7 +63,7 @@ func newCrashing(t *testing.T, seed uint64) *crashing {
 	}
 	r := newReader(c.s.header, "", frozen{func() [][]byte { return c.s.blocks }}, nil)
 	r.elapsed = func() time.Duration { return 0 }
-	r.parser.stable, r.parser.pause = seed%2 == 0, func(time.Duration) { t.Error("there is nobody to wait for") }
+	r.parser.gaps, r.parser.pause = int(seed%2)*mostGaps, func(time.Duration) { t.Error("there is nobody to wait for") }
 	c.warm = follow(t, r)
 	c.path = filepath.Join(t.TempDir(), c.s.header.FileName())
 	c.s.stored = c.check

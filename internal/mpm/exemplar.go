@@ -220,7 +220,7 @@ func (e *exemplars) cells() iter.Seq[*exemplarCells] {
 
 // ExemplarInfo is an exemplar record of a live series, as a reader sees it.
 type ExemplarInfo struct {
-	Series int // its number in Reader.List; its index in Reader.Series if there are no gaps
+	Series int // its number among the live series
 	Bucket int // of a histogram, 0 of a counter
 	cells  exemplarCells
 }

@@ -26,7 +26,8 @@ func exemplarsOf(t *testing.T, r *Reader) map[string]string {
 	for _, e := range r.Exemplars() {
 		x, number := e.Load()
 		require.Equal(t, number, e.Number())
-		s := r.Series()[e.Series]
+		list := r.List()
+		s := list.At(e.Series)
 		key := fmt.Sprint(s.Schema.Name, s.Labels(), " ", e.Bucket)
 		if x == nil || x.Timestamp.Before(times[key]) {
 			continue

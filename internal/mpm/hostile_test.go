@@ -94,11 +94,11 @@ func TestHostileChanges(t *testing.T) {
 			problems, err := Verify(path, ReadOptions{})
 			require.NoError(t, err)
 			require.Equal(t, tc.damaged > 0, len(problems) > 0, "%v", problems)
-			for _, stable := range []bool{false, true} {
-				r, err := Open(path, ReadOptions{Stable: stable})
+			for _, gaps := range []int{0, mostGaps} {
+				r, err := Open(path, ReadOptions{})
 				require.NoError(t, err)
 				defer r.Close()
-				r.parser.pause = func(time.Duration) { t.Error("nothing changes") }
+				r.parser.gaps, r.parser.pause = gaps, func(time.Duration) { t.Error("nothing changes") }
 				f := follow(t, r)
 				for range 3 {
 					f.read()

@@ -176,8 +176,12 @@ func (l *numbers) place() {
 	}
 }
 
-// sparse reports whether most numbers are gaps that no series of this read will fill.
-func (l *numbers) sparse() bool { return l.gaps+len(l.gone)-(l.all()-l.n) > l.n/2+1024 }
+// sparse reports whether half of the numbers, and as many as gaps besides, are gaps that no
+// series of this read will fill.
+func (l *numbers) sparse(gaps int) bool { return l.gaps+len(l.gone)-(l.all()-l.n) > l.n/2+gaps }
+
+// mostGaps is how many gaps are no reason to reset numbers.
+const mostGaps = 1024
 
 // renumber gives all series new numbers without gaps, which stay in the order of the old
 // ones. It returns the new number of each old one, or -1.

@@ -34,7 +34,7 @@ func TestOptions(t *testing.T) {
 	d, err := OpenDir(dir)
 	require.NoError(t, err)
 	defer d.Close()
-	reading := map[string]optiontest.Row{"Trusted": {}, "MaxBytes": {Special: []int64{NoLimit}}, "Symbols": {}, "Stable": {}}
+	reading := map[string]optiontest.Row{"Trusted": {}, "MaxBytes": {Special: []int64{NoLimit}}, "Symbols": {}}
 	optiontest.Check(t, ReadOptions{}, reading, func(o ReadOptions) error {
 		r, err := Open(s.Path(), o)
 		if err == nil {

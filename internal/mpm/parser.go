@@ -27,7 +27,7 @@ type parser struct {
 	dirty   bool     // there is something to commit
 	pauses  int      // of this refresh
 	pause   func(time.Duration)
-	stable  bool // see ReadOptions.Stable
+	gaps    int // how many numbers may be gaps, besides half of all
 
 	families  map[uint32]familyAt   // by number
 	defined   map[wordOffset]uint32 // numbers of families by record
@@ -102,7 +102,7 @@ func (p *parser) restart() {
 	fresh := func() numbers {
 		return numbers{SeriesList: SeriesList{schemas: schemas, sizes: sizes, table: table}, reset: true}
 	}
-	*p = parser{path: p.path, scratch: p.scratch, pause: p.pause, stable: p.stable, cold: true, dirty: true, families: p.families, defined: p.defined, live: fresh(), removed: fresh()}
+	*p = parser{path: p.path, scratch: p.scratch, pause: p.pause, gaps: p.gaps, cold: true, dirty: true, families: p.families, defined: p.defined, live: fresh(), removed: fresh()}
 	p.removed.removed, p.removed.from = []int64{}, []int32{}
 }
 

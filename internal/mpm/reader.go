@@ -23,9 +23,6 @@ type ReadOptions struct {
 	MaxBytes int64
 	// Symbols keeps the labels of series. Default: a new table.
 	Symbols *SymbolTable
-	// Stable has a series keep its number until it goes, and leaves gaps. Without it, a
-	// Reading in which a series goes resets all numbers of its list.
-	Stable bool
 }
 
 // defaultReadBytes is the default of ReadOptions.MaxBytes.
@@ -106,7 +103,6 @@ func open(f *os.File, path string, opts ReadOptions) (*Reader, error) {
 	}
 	src := &mappedFile{f: f, path: path, ext: extents{f: f, prot: mmap.RDONLY}, locks: locksWork(f)}
 	r := newReader(h, path, src, opts.Symbols)
-	r.parser.stable = opts.Stable
 	if r.blocks, err = src.blocks(1); err != nil {
 		return nil, err
 	}
@@ -152,7 +148,7 @@ func newReader(h Header, path string, src source, symbols *SymbolTable) *Reader 
 	if symbols == nil {
 		symbols = &SymbolTable{}
 	}
-	r := &Reader{path: path, header: h, src: src, parser: parser{path: path, pause: time.Sleep}, elapsed: elapsed}
+	r := &Reader{path: path, header: h, src: src, parser: parser{path: path, pause: time.Sleep, gaps: mostGaps}, elapsed: elapsed}
 	r.parser.live.table = symbols
 	r.parser.restart()
 	return r
@@ -234,8 +230,8 @@ func (r *Reader) List() SeriesList { return r.parser.live.list() }
 // RemovedList returns the removed series whose words have not been freed.
 func (r *Reader) RemovedList() SeriesList { return r.parser.removed.list() }
 
-// Series returns the live series with their words, by number, without gaps. Each call builds
-// a new slice. List has them without words.
+// Series returns the live series with their words, in the order of their numbers. Each call
+// builds a new slice. List has them without words.
 func (r *Reader) Series() []SeriesInfo { return r.infos(r.List()) }
 
 // Exemplars returns the exemplar records of live series.

@@ -14,7 +14,11 @@ type SeriesInfo struct {
 	created, removed int64
 	words            []uint64   // nil of a SeriesList
 	record           wordOffset // of its record
+	number           int
 }
+
+// Number returns its number in the list.
+func (s *SeriesInfo) Number() int { return s.number }
 
 // EncodedLabels returns the label values and further labels, encoded as in the file
 // (docs/format.md, "Series (kind 2)"). Two series of one schema have the same labels if the

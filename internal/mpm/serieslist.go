@@ -11,8 +11,9 @@ import (
 
 // SeriesList is the series of a file by their numbers. The first time that a file is read,
 // the numbers follow the order of the records. A series that goes leaves a gap, which the
-// next new series of the same schema fills; see ReadOptions.Stable. So a number always has
-// the same schema, and its values always have the same position.
+// next new series of the same schema fills. So a number always has the same schema, and its
+// values always have the same position, until most numbers are gaps and a Reading resets
+// them.
 //
 // A directory may have very many series (workers times series), so the list has no pointers,
 // and readers with the same SymbolTable share what is the same in all files. Then a series of
@@ -218,7 +219,7 @@ func (l *SeriesList) RemovedNanos(i int) int64 {
 func (l *SeriesList) At(i int) SeriesInfo {
 	at := &l.records.all[i]
 	return SeriesInfo{
-		Schema: l.schemas[at.schema], encoded: l.table.Lookup(l.labels.all[i]), created: l.created[i], removed: l.RemovedNanos(i), record: at.record,
+		Schema: l.schemas[at.schema], encoded: l.table.Lookup(l.labels.all[i]), created: l.created[i], removed: l.RemovedNanos(i), record: at.record, number: i,
 	}
 }
 

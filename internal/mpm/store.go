@@ -402,12 +402,9 @@ func (s *Store) Close() error {
 }
 
 // Reader returns a reader of this store's memory, for a process that shows its own values.
-// symbols is as in ReadOptions, and series keep their numbers (ReadOptions.Stable). The
-// reader needs no Close.
+// symbols is as in ReadOptions. The reader needs no Close.
 func (s *Store) Reader(symbols *SymbolTable) *Reader {
-	r := newReader(s.header, s.path, &memory{store: s}, symbols)
-	r.parser.stable = true
-	return r
+	return newReader(s.header, s.path, &memory{store: s}, symbols)
 }
 
 // truncateUTF8 cuts s to at most n bytes at the end of a rune, and replaces invalid UTF-8.

@@ -330,7 +330,7 @@ func (p *parser) renumber() {
 		if removed {
 			l = &p.removed
 		}
-		if len(l.gone) == 0 || p.stable && !l.sparse() {
+		if len(l.gone) == 0 || !l.sparse(p.gaps) {
 			continue
 		}
 		moved := l.renumber()

@@ -95,7 +95,7 @@ func (s *Snapshot) List(first bool) (c Changes, err error) {
 	if err != nil {
 		return c, err
 	}
-	opts.Symbols, opts.Stable = s.Symbols, true
+	opts.Symbols = s.Symbols
 	c.Rekeyed = s.dropKeys(d)
 	o := newOpener(d, opts, s.Files, s.Keys, &s.buf)
 	files, arc, damage, err := s.look(o, first)
