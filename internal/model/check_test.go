@@ -17,7 +17,7 @@ import (
 )
 
 // mostStates bounds the memory of an exploration, to a few gigabytes.
-const mostStates = 25_000_000
+const mostStates = 12_000_000
 
 // system is what the checker explores. Its states are values without pointers.
 type system[S comparable] interface {

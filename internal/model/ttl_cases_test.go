@@ -16,15 +16,15 @@ var ttlCases = []struct {
 	small, large uint8 // when it ends in tests, and in the large form
 	system       ttl
 }{
-	{"two processes and a dead one", 12, 9, 11, ttl{most: 1, begin: together(6, 4)}},
-	{"a process starts", 12, 8, 10, ttl{most: 1, begin: together(6, 1), births: 1}},
-	{"series are deleted", 12, 8, 10, ttl{most: 1, begin: together(6, 1), deletes: true}},
-	{"handles", 20, 13, 16, ttl{most: 3, begin: alone(7), drops: true}},
-	{"handles and deletions", 20, 10, 12, ttl{most: 2, begin: alone(7), drops: true, deletes: true}},
+	{"two processes and a dead one", 12, 9, 10, ttl{most: 1, begin: together(6, 4)}},
+	{"a process starts", 12, 8, 9, ttl{most: 1, begin: together(6, 1), births: 1}},
+	{"series are deleted", 12, 8, 9, ttl{most: 1, begin: together(6, 1), deletes: true}},
+	{"handles", 20, 13, 14, ttl{most: 3, begin: alone(7), drops: true}},
+	{"handles and deletions", 20, 10, 11, ttl{most: 2, begin: alone(7), drops: true, deletes: true}},
 	{"a compactor", 9, 7, 8, ttl{most: 1, begin: together(6, 3), compacts: true, whole: true}},
-	{"a compactor and deletions", 9, 6, 8, ttl{most: 1, begin: together(5, 1), compacts: true, deletes: true, whole: true}},
-	{"a compactor and starts", 9, 6, 8, ttl{most: 2, begin: alone(6), compacts: true, births: 2, whole: true}},
-	{"a compactor, deletions and starts", 10, 7, 9, ttl{most: 2, begin: alone(5), compacts: true, births: 1, deletes: true, whole: true}},
+	{"a compactor and deletions", 9, 6, 7, ttl{most: 1, begin: together(5, 1), compacts: true, deletes: true, whole: true}},
+	{"a compactor and starts", 9, 6, 7, ttl{most: 2, begin: alone(6), compacts: true, births: 2, whole: true}},
+	{"a compactor, deletions and starts", 10, 7, 8, ttl{most: 2, begin: alone(5), compacts: true, births: 1, deletes: true, whole: true}},
 	{"a reader", 10, 9, 10, ttl{most: 2, begin: alone(5), reads: true, whole: true}},
 	{"a reader of two processes", 10, 7, 8, ttl{most: 1, begin: together(7, 1), reads: true, whole: true}},
 }

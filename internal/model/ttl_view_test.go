@@ -91,7 +91,7 @@ func (m ttl) overlap(a, b span) bool {
 // view is what a reader shows.
 type view struct {
 	shown        bool
-	closed       bool // all parts of the life are removed
+	closed       bool // nobody has the life any more
 	created, end uint8
 	join         uint8 // what is made from then on is of another life
 	count, sum   uint8
@@ -112,7 +112,7 @@ func (m ttl) look(now uint8, all *[parts + 1]part) (v view) {
 	for i, s := range spans {
 		if s.from <= now && now < s.to && v.in>>i&1 == 0 {
 			life, in := m.life(spans[:], s)
-			closed := isClosed(all, in)
+			closed := isClosed(now, all, &spans, in)
 			better := v.closed // the earlier one, unless it is closed
 			if life.from < v.created {
 				better = !closed
@@ -135,10 +135,10 @@ func (m ttl) look(now uint8, all *[parts + 1]part) (v view) {
 	return v
 }
 
-// isClosed reports whether a life has nobody: its parts are removed.
-func isClosed(all *[parts + 1]part, in uint8) bool {
+// isClosed reports whether a life has nobody: its parts are removed, or of the dead and over.
+func isClosed(now uint8, all *[parts + 1]part, spans *[parts + 1]span, in uint8) bool {
 	for i := range all {
-		if in>>i&1 == 1 && all[i].state != stateRemoved {
+		if p := &all[i]; in>>i&1 == 1 && p.state != stateRemoved && (!p.dead || now < spans[i].to) {
 			return false
 		}
 	}
