@@ -101,12 +101,11 @@ func churnRole() error {
 
 // churn is a directory whose workers make and remove series, are killed and compacted.
 type churn struct {
-	t    *testing.T
-	dir  string
-	acks []*os.File // of all workers that there ever were
+	t   *testing.T
+	dir string
 
 	mu   sync.Mutex
-	last map[string]float64
+	acks []*os.File // of all workers that there ever were
 }
 
 func (c *churn) start() *helper {
