@@ -43,7 +43,15 @@ func warmIsCold(t *testing.T, r *rand.Rand, steps int) {
 	dir, elsewhere, away := t.TempDir(), t.TempDir(), t.TempDir()
 	now := time.Unix(1_000_000, 0)
 	opts := Options{NoSelfMetrics: true, Now: func() time.Time { return now }}
-	a := openDir(t, dir, opts)
+	breaks := false
+	breaking := opts
+	breaking.Now = func() time.Time {
+		if breaks {
+			panic("the clock is broken")
+		}
+		return now
+	}
+	a := openDir(t, dir, breaking)
 	a.table.RenewMin = r.IntN(100) // symbols are renewed early
 	w := &watched{seen: map[uint64]shownBefore{}}
 	var living []*changing
@@ -108,6 +116,14 @@ func warmIsCold(t *testing.T, r *rand.Rand, steps int) {
 			_, err := a.Processes() // reads the files, and merges nothing
 			require.NoError(t, err)
 			continue
+		}
+		if r.IntN(8) == 0 { // the next scrape ends halfway
+			breaks = true
+			require.Panics(t, func() { _, _ = a.Gather(context.Background()) })
+			breaks = false
+			if r.IntN(2) == 0 {
+				continue
+			}
 		}
 		if r.IntN(4) == 0 {
 			_, err := a.Gather(context.Background())
