@@ -1,6 +1,8 @@
 package table
 
 import (
+	"slices"
+
 	"github.com/multiprom/multiprom/aggregate/internal/snapshot"
 	"github.com/multiprom/multiprom/aggregate/internal/sum"
 	"github.com/multiprom/multiprom/internal/mpm"
@@ -132,6 +134,7 @@ func (t *Table) endLives(files []*snapshot.File, listed int64) {
 	if len(of) == 0 {
 		return
 	}
+	python := slices.ContainsFunc(files, func(f *snapshot.File) bool { return f.Python != nil })
 	again := map[row]bool{} // a later listing may say more
 	for _, f := range files {
 		part := t.part(f)
@@ -178,7 +181,7 @@ func (t *Table) endLives(files []*snapshot.File, listed int64) {
 			if fam.ends.set(n, end) {
 				fam.mark(n)
 			}
-			if l != nil && int(fam.refs[n]) == len(l.parts) && len(t.python) == 0 {
+			if l != nil && int(fam.refs[n]) == len(l.parts) && !python {
 				t.retire(fam, l.parts, end)
 			}
 		}
