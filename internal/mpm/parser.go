@@ -27,7 +27,8 @@ type parser struct {
 	dirty   bool     // there is something to commit
 	pauses  int      // of this refresh
 	pause   func(time.Duration)
-	gaps    int // how many numbers may be gaps, besides half of all
+	between func() // called before every record; for tests
+	gaps    int    // how many numbers may be gaps, besides half of all
 
 	families  map[uint32]familyAt   // by number
 	defined   map[wordOffset]uint32 // numbers of families by record
@@ -102,7 +103,7 @@ func (p *parser) restart() {
 	fresh := func() numbers {
 		return numbers{SeriesList: SeriesList{schemas: schemas, sizes: sizes, table: table}, reset: true}
 	}
-	*p = parser{path: p.path, scratch: p.scratch, pause: p.pause, gaps: p.gaps, cold: true, dirty: true, families: p.families, defined: p.defined, live: fresh(), removed: fresh()}
+	*p = parser{path: p.path, scratch: p.scratch, pause: p.pause, between: p.between, gaps: p.gaps, cold: true, dirty: true, families: p.families, defined: p.defined, live: fresh(), removed: fresh()}
 	p.removed.removed, p.removed.from = []int64{}, []int32{}
 }
 

@@ -163,6 +163,9 @@ func (p *parser) block(i int, b []byte, k *knownBlock, now time.Duration) {
 // walk reads the records from off on and returns how far it came.
 func (p *parser) walk(w *walk, off uint64) uint64 {
 	for off < w.used {
+		if p.between != nil {
+			p.between()
+		}
 		n := p.record(w, off)
 		if p.later {
 			return off
