@@ -198,6 +198,7 @@ func (c *checker) check() {
 
 // words checks that no word is another series', and that none has fallen.
 func (c *checker) words(ids []int, l *SeriesList, values []uint64) []int {
+	before := len(ids)
 	for i := range l.Len() {
 		if !l.Has(i) {
 			continue
@@ -218,6 +219,7 @@ func (c *checker) words(ids []int, l *SeriesList, values []uint64) []int {
 			one.seen = words[0]
 		}
 	}
+	require.Equal(c.t, l.Count(), len(ids)-before)
 	return ids
 }
 

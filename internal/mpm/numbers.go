@@ -26,9 +26,8 @@ type numbers struct {
 	from    []int32         // by number from n on: in the removed list, the number that it had among the live ones, or -1
 	moved   []int32         // by number from n on: the number that commit gave it, or -1
 	free    [][]uint32      // by schema: gaps
-	gaps    int
-	reset   bool // the numbers are not those of the last good read
-	trimmed int  // numbers when the columns were last trimmed
+	reset   bool            // the numbers are not those of the last good read
+	trimmed int             // numbers when the columns were last trimmed
 
 	spans   []span // of the words of the numbers below n
 	stale   bool   // they are to be made again

@@ -31,6 +31,7 @@ type SeriesList struct {
 	created   []int64 // by number, nanoseconds since 1970
 	removed   []int64 // likewise; nil for live series
 	positions []int   // of the values of every positionStep-th number
+	gaps      int     // how many
 }
 
 // seriesSize says how many words and how many values a series has.
@@ -153,14 +154,7 @@ func (s *sharedColumns[T]) share(entries []T) []T {
 func (l *SeriesList) Len() int { return len(l.records.all) }
 
 // Count returns the number of series.
-func (l *SeriesList) Count() (n int) {
-	for _, s := range l.labels.all {
-		if s != 0 {
-			n++
-		}
-	}
-	return n
-}
+func (l *SeriesList) Count() int { return l.Len() - l.gaps }
 
 // Schema returns the schema of series i.
 func (l *SeriesList) Schema(i int) *metric.Schema { return l.schemas[l.records.all[i].schema] }
