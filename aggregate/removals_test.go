@@ -250,7 +250,7 @@ func TestRemovalKeepsItsEvidence(t *testing.T) {
 	require.Empty(t, gather(t, a))
 }
 
-// TestRemovalByAClockAhead: a process whose clock is behind that of the one that has removed
+// TestRemovalByAClockAhead: a process whose clock is slower than that of the one that has removed
 // a series makes it again, before the removal by its own clock. For all readers the series
 // has not ended, whether or not any other part of it was there.
 func TestRemovalByAClockAhead(t *testing.T) {
@@ -265,7 +265,7 @@ func TestRemovalByAClockAhead(t *testing.T) {
 				die(t, dead.Store, dir)
 				want = 111
 			}
-			behind := startAt(t, dir, &now)
+			slow := startAt(t, dir, &now)
 			ahead := startAt(t, dir, &now)
 			removed := ahead.series(10)
 			now = time.Unix(1010, 0)
@@ -275,7 +275,7 @@ func TestRemovalByAClockAhead(t *testing.T) {
 				require.Empty(t, gather(t, warm))
 			}
 			now = time.Unix(1005, 0)
-			behind.series(1)
+			slow.series(1)
 			for _, a := range []*Aggregator{warm, openDir(t, dir, Options{NoSelfMetrics: true})} {
 				require.Equal(t, map[string]float64{`c_total{l="x"}`: want}, gather(t, a))
 			}

@@ -152,7 +152,7 @@ func (m ttl) janitor(s *ttlState, p *process) {
 	}
 }
 
-// overtaken reports whether the part is not what it was when it was compared. Whoever has taken
+// overtaken reports whether the part is not what it was when it was compared. Who has taken
 // the Vec's lock asks.
 func (p *process) overtaken(own *part) bool {
 	return own.deleted || own.gone || p.life != own.created || p.expired != (own.state == stateRemoved)

@@ -60,7 +60,7 @@ func (m ttl) span(p *part) span {
 }
 
 // life returns the life that a span is in: all spans that overlap, directly or over others. An
-// overlap shorter than the guard does not count. Whoever makes a series looks at the clock first,
+// overlap shorter than the guard does not count. A process that makes a series looks at the clock first,
 // and may publish it when others have seen the earlier life end.
 func (m ttl) life(spans []span, of span) (life span, in uint8) {
 	for again := true; again; {

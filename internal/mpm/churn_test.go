@@ -55,7 +55,7 @@ const churnBits = 24
 type churned struct {
 	added   atomic.Bool
 	removed atomic.Int64 // when, just before the removal
-	seen    uint64       // the highest count of its first word that was read
+	seen    []uint64     // its words in the reading that had it last
 	round   int          // of the last reading that had it
 }
 
@@ -210,14 +210,17 @@ func (c *checker) words(ids []int, l *SeriesList, values []uint64) []int {
 		one.round = c.round
 		ids = append(ids, id)
 		words := values[l.Position(i):][:l.ValuesOf(i)]
-		for k, w := range words {
-			// The writer may be stopped between the first word of a new series and the others.
-			new := (one.seen == 0 || k > 0) && (w == 0 || w == UnsetBits)
-			require.True(c.t, new || w>>churnBits == uint64(id), "series %d has the word %x", id, w)
+		if one.seen == nil {
+			one.seen = make([]uint64, len(words))
 		}
-		if len(words) > 0 && words[0] != UnsetBits {
-			require.GreaterOrEqual(c.t, words[0], one.seen, "series %d has fallen", id)
-			one.seen = words[0]
+		for k, w := range words {
+			// A new series has its words one after the other, and keeps each that it has had.
+			if one.seen[k] == 0 && (w == 0 || w == UnsetBits) {
+				continue
+			}
+			require.Equal(c.t, uint64(id), w>>churnBits, "series %d has the word %x", id, w)
+			require.GreaterOrEqual(c.t, w, one.seen[k], "word %d of series %d has fallen", k, id)
+			one.seen[k] = w
 		}
 	}
 	require.Equal(c.t, l.Count(), len(ids)-before)
