@@ -15,7 +15,8 @@
 //
 // There are two models. Reuse (reuse_*_test.go) is one file: a writer that removes series,
 // reclaims their records and words and adds others, beside a reader. TTL (ttl_*_test.go) is one
-// series that several processes have: it expires, comes back, is deleted and is compacted.
+// series that several processes have: it expires, comes back, is deleted and is compacted. Package
+// lifetime has its rule in the form that janitors and readers use; a test compares the two.
 //
 // A model that finds nothing may be blind. So each has a table of faults: a step left out, two
 // steps swapped, a check dropped. The checker must find a counterexample of each, and every

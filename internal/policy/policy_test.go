@@ -25,7 +25,7 @@ const (
 // leaves.
 var order = []string{
 	"metric", "gather", "internal/openmetrics", "internal/inspect", "internal/views",
-	"internal/mpm", "internal/pyfile", "internal/access", "mmapstore", "multiproc",
+	"internal/lifetime", "internal/mpm", "internal/pyfile", "internal/access", "mmapstore", "multiproc",
 	"aggregate/internal/sum", "aggregate/internal/snapshot", "aggregate/internal/table", "aggregate/internal/compact", "aggregate",
 	"registry/collectors", "registry", "registry/publish", "exposition", ".", "exposition/textparse",
 	"bridge/pushgateway", "bridge/graphite", "bridge/textfile",
