@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"time"
 	"unicode/utf8"
 
 	"github.com/multiprom/multiprom/internal/form"
@@ -25,6 +26,10 @@ type Schema struct {
 
 	Bounds []float64 // histogram: finite upper bounds, ascending
 	States []string  // state set: the first is the initial one
+
+	// TTL is the time after which a series that nobody updates expires; 0: never. It counts
+	// only with variable labels, and not for an info.
+	TTL time.Duration
 }
 
 // Check returns nil, or an error that names the metric and what is wrong with it. The
@@ -95,6 +100,8 @@ func (s *Schema) checkType(most *limits) error {
 		return fmt.Errorf("unknown type %d", s.Type)
 	case !s.Mode.Valid():
 		return fmt.Errorf("unknown gauge mode %d", s.Mode)
+	case s.TTL < 0:
+		return fmt.Errorf("its TTL is %v", s.TTL)
 	case len(s.Help) > most.help:
 		return fmt.Errorf("its help has %d bytes, the most is %d", len(s.Help), most.help)
 	case !utf8.ValidString(s.Help) || !utf8.ValidString(s.Unit):
@@ -145,7 +152,7 @@ func checkStates(states []string, most *limits) error {
 
 // Equal reports whether s and o are the same in all fields.
 func (s *Schema) Equal(o *Schema) bool {
-	return s.Name == o.Name && s.Help == o.Help && s.Unit == o.Unit && s.Type == o.Type && s.Mode == o.Mode &&
+	return s.Name == o.Name && s.Help == o.Help && s.Unit == o.Unit && s.Type == o.Type && s.Mode == o.Mode && s.TTL == o.TTL &&
 		slices.Equal(s.Labels, o.Labels) && s.Const.Equal(o.Const) &&
 		slices.Equal(s.Bounds, o.Bounds) && slices.Equal(s.States, o.States)
 }

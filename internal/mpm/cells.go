@@ -22,6 +22,11 @@ const (
 	CellState = 0 // number of the state
 
 	recentWords = 5 // sequence, and two pairs of value and time
+
+	// CellUpdates is the second word of a gauge or a state set with a TTL that is not
+	// mostrecent: how often it was updated. An update to the same value changes it too.
+	CellUpdates  = 1
+	countedWords = 2
 )
 
 // UnsetBits are the bits of a gauge that was never set: a NaN that no arithmetic produces.

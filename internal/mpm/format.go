@@ -121,8 +121,14 @@ const (
 	stateFree    = 3
 )
 
-// featureBlocks in the features of a file: blocks have gen and shape, and the lease counts.
-const featureBlocks = 1
+// Features of a file.
+const (
+	featureBlocks = 1 // blocks have gen and shape, and the lease counts
+	featureActive = 2 // series of a family with a TTL have active, and the writer expires them
+)
+
+// activeShift: active of a series counts units of 1 << activeShift nanoseconds.
+const activeShift = 26
 
 const (
 	// maxRecord is the longest record that fits a META block other than block 0.

@@ -43,6 +43,8 @@ type Options struct {
 	Elapsed func() time.Duration
 	// Identity says who this process is. Default: what the system says.
 	Identity func() Identity
+
+	boot int64 // CLOCK_BOOTTIME when the file is created; 0 if it is unknown, or there is another clock
 }
 
 // DefaultKeepRemoved is the default of Options.KeepRemoved.
@@ -78,6 +80,7 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.Now == nil {
 		o.Now = time.Now
+		_, o.boot, _ = clocks()
 	}
 	if o.Elapsed == nil {
 		o.Elapsed = elapsed

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // CurrentIdentity reads from /proc who this process is. What it cannot find out stays zero.
@@ -48,4 +50,13 @@ func currentBootID() (id [16]byte) {
 		copy(id[:], raw)
 	}
 	return id
+}
+
+// bootTime returns the clock that runs since boot, also while the machine sleeps.
+func bootTime() (nanos int64, ok bool) {
+	var t unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &t); err != nil {
+		return 0, false
+	}
+	return t.Nano(), true
 }

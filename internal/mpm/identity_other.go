@@ -9,3 +9,8 @@ func CurrentIdentity() Identity { return Identity{PID: os.Getpid()} }
 
 // ProcessStartTime is known on Linux only.
 func ProcessStartTime(int) (uint64, bool) { return 0, false }
+
+func currentBootID() (id [16]byte) { return id }
+
+// bootTime is known on Linux only.
+func bootTime() (nanos int64, ok bool) { return 0, false }

@@ -155,6 +155,9 @@ func (l *numbers) put(i int, labels Symbol, at recordRef, created, removed int64
 	if l.removed != nil {
 		l.removed[i] = removed
 	}
+	if i < len(l.active) {
+		l.active[i] = 0
+	}
 }
 
 func (l *numbers) copy(to, from int) {
@@ -232,12 +235,13 @@ func (l *numbers) list() SeriesList {
 	if l.removed != nil {
 		out.removed = l.removed[:l.n:l.n]
 	}
+	out.active = l.active[:min(len(l.active), l.n)]
 	return out
 }
 
 // sizeOf returns the size of a series with that schema.
 func sizeOf(s *metric.Schema) seriesSize {
-	return seriesSize{words: WordsPerSeries(s), values: ValuesPerSeries(s), recent: s.Timed()}
+	return seriesSize{words: WordsPerSeries(s), values: ValuesPerSeries(s), recent: s.Timed(), ttl: s.TTL > 0}
 }
 
 // plan brings spans and fresh up to date.
@@ -274,8 +278,10 @@ func (l *numbers) appendSpans(dst []span, a, b int) []span {
 		case size.words == 0:
 		case !there:
 			dst = appendSpan(dst, span{n: uint32(size.values)})
+		case size.recent:
+			dst = appendSpan(dst, span{at.cells, uint32(size.words), true})
 		default:
-			dst = appendSpan(dst, span{at.cells, uint32(size.words), size.recent})
+			dst = appendSpan(dst, span{at: at.cells, n: uint32(size.values)})
 		}
 	}
 	return dst

@@ -32,6 +32,7 @@ type parser struct {
 
 	families  map[uint32]familyAt   // by number
 	defined   map[wordOffset]uint32 // numbers of families by record
+	ttl       bool                  // some have a TTL
 	live      numbers
 	removed   numbers
 	exemplars []ExemplarInfo
@@ -57,6 +58,7 @@ type knownBlock struct {
 	used     uint64 // likewise
 	read     uint64 // how far it was read; unreadable if the rest is damaged
 	overlaps bool   // some series have no words, because others have claimed them
+	renewed  bool   // a series has begun a new life since
 	content
 
 	fresh     bool          // it was walked since the last commit
@@ -103,7 +105,7 @@ func (p *parser) restart() {
 	fresh := func() numbers {
 		return numbers{SeriesList: SeriesList{schemas: schemas, sizes: sizes, table: table}, reset: true}
 	}
-	*p = parser{path: p.path, scratch: p.scratch, pause: p.pause, between: p.between, gaps: p.gaps, cold: true, dirty: true, families: p.families, defined: p.defined, live: fresh(), removed: fresh()}
+	*p = parser{path: p.path, scratch: p.scratch, pause: p.pause, between: p.between, gaps: p.gaps, cold: true, dirty: true, families: p.families, defined: p.defined, ttl: p.ttl, live: fresh(), removed: fresh()}
 	p.removed.removed, p.removed.from = []int64{}, []int32{}
 }
 
@@ -279,6 +281,7 @@ func (p *parser) family(rec []byte, sealed uint64, at wordOffset) error {
 	p.live.schemas = append(p.live.schemas, schema)
 	p.live.sizes = append(p.live.sizes, sizeOf(schema))
 	p.removed.schemas, p.removed.sizes = p.live.schemas, p.live.sizes
+	p.ttl = p.ttl || schema.TTL > 0
 	return nil
 }
 

@@ -55,9 +55,11 @@ type Reader struct {
 	parser parser
 
 	elapsed    func() time.Duration // the monotonic clock
-	walked     time.Duration        // when the last walk began
-	generation uint64               // then
-	exemplars  []Exemplar           // of the last Reading
+	clocks     func() (wall, boot int64, ok bool)
+	set        int64         // by how much the wall clock was set since the file was created, in ns
+	walked     time.Duration // when the last walk began
+	generation uint64        // then
+	exemplars  []Exemplar    // of the last Reading
 }
 
 // Open opens a file for reading. The error matches ErrForeign,
@@ -148,7 +150,7 @@ func newReader(h Header, path string, src source, symbols *SymbolTable) *Reader 
 	if symbols == nil {
 		symbols = &SymbolTable{}
 	}
-	r := &Reader{path: path, header: h, src: src, parser: parser{path: path, pause: time.Sleep, gaps: mostGaps}, elapsed: elapsed}
+	r := &Reader{path: path, header: h, src: src, parser: parser{path: path, pause: time.Sleep, gaps: mostGaps}, elapsed: elapsed, clocks: clocks}
 	r.parser.live.table = symbols
 	r.parser.restart()
 	return r
@@ -168,7 +170,7 @@ func (r *Reader) Refresh() error {
 			return err
 		}
 		r.commit(&Reading{})
-		return nil
+		return r.readActive()
 	})
 }
 

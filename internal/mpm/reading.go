@@ -129,6 +129,10 @@ func (r *Reader) Read(live, removed []uint64) (reading Reading, err error) {
 		return Reading{}, err
 	}
 	r.commit(&reading)
+	if err = Guard(r.path, r.readActive); err != nil {
+		good = false
+		return Reading{}, err
+	}
 	return reading, nil
 }
 

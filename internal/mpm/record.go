@@ -5,6 +5,7 @@ import (
 	"math"
 	"unsafe"
 
+	"github.com/multiprom/multiprom/internal/ttl"
 	"github.com/multiprom/multiprom/metric"
 )
 
@@ -57,6 +58,7 @@ func encodeFamily(id uint32, s *metric.Schema) ([]byte, error) {
 	le.PutUint16(e.b[offFamConst:], uint16(len(s.Const)))
 	le.PutUint16(e.b[offFamBounds:], uint16(len(s.Bounds)))
 	le.PutUint16(e.b[offFamStates:], uint16(len(s.States)))
+	le.PutUint16(e.b[offFamTTL:], ttl.Encode(s.TTL))
 	for _, b := range s.Bounds {
 		e.b = le.AppendUint64(e.b, math.Float64bits(b))
 	}
@@ -85,7 +87,9 @@ type seriesHead struct {
 	family  uint32
 	cells   wordOffset // of its words, 0 for none
 	created int64
-	removed int64 // 0 while it lives
+	removed int64  // 0 while it lives
+	active  uint32 // of a series with a TTL, see Store.active
+	ttl     bool
 }
 
 // size returns the size of the record in bytes.
@@ -110,6 +114,7 @@ func (s *seriesRecord) encode(b []byte) {
 	clear(e.b)
 	le.PutUint64(e.b[offSerCreated:], uint64(s.created))
 	le.PutUint64(e.b[offSerRemoved:], uint64(s.removed))
+	le.PutUint32(e.b[offSerActive:], s.active)
 	le.PutUint32(e.b[offSerFamily:], s.family)
 	le.PutUint32(e.b[offSerCells:], uint32(s.cells))
 	le.PutUint16(e.b[offSerValues:], uint16(len(s.values)))
@@ -190,6 +195,9 @@ func decodeFamily(rec []byte) (id uint32, s *metric.Schema, err error) {
 	if d.bad {
 		return 0, nil, errShortRecord
 	}
+	if len(s.Labels) > 0 && s.Type != metric.Info {
+		s.TTL = ttl.Decode(le.Uint16(rec[offFamTTL:]))
+	}
 	return le.Uint32(rec[offFamID:]), s, s.Check()
 }
 
@@ -226,8 +234,11 @@ func WordsPerSeries(s *metric.Schema) int {
 	case metric.Info:
 		return 0
 	}
-	if s.Mode.Base() == metric.ModeMostRecent {
+	switch {
+	case s.Mode.Base() == metric.ModeMostRecent:
 		return recentWords
+	case s.TTL > 0:
+		return countedWords
 	}
 	return 1
 }

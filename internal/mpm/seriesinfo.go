@@ -12,6 +12,7 @@ type SeriesInfo struct {
 
 	encoded          string // the values and further labels, encoded as in the record
 	created, removed int64
+	active           int64      // 0 without a TTL
 	words            []uint64   // nil of a SeriesList
 	record           wordOffset // of its record
 	number           int
@@ -101,6 +102,15 @@ func (s *SeriesInfo) Removed() time.Time {
 
 // RemovedNanos is Removed in nanoseconds since 1970, or 0 if it was not removed.
 func (s *SeriesInfo) RemovedNanos() int64 { return s.removed }
+
+// Active returns when the series was last seen to change, or the zero time if it has no TTL.
+// See SeriesList.ActiveNanos.
+func (s *SeriesInfo) Active() time.Time {
+	if s.active == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, s.active)
+}
 
 // Offset returns the offset of its record in the file.
 func (s *SeriesInfo) Offset() int64 { return 8 * int64(s.record) }

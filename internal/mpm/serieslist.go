@@ -28,16 +28,19 @@ type SeriesList struct {
 	table     *SymbolTable
 	labels    column[Symbol] // 0 in a gap
 	records   column[recordRef]
-	created   []int64 // by number, nanoseconds since 1970
-	removed   []int64 // likewise; nil for live series
-	positions []int   // of the values of every positionStep-th number
-	gaps      int     // how many
+	created   []int64  // by number, nanoseconds since 1970
+	removed   []int64  // likewise; nil for live series
+	active    []uint32 // units of 1 << activeShift ns since base, of series with a TTL; nil if there are none, may be short
+	base      int64    // nanoseconds since 1970
+	positions []int    // of the values of every positionStep-th number
+	gaps      int      // how many
 }
 
 // seriesSize says how many words and how many values a series has.
 type seriesSize struct {
 	words, values int
 	recent        bool // the words are not plain values
+	ttl           bool // the schema has a TTL
 }
 
 // positionStep keeps positions small.
@@ -209,11 +212,26 @@ func (l *SeriesList) RemovedNanos(i int) int64 {
 	return l.removed[i]
 }
 
+// ActiveNanos returns when series i, which has a TTL, was last seen to change, in nanoseconds
+// since 1970: by the clock of the reader, whatever the wall clock was when it changed. It is
+// no earlier than the time at which the file was created, and 0 of a series without a TTL.
+//
+// It goes together with CreatedNanos: both are of the same life.
+func (l *SeriesList) ActiveNanos(i int) int64 {
+	if !l.sizes[l.records.all[i].schema].ttl {
+		return 0
+	}
+	if i >= len(l.active) {
+		return l.base
+	}
+	return l.base + int64(l.active[i])<<activeShift
+}
+
 // At returns series i, without its words.
 func (l *SeriesList) At(i int) SeriesInfo {
 	at := &l.records.all[i]
 	return SeriesInfo{
-		Schema: l.schemas[at.schema], encoded: l.table.Lookup(l.labels.all[i]), created: l.created[i], removed: l.RemovedNanos(i), record: at.record, number: i,
+		Schema: l.schemas[at.schema], encoded: l.table.Lookup(l.labels.all[i]), created: l.created[i], removed: l.RemovedNanos(i), active: l.ActiveNanos(i), record: at.record, number: i,
 	}
 }
 

@@ -99,8 +99,9 @@ func (s *Store) format(h Header, first []byte) {
 	s.header, s.first = h, first
 	s.blocks = [][]byte{first}
 	h.encode(first[:headerSize]) // the magic first: a file that is not empty begins with it
-	storeWord(first, offFeatures, featureBlocks)
+	storeWord(first, offFeatures, featureBlocks|featureActive)
 	storeWord(first, offLease, uint64(s.opts.KeepRemoved))
+	storeWord(first, offBootTime, uint64(s.opts.boot))
 	s.meta = s.startBlock(first, 0, blockMeta)
 	storeWord(first, offBlocks, 1)
 }
@@ -186,7 +187,7 @@ func (s *Store) InitSeries(h *Series, f *SchemaRef, values []string, extra metri
 	}
 	now := s.opts.Now()
 	s.askLink(now)
-	r := seriesRecord{seriesHead{family: f.id}, values, extra}
+	r := seriesRecord{seriesHead{family: f.id, ttl: f.schema.TTL > 0}, values, extra}
 	size, err := r.size()
 	if err != nil {
 		return err
@@ -216,6 +217,9 @@ func (s *Store) InitSeries(h *Series, f *SchemaRef, values []string, extra metri
 // record is and its size, which may be larger than the given one.
 func (s *Store) addSeriesRecord(r *seriesRecord, cells wordOffset, size int, now time.Time) (wordOffset, int, error) {
 	r.cells, r.created = cells, s.newCreated(now)
+	if r.ttl {
+		r.active = s.active()
+	}
 	if at, length, ok := s.takeFree(size, true); ok {
 		size = recordSize(size, length)
 		s.scratch = slices.Grow(s.scratch[:0], size)[:size]

@@ -31,10 +31,13 @@ func appendSpan(dst []span, s span) []span {
 
 // ValuesPerSeries returns how many values a series of that schema has: its words, or, if they
 // are those of a mostrecent mode, the bits of the value and its time in nanoseconds since
-// 1970, which is 0 if it was never set.
+// 1970, which is 0 if it was never set. How often a gauge with a TTL was updated is no value.
 func ValuesPerSeries(s *metric.Schema) int {
-	if s.Timed() {
+	switch {
+	case s.Timed():
 		return 2
+	case s.Type.HasMode():
+		return 1
 	}
 	return WordsPerSeries(s)
 }

@@ -119,7 +119,7 @@ func (p *parser) block(i int, b []byte, k *knownBlock, now time.Duration) {
 			p.pause(walkPause)
 		}
 		gen, shape, used := load(offBlockGen), load(offBlockShape), load(offBlockUsed)
-		whole := !k.walked || gen != k.gen || k.overlaps
+		whole := !k.walked || gen != k.gen || k.overlaps || k.renewed
 		if !whole && used == k.used {
 			k.unsettled = false
 			return
@@ -189,7 +189,7 @@ func (p *parser) accept(k *knownBlock, w *walk, whole bool) {
 		p.goes(s)
 	}
 	if whole {
-		k.overlaps, k.content = false, w.content
+		k.overlaps, k.renewed, k.content = false, false, w.content
 		return
 	}
 	for _, r := range w.runs {
