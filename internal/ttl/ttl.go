@@ -11,7 +11,7 @@ const (
 	Min = 10 * time.Second
 	Max = 0x7FFF * time.Minute
 
-	mostSeconds = 0x7FFF * time.Second
+	exact = 0x7FFF * time.Second
 )
 
 // Check returns an error if a series cannot have this TTL. The text begins with "is" and
@@ -32,7 +32,7 @@ func Check(d time.Duration) error {
 // 9 hours. It rounds up.
 func Round(d time.Duration) time.Duration {
 	unit := time.Second
-	if d > mostSeconds {
+	if d > exact {
 		unit = time.Minute
 	}
 	return (d + unit - 1) / unit * unit
@@ -40,7 +40,7 @@ func Round(d time.Duration) time.Duration {
 
 // Encode returns a rounded TTL in the form of a file.
 func Encode(d time.Duration) uint16 {
-	if d > mostSeconds {
+	if d > exact {
 		return 0x8000 | uint16(min(d/time.Minute, 0x7FFF))
 	}
 	return uint16(d / time.Second)
