@@ -223,7 +223,7 @@ func (a *Aggregator) refresh() error {
 		return fmt.Errorf("aggregate: %w", err)
 	}
 	for _, f := range a.snapshot.Files {
-		delta, err := f.Read()
+		delta, err := f.ReadDelta()
 		a.table.Apply(f, delta)
 		if err != nil {
 			return fmt.Errorf("aggregate: %w", err)

@@ -61,8 +61,7 @@ func FuzzMerge(f *testing.F) {
 			store := mpm.NewHeap(mpm.Options{Label: name, Now: func() time.Time { return time.Unix(int64(p), 0) }})
 			known = append(known, randomProcess(t, r, &process{store, t}, name, live)...)
 			one := all.AddStore(store)
-			_, err := one.Read()
-			require.NoError(t, err)
+			require.NoError(t, one.Read())
 			one.Live, one.Dead = live, !live
 			if r.IntN(2) == 0 {
 				check()

@@ -81,7 +81,7 @@ func (p *pass) livingFamilies() (out []livingFamily, err error) {
 		}
 	}
 	for _, f := range slices.Concat(p.living, p.others) {
-		if _, err := f.Read(); err != nil {
+		if err := f.Read(); err != nil {
 			return nil, err
 		}
 		add(f)

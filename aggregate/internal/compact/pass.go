@@ -251,7 +251,7 @@ func (p *pass) open(name string) (*snapshot.File, error) {
 		return nil, err
 	}
 	if f.Err == nil && !f.Dead && f.Header.Liveness == mpm.LivenessNone {
-		_, err = f.Read() // whether it was marked
+		err = f.Read() // whether it was marked
 	}
 	if err = errors.Join(err, f.Err); err != nil {
 		f.Close()
@@ -288,7 +288,7 @@ func (p *pass) lookAtRemovals() error {
 		if slices.Contains(p.others, f) || !f.EverRemoved() {
 			continue
 		}
-		if _, err := f.Read(); err != nil {
+		if err := f.Read(); err != nil {
 			return err
 		}
 		if f.Stale {
@@ -301,7 +301,7 @@ func (p *pass) lookAtRemovals() error {
 		return nil
 	}
 	for _, f := range mayLive {
-		if _, err := f.Read(); err != nil {
+		if err := f.Read(); err != nil {
 			return err
 		}
 		if f.Err != nil {

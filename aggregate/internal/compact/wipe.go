@@ -127,7 +127,7 @@ func (p *pass) condemn(e mpm.Entry, force bool) error {
 		return err
 	}
 	defer f.Close()
-	if _, err := f.Read(); err != nil {
+	if err := f.Read(); err != nil {
 		return err
 	}
 	if f.Known && !f.Dead && f.Err == nil && !f.Marked && !f.Closed {

@@ -61,7 +61,8 @@ type buffers struct {
 // file of the same snapshot. If the file's Epoch has moved, its series have other numbers,
 // and the delta is of no use: nothing that was known of them holds.
 type Delta struct {
-	// Live is what has become of Series. Its Changes have the words that were there before.
+	// Live is what has become of Series. Its Changes are not in Values yet: who takes the
+	// delta puts them there, and sees the old words while doing so.
 	Live mpm.Delta
 	// Removed is what has become of Removed.
 	Removed mpm.Delta
@@ -83,7 +84,7 @@ func openFile(dir *mpm.Dir, name string, opts mpm.ReadOptions, buf *buffers) (*F
 	if held, err := r.Locked(); err != nil || held {
 		return f, nil // Read asks again
 	}
-	if _, err := f.Read(); err != nil {
+	if err := f.Read(); err != nil {
 		return nil, errors.Join(err, r.Close())
 	}
 	return f, nil
@@ -99,10 +100,24 @@ func IsTransient(err error) bool {
 	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.ENOMEM) || errors.Is(err, syscall.EIO)
 }
 
-// Read tests the lock and reads what has changed. If the file can no longer be read, the
+// Read is ReadDelta for those who want the values alone.
+func (f *File) Read() error {
+	d, err := f.ReadDelta()
+	f.Put(d.Live.Changes)
+	return err
+}
+
+// Put makes changes part of Values.
+func (f *File) Put(changes []mpm.Change) {
+	for _, c := range changes {
+		f.Values[c.At] = c.Word
+	}
+}
+
+// ReadDelta tests the lock and reads what has changed. If the file can no longer be read, the
 // values of the last good read stay: a counter must not fall because somebody cut a file
 // short. An error is transient, and the delta holds even then.
-func (f *File) Read() (d Delta, err error) {
+func (f *File) ReadDelta() (d Delta, err error) {
 	if f.Python != nil {
 		return d, f.ReadPython()
 	}
@@ -128,8 +143,8 @@ func (f *File) Read() (d Delta, err error) {
 	return d, nil
 }
 
-// take applies one Reading of the file. The delta that it returns has the old words in
-// Live.Changes, because Values have the new ones by then.
+// take applies one Reading of the file, but for Live.Changes. Changes that nobody puts into
+// Values are found again by the next read.
 func (f *File) take() (d Delta, err error) {
 	r := f.reader
 	now, err := r.Read(f.Values, f.RemovedValues)
@@ -141,11 +156,7 @@ func (f *File) take() (d Delta, err error) {
 	if d.Live.Reset || d.Removed.Reset { // what was known is of other series
 		f.Epoch++
 	}
-	for i := range d.Live.Changes {
-		c := &d.Live.Changes[i]
-		f.Values[c.At], c.Word = c.Word, f.Values[c.At]
-	}
-	now.Live.Changes = nil // they are there
+	now.Live.Changes = nil
 	f.Values = now.Live.Apply(f.Values, &series)
 	f.RemovedValues = now.Removed.Apply(f.RemovedValues, &removed)
 	f.Closed, f.Marked, f.Counters = now.Closed, now.Marked, now.Counters

@@ -52,7 +52,7 @@ func (c *churning) scrape() {
 	_, err := c.all.List(false)
 	require.NoError(c.t, err)
 	for _, f := range c.all.Files {
-		d, err := f.Read()
+		d, err := f.ReadDelta()
 		require.NoError(c.t, err)
 		c.Apply(f, d)
 	}

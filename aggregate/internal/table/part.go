@@ -33,16 +33,18 @@ func (t *Table) part(f *snapshot.File) *part {
 	return p
 }
 
-// Apply takes out the series that are gone since the last read of the file, and moves the
-// totals by the values that have changed. The next Plan gives new series their rows. If the
+// Apply takes out the series that are gone since the last read of the file, and moves its
+// values and the totals by what has changed. The next Plan gives new series their rows. If the
 // numbers were reset, it does so for all.
 func (t *Table) Apply(f *snapshot.File, d snapshot.Delta) {
 	t.gone = t.gone || len(d.Live.Gone)+len(d.Removed.Gone) > 0
 	p := t.parts[f]
-	if p == nil {
-		return // nothing of it has a place
+	if p == nil { // nothing of it has a place
+		f.Put(d.Live.Changes)
+		return
 	}
 	if p.epoch != f.Epoch {
+		f.Put(d.Live.Changes)
 		p.series.mark(func(*span) bool { return true })
 		p.removed.mark(func(*span) bool { return true })
 		return

@@ -298,8 +298,9 @@ func (p *spans) add(list *mpm.SeriesList, values []uint64, from sum.Source) {
 	}
 }
 
-// move moves the totals by the values of the list that have changed. changes has the old
-// words, in the order of At. live says that live gauges are in the totals.
+// move makes the changes, which are in the order of At, part of the list's values, and moves
+// the totals by them. One pass does both: a pass of its own would cost a sixth of a scrape.
+// live says that live gauges are in the totals.
 func (p *spans) move(list *mpm.SeriesList, values []uint64, changes []mpm.Change, live bool) {
 	for k := range p.all {
 		if len(changes) == 0 {
@@ -308,6 +309,9 @@ func (p *spans) move(list *mpm.SeriesList, values []uint64, changes []mpm.Change
 		if s := &p.all[k]; changes[0].At < s.end() {
 			changes = p.moveSpan(s, list, values, changes, live)
 		}
+	}
+	for _, c := range changes { // of series that were left out
+		values[c.At] = c.Word
 	}
 }
 
@@ -321,14 +325,15 @@ func (p *spans) moveSpan(s *span, list *mpm.SeriesList, values []uint64, changes
 		scatter = p.rows[^first:][:s.n]
 	}
 	for i := range changes {
-		place, old := changes[i].At, changes[i].Word
+		place, now := changes[i].At, changes[i].Word
 		if place >= end {
 			return changes[i:]
 		}
+		old := values[place]
+		values[place] = now
 		if !counts || place < at { // before it: of a series that was left out
 			continue
 		}
-		now := values[place]
 		series, word := uint32(place-at)/2, uint32(place-at)%2
 		if size != 2 {
 			series, word = uint32(place-at)/size, uint32(place-at)%size
