@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -104,9 +105,13 @@ func TestNothingToScan(t *testing.T) {
 					require.Len(t, families, 1)
 					require.GreaterOrEqual(t, families[0].Rows.Len(), series)
 				})
-				perSeries := (scannable() - before) / series
+				// What other tests have left goes at some collection. What the aggregator keeps stays.
+				var perSeries float64
+				require.Eventually(t, func() bool {
+					perSeries = (scannable() - before) / series
+					return perSeries < 1
+				}, 10*time.Second, time.Millisecond)
 				t.Logf("%.2f bytes a series", perSeries)
-				require.Less(t, perSeries, 1.0)
 				runtime.KeepAlive(a)
 			})
 		}
