@@ -75,6 +75,7 @@ type Aggregator struct {
 	closed   bool
 	snapshot *snapshot.Snapshot
 	table    *table.Table
+	activity activity
 	told     told   // what the log was told of: conflicts, stale files
 	toldOf   uint64 // how many series were left out then
 }
@@ -98,6 +99,7 @@ var _ = func() (none struct{}) {
 	access.FromStore = func(store *mpm.Store, opts any) any { return fromStore(store, opts.(Options)) }
 	inspect.Files = func(a any) []inspect.File { return a.(*Aggregator).files() }
 	inspect.Families = func(ctx context.Context, a any) ([]inspect.Family, error) { return a.(*Aggregator).families(ctx) }
+	inspect.Look = func(ctx context.Context, a any, fn func(inspect.Sight, error)) { a.(*Aggregator).look(ctx, fn) }
 	views.Provide(func(a *Aggregator) views.Viewer { return (*viewer)(a) })
 	return none
 }()
@@ -132,6 +134,9 @@ var ErrClosed = errors.New("aggregate: closed")
 // archive could not be read, or that the system could not open the files. Nothing is returned
 // with it, because counters would fall without some of the files.
 func (a *Aggregator) Gather(ctx context.Context) (families []*metric.Family, err error) {
+	if inspect.IsByProcess(ctx) {
+		return a.gatherByProcess(ctx)
+	}
 	a.scrape(ctx, false, func(f []views.Family, e error) { families, err = views.Whole(f), e })
 	return families, err
 }
@@ -219,12 +224,15 @@ func (a *Aggregator) refresh() error {
 	}
 	changes, err := a.snapshot.List(a.finished == 0)
 	a.table.Follow(a.snapshot, changes)
+	a.activity.forget(changes.Gone)
 	if err != nil {
 		return fmt.Errorf("aggregate: %w", err)
 	}
+	now := a.opts.Now()
 	for _, f := range a.snapshot.Files {
 		delta, err := f.ReadDelta()
 		a.table.Apply(f, delta)
+		a.activity.note(f, &delta, now)
 		if err != nil {
 			return fmt.Errorf("aggregate: %w", err)
 		}

@@ -80,10 +80,18 @@
 //	multiprom_merge_conflicts_total    counter  series left out by a conflict
 //	multiprom_overflow_series_total    counter  label sets beyond a family's limit
 //	multiprom_processes{state}         gauge    live, closed, marked, dead, nostore
+//	multiprom_process_unchanged_seconds{slot}  gauge  since a value of a living process was
+//	                                            last seen to change; see below
 //	multiprom_read_series              gauge    series of files and archive read
 //	multiprom_scrape_duration_seconds  gauge    reading and merging, this scrape
 //	multiprom_unsettled_blocks         gauge    blocks of files that changed too fast for
 //	                                            this scrape
+//
+// A slot is a number of a living process: its process ID, if that is a small number that is not
+// its PID, or else the lowest that is free. The next process takes it over, so there are as
+// many as processes that lived at once; those from 256 on share the slot "other". Values count
+// as changed at the reading that sees it, so the age is as exact as scrapes are frequent. The
+// families go_ and process_ are left out, because a stuck program publishes them too.
 //
 // Package registry adds multiprom_store_fallback: the process that answers has no file
 // itself.

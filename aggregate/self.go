@@ -66,6 +66,8 @@ func (a *Aggregator) selfMetrics(started time.Time) []*metric.Family {
 			"Blocks of files that changed too fast for this scrape: what was known of their series is shown."),
 		{Name: "multiprom_processes", Type: metric.Gauge, Series: byState(processStateLabels(), processes),
 			Help: "Processes with a readable file, and workers without one, by state."},
+		{Name: "multiprom_process_unchanged_seconds", Type: metric.Gauge, Series: a.unchanged(a.opts.Now()),
+			Help: "Time since a value of a living process was last seen to change, those of the go_ and process_ families apart, by slot."},
 		one("multiprom_read_series", metric.Gauge, float64(read), "Series of the files and the archive that this scrape has merged."),
 		one("multiprom_scrape_duration_seconds", metric.Gauge, time.Since(started).Seconds(), "Time that reading and merging took for this scrape."),
 	}

@@ -18,7 +18,6 @@ import (
 	"github.com/multiprom/multiprom/internal/options"
 	"github.com/multiprom/multiprom/internal/views"
 	"github.com/multiprom/multiprom/metric"
-	"github.com/multiprom/multiprom/registry"
 )
 
 // HandlerOptions of [HandlerFor]. The zero value is what [Handler] uses.
@@ -60,7 +59,9 @@ func Handler(g gather.Gatherer) http.Handler { return HandlerFor(g, HandlerOptio
 
 // HandlerFor returns a handler that serves what g gathers, in the format and the
 // content coding (gzip, zstd) that the client prefers. The repeated query parameter
-// name[] restricts it to samples with those names, like [registry.Restrict].
+// name[] restricts it to samples with those names, like [registry.Restrict], and match to
+// those that match a regular expression. With by=process, a merged directory shows the
+// series of each process by itself. docs/exposition.md says what that costs.
 //
 // It answers GET and HEAD. OPTIONS gets 200 and every other method 405, both with
 // Allow. If gathering panics, or returns an error and no families, the answer is 500
@@ -102,14 +103,14 @@ type handler struct {
 }
 
 // told remembers which omissions were logged, so that each is logged once and not at
-// every scrape. Requests with and without name[] are remembered separately, so that
+// every scrape. Requests with and without a query are remembered separately, so that
 // requests chosen by a client do not push out those of Prometheus.
 type told struct {
 	mu    sync.Mutex
 	texts map[wayOfAsking][]string // the last ones, the newest at the end
 }
 
-// wayOfAsking is what the text may depend on, except the names in name[].
+// wayOfAsking is what the text may depend on, except what the query asks for.
 type wayOfAsking struct {
 	Options
 	restricted bool
@@ -149,6 +150,11 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "metrics are read with GET", http.StatusMethodNotAllowed)
 		return
 	}
+	q, err := parseQuery(r)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
 	if !h.acquire() {
 		http.Error(w, fmt.Sprintf("%d scrapes are already running, which is the limit", h.opts.MaxConcurrent), http.StatusServiceUnavailable)
 		return
@@ -162,7 +168,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel = context.WithTimeout(ctx, within)
 		defer cancel()
 	}
-	gathered := h.gather(ctx, r, within)
+	gathered := h.gather(ctx, r, q, within)
 	select {
 	case got := <-gathered:
 		release := sync.OnceFunc(h.release)
@@ -214,11 +220,8 @@ type gathering struct {
 // gather starts the gatherer for the request and returns a channel for its result. It
 // uses a goroutine, so that the handler does not have to wait for it longer than
 // within.
-func (h *handler) gather(ctx context.Context, r *http.Request, within time.Duration) <-chan gathering {
-	g := h.gatherer
-	if names := askedNames(r); len(names) > 0 {
-		g = registry.Restrict(g, names...)
-	}
+func (h *handler) gather(ctx context.Context, r *http.Request, q query, within time.Duration) <-chan gathering {
+	ctx, g := q.apply(ctx, h.gatherer)
 	opts := h.options(r)
 	var kept *cache
 	if r.URL.RawQuery == "" && r.Method == http.MethodGet {
@@ -252,9 +255,6 @@ func (h *handler) gather(ctx context.Context, r *http.Request, within time.Durat
 	}()
 	return result
 }
-
-// askedNames returns the sample names that the request asks for, or none for all.
-func askedNames(r *http.Request) []string { return r.URL.Query()["name[]"] }
 
 // options returns the options for the answer to r.
 func (h *handler) options(r *http.Request) Options {
@@ -324,7 +324,7 @@ func (h *handler) logOmission(r *http.Request, err error) bool {
 	if !errors.As(err, &omission) {
 		return false
 	}
-	way := wayOfAsking{h.options(r), len(askedNames(r)) > 0}
+	way := wayOfAsking{h.options(r), r.URL.RawQuery != ""}
 	if h.told.first(way, omission.Error()) {
 		h.log(r.Context(), "encoding metrics", err)
 	}

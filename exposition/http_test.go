@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/multiprom/multiprom/gather"
+	"github.com/multiprom/multiprom/internal/inspect"
 	"github.com/multiprom/multiprom/metric"
 )
 
@@ -155,6 +156,33 @@ func TestHandlerRestricts(t *testing.T) {
 	body := scrape(h, "GET", "/?name[]=c_total&name[]=nothing").Body.String()
 	require.Equal(t, "# HELP c_total C.\n# TYPE c_total counter\nc_total 3\n", body)
 	require.Empty(t, scrape(h, "GET", "/?name[]=nothing").Body.String())
+}
+
+func TestHandlerQueries(t *testing.T) {
+	byProcess := false
+	h := Handler(gather.Func(func(ctx context.Context) ([]*metric.Family, error) {
+		byProcess = inspect.IsByProcess(ctx)
+		return some(ctx)
+	}))
+	const c = "# HELP c_total C.\n# TYPE c_total counter\nc_total 3\n"
+	for query, want := range map[string]string{
+		"match=c.*": c, "match=c": c, "match=c_total": c, "match=otal": "", "match=x&match=c_.": "", "match=x&name[]=c": c, "match=x|c_total": c,
+	} {
+		require.Equal(t, want, scrape(h, "GET", "/?"+query).Body.String(), query)
+		require.False(t, byProcess)
+	}
+	require.Equal(t, text004, scrape(h, "GET", "/?by=process").Body.String())
+	require.True(t, byProcess)
+	require.Equal(t, c, scrape(h, "GET", "/?by=process&match=c").Body.String())
+	require.True(t, byProcess)
+	for query, says := range map[string]string{
+		"match=%28": "missing closing )", "match=" + strings.Repeat("x", maxPattern+1): "at most 1000 bytes",
+		"by=worker": "there is only by=process", "by=": "there is only by=process",
+	} {
+		w := scrape(h, "GET", "/?"+query)
+		require.Equal(t, 400, w.Code, query)
+		require.Contains(t, w.Body.String(), says)
+	}
 }
 
 func TestHandlerErrors(t *testing.T) {

@@ -119,7 +119,7 @@ func (v *viewBySet) View(ctx context.Context, fn func([]views.Family, error)) {
 	views.Show(ctx, v.now(), fn)
 }
 
-func (v *viewBySet) gatherNamed(ctx context.Context, asked map[string]bool) ([]*metric.Family, error) {
+func (v *viewBySet) gatherNamed(ctx context.Context, asked asking) ([]*metric.Family, error) {
 	return gatherNamed(ctx, v.now(), asked)
 }
 
@@ -128,7 +128,7 @@ func (r *DefaultRegistry) Gather(ctx context.Context) ([]*metric.Family, error) 
 	return r.view.Gather(ctx)
 }
 
-func (r *DefaultRegistry) gatherNamed(ctx context.Context, asked map[string]bool) ([]*metric.Family, error) {
+func (r *DefaultRegistry) gatherNamed(ctx context.Context, asked asking) ([]*metric.Family, error) {
 	return gatherNamed(ctx, r.view, asked)
 }
 
@@ -195,7 +195,7 @@ func (w whole) Gather(ctx context.Context) ([]*metric.Family, error) {
 	return w.gatherNamed(ctx, nil)
 }
 
-func (w whole) gatherNamed(ctx context.Context, asked map[string]bool) ([]*metric.Family, error) {
+func (w whole) gatherNamed(ctx context.Context, asked asking) ([]*metric.Family, error) {
 	families, err := gatherNamed(ctx, w.Gatherer, asked)
 	if _, ok := errors.AsType[*viewError](err); ok {
 		return nil, err

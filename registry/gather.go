@@ -16,7 +16,7 @@ import (
 // namedGatherer is a Gatherer that can save work if only some sample names are asked
 // for. It may yield more than that. nil asks for everything.
 type namedGatherer interface {
-	gatherNamed(ctx context.Context, asked map[string]bool) ([]*metric.Family, error)
+	gatherNamed(ctx context.Context, asked asking) ([]*metric.Family, error)
 }
 
 // Gather runs all collectors and returns their families and target_info. If a collector
@@ -26,7 +26,7 @@ func (r *Registry) Gather(ctx context.Context) ([]*metric.Family, error) {
 	return r.gatherNamed(ctx, nil)
 }
 
-func (r *Registry) gatherNamed(ctx context.Context, asked map[string]bool) ([]*metric.Family, error) {
+func (r *Registry) gatherNamed(ctx context.Context, asked asking) ([]*metric.Family, error) {
 	r.mu.RLock()
 	target := r.target
 	entries := slices.DeleteFunc(slices.Clone(r.entries), func(e *entry) bool { return !e.mayYield(asked) })
@@ -101,12 +101,12 @@ func (r *Registry) runAll(ctx context.Context, entries []*entry) []result {
 }
 
 // mayYield reports whether the collector may have a sample of those names.
-func (e *entry) mayYield(asked map[string]bool) bool {
+func (e *entry) mayYield(asked asking) bool {
 	if asked == nil || len(e.names) == 0 {
 		return true
 	}
-	for name := range asked {
-		if _, ok := e.names[name]; ok {
+	for name := range e.names {
+		if asked(name) {
 			return true
 		}
 	}

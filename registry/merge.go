@@ -30,7 +30,7 @@ func (m merged) Gather(ctx context.Context) ([]*metric.Family, error) {
 	return m.gatherNamed(ctx, nil)
 }
 
-func (m merged) gatherNamed(ctx context.Context, asked map[string]bool) ([]*metric.Family, error) {
+func (m merged) gatherNamed(ctx context.Context, asked asking) ([]*metric.Family, error) {
 	results := make([]gathered, len(m))
 	var wg sync.WaitGroup
 	for i, g := range m {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/multiprom/multiprom/gather"
+	"github.com/multiprom/multiprom/internal/access"
 	"github.com/multiprom/multiprom/internal/openmetrics"
 	"github.com/multiprom/multiprom/metric"
 )
@@ -32,12 +33,20 @@ func Restrict(g gather.Gatherer, names ...string) gather.Gatherer {
 	for _, n := range names {
 		asked[n] = true
 	}
-	return &restricted{from: g, asked: asked}
+	return &restricted{g, func(name string) bool { return asked[name] }}
 }
+
+var _ = func() (none struct{}) {
+	access.Restrict = func(g gather.Gatherer, asked func(name string) bool) gather.Gatherer { return &restricted{g, asked} }
+	return none
+}()
+
+// asking reports whether samples of that name are asked for. A nil one asks for everything.
+type asking func(name string) bool
 
 type restricted struct {
 	from  gather.Gatherer
-	asked map[string]bool
+	asked asking
 }
 
 func (r *restricted) Gather(ctx context.Context) ([]*metric.Family, error) {
@@ -53,7 +62,7 @@ func (r *restricted) Gather(ctx context.Context) ([]*metric.Family, error) {
 }
 
 // gatherNamed gathers the families of g that may have those sample names.
-func gatherNamed(ctx context.Context, g gather.Gatherer, asked map[string]bool) ([]*metric.Family, error) {
+func gatherNamed(ctx context.Context, g gather.Gatherer, asked asking) ([]*metric.Family, error) {
 	if g, ok := g.(namedGatherer); ok {
 		return g.gatherNamed(ctx, asked)
 	}
@@ -61,15 +70,15 @@ func gatherNamed(ctx context.Context, g gather.Gatherer, asked map[string]bool) 
 }
 
 // restrict returns what is left of f: f itself, a copy or some parts.
-func restrict(f *metric.Family, asked map[string]bool) []*metric.Family {
-	if asked[f.Name] {
+func restrict(f *metric.Family, asked asking) []*metric.Family {
+	if asked(f.Name) {
 		return []*metric.Family{f}
 	}
 	created := f.Name + "_created"
 	needed := slices.DeleteFunc(openmetrics.SampleNames(f.Name, f.Type), func(name string) bool {
 		return name == f.Name || name == created
 	})
-	present := slices.DeleteFunc(slices.Clone(needed), func(name string) bool { return !asked[name] })
+	present := slices.DeleteFunc(slices.Clone(needed), func(name string) bool { return !asked(name) })
 
 	var kept []*metric.Family
 	switch {
@@ -79,7 +88,7 @@ func restrict(f *metric.Family, asked map[string]bool) []*metric.Family {
 		whole.Series = slices.Clone(f.Series)
 		for i := range whole.Series {
 			whole.Series[i].Quantiles = nil
-			if !asked[created] {
+			if !asked(created) {
 				whole.Series[i].Created = time.Time{}
 			}
 		}
@@ -89,7 +98,7 @@ func restrict(f *metric.Family, asked map[string]bool) []*metric.Family {
 			kept = append(kept, part(f, name))
 		}
 	}
-	if asked[created] && slices.Contains(openmetrics.SampleNames(f.Name, f.Type), created) {
+	if asked(created) && slices.Contains(openmetrics.SampleNames(f.Name, f.Type), created) {
 		kept = append(kept, createdPart(f, created))
 	}
 	return slices.DeleteFunc(kept, func(f *metric.Family) bool { return len(f.Series) == 0 })

@@ -12,16 +12,27 @@ import (
 
 func newDump() *cobra.Command {
 	var dir, format, escaping string
-	var created, lenient bool
+	var created, lenient, asJSON bool
 	var trust trustFlag
+	var selected selection
 	cmd := &cobra.Command{
-		Use:   "dump",
+		Use:   "dump [NAME...]",
 		Short: "print the merged metrics once",
-		Long: `Print the merged metrics of a directory. Values that the format cannot
-represent, such as a counter that is NaN in OpenMetrics, are left out and
-counted on stderr. The exit code is still 0.`,
-		Example: "  mpctl dump --dir /dev/shm/app | promtool check metrics\n  mpctl dump --dir /dev/shm/app --format openmetrics --created",
-		Args:    noArgs,
+		Long: `Print the merged metrics of a directory: all of them, or those that are named or
+that match. A name is that of a metric, or of one of its samples, such as
+x_bucket.
+
+With --by-process, each process's own series are shown, with its ID as another
+label. The process "archive" has what the compacted dead processes have counted.
+This costs as much as the first scrape of a directory.
+
+Values that the format cannot represent, such as a counter that is NaN in
+OpenMetrics, are left out and counted on stderr. The exit code is still 0. It is
+1 if there is no metric of the names.`,
+		Example: `  mpctl dump --dir /dev/shm/app | promtool check metrics
+  mpctl dump --dir /dev/shm/app --format openmetrics --created
+  mpctl dump http_requests --by-process --dir /dev/shm/app
+  mpctl dump --match 'http_.*_total' --json --dir /dev/shm/app`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			f, err := contentTypeOf(format, escaping)
 			if err != nil {
@@ -36,18 +47,29 @@ counted on stderr. The exit code is still 0.`,
 				return err
 			}
 			defer a.Close()
-			families, err := a.Gather(cmd.Context())
+			families, err := selected.gather(cmd.Context(), a)
 			// Print what there is; the error decides the exit code.
-			encodeErr := exposition.Encode(cmd.OutOrStdout(), families, exposition.Options{ContentType: f, Created: created, Lenient: lenient})
-			return errors.Join(err, noted(cmd, encodeErr))
+			var printErr error
+			if asJSON {
+				printErr = printJSON(cmd.OutOrStdout(), dumped(families))
+			} else {
+				printErr = exposition.Encode(cmd.OutOrStdout(), families, exposition.Options{ContentType: f, Created: created, Lenient: lenient})
+			}
+			if err := errors.Join(err, noted(cmd, printErr)); err != nil {
+				return err
+			}
+			return selected.empty(len(families))
 		},
 	}
 	addDirFlag(cmd, &dir)
 	trust.add(cmd)
+	selected.addFlags(cmd)
 	cmd.Flags().StringVar(&format, "format", "text", "output format: text, openmetrics or protobuf")
 	cmd.Flags().StringVar(&escaping, "escaping", "underscores", "how to write UTF-8 names: underscores, dots, values or allow-utf-8")
 	cmd.Flags().BoolVar(&created, "created", false, "print when each counter, histogram and summary was created")
 	cmd.Flags().BoolVar(&lenient, "lenient", false, "also print values that OpenMetrics forbids, such as a negative sum")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the metrics as JSON, with names as they are")
+	cmd.MarkFlagsMutuallyExclusive("json", "format")
 	obeyWords(cmd, "format", "text", "openmetrics", "protobuf")
 	obeyWords(cmd, "escaping", "underscores", "dots", "values", "allow-utf-8")
 	return cmd

@@ -73,6 +73,7 @@ var flagAnswers = map[string]answers{
 	"serve --web.timeout":        {"or -1 for no limit", "or -1 for no limit", "a duration", "a duration", ok},
 
 	"dump --format": forms,
+	"* --match":     {ok, ok, "it is empty", ok, ok},
 
 	"push --job":             text,
 	"push --grouping":        {"must be formatted as key=value", "must be formatted as key=value", "it is empty", "must be formatted as key=value", "must be formatted as key=value"},

@@ -194,6 +194,26 @@ func (l *SeriesList) Position(i int) int {
 // ValuesOf returns how many values series i has.
 func (l *SeriesList) ValuesOf(i int) int { return l.sizes[l.records.all[i].schema].values }
 
+// NumberAt returns the number of the series whose values contain that position.
+func (l *SeriesList) NumberAt(position int) int {
+	step, exact := slices.BinarySearch(l.positions, position)
+	if !exact {
+		step--
+	}
+	n, at := step*positionStep, l.positions[step]
+	for {
+		if at += l.ValuesOf(n); at > position {
+			return n
+		}
+		n++
+	}
+}
+
+// BytesOf returns how many bytes of the file series i takes: its record and its words.
+func (l *SeriesList) BytesOf(i int) int64 {
+	return int64(align8(offSerBody+len(l.table.Lookup(l.labels.all[i]))) + 8*l.sizes[l.records.all[i].schema].words)
+}
+
 // Symbol returns the symbol, in the Reader's SymbolTable, of the labels of series i
 // (SeriesInfo.EncodedLabels).
 func (l *SeriesList) Symbol(i int) Symbol { return l.labels.all[i] }

@@ -107,7 +107,7 @@ func (p *pythonPlan) numberOf(t *Table, series uint32, process string) int32 {
 	var few [stackLabels]metric.Label
 	labels := p.keys.AppendLabels(few[:0], series)
 	if process != "" {
-		labels = withProcess(labels, metric.Label{Name: t.processLabel, Value: process})
+		labels = WithProcess(labels, metric.Label{Name: t.processLabel, Value: process})
 	}
 	to := fam.row(labels)
 	if to.family == nil {

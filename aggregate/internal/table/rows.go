@@ -53,7 +53,7 @@ func (f *family) ownRowOf(schema *metric.Schema, list *mpm.SeriesList, i int, la
 	text := f.symbols.Lookup(list.Symbol(i))
 	if f.ownPattern == nil || !f.hasPattern(f.ownPattern) || !says(schema, text) {
 		s := list.At(i)
-		return f.row(withProcess(s.Labels(), label))
+		return f.row(WithProcess(s.Labels(), label))
 	}
 	var buf [256]byte
 	id, ok := f.symbols.Intern(string(mpm.AppendString(append(buf[:0], text...), label.Value)))

@@ -32,6 +32,8 @@ type Table struct {
 	symbols  *mpm.SymbolTable // of all files
 	renewed  int              // how many symbols were in use at the last RenewSymbols
 	RenewMin int              // with fewer symbols, RenewSymbols does nothing
+
+	KeepNames bool // Plan leaves the process labels as they are: the files are a part of another table's
 }
 
 // family is one merged family. It may have millions of rows, so what every row has is in
@@ -103,7 +105,9 @@ func (t *Table) Plan(s *snapshot.Snapshot) {
 	files, arc := s.Files, s.Archive
 	changed, processes := t.topology.update(files, arc)
 	if changed {
-		snapshot.NameProcesses(files, arc)
+		if !t.KeepNames {
+			snapshot.NameProcesses(files, arc)
+		}
 		t.choose(files, arc)
 		t.rechosen = true
 		t.forgetPython(false)
@@ -225,7 +229,7 @@ func (t *Table) placeArchive(arc *snapshot.Archive) {
 		for j := range p.rows {
 			labels = f.Series.AppendLabels(labels[:0], j)
 			if process := f.Series.Process(j); process >= 0 {
-				labels = withProcess(labels, metric.Label{Name: t.processLabel, Value: arc.Processes[process].Label})
+				labels = WithProcess(labels, metric.Label{Name: t.processLabel, Value: arc.Processes[process].Label})
 			}
 			to := p.target.row(labels)
 			if to.family == nil {
@@ -277,9 +281,9 @@ func (t *Table) familyOf(schema *metric.Schema) *family {
 	return nil
 }
 
-// withProcess adds the process label. If the metric has a label of that name itself, that
+// WithProcess adds the process label. If the metric has a label of that name itself, that
 // stays, and the process label is worker_pid or, if there is one too, worker_worker_pid.
-func withProcess(labels metric.Labels, process metric.Label) metric.Labels {
+func WithProcess(labels metric.Labels, process metric.Label) metric.Labels {
 	for {
 		if _, own := labels.Get(process.Name); !own {
 			return labels.With(process.Name, process.Value)

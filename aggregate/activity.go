@@ -1,0 +1,344 @@
+package aggregate
+
+import (
+	"cmp"
+	"context"
+	"hash/maphash"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unsafe"
+
+	"github.com/multiprom/multiprom/aggregate/internal/snapshot"
+	"github.com/multiprom/multiprom/internal/inspect"
+	"github.com/multiprom/multiprom/internal/mpm"
+	"github.com/multiprom/multiprom/internal/views"
+	"github.com/multiprom/multiprom/metric"
+)
+
+// activity is when the values of each process were last seen to change. Writers say nothing
+// of it: an update is one atomic add. A reader compares the values with those of its last
+// reading anyway, so it knows which processes have changed something in between. The times are
+// as exact as readings are frequent.
+type activity struct {
+	files map[*snapshot.File]*fileActivity
+	slots map[string]int // of living processes, by key
+
+	watched bool // somebody has looked at the activity, so changes are counted too
+	changes map[string]uint64
+}
+
+// fileActivity is what is known of one file.
+type fileActivity struct {
+	seen    time.Time // of the first reading
+	changed time.Time // of the last reading that found a change; zero if none has
+
+	quiet   quiet
+	content uint64 // of a file of client_python: a hash of its values
+}
+
+var contentSeed = maphash.MakeSeed()
+
+// note remembers what a reading of the file has found.
+func (a *activity) note(f *snapshot.File, d *snapshot.Delta, now time.Time) {
+	if !f.Known {
+		return
+	}
+	known := a.files[f]
+	if known == nil {
+		if a.files == nil {
+			a.files = map[*snapshot.File]*fileActivity{}
+		}
+		known = &fileActivity{seen: now}
+		a.files[f] = known
+		known.worked(f, d) // a first reading has no change
+		return
+	}
+	if known.worked(f, d) {
+		known.changed = now
+	}
+	if a.watched {
+		a.count(f, d)
+	}
+}
+
+// count counts the series that have changed, by family.
+func (a *activity) count(f *snapshot.File, d *snapshot.Delta) {
+	if f.Python != nil {
+		return
+	}
+	last := -1
+	for _, c := range d.Live.Changes {
+		if n := f.Series.NumberAt(c.At); n != last { // a histogram changes in several words
+			a.changes[f.Series.Schema(n).Name]++
+			last = n
+		}
+	}
+}
+
+// forget drops files that are gone.
+func (a *activity) forget(gone []*snapshot.File) {
+	for _, f := range gone {
+		delete(a.files, f)
+	}
+}
+
+// worked reports whether the reading has found a change that is the program's own.
+func (k *fileActivity) worked(f *snapshot.File, d *snapshot.Delta) bool {
+	if f.Python != nil {
+		before := k.content
+		k.content = 0
+		if len(f.Values) > 0 {
+			k.content = maphash.Bytes(contentSeed, unsafe.Slice((*byte)(unsafe.Pointer(&f.Values[0])), 8*len(f.Values)))
+		}
+		return k.content != before
+	}
+	k.quiet.extend(f)
+	if d.Live.Reset {
+		return true
+	}
+	for _, c := range d.Live.Changes {
+		if !k.quiet.has(c.At) {
+			return true
+		}
+	}
+	for _, r := range d.Live.Added {
+		for i := r.First; i < min(r.First+r.N, f.Series.Len()); i++ {
+			if !isQuiet(f.Series.Schema(i)) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// isQuiet reports whether series of the schema change even if the program is stuck: package
+// publish writes those of the Go runtime and of the process every few seconds.
+func isQuiet(s *metric.Schema) bool {
+	return strings.HasPrefix(s.Name, "go_") || strings.HasPrefix(s.Name, "process_")
+}
+
+// quiet is where the values of such series are. They keep their positions until the file's
+// Epoch changes.
+type quiet struct {
+	epoch, series, end int
+	ranges             [][2]int // from, to
+}
+
+// extend takes in the series that are new since the last call.
+func (q *quiet) extend(f *snapshot.File) {
+	if q.epoch != f.Epoch {
+		*q = quiet{epoch: f.Epoch}
+	}
+	if q.series < f.Series.Len() && q.series == 0 {
+		q.end = f.Series.Position(0)
+	}
+	for ; q.series < f.Series.Len(); q.series++ {
+		from := q.end
+		if q.end += f.Series.ValuesOf(q.series); !isQuiet(f.Series.Schema(q.series)) {
+			continue
+		}
+		if last := len(q.ranges) - 1; last >= 0 && q.ranges[last][1] == from {
+			q.ranges[last][1] = q.end
+		} else {
+			q.ranges = append(q.ranges, [2]int{from, q.end})
+		}
+	}
+}
+
+func (q *quiet) has(position int) bool {
+	i, _ := slices.BinarySearchFunc(q.ranges, position, func(r [2]int, position int) int { return cmp.Compare(r[1], position+1) })
+	return i < len(q.ranges) && q.ranges[i][0] <= position
+}
+
+// processes returns the processes, with their slots.
+func (a *Aggregator) processActivity() []inspect.Process {
+	byKey := map[string]*inspect.Process{}
+	var out []*inspect.Process
+	for _, f := range a.snapshot.Files {
+		if !f.Known {
+			continue
+		}
+		h := &f.Header
+		key, state, kind := f.Name, stateOfProcess(f), Native
+		if f.Python != nil {
+			key, kind = "python "+h.Label, Python
+			if state = Live; !f.Live {
+				key, state = "dead "+key, Dead
+			}
+			if f.Python.Ruby() {
+				kind = Ruby
+			}
+		}
+		p := byKey[key]
+		if p == nil {
+			p = &inspect.Process{
+				Key: key, Label: cmp.Or(f.Label, h.Label), ID: h.Label, PID: h.PID, Kind: string(kind), State: string(state), Slot: -1,
+				StartTime: h.StartTime, PIDNamespace: h.PIDNamespace,
+			}
+			if f.Python == nil {
+				p.Created = h.Created
+			} else {
+				p.PID, _ = strconv.Atoi(h.Label)
+			}
+			byKey[key] = p
+			out = append(out, p)
+		}
+		p.Files = append(p.Files, f.Name)
+		p.Series += f.Size()
+		p.Bytes += f.Bytes
+		if known := a.activity.files[f]; known != nil {
+			if p.Seen.IsZero() || known.seen.Before(p.Seen) {
+				p.Seen = known.seen
+			}
+			if known.changed.After(p.Changed) {
+				p.Changed = known.changed
+			}
+		}
+	}
+	a.activity.assign(out)
+	sorted := make([]inspect.Process, len(out))
+	for i, p := range out {
+		sorted[i] = *p
+	}
+	return sorted
+}
+
+// assign gives each living process a slot: the number that its process ID is, as a supervisor
+// with Options.ProcessIDBySlot has it, or the lowest free one. A process keeps it until its
+// end, and then the next process may get it, so there are as many slots as processes that
+// lived at the same time.
+func (a *activity) assign(all []*inspect.Process) {
+	lives := func(p *inspect.Process) bool { return p.State == string(Live) }
+	kept, taken := map[string]int{}, map[int]bool{}
+	take := func(p *inspect.Process, slot int) {
+		p.Slot, kept[p.Key], taken[slot] = slot, slot, true
+	}
+	for _, p := range all {
+		if slot, ok := a.slots[p.Key]; ok && lives(p) {
+			take(p, slot)
+		}
+	}
+	for _, p := range all { // a new process takes the slot of its ID, if that is free
+		slot, err := strconv.Atoi(p.ID)
+		if lives(p) && p.Slot < 0 && err == nil && slot != p.PID && slot >= 0 && slot < maxSlots && !taken[slot] {
+			take(p, slot)
+		}
+	}
+	next := 0
+	for _, p := range all {
+		if !lives(p) || p.Slot >= 0 {
+			continue
+		}
+		for taken[next] {
+			next++
+		}
+		take(p, next)
+	}
+	a.slots = kept
+}
+
+// maxSlots bounds the series of multiprom_process_unchanged_seconds. Processes beyond it
+// share one.
+const maxSlots = 256
+
+// unchanged returns how long ago the values of each living process were last seen to change,
+// or since when they are watched, if nothing has changed.
+func (a *Aggregator) unchanged(now time.Time) (out []metric.Series) {
+	others := -1.0
+	for _, p := range a.processActivity() {
+		if p.Slot < 0 {
+			continue
+		}
+		since := p.Changed
+		if since.IsZero() {
+			since = p.Seen
+		}
+		seconds := max(0, now.Sub(since).Seconds())
+		if p.Slot >= maxSlots {
+			others = math.Max(others, seconds)
+			continue
+		}
+		out = append(out, metric.Series{Labels: metric.MakeLabels("slot", strconv.Itoa(p.Slot)), Value: seconds})
+	}
+	if others >= 0 {
+		out = append(out, metric.Series{Labels: metric.MakeLabels("slot", "other"), Value: others})
+	}
+	return out
+}
+
+// addTotals adds what each family has counted and how many bytes it takes, by process. Files
+// of client_python are left out, and so are families that the merged view leaves out.
+func (a *Aggregator) addTotals(processes []inspect.Process) {
+	byFile := map[string]*inspect.Process{}
+	for i := range processes {
+		p := &processes[i]
+		p.Totals = map[string]inspect.Total{}
+		for _, name := range p.Files {
+			byFile[name] = p
+		}
+	}
+	for _, f := range a.snapshot.Files {
+		p := byFile[f.Name]
+		if p == nil || f.Python != nil {
+			continue
+		}
+		totals := map[*metric.Schema]*inspect.Total{}
+		for _, s := range f.Families {
+			if a.table.Serves(s) {
+				totals[s] = &inspect.Total{}
+			}
+		}
+		at := 0
+		for n := range f.Series.Len() {
+			s := f.Series.Schema(n)
+			words := f.Values[at:][:f.Series.ValuesOf(n)]
+			at += len(words)
+			if t := totals[s]; t != nil && f.Series.Has(n) {
+				t.Counted += counted(s, words)
+				t.Bytes += f.Series.BytesOf(n)
+				t.Series++
+			}
+		}
+		for s, t := range totals {
+			sum := p.Totals[s.Name]
+			p.Totals[s.Name] = inspect.Total{Counted: sum.Counted + t.Counted, Bytes: sum.Bytes + t.Bytes, Series: sum.Series + t.Series}
+		}
+	}
+}
+
+// counted returns what the words of a series have counted.
+func counted(s *metric.Schema, words []uint64) (n float64) {
+	switch s.Type {
+	case metric.Counter:
+		return mpm.CounterValue(words[mpm.CellCounterInts], words[mpm.CellCounterFloat])
+	case metric.Histogram:
+		for _, w := range words[mpm.CellHistogramBuckets:] {
+			n += float64(w)
+		}
+	case metric.Summary:
+		return float64(words[mpm.CellSummaryCount])
+	}
+	return n
+}
+
+// look is inspect.Look.
+func (a *Aggregator) look(ctx context.Context, fn func(inspect.Sight, error)) {
+	a.scrape(ctx, true, func(families []views.Family, err error) {
+		if err != nil {
+			fn(inspect.Sight{}, err)
+			return
+		}
+		if !a.activity.watched {
+			a.activity.watched, a.activity.changes = true, map[string]uint64{}
+		}
+		sight := inspect.Sight{
+			Families: families, Schemas: a.census(), Processes: a.processActivity(), Changes: a.activity.changes,
+			ArchiveBytes: a.snapshot.Archive.Bytes, Compacted: a.snapshot.Archive.Compacted,
+		}
+		a.addTotals(sight.Processes)
+		fn(sight, nil)
+	})
+}

@@ -1,0 +1,56 @@
+package inspect
+
+import (
+	"context"
+	"time"
+
+	"github.com/multiprom/multiprom/internal/views"
+)
+
+// Process is a process and what was seen of it so far.
+type Process struct {
+	Key     string // tells it apart from all others
+	Label   string // its process label
+	ID      string // the label before it was made unique
+	PID     int
+	Kind    string
+	State   string
+	Slot    int // of a living process; -1 otherwise
+	Created time.Time
+	Files   []string
+	Series  int
+	Bytes   int64
+
+	StartTime    uint64 // clock ticks since boot, 0 when unknown
+	PIDNamespace uint64
+
+	Seen    time.Time // when the reader saw it first
+	Changed time.Time // when it last saw a value change; zero if it never did
+
+	Totals map[string]Total // by family; empty for files of client_python
+}
+
+// Total is what one process has of a family.
+type Total struct {
+	Counted float64 // a counter's value, or the observations of a histogram or summary
+	Bytes   int64   // of the series in the process's file
+	Series  int
+}
+
+// Sight is what is seen of a directory at one moment. It is valid until the function that gets
+// it returns.
+type Sight struct {
+	Families  []views.Family // the merged view
+	Schemas   []Family
+	Processes []Process
+
+	// Changes counts, by family, the series of processes that were found changed, since the
+	// first Look. A series that changes several times between two readings counts once.
+	Changes map[string]uint64
+
+	ArchiveBytes int64
+	Compacted    uint64 // processes in the archive
+}
+
+// Look calls fn, once, with what is seen of the aggregator's directory. It costs a scrape.
+var Look func(ctx context.Context, aggregator any, fn func(Sight, error))
