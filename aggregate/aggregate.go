@@ -179,9 +179,7 @@ func (a *Aggregator) scrape(ctx context.Context, rows bool, fn func([]views.Fami
 	news, stale = a.newConflicts(), a.newStale()
 	families := a.table.Families(rows)
 	if !a.opts.NoSelfMetrics {
-		self := a.selfMetrics(started)
-		metric.SortFamilies(self)
-		families = append(families, views.Plain(self)...)
+		families = append(families, views.Plain(a.selfMetrics(started))...)
 		slices.SortFunc(families, func(f, g views.Family) int { return strings.Compare(f.Name, g.Name) })
 	}
 	fn(families, nil)

@@ -10,15 +10,16 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// selfMetrics returns what the merge says of itself: the table in doc.go.
+// selfMetrics returns what the merge says of itself: the table in doc.go. Families and series
+// are in order.
 func (a *Aggregator) selfMetrics(started time.Time) []*metric.Family {
-	files, processes := make([]float64, len(inspect.FileStates)), make([]float64, len(processStates))
-	state := func(s State) *float64 { return &processes[slices.Index(processStates, s)] }
+	files, processes := make([]float64, len(fileStates)), make([]float64, len(sortedStates))
+	state := func(s State) *float64 { return &processes[slices.Index(sortedStates, s)] }
 	*state(NoStore) = float64(a.storeless())
 	counts := a.snapshot.Archive.Counts
 	damaged, unsettled, read := 0, 0, a.snapshot.Archive.Size()
 	for _, f := range a.snapshot.Files {
-		files[slices.Index(inspect.FileStates, stateOf(f.Err))]++
+		files[slices.Index(fileStates, stateOf(f.Err))]++
 		if f.Known && f.Python == nil {
 			*state(stateOfProcess(f))++
 		}
@@ -29,9 +30,9 @@ func (a *Aggregator) selfMetrics(started time.Time) []*metric.Family {
 		unsettled += f.Unsettled
 		read += f.Size()
 	}
-	files[slices.Index(inspect.FileStates, inspect.Consumed)] += float64(len(a.snapshot.Restored))
+	files[slices.Index(fileStates, inspect.Consumed)] += float64(len(a.snapshot.Restored))
 	if there, damage := a.archiveStatus(); there {
-		files[slices.Index(inspect.FileStates, stateOf(damage))]++
+		files[slices.Index(fileStates, stateOf(damage))]++
 	}
 	for _, p := range pythonProcesses(a.snapshot.Files) {
 		*state(p.State)++
@@ -49,27 +50,27 @@ func (a *Aggregator) selfMetrics(started time.Time) []*metric.Family {
 	}
 	return []*metric.Family{
 		one("multiprom_archive_bytes", metric.Gauge, float64(a.snapshot.Archive.Bytes), "Size of the archive of compacted processes."),
+		one("multiprom_compacted_processes", metric.Counter, float64(a.snapshot.Archive.Compacted), "Dead processes whose values are in the archive."),
+		one("multiprom_compaction_seconds", metric.Counter, a.snapshot.Archive.CompactTime.Seconds(), "Time that compacting took."),
+		one("multiprom_compactions", metric.Counter, float64(a.snapshot.Archive.Compactions), "How often dead processes were compacted into the archive."),
 		one("multiprom_damaged_records", metric.Gauge, float64(damaged), "Records of readable files that are left out because they are damaged."),
 		one("multiprom_discarded_calls", metric.Counter, count(mpm.DiscardedCalls), "Lookups with wrong labels, whose updates went nowhere."),
 		one("multiprom_fallback_series", metric.Counter, count(mpm.FallbackSeries), "Series that no scrape sees, because their file could not grow."),
 		{Name: "multiprom_files", Type: metric.Gauge, Series: byState(fileStateLabels(), files),
 			Help: "Files in the directory by what became of them, the archive included."},
-		one("multiprom_compaction_seconds", metric.Counter, a.snapshot.Archive.CompactTime.Seconds(), "Time that compacting took."),
-		one("multiprom_compacted_processes", metric.Counter, float64(a.snapshot.Archive.Compacted), "Dead processes whose values are in the archive."),
-		one("multiprom_compactions", metric.Counter, float64(a.snapshot.Archive.Compactions), "How often dead processes were compacted into the archive."),
 		one("multiprom_invalid_updates", metric.Counter, count(mpm.InvalidUpdates), "Updates and exemplars that were dropped because they were invalid."),
 		one("multiprom_merge_conflicts", metric.Counter, float64(a.table.LeftOut()),
 			"Series that were left out because another schema of their name is served."),
 		one("multiprom_overflow_series", metric.Counter, count(mpm.OverflowSeries),
 			"New label sets that went to an overflow series, since their family has reached its limit."),
-		one("multiprom_unsettled_blocks", metric.Gauge, float64(unsettled),
-			"Blocks of files that changed too fast for this scrape: what was known of their series is shown."),
 		{Name: "multiprom_processes", Type: metric.Gauge, Series: byState(processStateLabels(), processes),
 			Help: "Processes with a readable file, and workers without one, by state."},
 		{Name: "multiprom_process_unchanged_seconds", Type: metric.Gauge, Series: a.unchanged(a.opts.Now()),
 			Help: "Time since a value of a living process was last seen to change, those of the go_ and process_ families apart, by slot."},
 		one("multiprom_read_series", metric.Gauge, float64(read), "Series of the files and the archive that this scrape has merged."),
 		one("multiprom_scrape_duration_seconds", metric.Gauge, time.Since(started).Seconds(), "Time that reading and merging took for this scrape."),
+		one("multiprom_unsettled_blocks", metric.Gauge, float64(unsettled),
+			"Blocks of files that changed too fast for this scrape: what was known of their series is shown."),
 	}
 }
 
@@ -82,10 +83,13 @@ func byState(labels []metric.Labels, counts []float64) []metric.Series {
 	return out
 }
 
-// Labels are shared by all scrapes.
+// States are in the order in which they are shown. Labels are shared by all scrapes.
 var (
-	fileStateLabels    = sync.OnceValue(func() []metric.Labels { return stateLabels(inspect.FileStates) })
-	processStateLabels = sync.OnceValue(func() []metric.Labels { return stateLabels(processStates) })
+	fileStates   = slices.Sorted(slices.Values(inspect.FileStates))
+	sortedStates = slices.Sorted(slices.Values(processStates))
+
+	fileStateLabels    = sync.OnceValue(func() []metric.Labels { return stateLabels(fileStates) })
+	processStateLabels = sync.OnceValue(func() []metric.Labels { return stateLabels(sortedStates) })
 )
 
 func stateLabels[S ~string](states []S) (out []metric.Labels) {

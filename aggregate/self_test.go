@@ -4,7 +4,9 @@ import (
 	"os"
 	"regexp"
 	"testing"
+	"time"
 
+	"github.com/multiprom/multiprom/metric"
 	"github.com/stretchr/testify/require"
 )
 
@@ -36,6 +38,15 @@ func TestSelfMetricsAreDocumented(t *testing.T) {
 		}
 	}
 	require.Equal(t, documented, served)
+
+	sorted := a.selfMetrics(time.Now())
+	metric.SortFamilies(sorted)
+	for i, f := range sorted { // no scrape sorts them
+		require.Equal(t, f.Name, families[i].Name)
+		for j, s := range f.Series {
+			require.Equal(t, s.Labels, families[i].Series[j].Labels, f.Name)
+		}
+	}
 }
 
 // TestWorkersWithoutAStore: a worker may have had no file to count in.
