@@ -5,7 +5,7 @@
 //	mpctl run -n 4 -- ./server      any program as four workers
 //	mpctl serve DIR                 the merged /metrics of a directory
 //	mpctl push | textfile | graphite   send them to a Pushgateway, node_exporter, Graphite
-//	mpctl dump | diff | ls | families | inspect | check | mark-dead | gc | wipe
+//	mpctl top | dump | diff | ls | families | inspect | check | mark-dead | gc | wipe
 //
 // Name the directory by --dir or PROMETHEUS_MULTIPROC_DIR. The commands ls, families,
 // check, gc, wipe and serve also take it as an argument.

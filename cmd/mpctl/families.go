@@ -1,13 +1,17 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/multiprom/multiprom/aggregate"
+	"github.com/multiprom/multiprom/internal/glance"
 	"github.com/multiprom/multiprom/internal/inspect"
 	"github.com/multiprom/multiprom/metric"
 )
@@ -15,8 +19,12 @@ import (
 // shownFamily is a family in the output of `mpctl families --json`.
 type shownFamily struct {
 	shownSchema
-	Merged    int             `json:"merged_series"`
-	Conflicts []shownConflict `json:"conflicts"`
+	Merged    int                  `json:"merged_series"`
+	Bytes     int64                `json:"bytes"`             // of the series in the files of processes
+	Rate      *float64             `json:"rate,omitempty"`    // increments or observations a second
+	Changes   *float64             `json:"changes,omitempty"` // series that were found changed, a second
+	Values    []glance.LabelValues `json:"label_values,omitempty"`
+	Conflicts []shownConflict      `json:"conflicts"`
 }
 
 type shownSchema struct {
@@ -48,20 +56,29 @@ type shownConflict struct {
 func newFamilies() *cobra.Command {
 	var dir string
 	var asJSON bool
+	var every time.Duration
+	var values int
 	var trust trustFlag
 	cmd := &cobra.Command{
 		Use:   "families [DIR]",
 		Short: "list the metrics of a directory and their conflicts",
 		Long: `List the metric families of a directory, one per row: name, type, mode (not of
-counters, histograms, summaries and infos), series, and number of conflicts. A
-conflict is a second schema of the same name, or of the name of one of the
+counters, histograms, summaries and infos), series, bytes of its series in the
+files of processes, and number of conflicts. With --every, there are two columns
+more: what it counts, and how many series change, a second. With --values, the
+values with the most series follow for each label.
+
+A conflict is a second schema of the same name, or of the name of one of the
 family's samples. Its series are left out of the merged metrics.
+
+The cost is that of two scrapes, and of one more with --every. --values also
+looks at the labels of every series.
 
 Below the table, each conflict is shown with both schemas and the processes that
 have them. To resolve it, give one of the metrics another name, or end the
 processes that have the old schema. If only dead processes have it, use
 mpctl gc --drop-family NAME.`,
-		Example: "  mpctl families /dev/shm/app\n  mpctl families --json",
+		Example: "  mpctl families /dev/shm/app\n  mpctl families --every 10s --values 3",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			d, err := existingDir(dir)
 			if err != nil {
@@ -76,26 +93,58 @@ mpctl gc --drop-family NAME.`,
 			if err != nil {
 				return err
 			}
-			if !asJSON {
-				return printFamilies(cmd.OutOrStdout(), families)
+			seen, err := lookAt(cmd.Context(), glance.New(a, glance.Options{Values: values}), every)
+			if err != nil {
+				return err
+			}
+			byName := map[string]*glance.Family{}
+			for i := range seen.Families {
+				byName[seen.Families[i].Name] = &seen.Families[i]
 			}
 			items := []shownFamily{}
 			for i := range families {
-				items = append(items, describeFamilyStatus(&families[i]))
+				items = append(items, describeFamilyStatus(&families[i], byName[families[i].Name]))
 			}
-			return printJSON(cmd.OutOrStdout(), items)
+			if asJSON {
+				return printJSON(cmd.OutOrStdout(), items)
+			}
+			return printFamilies(cmd.OutOrStdout(), families, items, every > 0)
 		},
 	}
 	addDirArg(cmd, &dir)
 	trust.add(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the families as JSON")
+	cmd.Flags().DurationVar(&every, "every", 0, "look twice, this long apart, for rates (default once)")
+	cmd.Flags().IntVar(&values, "values", 0, "how many values of each label to show (default none)")
+	obey(cmd, longerThanZero("; leave it out to look once"), "every")
+	obey(cmd, atLeast(1, "; leave it out for none"), "values")
 	return cmd
 }
 
-func describeFamilyStatus(f *inspect.Family) shownFamily {
+// lookAt looks once, or twice if there is a time between the looks.
+func lookAt(ctx context.Context, w *glance.Watcher, every time.Duration) (*glance.Picture, error) {
+	p, err := w.Look(ctx)
+	if err != nil || every <= 0 {
+		return p, err
+	}
+	wait := time.NewTimer(every)
+	defer wait.Stop()
+	select {
+	case <-wait.C:
+		return w.Look(ctx)
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// describeFamilyStatus describes a family. seen may be nil, if the family came or went meanwhile.
+func describeFamilyStatus(f *inspect.Family, seen *glance.Family) shownFamily {
 	out := shownFamily{shownSchema: describeSchema(&f.Schema), Merged: f.Merged, Conflicts: []shownConflict{}}
 	for _, c := range f.Conflicts {
 		out.Conflicts = append(out.Conflicts, shownConflict{c.Name, describeSchema(&c.Left)})
+	}
+	if seen != nil {
+		out.Bytes, out.Rate, out.Changes, out.Values = seen.Bytes, seen.Rate, seen.Changes, seen.Values
 	}
 	return out
 }
@@ -116,7 +165,7 @@ func describeSchema(d *inspect.Schema) shownSchema {
 // hasMode reports whether series of the type merge by a mode.
 func hasMode(t metric.Type) bool { return t.LikeGauge() || t == metric.StateSet }
 
-func printFamilies(w io.Writer, families []inspect.Family) error {
+func printFamilies(w io.Writer, families []inspect.Family, items []shownFamily, rates bool) error {
 	var rows [][]string
 	series := 0
 	for i := range families {
@@ -126,11 +175,20 @@ func printFamilies(w io.Writer, families []inspect.Family) error {
 			mode = f.Mode.String()
 		}
 		series += f.Merged
-		rows = append(rows, []string{f.Name, f.Type.String(), mode, strconv.Itoa(f.Merged), strconv.Itoa(len(f.Conflicts))})
+		row := []string{f.Name, f.Type.String(), mode, strconv.Itoa(f.Merged), strconv.FormatInt(items[i].Bytes, 10)}
+		if rates {
+			row = append(row, shortOf(items[i].Rate), shortOf(items[i].Changes))
+		}
+		rows = append(rows, append(row, strconv.Itoa(len(f.Conflicts))))
 	}
-	if err := table(w, []string{"FAMILY", "TYPE", "MODE", "SERIES", "CONFLICTS"}, rows); err != nil {
+	head := []string{"FAMILY", "TYPE", "MODE", "SERIES", "BYTES"}
+	if rates {
+		head = append(head, "RATE/s", "CHANGES/s")
+	}
+	if err := table(w, append(head, "CONFLICTS"), rows); err != nil {
 		return err
 	}
+	printLabelValues(w, items)
 	for i := range families {
 		for _, c := range families[i].Conflicts {
 			fmt.Fprintf(w, "\nconflict of %s:\n", printable(c.Name))
@@ -140,6 +198,22 @@ func printFamilies(w io.Writer, families []inspect.Family) error {
 	}
 	_, err := fmt.Fprintf(w, "\n%s, %d series\n", plural(len(families), "family"), series)
 	return err
+}
+
+// printLabelValues prints the values that most series have, if somebody has asked for them.
+func printLabelValues(w io.Writer, items []shownFamily) {
+	for i := range items {
+		for _, v := range items[i].Values {
+			var top []string
+			for _, value := range v.Top {
+				top = append(top, fmt.Sprintf("%q %d", value.Value, value.Series))
+			}
+			fmt.Fprintf(w, "\n%s: label %s has %s: %s", printable(items[i].Name), printable(v.Label), plural(v.Distinct, "value"), strings.Join(top, ", "))
+		}
+		if len(items[i].Values) > 0 {
+			fmt.Fprintln(w)
+		}
+	}
 }
 
 // printSchema prints a schema and a line for each of its owners.

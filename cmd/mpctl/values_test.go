@@ -49,6 +49,10 @@ var flagAnswers = map[string]answers{
 
 	"gc --drop-family": text,
 
+	"families --values":  {"at least 1", "at least 1", "at least 1", "at least 1", "at least 1"},
+	"top --interval":     period,
+	"top --silent-after": period,
+
 	"demo --workers":  one,
 	"demo --clients":  one,
 	"demo --duration": {"or -1 for until interrupted", "or -1 for until interrupted", "a duration", "a duration", ok},

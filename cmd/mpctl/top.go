@@ -1,0 +1,103 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+	"github.com/spf13/cobra"
+
+	"github.com/multiprom/multiprom/aggregate"
+	"github.com/multiprom/multiprom/internal/glance"
+)
+
+func newTop() *cobra.Command {
+	var dir string
+	var every, silent time.Duration
+	var once, asJSON, families bool
+	var trust trustFlag
+	cmd := &cobra.Command{
+		Use:   "top [DIR]",
+		Short: "watch the workers and the metrics of a directory",
+		Long: `Watch a directory: a row for each worker, or for each metric. Press h for help.
+
+A worker's row has its slot and PID, its age, how long ago one of its values was
+seen to change, its share of what all workers count, its CPU and memory. A
+worker that changes nothing, while others do, is SILENT after --silent-after.
+Metrics of the Go runtime and of the process are not looked at for this.
+
+A metric's row has what it counts a second, the series that change a second, and
+the bytes of its series in the workers' files.
+
+If the output is no terminal, or with --once, both tables are printed once, with
+rates over one interval. --json prints the same as one JSON document.
+
+The cost is that of a scrape for each interval.`,
+		Example: "  mpctl top /dev/shm/app\n  mpctl top /dev/shm/app --once --json | jq '.workers[] | select(.silent)'",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			d, err := existingDir(dir)
+			if err != nil {
+				return err
+			}
+			a, err := aggregate.Open(d, aggregate.Options{TrustUIDs: trust, NoSelfMetrics: true})
+			if err != nil {
+				return err
+			}
+			defer a.Close()
+			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
+			defer stop()
+			watcher := glance.New(a, glance.Options{SilentAfter: silent})
+			if once || asJSON || !isTerminal(cmd.OutOrStdout()) {
+				return topOnce(ctx, watcher, every, cmd.OutOrStdout(), asJSON)
+			}
+			view := topView{families: families}
+			view.sort = view.defaultSort()
+			_, err = tea.NewProgram(newTopModel(ctx, watcher, every, view), tea.WithContext(ctx), tea.WithInput(cmd.InOrStdin()), tea.WithOutput(cmd.OutOrStdout())).Run()
+			if errors.Is(err, tea.ErrProgramKilled) && ctx.Err() != nil {
+				return nil
+			}
+			return err
+		},
+	}
+	addDirArg(cmd, &dir)
+	trust.add(cmd)
+	cmd.Flags().DurationVar(&every, "interval", 2*time.Second, "time between two looks")
+	cmd.Flags().DurationVar(&silent, "silent-after", 30*time.Second, "how long a worker changes nothing, while others do, until it is marked")
+	cmd.Flags().BoolVar(&once, "once", false, "print the tables once")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON document")
+	cmd.Flags().BoolVar(&families, "families", false, "begin with the metrics")
+	obey(cmd, longerThanZero(""), "interval", "silent-after")
+	return cmd
+}
+
+// topOnce looks twice, for rates, and prints what it has seen.
+func topOnce(ctx context.Context, w *glance.Watcher, every time.Duration, out io.Writer, asJSON bool) error {
+	p, err := lookAt(ctx, w, every)
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		return printJSON(out, p)
+	}
+	v := topView{}
+	for _, line := range v.summary(p, helpWidth) {
+		fmt.Fprintln(out, line)
+	}
+	for _, v.families = range []bool{false, true} {
+		v.sort = v.defaultSort()
+		lines, _ := v.table(p, helpWidth)
+		fmt.Fprintln(out)
+		for _, line := range lines {
+			if _, err := fmt.Fprintln(out, line); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

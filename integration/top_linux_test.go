@@ -1,0 +1,95 @@
+package integration
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/multiprom/multiprom/internal/glance"
+)
+
+// pane is a terminal of a tmux server of its own.
+type pane struct {
+	t            *testing.T
+	tmux, socket string
+}
+
+// startPane runs a command in a terminal of that size. The server ends with the test.
+func startPane(t *testing.T, columns, lines string, command ...string) *pane {
+	t.Helper()
+	p := &pane{t, needCommand(t, "tmux"), filepath.Join(t.TempDir(), "s")}
+	p.do(append([]string{"-f", "/dev/null", "new-session", "-d", "-x", columns, "-y", lines}, command...)...)
+	t.Cleanup(func() { exec.Command(p.tmux, "-S", p.socket, "kill-server").Run() }) // it may have ended
+	p.do("set-option", "-g", "remain-on-exit", "on")
+	return p
+}
+
+func (p *pane) do(args ...string) string {
+	p.t.Helper()
+	cmd := exec.Command(p.tmux, append([]string{"-S", p.socket}, args...)...)
+	cmd.Env = append(os.Environ(), "TERM=xterm", "LC_ALL=C.UTF-8")
+	out, err := cmd.CombinedOutput()
+	require.NoError(p.t, err, "tmux %v: %s", args, out)
+	return string(out)
+}
+
+func (p *pane) press(keys ...string) {
+	p.t.Helper()
+	p.do(append([]string{"send-keys"}, keys...)...)
+}
+
+// shows waits until the screen matches, and returns it.
+func (p *pane) shows(pattern string) (screen string) {
+	p.t.Helper()
+	re := regexp.MustCompile("(?m)" + pattern)
+	eventually(p.t, "the screen shows "+pattern, func() bool {
+		screen = p.do("capture-pane", "-p")
+		return re.MatchString(screen)
+	})
+	return screen
+}
+
+// TestTopInATerminal watches the demo, whose workers are killed, as an operator does.
+func TestTopInATerminal(t *testing.T) {
+	needCommand(t, "tmux")
+	dir := t.TempDir()
+	startDemo(t, "--kill", "--dir", dir)
+	p := startPane(t, "80", "24", mpctl(t), "top", dir, "--interval", "250ms")
+	t.Log(p.shows(`^ +\d+ +\d+ \d+ +live +\d+s +\d+s +\d+% +\d+% +\S+M `))
+
+	p.press("s", "s", "s", "s", "s", "s")
+	p.shows(`SHARE\* `)
+	p.press("r", "Tab")
+	t.Log(p.shows(`^demo_requests +counter +- +1 +\d+ +[1-9]\S* +`))
+	p.press("/", "h", "i", "s", "t", "Enter")
+	p.shows(`filter "hist": 1 row`)
+	p.press("Enter")
+	p.shows(`^rates of demo_request_duration_seconds`)
+	p.do("resize-window", "-x", "60", "-y", "20")
+	screen := p.shows(`^SLOT .*RATE/s\*`)
+	for line := range strings.Lines(screen) {
+		require.LessOrEqual(t, len([]rune(strings.TrimRight(line, " \n"))), 60)
+	}
+	t.Log(screen)
+	p.press("p")
+	p.shows(`PAUSED`)
+	p.press("h")
+	t.Log(p.shows(`sort by the next column`))
+	p.press("x")
+	p.shows(`PAUSED`)
+	p.press("q")
+	eventually(t, "top ends", func() bool { return strings.TrimSpace(p.do("list-panes", "-F", "#{pane_dead} #{pane_dead_status}")) == "1 0" })
+
+	out, err := exec.Command(mpctl(t), "top", dir, "--once", "--json", "--interval", "500ms").Output()
+	require.NoError(t, err)
+	var picture glance.Picture
+	require.NoError(t, json.Unmarshal(out, &picture))
+	require.NotEmpty(t, picture.Workers)
+	require.Equal(t, 0.5, float64(int(picture.Seconds*10))/10)
+}

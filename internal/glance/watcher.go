@@ -1,0 +1,319 @@
+package glance
+
+import (
+	"cmp"
+	"context"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/multiprom/multiprom/aggregate"
+	"github.com/multiprom/multiprom/internal/inspect"
+	"github.com/multiprom/multiprom/internal/procs"
+	"github.com/multiprom/multiprom/metric"
+)
+
+// Options of New. The zero value is useful.
+type Options struct {
+	// SilentAfter is how long the values of a worker have to stay the same, while those of
+	// another change, until it is called silent. Default 30 s.
+	SilentAfter time.Duration
+	// MinInterval is the least time between two looks. One that comes earlier gets the last
+	// picture. Default 0.
+	MinInterval time.Duration
+	// Values is how many values of each label a picture has. Default 0: none. They cost a
+	// pass over all merged series.
+	Values int
+	// Now is the clock. Default time.Now.
+	Now func() time.Time
+}
+
+// Watcher looks at a directory again and again. It is safe for concurrent use.
+type Watcher struct {
+	a    *aggregate.Aggregator
+	opts Options
+
+	mu        sync.Mutex
+	last      *look
+	histories map[string][]float64 // by key of a worker, or by name of a family after a slash
+}
+
+// look is what the next one is compared with.
+type look struct {
+	picture *Picture
+	at      time.Time
+	totals  map[string]map[string]float64 // by key of a worker and family
+	python  map[string]float64            // of families of client_python, merged
+	changes map[string]uint64
+}
+
+// New returns a Watcher of an aggregator, which it does not close.
+func New(a *aggregate.Aggregator, opts Options) *Watcher {
+	opts.SilentAfter = cmp.Or(opts.SilentAfter, 30*time.Second)
+	if opts.Now == nil {
+		opts.Now = time.Now
+	}
+	return &Watcher{a: a, opts: opts, histories: map[string][]float64{}}
+}
+
+// Look returns a picture of what is there now.
+func (w *Watcher) Look(ctx context.Context) (*Picture, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	now := w.opts.Now()
+	if w.last != nil && now.Sub(w.last.at) < w.opts.MinInterval {
+		return w.last.picture, nil
+	}
+	next := &look{at: now, totals: map[string]map[string]float64{}, python: map[string]float64{}, changes: map[string]uint64{}}
+	p := &Picture{Time: now.UTC(), Dir: w.a.Dir(), Workers: []Worker{}, Families: []Family{}}
+	next.picture = p
+	if w.last != nil {
+		p.Seconds = now.Sub(w.last.at).Seconds()
+	}
+	var list []procs.Worker
+	var err error
+	inspect.Look(ctx, w.a, func(s inspect.Sight, e error) {
+		if err = e; err != nil {
+			return
+		}
+		p.Archive = Archive{s.ArchiveBytes, s.Compacted}
+		for i := range s.Processes {
+			w.addWorker(next, &s.Processes[i])
+			list = append(list, w.processOf(&s.Processes[i]))
+		}
+		w.addFamilies(next, &s)
+	})
+	if err != nil {
+		return nil, err
+	}
+	w.addUsage(ctx, p, list)
+	w.addRates(next)
+	w.judge(p)
+	slices.SortStableFunc(p.Workers, compareWorkers)
+	w.last = next
+	return p, nil
+}
+
+// compareWorkers puts the living first, by slot.
+func compareWorkers(a, b Worker) int {
+	slot := func(w *Worker) int {
+		if w.Slot == nil {
+			return 1 << 30
+		}
+		return *w.Slot
+	}
+	return cmp.Or(cmp.Compare(slot(&a), slot(&b)), strings.Compare(a.ID, b.ID))
+}
+
+func (w *Watcher) addWorker(next *look, p *inspect.Process) {
+	out := Worker{PID: p.PID, ID: p.Label, State: p.State, Kind: p.Kind, Series: p.Series, Bytes: p.Bytes, key: p.Key}
+	if p.Slot >= 0 {
+		out.Slot = &p.Slot
+	}
+	if !p.Created.IsZero() {
+		age := max(0, next.at.Sub(p.Created).Seconds())
+		out.Age = &age
+	}
+	since := p.Changed
+	if since.IsZero() {
+		since = p.Seen
+	}
+	out.Unchanged = max(0, next.at.Sub(since).Seconds())
+	totals := make(map[string]float64, len(p.Totals))
+	for name, t := range p.Totals {
+		totals[name] = t.Counted
+	}
+	next.totals[p.Key] = totals
+	next.picture.Workers = append(next.picture.Workers, out)
+}
+
+// processOf returns the process for its usage in /proc. The zero Worker is none.
+func (w *Watcher) processOf(p *inspect.Process) (out procs.Worker) {
+	switch {
+	case p.Slot < 0:
+	case p.Kind == string(aggregate.Native):
+		return procs.Worker{PID: p.PID, StartTime: p.StartTime, PIDNamespace: p.PIDNamespace, Label: p.Key}
+	default:
+		var files []string
+		for _, f := range p.Files {
+			files = append(files, filepath.Join(w.a.Dir(), f))
+		}
+		out, _ = procs.FindWorker(p.PID, p.Key, files...)
+	}
+	return out
+}
+
+func (w *Watcher) addFamilies(next *look, s *inspect.Sight) {
+	p := next.picture
+	for name, n := range s.Changes {
+		next.changes[name] = n
+	}
+	for i := range s.Schemas {
+		f := &s.Schemas[i]
+		out := Family{Name: f.Name, Type: f.Type.String(), Labels: f.Labels, Help: f.Help, Series: f.Merged, Processes: len(f.Owners)}
+		if f.Type.HasMode() {
+			out.Mode = f.Mode.String()
+		}
+		for j := range s.Processes {
+			out.Bytes += s.Processes[j].Totals[f.Name].Bytes
+		}
+		p.Series += f.Merged
+		for _, c := range f.Conflicts {
+			p.Health.Conflicts = append(p.Health.Conflicts, c.String())
+		}
+		p.Families = append(p.Families, out)
+	}
+	byName := make(map[string]*Family, len(p.Families))
+	for i := range p.Families {
+		byName[p.Families[i].Name] = &p.Families[i]
+	}
+	for i := range s.Schemas {
+		if ofPython(&s.Schemas[i]) {
+			next.python[s.Schemas[i].Name] = 0
+		}
+	}
+	for i := range s.Families {
+		f := &s.Families[i]
+		out := byName[f.Name]
+		if out == nil {
+			continue // of our own
+		}
+		if _, python := next.python[f.Name]; python {
+			next.python[f.Name] = merged(f)
+		}
+		if w.opts.Values > 0 {
+			out.Values = labelValues(f, w.opts.Values)
+		}
+	}
+}
+
+// ofPython reports whether a process of client_python has the family. What one of those has
+// counted is not known, so the rate comes from the merged series.
+func ofPython(f *inspect.Family) bool {
+	return slices.ContainsFunc(f.Owners, func(o inspect.Owner) bool { return strings.HasSuffix(o.File, ".db") })
+}
+
+// addUsage adds what /proc says.
+func (w *Watcher) addUsage(ctx context.Context, p *Picture, list []procs.Worker) {
+	list = slices.DeleteFunc(list, func(w procs.Worker) bool { return w.Label == "" })
+	families, _ := procs.NewWorkers(procs.WorkersOptions{List: func() []procs.Worker { return list }}).Collect(ctx) // what can be read
+	byKey := map[string]*Worker{}
+	for i := range p.Workers {
+		byKey[p.Workers[i].key] = &p.Workers[i]
+	}
+	old := map[string]float64{}
+	if w.last != nil {
+		for _, o := range w.last.picture.Workers {
+			old[o.key] = o.cpu
+		}
+	}
+	for _, f := range families {
+		for i := range f.Series {
+			key, _ := f.Series[i].Labels.Get("pid")
+			to, v := byKey[key], f.Series[i].Value
+			switch f.Name {
+			case "process_resident_memory_bytes":
+				to.RSS = &v
+			case "process_cpu_seconds":
+				to.cpu = v
+				if before, known := old[key]; known && p.Seconds > 0 {
+					cores := max(0, v-before) / p.Seconds
+					to.CPU = &cores
+				}
+			}
+		}
+	}
+}
+
+// addRates compares with the look before.
+func (w *Watcher) addRates(next *look) {
+	p, last := next.picture, w.last
+	if last == nil || p.Seconds <= 0 {
+		return
+	}
+	grown := map[string]float64{} // by family
+	own := make([]map[string]float64, len(p.Workers))
+	for i := range p.Workers {
+		worker := &p.Workers[i]
+		before, known := last.totals[worker.key]
+		young := worker.Age != nil && *worker.Age <= p.Seconds
+		own[i] = map[string]float64{}
+		for name, total := range next.totals[worker.key] {
+			if by := total - before[name]; by > 0 && (known || young) {
+				own[i][name] = by
+				grown[name] += by
+			}
+		}
+	}
+	histories := map[string][]float64{}
+	for i := range p.Workers {
+		worker := &p.Workers[i]
+		share, sum := 0.0, 0.0
+		for name, by := range own[i] {
+			share += by / grown[name]
+			if worker.Rates == nil {
+				worker.Rates = map[string]float64{}
+			}
+			worker.Rates[name] = by / p.Seconds
+			sum += by / p.Seconds
+		}
+		if len(grown) > 0 && worker.Kind == string(aggregate.Native) {
+			share /= float64(len(grown))
+			worker.Share = &share
+		}
+		worker.History = appendHistory(w.histories[worker.key], sum)
+		histories[worker.key] = worker.History
+	}
+	for i := range p.Families {
+		f := &p.Families[i]
+		changes := float64(next.changes[f.Name]-last.changes[f.Name]) / p.Seconds
+		f.Changes = &changes
+		total, python := next.python[f.Name]
+		if !counts(f.Type) {
+			continue
+		}
+		rate := grown[f.Name] / p.Seconds
+		if before, known := last.python[f.Name]; python {
+			rate = 0
+			if known {
+				rate = max(0, total-before) / p.Seconds
+			}
+		}
+		f.Rate = &rate
+		key := "/" + f.Name
+		f.History = appendHistory(w.histories[key], rate)
+		histories[key] = f.History
+	}
+	w.histories = histories
+}
+
+// counts reports whether a family of the type has a rate.
+func counts(typ string) bool {
+	return typ == metric.Counter.String() || typ == metric.Histogram.String() || typ == metric.Summary.String()
+}
+
+// judge says what is wrong.
+func (w *Watcher) judge(p *Picture) {
+	h := &p.Health
+	least := -1.0
+	for i := range p.Workers {
+		if u := p.Workers[i].Unchanged; p.Workers[i].Slot != nil && (least < 0 || u < least) {
+			least = u
+		}
+	}
+	after := w.opts.SilentAfter.Seconds()
+	for i := range p.Workers {
+		if o := &p.Workers[i]; o.Slot != nil && o.Unchanged >= after && least < after/2 {
+			o.Silent = true
+			h.Silent = append(h.Silent, o.ID)
+		}
+	}
+	for _, f := range inspect.Files(w.a) {
+		if f.State != inspect.OK {
+			h.LeftOut = append(h.LeftOut, f.Name+": "+string(f.State))
+		}
+	}
+	h.OK = len(h.LeftOut)+len(h.Conflicts)+len(h.Silent) == 0
+}
