@@ -72,7 +72,7 @@ func TestTopInATerminal(t *testing.T) {
 	p.press("Enter")
 	p.shows(`^rates of demo_request_duration_seconds`)
 	p.do("resize-window", "-x", "60", "-y", "20")
-	screen := p.shows(`^SLOT .*RATE/s\*`)
+	screen := p.shows(`^SLOT .*RATE/s\*( CPU +RSS)?$`)
 	for line := range strings.Lines(screen) {
 		require.LessOrEqual(t, len([]rune(strings.TrimRight(line, " \n"))), 60)
 	}
