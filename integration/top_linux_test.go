@@ -84,7 +84,9 @@ func TestTopInATerminal(t *testing.T) {
 	p.press("x")
 	p.shows(`PAUSED`)
 	p.press("q")
-	eventually(t, "top ends", func() bool { return strings.TrimSpace(p.do("list-panes", "-F", "#{pane_dead} #{pane_dead_status}")) == "1 0" })
+	eventually(t, "top ends", func() bool {
+		return strings.TrimSpace(p.do("list-panes", "-F", "#{pane_dead} #{pane_dead_status}")) == "1 0"
+	})
 
 	out, err := exec.Command(mpctl(t), "top", dir, "--once", "--json", "--interval", "500ms").Output()
 	require.NoError(t, err)
