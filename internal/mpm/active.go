@@ -39,15 +39,7 @@ func clocks() (wall, boot int64, ok bool) {
 var bootID = sync.OnceValue(func() [16]byte { return currentBootID() })
 
 // active returns the time now, in the form of a record.
-func (s *Store) active() uint32 {
-	created := s.header.Created.UnixNano()
-	since := s.opts.Now().UnixNano() - created
-	if s.opts.boot != 0 {
-		_, boot, _ := clocks()
-		since = boot - s.opts.boot
-	}
-	return activeUnits(since)
-}
+func (s *Store) active() uint32 { return s.Moment().units }
 
 // activeUnits turns a time since the file was created into units, of which there are enough
 // for nine years.

@@ -5,7 +5,7 @@ import (
 	"math"
 	"unsafe"
 
-	"github.com/multiprom/multiprom/internal/ttl"
+	"github.com/multiprom/multiprom/internal/lifetime"
 	"github.com/multiprom/multiprom/metric"
 )
 
@@ -58,7 +58,7 @@ func encodeFamily(id uint32, s *metric.Schema) ([]byte, error) {
 	le.PutUint16(e.b[offFamConst:], uint16(len(s.Const)))
 	le.PutUint16(e.b[offFamBounds:], uint16(len(s.Bounds)))
 	le.PutUint16(e.b[offFamStates:], uint16(len(s.States)))
-	le.PutUint16(e.b[offFamTTL:], ttl.Encode(s.TTL))
+	le.PutUint16(e.b[offFamTTL:], lifetime.Encode(s.TTL))
 	for _, b := range s.Bounds {
 		e.b = le.AppendUint64(e.b, math.Float64bits(b))
 	}
@@ -196,7 +196,7 @@ func decodeFamily(rec []byte) (id uint32, s *metric.Schema, err error) {
 		return 0, nil, errShortRecord
 	}
 	if len(s.Labels) > 0 && s.Type != metric.Info {
-		s.TTL = ttl.Decode(le.Uint16(rec[offFamTTL:]))
+		s.TTL = lifetime.Decode(le.Uint16(rec[offFamTTL:]))
 	}
 	return le.Uint32(rec[offFamID:]), s, s.Check()
 }

@@ -53,6 +53,9 @@ func (s *Series) Restart(t time.Time, zero func(words []uint64)) {
 	store.put(store.first, offResets, loadWord(store.first, offResets)+1)
 	store.put(store.record(s.at), offSerCreated, uint64(store.newCreated(t)))
 	zero(s.Words())
+	if s.ref.schema.TTL > 0 {
+		storeState(store.record(s.at), offSerActive, store.active())
+	}
 	s.exemplars.Load().clear()
 	store.changed(s.at.record)
 	store.put(store.first, offResets, loadWord(store.first, offResets)+1)
