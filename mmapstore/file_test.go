@@ -120,7 +120,10 @@ func TestReadSaysWhoseFileItIs(t *testing.T) {
 	require.True(t, f.Closed)
 	require.False(t, f.Alive)
 	require.ErrorIs(t, s.Close(), mmapstore.ErrClosed)
-	_, err := s.AddSchema(&metric.Schema{Name: "late", Type: metric.Counter})
+	_, err := s.AddSchema(&metric.Schema{Name: "idle", Type: metric.Counter, Labels: []string{"l"}, TTL: time.Minute})
+	require.ErrorContains(t, err, "TTL")
+	require.ErrorIs(t, err, metric.ErrInvalid)
+	_, err = s.AddSchema(&metric.Schema{Name: "late", Type: metric.Counter})
 	require.ErrorIs(t, err, mmapstore.ErrClosed)
 }
 

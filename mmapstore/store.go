@@ -48,6 +48,9 @@ func (s *Store) Path() string { return s.store.Path() }
 // no error: all its series are Lost. The error matches ErrRecordTooLarge, ErrClosed or one
 // of metric.Schema.Check.
 func (s *Store) AddSchema(schema *metric.Schema) (*Schema, error) {
+	if schema.TTL != 0 {
+		return nil, fmt.Errorf("mmapstore: metric %q: %w: it has a TTL, and nobody has its series expire; package multiproc does", schema.Name, form.ErrSchema)
+	}
 	ref, err := s.store.AddSchema(schema)
 	if err != nil {
 		return nil, err

@@ -30,7 +30,7 @@ func (s *Set) NewCounter(opts CounterOpts) (*Counter, error) {
 	return declare(s, schema, opts.MaxSeries, opts.Separate, single[Counter])
 }
 
-func (c *Counter) init(in *instrument, values []string) { c.of().init(in, values) }
+func (c *Counter) init(in *instrument, values []string) { c.of().init(in, values, c.of()) }
 
 // Inc adds 1.
 func (c *Counter) Inc() {

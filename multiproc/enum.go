@@ -32,8 +32,13 @@ func (s *Set) NewEnum(opts EnumOpts) (*Enum, error) {
 }
 
 func (e *Enum) init(in *instrument, values []string) {
-	e.recent.on = in.schema.Timed()
-	e.s.init(in, values)
+	e.recent.init(in)
+	e.s.init(in, values, e)
+}
+
+func (e *Enum) bindLocked(values []string) {
+	e.recent.init(e.s.in) // see Gauge.bindLocked
+	e.s.bindLocked(values)
 }
 
 func (o EnumOpts) schema(labels []string) (*metric.Schema, error) {
@@ -46,7 +51,7 @@ func (o EnumOpts) schema(labels []string) (*metric.Schema, error) {
 	case o.PerProcess:
 		mode = metric.ModeAll
 	}
-	common := Opts{o.Namespace, o.Subsystem, o.Name, o.Help, "", o.ConstLabels, o.MaxSeries, false}
+	common := Opts{o.Namespace, o.Subsystem, o.Name, o.Help, "", o.ConstLabels, o.MaxSeries, false, o.TTL}
 	s, err := common.schema(metric.StateSet, mode, labels)
 	if err != nil {
 		return nil, err
@@ -61,16 +66,21 @@ func (e *Enum) Set(state string) error {
 	if i < 0 {
 		return fmt.Errorf("multiproc: %s: unknown state %q", e.s.in.schema.Name, state)
 	}
-	if e.recent.on {
+	w := e.s.word() // first, see Gauge.set
+	switch {
+	case !e.recent.on:
+		atomic.StoreUint64(w, uint64(i))
+	case e.recent.timed:
 		e.recent.store(e.s.in.set, e.s.load(), math.Float64bits(float64(i)))
-	} else {
-		atomic.StoreUint64(e.s.word(), uint64(i))
+	default:
+		atomic.StoreUint64(w, uint64(i))
+		e.recent.count(e.s.load())
 	}
 	e.s.keepAlive()
 	return nil
 }
 
-func (e *Enum) remove() { e.s.remove() }
+func (e *Enum) remove() { e.s.removeAs(e) }
 
 // EnumVec has one Enum for each set of label values. In the methods that all Vecs
 // share, T is Enum.

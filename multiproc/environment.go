@@ -14,9 +14,10 @@ import (
 
 // EnvDir is the environment variable with the directory of the default Set. Without it the
 // Set is on the heap. MULTIPROM_PROCESS_ID and MULTIPROM_FILE_MODE, in octal, are
-// SetOptions.ProcessID and FileMode of the default Set. All three are read when its store
-// opens, at Open or at the first update, so main may set them after package variables have
-// declared instruments.
+// SetOptions.ProcessID and FileMode of the default Set. MULTIPROM_TTL is its SetOptions.TTL,
+// such as 15m, or a list that gives metrics others by name: 15m,http_requests_total=1h,jobs=never.
+// All are read when its store opens, at Open or at the first update, so main may set them after
+// package variables have declared instruments.
 const EnvDir = environ.Dir
 
 // ErrTooLate: an environment variable was changed after the default Set had opened its
@@ -46,6 +47,8 @@ type place struct {
 	dir  string // empty: the heap
 	id   string // of the process; empty: the pid
 	mode os.FileMode
+	ttl  ttls
+	text string // of the variable that ttl is from
 }
 
 // Dir returns the directory, or "" for a Set on the heap. For the default Set it is what
@@ -61,7 +64,7 @@ func (s *Set) Dir() string {
 // place returns what the options, or the environment at this moment, say. The error
 // is about all but the directory, which is always right.
 func (s *Set) place() (place, error) {
-	at := place{s.opts.Dir, s.opts.ProcessID, s.opts.FileMode}
+	at := place{dir: s.opts.Dir, id: s.opts.ProcessID, mode: s.opts.FileMode}
 	if s.getenv == nil {
 		return at, s.invalid
 	}
@@ -77,6 +80,13 @@ func (s *Set) place() (place, error) {
 		if at.mode, err = mpm.ParseFileMode(octal); err != nil {
 			return at, fmt.Errorf("%s: %w", environ.FileMode, err)
 		}
+	}
+	if text := s.getenv(environ.TTL); text != "" {
+		var err error
+		if at.ttl, err = parseTTLs(text); err != nil {
+			return at, fmt.Errorf("%s: %w", environ.TTL, err)
+		}
+		at.text = text
 	}
 	return at, nil
 }
@@ -114,6 +124,7 @@ func (s *Set) changed() error {
 		{EnvDir, at.dir, now.dir},
 		{environ.ProcessID, at.id, now.id},
 		{environ.FileMode, fmt.Sprintf("%04o", at.mode), fmt.Sprintf("%04o", now.mode)},
+		{environ.TTL, at.text, now.text},
 	} {
 		if v.is == v.was || v.is == "" || v.is == "0000" {
 			continue

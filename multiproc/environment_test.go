@@ -44,6 +44,7 @@ func TestEnvironment(t *testing.T) {
 		"old":       {map[string]string{environ.DirLower: dir}, dir, "", 0o600, 1},
 		"both":      {map[string]string{EnvDir: dir, environ.DirLower: other}, dir, "", 0o600, 0},
 		"mode":      {map[string]string{EnvDir: dir, environ.FileMode: "0640"}, dir, "", 0o640, 0},
+		"TTL":       {map[string]string{EnvDir: dir, environ.TTL: "15m, jobs=never"}, dir, "", 0o600, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, log := environment(t, tc.env)

@@ -46,6 +46,8 @@ func conflict(old, new *metric.Schema) error {
 		differ = fmt.Sprintf("the buckets are %v, not %v", new.Bounds, old.Bounds)
 	case !slices.Equal(old.States, new.States):
 		differ = fmt.Sprintf("the states are %q, not %q", new.States, old.States)
+	case old.TTL != new.TTL:
+		differ = fmt.Sprintf("the TTL is %v, not %v", new.TTL, old.TTL)
 	case !old.Const.Equal(new.Const):
 		differ = fmt.Sprintf("the constant labels are %s, not %s", new.Const, old.Const)
 	default:

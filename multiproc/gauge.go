@@ -34,13 +34,18 @@ func (s *Set) NewGauge(opts GaugeOpts) (*Gauge, error) {
 }
 
 func (o GaugeOpts) schema(labels []string) (*metric.Schema, error) {
-	common := Opts{o.Namespace, o.Subsystem, o.Name, o.Help, o.Unit, o.ConstLabels, o.MaxSeries, o.Separate}
+	common := Opts{o.Namespace, o.Subsystem, o.Name, o.Help, o.Unit, o.ConstLabels, o.MaxSeries, o.Separate, o.TTL}
 	return common.schema(metric.Gauge, o.Mode, labels)
 }
 
 func (g *Gauge) init(in *instrument, values []string) {
-	g.recent.on = in.schema.Timed()
-	g.s.init(in, values)
+	g.recent.init(in)
+	g.s.init(in, values, g)
+}
+
+func (g *Gauge) bindLocked(values []string) {
+	g.recent.init(g.s.in) // the TTL may be known only now
+	g.s.bindLocked(values)
 }
 
 // Set sets the gauge to v.
@@ -59,10 +64,12 @@ func (g *Gauge) Set(v float64) {
 
 //go:noinline
 func (g *Gauge) set(bits uint64) {
-	if g.recent.on {
-		g.recent.store(g.s.in.set, g.s.load(), bits)
+	w := g.s.load() // first: the recent of a gauge without words is not final
+	if g.recent.timed {
+		g.recent.store(g.s.in.set, w, bits)
 	} else {
-		atomic.StoreUint64(g.s.word(), bits)
+		atomic.StoreUint64(&w[mpm.CellGauge], bits)
+		g.recent.count(w)
 	}
 	g.s.keepAlive()
 }
@@ -88,11 +95,12 @@ func (g *Gauge) Add(v float64) {
 
 //go:noinline
 func (g *Gauge) add(v float64) {
-	if g.recent.on {
+	if g.recent.timed {
 		g.s.in.set.count(countInvalid)
 		return
 	}
-	p := g.s.word()
+	w := g.s.load()
+	p := &w[mpm.CellGauge]
 	for {
 		old := atomic.LoadUint64(p)
 		sum := 0.0 // and not v, which may be -0
@@ -108,6 +116,7 @@ func (g *Gauge) add(v float64) {
 			break
 		}
 	}
+	g.recent.count(w)
 	g.s.keepAlive()
 }
 
@@ -137,7 +146,7 @@ func (g *Gauge) TrackInProgress() (done func()) {
 // Timer returns a timer that sets the gauge to its duration in seconds.
 func (g *Gauge) Timer() *Timer { return NewTimer(ObserverFunc(g.Set)) }
 
-func (g *Gauge) remove() { g.s.remove() }
+func (g *Gauge) remove() { g.s.removeAs(g) }
 
 // GaugeFunc is a gauge whose value a function returns.
 type GaugeFunc struct {

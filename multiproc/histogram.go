@@ -34,11 +34,11 @@ func (s *Set) NewHistogram(opts HistogramOpts) (*Histogram, error) {
 
 func (h *Histogram) init(in *instrument, values []string) {
 	h.buckets = in.buckets
-	h.s.init(in, values)
+	h.s.init(in, values, &h.s)
 }
 
 func (o HistogramOpts) schema(labels []string) (*metric.Schema, error) {
-	common := Opts{o.Namespace, o.Subsystem, o.Name, o.Help, o.Unit, o.ConstLabels, o.MaxSeries, o.Separate}
+	common := Opts{o.Namespace, o.Subsystem, o.Name, o.Help, o.Unit, o.ConstLabels, o.MaxSeries, o.Separate, o.TTL}
 	s, err := common.schema(metric.Histogram, 0, labels)
 	if err != nil {
 		return nil, err

@@ -134,7 +134,7 @@ func TestTableUnderChurn(t *testing.T) {
 		if n >= live {
 			at, s := table.probe(hashValues(values(n-live)), values(n-live))
 			require.Same(t, made[n-live], s)
-			at.clear()
+			table.remove(at)
 			require.Nil(t, table.find(hashValues(values(n-live)), values(n-live)))
 		}
 		if n%997 == 0 {

@@ -3,6 +3,7 @@ package multiproc
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/multiprom/multiprom/internal/form"
 	"github.com/multiprom/multiprom/internal/mpm"
@@ -23,6 +24,11 @@ type Opts struct {
 	// is a conflict, and not the same instrument. Separate instruments of the same name,
 	// help, unit and type may have different labels.
 	Separate bool
+	// TTL (time to live) is the time after which a series of a Vec expires if no process has
+	// updated it: it leaves the merged view, and its memory is used again. An update brings it
+	// back, with a new created time. Default SetOptions.TTL; metric.NoLimit: never; at least 10
+	// seconds. Instruments without labels and infos never expire, and have no TTL.
+	TTL time.Duration
 }
 
 // CounterOpts define a counter. The name may have the suffix _total or not: samples have
@@ -48,6 +54,7 @@ type GaugeOpts struct {
 	Mode metric.Mode
 	// Separate is as in Opts. The mode must be the same too.
 	Separate bool
+	TTL      time.Duration // as in Opts; setting the same value is an update, too
 }
 
 // HistogramOpts define a histogram.
@@ -62,6 +69,7 @@ type HistogramOpts struct {
 	Buckets []float64
 	// Separate is as in Opts. The buckets may differ too.
 	Separate bool
+	TTL      time.Duration // as in Opts
 }
 
 // EnumOpts define an enum. Unit must be empty.
@@ -76,6 +84,7 @@ type EnumOpts struct {
 	// MostRecent shows one state, the one that was set last. Both together are an error.
 	// Default: the state of each live process (mode liveall).
 	PerProcess, MostRecent bool
+	TTL                    time.Duration // as in Opts; setting the same state is an update, too
 }
 
 // schema returns the schema, with the family's name.
@@ -114,11 +123,14 @@ func (o Opts) schema(t metric.Type, mode metric.Mode, labels []string) (*metric.
 			name += "_" + o.Unit
 		}
 	}
+	if o.TTL > 0 && (len(labels) == 0 || t == metric.Info) {
+		return invalid("TTL is set, and infos and instruments without labels never expire")
+	}
 	if o.Help == "" {
 		return invalid("Help is empty")
 	}
 	s := &metric.Schema{
-		Name: name, Help: o.Help, Unit: o.Unit, Type: t, Mode: mode,
+		Name: name, Help: o.Help, Unit: o.Unit, Type: t, Mode: mode, TTL: o.TTL,
 		Labels: append([]string(nil), labels...), Const: metric.LabelsFromMap(o.ConstLabels),
 	}
 	return s, nil

@@ -26,14 +26,15 @@ type series struct {
 	in     *instrument
 }
 
-// init makes s a series of in. The Set's lock is held, and the caller owns values.
-func (s *series) init(in *instrument, values []string) {
+// init makes s a series of in. b is s, or the instrument that has it. The Set's lock is held,
+// and the caller owns values.
+func (s *series) init(in *instrument, values []string, b binder) {
 	s.in = in
 	if in.nowhere || in.set.Opened() {
-		s.bindLocked(values)
+		b.bindLocked(values)
 		return
 	}
-	in.set.await(s, values)
+	in.set.await(b, values)
 }
 
 // bound reports whether s has its words.
@@ -89,18 +90,30 @@ func (s *series) bindLocked(values []string) {
 }
 
 // remove takes the series out of the merged view.
-func (s *series) remove() {
+func (s *series) remove() { s.removeAs(s) }
+
+// removeAs is remove. b is what init was given.
+func (s *series) removeAs(b binder) {
 	s.in.set.mu.Lock()
 	defer s.in.set.mu.Unlock()
 	s.handle.Remove()
 	if !s.bound() {
-		s.in.set.forget(s)
+		s.in.set.forget(b)
 	}
 }
 
 // restart sets the words to zero with a new created time.
 func (s *series) restart() {
 	s.load()
+	if v := s.in.expires; v != nil {
+		v.restart(s)
+		return
+	}
+	s.restartLocked()
+}
+
+// restartLocked is restart. Of a series that may expire, the Vec's lock is held.
+func (s *series) restartLocked() {
 	s.handle.Restart(s.in.set.opts.Now(), func(w []uint64) {
 		for i := range w {
 			atomic.StoreUint64(&w[i], 0)
@@ -119,14 +132,29 @@ func addFloat(p *uint64, v float64) {
 	}
 }
 
-// recent publishes values with their time, for the mostrecent modes.
+// recent publishes values with their time, for the mostrecent modes, and counts the updates of
+// series with a TTL.
 type recent struct {
-	on   bool
-	turn sync.Mutex // writers take turns, readers need none
+	on    bool // an update is more than one store
+	timed bool
+	turn  sync.Mutex // writers take turns, readers need none
 }
 
 func (r *recent) store(set *Set, words []uint64, bits uint64) {
 	r.turn.Lock()
 	defer r.turn.Unlock()
 	mpm.StoreRecent(words, bits, set.nanos())
+}
+
+// init says what an update of a series is.
+func (r *recent) init(in *instrument) {
+	r.timed = in.schema.Timed()
+	r.on = r.timed || in.schema.TTL > 0
+}
+
+// count counts an update of a series with a TTL that is not timed.
+func (r *recent) count(words []uint64) {
+	if r.on {
+		atomic.AddUint64(&words[mpm.CellUpdates], 1)
+	}
 }

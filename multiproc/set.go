@@ -6,16 +6,13 @@ import (
 	"math"
 	"os"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/multiprom/multiprom/internal/form"
+	"github.com/multiprom/multiprom/internal/lifetime"
 	"github.com/multiprom/multiprom/internal/mpm"
-	"github.com/multiprom/multiprom/internal/openmetrics"
 	"github.com/multiprom/multiprom/internal/options"
-	"github.com/multiprom/multiprom/metric"
 )
 
 // SetOptions of NewSet. The zero value is a Set on the heap.
@@ -45,6 +42,9 @@ type SetOptions struct {
 	// file. Default 2 minutes. metric.KeepNone gives the space away at once, which is for
 	// tests: readers may then find a busy file stale.
 	KeepRemoved time.Duration
+	// TTL is the default of the TTL of instruments with labels (Opts.TTL). Default: none, series
+	// never expire.
+	TTL time.Duration
 	// PublishPeriod is how often gauge functions are evaluated. Default 5 s.
 	PublishPeriod time.Duration
 	// Logger gets an error if the file cannot be made. Default: slog.Default at that
@@ -69,8 +69,17 @@ func (o SetOptions) withDefaults() (SetOptions, error) {
 	options.Number(&c, "MaxSeries", &o.MaxSeries, defaultMaxSeries, options.NoLimit)
 	options.Number(&c, "PublishPeriod", &o.PublishPeriod, defaultPublishPeriod)
 	options.Number(&c, "KeepRemoved", &o.KeepRemoved, mpm.DefaultKeepRemoved, options.KeepNone)
+	if o.TTL != options.NoLimit {
+		if err := lifetime.Check(o.TTL); err != nil {
+			c.Failf("TTL", "%v, or metric.NoLimit for none", err)
+		}
+	}
 	err := c.Err()
 	if err != nil {
+		o.TTL = max(o.TTL, 0)
+		if lifetime.Check(o.TTL) != nil {
+			o.TTL = 0
+		}
 		o.MaxSeries, o.PublishPeriod = max(o.MaxSeries, 1), max(o.PublishPeriod, defaultPublishPeriod)
 		if o.KeepRemoved < 0 && o.KeepRemoved != options.KeepNone {
 			o.KeepRemoved = mpm.DefaultKeepRemoved
@@ -97,6 +106,7 @@ const (
 type Set struct {
 	opts    SetOptions
 	invalid error               // what is wrong with opts: for Open
+	clock   func() time.Time    // SetOptions.Now; nil: the system's
 	getenv  func(string) string // of the default Set, whose place comes from the environment; else nil
 
 	// Read without a lock; at and store are set once, in this order.
@@ -119,6 +129,11 @@ type Set struct {
 	scratch     []string               // label values of a series that is being made
 	functions   []function
 	publisher   *time.Timer // evaluates them; nil before there are any in an open Set
+	janitor     *time.Timer // has series expire; nil if no instrument of an open Set has a TTL
+	expiries    atomic.Uint64
+	revivals    atomic.Uint64
+
+	cleaning sync.Mutex // held by a run of the janitor; taken before a Vec's
 }
 
 // binder is a series that can be given its words. The Set's lock is held; values
@@ -134,9 +149,10 @@ type waiting struct {
 // NewSet returns a Set without instruments. If an option is invalid, Open returns the
 // error.
 func NewSet(opts SetOptions) *Set {
+	clock := opts.Now
 	opts, err := opts.withDefaults()
 	return &Set{
-		opts: opts, invalid: err,
+		opts: opts, invalid: err, clock: clock,
 		names: map[string]*instrument{}, instruments: map[string]*instrument{}, removed: map[string]*instrument{},
 	}
 }
@@ -207,6 +223,9 @@ func (s *Set) Close() error {
 	if s.publisher != nil {
 		s.publisher.Stop()
 	}
+	if s.janitor != nil {
+		s.janitor.Stop()
+	}
 	if store := s.store.Load(); store != nil {
 		return store.Close()
 	}
@@ -234,13 +253,13 @@ func (s *Set) create(at place) (*mpm.Store, error) {
 	if at.dir == "" || s.closed {
 		return s.heap(at), nil
 	}
-	return mpm.Create(at.dir, mpm.Options{Label: at.id, Mode: at.mode, KeepRemoved: s.opts.KeepRemoved, Now: s.opts.Now})
+	return mpm.Create(at.dir, mpm.Options{Label: at.id, Mode: at.mode, KeepRemoved: s.opts.KeepRemoved, Now: s.clock})
 }
 
 // heap returns a store on the heap. It has no permissions: invalid ones must not fail an
 // update.
 func (s *Set) heap(at place) *mpm.Store {
-	return mpm.NewHeap(mpm.Options{Label: at.id, KeepRemoved: s.opts.KeepRemoved, Now: s.opts.Now})
+	return mpm.NewHeap(mpm.Options{Label: at.id, KeepRemoved: s.opts.KeepRemoved, Now: s.clock})
 }
 
 // open is Open for updates, which cannot return an error: if there can be no file, values
@@ -271,6 +290,7 @@ func (s *Set) open() *mpm.Store {
 // words.
 func (s *Set) adopt(store *mpm.Store) {
 	for _, in := range s.declared {
+		in.takeTTL()
 		in.addFamily(store)
 	}
 	s.store.Store(store)
@@ -287,6 +307,7 @@ func (s *Set) adopt(store *mpm.Store) {
 	if len(s.functions) > 0 {
 		s.startPublisher()
 	}
+	s.startJanitor()
 }
 
 // await adds a series to those that wait for the store. The caller owns the bytes of
@@ -352,129 +373,3 @@ func (s *Set) flush(which int, store *mpm.Store) {
 // nanos is the time of a mostrecent value or an exemplar. It is that of the wall clock, so
 // that a process has the right time as soon as a wrong clock is corrected.
 func (s *Set) nanos() int64 { return s.opts.Now().UnixNano() }
-
-// instrument is a schema in a Set, and the object that the user holds.
-type instrument struct {
-	// Immutable.
-	set       *Set
-	schema    *metric.Schema
-	key       string       // of Set.instruments
-	separate  bool         // Opts.Separate
-	words     int          // of a series
-	buckets   *bucketTable // of a histogram
-	maxSeries int
-	nowhere   bool // its series are in no store
-	public    any  // *Counter, *CounterVec, …
-
-	family *mpm.SchemaRef // nil until the store opens; guarded by set.mu
-}
-
-// object is an instrument with one set of label values: a Counter, a Gauge, …
-type object[T any] interface {
-	*T
-	// init makes it a series of in. The Set's lock is held. The caller owns the values
-	// and their bytes, and may use them again.
-	init(in *instrument, values []string)
-	// remove removes it from the merged view.
-	remove()
-}
-
-// single makes the object of an instrument without labels.
-func single[T any, P object[T]](in *instrument) *T {
-	c := new(T)
-	P(c).init(in, nil)
-	return c
-}
-
-// addFamily gives the instrument its schema in the store. Schemas never leave a store, so
-// an equal one of a removed instrument is used again. Only a closed store refuses a
-// checked schema; then the instrument's series go nowhere.
-func (in *instrument) addFamily(store *mpm.Store) {
-	if old := in.set.removed[in.key]; old != nil && old.family != nil && old.schema.Equal(in.schema) {
-		in.family = old.family
-		delete(in.set.removed, in.key)
-		return
-	}
-	if f, err := store.AddSchema(in.schema); err == nil {
-		in.family = f
-	}
-}
-
-// declare adds a schema, or returns the instrument that has an equal one. make builds the
-// object that the user holds. The Set's lock is held.
-func declare[T any](s *Set, schema *metric.Schema, maxSeries int, separate bool, make func(*instrument) *T) (*T, error) {
-	if err := checkSchema(schema); err != nil {
-		return nil, err
-	}
-	var c options.Checker
-	if options.Number(&c, "MaxSeries", &maxSeries, s.opts.MaxSeries, options.NoLimit); c.Err() != nil {
-		return nil, fmt.Errorf("multiproc: define %q: %w: %w", schema.Name, form.ErrSchema, c.Err())
-	}
-	if maxSeries == options.NoLimit {
-		maxSeries = math.MaxInt
-	}
-	s.mu.Lock()
-	defer s.unlock()
-	key := instrumentKey(schema, separate)
-	if old := s.instruments[key]; old != nil {
-		public, same := old.public.(*T)
-		if !same || separate || !old.schema.Equal(schema) {
-			return nil, conflict(old.schema, schema)
-		}
-		return public, nil
-	}
-	names := openmetrics.SampleNames(schema.Name, schema.Type)
-	for _, n := range names {
-		if old := s.names[n]; old != nil && !(sameFamily(old.schema, schema) || separate && old.separate && sameKind(old.schema, schema)) {
-			return nil, conflict(old.schema, schema)
-		}
-	}
-	in := &instrument{set: s, schema: schema, key: key, separate: separate, words: mpm.WordsPerSeries(schema), maxSeries: maxSeries}
-	if schema.Type == metric.Histogram {
-		in.buckets = newBucketTable(schema.Bounds)
-	}
-	if store := s.store.Load(); store != nil {
-		in.addFamily(store)
-	}
-	public := make(in)
-	in.public = public
-	s.instruments[key] = in
-	s.declared = append(s.declared, in)
-	for _, n := range names {
-		s.names[n] = in
-	}
-	return public, nil
-}
-
-// instrumentKey differs for different instruments of a Set: the name, the constant labels
-// and, for separate ones, the names of the variable labels.
-func instrumentKey(schema *metric.Schema, separate bool) string {
-	key := schema.Name + "\xff" + schema.Const.String() // no name has this byte
-	if separate {
-		sorted := slices.Sorted(slices.Values(schema.Labels))
-		key += "\xff" + strings.Join(sorted, "\xff")
-	}
-	return key
-}
-
-// sameKind reports whether two separate instruments may be one family. They may differ in
-// labels and buckets.
-func sameKind(a, b *metric.Schema) bool {
-	return a.Name == b.Name && a.Help == b.Help && a.Unit == b.Unit && a.Type == b.Type && a.Mode == b.Mode
-}
-
-// sameFamily reports whether two instruments with different constant labels may be one
-// family: everything but the values of these labels is equal.
-func sameFamily(a, b *metric.Schema) bool {
-	if a.Name != b.Name || len(a.Const) != len(b.Const) {
-		return false
-	}
-	for i := range a.Const {
-		if a.Const[i].Name != b.Const[i].Name {
-			return false
-		}
-	}
-	c := *b
-	c.Const = a.Const
-	return a.Equal(&c)
-}

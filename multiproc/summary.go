@@ -25,7 +25,7 @@ func (s *Set) NewSummary(opts SummaryOpts) (*Summary, error) {
 	return declare(s, schema, opts.MaxSeries, opts.Separate, single[Summary])
 }
 
-func (m *Summary) init(in *instrument, values []string) { m.s.init(in, values) }
+func (m *Summary) init(in *instrument, values []string) { m.s.init(in, values, &m.s) }
 
 // Observe counts v and adds it to the sum.
 func (m *Summary) Observe(v float64) {

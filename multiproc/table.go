@@ -19,6 +19,7 @@ import (
 type table struct {
 	hashes  []uint32 // of the entries, 0 if empty; in an array of their own, so that a probe touches few cache lines
 	entries []entry  // as many
+	watches []*watch // of a Vec with a TTL, as many; nil until a janitor has looked, see vec.expire
 	shift   int      // the top bits of a hash say where its probe begins
 	used    int      // entries with a hash, removed series included; for the writer only
 }
@@ -72,18 +73,41 @@ func (t *table) first(hash uint32) *series {
 	}
 }
 
-// probe returns the series of these values and its entry, or nil.
-func (t *table) probe(hash uint32, values []string) (*entry, *series) {
+// probe returns the series of these values and the index of its entry, or nil.
+func (t *table) probe(hash uint32, values []string) (int, *series) {
 	for i := hash >> t.shift; ; i++ {
 		n := int(i) & (len(t.hashes) - 1)
 		switch atomic.LoadUint32(&t.hashes[n]) {
 		case 0:
-			return nil, nil
+			return 0, nil
 		case hash:
 			if s := t.entries[n].load(); s != nil && s.key.matches(values) {
-				return &t.entries[n], s
+				return n, s
 			}
 		}
+	}
+}
+
+// index returns the index of the entry of a series, or -1 if the table does not have it.
+func (t *table) index(hash uint32, of *series) int {
+	for i := hash >> t.shift; ; i++ {
+		n := int(i) & (len(t.hashes) - 1)
+		switch atomic.LoadUint32(&t.hashes[n]) {
+		case 0:
+			return -1
+		case hash:
+			if t.entries[n].load() == of {
+				return n
+			}
+		}
+	}
+}
+
+// remove removes the series of an entry.
+func (t *table) remove(i int) {
+	t.entries[i].clear()
+	if t.watches != nil {
+		t.watches[i] = nil
 	}
 }
 
@@ -119,6 +143,9 @@ func (t *table) grown() *table {
 	n := 0
 	t.each(func(int, *series) { n++ })
 	out := newTable(max(minTableBits, bits.Len(uint(2*n))))
+	if t.watches != nil {
+		out.watches = make([]*watch, len(out.entries))
+	}
 	t.each(func(from int, s *series) {
 		hash, word := t.hashes[from], t.entries[from].word
 		if word == nil {
@@ -126,6 +153,9 @@ func (t *table) grown() *table {
 		}
 		to := out.free(hash)
 		out.hashes[to], out.entries[to] = hash, entry{unsafe.Pointer(s), word}
+		if t.watches != nil {
+			out.watches[to] = t.watches[from]
+		}
 	})
 	out.used = n
 	return out

@@ -29,7 +29,7 @@ func (g *Gauge) Value() float64 {
 		return 0
 	}
 	var bits uint64
-	if g.recent.on {
+	if g.recent.timed {
 		g.recent.turn.Lock() // no writer may come between
 		bits, _, _ = mpm.LoadRecent(g.s.load())
 		g.recent.turn.Unlock()

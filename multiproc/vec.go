@@ -1,6 +1,7 @@
 package multiproc
 
 import (
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -26,13 +27,15 @@ type vec[T any] struct {
 	labels  int // how many
 	init    func(c *T, values []string)
 	remove  func(*T)
+	take    func(c *T, words, old []uint64)
 	nowhere *T // gets the updates of wrong lookups
 
 	table    atomic.Pointer[table]
 	overflow atomic.Pointer[T] // the overflow series, once there is one
 	size     atomic.Int64      // series, the overflow series included
 
-	mu sync.Mutex // of changes to the index; taken before the Set's
+	mu      sync.Mutex // of changes to the index; taken before the Set's
+	expired expiredSeries
 }
 
 // The instruments of a Vec begin with a series, because the table has pointers to series
@@ -45,7 +48,9 @@ func newVec[T any, P object[T]](in *instrument) *vec[T] {
 		in: in, labels: len(in.schema.Labels), nowhere: new(T),
 		init:   func(c *T, values []string) { P(c).init(in, values) },
 		remove: func(c *T) { P(c).remove() },
+		take:   func(c *T, words, old []uint64) { P(c).take(words, old) },
 	}
+	in.expires = v
 	P(v.nowhere).init(&instrument{set: in.set, schema: in.schema, words: in.words, buckets: in.buckets, nowhere: true}, nil)
 	v.table.Store(newTable(minTableBits))
 	return v
@@ -96,7 +101,7 @@ func (v *vec[T]) add(values []string) *T {
 		return v.overflowing()
 	}
 	hash := hashValues(values)
-	if v.full() && v.overflow.Load() != nil {
+	if v.full() && v.overflow.Load() != nil && !v.expired.some.Load() {
 		// Without the lock: once the limit is reached, every new label set comes here.
 		if s := v.table.Load().find(hash, values); s != nil {
 			return (*T)(unsafe.Pointer(s))
@@ -114,6 +119,9 @@ func (v *vec[T]) add(values []string) *T {
 func (v *vec[T]) addLocked(hash uint32, values []string) *T {
 	if s := v.table.Load().find(hash, values); s != nil {
 		return (*T)(unsafe.Pointer(s))
+	}
+	if c := v.revive(hash, values); c != nil {
+		return c
 	}
 	if v.full() {
 		return v.overflowLocked()
@@ -191,10 +199,11 @@ func (v *vec[T]) deleteIf(match func(values []string) bool) int {
 	t := v.table.Load()
 	t.each(func(i int, s *series) {
 		if match(s.key.values(v.labels)) {
-			v.drop(&t.entries[i], s)
+			v.drop(t, i, s)
 			n++
 		}
 	})
+	v.forgetExpired(match)
 	return n
 }
 
@@ -204,17 +213,19 @@ func (v *vec[T]) deleteOne(values []string) bool {
 	values = validValues(values) // as the series was made
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	at, s := v.table.Load().probe(hashValues(values), values)
+	t := v.table.Load()
+	at, s := t.probe(hashValues(values), values)
 	if s == nil {
+		v.forgetExpired(func(of []string) bool { return slices.Equal(of, values) })
 		return false
 	}
-	v.drop(at, s)
+	v.drop(t, at, s)
 	return true
 }
 
-func (v *vec[T]) drop(at *entry, s *series) {
+func (v *vec[T]) drop(t *table, i int, s *series) {
 	c := (*T)(unsafe.Pointer(s))
-	at.clear()
+	t.remove(i)
 	v.overflow.CompareAndSwap(c, nil)
 	v.size.Add(-1)
 	v.remove(c)

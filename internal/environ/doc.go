@@ -8,4 +8,5 @@ const (
 	DirLower  = "prometheus_multiproc_dir" // client_python's old spelling
 	ProcessID = "MULTIPROM_PROCESS_ID"
 	FileMode  = "MULTIPROM_FILE_MODE" // in octal
+	TTL       = "MULTIPROM_TTL"       // a Go duration, and more by name
 )

@@ -42,6 +42,13 @@ func (s *Store) release(r removedSeries) {
 	s.queue.push(r)
 }
 
+// Released returns how many removed series wait to be reclaimed: their handles are gone.
+func (s *Store) Released() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.queue.len()
+}
+
 // maxReclaim is how many series one new series reclaims at most, so that it does not wait
 // for long. It needs far fewer on average.
 const maxReclaim = 256

@@ -405,6 +405,13 @@ func (s *Store) Close() error {
 	return nil
 }
 
+// Closed reports whether Close was called.
+func (s *Store) Closed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closed
+}
+
 // Reader returns a reader of this store's memory, for a process that shows its own values.
 // symbols is as in ReadOptions. The reader needs no Close.
 func (s *Store) Reader(symbols *SymbolTable) *Reader {
