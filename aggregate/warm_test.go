@@ -103,6 +103,19 @@ func warmIsCold(t *testing.T, r *rand.Rand, steps int) {
 				name := filepath.Base(p.Path())
 				require.NoError(t, os.Rename(filepath.Join(from, name), filepath.Join(to, name)))
 			}},
+			{Weight: 1, Name: "a process with many series has come, and is wiped off", Do: func() {
+				p := startChanging(t, r, elsewhere, step, now)
+				for _, f := range p.families {
+					for i := range 500 {
+						_, err := p.AddSeries(f, []string{strconv.Itoa(i)}, nil)
+						require.NoError(t, err)
+					}
+				}
+				path := die(t, p.Store, dir)
+				_, err := a.Gather(context.Background())
+				require.NoError(t, err)
+				require.NoError(t, os.Remove(path))
+			}},
 			{Weight: 1, Name: "a file of client_python comes or goes", Do: func() { changePython(t, r, dir, step) }},
 		}.Random(r)
 		for _, p := range living {

@@ -49,6 +49,24 @@ func (s *Store) Released() int {
 	return s.queue.len()
 }
 
+// reclaimSome makes a few removed series free space whose time has come, although nobody needs
+// it yet: until then readers have them in memory, and they may be many after a peak.
+func (s *Store) reclaimSome() {
+	const some = 4 // more than come
+	now := s.opts.Elapsed()
+	for range some {
+		if !s.overdue(now) {
+			return
+		}
+		s.makeFree(s.queue.pop())
+	}
+}
+
+// overdue reports whether a removed series may become free space.
+func (s *Store) overdue(now time.Duration) bool {
+	return s.queue.len() > 0 && now-s.queue.all[s.queue.next].removed >= s.opts.KeepRemoved
+}
+
 // maxReclaim is how many series one new series reclaims at most, so that it does not wait
 // for long. It needs far fewer on average.
 const maxReclaim = 256
@@ -59,12 +77,9 @@ func (s *Store) reclaim(enough func() bool) bool {
 	if enough() {
 		return true
 	}
-	if s.queue.len() == 0 {
-		return false
-	}
 	now := s.opts.Elapsed()
 	for range maxReclaim {
-		if s.queue.len() == 0 || now-s.queue.all[s.queue.next].removed < s.opts.KeepRemoved {
+		if !s.overdue(now) {
 			return false
 		}
 		s.makeFree(s.queue.pop())

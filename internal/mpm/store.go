@@ -197,6 +197,7 @@ func (s *Store) InitSeries(h *Series, f *SchemaRef, values []string, extra metri
 		s.lose(h)
 		return nil
 	}
+	s.reclaimSome()
 	w, cells, err := s.allocCells(f.schema)
 	if err != nil {
 		s.lose(h)

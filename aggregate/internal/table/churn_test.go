@@ -101,6 +101,43 @@ func TestSymbolsOfSeriesWithoutARow(t *testing.T) {
 	require.False(t, c.Serves(c.family.Schema()))
 }
 
+// TestMemoryAfterAPeak: what had many series keeps no memory for them.
+func TestMemoryAfterAPeak(t *testing.T) {
+	for _, kind := range []metric.Type{metric.Counter, metric.Gauge, metric.Summary} {
+		c := startChurning(t, &metric.Schema{Name: "c", Help: "C.", Type: kind, Mode: metric.ModeSum, Labels: []string{"l"}})
+		c.RenewMin = 100
+		stay := c.add(3, 0)
+		for _, s := range c.add(20_000, 3) {
+			s.Remove()
+		}
+		c.scrape()
+		require.GreaterOrEqual(t, len(c.byName["c"].symbol), 20_000)
+		made := 20_003
+		require.Eventually(t, func() bool {
+			for _, s := range c.add(100, made) { // the space of the others is used again
+				s.Remove()
+			}
+			made += 100
+			runtime.GC()
+			c.elapsed += time.Hour
+			c.scrape()
+			fam := c.byName["c"]
+			return max(cap(fam.symbol), cap(fam.free), cap(fam.totals.created), c.symbols.Len()) < 2000
+		}, 20*time.Second, time.Millisecond)
+		require.Equal(t, []string{`{l="0"}`, `{l="1"}`, `{l="2"}`}, shownLabels(c))
+		runtime.KeepAlive(stay)
+	}
+}
+
+func shownLabels(c *churning) (out []string) {
+	for _, f := range c.Families(true) {
+		for i := range f.Rows.Len() {
+			out = append(out, f.Rows.AppendLabels(nil, i).String())
+		}
+	}
+	return out
+}
+
 // TestLowestNumbersFirst: of rows that are free, the lowest number is given out first,
 // however they became free.
 func TestLowestNumbersFirst(t *testing.T) {
@@ -141,6 +178,6 @@ func BenchmarkSweepAfterAPeak(b *testing.B) {
 		for i := range 100 {
 			fam.order = append(fam.order, int32(2*i*(peak/100)+1))
 		}
-		t.sweep()
+		t.sweep(nil)
 	}
 }

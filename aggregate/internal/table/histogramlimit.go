@@ -54,7 +54,7 @@ func (t *Table) placeLeftOut(files []*snapshot.File) {
 	if !waits {
 		return
 	}
-	t.sweep() // it makes room
+	t.sweep(files) // it makes room
 	for _, f := range files {
 		if t.part(f).waits.hasRoom() {
 			t.forget(f)

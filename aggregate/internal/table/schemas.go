@@ -92,6 +92,10 @@ func (t *Table) install(files []*snapshot.File, chosen []*sum.Offer) {
 			continue
 		}
 		fam := old[d.Schema.Name]
+		if fam != nil && t.isSparse(fam, files) {
+			fam, t.renewed = nil, 0 // its symbols go too
+			changed = true
+		}
 		if fam == nil || !sum.Compatible(fam.schema, d.Schema) || !slices.Equal(fam.bounds, d.Bounds) {
 			changed = changed || fam != nil || clashed[d.Schema.Name]
 			fam = &family{name: d.Schema.Name, bounds: d.Bounds, symbols: t.symbols, recompute: true}

@@ -31,7 +31,7 @@ type Table struct {
 
 	symbols  *mpm.SymbolTable // of all files
 	renewed  int              // how many symbols were in use at the last RenewSymbols
-	RenewMin int              // with fewer symbols, RenewSymbols does nothing
+	RenewMin int              // with fewer symbols or rows, nothing is made smaller
 
 	KeepNames bool // Plan leaves the process labels as they are: the files are a part of another table's
 }
@@ -129,7 +129,7 @@ func (t *Table) Plan(s *snapshot.Snapshot) {
 		fam.trim()
 	}
 	t.endLives(files, s.Listed.UnixNano())
-	t.sweep()
+	t.sweep(files)
 	t.RenewSymbols(files)
 }
 
@@ -156,8 +156,9 @@ func (t *Table) planFile(f *snapshot.File) {
 	}
 }
 
-// sweep drops the rows to which nothing leads.
-func (t *Table) sweep() {
+// sweep drops the rows to which nothing leads. The next Plan makes families again of which
+// little is left.
+func (t *Table) sweep(files []*snapshot.File) {
 	for _, fam := range t.byName {
 		if !fam.unused {
 			continue
@@ -168,7 +169,21 @@ func (t *Table) sweep() {
 		// The lowest numbers are given out first, so that series that come one after
 		// the other make one span. Very many may be free for a long time.
 		sortRest(fam.free, free, func(a, b int32) int { return cmp.Compare(b, a) })
+		t.topology.known = t.topology.known && !t.isSparse(fam, files)
 	}
+}
+
+// isSparse reports whether most of a family's numbers would not be needed if all series were
+// placed again, as it is after a peak. Columns never become shorter, so a new family has new ones.
+func (t *Table) isSparse(f *family, files []*snapshot.File) bool {
+	if len(f.symbol) < t.RenewMin || len(f.free) < 3*len(f.order) {
+		return false
+	}
+	parts := t.archive.Size()
+	for _, file := range files {
+		parts += file.Size() + file.Removed.Count()
+	}
+	return len(f.symbol) > 4*parts
 }
 
 // RenewSymbols drops the symbols that no series has any more, once they may be half of all.
