@@ -322,6 +322,25 @@ func TestExpiredHandleIsDropped(t *testing.T) {
 	}
 }
 
+// TestExpiredSeriesBecomeFree: the janitor makes free space of series that have expired, also in
+// a process that makes no new ones. Readers have nothing of them any more.
+func TestExpiredSeriesBecomeFree(t *testing.T) {
+	e := newExpiring(t, SetOptions{KeepRemoved: metric.KeepNone})
+	vec := must(e.NewCounterVec(CounterOpts{Name: "c", Help: "C."}, []string{"l"}))
+	for i := range 1000 {
+		vec.WithLabelValues(strconv.Itoa(i)).Inc()
+	}
+	e.run(0)
+	e.idle()
+	r := e.store.Load().Reader(nil)
+	e.collected(func() bool {
+		e.run(20)
+		require.NoError(t, r.Refresh())
+		return len(r.Removed()) == 0
+	})
+	require.Empty(t, r.Series())
+}
+
 // TestResetWithTTL: a series that is set back counts from there, live or expired.
 func TestResetWithTTL(t *testing.T) {
 	onBoth(t, func(t *testing.T, e *expiring) {

@@ -168,6 +168,9 @@ func (s *Set) look(now time.Time) {
 	for _, v := range due {
 		v.look(store)
 	}
+	if len(due) > 0 {
+		store.Reclaim()
+	}
 }
 
 // ends sets the ends of the lives that the candidates' parts are in. It returns false if the

@@ -62,6 +62,16 @@ func (s *Store) reclaimSome() {
 	}
 }
 
+// Reclaim makes all removed series free space whose time has come (see reclaimSome).
+func (s *Store) Reclaim() {
+	for more := true; more; {
+		s.mu.Lock()
+		s.reclaimSome()
+		more = !s.closed && s.overdue(s.opts.Elapsed())
+		s.mu.Unlock()
+	}
+}
+
 // overdue reports whether a removed series may become free space.
 func (s *Store) overdue(now time.Duration) bool {
 	return s.queue.len() > 0 && now-s.queue.all[s.queue.next].removed >= s.opts.KeepRemoved
