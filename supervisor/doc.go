@@ -63,8 +63,9 @@
 //
 // # Metrics
 //
-// Without Options.Metrics, MetricsAddress serves the merged view of Options.Dir. A
-// metrics address without a directory is an error.
+// Without Options.Metrics, MetricsAddress serves the merged view of Options.Dir, and at / a
+// status page for people (docs/operations.md). A metrics address without a directory is an
+// error.
 //
 // New also sets PROMETHEUS_MULTIPROC_DIR in this process, so that registry.Default
 // shows the workers here too. Use exposition.Handler(registry.Default()) as

@@ -5,9 +5,11 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 
 	"github.com/multiprom/multiprom/aggregate"
 	"github.com/multiprom/multiprom/exposition"
+	"github.com/multiprom/multiprom/internal/glance"
 	"github.com/multiprom/multiprom/internal/limits"
 	"github.com/multiprom/multiprom/multiproc"
 	"github.com/multiprom/multiprom/registry"
@@ -40,10 +42,21 @@ func (s *Supervisor) openView() error {
 		return fmt.Errorf("supervisor: metrics: %w", err)
 	}
 	s.view = view
-	s.opt.Metrics = exposition.HandlerFor(registry.Directory(view), exposition.HandlerOptions{
+	mux := http.NewServeMux()
+	glance.NewSite(view, glance.SiteOptions{Version: version()}).Add(mux)
+	mux.Handle("/", exposition.HandlerFor(registry.Directory(view), exposition.HandlerOptions{
 		Timeout: limits.Gathering, ErrorLog: s.opt.Logger, Lenient: s.opt.MetricsLenient,
-	})
+	}))
+	s.opt.Metrics = mux
 	return nil
+}
+
+// version returns the version of the main module of this program.
+func version() string {
+	if info, ok := debug.ReadBuildInfo(); ok {
+		return info.Main.Version
+	}
+	return ""
 }
 
 // pids returns the PIDs of the workers. The view also lists those without a file.

@@ -74,6 +74,12 @@ func TestMetricsLenient(t *testing.T) {
 		w := httptest.NewRecorder()
 		s.opt.Metrics.ServeHTTP(w, r)
 		require.Equal(t, lenient, strings.Contains(w.Body.String(), "h_sum -2"), w.Body.String())
+		for path, says := range map[string]string{"/": "<h1>" + dir + "</h1>", "/-/healthy": "healthy", "/-/ready": "ready", "/other": "# TYPE h histogram"} {
+			w := httptest.NewRecorder()
+			s.opt.Metrics.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
+			require.Equal(t, 200, w.Code, path)
+			require.Contains(t, w.Body.String(), says, path)
+		}
 		require.NoError(t, s.Close())
 	}
 }

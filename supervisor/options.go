@@ -107,7 +107,8 @@ type Options struct {
 	MetricsAddress string
 	// Metrics answers every request to MetricsAddress, whatever its path. The server
 	// limits the size of headers and the time of a client. Default: the merged view of
-	// Dir, with the process metrics of the workers.
+	// Dir, with the process metrics of the workers; a status page at /, and the probes
+	// /-/healthy and /-/ready.
 	// exposition.Handler(registry.Default()) adds this process's own collectors.
 	Metrics http.Handler
 	// MetricsLenient serves the merged view with exposition.HandlerOptions.Lenient. It

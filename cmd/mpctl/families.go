@@ -177,7 +177,7 @@ func printFamilies(w io.Writer, families []inspect.Family, items []shownFamily, 
 		series += f.Merged
 		row := []string{f.Name, f.Type.String(), mode, strconv.Itoa(f.Merged), strconv.FormatInt(items[i].Bytes, 10)}
 		if rates {
-			row = append(row, shortOf(items[i].Rate), shortOf(items[i].Changes))
+			row = append(row, glance.ShortOf(items[i].Rate), glance.ShortOf(items[i].Changes))
 		}
 		rows = append(rows, append(row, strconv.Itoa(len(f.Conflicts))))
 	}

@@ -1,9 +1,7 @@
 package main
 
 import (
-	"fmt"
 	"math"
-	"strconv"
 	"strings"
 	"unicode/utf8"
 )
@@ -101,69 +99,6 @@ func cut(s string, width int) string {
 		return s
 	}
 	return string([]rune(s)[:max(0, width-1)]) + "~"
-}
-
-// short returns a number in at most five characters, such as 0.12, 7.5, 123, 4.5k or 12M.
-func short(v float64) string {
-	switch a := math.Abs(v); {
-	case math.IsNaN(v) || math.IsInf(v, 0):
-		return fmt.Sprint(v)
-	case a == 0:
-		return "0"
-	case a < 0.01:
-		return "<.01"
-	case a < 0.995:
-		return fmt.Sprintf("%.2f", v)
-	case a < 9.95:
-		return fmt.Sprintf("%.1f", v)
-	case a < 999.5:
-		return fmt.Sprintf("%.0f", v)
-	}
-	for _, unit := range "kMGTPE" {
-		if v /= 1000; math.Abs(v) < 9.95 {
-			return fmt.Sprintf("%.1f%c", v, unit)
-		} else if math.Abs(v) < 999.5 {
-			return fmt.Sprintf("%.0f%c", v, unit)
-		}
-	}
-	return fmt.Sprintf("%.0e", v)
-}
-
-// shortCount is short for a count.
-func shortCount(n int) string {
-	if n < 1000 {
-		return strconv.Itoa(n)
-	}
-	return short(float64(n))
-}
-
-// shortOf is short for a number that may not be known.
-func shortOf(v *float64) string {
-	if v == nil {
-		return "-"
-	}
-	return short(*v)
-}
-
-// percentOf returns a part of 1 as a percentage.
-func percentOf(v *float64) string {
-	if v == nil {
-		return "-"
-	}
-	return fmt.Sprintf("%.0f%%", 100**v)
-}
-
-// duration returns seconds in one unit.
-func duration(seconds float64) string {
-	switch {
-	case seconds < 60:
-		return fmt.Sprintf("%.0fs", math.Floor(seconds))
-	case seconds < 3600:
-		return fmt.Sprintf("%.0fm", math.Floor(seconds/60))
-	case seconds < 48*3600:
-		return fmt.Sprintf("%.0fh", math.Floor(seconds/3600))
-	}
-	return fmt.Sprintf("%.0fd", math.Floor(seconds/86400))
 }
 
 // sparkline draws the last values, the newest on the right.

@@ -19,6 +19,7 @@ import (
 	"github.com/multiprom/multiprom/aggregate"
 	"github.com/multiprom/multiprom/exposition"
 	"github.com/multiprom/multiprom/gather"
+	"github.com/multiprom/multiprom/internal/glance"
 	"github.com/multiprom/multiprom/internal/limits"
 	"github.com/multiprom/multiprom/internal/listen"
 	"github.com/multiprom/multiprom/metric"
@@ -37,6 +38,9 @@ func newServe() *cobra.Command {
 		Short: "serve the merged /metrics of a directory",
 		Long: `Serve the merged metrics of a directory at /metrics until SIGTERM or SIGINT. In
 the background, compact the files of dead processes into the archive.
+
+A status page is at /: workers, metrics, and what is wrong. /-/healthy answers
+while the server does, and /-/ready answers 503 if the directory cannot be read.
 
 For TLS, mutual TLS and basic auth, name a web configuration file of
 Prometheus's exporter toolkit.
@@ -99,7 +103,7 @@ func serve(ctx context.Context, dir string, trust []int, limit scrapeLimits, add
 		debug.SetGCPercent(50)
 	}
 	warnOfDir(log, dir)
-	server := newServer(registry.Directory(a), limit, log)
+	server := newServer(registry.Directory(a), newSite(a), limit, log)
 	served := make(chan error, 1)
 	go func() {
 		served <- web.ServeMultiple(listeners, server, &web.FlagConfig{WebConfigFile: &config}, log)
@@ -136,14 +140,17 @@ func openAll(addresses []string) (listeners []net.Listener, err error) {
 	return listeners, nil
 }
 
-func newServer(g gather.Gatherer, limit scrapeLimits, log *slog.Logger) *http.Server {
+// newSite returns the status page and the probes of a directory.
+func newSite(a *aggregate.Aggregator) *glance.Site {
+	return glance.NewSite(a, glance.SiteOptions{Version: buildVersion().Version})
+}
+
+func newServer(g gather.Gatherer, site *glance.Site, limit scrapeLimits, log *slog.Logger) *http.Server {
 	mux := http.NewServeMux()
 	metrics := exposition.HandlerFor(g, limit.handler(log))
 	mux.Handle("/metrics", metrics)
 	mux.Handle("/metrics/{$}", metrics) // as in client_python
-	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
-		fmt.Fprintln(w, `<html><head><title>mpctl</title></head><body><a href="/metrics">Metrics</a></body></html>`)
-	})
+	site.Add(mux)
 	server := &http.Server{Handler: mux, WriteTimeout: limit.write()}
 	limits.Server(server)
 	return server

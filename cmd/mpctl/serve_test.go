@@ -17,6 +17,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/multiprom/multiprom/aggregate"
 	"github.com/multiprom/multiprom/gather"
 	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/metric"
@@ -26,7 +27,10 @@ import (
 func serveTest(t *testing.T, g gather.Func, limit scrapeLimits) (url string) {
 	t.Helper()
 	s := httptest.NewUnstartedServer(nil)
-	s.Config = newServer(g, limit, slog.New(slog.DiscardHandler))
+	a, err := aggregate.Open(t.TempDir(), aggregate.Options{})
+	require.NoError(t, err)
+	t.Cleanup(func() { a.Close() })
+	s.Config = newServer(g, newSite(a), limit, slog.New(slog.DiscardHandler))
 	s.Start()
 	t.Cleanup(s.Close)
 	return s.URL + "/metrics"
@@ -142,13 +146,19 @@ func TestServeBeforeTheDirectory(t *testing.T) {
 		require.NoError(t, err)
 		return resp.StatusCode, string(b)
 	}
-	require.Eventually(t, func() bool { code, _ := get("/"); return code == 200 }, 20*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { code, _ := get("/-/healthy"); return code == 200 }, 20*time.Second, 10*time.Millisecond)
 	require.Contains(t, out.String(), "the directory does not exist")
 	require.Contains(t, out.String(), "dir="+dir)
 	require.NotContains(t, out.String(), "without authentication", "a socket is open to this machine alone")
 	code, body := get("/metrics")
 	require.Equal(t, 500, code)
 	require.Contains(t, body, dir)
+	code, body = get("/-/ready")
+	require.Equal(t, 503, code)
+	require.Contains(t, body, "not ready: ")
+	require.Contains(t, body, dir)
+	code, _ = get("/")
+	require.Equal(t, 500, code)
 
 	require.NoError(t, os.Mkdir(dir, 0o700))
 	s, err := mpm.Create(dir, mpm.Options{})
@@ -159,6 +169,13 @@ func TestServeBeforeTheDirectory(t *testing.T) {
 		require.Equal(t, 200, code, path)
 		require.Contains(t, body, "multiprom_processes", path)
 	}
+	code, body = get("/-/ready")
+	require.Equal(t, 200, code)
+	require.Equal(t, "ready\n", body)
+	code, body = get("/")
+	require.Equal(t, 200, code)
+	require.Contains(t, body, "<td class=\"t name\">jobs</td>")
+	require.NotContains(t, body, "\x1b")
 	code, _ = get("/metrics/other")
 	require.Equal(t, 404, code)
 	cancel()

@@ -205,15 +205,7 @@ func TestTopFits(t *testing.T) {
 	require.Regexp(t, `^SLOT\* +PID PROCESS ID +STATE +AGE CHANGED SHARE +CPU +RSS`, func() string { press(m, "w"); return screen(m)[4] }())
 }
 
-func TestShortNumbers(t *testing.T) {
-	for v, want := range map[float64]string{
-		0: "0", 0.001: "<.01", 0.5: "0.50", 0.999: "1.0", 7.46: "7.5", 9.96: "10", 999.4: "999", 999.6: "1.0k", 12345: "12k", 1e6: "1.0M", 999_600: "1.0M", 3e18: "3.0E", -1500: "-1.5k",
-	} {
-		require.Equal(t, want, short(v))
-	}
+func TestSparkline(t *testing.T) {
 	require.Equal(t, "▁▅█", sparkline([]float64{9, 0, 1, 2}, 3))
-	require.Equal(t, "999", shortCount(999))
-	require.Equal(t, "59s", duration(59.9))
-	require.Equal(t, "2d", duration(200_000))
 	require.Equal(t, "a~", cut("abc", 2))
 }

@@ -39,17 +39,17 @@ var workerColumns = []sorting[glance.Worker]{
 		func(_ *topView, a, b *glance.Worker) int { return descending(a.Age, b.Age) }},
 	{column{title: "CHANGED"}, func(_ *topView, w *glance.Worker) string { return changedOf(w) },
 		func(_ *topView, a, b *glance.Worker) int { return cmp.Compare(b.Unchanged, a.Unchanged) }},
-	{column{title: "SHARE"}, func(_ *topView, w *glance.Worker) string { return percentOf(w.Share) },
+	{column{title: "SHARE"}, func(_ *topView, w *glance.Worker) string { return glance.PercentOf(w.Share) },
 		func(_ *topView, a, b *glance.Worker) int { return descending(a.Share, b.Share) }},
-	{column{title: "RATE/s"}, func(v *topView, w *glance.Worker) string { return shortOf(v.rateOf(w)) },
+	{column{title: "RATE/s"}, func(v *topView, w *glance.Worker) string { return glance.ShortOf(v.rateOf(w)) },
 		func(v *topView, a, b *glance.Worker) int { return descending(v.rateOf(a), v.rateOf(b)) }},
-	{column{title: "CPU", order: 1}, func(_ *topView, w *glance.Worker) string { return percentOf(w.CPU) },
+	{column{title: "CPU", order: 1}, func(_ *topView, w *glance.Worker) string { return glance.PercentOf(w.CPU) },
 		func(_ *topView, a, b *glance.Worker) int { return descending(a.CPU, b.CPU) }},
-	{column{title: "RSS", order: 1}, func(_ *topView, w *glance.Worker) string { return shortOf(w.RSS) },
+	{column{title: "RSS", order: 1}, func(_ *topView, w *glance.Worker) string { return glance.ShortOf(w.RSS) },
 		func(_ *topView, a, b *glance.Worker) int { return descending(a.RSS, b.RSS) }},
-	{column{title: "SERIES", order: 3}, func(_ *topView, w *glance.Worker) string { return shortCount(w.Series) },
+	{column{title: "SERIES", order: 3}, func(_ *topView, w *glance.Worker) string { return glance.ShortCount(w.Series) },
 		func(_ *topView, a, b *glance.Worker) int { return cmp.Compare(b.Series, a.Series) }},
-	{column{title: "BYTES", order: 5}, func(_ *topView, w *glance.Worker) string { return short(float64(w.Bytes)) },
+	{column{title: "BYTES", order: 5}, func(_ *topView, w *glance.Worker) string { return glance.Short(float64(w.Bytes)) },
 		func(_ *topView, a, b *glance.Worker) int { return cmp.Compare(b.Bytes, a.Bytes) }},
 	{column{title: "TREND", left: true, order: 6}, func(_ *topView, w *glance.Worker) string { return sparkline(w.History, trendWidth) },
 		func(_ *topView, a, b *glance.Worker) int { return cmp.Compare(last(b.History), last(a.History)) }},
@@ -62,13 +62,13 @@ var familyColumns = []sorting[glance.Family]{
 		func(_ *topView, a, b *glance.Family) int { return strings.Compare(a.Type, b.Type) }},
 	{column{title: "MODE", left: true, order: 3}, func(_ *topView, f *glance.Family) string { return dash(f.Mode) },
 		func(_ *topView, a, b *glance.Family) int { return strings.Compare(a.Mode, b.Mode) }},
-	{column{title: "SERIES"}, func(_ *topView, f *glance.Family) string { return shortCount(f.Series) },
+	{column{title: "SERIES"}, func(_ *topView, f *glance.Family) string { return glance.ShortCount(f.Series) },
 		func(_ *topView, a, b *glance.Family) int { return cmp.Compare(b.Series, a.Series) }},
-	{column{title: "BYTES"}, func(_ *topView, f *glance.Family) string { return short(float64(f.Bytes)) },
+	{column{title: "BYTES"}, func(_ *topView, f *glance.Family) string { return glance.Short(float64(f.Bytes)) },
 		func(_ *topView, a, b *glance.Family) int { return cmp.Compare(b.Bytes, a.Bytes) }},
-	{column{title: "RATE/s"}, func(_ *topView, f *glance.Family) string { return shortOf(f.Rate) },
+	{column{title: "RATE/s"}, func(_ *topView, f *glance.Family) string { return glance.ShortOf(f.Rate) },
 		func(_ *topView, a, b *glance.Family) int { return descending(a.Rate, b.Rate) }},
-	{column{title: "CHANGES/s", order: 1}, func(_ *topView, f *glance.Family) string { return shortOf(f.Changes) },
+	{column{title: "CHANGES/s", order: 1}, func(_ *topView, f *glance.Family) string { return glance.ShortOf(f.Changes) },
 		func(_ *topView, a, b *glance.Family) int { return descending(a.Changes, b.Changes) }},
 	{column{title: "TREND", left: true, order: 4}, func(_ *topView, f *glance.Family) string { return sparkline(f.History, trendWidth) },
 		func(_ *topView, a, b *glance.Family) int { return cmp.Compare(last(b.History), last(a.History)) }},
@@ -121,7 +121,7 @@ func durationOf(seconds *float64) string {
 	if seconds == nil {
 		return "-"
 	}
-	return duration(*seconds)
+	return glance.Duration(*seconds)
 }
 
 // changedOf returns how long ago a living worker's values were seen to change.
@@ -129,7 +129,7 @@ func changedOf(w *glance.Worker) string {
 	if w.Slot == nil {
 		return "-"
 	}
-	return duration(w.Unchanged)
+	return glance.Duration(w.Unchanged)
 }
 
 // rateOf returns the rate of the chosen family in a worker.
@@ -213,7 +213,7 @@ func (v *topView) summary(p *glance.Picture, width int) []string {
 		first = fmt.Sprintf("no workers, %d series, %s", p.Series, plural(len(p.Families), "family"))
 	}
 	if p.Archive.Bytes > 0 {
-		first += fmt.Sprintf("; archive: %sB of %s", short(float64(p.Archive.Bytes)), plural(int(p.Archive.Processes), "process"))
+		first += fmt.Sprintf("; archive: %sB of %s", glance.Short(float64(p.Archive.Bytes)), plural(int(p.Archive.Processes), "process"))
 	}
 	return []string{cut(printable(first), width), cut(printable(healthLine(&p.Health)), width)}
 }

@@ -122,3 +122,14 @@ func TestHistoryIsBounded(t *testing.T) {
 	require.EqualValues(t, 3*historyLen-1, h[historyLen-1])
 	require.EqualValues(t, 2*historyLen, h[0])
 }
+
+func TestShortNumbers(t *testing.T) {
+	for v, want := range map[float64]string{
+		0: "0", 0.001: "<.01", 0.5: "0.50", 0.999: "1.0", 7.46: "7.5", 9.96: "10", 999.4: "999", 999.6: "1.0k", 12345: "12k", 1e6: "1.0M", 999_600: "1.0M", 3e18: "3.0E", -1500: "-1.5k",
+	} {
+		require.Equal(t, want, Short(v))
+	}
+	require.Equal(t, "999", ShortCount(999))
+	require.Equal(t, "59s", Duration(59.9))
+	require.Equal(t, "2d", Duration(200_000))
+}

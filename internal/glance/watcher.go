@@ -26,6 +26,9 @@ type Options struct {
 	// Values is how many values of each label a picture has. Default 0: none. They cost a
 	// pass over all merged series.
 	Values int
+	// ValuesFamilies limits Values to that many families, those with the most series, and
+	// ValuesSeries to those that have no more series. Default: all.
+	ValuesFamilies, ValuesSeries int
 	// Now is the clock. Default time.Now.
 	Now func() time.Time
 }
@@ -95,6 +98,35 @@ func (w *Watcher) Look(ctx context.Context) (*Picture, error) {
 	w.last = next
 	return p, nil
 }
+
+// Recent is Look for somebody who looks now and then: if the last look is long ago, it looks
+// twice, a moment apart, so that rates are those of now.
+func (w *Watcher) Recent(ctx context.Context) (*Picture, error) {
+	w.mu.Lock()
+	now := w.opts.Now()
+	old := w.last == nil || now.Sub(w.last.at) > longAgo
+	if old {
+		w.last = nil
+	}
+	w.mu.Unlock()
+	if !old {
+		return w.Look(ctx)
+	}
+	if _, err := w.Look(ctx); err != nil {
+		return nil, err
+	}
+	wait := time.NewTimer(max(500*time.Millisecond, w.opts.MinInterval))
+	defer wait.Stop()
+	select {
+	case <-wait.C:
+		return w.Look(ctx)
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// longAgo is how old a look may be that the next one is compared with.
+const longAgo = time.Minute
 
 // compareWorkers puts the living first, by slot.
 func compareWorkers(a, b Worker) int {
@@ -174,6 +206,7 @@ func (w *Watcher) addFamilies(next *look, s *inspect.Sight) {
 			next.python[s.Schemas[i].Name] = 0
 		}
 	}
+	counted := w.withValues(p.Families)
 	for i := range s.Families {
 		f := &s.Families[i]
 		out := byName[f.Name]
@@ -183,10 +216,27 @@ func (w *Watcher) addFamilies(next *look, s *inspect.Sight) {
 		if _, python := next.python[f.Name]; python {
 			next.python[f.Name] = merged(f)
 		}
-		if w.opts.Values > 0 {
+		if counted[f.Name] {
 			out.Values = labelValues(f, w.opts.Values)
 		}
 	}
+}
+
+// withValues returns the families whose label values are counted.
+func (w *Watcher) withValues(all []Family) map[string]bool {
+	if w.opts.Values == 0 {
+		return nil
+	}
+	all = slices.Clone(all)
+	slices.SortStableFunc(all, func(f, g Family) int { return cmp.Compare(g.Series, f.Series) })
+	out := map[string]bool{}
+	for i := range all {
+		most, series := w.opts.ValuesFamilies, w.opts.ValuesSeries
+		if (most == 0 || len(out) < most) && (series == 0 || all[i].Series <= series) {
+			out[all[i].Name] = true
+		}
+	}
+	return out
 }
 
 // ofPython reports whether a process of client_python has the family. What one of those has
