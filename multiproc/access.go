@@ -2,6 +2,7 @@ package multiproc
 
 import (
 	"sync/atomic"
+	"time"
 	"unsafe"
 
 	"github.com/multiprom/multiprom/internal/access"
@@ -23,6 +24,20 @@ var _ = func() (none struct{}) {
 		c := counter.(*Counter)
 		w := atomic.LoadPointer(&c.first)
 		return access.NewBoundCounter(w, unsafe.Pointer(c)), w != nil
+	}
+	access.Look = func(set any) { set.(*Set).look(time.Time{}) }
+	access.Expired = func(instrument any) bool {
+		switch c := instrument.(type) {
+		case *Counter:
+			return c.handle.Gone()
+		case *Gauge:
+			return c.s.handle.Gone()
+		case *Histogram:
+			return c.s.handle.Gone()
+		case *Summary:
+			return c.s.handle.Gone()
+		}
+		return false
 	}
 	access.Unlabelled = func(counter any) (access.UnlabelledCounter, bool) {
 		c := counter.(*Counter)

@@ -112,12 +112,12 @@ type counterChild interface {
 
 func newCounter(in *instrument, cells *multiproc.Counter, values []string) counterChild {
 	if bound, ok := access.Unlabelled(cells); ok {
-		return &unlabelledCounter{counter: counter{Counter: cells, base: newBase(in, values)}, bound: bound}
+		return &unlabelledCounter{counter: counter{Counter: cells, base: newBase(in, cells, values)}, bound: bound}
 	}
 	if bound, ok := access.Bound(cells); ok {
-		return &boundCounter{counter: counter{Counter: cells, base: newBase(in, values)}, bound: bound}
+		return &boundCounter{counter: counter{Counter: cells, base: newBase(in, cells, values)}, bound: bound}
 	}
-	return &counter{Counter: cells, base: newBase(in, values)}
+	return &counter{Counter: cells, base: newBase(in, cells, values)}
 }
 
 // NewCounter returns a counter, which is a prometheus.ExemplarAdder too.

@@ -24,6 +24,11 @@ type Options struct {
 	// MaxSeries bounds the series of a Vec in the store; further ones share an
 	// overflow series. Default multiproc.SetOptions.MaxSeries; metric.NoLimit.
 	MaxSeries int
+	// TTL says by the full name of a Vec after which time its idle series expire
+	// (multiproc.Opts.TTL): 0 for the default, metric.NoLimit for never. Default
+	// multiproc.SetOptions.TTL, which MULTIPROM_TTL is for the default Set: 15m, or a list
+	// such as http_requests_total=1h,jobs=15m. See also Factory.WithTTL.
+	TTL func(name string) time.Duration
 	// Period is how often series that were deleted from a Vec are removed from
 	// the store. Default 5 s.
 	Period time.Duration
@@ -96,6 +101,19 @@ func (f *Factory) WithMode(mode metric.Mode) *Factory {
 //	var oldest = prom.WithMode(prom.ModeMin).NewGauge(prom.GaugeOpts{…})
 func WithMode(mode metric.Mode) *Factory { return Default().WithMode(mode) }
 
+// WithTTL returns a Factory whose Vecs' idle series expire after that time, a valid
+// multiproc.Opts.TTL; all else it shares with f.
+func (f *Factory) WithTTL(ttl time.Duration) *Factory {
+	derived := *f
+	derived.opts.TTL = func(string) time.Duration { return ttl }
+	return &derived
+}
+
+// WithTTL returns the default Factory with that TTL for Vecs:
+//
+//	var byTenant = prom.WithTTL(time.Hour).NewCounterVec(prom.CounterOpts{…}, []string{"tenant"})
+func WithTTL(ttl time.Duration) *Factory { return Default().WithTTL(ttl) }
+
 // Shared returns a Factory that gives an equal definition, made by it or by
 // another shared Factory of the same Set, the metric that it has made before. A
 // function of a metric is not compared: the first one stays.
@@ -149,6 +167,9 @@ type definition struct {
 // labels.
 func (f *Factory) define(desc *prometheus.Desc, o prometheus.Opts, names []string, declare func(multiproc.Opts) (any, error)) definition {
 	common := f.common(o)
+	if len(names) > 0 && f.opts.TTL != nil {
+		common.TTL = f.opts.TTL(common.Name)
+	}
 	return definition{desc: desc, name: common.Name, labels: o.ConstLabels, names: names, declare: func(name string) (any, error) {
 		named := common
 		named.Name = name

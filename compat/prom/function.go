@@ -34,7 +34,7 @@ func (f *Factory) function(theirs collectorMetric, untyped bool, opts prometheus
 		return theirs
 	}
 	return inStore(f, f.define(theirs.Desc(), opts, nil, declare), theirs, func(in *instrument) collectorMetric {
-		return &function{theirs, untyped, newBase(in, nil)}
+		return &function{theirs, untyped, newBase(in, in.cells, nil)}
 	})
 }
 

@@ -26,12 +26,12 @@ func (g *gauge) Write(out *dto.Metric) error {
 func (g *gauge) Collect(ch chan<- prometheus.Metric) { ch <- g }
 
 func newGauge(in *instrument, cells *multiproc.Gauge, values []string) *gauge {
-	return &gauge{cells, newBase(in, values)}
+	return &gauge{cells, newBase(in, cells, values)}
 }
 
 func (f *Factory) gaugeOpts(o multiproc.Opts, fullName string) multiproc.GaugeOpts {
 	return multiproc.GaugeOpts{
-		Name: o.Name, Help: o.Help, Unit: o.Unit, ConstLabels: o.ConstLabels, MaxSeries: o.MaxSeries,
+		Name: o.Name, Help: o.Help, Unit: o.Unit, ConstLabels: o.ConstLabels, MaxSeries: o.MaxSeries, TTL: o.TTL,
 		Mode: f.opts.Mode(fullName), Separate: o.Separate,
 	}
 }

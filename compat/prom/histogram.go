@@ -67,7 +67,7 @@ func (h *histogram) Collect(ch chan<- prometheus.Metric) { ch <- h }
 
 func newHistogram(in *instrument, cells *multiproc.Histogram, bounds []float64, values []string) *histogram {
 	return &histogram{
-		Histogram: cells, base: newBase(in, values),
+		Histogram: cells, base: newBase(in, cells, values),
 		bounds: bounds, exemplars: make([]atomic.Pointer[dto.Exemplar], len(bounds)+1),
 	}
 }
@@ -88,7 +88,7 @@ func isInf(v float64) bool { return math.IsInf(v, 1) }
 
 func histogramOpts(o multiproc.Opts, buckets []float64) multiproc.HistogramOpts {
 	return multiproc.HistogramOpts{
-		Name: o.Name, Help: o.Help, Unit: o.Unit, ConstLabels: o.ConstLabels, MaxSeries: o.MaxSeries,
+		Name: o.Name, Help: o.Help, Unit: o.Unit, ConstLabels: o.ConstLabels, MaxSeries: o.MaxSeries, TTL: o.TTL,
 		Buckets: append(slices.Clone(buckets), math.Inf(1)), Separate: o.Separate,
 	}
 }

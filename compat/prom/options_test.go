@@ -13,7 +13,7 @@ import (
 
 func TestOptions(t *testing.T) {
 	optiontest.Check(t, prom.Options{}, map[string]optiontest.Row{
-		"Mode": {}, "MaxSeries": {Special: []int64{metric.NoLimit}}, "Period": {},
+		"Mode": {}, "MaxSeries": {Special: []int64{metric.NoLimit}}, "Period": {}, "TTL": {},
 	}, func(o prom.Options) error {
 		set := multiproc.NewSet(multiproc.SetOptions{})
 		defer set.Close()

@@ -57,7 +57,7 @@ type summaryChild interface {
 }
 
 func newSummary(in *instrument, cells *multiproc.Summary, opts prometheus.SummaryOpts, values []string) summaryChild {
-	s := summary{cells, newBase(in, values)}
+	s := summary{cells, newBase(in, cells, values)}
 	if len(opts.Objectives) == 0 {
 		return &s
 	}

@@ -10,11 +10,14 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/multiprom/multiprom/internal/access"
 )
 
 // base is what each metric of one label set has.
 type base struct {
 	in      *instrument
+	cells   any // an instrument of package multiproc
 	desc    *prometheus.Desc
 	labels  []*dto.LabelPair // constant and variable ones, sorted
 	created *timestamppb.Timestamp
@@ -25,9 +28,10 @@ type base struct {
 	seen   uint64   // last round that found it; guarded by vec.sweeping
 }
 
-func newBase(in *instrument, values []string) base {
+// newBase returns the base of a metric over cells, an instrument of package multiproc.
+func newBase(in *instrument, cells any, values []string) base {
 	desc := in.desc
-	return base{in: in, desc: desc, labels: prometheus.MakeLabelPairs(desc, values), created: timestamppb.Now(), values: values}
+	return base{in: in, cells: cells, desc: desc, labels: prometheus.MakeLabelPairs(desc, values), created: timestamppb.Now(), values: values}
 }
 
 // Desc returns the description.
@@ -119,14 +123,30 @@ func (v *vec) sweep() {
 	for m := range metrics {
 		m.(child).common().seen = round
 	}
+	for _, values := range v.settle(round) {
+		v.DeleteLabelValues(values...)
+	}
+}
+
+// settle removes from the store what that round has not found, and returns the label values of
+// series that have expired. Nobody but the MetricVec may hold those, so it must forget them,
+// or their space would never be used again. Who does hold one has the same series as the
+// next lookup, as soon as it is updated.
+func (v *vec) settle(round uint64) (expired [][]string) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	for k, c := range v.children {
-		if c.born < round && c.seen != round {
+		switch {
+		case c.born >= round:
+		case c.seen != round:
 			v.remove(c.values...)
 			delete(v.children, k)
+		case access.Expired(c.cells):
+			delete(v.children, k)
+			expired = append(expired, c.values)
 		}
 	}
+	return expired
 }
 
 // Reconcile removes from the store the series that were deleted from a Vec, now

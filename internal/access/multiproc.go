@@ -40,6 +40,14 @@ var (
 	Unlabelled func(counter any) (u UnlabelledCounter, ok bool)
 )
 
+// Expired reports whether an instrument of a Vec, such as a *multiproc.Counter, has expired or
+// was removed, and no update has brought it back.
+var Expired func(instrument any) bool
+
+// Look runs the janitor of a *multiproc.Set now, which else does so at its period: for tests that
+// move the Set's clock.
+var Look func(set any)
+
 // BoundCounter is a counter of a process that has opened its store. Its Inc is one atomic add
 // without any check before it. Adapters use it in types that implement an interface, where
 // Counter.Inc is not inlined and costs a tenth more. For everything else they use the

@@ -36,6 +36,9 @@ func (s *Series) Words() []uint64 {
 // them.
 func (s *Series) Lost() bool { return s.ref != nil && s.at.size == 0 }
 
+// Gone reports whether the series was removed or has expired.
+func (s *Series) Gone() bool { return s.gone.Load() }
+
 // Restart publishes a new created time, then calls zero, which resets the words, then
 // notifies readers. Concurrent updates count before or after it.
 func (s *Series) Restart(t time.Time, zero func(words []uint64)) {
