@@ -6,6 +6,7 @@
 //	mpctl serve DIR                 the merged /metrics of a directory
 //	mpctl push | textfile | graphite   send them to a Pushgateway, node_exporter, Graphite
 //	mpctl top | dump | diff | ls | families | inspect | check | mark-dead | gc | wipe
+//	mpctl writer python             a module for Python programs
 //
 // Name the directory by --dir or PROMETHEUS_MULTIPROC_DIR. The commands ls, families,
 // check, gc, wipe and serve also take it as an argument.

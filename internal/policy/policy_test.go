@@ -29,7 +29,7 @@ var order = []string{
 	"aggregate/internal/sum", "aggregate/internal/snapshot", "aggregate/internal/table", "aggregate/internal/compact", "aggregate",
 	"registry/collectors", "registry", "registry/publish", "exposition", ".", "exposition/textparse",
 	"bridge/pushgateway", "bridge/graphite", "bridge/textfile",
-	"internal/glance", "supervisor", "cmd/mpctl", "integration",
+	"internal/glance", "supervisor", "writers", "cmd/mpctl", "integration",
 }
 
 var forbidden = map[string][]string{

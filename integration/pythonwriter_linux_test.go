@@ -1,0 +1,163 @@
+package integration
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/multiprom/multiprom/aggregate"
+	"github.com/multiprom/multiprom/exposition"
+	"github.com/multiprom/multiprom/internal/mpm"
+)
+
+// nativePython is a command with a script of testdata/python that uses writers/python.
+func nativePython(t testing.TB, dir, script string, args ...string) *exec.Cmd {
+	t.Helper()
+	needPython(t)
+	cmd := exec.Command(python, append([]string{"testdata/python/" + script}, args...)...)
+	cmd.Env = append(os.Environ(), "PROMETHEUS_MULTIPROC_DIR="+dir, "PYTHONPATH="+writerOf(t), "PYTHONDONTWRITEBYTECODE=1")
+	// A killed parent must not leave its children.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	t.Cleanup(func() {
+		if cmd.Process != nil {
+			syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+		}
+	})
+	return cmd
+}
+
+// writerOf returns the directory of the Python writer.
+func writerOf(t testing.TB) string {
+	t.Helper()
+	path, err := filepath.Abs("../writers/python")
+	require.NoError(t, err)
+	return path
+}
+
+// native returns the paths of the native files in dir, and checks that they are sound.
+func native(t *testing.T, dir string) []string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, "[0-9]*.mpm"))
+	require.NoError(t, err)
+	for _, f := range files {
+		problems, err := mpm.Verify(f, mpm.ReadOptions{})
+		if os.IsNotExist(err) {
+			continue // compacted meanwhile
+		}
+		require.NoError(t, err, f)
+		require.Empty(t, problems, f)
+	}
+	return files
+}
+
+// TestPythonWriter: what the Python writer writes of every type is what the merged view has, in
+// a living process and after its death.
+func TestPythonWriter(t *testing.T) {
+	dir := t.TempDir()
+	p := startHelper(t, nativePython(t, dir, "native_types.py"))
+	p.expect(t, "ready")
+	require.Len(t, native(t, dir), 1)
+	a, err := aggregate.Open(dir, aggregate.Options{NoSelfMetrics: true})
+	require.NoError(t, err)
+	defer a.Close()
+	families, err := a.Gather(t.Context())
+	require.NoError(t, err)
+	var b strings.Builder
+	require.NoError(t, exposition.Encode(&b, families, exposition.Options{ContentType: exposition.ContentType{Format: exposition.OpenMetrics100}}))
+	var lines []string
+	pid := strconv.Itoa(p.Process.Pid)
+	for line := range strings.Lines(b.String()) {
+		if strings.Contains(line, "# {") { // an exemplar, whose time nobody knows
+			line = line[:strings.LastIndex(line, " ")] + "\n"
+		}
+		lines = append(lines, strings.ReplaceAll(line, `pid="`+pid+`"`, `pid="PID"`))
+	}
+	want, err := os.ReadFile("testdata/python/native_types.txt")
+	require.NoError(t, err)
+	require.Equal(t, string(want), strings.Join(lines, ""))
+
+	p.kill()
+	for series := range samples(t, a) {
+		require.NotContains(t, series, "gauge_live", "the live gauges go with the process, without a hook")
+	}
+	require.EqualValues(t, 42, samples(t, a)[`requests_total{method="GET",path="/"}`])
+	before := string(serve(t, a))
+	_, err = aggregate.Compact(t.Context(), dir, aggregate.CompactOptions{})
+	require.NoError(t, err)
+	require.Empty(t, native(t, dir), "only the archive stays")
+	require.Equal(t, before, string(serve(t, a)))
+}
+
+// TestPythonWriterForks: each process that is forked has a file of its own, starts at zero, and
+// keeps nobody else's lock.
+func TestPythonWriterForks(t *testing.T) {
+	for _, tc := range []struct {
+		how     string
+		counted int // processes that count, children first if the parent does not
+		parent  bool
+	}{
+		{"preload", 2, false},
+		{"idle", 1, true},
+		{"fork", 3, true},
+		{"nested", 3, true},
+		{"threads", 6, true},
+		{"spawn", 3, true},
+		{"forkserver", 3, true},
+	} {
+		t.Run(tc.how, func(t *testing.T) {
+			dir := t.TempDir()
+			p := startHelper(t, nativePython(t, dir, "native_forks.py", tc.how))
+			pids := map[int]bool{}
+			for ready := false; !ready || len(pids) < tc.counted; {
+				require.True(t, p.lines.Scan(), "it ended after %v", pids)
+				var pid int
+				switch line := p.lines.Text(); {
+				case line == "ready":
+					ready = true
+				case strings.HasPrefix(line, "counted "):
+					_, err := fmt.Sscanf(line, "counted %d", &pid)
+					require.NoError(t, err)
+					pids[pid] = true
+				}
+			}
+			a, err := aggregate.Open(dir, aggregate.Options{NoSelfMetrics: true})
+			require.NoError(t, err)
+			defer a.Close()
+			check := func(live int) {
+				t.Helper()
+				got := samples(t, a)
+				require.EqualValues(t, tc.counted, got[`forks_total{by="a"}`])
+				require.EqualValues(t, tc.counted, got["plain_total"])
+				require.EqualValues(t, tc.counted, got["forks_seconds_count"])
+				require.EqualValues(t, live, got["forks_live"])
+			}
+			require.Len(t, native(t, dir), tc.counted)
+			check(tc.counted)
+
+			// The parent's death is seen although its children live on.
+			require.Equal(t, tc.parent, pids[p.Process.Pid])
+			p.kill()
+			live := tc.counted
+			if tc.parent {
+				live--
+			}
+			if tc.how == "spawn" || tc.how == "forkserver" {
+				return // its children may end with it
+			}
+			// A child lets go of the lock as soon as it runs.
+			eventually(t, "the parent is dead", func() bool { return samples(t, a)["forks_live"] == float64(live) })
+			check(live)
+			for pid := range pids {
+				syscall.Kill(pid, syscall.SIGKILL)
+			}
+			eventually(t, "all are dead", func() bool { return samples(t, a)["forks_live"] == 0 })
+		})
+	}
+}
