@@ -69,6 +69,7 @@
 //	multiprom_archive_bytes            gauge    size of the archive
 //	multiprom_damaged_records          gauge    records left out of readable files
 //	multiprom_discarded_calls_total    counter  lookups with wrong labels
+//	multiprom_expired_series_total     counter  series that were idle for their TTL
 //	multiprom_fallback_series_total    counter  series on the heap: a file was full
 //	multiprom_files{state}             gauge    files, archive included: ok, corrupt,
 //	                                            foreign, unsupported, untrusted,
@@ -83,6 +84,8 @@
 //	multiprom_process_unchanged_seconds{slot}  gauge  since a value of a living process was
 //	                                            last seen to change; see below
 //	multiprom_read_series              gauge    series of files and archive read
+//	multiprom_reused_series_total      counter  new series with space that others left
+//	multiprom_revived_series_total     counter  expired series that came back
 //	multiprom_scrape_duration_seconds  gauge    reading and merging, this scrape
 //	multiprom_unsettled_blocks         gauge    blocks of files that changed too fast for
 //	                                            this scrape

@@ -98,7 +98,6 @@ func (v *vec[T]) expire(t *table, i int, end int64, now mpm.Moment) {
 	v.size.Add(-1)
 	e.left = s.handle.Expire(end)
 	v.expired.add(e)
-	v.in.set.expiries.Add(1)
 	if !mpm.SameWords(e.words, e.old) {
 		v.renew(e, s, now)
 		return
@@ -120,7 +119,6 @@ func (v *vec[T]) renew(e *expired, s *series, now mpm.Moment) {
 		v.table.Store(with)
 	}
 	v.size.Add(1)
-	v.in.set.revivals.Add(1)
 }
 
 // revive returns the expired series of these values, which begins a new life, or nil if there
@@ -320,7 +318,6 @@ func (v *vec[T]) decideOne(c *candidate, rule lifetime.Rule, now mpm.Moment) {
 		w.note(words)
 	case c.changed && c.at >= c.end: // the clock comes before the parts
 		w.words = s.handle.Renew(now, v.in.schema, words, w.words)
-		v.in.set.revivals.Add(1)
 	case !c.changed && c.at >= c.end:
 		v.expire(t, i, c.end, now)
 	}

@@ -49,6 +49,13 @@ func (e *expiring) idle() {
 	}
 }
 
+// counted returns a counter of the header.
+func (e *expiring) counted(c mpm.Counter) uint64 {
+	r := e.store.Load().Reader(nil)
+	require.NoError(e.t, r.Refresh())
+	return r.Count(c)
+}
+
 // row is what a reader sees of a series.
 type row struct {
 	created, active int64 // seconds after the beginning
@@ -120,7 +127,7 @@ func TestIdleSeriesExpire(t *testing.T) {
 		require.Contains(t, rows, "single/")
 		require.Contains(t, rows, "never/x")
 		require.Contains(t, rows, "i/x")
-		require.EqualValues(t, 2, e.expiries.Load())
+		require.EqualValues(t, 2, e.counted(mpm.ExpiredSeries))
 		require.Zero(t, vec.v.size.Load())
 	})
 }
@@ -151,7 +158,7 @@ func TestHeldSeriesComesBack(t *testing.T) {
 		e.run(0)
 		e.idle()
 		require.Empty(t, e.rows())
-		require.EqualValues(t, 6, e.expiries.Load())
+		require.EqualValues(t, 6, e.counted(mpm.ExpiredSeries))
 
 		update() // to the same values, where there are some
 		e.run(0)
@@ -171,7 +178,7 @@ func TestHeldSeriesComesBack(t *testing.T) {
 		require.Equal(t, 4.0, g.Value())
 		require.Equal(t, 5.0, r.Value())
 		require.EqualValues(t, 1, rows["e/x"].words[0])
-		require.EqualValues(t, 6, e.revivals.Load())
+		require.EqualValues(t, 6, e.counted(mpm.RevivedSeries))
 		require.Same(t, c, counters.WithLabelValues("x"))
 		require.Same(t, g, gauges.WithLabelValues("x"))
 
@@ -180,7 +187,7 @@ func TestHeldSeriesComesBack(t *testing.T) {
 		require.Len(t, e.rows(), 6)
 		e.idle()
 		require.Empty(t, e.rows())
-		require.EqualValues(t, 12, e.expiries.Load())
+		require.EqualValues(t, 12, e.counted(mpm.ExpiredSeries))
 		runtime.KeepAlive([]any{c, h, s, g, r, en})
 	})
 }
@@ -200,8 +207,8 @@ func TestUpdateAfterTheEnd(t *testing.T) {
 		e.run(9)
 		require.Equal(t, 1.0, c.Value())
 		require.EqualValues(t, 130, e.rows()["c/x"].created)
-		require.Zero(t, e.expiries.Load())
-		require.EqualValues(t, 1, e.revivals.Load())
+		require.Zero(t, e.counted(mpm.ExpiredSeries))
+		require.EqualValues(t, 1, e.counted(mpm.RevivedSeries))
 
 		// One that is updated early enough keeps its life.
 		e.run(119)
@@ -386,7 +393,7 @@ func TestOtherProcesses(t *testing.T) {
 	}
 	require.EqualValues(t, 0, a.rows()["c/x/y"].active)
 	require.EqualValues(t, 200, b.rows()["c/y/x"].active)
-	require.Zero(t, a.expiries.Load(), "the other process has it")
+	require.Zero(t, a.counted(mpm.ExpiredSeries), "the other process has it")
 
 	// An update of the process that was idle belongs to the same life.
 	ofA.WithLabelValues("x", "y").Inc()
@@ -396,8 +403,8 @@ func TestOtherProcesses(t *testing.T) {
 	for range 8 {
 		run(20)
 	}
-	require.EqualValues(t, 1, a.expiries.Load())
-	require.EqualValues(t, 1, b.expiries.Load())
+	require.EqualValues(t, 1, a.counted(mpm.ExpiredSeries))
+	require.EqualValues(t, 1, b.counted(mpm.ExpiredSeries))
 	require.Empty(t, a.rows())
 
 	// Gauges of mode all are of one process each.
@@ -408,7 +415,7 @@ func TestOtherProcesses(t *testing.T) {
 		gb.WithLabelValues("x").Set(1)
 		run(20)
 	}
-	require.EqualValues(t, 2, a.expiries.Load())
+	require.EqualValues(t, 2, a.counted(mpm.ExpiredSeries))
 	require.Contains(t, b.rows(), "g/x")
 }
 

@@ -130,8 +130,6 @@ type Set struct {
 	functions   []function
 	publisher   *time.Timer // evaluates them; nil before there are any in an open Set
 	janitor     *time.Timer // has series expire; nil if no instrument of an open Set has a TTL
-	expiries    atomic.Uint64
-	revivals    atomic.Uint64
 
 	cleaning sync.Mutex // held by a run of the janitor; taken before a Vec's
 }

@@ -42,7 +42,9 @@ type Archive struct {
 }
 
 // HeaderCounters are the counters in the header of every file. The archive has their sums.
-var HeaderCounters = [...]Counter{InvalidUpdates, OverflowSeries, FallbackSeries, DiscardedCalls}
+var HeaderCounters = [...]Counter{
+	InvalidUpdates, OverflowSeries, FallbackSeries, DiscardedCalls, ExpiredSeries, RevivedSeries, ReusedSeries,
+}
 
 // StoredProcess is a dead process with series of its own.
 type StoredProcess struct {

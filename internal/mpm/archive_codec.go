@@ -16,7 +16,7 @@ import (
 const (
 	archiveMagic      = "\x89MPA\r\n\x1a\n"
 	archiveVersion    = 1
-	archiveHeaderSize = 128
+	archiveHeaderSize = 160
 )
 
 // Offsets in the archive's header.
@@ -32,7 +32,7 @@ const (
 	offArcCompacted   = 64
 	offArcCompactTime = 72
 	offArcCounts      = 80 // one u64 for each of HeaderCounters
-	offArcHeaderCRC   = 124
+	offArcHeaderCRC   = 156
 )
 
 // Compare orders incarnations.

@@ -17,7 +17,7 @@ import (
 func sampleArchive() *Archive {
 	a := &Archive{
 		ArchiveVersion: ArchiveVersion{ID: Incarnation{1, 2, 3}, Generation: 7},
-		Epoch:          2, Compactions: 5, Compacted: 90, CompactTime: time.Second, Counts: [...]uint64{1, 2, 3, 4},
+		Epoch:          2, Compactions: 5, Compacted: 90, CompactTime: time.Second, Counts: [...]uint64{1, 2, 3, 4, 5, 6, 7},
 		Processes: []StoredProcess{{Label: "slot-1", Incarnation: Incarnation{9}, Created: 11, Compacted: 12}},
 		Families: []StoredFamily{
 			{

@@ -68,6 +68,7 @@ func (s *Series) Expire(end int64) (e Expired) {
 	e.store.mu.Lock()
 	defer e.store.mu.Unlock()
 	rec := e.store.record(s.at)
+	e.store.Count(ExpiredSeries, 1)
 	e.store.put(rec, offSerRemoved, uint64(end))
 	e.store.putState(rec, stateRemoved)
 	e.store.changed(s.at.record)
@@ -94,6 +95,7 @@ func (s *Series) Renew(now Moment, schema *metric.Schema, words, old []uint64) [
 		return snapshot(words)
 	}
 	store := s.ref.store
+	store.Count(RevivedSeries, 1)
 	store.mu.Lock()
 	defer store.mu.Unlock()
 	rec := store.record(s.at)

@@ -58,6 +58,9 @@ const (
 	offLease        = 336
 	offBootTime     = 344
 	offResets       = 352
+	offExpired      = 360
+	offRevived      = 368
+	offReused       = 376
 
 	maxLabelLen = 128
 )

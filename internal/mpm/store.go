@@ -92,6 +92,9 @@ const (
 	OverflowSeries Counter = offOverflow  // new series sent to an overflow series
 	FallbackSeries Counter = offFallback  // series on the heap because the file is full
 	DiscardedCalls Counter = offDiscarded // lookups with wrong labels
+	ExpiredSeries  Counter = offExpired   // series that have expired
+	RevivedSeries  Counter = offRevived   // new lives of series that had expired, or were idle as long
+	ReusedSeries   Counter = offReused    // series whose records have the space of others
 )
 
 // format writes the headers of a new store into its first block.
@@ -226,6 +229,7 @@ func (s *Store) addSeriesRecord(r *seriesRecord, cells wordOffset, size int, now
 		s.scratch = slices.Grow(s.scratch[:0], size)[:size]
 		r.encode(s.scratch)
 		s.fill(at, length, s.scratch)
+		s.Count(ReusedSeries, 1)
 		return at, size, nil
 	}
 	rec, at, err := s.reserve(size)
