@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -18,6 +19,7 @@ import (
 	"github.com/multiprom/multiprom/internal/inspect"
 	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/internal/options"
+	"github.com/multiprom/multiprom/internal/ttl"
 	"github.com/multiprom/multiprom/internal/views"
 	"github.com/multiprom/multiprom/metric"
 )
@@ -41,8 +43,15 @@ type Options struct {
 	// Logger is told of schemas that conflict and of files that change faster than they
 	// can be read, each once, by the scrape that finds it. Nil logs nothing.
 	Logger *slog.Logger
-	// Now is the clock that tells which times of mostrecent gauges and exemplars are
-	// in the future. Default time.Now.
+	// TTL is a time to live for families by name, such as {"requests": 15 * time.Minute}: a
+	// series that nobody has updated for so long is hidden. It is for programs that cannot be
+	// changed: files of client_python, and of processes that set no TTL. An Aggregator goes by
+	// when it has seen the values change, and begins to watch when it is opened. Of several TTLs of
+	// a family, the longest counts. Series without labels and overflow series are always shown.
+	// Default: none but those that the files have.
+	TTL map[string]time.Duration
+	// Now is the clock that tells which series have expired, and which times of mostrecent
+	// gauges and exemplars are in the future. Default time.Now.
 	Now func() time.Time
 }
 
@@ -56,10 +65,25 @@ func (o Options) withDefaults() (Options, error) {
 	if err := form.CheckLabelName(o.ProcessLabel); err != nil {
 		c.Failf("ProcessLabel", "cannot name a label: %v", err)
 	}
+	checkTTL(&c, o.TTL)
 	if o.Now == nil {
 		o.Now = time.Now
 	}
 	return o, c.Err()
+}
+
+// checkTTL checks the times to live of families.
+func checkTTL(c *options.Checker, of map[string]time.Duration) {
+	for _, name := range slices.Sorted(maps.Keys(of)) {
+		switch err := ttl.Check(of[name]); {
+		case form.CheckName(name) != nil:
+			c.Failf("TTL", "has %q, which cannot name a family", name)
+		case of[name] == 0:
+			c.Failf("TTL", "has %s without a time; leave it out if its series never expire", name)
+		case err != nil:
+			c.Failf("TTL", "of %s %v", name, err)
+		}
+	}
 }
 
 // Aggregator merges the files of a directory at every Gather, and remembers what it has read
@@ -122,7 +146,7 @@ func newAggregator(dir string, opts Options) *Aggregator {
 	return &Aggregator{
 		opts: opts, dir: dir,
 		snapshot: snapshot.New(dir, opts.TrustUIDs, opts.MaxFileBytes, symbols),
-		table:    table.New(opts.ProcessLabel, symbols),
+		table:    table.New(opts.ProcessLabel, symbols, opts.TTL),
 	}
 }
 
@@ -173,7 +197,11 @@ func (a *Aggregator) scrape(ctx context.Context, rows bool, fn func([]views.Fami
 			a.table.Distrust()
 		}
 	}()
-	a.table.Plan(a.snapshot)
+	if err := a.plan(); err != nil {
+		merged = true // the next one plans again
+		fn(nil, err)
+		return
+	}
 	a.table.Merge(a.snapshot, a.opts.Now().UnixNano())
 	merged = true
 	news, stale = a.newConflicts(), a.newStale()
@@ -183,6 +211,19 @@ func (a *Aggregator) scrape(ctx context.Context, rows bool, fn func([]views.Fami
 		slices.SortFunc(families, func(f, g views.Family) int { return strings.Compare(f.Name, g.Name) })
 	}
 	fn(families, nil)
+}
+
+// plan brings the table up to date with what was read. If the time of a series has passed
+// while the files were read, it reads once more. What passes then is hidden.
+func (a *Aggregator) plan() error {
+	if a.table.Plan(a.snapshot); !a.table.Doubts() {
+		return nil
+	}
+	if err := a.refresh(); err != nil {
+		return err
+	}
+	a.table.Plan(a.snapshot)
+	return nil
 }
 
 // Close releases mappings and descriptors.
@@ -220,6 +261,7 @@ func (a *Aggregator) refresh() error {
 	if a.closed {
 		return ErrClosed
 	}
+	a.snapshot.Began = a.opts.Now().UnixNano()
 	changes, err := a.snapshot.List(a.finished == 0)
 	a.table.Follow(a.snapshot, changes)
 	a.activity.forget(changes.Gone)
@@ -235,5 +277,6 @@ func (a *Aggregator) refresh() error {
 			return fmt.Errorf("aggregate: %w", err)
 		}
 	}
+	a.snapshot.Ended = a.opts.Now().UnixNano()
 	return nil
 }

@@ -49,7 +49,7 @@ func FuzzMerge(f *testing.F) {
 		r := rand.New(&choices{bytes: data, rest: *rand.NewPCG(1, 1)})
 		var known []given
 		symbols := &mpm.SymbolTable{}
-		all, view := snapshot.New("", nil, 0, symbols), table.New("pid", symbols)
+		all, view := snapshot.New("", nil, 0, symbols), table.New("pid", symbols, nil)
 		all.Listed = time.Unix(0, math.MaxInt64)
 		check := func() {
 			view.Plan(all)

@@ -161,7 +161,7 @@ func warmIsCold(t *testing.T, r *rand.Rand, steps int) {
 
 // recomputed adds up again what the aggregator has read.
 func recomputed(t *testing.T, a *Aggregator) *table.Table {
-	view := table.New(a.opts.ProcessLabel, a.snapshot.Symbols)
+	view := table.New(a.opts.ProcessLabel, a.snapshot.Symbols, a.opts.TTL)
 	var files []*snapshot.File
 	for _, f := range a.snapshot.Files {
 		again := *f
@@ -170,7 +170,7 @@ func recomputed(t *testing.T, a *Aggregator) *table.Table {
 	}
 	arc, err := snapshot.NewArchive(a.snapshot.Archive.Archive)
 	require.NoError(t, err)
-	all := &snapshot.Snapshot{Files: files, Archive: arc, Listed: a.snapshot.Listed}
+	all := &snapshot.Snapshot{Files: files, Archive: arc, Listed: a.snapshot.Listed, Began: a.snapshot.Began, Ended: a.snapshot.Ended}
 	view.Plan(all)
 	view.Merge(all, a.opts.Now().UnixNano())
 	return view

@@ -53,9 +53,12 @@ type span struct {
 // or after a removal is another life. And a part must begin a guard before another one ends
 // to be of its life: who makes a series looks at the clock first, and may publish it when
 // others have seen the life end.
+//
+// Created is after Active only while a new life begins, or if the clock was set back. Then the
+// part begins at Active, as if it were still of the life before.
 func (r Rule) span(p *Part) span {
 	end := after(p.Active, r.Lasts())
-	s := span{p.Created, end - r.Guard, end, p.Gone, p.Dead}
+	s := span{min(p.Created, p.Active), end - r.Guard, end, p.Gone, p.Dead}
 	switch {
 	case p.Gone && p.Removed == 0:
 		return span{}
@@ -84,16 +87,16 @@ type Life struct {
 	Before  int64 // parts that begin from then on are of a later life
 	End     int64 // E: its last part ends
 	Newest  int64 // when one of its parts was active last
-	whole   bool  // all parts of the series are of it
+	Whole   bool  // all parts of the series are of it
 }
 
 // Has reports whether a part is of the life.
 func (l *Life) Has(r Rule, p *Part) bool {
-	if l.whole {
+	if l.Whole {
 		return true
 	}
 	s := r.span(p)
-	return l.Created <= p.Created && p.Created < l.Before && !s.isEmpty()
+	return l.Created <= s.from && s.from < l.Before && !s.isEmpty()
 }
 
 // Lives are the lives of one series. The zero value has none. It is not safe for concurrent
@@ -137,7 +140,7 @@ func (l *Lives) Divide(r Rule, parts []Part) {
 		last.Newest = max(last.Newest, s.to-r.Lasts())
 	}
 	if len(l.lives) == 1 && l.empty == 0 {
-		l.lives[0].whole = true
+		l.lives[0].Whole = true
 	}
 }
 
@@ -194,10 +197,18 @@ func (l *Lives) Look(now, read int64) (v View) {
 	v.Life = l.lives[chosen].Life
 	until := after(v.Newest, l.rule.TTL)
 	v.Shown, v.Doubt = read < until, now < until && until <= read
-	if v.Shown {
+	switch {
+	case v.Shown && v.Whole: // there is no other life
+		v.Next = until
+	case v.Shown:
 		v.Next = min(v.Next, until)
 	}
 	return v
+}
+
+// IsOver reports whether every part has ended by now.
+func (l *Lives) IsOver(now int64) bool {
+	return !slices.ContainsFunc(l.spans, func(s span) bool { return s.to > now })
 }
 
 // isClosed reports whether nobody is in a life any more: its parts are removed, or of the

@@ -83,8 +83,6 @@ func TestRule(t *testing.T) {
 				p.state, p.removed = stateRemoved, p.active+uint8(r.IntN(int(now-p.active)+1))+1
 			case i < parts && r.IntN(12) == 0:
 				p.state = stateRemoved // it is being renewed
-			case r.IntN(12) == 0 && p.created > endAfter:
-				p.active = uint8(r.IntN(int(p.created - endAfter))) // likewise: active is stored last
 			}
 			p.dead = p.dead || i == parts
 		}

@@ -110,6 +110,11 @@ func (e *encoder) storedFamily(f *StoredFamily) error {
 	e.u64(uint64(f.First))
 	e.u64(uint64(f.Newest))
 	e.text(f.PythonFile)
+	e.u64(uint64(s.TTL))
+	e.b = append(e.b, byte(0))
+	if f.Series.Timed {
+		e.b[len(e.b)-1] = 1
+	}
 	e.u32(f.Series.Len())
 	e.b = append(e.b, f.Series.raw...)
 	if f.Series.tooLarge {
@@ -243,7 +248,7 @@ func (d *archiveDecoder) archive(a *Archive) error {
 }
 
 // minStoredFamily is the size of a family without a name, bounds, states and series.
-const minStoredFamily = 34
+const minStoredFamily = 43
 
 func (d *archiveDecoder) family(f *StoredFamily, processes int) (err error) {
 	kind := d.take(2)
@@ -262,15 +267,20 @@ func (d *archiveDecoder) family(f *StoredFamily, processes int) (err error) {
 	}
 	s.Name, s.Help, s.Unit = d.text(), d.text(), d.text()
 	f.First, f.Newest, f.PythonFile = int64(d.u64()), int64(d.u64()), d.text()
+	s.TTL = time.Duration(d.u64())
+	timed := d.take(1)[0]
 	n := d.count(20)
 	if d.bad {
 		return errShortRecord
+	}
+	if timed > 1 {
+		return fmt.Errorf("whether series of %s are timed is %d", s.Name, timed)
 	}
 	if err := s.CheckForm(); err != nil {
 		return err
 	}
 	f.Schema = s
-	f.Series, err = d.list(n, s, processes)
+	f.Series, err = d.list(n, timed == 1, s, processes)
 	return err
 }
 

@@ -16,6 +16,7 @@ type StoredSeries struct {
 	Labels  metric.Labels
 	Process int   // index in Processes, or -1 if the series belongs to no single process
 	Created int64 // nanoseconds since 1970
+	Active  int64 // likewise, when it was active last; 0 unless the list is Timed
 	// Words are the values in the archive's form (docs/format.md), which differs from a
 	// native file's.
 	Words []uint64
@@ -26,6 +27,7 @@ type StoredSeries struct {
 // StoredList is a list of encoded series of one schema. It decodes a series on demand, and
 // has no pointers that the garbage collector must follow. The zero value is empty.
 type StoredList struct {
+	Timed    bool // its series have Active. It is set before the first one is added
 	raw      []byte
 	at       []storedPlace
 	tooLarge bool // too large to be encoded
@@ -41,7 +43,8 @@ const maxStoredList = math.MaxUint32
 const (
 	offArcSeriesProcess = 0
 	offArcSeriesCreated = 4
-	offArcSeriesLabels  = 12 // their number, then the labels
+	offArcSeriesActive  = 12 // only in a list that is Timed
+	offArcSeriesLabels  = 12 // otherwise: their number, then the labels
 )
 
 // Len returns the number of series.
@@ -56,6 +59,9 @@ func (l *StoredList) Add(s StoredSeries) {
 	e := encoder{b: l.raw}
 	e.u32(s.Process + 1)
 	e.u64(uint64(s.Created))
+	if l.Timed {
+		e.u64(uint64(s.Active))
+	}
 	e.labelSet(s.Labels)
 	at.words = uint32(len(e.b))
 	e.u32(len(s.Words))
@@ -79,7 +85,7 @@ func (l *StoredList) Add(s StoredSeries) {
 // At returns series i.
 func (l *StoredList) At(i int) StoredSeries {
 	return StoredSeries{
-		Labels: l.AppendLabels(nil, i), Process: l.Process(i), Created: l.Created(i), Words: l.AppendWords(nil, i), Exemplars: l.Exemplars(i),
+		Labels: l.AppendLabels(nil, i), Process: l.Process(i), Created: l.Created(i), Active: l.Active(i), Words: l.AppendWords(nil, i), Exemplars: l.Exemplars(i),
 	}
 }
 
@@ -93,9 +99,21 @@ func (l *StoredList) Created(i int) int64 {
 	return int64(le.Uint64(l.raw[l.at[i].series+offArcSeriesCreated:]))
 }
 
+// Active is StoredSeries.Active of series i.
+func (l *StoredList) Active(i int) int64 {
+	if !l.Timed {
+		return 0
+	}
+	return int64(le.Uint64(l.raw[l.at[i].series+offArcSeriesActive:]))
+}
+
 // AppendLabels appends the labels of series i, which share the memory of the list.
 func (l *StoredList) AppendLabels(dst metric.Labels, i int) metric.Labels {
-	d := archiveDecoder{decoder{b: l.raw[l.at[i].series+offArcSeriesLabels : l.at[i].words]}}
+	off := uint32(offArcSeriesLabels)
+	if l.Timed {
+		off += 8
+	}
+	d := archiveDecoder{decoder{b: l.raw[l.at[i].series+off : l.at[i].words]}}
 	str := func() string {
 		b := d.bytes()
 		return unsafe.String(unsafe.SliceData(b), len(b))
@@ -128,8 +146,8 @@ func (l *StoredList) Exemplars(i int) (out []metric.Exemplar) {
 }
 
 // list reads n series and checks them.
-func (d *archiveDecoder) list(n int, schema *metric.Schema, processes int) (l StoredList, err error) {
-	if n == 0 {
+func (d *archiveDecoder) list(n int, timed bool, schema *metric.Schema, processes int) (l StoredList, err error) {
+	if l.Timed = timed; n == 0 {
 		return l, nil
 	}
 	l.raw, l.at = d.b, make([]storedPlace, n)
@@ -143,6 +161,9 @@ func (d *archiveDecoder) list(n int, schema *metric.Schema, processes int) (l St
 		l.at[i].series = here()
 		process := int(d.u32()) - 1
 		d.u64()
+		if timed {
+			d.u64()
+		}
 		d.skipLabels()
 		l.at[i].words = here()
 		d.take(8 * d.count(8))

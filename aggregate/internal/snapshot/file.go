@@ -207,12 +207,11 @@ func (f *File) Close() error {
 
 // Offer returns the offer of one of the file's schemas.
 func (f *File) Offer(schema *metric.Schema) sum.Offer {
-	created := f.Header.Created.UnixNano()
-	d := sum.Offer{Schema: schema, First: created, Newest: created, Live: f.Live, Bounds: schema.Bounds}
+	python := ""
 	if f.Python != nil {
-		d.Python = OriginalName(f.Name)
+		python = OriginalName(f.Name)
 	}
-	return d
+	return sum.NewOffer(schema, f.Header.Created.UnixNano(), f.Live, python)
 }
 
 // CountSeries calls fn with every schema of the file and the number of its series. The

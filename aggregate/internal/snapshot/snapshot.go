@@ -22,6 +22,8 @@ type Snapshot struct {
 	Files    []*File   // by name
 	Archive  *Archive  // never nil
 	Listed   time.Time // right before the directory was listed, by the system's clock
+	Began    int64     // before that, by the reader's clock, in nanoseconds since 1970
+	Ended    int64     // when the values had been read, likewise
 	Damage   error     // why the archive cannot be read; Archive is then the last good one
 	Restored []string  // files that are back although their values are in the archive
 	Stray    error     // why a file with the archive's name was left out, if no archive is known

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/metric"
@@ -17,6 +18,27 @@ type Offer struct {
 	Live   bool           // a living process has it
 	Python string         // the first file of client_python that has it, by name; empty if none has
 	Bounds []float64      // of a histogram: the union
+
+	longest time.Duration // TTL of the living processes that have it
+}
+
+// TTL is the time to live of its series, 0 for none: of several the longest. If no living
+// process has it, it is that of the newest dead one, so a program may change it.
+func (d *Offer) TTL() time.Duration {
+	if d.Live {
+		return d.longest
+	}
+	return d.Schema.TTL
+}
+
+// NewOffer returns what a process says of one of its schemas. created is when it opened its
+// file, and python is the name of one of client_python.
+func NewOffer(schema *metric.Schema, created int64, live bool, python string) Offer {
+	d := Offer{Schema: schema, First: created, Newest: created, Live: live, Python: python, Bounds: schema.Bounds}
+	if live {
+		d.longest = schema.TTL
+	}
+	return d
 }
 
 // StoredOffer is what the archive says of one of its families.
@@ -64,6 +86,7 @@ func (d *Offer) Include(o Offer) {
 		d.Schema = o.Schema
 	}
 	d.First, d.Newest = min(d.First, o.First), max(d.Newest, o.Newest)
+	d.longest = max(d.longest, o.longest)
 	if compareFirst(o.Python, d.Python) < 0 {
 		d.Python = o.Python
 	}

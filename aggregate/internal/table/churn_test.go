@@ -29,7 +29,7 @@ type churning struct {
 
 func startChurning(t *testing.T, schema *metric.Schema) *churning {
 	symbols := &mpm.SymbolTable{}
-	c := &churning{Table: New("pid", symbols), t: t}
+	c := &churning{Table: New("pid", symbols, nil), t: t}
 	c.store = mpm.NewHeap(mpm.Options{Elapsed: func() time.Duration { return c.elapsed }})
 	var err error
 	c.family, err = c.store.AddSchema(schema)

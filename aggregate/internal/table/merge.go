@@ -24,7 +24,7 @@ func (t *Table) Merge(s *snapshot.Snapshot, now int64) {
 			if e.Exemplar == nil {
 				continue
 			}
-			if s := p.series.placeOf(e.Series); s.family != nil && f.Series.CreatedNanos(e.Series) >= s.since() {
+			if s := p.series.placeOf(e.Series); s.family != nil && s.family.ends.counts(s.number, &f.Series, e.Series, false) {
 				s.offer(e.Exemplar, now)
 			}
 		}

@@ -18,6 +18,7 @@ type part struct {
 	removals  []mpm.NumberRange // likewise, of removed series
 	retired   bool              // some removed series lead nowhere, see retire
 	waits     waiting
+	met       int         // series up to here had a row before
 	conflicts int         // series up to here were counted as conflicts
 	own       []ref       // of a file of client_python with gauges of its process alone, by record
 	plan      *pythonPlan // that has the families of own
@@ -27,7 +28,7 @@ type part struct {
 func (t *Table) part(f *snapshot.File) *part {
 	p := t.parts[f]
 	if p == nil {
-		p = &part{}
+		p = &part{removed: spans{gone: true}}
 		t.parts[f] = p
 	}
 	return p
@@ -55,6 +56,7 @@ func (t *Table) Apply(f *snapshot.File, d snapshot.Delta) {
 		}
 	}
 	p.series.move(&f.Series, f.Values, d.Live.Changes, p.live)
+	p.series.see(d.Live.Changes, t.now)
 	p.added = append(p.added, d.Live.Added...)
 	for _, series := range d.Removed.Gone {
 		if s := p.removed.vacate(series); s.family != nil {
@@ -77,7 +79,7 @@ func (t *Table) forget(f *snapshot.File) {
 	if f.Python != nil {
 		t.undecide() // its series go without a sign
 	}
-	*p = part{epoch: p.epoch, label: p.label, live: p.live, conflicts: p.conflicts}
+	*p = part{epoch: p.epoch, label: p.label, live: p.live, conflicts: p.conflicts, met: p.met, removed: spans{gone: true}}
 }
 
 // extend gives rows to the series of a file that have none yet.
@@ -93,6 +95,7 @@ func (t *Table) extend(f *snapshot.File) {
 		}
 		if s, _ := t.placeLive(f, p, i, f.Series.Position(i)); s.family != nil {
 			p.series.fill(i, s.number)
+			s.family.ends.see(s.number, t.now)
 		}
 	})
 	for i := p.series.planned; i < f.Series.Len(); i++ {
@@ -101,7 +104,11 @@ func (t *Table) extend(f *snapshot.File) {
 			s, to = t.placeLive(f, p, i, p.series.at)
 		}
 		p.series.place(to, s)
+		if s.family != nil && i >= p.met {
+			s.family.ends.see(s.number, t.now)
+		}
 	}
+	p.met = f.Series.Len()
 	eachNumber(p.removals, p.removed.planned, func(i int) {
 		if !f.Removed.Has(i) || p.removed.placeOf(i).family != nil {
 			return
@@ -194,7 +201,7 @@ func (f *family) leadOne(n int32, to *target, w []uint64, created int64, live bo
 	f.refs[n]++
 	f.touch(int(n))
 	f.ends.undecide(n)
-	if f.recompute || sum.IsLive(to.schema) && !live || !sum.Counts(created, 0, f.ends.since(n)) {
+	if f.recompute || sum.IsLive(to.schema) && !live || !f.ends.countsNew(n, created) {
 		return
 	}
 	f.add(n, to, w, created, sum.Source{})

@@ -235,7 +235,7 @@ func (p *pythonPlan) add(to *recordTarget, w []uint64, from sum.Source) {
 		return
 	}
 	fam, kind := p.families[to.family], p.keys.Kind()
-	if fam.ends.since(to.number) > 0 {
+	if !fam.ends.countsPython(to.number) {
 		return
 	}
 	if fam.totals.stride == 0 {

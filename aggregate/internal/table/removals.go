@@ -22,6 +22,8 @@ type ends struct {
 	all       bool    // every row must be decided again
 	undecided []int32 // rows that must be
 	listed    []bool  // column, as far as needed: whether the row is in undecided
+
+	expiry
 }
 
 // since returns when the last life of a row ended. Parts made before that do not count.
@@ -47,7 +49,7 @@ func (e *ends) any(first, n int) bool {
 
 // undecide notes that a part of a row has come or gone.
 func (e *ends) undecide(n int32) {
-	if e.removed == 0 && e.some == 0 || e.all {
+	if e.removed == 0 && e.some == 0 && !e.expires() || e.all {
 		return
 	}
 	if e.listed = long(e.listed, int(n)+1); !e.listed[n] {
@@ -125,7 +127,9 @@ type removedPart struct {
 func (t *Table) endLives(files []*snapshot.File, listed int64) {
 	of := map[*family]map[int32]*removals{}
 	for _, fam := range t.byName {
-		if e := &fam.ends; e.removed == 0 && e.some == 0 {
+		if e := &fam.ends; e.expires() {
+			continue // see expire
+		} else if e.removed == 0 && e.some == 0 {
 			e.take(nil)
 		} else if e.all || len(e.undecided) > 0 {
 			of[fam] = map[int32]*removals{}

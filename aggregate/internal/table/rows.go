@@ -162,4 +162,5 @@ func (f *family) drop(n int32) {
 	f.symbol[n] = 0
 	f.free = append(f.free, n)
 	f.ends.set(n, sum.Always)
+	f.ends.forget(n)
 }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/multiprom/multiprom/aggregate/internal/snapshot"
 	"github.com/multiprom/multiprom/aggregate/internal/sum"
+	"github.com/multiprom/multiprom/internal/lifetime"
 	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/internal/openmetrics"
 )
@@ -102,6 +103,7 @@ func (t *Table) install(files []*snapshot.File, chosen []*sum.Offer) {
 			fam.totals.stride = totalsWords(d.Schema, d.Bounds)
 		}
 		fam.schema = d.Schema
+		fam.ends.setRule(lifetime.Of(max(d.TTL(), t.ttlOf(d.Schema))))
 		t.byName[fam.name] = fam
 		for _, n := range names {
 			t.taken[n] = fam
@@ -109,6 +111,12 @@ func (t *Table) install(files []*snapshot.File, chosen []*sum.Offer) {
 	}
 	for name, fam := range old {
 		changed = changed || t.byName[name] != fam
+	}
+	for _, p := range t.parts {
+		p.series.watched = false
+		for _, to := range p.series.targets {
+			p.series.watched = p.series.watched || to.isWatched()
+		}
 	}
 	if changed {
 		for _, f := range files {

@@ -38,8 +38,15 @@ type spans struct {
 	ordered int     // at the end of a scatter: how many rows are consecutive
 	targets map[*metric.Schema]*target
 	last    *target
-	planned int // series that have a place, or were left out
-	at      int // where the values of the next one begin
+	planned int  // series that have a place, or were left out
+	at      int  // where the values of the next one begin
+	gone    bool // the process has removed them
+	watched bool // some do not say when they were active last, although their family has a TTL
+}
+
+// isWatched reports whether series of the target expire by when the table has seen them change.
+func (to *target) isWatched() bool {
+	return to.family != nil && to.family.ends.expires() && to.schema.TTL == 0
 }
 
 // shortSpan is how many consecutive rows are worth a span of their own.
@@ -72,6 +79,7 @@ func (p *spans) target(t *Table, schema *metric.Schema) *target {
 			p.targets = map[*metric.Schema]*target{}
 		}
 		p.targets[schema] = to
+		p.watched = p.watched || to.isWatched()
 	}
 	p.last = to
 	return to
@@ -183,23 +191,28 @@ func (p *spans) mark(is func(*span) bool) {
 // markChanged marks the rows, and their families, of series whose values have changed.
 func (p *spans) markChanged(changes []mpm.Change) {
 	for _, c := range changes {
-		i, found := slices.BinarySearchFunc(p.all, c.At, func(s span, at int) int {
-			switch {
-			case int(s.at) > at:
-				return 1
-			case s.end() <= at:
-				return -1
-			}
-			return 0
-		})
-		if !found {
-			continue
-		}
-		s := &p.all[i]
-		if n := p.row(s, (c.At-int(s.at))/s.to.size); n != nowhere {
-			s.to.family.mark(n)
+		if to, n := p.rowAt(c.At); n != nowhere {
+			to.family.mark(n)
 		}
 	}
+}
+
+// rowAt returns the row to which the value at that position leads, and its target.
+func (p *spans) rowAt(at int) (to *target, n int32) {
+	i, found := slices.BinarySearchFunc(p.all, at, func(s span, at int) int {
+		switch {
+		case int(s.at) > at:
+			return 1
+		case s.end() <= at:
+			return -1
+		}
+		return 0
+	})
+	if !found {
+		return nil, nowhere
+	}
+	s := &p.all[i]
+	return s.to, p.row(s, (at-int(s.at))/s.to.size)
 }
 
 // find returns the index of the span that has the series of that number, or where such a
@@ -288,11 +301,8 @@ func (p *spans) add(list *mpm.SeriesList, values []uint64, from sum.Source) {
 		}
 		for i := range int(s.n) {
 			n, series := p.row(s, i), int(s.series)+i
-			if n == nowhere {
-				continue
-			}
-			if created := list.CreatedNanos(series); sum.Counts(created, list.RemovedNanos(series), fam.ends.since(n)) {
-				fam.add(n, to, words[i*to.size:][:to.size], created, from)
+			if n != nowhere && fam.ends.counts(n, list, series, p.gone) {
+				fam.add(n, to, words[i*to.size:][:to.size], list.CreatedNanos(series), from)
 			}
 		}
 	}
@@ -348,7 +358,7 @@ func (p *spans) moveSpan(s *span, list *mpm.SeriesList, values []uint64, changes
 			fam.touch(n)
 			continue
 		}
-		if ends && list.CreatedNanos(int(s.series+series)) < fam.ends.since(int32(n)) {
+		if ends && !fam.ends.counts(int32(n), list, int(s.series+series), false) {
 			continue
 		}
 		moves := false

@@ -2,10 +2,13 @@ package table
 
 import (
 	"cmp"
+	"math"
 	"slices"
+	"time"
 
 	"github.com/multiprom/multiprom/aggregate/internal/snapshot"
 	"github.com/multiprom/multiprom/aggregate/internal/sum"
+	"github.com/multiprom/multiprom/internal/lifetime"
 	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/internal/pyfile"
 	"github.com/multiprom/multiprom/metric"
@@ -28,6 +31,13 @@ type Table struct {
 	late         bool               // a part has come that may belong to a life that is over; see retire
 	python       map[*pyfile.KeySet]*pythonPlan
 	parts        map[*snapshot.File]*part
+
+	ttl    map[string]time.Duration // of families that do not have it in their files
+	now    int64                    // when the last reading began, by the reader's clock
+	lives  lifetime.Lives           // of the row that is being decided
+	began  int64                    // now, when rows were decided last
+	doubt  bool                     // see Doubts
+	labels metric.Labels            // of a row
 
 	symbols  *mpm.SymbolTable // of all files
 	renewed  int              // how many symbols were in use at the last RenewSymbols
@@ -78,18 +88,20 @@ type row struct {
 // nowhere is the number of a series that has no row.
 const nowhere = -1
 
-func (s row) since() int64 { return s.family.ends.since(s.number) }
-
 // New returns a table for files whose readers share that symbol table.
-func New(processLabel string, symbols *mpm.SymbolTable) *Table {
+//
+// ttl has times to live by name of the family. It is for series that do not have it in their
+// files. They expire by when the table has last seen one of their values change.
+func New(processLabel string, symbols *mpm.SymbolTable, ttl map[string]time.Duration) *Table {
 	return &Table{
-		processLabel: processLabel, symbols: symbols, RenewMin: 2048,
+		processLabel: processLabel, symbols: symbols, ttl: ttl, RenewMin: 2048,
 		byName: map[string]*family{}, taken: map[string]*family{}, python: map[*pyfile.KeySet]*pythonPlan{}, parts: map[*snapshot.File]*part{},
 	}
 }
 
 // Follow drops the files that are gone. The caller calls it also if List has failed.
 func (t *Table) Follow(s *snapshot.Snapshot, c snapshot.Changes) {
+	t.now = s.Began
 	for _, f := range c.Gone {
 		t.forget(f)
 		delete(t.parts, f)
@@ -129,6 +141,7 @@ func (t *Table) Plan(s *snapshot.Snapshot) {
 		fam.trim()
 	}
 	t.endLives(files, s.Listed.UnixNano())
+	t.expire(files, s.Began, s.Ended)
 	t.sweep(files)
 	t.RenewSymbols(files)
 }
@@ -140,6 +153,9 @@ func (t *Table) planFile(f *snapshot.File) {
 		t.forget(f)
 		if p.epoch != f.Epoch {
 			p.conflicts = 0
+			if p.met > 0 {
+				p.met = math.MaxInt // they have new numbers, and hardly any is new
+			}
 		}
 		p.epoch, p.label = f.Epoch, f.Label
 	}
@@ -268,7 +284,7 @@ type placedFamily struct {
 // isCounted reports whether series i of a family of the archive that has a target is in
 // the view.
 func (t *Table) isCounted(f *snapshot.LoadedFamily, p *placedFamily, i int) bool {
-	return p.rows[i] != nowhere && sum.Counts(f.Series.Created(i), 0, p.target.ends.since(p.rows[i])) && t.archive.IsShown(f, i)
+	return p.rows[i] != nowhere && p.target.ends.countsStored(p.rows[i], &f.Series, i) && t.archive.IsShown(f, i)
 }
 
 // reserve allocates space for the file's series in families that have no rows yet.
