@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -19,7 +18,6 @@ import (
 	"github.com/multiprom/multiprom/internal/inspect"
 	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/internal/options"
-	"github.com/multiprom/multiprom/internal/ttl"
 	"github.com/multiprom/multiprom/internal/views"
 	"github.com/multiprom/multiprom/metric"
 )
@@ -65,25 +63,11 @@ func (o Options) withDefaults() (Options, error) {
 	if err := form.CheckLabelName(o.ProcessLabel); err != nil {
 		c.Failf("ProcessLabel", "cannot name a label: %v", err)
 	}
-	checkTTL(&c, o.TTL)
+	snapshot.CheckTTL(&c, o.TTL)
 	if o.Now == nil {
 		o.Now = time.Now
 	}
 	return o, c.Err()
-}
-
-// checkTTL checks the times to live of families.
-func checkTTL(c *options.Checker, of map[string]time.Duration) {
-	for _, name := range slices.Sorted(maps.Keys(of)) {
-		switch err := ttl.Check(of[name]); {
-		case form.CheckName(name) != nil:
-			c.Failf("TTL", "has %q, which cannot name a family", name)
-		case of[name] == 0:
-			c.Failf("TTL", "has %s without a time; leave it out if its series never expire", name)
-		case err != nil:
-			c.Failf("TTL", "of %s %v", name, err)
-		}
-	}
 }
 
 // Aggregator merges the files of a directory at every Gather, and remembers what it has read

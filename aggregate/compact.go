@@ -42,6 +42,9 @@ type CompactOptions struct {
 	// Reserve keeps space in the directory for the next archive, for the day when the
 	// filesystem is full. A Compactor always does.
 	Reserve bool
+	// TTL is that of Options. A series without a TTL in its file counts as updated when its process
+	// is compacted.
+	TTL map[string]time.Duration
 	// DryRun finds out what would be compacted and changes nothing.
 	DryRun bool
 	// Progress is called after each file, with how many of all were looked at. Default:

@@ -3,6 +3,7 @@ package aggregate
 import (
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/internal/options"
@@ -24,6 +25,10 @@ func TestOptions(t *testing.T) {
 		"TrustUIDs":    {Bad: []any{[]int{-1}, []int{0, tooLargeUID()}}, Good: []any{[]int{0}}},
 		"MaxFileBytes": {Special: []int64{options.NoLimit}},
 		"Now":          {},
+		"TTL": {Bad: []any{
+			map[string]time.Duration{"": time.Minute}, map[string]time.Duration{"a b\xff": time.Minute},
+			map[string]time.Duration{"c": 0}, map[string]time.Duration{"c": -time.Minute}, map[string]time.Duration{"c": time.Second},
+		}, Good: []any{map[string]time.Duration{"c": time.Minute}}},
 	}
 	with := func(more map[string]optiontest.Row) map[string]optiontest.Row {
 		for name, row := range reading {

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -43,10 +44,10 @@ func warmIsCold(t *testing.T, r *rand.Rand, steps int) {
 	dir, elsewhere, away := t.TempDir(), t.TempDir(), t.TempDir()
 	now := time.Unix(1_000_000, 0)
 	opts := Options{NoSelfMetrics: true, Now: func() time.Time { return now }}
-	breaks := false
+	breaks := 0 // the clock breaks when it has been read so often
 	breaking := opts
 	breaking.Now = func() time.Time {
-		if breaks {
+		if breaks--; breaks == 0 {
 			panic("the clock is broken")
 		}
 		return now
@@ -131,9 +132,8 @@ func warmIsCold(t *testing.T, r *rand.Rand, steps int) {
 			continue
 		}
 		if r.IntN(8) == 0 { // the next scrape ends halfway
-			breaks = true
+			breaks = 1 + r.IntN(3)
 			require.Panics(t, func() { _, _ = a.Gather(context.Background()) })
-			breaks = false
 			if r.IntN(2) == 0 {
 				continue
 			}
@@ -350,6 +350,13 @@ func startChanging(t *testing.T, r *rand.Rand, dir string, number int, now time.
 		{Name: "sums", Help: "H.", Type: metric.Histogram, Labels: []string{"l"}, Bounds: []float64{1}},
 		gauge("g_sum", metric.ModeSum, "l"), gauge("g_livesum", metric.ModeLiveSum, "l"), gauge("g_max", metric.ModeMax, "l"),
 		gauge("g_all", metric.ModeAll, "l"), gauge("g_recent", metric.ModeMostRecent, "l"),
+		counter("ttl_c", "l"), {Name: "ttl_h", Help: "H.", Type: metric.Histogram, Labels: []string{"l"}, Bounds: []float64{1}},
+		gauge("ttl_g_sum", metric.ModeSum, "l"), gauge("ttl_g_livesum", metric.ModeLiveSum, "l"), gauge("ttl_g_all", metric.ModeAll, "l"), gauge("ttl_g_max", metric.ModeMax, "l"),
+	}
+	for _, schema := range schemas {
+		if strings.HasPrefix(schema.Name, "ttl_") {
+			schema.TTL = []time.Duration{8 * time.Minute, 6 * time.Minute, 6 * time.Minute}[r.IntN(3)]
+		}
 	}
 	if r.IntN(3) == 0 { // than that of most others
 		schemas[0].Type, schemas[1].Type = metric.Summary, metric.Counter

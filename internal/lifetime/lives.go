@@ -68,6 +68,13 @@ func (r Rule) span(p *Part) span {
 	return s
 }
 
+// ActiveOf returns when a part was active last, as far as its life lasts. A part that is removed
+// may end earlier than one that was active then.
+func (r Rule) ActiveOf(p *Part) int64 {
+	s := r.span(p)
+	return min(p.Active, s.to-r.Lasts())
+}
+
 func (s *span) isEmpty() bool { return s.from >= s.to }
 
 // after adds a duration to a time, which may be any that a damaged file has.

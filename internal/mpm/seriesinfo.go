@@ -112,6 +112,9 @@ func (s *SeriesInfo) Active() time.Time {
 	return time.Unix(0, s.active)
 }
 
+// ActiveNanos is SeriesList.ActiveNanos.
+func (s *SeriesInfo) ActiveNanos() int64 { return s.active }
+
 // Offset returns the offset of its record in the file.
 func (s *SeriesInfo) Offset() int64 { return 8 * int64(s.record) }
 

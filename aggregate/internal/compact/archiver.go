@@ -11,6 +11,7 @@ import (
 	"github.com/multiprom/multiprom/aggregate/internal/snapshot"
 	"github.com/multiprom/multiprom/aggregate/internal/sum"
 	"github.com/multiprom/multiprom/internal/labelkey"
+	"github.com/multiprom/multiprom/internal/lifetime"
 	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/internal/options"
 	"github.com/multiprom/multiprom/internal/pyfile"
@@ -28,6 +29,8 @@ type Archiver struct {
 	processes map[string]*processBuilder          // by label
 	removals  map[string]*sum.Removals            // by sum.SeriesKey: of series that some process has removed
 	ended     int                                 // series of the old archive whose life is over
+	lives     *lives                              // of series with a TTL
+	expired   int                                 // likewise, of those
 	python    map[*pyfile.KeySet][]*seriesBuilder // by number of the series
 }
 
@@ -42,6 +45,7 @@ type seriesBuilder struct {
 	process *processBuilder // nil if it belongs to no single process
 	acc     sum.Accumulator
 
+	active    int64             // of a series with a TTL: when it was active last
 	exemplars []metric.Exemplar // of all processes
 }
 
@@ -53,13 +57,16 @@ type processBuilder struct {
 
 // NewArchiver begins with what is in the archive, without series whose life is over. now is
 // the compactor's clock, in nanoseconds since 1970.
-func NewArchiver(old *mpm.Archive, ended map[string]*sum.Removals, now int64) (*Archiver, error) {
+func NewArchiver(old *mpm.Archive, ended map[string]*sum.Removals, expiring *lives, now int64) (*Archiver, error) {
 	arc, err := snapshot.NewArchive(old)
 	if err != nil {
 		return nil, err
 	}
+	if expiring == nil {
+		expiring = &lives{}
+	}
 	a := &Archiver{
-		old: old, words: int(old.Bytes / 8), counts: old.Counts, byName: map[string][]*familyBuilder{}, processes: map[string]*processBuilder{}, removals: ended,
+		old: old, words: int(old.Bytes / 8), counts: old.Counts, byName: map[string][]*familyBuilder{}, processes: map[string]*processBuilder{}, removals: ended, lives: expiring,
 		python: map[*pyfile.KeySet][]*seriesBuilder{},
 	}
 	processes := make([]*processBuilder, len(old.Processes))
@@ -78,12 +85,22 @@ func NewArchiver(old *mpm.Archive, ended map[string]*sum.Removals, now int64) (*
 				a.ended++
 				continue
 			}
+			active := expiring.active(f.Series.Active(j))
+			if expiring.some() {
+				stays := true
+				active, stays = expiring.verdict(storedID(old, f.StoredFamily, j), lifetime.Part{Created: f.Series.Created(j), Active: active, Dead: true})
+				if !stays {
+					a.expired++
+					continue
+				}
+			}
 			var p *processBuilder
 			if n := f.Series.Process(j); n >= 0 {
 				p = processes[n]
 			}
 			to, sums := a.lookup(f.Schema).at(labels, p), arc.Sums(f, j)
 			to.acc.Join(f.Schema, &sums, nil, now)
+			to.active = max(to.active, active)
 			to.exemplars = append(to.exemplars, f.Exemplars[j]...)
 		}
 	}
@@ -173,9 +190,9 @@ func (a *Archiver) Add(f *snapshot.File, now time.Time) error {
 		values = values[len(words):]
 		switch {
 		case !sum.PerProcess(s.Schema):
-			added[i] = a.addSeries(&s, nil, words, from)
+			added[i] = a.addSeries(&s, nil, words, false, from)
 		case process != nil: // else a newer process has the label
-			added[i] = a.addSeries(&s, process, words, from)
+			added[i] = a.addSeries(&s, process, words, false, from)
 		}
 	}
 	for _, e := range f.Exemplars {
@@ -189,7 +206,7 @@ func (a *Archiver) Add(f *snapshot.File, now time.Time) error {
 		words := values[:mpm.ValuesPerSeries(s.Schema)]
 		values = values[len(words):]
 		if sum.Cumulative(s.Schema) {
-			a.addSeries(&s, nil, words, from)
+			a.addSeries(&s, nil, words, true, from)
 		}
 	}
 	return nil
@@ -218,14 +235,31 @@ func (a *Archiver) since(s *metric.Schema, labels metric.Labels) int64 {
 	return sum.Always
 }
 
+// idOf returns the seriesID of a dead process's series, if that is needed.
+func (a *Archiver) idOf(s *mpm.SeriesInfo, labels metric.Labels, p *processBuilder) string {
+	switch {
+	case !a.lives.some():
+		return ""
+	case p != nil:
+		return seriesID(s.Schema, labels, p.Incarnation)
+	}
+	return seriesID(s.Schema, labels, mpm.Incarnation{})
+}
+
 // addSeries adds a dead process's series and returns what it was added to, or nil if it does
 // not count any more.
-func (a *Archiver) addSeries(s *mpm.SeriesInfo, p *processBuilder, words []uint64, from sum.Source) *seriesBuilder {
+func (a *Archiver) addSeries(s *mpm.SeriesInfo, p *processBuilder, words []uint64, gone bool, from sum.Source) *seriesBuilder {
 	if sum.IsLive(s.Schema) {
 		return nil
 	}
 	labels := s.Labels()
-	if !sum.Counts(s.CreatedNanos(), s.RemovedNanos(), a.since(s.Schema, labels)) {
+	active, stays := a.lives.active(s.ActiveNanos()), true
+	if id := a.idOf(s, labels, p); a.lives.has(id) {
+		active, stays = a.lives.verdict(id, a.lives.partOf(s, gone, true))
+	} else {
+		stays = sum.Counts(s.CreatedNanos(), s.RemovedNanos(), a.since(s.Schema, labels))
+	}
+	if !stays {
 		return nil // its life is over
 	}
 	fam := a.lookup(s.Schema)
@@ -235,6 +269,7 @@ func (a *Archiver) addSeries(s *mpm.SeriesInfo, p *processBuilder, words []uint6
 	}
 	to := fam.at(labels, p)
 	to.acc.Add(s.Schema, words, bucket, s.CreatedNanos(), from)
+	to.active = max(to.active, active)
 	return to
 }
 
@@ -276,7 +311,7 @@ func (a *Archiver) Archive(now time.Time, kept []mpm.StoredProcess) *mpm.Archive
 		Processes: kept,
 	}
 	for _, f := range a.families {
-		out.Families = append(out.Families, f.archived(now.UnixNano()))
+		out.Families = append(out.Families, f.archived(now.UnixNano(), a.lives))
 	}
 	return out
 }
@@ -303,10 +338,11 @@ func (a *Archiver) Prune(now time.Time, keep int, keepFor time.Duration) (out []
 	return out
 }
 
-func (f *familyBuilder) archived(now int64) mpm.StoredFamily {
+func (f *familyBuilder) archived(now int64, lives *lives) mpm.StoredFamily {
 	schema := *f.Schema
 	schema.Labels, schema.Const, schema.Bounds = nil, nil, f.Bounds
 	out := mpm.StoredFamily{Schema: &schema, First: f.First, Newest: f.Newest, PythonFile: f.Python}
+	out.Series.Timed = schema.TTL > 0 || sum.TTLOf(lives.ttl, &schema) > 0
 	newest := int64(0)
 	for _, s := range f.series {
 		newest = max(newest, s.acc.Newest)
@@ -322,7 +358,7 @@ func (f *familyBuilder) archived(now int64) mpm.StoredFamily {
 			continue // only the newest dead process's is shown
 		}
 		out.Series.Add(mpm.StoredSeries{
-			Labels: s.labels, Process: process, Created: s.acc.Created, Words: s.acc.Pack(f.Schema), Exemplars: s.newest(f, now),
+			Labels: s.labels, Process: process, Created: s.acc.Created, Active: s.active, Words: s.acc.Pack(f.Schema), Exemplars: s.newest(f, now),
 		})
 	}
 	return out

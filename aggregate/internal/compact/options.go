@@ -17,6 +17,7 @@ type Options struct {
 	Python       bool
 	DropFamilies []string
 	Reserve      bool
+	TTL          map[string]time.Duration
 	DryRun       bool
 	Progress     func(done, total int)
 
@@ -32,6 +33,7 @@ func (o Options) WithDefaults() (Options, error) {
 	options.Number(&c, "KeepDead", &o.KeepDead, 1000, options.NoLimit, options.KeepNone)
 	options.Number(&c, "KeepDeadFor", &o.KeepDeadFor, options.NoLimit, options.NoLimit, options.KeepNone)
 	snapshot.CheckReading(&c, o.TrustUIDs, &o.MaxFileBytes)
+	snapshot.CheckTTL(&c, o.TTL)
 	if o.Progress == nil {
 		o.Progress = func(int, int) {}
 	}

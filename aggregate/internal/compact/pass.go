@@ -34,6 +34,8 @@ type pass struct {
 	others    []*snapshot.File // open, without liveness: their processes may live
 	python    pythonPass
 	listed    time.Time // right before the directory was listed
+	clock     int64     // then, by the compactor's clock
+	lives     lives
 	dead      []candidate
 	stay      []mpm.Incarnation        // compacted before, and still there
 	back      []mpm.Incarnation        // compacted before, removed, and back
@@ -46,12 +48,13 @@ type pass struct {
 
 // candidate is a dead process's file that can be compacted.
 type candidate struct {
-	name   string
-	inc    mpm.Incarnation
-	file   *snapshot.File // nil: read it again
-	python string         // the process's id in a file of client_python
-	forced bool           // nobody can tell whether its process lives
-	ends   []string       // by sum.SeriesKey: what it has removed
+	name    string
+	inc     mpm.Incarnation
+	file    *snapshot.File // nil: read it again
+	python  string         // the process's id in a file of client_python
+	forced  bool           // nobody can tell whether its process lives
+	ends    []string       // by sum.SeriesKey: what it has removed
+	expires bool           // it has series with a TTL
 }
 
 // maxHeld bounds how many files' values are held in memory at once.
@@ -153,6 +156,7 @@ func (p *pass) step(ctx context.Context) (more bool, err error) {
 // An error of one file leaves that file alone.
 func (p *pass) scan(ctx context.Context) error {
 	p.listed = time.Now() // the system's clock, like that of the workers
+	p.clock = p.opts.Now().UnixNano()
 	entries, err := p.dir.Entries()
 	if err != nil {
 		return err
@@ -186,8 +190,11 @@ func (p *pass) scan(ctx context.Context) error {
 	// marked are shown until it is compacted.
 	if len(p.dead) < p.opts.Threshold && len(p.ended) == 0 && !slices.ContainsFunc(p.dead, candidate.unmarkedLive) {
 		p.dead = nil // another time
+		if !p.muchExpired() {
+			return nil
+		}
 	}
-	return nil
+	return p.lookAtLives()
 }
 
 // isLeftover reports whether a kill has left that temporary file.
@@ -235,13 +242,16 @@ func (p *pass) look(e mpm.Entry) error {
 	case f.Unknown > 0:
 		return fmt.Errorf("%w: %d records of unknown kinds", ErrNotUnderstood, f.Unknown)
 	}
-	c := candidate{name: e.Name, inc: e.Incarnation, ends: ends}
+	c := candidate{name: e.Name, inc: e.Incarnation, ends: ends, expires: slices.ContainsFunc(f.Families, expires)}
 	if len(p.dead) < maxHeld {
 		c.file = f
 	}
 	p.dead = append(p.dead, c)
 	return nil
 }
+
+// expires reports whether series of a schema have a TTL.
+func expires(s *metric.Schema) bool { return s.TTL > 0 }
 
 // open opens a file, and reads it if its lock is free. The lock is tested first, so what is
 // read is final.
@@ -267,8 +277,8 @@ func (p *pass) noteRemovals(f *snapshot.File) (ends []string) {
 			continue // it has become free while it was read
 		}
 		s := f.Removed.At(i)
-		if !sum.Shared(s.Schema) {
-			continue
+		if !sum.Shared(s.Schema) || expires(s.Schema) {
+			continue // see lookAtLives
 		}
 		key := sum.SeriesKey(s.Schema, s.Labels())
 		if p.ended[key] == nil {
@@ -320,7 +330,7 @@ func (p *pass) lookAtRemovals() error {
 // wait has nothing compacted by this pass, and nothing end.
 func (p *pass) wait() {
 	clear(p.ended)
-	p.dead = nil
+	p.dead, p.lives.series = nil, nil
 }
 
 // keepEvidence leaves some of the dead for a later pass: those that removed a series of which
@@ -362,7 +372,7 @@ func (p *pass) noteLiving(f *snapshot.File) {
 // add sums up the archive and the dead.
 func (p *pass) add(ctx context.Context, dead []candidate) (err error) {
 	p.compacted, p.spent, p.python.compacted = nil, nil, map[string]bool{}
-	if p.sum, err = NewArchiver(p.old, p.ended, p.opts.Now().UnixNano()); err != nil {
+	if p.sum, err = NewArchiver(p.old, p.ended, &p.lives, p.opts.Now().UnixNano()); err != nil {
 		return err
 	}
 	for _, c := range dead {

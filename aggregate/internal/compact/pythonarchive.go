@@ -35,6 +35,7 @@ func (a *Archiver) addPython(f *snapshot.File, process *processBuilder, from sum
 				continue // its life is over
 			}
 			to = fam.at(labels, process)
+			to.active = max(to.active, a.lives.now)
 			places[k.Series] = to
 		}
 		bucket := 0

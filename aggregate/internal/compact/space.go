@@ -32,7 +32,7 @@ func (p *pass) commit(ctx context.Context) (more bool, err error) {
 		now := p.opts.Now()
 		kept := p.sum.Prune(now, p.opts.KeepDead, p.opts.KeepDeadFor)
 		pruned := len(kept) < len(p.sum.processes) // also if nobody has died: the bounds may be new
-		if p.opts.DryRun || len(p.compacted) == 0 && len(p.result.Dropped) == len(before.Dropped) && p.sum.ended == 0 && len(p.python.revived) == 0 && !pruned {
+		if p.opts.DryRun || len(p.compacted) == 0 && len(p.result.Dropped) == len(before.Dropped) && p.sum.ended == 0 && !isMuch(p.sum.expired, p.sum.expired+p.sum.size()) && len(p.python.revived) == 0 && !pruned {
 			return false, nil
 		}
 		a := p.sum.Archive(now, kept)

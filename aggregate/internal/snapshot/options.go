@@ -1,10 +1,15 @@
 package snapshot
 
 import (
+	"maps"
 	"math"
+	"slices"
+	"time"
 
+	"github.com/multiprom/multiprom/internal/form"
 	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/internal/options"
+	"github.com/multiprom/multiprom/internal/ttl"
 )
 
 // ReadOptions returns how the files of a directory are read. trust and maxBytes are those of
@@ -22,4 +27,18 @@ func CheckReading(c *options.Checker, trust []int, maxBytes *int64) {
 		}
 	}
 	options.Number(c, "MaxFileBytes", maxBytes, 1<<30, options.NoLimit)
+}
+
+// CheckTTL checks the option that gives families times to live.
+func CheckTTL(c *options.Checker, of map[string]time.Duration) {
+	for _, name := range slices.Sorted(maps.Keys(of)) {
+		switch err := ttl.Check(of[name]); {
+		case form.CheckName(name) != nil:
+			c.Failf("TTL", "has %q, which cannot name a family", name)
+		case of[name] == 0:
+			c.Failf("TTL", "has %s without a time; leave it out if its series never expire", name)
+		case err != nil:
+			c.Failf("TTL", "of %s %v", name, err)
+		}
+	}
 }

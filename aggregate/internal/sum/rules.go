@@ -3,6 +3,7 @@ package sum
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/multiprom/multiprom/metric"
 )
@@ -43,4 +44,30 @@ func Cumulative(s *metric.Schema) bool {
 // SeriesKey identifies a series among those of all schemas and labels.
 func SeriesKey(s *metric.Schema, labels metric.Labels) string {
 	return fmt.Sprintf("%s\xff%d %d %q %s", s.Name, s.Type, s.Mode, s.States, labels)
+}
+
+// OverflowValue is the value of every label of an overflow series.
+const OverflowValue = "__overflow__"
+
+// NeverExpires reports whether a series with these labels stays although its family has a time
+// to live: it has no labels, or it is an overflow series. process is the name of the process
+// label if labels have it.
+func NeverExpires(labels metric.Labels, process string) bool {
+	for _, l := range labels {
+		if l.Name != process {
+			return l.Value == OverflowValue
+		}
+	}
+	return true
+}
+
+// TTLOf returns the time to live that options, by name, have for a family; 0 is none.
+func TTLOf(of map[string]time.Duration, s *metric.Schema) time.Duration {
+	switch s.Type {
+	case metric.Info:
+		return 0
+	case metric.Counter:
+		return max(of[s.Name], of[s.Name+"_total"])
+	}
+	return of[s.Name]
 }

@@ -2,13 +2,11 @@ package table
 
 import (
 	"slices"
-	"time"
 
 	"github.com/multiprom/multiprom/aggregate/internal/snapshot"
 	"github.com/multiprom/multiprom/aggregate/internal/sum"
 	"github.com/multiprom/multiprom/internal/lifetime"
 	"github.com/multiprom/multiprom/internal/mpm"
-	"github.com/multiprom/multiprom/metric"
 )
 
 // expiry is what a family with a time to live (TTL) knows of its rows. The rule is that of
@@ -64,18 +62,6 @@ func (e *ends) setRule(r lifetime.Rule) {
 	}
 	e.expiry = expiry{rule: r, seen: e.seen}
 	e.all = true
-}
-
-// ttlOf returns the TTL that the options have for a family.
-func (t *Table) ttlOf(s *metric.Schema) time.Duration {
-	d := t.ttl[s.Name]
-	if s.Type == metric.Counter {
-		d = max(d, t.ttl[s.Name+"_total"])
-	}
-	if s.Type == metric.Info {
-		return 0
-	}
-	return d
 }
 
 // counts reports whether series i of a file's list counts for row n. gone says that the
@@ -412,7 +398,7 @@ func (t *Table) decide(fam *family, n int32, parts []lifetime.Part, began, ended
 	v := t.lives.Look(began, ended)
 	since := v.Created
 	switch {
-	case len(parts) == 0, t.isEverlasting(fam, n): // of live gauges, only the living's are parts
+	case len(parts) == 0, t.neverExpires(fam, n): // of live gauges, only the living's are parts
 		since, v.Next = sum.Always, lifetime.Forever
 	case !v.Shown:
 		since, t.doubt = hidden, t.doubt || v.Doubt
@@ -444,24 +430,15 @@ func (t *Table) decide(fam *family, n int32, parts []lifetime.Part, began, ended
 	e.due = min(e.due, v.Next)
 }
 
-// isEverlasting reports whether a row never expires: it has no labels, or it is an overflow
-// series.
-func (t *Table) isEverlasting(fam *family, n int32) bool {
+// neverExpires is sum.NeverExpires for a row.
+func (t *Table) neverExpires(fam *family, n int32) bool {
 	t.labels = fam.appendLabels(t.labels[:0], n)
-	own := 0
-	for _, l := range t.labels {
-		if l.Value == overflow {
-			return true
-		}
-		if l.Name == t.processLabel && sum.PerProcess(fam.schema) {
-			own++
-		}
+	process := ""
+	if sum.PerProcess(fam.schema) {
+		process = t.processLabel
 	}
-	return len(t.labels) == own
+	return sum.NeverExpires(t.labels, process)
 }
-
-// overflow is the value of the labels of an overflow series.
-const overflow = "__overflow__"
 
 // retireOver is retire for rows of families with a TTL, all of whose parts are removed and have
 // ended.

@@ -103,7 +103,7 @@ func (t *Table) install(files []*snapshot.File, chosen []*sum.Offer) {
 			fam.totals.stride = totalsWords(d.Schema, d.Bounds)
 		}
 		fam.schema = d.Schema
-		fam.ends.setRule(lifetime.Of(max(d.TTL(), t.ttlOf(d.Schema))))
+		fam.ends.setRule(lifetime.Of(max(d.TTL(), sum.TTLOf(t.ttl, d.Schema))))
 		t.byName[fam.name] = fam
 		for _, n := range names {
 			t.taken[n] = fam
