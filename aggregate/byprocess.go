@@ -35,9 +35,12 @@ func (a *Aggregator) byProcess() []*metric.Family {
 	byName := map[string]*metric.Family{}
 	now := a.opts.Now().UnixNano()
 	for _, p := range a.byLabel() {
-		t := table.New(a.opts.ProcessLabel, a.snapshot.Symbols)
+		t := table.New(a.opts.ProcessLabel, a.snapshot.Symbols, nil)
 		t.KeepNames = true
-		s := &snapshot.Snapshot{Files: p.files, Archive: p.archive, Listed: a.snapshot.Listed, Symbols: a.snapshot.Symbols, Keys: a.snapshot.Keys}
+		s := &snapshot.Snapshot{
+			Files: p.files, Archive: p.archive, Listed: a.snapshot.Listed, Began: a.snapshot.Began, Ended: a.snapshot.Ended,
+			Symbols: a.snapshot.Symbols, Keys: a.snapshot.Keys,
+		}
 		t.Plan(s)
 		t.Merge(s, now)
 		for _, f := range t.Families(false) {

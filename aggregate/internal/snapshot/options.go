@@ -7,9 +7,9 @@ import (
 	"time"
 
 	"github.com/multiprom/multiprom/internal/form"
+	"github.com/multiprom/multiprom/internal/lifetime"
 	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/internal/options"
-	"github.com/multiprom/multiprom/internal/ttl"
 )
 
 // ReadOptions returns how the files of a directory are read. trust and maxBytes are those of
@@ -32,7 +32,7 @@ func CheckReading(c *options.Checker, trust []int, maxBytes *int64) {
 // CheckTTL checks the option that gives families times to live.
 func CheckTTL(c *options.Checker, of map[string]time.Duration) {
 	for _, name := range slices.Sorted(maps.Keys(of)) {
-		switch err := ttl.Check(of[name]); {
+		switch err := lifetime.Check(of[name]); {
 		case form.CheckName(name) != nil:
 			c.Failf("TTL", "has %q, which cannot name a family", name)
 		case of[name] == 0:
