@@ -1,6 +1,7 @@
 package exposition
 
 import (
+	"math"
 	"time"
 
 	"github.com/multiprom/multiprom/internal/views"
@@ -38,6 +39,10 @@ const (
 	summaryCount, summarySum, summaryQuantile, summaryCreated       = 1, 2, 3, 4
 	quantileQuantile, quantileValue                                 = 1, 2
 	histogramCount, histogramSum, histogramBucket, histogramCreated = 1, 2, 3, 15
+	histogramSchema, histogramThreshold, histogramZero              = 5, 6, 7
+	histogramNegative, histogramNegativeDelta                       = 9, 10
+	histogramPositive, histogramPositiveDelta, histogramExemplar    = 12, 13, 16
+	spanOffset, spanLength                                          = 1, 2
 	bucketCount, bucketBound, bucketExemplar                        = 1, 2, 3
 	exemplarLabel, exemplarValue, exemplarTimestamp                 = 1, 2, 3
 	timestampSeconds, timestampNanos                                = 1, 2
@@ -126,24 +131,77 @@ func (m *message) end(at int, s *metric.Series) {
 }
 
 // histogram writes everything, including the sum of a histogram with negative bounds:
-// if it were left out, it would be read as 0.
+// if it were left out, it would be read as 0. One with native buckets needs no bucket +Inf,
+// as in client_golang.
 func (m *message) histogram(t metric.Type, s *metric.Series, e *encoder) {
 	at := m.open(metricHistogram)
 	m.uint(histogramCount, s.Count)
 	if !s.NoSum {
 		m.double(histogramSum, s.Sum)
 	}
-	for i := range s.Buckets {
-		b := &s.Buckets[i]
+	native := s.Native
+	if t != metric.Histogram {
+		native = nil
+	}
+	buckets := s.Buckets
+	if native != nil && len(buckets) == 1 && math.IsInf(buckets[0].UpperBound, 1) && buckets[0].Exemplar == nil {
+		buckets = nil
+	}
+	for i := range buckets {
+		b := &buckets[i]
 		bucket := m.open(histogramBucket)
 		m.uint(bucketCount, b.Count)
 		m.double(bucketBound, b.UpperBound)
 		m.exemplar(bucketExemplar, b.Exemplar, e.escaping)
 		m.close(bucket)
 	}
+	if native != nil {
+		m.native(native)
+	}
 	if e.created && t == metric.Histogram {
 		m.time(histogramCreated, s.Created)
 	}
+	if native != nil {
+		for _, x := range native.Exemplars {
+			if !x.Timestamp.IsZero() { // receivers drop others
+				m.exemplar(histogramExemplar, x, e.escaping)
+			}
+		}
+	}
+	m.close(at)
+}
+
+// native writes native buckets.
+func (m *message) native(h *metric.NativeHistogram) {
+	m.sint(histogramSchema, int64(h.Schema))
+	m.double(histogramThreshold, h.ZeroThreshold)
+	m.uint(histogramZero, h.ZeroCount)
+	m.spans(histogramNegative, histogramNegativeDelta, h.Negative)
+	if h.ZeroThreshold == 0 && h.ZeroCount == 0 && len(h.Positive) == 0 && len(h.Negative) == 0 {
+		m.span(histogramPositive, metric.Span{}) // or it would be read as a classic one
+	}
+	m.spans(histogramPositive, histogramPositiveDelta, h.Positive)
+}
+
+// spans writes where buckets are, and by how much each one's count differs from that of the
+// one before.
+func (m *message) spans(field, delta int, spans []metric.Span) {
+	for _, s := range spans {
+		m.span(field, s)
+	}
+	before := uint64(0)
+	for _, s := range spans {
+		for _, n := range s.Counts {
+			m.sint(delta, int64(n-before))
+			before = n
+		}
+	}
+}
+
+func (m *message) span(field int, s metric.Span) {
+	at := m.open(field)
+	m.sint(spanOffset, int64(s.Offset))
+	m.uint(spanLength, uint64(len(s.Counts)))
 	m.close(at)
 }
 

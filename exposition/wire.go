@@ -9,8 +9,12 @@ import (
 // message is a protobuf message under construction. Its methods append fields.
 type message struct{ buf []byte }
 
-// tag writes the key of a field with a number below 16, which is one byte.
+// tag writes the key of a field, which is one byte for numbers below 16.
 func (m *message) tag(field int, t protowire.Type) {
+	if field > 15 {
+		m.buf = protowire.AppendTag(m.buf, protowire.Number(field), t)
+		return
+	}
 	m.buf = append(m.buf, byte(protowire.EncodeTag(protowire.Number(field), t)))
 }
 
@@ -18,6 +22,9 @@ func (m *message) uint(field int, v uint64) {
 	m.tag(field, protowire.VarintType)
 	m.buf = protowire.AppendVarint(m.buf, v)
 }
+
+// sint writes a field of type sint32 or sint64.
+func (m *message) sint(field int, v int64) { m.uint(field, protowire.EncodeZigZag(v)) }
 
 func (m *message) double(field int, v float64) {
 	m.tag(field, protowire.Fixed64Type)

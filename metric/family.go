@@ -36,8 +36,12 @@ type Series struct {
 	Sum   float64
 	NoSum bool
 
-	// Buckets of a histogram: cumulative, ascending, the last bound +Inf.
+	// Buckets of a histogram: cumulative, ascending, the last bound +Inf. One that has only
+	// native buckets has no other bound.
 	Buckets []Bucket
+	// Native has the native buckets of a histogram, of the same observations. It is nil if
+	// there are none.
+	Native *NativeHistogram
 	// Quantiles of a summary, from custom collectors only.
 	Quantiles []Quantile
 	// States of a state set, in the order of their declaration.

@@ -87,7 +87,7 @@ func restrict(f *metric.Family, asked asking) []*metric.Family {
 		whole := *f
 		whole.Series = slices.Clone(f.Series)
 		for i := range whole.Series {
-			whole.Series[i].Quantiles = nil
+			whole.Series[i].Quantiles, whole.Series[i].Native = nil, nil // named as the family
 			if !asked(created) {
 				whole.Series[i].Created = time.Time{}
 			}

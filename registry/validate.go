@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/multiprom/multiprom/internal/form"
+	"github.com/multiprom/multiprom/internal/histogram"
 	"github.com/multiprom/multiprom/metric"
 )
 
@@ -66,7 +67,12 @@ func checkSeries(f *metric.Family, s *metric.Series) error {
 		return err
 	}
 	switch f.Type {
-	case metric.Histogram, metric.GaugeHistogram:
+	case metric.Histogram:
+		return errors.Join(checkBuckets(s), checkNative(s))
+	case metric.GaugeHistogram:
+		if s.Native != nil {
+			return errors.New("a gauge histogram has no native buckets")
+		}
 		return checkBuckets(s)
 	case metric.Summary:
 		return checkQuantiles(s.Quantiles)
@@ -112,6 +118,16 @@ func checkBuckets(s *metric.Series) error {
 		}
 	}
 	return nil
+}
+
+func checkNative(s *metric.Series) error {
+	switch {
+	case s.Native == nil:
+		return nil
+	case s.NoSum:
+		return errors.New("a native histogram needs a sum") // receivers take none for 0
+	}
+	return histogram.Check(s.Native, s.Count, s.Sum)
 }
 
 func checkQuantiles(qs []metric.Quantile) error {

@@ -18,10 +18,13 @@ func TestRestrict(t *testing.T) {
 		f.Series[0].Created = time.Unix(12, 500e6)
 		return f
 	}
+	native := created(family(metric.Histogram, "n"))
+	native.Series[0].Native = &metric.NativeHistogram{ZeroCount: 2}
 	all := gatherer(
 		created(family(metric.Counter, "c")), family(metric.Gauge, "g"), created(family(metric.Histogram, "h")),
 		family(metric.Gauge, "h_a"), family(metric.GaugeHistogram, "gh"), family(metric.Info, "i"),
 		created(family(metric.Summary, "s")), family(metric.StateSet, "st"), family(metric.Unknown, "u_total"),
+		native,
 	)
 	tests := []struct {
 		names   []string
@@ -63,6 +66,15 @@ func TestRestrict(t *testing.T) {
 			kept = kept || !f.Series[0].Created.IsZero()
 		}
 		assert.Equal(t, tt.created, kept, "%q", tt.names)
+	}
+	// Native buckets are samples with the family's own name.
+	for _, tt := range []struct {
+		names  []string
+		native bool
+	}{{[]string{"n"}, true}, {[]string{"n_bucket", "n_sum", "n_count"}, false}} {
+		families, err := registry.Restrict(all, tt.names...).Gather(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, tt.native, families[0].Series[0].Native != nil, "%q", tt.names)
 	}
 	families, err := all.Gather(t.Context())
 	require.NoError(t, err)

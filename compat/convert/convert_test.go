@@ -182,8 +182,9 @@ func TestCollectors(t *testing.T) {
 	}
 }
 
-// TestNativeHistogramsAreLost, but for count and sum.
-func TestNativeHistogramsAreLost(t *testing.T) {
+// TestNativeHistograms: a native histogram is there with its buckets, and comes back as it
+// was.
+func TestNativeHistograms(t *testing.T) {
 	h := prometheus.NewHistogram(prometheus.HistogramOpts{Name: "h", Help: "h", NativeHistogramBucketFactor: 1.1})
 	h.Observe(3)
 	h.Observe(4)
@@ -193,8 +194,41 @@ func TestNativeHistogramsAreLost(t *testing.T) {
 	require.NoError(t, err)
 	s := families[0].Series[0]
 	require.Equal(t, []metric.Bucket{{UpperBound: math.Inf(1), Count: 2}}, s.Buckets)
+	require.Equal(t, &metric.NativeHistogram{Schema: 3, ZeroThreshold: prometheus.DefNativeHistogramZeroThreshold,
+		Positive: []metric.Span{{Offset: 13, Counts: []uint64{1, 0, 0, 1}}},
+	}, s.Native)
 	require.Equal(t, 7.0, s.Sum)
 	require.WithinDuration(t, time.Now(), s.Created, time.Minute)
+
+	empty := prometheus.NewHistogram(prometheus.HistogramOpts{Name: "empty", Help: "h", NativeHistogramBucketFactor: 2,
+		NativeHistogramZeroThreshold: prometheus.NativeHistogramZeroThresholdZero})
+	exemplars := prometheus.NewHistogram(prometheus.HistogramOpts{Name: "exemplars", Help: "h", Buckets: []float64{1, 10}, NativeHistogramBucketFactor: 1.1,
+		NativeHistogramMaxExemplars: 5})
+	for i := range 20 {
+		exemplars.(prometheus.ExemplarObserver).ObserveWithExemplar(float64(i-5), prometheus.Labels{"trace": "t"})
+	}
+	theirs := prometheus.NewRegistry()
+	theirs.MustRegister(h, empty, exemplars)
+	want, err := theirs.Gather()
+	require.NoError(t, err)
+	ours := registry.New(registry.Options{})
+	require.NoError(t, ours.Register(convert.FromGatherer(theirs)))
+	got, err := convert.ToPrometheus(ours).Gather()
+	require.NoError(t, err)
+	require.Len(t, got, len(want))
+	for i := range want {
+		require.Equal(t, text(want[i]), text(got[i]))
+	}
+
+	for name, h := range map[string]*dto.Histogram{
+		"schema of its native histogram is -53": {Schema: new(int32(-53)), ZeroThreshold: new(1.0)},
+		"another number of buckets":             {Schema: new(int32(1)), PositiveSpan: []*dto.BucketSpan{{Length: new(uint32(3))}}, PositiveDelta: []int64{1}},
+		"number of buckets than it has":         {Schema: new(int32(1)), NegativeSpan: []*dto.BucketSpan{{Length: new(uint32(1))}}, NegativeDelta: []int64{1, 1}},
+	} {
+		_, err := convert.Families([]*dto.MetricFamily{{Name: new("f"), Type: dto.MetricType_HISTOGRAM.Enum(), Metric: []*dto.Metric{{Histogram: h}}}})
+		require.ErrorIs(t, err, convert.ErrUnsupported)
+		require.ErrorContains(t, err, name)
+	}
 }
 
 func TestErrors(t *testing.T) {

@@ -25,6 +25,6 @@
 //
 // # Caveats
 //
-// Native histograms keep their count and sum only. A histogram whose counts
+// A gauge histogram loses its native buckets. A histogram whose counts
 // are no integers is an error and left out.
 package convert

@@ -13,12 +13,14 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/multiprom/multiprom/gather"
+	nativehistogram "github.com/multiprom/multiprom/internal/histogram"
 	"github.com/multiprom/multiprom/metric"
 	"github.com/multiprom/multiprom/registry"
 )
 
 // ErrUnsupported is matched by the error of a family that a registry of this
-// module cannot hold: a histogram whose counts are no integers.
+// module cannot hold: a histogram whose counts are no integers, or whose native
+// buckets have a schema that servers do not read.
 var ErrUnsupported = errors.New("metric cannot be converted")
 
 // Source is a prometheus.Gatherer as a collector and a gatherer of this module.
@@ -143,12 +145,12 @@ func fill(s *metric.Series, t metric.Type, m *dto.Metric) error {
 			s.Quantiles = append(s.Quantiles, metric.Quantile{Q: q.GetQuantile(), Value: q.GetValue()})
 		}
 	default:
-		return histogram(s, m.Histogram)
+		return histogram(s, t, m.Histogram)
 	}
 	return nil
 }
 
-func histogram(s *metric.Series, from *dto.Histogram) error {
+func histogram(s *metric.Series, t metric.Type, from *dto.Histogram) error {
 	if from.GetSampleCountFloat() != 0 {
 		return fmt.Errorf("%w: the count %v of its histogram is no integer", ErrUnsupported, from.GetSampleCountFloat())
 	}
@@ -163,7 +165,54 @@ func histogram(s *metric.Series, from *dto.Histogram) error {
 	if n := len(s.Buckets); n == 0 || !math.IsInf(s.Buckets[n-1].UpperBound, 1) {
 		s.Buckets = append(s.Buckets, metric.Bucket{UpperBound: math.Inf(1), Count: s.Count})
 	}
+	if t != metric.Histogram || !isNative(from) {
+		return nil
+	}
+	if schema := int(from.GetSchema()); schema < nativehistogram.MinSchema || schema > nativehistogram.MaxSchema {
+		return fmt.Errorf("%w: the schema of its native histogram is %d", ErrUnsupported, schema)
+	}
+	s.Native = &metric.NativeHistogram{
+		Schema: int(from.GetSchema()), ZeroThreshold: from.GetZeroThreshold(), ZeroCount: from.GetZeroCount(),
+	}
+	var ok, negative bool
+	s.Native.Positive, ok = spans(from.GetPositiveSpan(), from.GetPositiveDelta())
+	s.Native.Negative, negative = spans(from.GetNegativeSpan(), from.GetNegativeDelta())
+	if !ok || !negative {
+		return fmt.Errorf("%w: the spans of its native histogram have another number of buckets than it has", ErrUnsupported)
+	}
+	for _, x := range from.GetExemplars() {
+		s.Native.Exemplars = append(s.Native.Exemplars, exemplar(x))
+	}
 	return nil
+}
+
+// isNative reports whether a histogram has native buckets, by the rule of a server. One in
+// which nothing was observed has a threshold or an empty span.
+func isNative(h *dto.Histogram) bool {
+	return len(h.PositiveSpan) > 0 || len(h.NegativeSpan) > 0 || h.GetZeroThreshold() > 0 || h.GetZeroCount() > 0
+}
+
+// spans converts the buckets of one sign. ok is false if there are more or fewer than the
+// spans say.
+func spans(from []*dto.BucketSpan, deltas []int64) (out []metric.Span, ok bool) {
+	count := int64(0)
+	for _, s := range from {
+		n := int(s.GetLength())
+		if n > len(deltas) {
+			return nil, false
+		}
+		if n == 0 && len(from) == 1 {
+			break // it says that the histogram is native
+		}
+		counts := make([]uint64, n)
+		for i, d := range deltas[:n] {
+			count += d
+			counts[i] = uint64(count)
+		}
+		deltas = deltas[n:]
+		out = append(out, metric.Span{Offset: int(s.GetOffset()), Counts: counts})
+	}
+	return out, len(deltas) == 0
 }
 
 func labels(pairs []*dto.LabelPair) metric.Labels {

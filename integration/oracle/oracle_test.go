@@ -11,6 +11,7 @@ import (
 
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/exemplar"
+	prom "github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/textparse"
 	"github.com/stretchr/testify/require"
@@ -25,6 +26,7 @@ import (
 // view is what a server knows after a scrape, by labels of a series or name of a family.
 type view struct {
 	samples   map[string]string
+	native    map[string]string // histograms with native buckets, with their exemplars
 	exemplars map[string]string
 	began     map[string]int64 // in milliseconds
 	types     map[string]model.MetricType
@@ -33,13 +35,13 @@ type view struct {
 }
 
 func newView() view {
-	return view{map[string]string{}, map[string]string{}, map[string]int64{}, map[string]model.MetricType{}, map[string]string{}, map[string]string{}}
+	return view{map[string]string{}, map[string]string{}, map[string]string{}, map[string]int64{}, map[string]model.MetricType{}, map[string]string{}, map[string]string{}}
 }
 
 // scraped parses a text with the parser that a server chooses by content type.
 func scraped(t *testing.T, body []byte, format exposition.ContentType) view {
 	t.Helper()
-	p, err := textparse.New(body, format.String(), nil, textparse.ParserOptions{OpenMetricsSkipSTSeries: true})
+	p, err := textparse.New(body, format.String(), nil, textparse.ParserOptions{OpenMetricsSkipSTSeries: true, KeepClassicOnClassicAndNativeHistograms: true})
 	require.NoError(t, err)
 	out := newView()
 	for {
@@ -74,10 +76,59 @@ func scraped(t *testing.T, body []byte, format exposition.ContentType) view {
 			if ms := p.StartTimestamp(); ms != 0 {
 				out.began[key] = ms
 			}
+		case textparse.EntryHistogram:
+			_, at, h, _ := p.Histogram()
+			require.NoError(t, h.Validate(), "%q", body)
+			var ls labels.Labels
+			p.Labels(&ls)
+			key := ls.WithoutEmpty().String()
+			require.NotContains(t, out.native, key, "%q", body)
+			var exemplars []exemplar.Exemplar
+			for x := (exemplar.Exemplar{}); p.Exemplar(&x); x = (exemplar.Exemplar{}) {
+				exemplars = append(exemplars, x)
+			}
+			out.native[key] = native(h, at, exemplars)
+			if ms := p.StartTimestamp(); ms != 0 {
+				out.began[key] = ms
+			}
 		default:
 			require.Fail(t, "an entry that was not written", "%v in %q", entry, body)
 		}
 	}
+}
+
+// native describes a histogram and its exemplars.
+func native(h *prom.Histogram, at *int64, exemplars []exemplar.Exemplar) string {
+	text := fmt.Sprint(h, h.Schema, h.ZeroThreshold, form.FormatFloat(h.Sum), h.PositiveSpans, h.NegativeSpans)
+	if at != nil {
+		text += fmt.Sprint("@", *at)
+	}
+	for _, x := range exemplars {
+		text += fmt.Sprint(" # ", x.Labels, form.FormatFloat(x.Value), x.HasTs, x.Ts)
+	}
+	return text
+}
+
+// writtenNative is native of what a server should find.
+func writtenNative(s *metric.Series) string {
+	h := serverHistogram(s.Native, s.Count, s.Sum).Compact(0) // as the parser does
+	from := s.Native.Exemplars
+	if len(from) == 0 { // a server then takes those of the buckets
+		for _, b := range s.Buckets {
+			if b.Exemplar != nil && !b.Exemplar.Timestamp.IsZero() {
+				from = append(from, b.Exemplar)
+			}
+		}
+	}
+	var exemplars []exemplar.Exemplar
+	for _, x := range from {
+		exemplars = append(exemplars, exemplar.Exemplar{Labels: labels.FromMap(x.Labels.Map()), Value: x.Value, HasTs: true, Ts: x.Timestamp.UnixMilli()})
+	}
+	var at *int64
+	if ms := s.Timestamp.UnixMilli(); !s.Timestamp.IsZero() {
+		at = &ms
+	}
+	return native(h, at, exemplars)
 }
 
 func sample(v float64, at *int64) string {
@@ -129,6 +180,17 @@ func written(families []*metric.Family, opts exposition.Options) view {
 				began = time.Time{}
 			default:
 				began = time.Time{}
+			}
+			if protobuf && s.Native != nil {
+				b := labels.NewBuilder(labels.FromMap(s.Labels.Map())).Set("__name__", f.Name)
+				key := b.Labels().WithoutEmpty().String()
+				out.native[key] = writtenNative(&s)
+				if !began.IsZero() {
+					out.began[key] = began.UnixMilli()
+				}
+				if len(s.Buckets) == 1 && s.Buckets[0].Exemplar == nil {
+					continue // no classic bucket is written
+				}
 			}
 			one.Series = []metric.Series{s}
 			for m := range one.Samples() {
@@ -270,6 +332,9 @@ func plain(typ metric.Type, s *metric.Series, version exposition.Format) {
 	exemplars := []*metric.Exemplar{s.Exemplar}
 	for _, b := range s.Buckets {
 		exemplars = append(exemplars, b.Exemplar)
+	}
+	if s.Native != nil {
+		exemplars = append(exemplars, s.Native.Exemplars...)
 	}
 	for _, x := range exemplars {
 		if x != nil {

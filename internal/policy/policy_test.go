@@ -24,7 +24,7 @@ const (
 // aggregate communicate only through files. Packages of internal/ that are not listed are
 // leaves.
 var order = []string{
-	"metric", "gather", "internal/openmetrics", "internal/views", "internal/inspect",
+	"metric", "gather", "internal/openmetrics", "internal/histogram", "internal/views", "internal/inspect",
 	"internal/lifetime", "internal/mpm", "internal/pyfile", "internal/access", "mmapstore", "multiproc",
 	"aggregate/internal/sum", "aggregate/internal/snapshot", "aggregate/internal/table", "aggregate/internal/compact", "aggregate",
 	"registry/collectors", "registry", "registry/publish", "exposition", ".", "exposition/textparse",

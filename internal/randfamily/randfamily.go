@@ -58,17 +58,22 @@ func (r Source) series(f *metric.Family, n int, utf8Names bool) metric.Series {
 		}
 		s.Exemplar = r.exemplar(math.Inf(1), utf8Names)
 	case metric.Histogram, metric.GaugeHistogram:
-		bounds := r.bounds()
-		counts := make([]uint64, len(bounds)+1)
-		for i := range counts {
-			counts[i] = r.Uint64N(1 << 50)
+		s.Count = r.Uint64N(1 << 52)
+		if f.Type == metric.Histogram && r.IntN(2) == 0 {
+			s.Native, s.Count = r.native(utf8Names)
 		}
+		bounds := r.bounds()
+		counts, rest := make([]uint64, len(bounds)+1), s.Count
+		for i := range bounds {
+			counts[i] = r.Uint64N(rest + 1)
+			rest -= counts[i]
+		}
+		counts[len(bounds)] = rest
 		s.Buckets = metric.Cumulate(bounds, counts)
-		s.Count = s.Buckets[len(bounds)].Count
 		for i := range s.Buckets {
 			s.Buckets[i].Exemplar = r.exemplar(s.Buckets[i].UpperBound, utf8Names)
 		}
-		s.NoSum = r.IntN(5) == 0
+		s.NoSum = s.Native == nil && r.IntN(5) == 0
 	case metric.Summary:
 		s.Count = r.Uint64N(1 << 50)
 		for i := range r.IntN(3) {
@@ -85,6 +90,46 @@ func (r Source) series(f *metric.Family, n int, utf8Names bool) metric.Series {
 		}
 	}
 	return s
+}
+
+// native returns native buckets, of which there may be none, and how many observations they
+// have.
+func (r Source) native(utf8Names bool) (h *metric.NativeHistogram, count uint64) {
+	h = &metric.NativeHistogram{Schema: r.IntN(13) - 4}
+	if r.IntN(3) > 0 {
+		h.ZeroThreshold = []float64{0x1p-128, 1e-3, math.SmallestNonzeroFloat64}[r.IntN(3)]
+		h.ZeroCount = r.Uint64N(3)
+	}
+	h.Positive, h.Negative = r.spans(), r.spans()
+	count = h.ZeroCount
+	for _, s := range append(slices.Clone(h.Positive), h.Negative...) {
+		for _, n := range s.Counts {
+			count += n
+		}
+	}
+	for range r.IntN(3) {
+		if x := r.exemplar(math.Inf(1), utf8Names); x != nil {
+			x.Timestamp = time.Unix(r.Int64N(1e9), r.Int64N(1e9))
+			h.Exemplars = append(h.Exemplars, x)
+		}
+	}
+	slices.SortFunc(h.Exemplars, (*metric.Exemplar).Compare)
+	return h, count
+}
+
+// spans returns up to three spans, within the buckets of every schema.
+func (r Source) spans() (out []metric.Span) {
+	for i := range r.IntN(4) {
+		s := metric.Span{Offset: r.IntN(20), Counts: make([]uint64, 1+r.IntN(6))}
+		if i == 0 {
+			s.Offset -= 30
+		}
+		for j := range s.Counts {
+			s.Counts[j] = r.Uint64N(1 << r.IntN(50))
+		}
+		out = append(out, s)
+	}
+	return out
 }
 
 // bounds returns up to four finite bounds in ascending order: small ones near 0, or any.
