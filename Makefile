@@ -105,7 +105,13 @@ soak-recycle: ## 20,000 short-lived workers, 16 at a time
 soak-python: ## 26,000 files of recycled workers of client_python, compacted
 	MULTIPROM_RECYCLED_PYTHON=2364 $(GO) test -count=1 -timeout 9m -v -run '^TestRecycledPythonWorkers$$' ./integration
 
+soak-python-native: ## 1,000 workers of gunicorn and uWSGI that write native files, killed while they count
+	MULTIPROM_PYTHON_KILLS=200 $(GO) test -count=1 -timeout 40m -v -run '^TestNativePythonFleets$$' ./integration
+
+python-suites: ## prometheus_client's own tests with native files (CLIENT_PYTHON=a clone with tags, ARGS="--versions 0.25.0")
+	python3 writers/python/tests/suites.py "$(CLIENT_PYTHON)" $(ARGS)
+
 clean: ## remove what make built
 	rm -rf bin
 
-.PHONY: help demo build test api race integration-deps integration oracle examples compat peer-suites lint bench bench-full bench-scale bench-plots bench-test bench-packages bench-python bench-compat fuzz soak soak-crash soak-churn model soak-recycle soak-python clean
+.PHONY: help demo build test api race integration-deps integration oracle examples compat peer-suites lint bench bench-full bench-scale bench-plots bench-test bench-packages bench-python bench-compat fuzz soak soak-crash soak-churn model soak-recycle soak-python soak-python-native python-suites clean

@@ -62,6 +62,7 @@ type worker struct {
 type server struct {
 	modules string                              // that Debian's Python must have in addition to client_python
 	argv    func(address, apps string) []string // its command line
+	env     []string                            // more of its environment
 }
 
 func newFleet(t *testing.T) *fleet {
@@ -81,6 +82,7 @@ func (f *fleet) start(s server) *os.Process {
 	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Env = append(os.Environ(), "PROMETHEUS_MULTIPROC_DIR="+f.dir, "PYTHONDONTWRITEBYTECODE=1", "PYTHONPATH="+apps,
 		"PATH="+filepath.Dir(mpctl(f.t))+":"+os.Getenv("PATH")) // for its hooks
+	cmd.Env = append(cmd.Env, s.env...)
 	log, err := os.CreateTemp(f.t.TempDir(), "log")
 	require.NoError(f.t, err)
 	cmd.Stdout, cmd.Stderr = log, log

@@ -1,0 +1,1 @@
+import multiprom_client  # noqa: F401  with PROMETHEUS_MULTIPROC_FORMAT=mpm
