@@ -2,13 +2,16 @@ package integration
 
 import (
 	"fmt"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -160,4 +163,64 @@ func TestPythonWriterForks(t *testing.T) {
 			eventually(t, "all are dead", func() bool { return samples(t, a)["forks_live"] == 0 })
 		})
 	}
+}
+
+// TestPythonWriterNeverTears: of 10 million values that Go loads while Python stores, each is one
+// that Python has stored. A writer that stores by struct.pack_into is caught.
+func TestPythonWriterNeverTears(t *testing.T) {
+	start := func(t *testing.T, args ...string) (*mpm.Reader, map[string][]uint64) {
+		dir := t.TempDir()
+		p := startHelper(t, nativePython(t, dir, "native_torn.py", args...))
+		p.expect(t, "ready")
+		r, err := mpm.Open(native(t, dir)[0], mpm.ReadOptions{})
+		require.NoError(t, err)
+		t.Cleanup(func() { r.Close() })
+		require.NoError(t, r.Refresh())
+		words := map[string][]uint64{}
+		for _, s := range r.Series() {
+			words[s.Schema.Name] = s.Words()
+		}
+		return r, words
+	}
+	const one, other = 0x3F11111111111111, 0x40EEEEEEEEEEEEEE
+	t.Run("memoryview", func(t *testing.T) {
+		_, words := start(t)
+		flip, grow, seconds, recent := &words["torn_flip"][0], words["torn_grow"], words["torn_seconds"], words["torn_recent"]
+		var ints, observed uint64
+		var fraction, sum float64
+		changes, last := 0, uint64(0)
+		deadline := time.Now().Add(2 * time.Minute)
+		for loads := 0; loads < 10_000_000 || changes < 20_000; loads += 7 {
+			bits := atomic.LoadUint64(flip)
+			if bits != one && bits != other {
+				t.Fatalf("a torn gauge: %x", bits)
+			}
+			if bits != last {
+				changes, last = changes+1, bits
+			}
+			i, f := atomic.LoadUint64(&grow[0]), math.Float64frombits(atomic.LoadUint64(&grow[1]))
+			s, n := math.Float64frombits(atomic.LoadUint64(&seconds[0])), atomic.LoadUint64(&seconds[1])
+			if i < ints || i%0xFFFFFFFF != 0 || f < fraction || f*2 != math.Trunc(f*2) || s < sum || s*2 != math.Trunc(s*2) || n < observed {
+				t.Fatalf("a torn word among %d %v %v %d", i, f, s, n)
+			}
+			ints, fraction, sum, observed = i, f, s, n
+			if value, nanos, ok := mpm.LoadRecent(recent); ok && math.Float64frombits(value)*1e9 != float64(nanos) {
+				t.Fatalf("a torn pair: %v at %d", math.Float64frombits(value), nanos)
+			}
+			if loads%70_000 == 0 {
+				require.True(t, time.Now().Before(deadline), "only %d changes in %d loads", changes, loads)
+			}
+		}
+	})
+	t.Run("pack_into", func(t *testing.T) {
+		_, words := start(t, "pack_into")
+		eventually(t, "a torn value is seen", func() bool {
+			for range 1_000_000 {
+				if bits := atomic.LoadUint64(&words["torn_flip"][0]); bits != one && bits != other {
+					return true
+				}
+			}
+			return false
+		})
+	})
 }
