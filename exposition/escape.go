@@ -36,6 +36,8 @@ func escape(s string, scheme Escaping, colon bool) string {
 		return "_"
 	case scheme == AllowUTF8:
 		return validUTF8(s)
+	case scheme == Underscores:
+		return form.Underscored(s, colon)
 	}
 	out := make([]byte, 0, len(s)+16)
 	if scheme == Values {
@@ -43,9 +45,9 @@ func escape(s string, scheme Escaping, colon bool) string {
 	}
 	for i, r := range s {
 		switch {
-		case r == '_' && scheme != Underscores:
+		case r == '_':
 			out = append(out, "__"...)
-		case r == '_', r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9' && i > 0, r == ':' && colon:
+		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9' && i > 0, r == ':' && colon:
 			out = append(out, byte(r))
 		case scheme == Values:
 			out = append(out, '_')
@@ -53,10 +55,8 @@ func escape(s string, scheme Escaping, colon bool) string {
 			out = append(out, '_')
 		case scheme == Dots && r == '.':
 			out = append(out, "_dot_"...)
-		case scheme == Dots:
-			out = append(out, "__"...)
 		default:
-			out = append(out, '_')
+			out = append(out, "__"...)
 		}
 	}
 	return string(out)

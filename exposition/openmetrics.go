@@ -31,7 +31,7 @@ var openMetricsLayout = layout{
 			// A carriage return would become part of the line ending.
 			return form.AppendEscaped(dst, strings.TrimRight(help, "\r"))
 		},
-		appendBound: appendCanonical,
+		appendBound: form.AppendCanonical,
 		appendTime:  appendSeconds,
 		exemplars:   true,
 	},
@@ -124,17 +124,6 @@ func (e *encoder) unit(f *metric.Family) string {
 		return ""
 	}
 	return f.Unit
-}
-
-// appendCanonical appends a bound as in OpenMetrics' "Canonical Numbers", so that it
-// can be recognized as a float.
-func appendCanonical(dst []byte, v float64) []byte {
-	n := len(dst)
-	dst = form.AppendBound(dst, v)
-	if !bytes.ContainsAny(dst[n:], ".eIN") {
-		dst = append(dst, ".0"...)
-	}
-	return dst
 }
 
 // appendSeconds appends a time in seconds, exactly. A float64 of that size cannot hold

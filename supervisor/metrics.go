@@ -1,14 +1,17 @@
 package supervisor
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"sync"
 
 	"github.com/multiprom/multiprom/aggregate"
 	"github.com/multiprom/multiprom/exposition"
+	"github.com/multiprom/multiprom/gather"
 	"github.com/multiprom/multiprom/internal/glance"
 	"github.com/multiprom/multiprom/internal/limits"
 	"github.com/multiprom/multiprom/multiproc"
@@ -22,6 +25,8 @@ func (o Options) checkMetrics() error {
 		return fmt.Errorf("%w: Metrics is set, but MetricsAddress is not", errOptions)
 	case o.MetricsAddress != "" && o.Dir == "":
 		return fmt.Errorf("%w: MetricsAddress is set, but there is no directory for the workers' metrics: set Dir or %s", errOptions, envDir)
+	case len(o.Exits) > 0 && o.Dir == "":
+		return fmt.Errorf("%w: Exits are set, but there is no directory for the workers' metrics: set Dir or %s", errOptions, envDir)
 	case o.MetricsLenient && o.MetricsAddress == "":
 		return fmt.Errorf("%w: MetricsLenient is set, but MetricsAddress is not", errOptions)
 	case o.MetricsLenient && o.Metrics != nil:
@@ -30,9 +35,16 @@ func (o Options) checkMetrics() error {
 	return nil
 }
 
-// openView opens the merged view of Dir, unless something else is to be served.
+// Exit sends metrics elsewhere until ctx ends, such as a remotewrite.Writer, an
+// otlp.Exporter or a graphite.Bridge.
+type Exit interface {
+	Run(ctx context.Context, g gather.Gatherer) error
+}
+
+// openView opens the merged view of Dir, unless nothing needs it.
 func (s *Supervisor) openView() error {
-	if s.opt.MetricsAddress == "" || s.opt.Metrics != nil {
+	served := s.opt.MetricsAddress != "" && s.opt.Metrics == nil
+	if !served && len(s.opt.Exits) == 0 {
 		return nil
 	}
 	view, err := aggregate.Open(s.opt.Dir, aggregate.Options{
@@ -41,14 +53,39 @@ func (s *Supervisor) openView() error {
 	if err != nil {
 		return fmt.Errorf("supervisor: metrics: %w", err)
 	}
-	s.view = view
-	mux := http.NewServeMux()
-	glance.NewSite(view, glance.SiteOptions{Version: version()}).Add(mux)
-	mux.Handle("/", exposition.HandlerFor(registry.Directory(view), exposition.HandlerOptions{
-		Timeout: limits.Gathering, ErrorLog: s.opt.Logger, Lenient: s.opt.MetricsLenient,
-	}))
-	s.opt.Metrics = mux
+	s.view, s.merged = view, registry.Directory(view)
+	for _, e := range s.opt.Exits {
+		if own, ok := e.(gather.Gatherer); ok {
+			s.merged = registry.Merge(s.merged, own)
+		}
+	}
+	if served {
+		mux := http.NewServeMux()
+		glance.NewSite(view, glance.SiteOptions{Version: version()}).Add(mux)
+		mux.Handle("/", exposition.HandlerFor(s.merged, exposition.HandlerOptions{
+			Timeout: limits.Gathering, ErrorLog: s.opt.Logger, Lenient: s.opt.MetricsLenient,
+		}))
+		s.opt.Metrics = mux
+	}
 	return nil
+}
+
+// startExits starts the exits. stop ends them and waits until they have sent their last
+// values.
+func (s *Supervisor) startExits() (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	for _, e := range s.opt.Exits {
+		wg.Go(func() {
+			if err := e.Run(ctx, s.merged); err != nil {
+				s.opt.Logger.Error("an exit has ended", "error", err)
+			}
+		})
+	}
+	return func() {
+		cancel()
+		wg.Wait()
+	}
 }
 
 // version returns the version of the main module of this program.

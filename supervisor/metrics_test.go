@@ -3,6 +3,7 @@
 package supervisor
 
 import (
+	"context"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -10,9 +11,11 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/multiprom/multiprom/gather"
 	"github.com/multiprom/multiprom/multiproc"
 )
 
@@ -82,4 +85,52 @@ func TestMetricsLenient(t *testing.T) {
 		}
 		require.NoError(t, s.Close())
 	}
+}
+
+// exitFunc is an exit.
+type exitFunc func(ctx context.Context, g gather.Gatherer) error
+
+func (f exitFunc) Run(ctx context.Context, g gather.Gatherer) error { return f(ctx, g) }
+
+// TestExits: an exit gets the merged view, without a metrics address, and ends after the
+// workers: it sees what these have counted at last.
+func TestExits(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv(envDir, dir)
+	set := multiproc.NewSet(multiproc.SetOptions{Dir: dir})
+	c := multiproc.MustNew(set.NewCounter(multiproc.CounterOpts{Name: "jobs", Help: "J."}))
+	c.Inc()
+	t.Cleanup(func() { set.Close() })
+	value := func(g gather.Gatherer) float64 {
+		families, err := g.Gather(context.Background())
+		require.NoError(t, err)
+		for _, f := range families {
+			if f.Name == "jobs" {
+				return f.Series[0].Value
+			}
+		}
+		return -1
+	}
+	began := make(chan float64, 1)
+	last := 0.0
+	var s *Supervisor
+	s, err := New(Options{
+		Dir: dir, Command: "sleep", Args: []string{"1000"}, Workers: 1,
+		OnWorkerExit: func(WorkerInfo) { c.Add(10) },
+		Exits: []Exit{exitFunc(func(ctx context.Context, g gather.Gatherer) error {
+			began <- value(g)
+			<-ctx.Done()
+			last = value(g)
+			return nil
+		})},
+	})
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- s.Run(ctx) }()
+	require.Equal(t, 1.0, <-began)
+	require.Eventually(t, func() bool { return len(s.Workers()) == 1 }, 30*time.Second, time.Millisecond)
+	cancel()
+	require.NoError(t, <-ended)
+	require.Equal(t, 11.0, last)
 }

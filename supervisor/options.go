@@ -114,6 +114,10 @@ type Options struct {
 	// MetricsLenient serves the merged view with exposition.HandlerOptions.Lenient. It
 	// needs MetricsAddress, and is an error with Metrics.
 	MetricsLenient bool
+	// Exits send the merged view of Dir, and their own metrics, while Run runs. They end when
+	// all workers have ended, so they send what these have counted at last. They need a
+	// directory. Default: none.
+	Exits []Exit
 	// DrainTimeout is the time that a worker has from SIGTERM to SIGKILL. Default 30 s.
 	DrainTimeout time.Duration
 	// KillMode says which of a worker's processes get these signals, and when. Default

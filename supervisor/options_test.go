@@ -36,6 +36,7 @@ func TestOptions(t *testing.T) {
 		"MetricsAddress": {Bad: []any{"udp://127.0.0.1:0", "127.0.0.1:-1"}, Good: []any{"127.0.0.1:0"}},
 		"Metrics":        {Bad: []any{http.NotFoundHandler()}}, // there is no address
 		"MetricsLenient": {Bad: []any{true}},                   // there is no address
+		"Exits":          {Good: []any{[]Exit{exitFunc(nil)}}},
 		"DrainTimeout":   period, "ReadyTimeout": period, "ReadyAfter": period, "Backoff.Min": period, "Backoff.Max": {Bad: []any{1}}, "Backoff.Young": period,
 		"DeathSignal": {Bad: []any{4096}}, "Subreaper": {}, "Stdout": {}, "Stderr": {}, "Logger": {}, "OnWorkerStart": {}, "OnWorkerExit": {},
 	}
@@ -54,6 +55,7 @@ func TestOptions(t *testing.T) {
 	rows["Dir"] = optiontest.Row{Good: []any{t.TempDir()}}
 	rows["Group"] = optiontest.Row{Bad: []any{"no such group"}}
 	rows["MetricsAddress"] = optiontest.Row{Bad: []any{"127.0.0.1:0"}} // there is nothing to serve
+	rows["Exits"] = optiontest.Row{Bad: []any{[]Exit{exitFunc(nil)}}}  // nor to send
 	optiontest.Check(t, Options{}, rows, func(o Options) error {
 		t.Setenv(envDir, "")
 		return try(o)

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/multiprom/multiprom/aggregate"
+	"github.com/multiprom/multiprom/gather"
 )
 
 // Errors of a wrong use.
@@ -49,7 +50,8 @@ type Supervisor struct {
 	launch    func(processSpec) (process, error)
 	null      *os.File              // the workers' stdin
 	compactor *aggregate.Compactor  // nil if nothing is compacted
-	view      *aggregate.Aggregator // of Dir; nil if Options.Metrics is served, or nothing
+	view      *aggregate.Aggregator // of Dir; nil if nothing needs it
+	merged    gather.Gatherer       // the view, and the exits' own metrics
 
 	mu   sync.Mutex // guards what follows
 	used bool       // Run or Close was called
@@ -158,6 +160,7 @@ func (s *Supervisor) Run(ctx context.Context) error {
 		go func() { failed <- srv.Serve(s.metrics) }()
 		defer srv.Close() // last, so that the drain can be watched
 	}
+	defer s.startExits()()
 	for _, sl := range s.slots {
 		s.wg.Go(sl.run)
 	}

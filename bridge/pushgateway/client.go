@@ -3,15 +3,16 @@ package pushgateway
 import (
 	"bytes"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/http"
-	"os"
 	"strings"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/snappy"
+
+	"github.com/multiprom/multiprom/bridge/delivery"
+	"github.com/multiprom/multiprom/bridge/internal/tlsclient"
 )
 
 // TLS says whom the default client trusts, and how it identifies itself.
@@ -41,55 +42,19 @@ func (o *Options) clients() (ours, other *http.Client, err error) {
 		}
 		return &client, &client, nil
 	}
-	config, err := o.TLS.config()
+	config, err := tlsclient.Config(delivery.TLS(o.TLS))
 	if err != nil {
 		return nil, nil, err
 	}
 	strange := config.Clone()
 	strange.GetClientCertificate, strange.ServerName = nil, ""
 	client := func(c *tls.Config) *http.Client {
-		transport := http.DefaultTransport.(*http.Transport).Clone()
-		transport.TLSClientConfig = c
-		// With HTTP/2, a server that refuses our certificate would not report it.
-		transport.Protocols = new(http.Protocols)
-		transport.Protocols.SetHTTP1(true)
-		return &http.Client{Transport: transport, CheckRedirect: dontFollow}
+		return &http.Client{Transport: tlsclient.Transport(c), CheckRedirect: dontFollow}
 	}
 	return client(config), client(strange), nil
 }
 
 func dontFollow(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-
-func (t TLS) config() (*tls.Config, error) {
-	config := &tls.Config{ServerName: t.ServerName, InsecureSkipVerify: t.InsecureSkipVerify}
-	if t.CAFile != "" {
-		pem, err := os.ReadFile(t.CAFile)
-		if err != nil {
-			return nil, fmt.Errorf("TLS.CAFile: %w", err)
-		}
-		config.RootCAs = x509.NewCertPool()
-		if !config.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("TLS.CAFile: %s has no PEM certificate", t.CAFile)
-		}
-	}
-	if (t.CertFile == "") != (t.KeyFile == "") {
-		return nil, errors.New("only one of TLS.CertFile and TLS.KeyFile is set")
-	}
-	if t.CertFile != "" {
-		load := func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
-			pair, err := tls.LoadX509KeyPair(t.CertFile, t.KeyFile)
-			if err != nil {
-				return nil, fmt.Errorf("TLS.CertFile, TLS.KeyFile: %w", err)
-			}
-			return &pair, nil
-		}
-		if _, err := load(nil); err != nil {
-			return nil, err
-		}
-		config.GetClientCertificate = load
-	}
-	return config, nil
-}
 
 // Compression of what is pushed. A Pushgateway reads gzip since 1.5 and snappy (framed)
 // since 1.6.

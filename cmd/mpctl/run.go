@@ -19,6 +19,7 @@ func newRun() *cobra.Command {
 	var onStart, killMode, processID string
 	var trust trustFlag
 	var dirMode, fileMode modeFlag
+	var send deliveryFlags
 	cmd := &cobra.Command{
 		Use:   "run [flags] -- CMD [ARG...]",
 		Short: "run any program as prefork workers",
@@ -75,6 +76,13 @@ If workers change their user, name it with --trust-uid.`,
 			opts.MetricsAddress = metrics
 			opts.Subreaper = subreaper
 			opts.DirMode, opts.FileMode = dirMode.mode, fileMode.mode
+			exits, err := send.exits(cmd, d)
+			if err != nil {
+				return err
+			}
+			for _, e := range exits {
+				opts.Exits = append(opts.Exits, e)
+			}
 			s, err := supervisor.New(opts)
 			if err != nil {
 				return err
@@ -105,6 +113,7 @@ If workers change their user, name it with --trust-uid.`,
 	cmd.Flags().StringVar(&killMode, "kill-mode", "mixed", "which processes a drain asks to end: mixed, group or process")
 	cmd.Flags().StringVar(&processID, "process-id", "pid", "value of the label pid: pid, or slot, which survives restarts")
 	obeyWords(cmd, "process-id", "pid", "slot")
+	send.addExits(cmd)
 	cmd.Flags().BoolVar(&subreaper, "subreaper", false, "adopt and reap the workers' orphans")
 	obeyWords(cmd, "on-start", "compact", "wipe", "refuse")
 	obeyWords(cmd, "kill-mode", "mixed", "group", "process")

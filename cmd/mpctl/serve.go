@@ -33,6 +33,7 @@ func newServe() *cobra.Command {
 	var noCompact bool
 	var trust trustFlag
 	var limit scrapeLimits
+	var send deliveryFlags
 	cmd := &cobra.Command{
 		Use:   "serve [DIR]",
 		Short: "serve the merged /metrics of a directory",
@@ -66,7 +67,11 @@ the files accessible to a group that both of you are in: see mpctl run --group.`
 				}
 				go compactor.Run(ctx)
 			}
-			return serve(ctx, d, trust, limit, addresses, config, log)
+			exits, err := send.exits(cmd, d)
+			if err != nil {
+				return err
+			}
+			return serve(ctx, d, trust, limit, addresses, config, exits, log)
 		},
 	}
 	addDirArg(cmd, &dir)
@@ -78,11 +83,12 @@ the files accessible to a group that both of you are in: see mpctl run --group.`
 	obey(cmd, existing, "web.config.file")
 	limit.addFlags(cmd)
 	trust.add(cmd)
+	send.addExits(cmd)
 	return cmd
 }
 
 // serve answers scrapes until ctx ends, then waits for running ones to finish.
-func serve(ctx context.Context, dir string, trust []int, limit scrapeLimits, addresses []string, config string, log *slog.Logger) error {
+func serve(ctx context.Context, dir string, trust []int, limit scrapeLimits, addresses []string, config string, exits []sender, log *slog.Logger) (err error) {
 	listeners, err := openAll(addresses)
 	if err != nil {
 		return fmt.Errorf("serve: %w", err)
@@ -103,7 +109,17 @@ func serve(ctx context.Context, dir string, trust []int, limit scrapeLimits, add
 		debug.SetGCPercent(50)
 	}
 	warnOfDir(log, dir)
-	server := newServer(registry.Directory(a), newSite(a), limit, log)
+	g := registry.Directory(a)
+	for _, s := range exits {
+		g = registry.Merge(g, s)
+	}
+	sending, stop := context.WithCancel(ctx)
+	wait := runExits(sending, exits, g)
+	defer func() {
+		stop()
+		err = errors.Join(err, wait())
+	}()
+	server := newServer(g, newSite(a), limit, log)
 	served := make(chan error, 1)
 	go func() {
 		served <- web.ServeMultiple(listeners, server, &web.FlagConfig{WebConfigFile: &config}, log)

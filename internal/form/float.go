@@ -1,6 +1,7 @@
 package form
 
 import (
+	"bytes"
 	"math"
 	"strconv"
 )
@@ -37,4 +38,15 @@ func AppendBound(dst []byte, v float64) []byte {
 		return AppendFloat(dst, v+0) // -0 + 0 is 0
 	}
 	return strconv.AppendFloat(dst, v, 'g', -1, 64)
+}
+
+// AppendCanonical appends a bound as in OpenMetrics' "Canonical Numbers", so that it can be
+// recognized as a float.
+func AppendCanonical(dst []byte, v float64) []byte {
+	n := len(dst)
+	dst = AppendBound(dst, v)
+	if !bytes.ContainsAny(dst[n:], ".eIN") {
+		dst = append(dst, ".0"...)
+	}
+	return dst
 }

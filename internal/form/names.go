@@ -17,6 +17,23 @@ func IsLegacyName(s string) bool {
 // [a-zA-Z_][a-zA-Z0-9_]*.
 func IsLegacyLabelName(s string) bool { return IsLegacyName(s) && !strings.Contains(s, ":") }
 
+// Underscored returns s with an underscore for each character that a legacy name cannot have.
+// A label name cannot have a colon.
+func Underscored(s string, colon bool) string {
+	if s == "" {
+		return "_"
+	}
+	out := make([]byte, 0, len(s))
+	for i, r := range s {
+		if r < 0x80 && (isLetter(byte(r)) || r >= '0' && r <= '9' && i > 0 || r == ':' && colon) {
+			out = append(out, byte(r))
+		} else {
+			out = append(out, '_')
+		}
+	}
+	return string(out)
+}
+
 func isLetter(c byte) bool { return c|0x20 >= 'a' && c|0x20 <= 'z' || c == '_' }
 
 // AppendEscaped appends s as it stands between double quotes in both text

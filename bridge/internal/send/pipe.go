@@ -1,0 +1,360 @@
+package send
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"time"
+
+	"github.com/multiprom/multiprom/bridge/delivery"
+	"github.com/multiprom/multiprom/exposition"
+	"github.com/multiprom/multiprom/gather"
+	"github.com/multiprom/multiprom/internal/options"
+	"github.com/multiprom/multiprom/internal/views"
+)
+
+// Encoder is a protocol. Its methods are called by one goroutine at a time, except Header and
+// Judge, which may be called while Encode runs.
+type Encoder interface {
+	// Encode adds the batches of a round at r.Time: the families, and staleness markers for
+	// what is gone. omitted says what could not be encoded.
+	Encode(r *Round, families []views.Family, gone []*Gone) (omitted exposition.OmissionError)
+	// Header sets the headers of a request with a batch of that form.
+	Header(form byte, h http.Header)
+	// Judge says what the answer to a batch means.
+	Judge(b *Batch, a *Answer) Verdict
+}
+
+// Verdict is what an answer means.
+type Verdict struct {
+	Outcome  Outcome
+	Rejected int    // samples of the batch that were not stored, with Sent or Refused
+	Note     string // why, for the log
+	Instead  Batch  // with Convert: what to send instead
+}
+
+// Outcome says what happens next.
+type Outcome byte
+
+// The outcomes.
+const (
+	Sent    Outcome = iota
+	Retry           // send it again later
+	Refused         // never send it again
+	Convert         // send Verdict.Instead
+)
+
+// shutdownTime is how long Run takes at its end to send what is left.
+const shutdownTime = 10 * time.Second
+
+// Pipe sends rounds to one receiver. Only one of its methods Push and Run may run at a time.
+type Pipe struct {
+	name    string // of the package, before errors
+	opts    delivery.Options
+	enc     Encoder
+	client  *client
+	tracker Tracker
+	stats   stats
+
+	last   time.Time // of the last round
+	round  Round
+	queue  *queue
+	sleep  func(ctx context.Context, d time.Duration) error // the seam of delays
+	logged string
+
+	notBefore time.Time // what Retry-After said
+}
+
+// New returns a Pipe of the package with that name. It sends nothing yet.
+func New(name string, opts delivery.Options, enc Encoder) (*Pipe, error) {
+	fail := func(err error) (*Pipe, error) { return nil, fmt.Errorf("%s: %w", name, err) }
+	if err := complete(&opts); err != nil {
+		return fail(err)
+	}
+	p := &Pipe{name: name, opts: opts, enc: enc, sleep: sleep}
+	var err error
+	if p.client, err = newClient(&p.opts); err != nil {
+		return fail(err)
+	}
+	p.stats.init(name, p.client.target)
+	return p, nil
+}
+
+// complete checks options and fills in what was left out.
+func complete(o *delivery.Options) error {
+	var c options.Checker
+	options.Number(&c, "Interval", &o.Interval, 15*time.Second)
+	options.Number(&c, "Timeout", &o.Timeout, 30*time.Second)
+	options.Number(&c, "MaxBackoff", &o.MaxBackoff, 30*time.Second)
+	options.Number(&c, "MaxSamples", &o.MaxSamples, 2000)
+	options.Number(&c, "MaxBytes", &o.MaxBytes, 1_000_000)
+	options.Number(&c, "QueueBytes", &o.QueueBytes, 512<<20, options.NoLimit)
+	options.Number(&c, "QueueAge", &o.QueueAge, 2*time.Hour, options.NoLimit)
+	if o.URL == "" {
+		c.Failf("URL", "is empty: it is required")
+	}
+	if o.Password != "" && o.PasswordFile != "" {
+		c.Failf("PasswordFile", "and Password are both set: use one")
+	}
+	if o.Token != "" && o.TokenFile != "" {
+		c.Failf("TokenFile", "and Token are both set: use one")
+	}
+	for name, value := range o.Headers {
+		if !validHeader(name, value) {
+			c.Failf("Headers", "has %q, which is not a valid header", name)
+		}
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return c.Err()
+}
+
+// validHeader reports whether net/http would send the header.
+func validHeader(name, value string) bool {
+	for _, r := range name {
+		if r <= ' ' || r >= 0x7f || r == ':' {
+			return false
+		}
+	}
+	for _, r := range value {
+		if r < ' ' && r != '\t' || r == 0x7f {
+			return false
+		}
+	}
+	return name != ""
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// encode sets the round to what g gathers now. omitted says what was left out.
+func (p *Pipe) encode(ctx context.Context, g gather.Gatherer) (omitted, err error) {
+	at := p.opts.Now()
+	// A clock that is set back must not take the samples of a series back in time.
+	if !at.Truncate(time.Millisecond).After(p.last) {
+		at = p.last.Add(time.Millisecond)
+	}
+	p.last = at.Truncate(time.Millisecond)
+	p.round.Reset(p.last)
+	views.Show(ctx, g, func(families []views.Family, failed error) {
+		if failed != nil {
+			if len(families) == 0 {
+				err = fmt.Errorf("%s: nothing was sent: %w", p.name, failed)
+				return
+			}
+			p.opts.Logger.Warn("some metrics could not be gathered", "error", failed)
+		}
+		left := p.enc.Encode(&p.round, families, p.tracker.Compare(families))
+		omitted = left.OrNil()
+	})
+	if omitted != nil {
+		omitted = fmt.Errorf("%s: everything else was sent: %w", p.name, omitted)
+	}
+	return omitted, err
+}
+
+// Push sends what g yields, once. It tries again until ctx ends, at most for Timeout.
+func (p *Pipe) Push(ctx context.Context, g gather.Gatherer) error {
+	ctx, cancel := context.WithTimeout(ctx, p.opts.Timeout)
+	defer cancel()
+	omitted, err := p.encode(ctx, g)
+	if err != nil {
+		return err
+	}
+	err = p.deliver(ctx, &p.round, never)
+	p.tracker.Settle(err == nil)
+	if err != nil {
+		return err
+	}
+	return omitted
+}
+
+// never is the give-up of deliver if only the context ends it.
+func never() bool { return false }
+
+// Run sends at once and then at every interval until ctx ends. Then it sends the last values
+// and a staleness marker for every series, and returns nil.
+func (p *Pipe) Run(ctx context.Context, g gather.Gatherer) (err error) {
+	if p.opts.QueueDir != "" {
+		return p.runQueue(ctx, g)
+	}
+	tick := time.NewTicker(p.opts.Interval)
+	defer tick.Stop()
+	for {
+		due := p.opts.Now().Add(p.opts.Interval)
+		p.once(ctx, g, func() bool { return !p.opts.Now().Before(due) })
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTime)
+			defer cancel()
+			p.once(ctx, g, never)
+			p.markAll()
+			p.say(p.deliver(ctx, &p.round, never))
+			return nil
+		}
+		if ctx.Err() == nil {
+			drain(tick)
+		}
+	}
+}
+
+// drain takes a tick that came while a round was being sent: the next one is at the next
+// interval.
+func drain(tick *time.Ticker) {
+	select {
+	case <-tick.C:
+	default:
+	}
+}
+
+// once gathers and sends one round. It gives up if giveUp says so before a retry.
+func (p *Pipe) once(ctx context.Context, g gather.Gatherer, giveUp func() bool) {
+	omitted, err := p.encode(ctx, g)
+	if err == nil {
+		p.note(omitted)
+		err = p.deliver(ctx, &p.round, giveUp)
+		p.tracker.Settle(err == nil)
+	}
+	if ctx.Err() == nil && !errors.Is(err, errSuperseded) { // the first failure was logged
+		p.say(err)
+	}
+}
+
+// markAll sets the round to a marker for every series.
+func (p *Pipe) markAll() {
+	p.last = p.last.Add(time.Millisecond)
+	p.round.Reset(p.last)
+	p.enc.Encode(&p.round, nil, p.tracker.All())
+}
+
+// note logs an omission, if it is not the one before.
+func (p *Pipe) note(omitted error) {
+	if omitted != nil && omitted.Error() != p.logged {
+		p.logged = omitted.Error()
+		p.opts.Logger.Warn(p.logged)
+	}
+}
+
+func (p *Pipe) say(err error) {
+	if err != nil {
+		p.opts.Logger.Warn(err.Error())
+	}
+}
+
+// errSuperseded: the next interval began before the round was sent.
+var errSuperseded = errors.New("the receiver did not answer in time: the newest values will be sent instead")
+
+// errRefused: the receiver does not want a batch.
+var errRefused = errors.New("the receiver refused samples")
+
+// deliver sends the batches of a round in order. A batch that is refused is dropped, and the
+// others are sent. Before each retry giveUp is asked.
+func (p *Pipe) deliver(ctx context.Context, r *Round, giveUp func() bool) error {
+	var refused error
+	for i := range r.Batches {
+		err := p.sendBatch(ctx, &r.Batches[i], giveUp)
+		switch {
+		case errors.Is(err, errRefused):
+			refused = err
+		case errors.Is(err, errSuperseded) && p.opts.QueueDir != "":
+			p.stats.drop("queue_age", r.Samples(i))
+			return nil // counted, and not to be sent again
+		case err != nil:
+			if p.opts.QueueDir == "" {
+				p.stats.drop("superseded", r.Samples(i))
+			}
+			return err
+		}
+	}
+	return refused
+}
+
+// sendBatch sends one batch until the receiver has answered.
+func (p *Pipe) sendBatch(ctx context.Context, b *Batch, giveUp func() bool) error {
+	backoff := max(p.opts.MaxBackoff/100, 1)
+	for {
+		if wait := p.notBefore.Sub(p.opts.Now()); wait > 0 {
+			if err := p.pause(ctx, wait, giveUp); err != nil {
+				return err
+			}
+		}
+		answer, err := p.client.post(ctx, b.Body, func(h http.Header) { p.enc.Header(b.Form, h) })
+		v := Verdict{Outcome: Retry}
+		if err == nil {
+			v = p.enc.Judge(b, answer)
+		}
+		switch v.Outcome {
+		case Convert:
+			p.opts.Logger.Info(v.Note)
+			*b = v.Instead
+			continue
+		case Sent:
+			if p.stats.sent(b, v.Rejected, p.opts.Now()) {
+				p.opts.Logger.Info(p.name+": the receiver answers again", "url", p.client.target.String())
+			}
+			if v.Rejected > 0 {
+				p.opts.Logger.Warn(p.name+": the receiver left out samples", "count", v.Rejected, "reason", v.Note)
+			}
+			return nil
+		case Refused:
+			p.stats.refused(b, v.Rejected)
+			return fmt.Errorf("%s: %s: %w: %s: %s", p.name, p.client.target, errRefused, answer.Status, answer.Line())
+		}
+		if err == nil {
+			err = fmt.Errorf("%s: %s", answer.Status, answer.Line())
+			if answer.retryAfter > 0 {
+				p.notBefore = p.opts.Now().Add(answer.retryAfter)
+			}
+		}
+		err = fmt.Errorf("%s: %s: %w", p.name, p.client.target, err)
+		p.stats.retry()
+		// Between a half and the whole of the delay, so that many senders do not come at once.
+		delay := backoff/2 + rand.N(backoff/2+1)
+		if backoff = min(2*backoff, p.opts.MaxBackoff); ctx.Err() != nil {
+			return err
+		}
+		if p.stats.failing(err) {
+			p.opts.Logger.Warn(err.Error())
+		}
+		if stopped := p.pause(ctx, delay, giveUp); stopped != nil {
+			return errors.Join(err, stopped)
+		}
+	}
+}
+
+// pause waits, in steps so that giveUp is asked, until the time is over.
+func (p *Pipe) pause(ctx context.Context, d time.Duration, giveUp func() bool) error {
+	const step = 100 * time.Millisecond
+	for d > 0 {
+		if giveUp() {
+			return errSuperseded
+		}
+		if err := p.sleep(ctx, min(d, step)); err != nil {
+			return err
+		}
+		d -= step
+	}
+	if giveUp() {
+		return errSuperseded
+	}
+	return nil
+}
+
+// Bounds returns how many samples and bytes a batch may have.
+func (p *Pipe) Bounds() (samples, bytes int) { return p.opts.MaxSamples, p.opts.MaxBytes }

@@ -1,0 +1,238 @@
+package remotewrite
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+
+	"github.com/klauspost/compress/snappy"
+	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/multiprom/multiprom/bridge/internal/send"
+	"github.com/multiprom/multiprom/internal/form"
+)
+
+// Headers in which a receiver of 2.0 says how much it has written.
+const (
+	writtenSamples    = "X-Prometheus-Remote-Write-Samples-Written"
+	writtenHistograms = "X-Prometheus-Remote-Write-Histograms-Written"
+	writtenExemplars  = "X-Prometheus-Remote-Write-Exemplars-Written"
+)
+
+// Judge says what an answer means.
+func (e *encoder) Judge(b *send.Batch, a *send.Answer) send.Verdict {
+	written, says := written(a.Header)
+	rejected := 0
+	if b.Form == form2 {
+		rejected = max(0, b.Samples-written)
+	}
+	switch {
+	case b.Form == form2 && (a.Code == http.StatusUnsupportedMediaType || a.Code/100 == 2 && !says) && e.auto:
+		body, err := convert(b.Body)
+		if err != nil {
+			return send.Verdict{Outcome: send.Refused, Rejected: b.Samples, Note: err.Error()}
+		}
+		why := a.Status
+		if a.Code/100 == 2 {
+			why += " without " + writtenSamples
+		}
+		e.version.Store(1)
+		return send.Verdict{
+			Outcome: send.Convert, Instead: send.Batch{Form: form1, Samples: b.Samples, Body: body},
+			Note: fmt.Sprintf("remotewrite: the receiver does not take version 2.0 (%s): using 1.0 from now on", why),
+		}
+	case a.Code/100 == 2:
+		note := a.Line()
+		if rejected > 0 && !says {
+			note = "it does not say that it has written any: is it a receiver of 1.0?"
+		}
+		return send.Verdict{Outcome: send.Sent, Rejected: rejected, Note: note}
+	case a.Code/100 == 5, a.Code == http.StatusTooManyRequests:
+		return send.Verdict{Outcome: send.Retry}
+	}
+	if b.Form == form1 {
+		rejected = b.Samples
+	}
+	return send.Verdict{Outcome: send.Refused, Rejected: rejected}
+}
+
+// written returns how many samples and histograms an answer says were written. says is false if it
+// says nothing.
+func written(h http.Header) (n int, says bool) {
+	for _, name := range []string{writtenSamples, writtenHistograms, writtenExemplars} {
+		v, err := strconv.Atoi(h.Get(name))
+		if err != nil {
+			continue
+		}
+		says = true
+		if name != writtenExemplars {
+			n += v
+		}
+	}
+	return n, says
+}
+
+var errConvert = errors.New("a request of remote write 2.0 is damaged")
+
+// convert turns the body of a request of 2.0 into one of 1.0. What 1.0 does not have is left
+// out: start times and metadata.
+func convert(body []byte) ([]byte, error) {
+	src, err := snappy.Decode(nil, body)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errConvert, err)
+	}
+	var symbols [][]byte
+	var dst []byte
+	seen := map[string]bool{} // label sets with a name that had to be changed
+	err = fields(src, func(n protowire.Number, v []byte, _ uint64) error {
+		switch n {
+		case requestSymbols:
+			symbols = append(symbols, v)
+		case requestSeries2:
+			series, err := convertSeries(v, symbols, seen)
+			if err != nil || series == nil {
+				return err
+			}
+			dst = protowire.AppendBytes(appendTag(dst, requestSeries1, protowire.BytesType), series)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return appendSnappy(nil, dst), nil
+}
+
+// convertSeries returns nil for a series that another one is equal to.
+func convertSeries(src []byte, symbols [][]byte, seen map[string]bool) ([]byte, error) {
+	var labels, samples, exemplars []byte
+	err := fields(src, func(n protowire.Number, v []byte, _ uint64) (err error) {
+		switch n {
+		case series2Labels:
+			if labels, err = convertLabels(v, symbols, seen); err == nil && labels == nil {
+				return errTwice
+			}
+		case series2Samples:
+			var sample []byte
+			err = fields(v, func(n protowire.Number, _ []byte, bits uint64) error {
+				switch n {
+				case sampleValue:
+					sample = appendDouble(sample, sampleValue, bits)
+				case sampleTime:
+					sample = appendUint(sample, sampleTime, bits)
+				}
+				return nil
+			})
+			samples = protowire.AppendBytes(appendTag(samples, series1Samples, protowire.BytesType), sample)
+		case series2Exemplars:
+			var x []byte
+			err = fields(v, func(n protowire.Number, v []byte, bits uint64) (err error) {
+				switch n {
+				case exemplarLabels:
+					x, err = convertLabels(v, symbols, nil)
+				case exemplarValue:
+					x = appendDouble(x, exemplarValue, bits)
+				case exemplarTime:
+					x = appendUint(x, exemplarTime, bits)
+				}
+				return err
+			})
+			exemplars = protowire.AppendBytes(appendTag(exemplars, series1Exemplar, protowire.BytesType), x)
+		}
+		return err
+	})
+	if errors.Is(err, errTwice) {
+		return nil, nil
+	}
+	return slices.Concat(labels, samples, exemplars), err
+}
+
+var errTwice = errors.New("another series has the same labels in 1.0")
+
+// convertLabels returns labels as messages of 1.0. Of two label sets that become equal, it
+// returns nil for the second.
+func convertLabels(refs []byte, symbols [][]byte, seen map[string]bool) ([]byte, error) {
+	type pair struct{ name, value string }
+	var pairs []pair
+	changed := false
+	next := func() (string, error) {
+		ref, n := protowire.ConsumeVarint(refs)
+		if n < 0 || ref >= uint64(len(symbols)) {
+			return "", errConvert
+		}
+		refs = refs[n:]
+		return string(symbols[ref]), nil
+	}
+	for len(refs) > 0 {
+		name, err := next()
+		if err != nil {
+			return nil, err
+		}
+		value, err := next()
+		if err != nil {
+			return nil, err
+		}
+		switch {
+		case name == nameLabel && !form.IsLegacyName(value):
+			value, changed = form.Underscored(value, true), true
+		case !form.IsLegacyLabelName(name):
+			name, changed = form.Underscored(name, false), true
+		}
+		pairs = append(pairs, pair{name, value})
+	}
+	if changed {
+		slices.SortStableFunc(pairs, func(a, b pair) int {
+			if a.name < b.name {
+				return -1
+			} else if a.name > b.name {
+				return 1
+			}
+			return 0
+		})
+		pairs = slices.CompactFunc(pairs, func(a, b pair) bool { return a.name == b.name })
+	}
+	out := []byte{}
+	for _, p := range pairs {
+		out = appendLabel1(out, p.name, p.value)
+	}
+	if changed && seen != nil {
+		if seen[string(out)] {
+			return nil, nil
+		}
+		seen[string(out)] = true
+	}
+	return out, nil
+}
+
+// fields calls fn with each field of a message: its bytes, or its number.
+func fields(src []byte, fn func(n protowire.Number, v []byte, bits uint64) error) error {
+	for len(src) > 0 {
+		n, typ, size := protowire.ConsumeTag(src)
+		if size < 0 {
+			return errConvert
+		}
+		src = src[size:]
+		var v []byte
+		var bits uint64
+		switch typ {
+		case protowire.BytesType:
+			v, size = protowire.ConsumeBytes(src)
+		case protowire.VarintType:
+			bits, size = protowire.ConsumeVarint(src)
+		case protowire.Fixed64Type:
+			bits, size = protowire.ConsumeFixed64(src)
+		default:
+			size = protowire.ConsumeFieldValue(n, typ, src)
+		}
+		if size < 0 {
+			return errConvert
+		}
+		src = src[size:]
+		if err := fn(n, v, bits); err != nil {
+			return err
+		}
+	}
+	return nil
+}
