@@ -61,7 +61,6 @@ type Pipe struct {
 
 	last   time.Time // of the last round
 	round  Round
-	queue  *queue
 	sleep  func(ctx context.Context, d time.Duration) error // the seam of delays
 	logged string
 
