@@ -127,11 +127,15 @@ func newAggregator(dir string, opts Options) *Aggregator {
 		panic(fmt.Errorf("aggregate: %w", err))
 	}
 	symbols := &mpm.SymbolTable{}
-	return &Aggregator{
+	a := &Aggregator{
 		opts: opts, dir: dir,
 		snapshot: snapshot.New(dir, opts.TrustUIDs, opts.MaxFileBytes, symbols),
 		table:    table.New(opts.ProcessLabel, symbols, opts.TTL),
 	}
+	if len(opts.TTL) > 0 {
+		a.snapshot.Watch()
+	}
+	return a
 }
 
 // ErrClosed: the Aggregator was closed.
@@ -245,18 +249,18 @@ func (a *Aggregator) refresh() error {
 	if a.closed {
 		return ErrClosed
 	}
-	a.snapshot.Began = a.opts.Now().UnixNano()
+	began := a.opts.Now()
+	a.snapshot.Began = began.UnixNano()
 	changes, err := a.snapshot.List(a.finished == 0)
 	a.table.Follow(a.snapshot, changes)
 	a.activity.forget(changes.Gone)
 	if err != nil {
 		return fmt.Errorf("aggregate: %w", err)
 	}
-	now := a.opts.Now()
 	for _, f := range a.snapshot.Files {
 		delta, err := f.ReadDelta()
 		a.table.Apply(f, delta)
-		a.activity.note(f, &delta, now)
+		a.activity.note(f, &delta, began)
 		if err != nil {
 			return fmt.Errorf("aggregate: %w", err)
 		}

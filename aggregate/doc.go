@@ -64,6 +64,14 @@
 // count as living until the files are set aside, by MarkProcessDead or by a compaction with
 // CompactOptions.Python.
 //
+// # Time to live
+//
+// A series with a time to live (TTL) is shown until it was idle for so long in all processes.
+// Its processes then remove it, and what dead processes have counted in it leaves the archive.
+// If it comes back, it begins at zero, with a new created time (docs/lifecycle.md, "A series
+// with a time to live"). Options.TTL gives a TTL to programs that cannot be changed. Such a
+// series is only hidden. When it changes, it is back with all that it has counted.
+//
 // # Self metrics
 //
 //	multiprom_archive_bytes            gauge    size of the archive
@@ -74,6 +82,7 @@
 //	multiprom_files{state}             gauge    files, archive included: ok, corrupt,
 //	                                            foreign, unsupported, untrusted,
 //	                                            toobig, unreadable, consumed, stale
+//	multiprom_hidden_series            gauge    series hidden: idle for their TTL
 //	multiprom_compaction_seconds_total counter  time that compacting took
 //	multiprom_compacted_processes_total counter dead processes in the archive
 //	multiprom_compactions_total        counter  how often some were compacted

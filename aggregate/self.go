@@ -59,6 +59,7 @@ func (a *Aggregator) selfMetrics(started time.Time) []*metric.Family {
 		one("multiprom_fallback_series", metric.Counter, count(mpm.FallbackSeries), "Series that no scrape sees, because their file could not grow."),
 		{Name: "multiprom_files", Type: metric.Gauge, Series: byState(fileStateLabels(), files),
 			Help: "Files in the directory by what became of them, the archive included."},
+		one("multiprom_hidden_series", metric.Gauge, float64(a.table.Hidden()), "Series that are not shown, because they were idle for their time to live."),
 		one("multiprom_invalid_updates", metric.Counter, count(mpm.InvalidUpdates), "Updates and exemplars that were dropped because they were invalid."),
 		one("multiprom_merge_conflicts", metric.Counter, float64(a.table.LeftOut()),
 			"Series that were left out because another schema of their name is served."),

@@ -21,12 +21,14 @@ import (
 type exit struct {
 	dir   string
 	trust trustFlag
+	ttl   ttlFlag
 	every time.Duration
 }
 
 func (e *exit) addFlags(cmd *cobra.Command) {
 	addDirFlag(cmd, &e.dir)
 	e.trust.add(cmd)
+	e.ttl.add(cmd)
 	cmd.Flags().DurationVar(&e.every, "every", 0, "repeat at this interval until SIGTERM or SIGINT (default once)")
 	obey(cmd, longerThanZero("; leave it out to do it once"), "every")
 }
@@ -38,7 +40,7 @@ func (e *exit) open(cmd *cobra.Command) (*aggregate.Aggregator, error) {
 	if err != nil {
 		return nil, err
 	}
-	return aggregate.Open(d, aggregate.Options{TrustUIDs: e.trust, Logger: newLog(cmd)})
+	return aggregate.Open(d, aggregate.Options{TrustUIDs: e.trust, TTL: e.ttl, Logger: newLog(cmd)})
 }
 
 func newLog(cmd *cobra.Command) *slog.Logger {

@@ -41,6 +41,7 @@ func newGC() *cobra.Command {
 	var asJSON bool
 	var opts aggregate.CompactOptions
 	var trust trustFlag
+	var ttl ttlFlag
 	cmd := &cobra.Command{
 		Use:   "gc [DIR]",
 		Short: "compact dead processes' files into the archive",
@@ -67,12 +68,13 @@ have it or no dead process has it.`,
 			if err != nil {
 				return err
 			}
-			opts.TrustUIDs = trust
+			opts.TrustUIDs, opts.TTL = trust, ttl
 			return gc(cmd.Context(), d, opts, asJSON, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
 	addDirArg(cmd, &dir)
 	trust.add(cmd)
+	ttl.add(cmd)
 	addCompactFlags(cmd, &opts)
 	cmd.Flags().BoolVar(&opts.Python, "python", false, "also compact dead processes' files of client_python")
 	cmd.Flags().StringArrayVar(&opts.DropFamilies, "drop-family", nil, "remove this family (a name from mpctl families) from the archive; may be repeated")

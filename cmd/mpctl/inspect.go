@@ -38,6 +38,7 @@ type inspectedFamily struct {
 	Labels []string          `json:"labels,omitempty"` // names
 	Bounds []float64         `json:"bounds,omitempty"`
 	States []string          `json:"states,omitempty"`
+	TTL    float64           `json:"ttl_seconds,omitempty"` // 0: its series never expire
 	Series []inspectedSeries `json:"series"`
 }
 
@@ -47,6 +48,8 @@ type inspectedSeries struct {
 	Labels  map[string]string `json:"labels"`
 	Process string            `json:"process,omitempty"` // of a gauge in the archive
 	Created time.Time         `json:"created,omitzero"`
+	Active  time.Time         `json:"active,omitzero"`  // of a family with a TTL: when it was last seen to change
+	Idle    bool              `json:"idle,omitempty"`   // since then, the TTL has passed: this part alone is not shown
 	Offset  int64             `json:"offset,omitempty"` // of its record; in a file of client_python, of its first record
 
 	Value   string            `json:"value,omitempty"` // of a counter, a gauge or a state set; "unset"
@@ -190,6 +193,17 @@ func (in *inspection) printFamilies(w io.Writer) error {
 	return table(w, []string{"FAMILY", "TYPE", "MODE", "SERIES"}, rows)
 }
 
+// describeActive is empty of a series that never expires.
+func (s *inspectedSeries) describeActive() string {
+	switch {
+	case s.Active.IsZero():
+		return ""
+	case s.Idle:
+		return ", idle since " + s.Active.Format(time.RFC3339)
+	}
+	return ", active " + s.Active.Format(time.RFC3339)
+}
+
 func (f *inspectedFamily) print(w io.Writer) error {
 	head := f.Name + " " + f.Type
 	for _, s := range []string{f.Mode, f.Unit} {
@@ -197,11 +211,14 @@ func (f *inspectedFamily) print(w io.Writer) error {
 			head += " " + s
 		}
 	}
+	if f.TTL > 0 {
+		head += ", TTL " + time.Duration(f.TTL*float64(time.Second)).String()
+	}
 	fmt.Fprintf(w, "\n%s\n", printable(head+": "+f.Help))
 	var rows [][]string
 	for i := range f.Series {
 		s := &f.Series[i]
-		rows = append(rows, []string{strconv.FormatInt(s.Offset, 10), metric.LabelsFromMap(s.Labels).String(), s.describe()})
+		rows = append(rows, []string{strconv.FormatInt(s.Offset, 10), metric.LabelsFromMap(s.Labels).String(), s.describe() + s.describeActive()})
 		for _, x := range s.Exemplars {
 			rows = append(rows, []string{"", "", x.describe()})
 		}
@@ -245,12 +262,20 @@ func (x *inspectedExemplar) describe() string {
 func describeFamily(s *metric.Schema) inspectedFamily {
 	out := inspectedFamily{
 		Name: s.Name, Type: s.Type.String(), Unit: s.Unit, Help: s.Help,
-		Labels: s.Labels, Bounds: s.Bounds, States: s.States, Series: []inspectedSeries{},
+		Labels: s.Labels, Bounds: s.Bounds, States: s.States, TTL: s.TTL.Seconds(), Series: []inspectedSeries{},
 	}
 	if hasMode(s.Type) {
 		out.Mode = s.Mode.String()
 	}
 	return out
+}
+
+// setActive says when a series was last seen to change.
+func (s *inspectedSeries) setActive(nanos int64, f *metric.Schema) {
+	if nanos != 0 {
+		s.Active = time.Unix(0, nanos).UTC()
+		s.Idle = f.TTL > 0 && time.Since(s.Active) >= f.TTL
+	}
 }
 
 // hex returns words as JSON shows them.

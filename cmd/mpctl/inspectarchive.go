@@ -62,6 +62,7 @@ func archivedFamily(f *mpm.StoredFamily, processes []archivedProcess) inspectedF
 		if s.Created != 0 {
 			one.Created = time.Unix(0, s.Created).UTC()
 		}
+		one.setActive(s.Active, f.Schema)
 		if s.Process >= 0 {
 			one.Process = processes[s.Process].Label
 		}

@@ -92,6 +92,7 @@ func (in *inspection) fillNative(r *mpm.Reader) error {
 	byFamily := map[*metric.Schema][]inspectedSeries{}
 	for _, s := range r.Series() {
 		one := inspectedSeries{Labels: s.Labels().Map(), Created: s.Created().UTC(), Offset: s.Offset()}
+		one.setActive(s.ActiveNanos(), s.Schema)
 		live := s.Words()
 		w := make([]uint64, len(live))
 		for i := range w {

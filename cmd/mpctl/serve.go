@@ -34,6 +34,7 @@ func newServe() *cobra.Command {
 	var trust trustFlag
 	var limit scrapeLimits
 	var send deliveryFlags
+	var ttl ttlFlag
 	cmd := &cobra.Command{
 		Use:   "serve [DIR]",
 		Short: "serve the merged /metrics of a directory",
@@ -46,10 +47,15 @@ while the server does, and /-/ready answers 503 if the directory cannot be read.
 For TLS, mutual TLS and basic auth, name a web configuration file of
 Prometheus's exporter toolkit.
 
+--ttl hides idle series of programs that cannot be changed: a series whose values
+did not change for so long, as far as this process has seen, is hidden until they
+do. It is not needed for programs that give their metrics a TTL.
+
 serve reads files of your own user, of root, of the directory's owner, and of
 users named by --trust-uid. To read another user's files, make the directory and
 the files accessible to a group that both of you are in: see mpctl run --group.`,
-		Example: "  mpctl serve /dev/shm/app --web.listen-address 127.0.0.1:9090",
+		Example: `  mpctl serve /dev/shm/app --web.listen-address 127.0.0.1:9090
+  mpctl serve /dev/shm/app --reap-python --ttl http_requests_total=15m`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			d, err := resolveDir(dir)
 			if err != nil {
@@ -60,7 +66,7 @@ the files accessible to a group that both of you are in: see mpctl run --group.`
 			survivePipe()
 			log := newLog(cmd)
 			if !noCompact {
-				compact.TrustUIDs, compact.Logger = trust, log
+				compact.TrustUIDs, compact.TTL, compact.Logger = trust, ttl, log
 				compactor, err := aggregate.NewCompactor(d, compact)
 				if err != nil {
 					return err
@@ -71,7 +77,7 @@ the files accessible to a group that both of you are in: see mpctl run --group.`
 			if err != nil {
 				return err
 			}
-			return serve(ctx, d, trust, limit, addresses, config, exits, log)
+			return serve(ctx, d, aggregate.Options{TrustUIDs: trust, TTL: ttl, Logger: log}, limit, addresses, config, exits, log)
 		},
 	}
 	addDirArg(cmd, &dir)
@@ -84,11 +90,12 @@ the files accessible to a group that both of you are in: see mpctl run --group.`
 	limit.addFlags(cmd)
 	trust.add(cmd)
 	send.addExits(cmd)
+	ttl.add(cmd)
 	return cmd
 }
 
 // serve answers scrapes until ctx ends, then waits for running ones to finish.
-func serve(ctx context.Context, dir string, trust []int, limit scrapeLimits, addresses []string, config string, exits []sender, log *slog.Logger) (err error) {
+func serve(ctx context.Context, dir string, opts aggregate.Options, limit scrapeLimits, addresses []string, config string, exits []sender, log *slog.Logger) (err error) {
 	listeners, err := openAll(addresses)
 	if err != nil {
 		return fmt.Errorf("serve: %w", err)
@@ -98,7 +105,7 @@ func serve(ctx context.Context, dir string, trust []int, limit scrapeLimits, add
 			warnOfPublic(log, l.Addr(), "name an interface by --web.listen-address, or users by --web.config.file")
 		}
 	}
-	a, err := aggregate.Open(dir, aggregate.Options{TrustUIDs: trust, Logger: log})
+	a, err := aggregate.Open(dir, opts)
 	if err != nil {
 		return err
 	}

@@ -40,6 +40,7 @@ var flagAnswers = map[string]answers{
 	"* --dir":               text,
 	"* --trust-uid":         users,
 	"* --every":             period,
+	"* --ttl":               {"it must be NAME=TTL", "it must be NAME=TTL", "it is empty", "it must be NAME=TTL", "it must be NAME=TTL"},
 	"* --escaping":          schemes,
 	"* --timeout":           period,
 	"* --keep-dead":         {ok, "or -1 to keep all", "or -1 to keep all", "or -1 to keep all", ok},

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/multiprom/multiprom/internal/labelkey"
+	"github.com/multiprom/multiprom/internal/lifetime"
 	"github.com/multiprom/multiprom/metric"
 )
 
@@ -272,6 +273,9 @@ func (d *archiveDecoder) family(f *StoredFamily, processes int) (err error) {
 	n := d.count(20)
 	if d.bad {
 		return errShortRecord
+	}
+	if s.TTL > lifetime.Max {
+		return fmt.Errorf("the TTL of %s is %v", s.Name, s.TTL)
 	}
 	if timed > 1 {
 		return fmt.Errorf("whether series of %s are timed is %d", s.Name, timed)

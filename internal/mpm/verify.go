@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"time"
 )
 
 // Verify checks the structure of a whole file, more thoroughly than a reader: every block,
@@ -38,6 +39,7 @@ func (r *Reader) verify() (problems []CorruptionError, settled bool, err error) 
 			if more := total - len(details); more > 0 {
 				problems = append(problems, CorruptionError{Path: r.path, Reason: fmt.Sprintf("%d more damaged records", more)})
 			}
+			problems = append(problems, r.futures(time.Now())...)
 			valid, err := r.Valid()
 			settled = r.Unsettled() == 0 && valid
 			return err
@@ -48,6 +50,31 @@ func (r *Reader) verify() (problems []CorruptionError, settled bool, err error) 
 		return append(problems, *c), true, nil
 	}
 	return problems, settled, err
+}
+
+// mostAhead is how far active may be ahead of the clock. The clocks are those of one machine,
+// and active is rounded.
+const mostAhead = time.Minute
+
+// futures returns the live series that say that they changed in the future. They would expire
+// late.
+func (r *Reader) futures(now time.Time) (problems []CorruptionError) {
+	list := r.List()
+	for i := range list.Len() {
+		if !list.Has(i) {
+			continue
+		}
+		if ahead := time.Duration(list.ActiveNanos(i) - now.UnixNano()); ahead > mostAhead {
+			s := list.At(i)
+			problems = append(problems, CorruptionError{
+				Path: r.path, Offset: s.Offset() + offSerActive, Reason: fmt.Sprintf("a series of %s was active last in %v", s.Schema.Name, ahead.Round(time.Second)),
+			})
+			if len(problems) == maxDamageDetails {
+				break
+			}
+		}
+	}
+	return problems
 }
 
 // MarkDead marks the process of a file dead by force. Readers then leave out its live gauges,

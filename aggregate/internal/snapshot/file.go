@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"syscall"
 
 	"github.com/multiprom/multiprom/aggregate/internal/sum"
@@ -47,6 +48,10 @@ type File struct {
 	Unknown  int
 	Bytes    int64
 
+	// Moved are the records of a file of client_python that are new, or whose values have
+	// changed, since the caller emptied it. Only if the snapshot was told to watch.
+	Moved []uint32
+
 	Label string // the value of the process label, empty if it is not shown
 	taken bool   // the values of this scrape are there already: of a file of client_python
 }
@@ -55,6 +60,7 @@ type File struct {
 // share them, since they are read one after the other.
 type buffers struct {
 	values []uint64 // of client_python's
+	watch  bool     // see Snapshot.Watch
 }
 
 // Delta is what a read has found changed in a file. It is valid until the next read of a
@@ -169,10 +175,30 @@ func (f *File) take() (d Delta, err error) {
 
 // keep makes the values that were just read from a file of client_python those of f.
 func (f *File) keep() {
+	if f.buf.watch {
+		f.note(f.buf.values)
+	}
 	if b := f.buf; cap(f.Values) < len(b.values) {
 		f.Values, b.values = b.values, f.Values
 	} else {
 		f.Values = append(f.Values[:0], b.values...)
+	}
+}
+
+// note adds to Moved the records whose values are others now.
+func (f *File) note(values []uint64) {
+	words := f.Python.Words()
+	if records := len(values) / words; len(f.Moved) > records {
+		f.Moved = f.Moved[:0] // nobody has looked for a long time
+		for i := range records {
+			f.Moved = append(f.Moved, uint32(i))
+		}
+		return
+	}
+	for at := 0; at+words <= len(values); at += words {
+		if at+words > len(f.Values) || !slices.Equal(values[at:at+words], f.Values[at:at+words]) {
+			f.Moved = append(f.Moved, uint32(at/words))
+		}
 	}
 }
 

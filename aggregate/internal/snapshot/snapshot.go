@@ -45,6 +45,9 @@ func New(dir string, trust []int, maxBytes int64, symbols *mpm.SymbolTable) *Sna
 	}
 }
 
+// Watch has files of client_python say which of their records have changed (File.Moved).
+func (s *Snapshot) Watch() { s.buf.watch = true }
+
 // AddStore adds a store of this process to a snapshot without a directory.
 func (s *Snapshot) AddStore(store *mpm.Store) *File {
 	h := store.Header()

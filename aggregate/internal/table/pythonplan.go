@@ -46,6 +46,7 @@ func (t *Table) planPython(f *snapshot.File) {
 		t.python[keys] = p
 	}
 	p.extend(t)
+	defer p.see(f, t.part(f), t.now)
 	if !sum.KindIsOwn(keys.Kind()) {
 		return
 	}
@@ -60,6 +61,24 @@ func (t *Table) planPython(f *snapshot.File) {
 		}
 		part.own = append(part.own, to)
 	}
+}
+
+// see notes which rows have changed, and forgets which records have.
+func (p *pythonPlan) see(f *snapshot.File, part *part, now int64) {
+	records := f.Python.Records()
+	for _, i := range f.Moved {
+		if int(i) >= len(records) {
+			continue
+		}
+		to := p.targets[records[i]].ref
+		if int(i) < len(part.own) {
+			to = part.own[i]
+		}
+		if to.number != nowhere {
+			p.families[to.family].ends.see(to.number, now)
+		}
+	}
+	f.Moved = f.Moved[:0]
 }
 
 // extend plans the keys that have no target yet.
