@@ -116,7 +116,7 @@ func send(cmd *cobra.Command, e *exit, create func(dir string) (sender, error)) 
 	if err != nil {
 		return err
 	}
-	a, err := aggregate.Open(d, aggregate.Options{TrustUIDs: e.trust, Logger: newLog(cmd)})
+	a, err := aggregate.Open(d, aggregate.Options{TrustUIDs: e.trust, TTL: e.ttl, Logger: newLog(cmd)})
 	if err != nil {
 		return err
 	}
