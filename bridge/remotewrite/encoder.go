@@ -275,7 +275,7 @@ func (e *encoder) encodeSeries(s *metric.Series, stale, part bool) {
 	if !s.Timestamp.IsZero() {
 		at = s.Timestamp.UnixMilli()
 	}
-	if !s.Created.IsZero() && !stale {
+	if !s.Created.IsZero() && !stale && (fam.typ == metric.Counter || fam.typ == metric.Histogram || fam.typ == metric.Summary) {
 		start = s.Created.UnixMilli()
 	}
 	value := func(v float64) uint64 {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"os/signal"
 	"path/filepath"
 	"sync"
@@ -33,7 +34,9 @@ type deliveryFlags struct {
 	opts        delivery.Options
 	labels      map[string]string
 	protocol    string
+	resource    map[string]string
 	remoteWrite string // URL, for serve and run
+	otlp        string // likewise
 }
 
 // add adds the flags. Those of serve and run begin with a word, since they are about an exit
@@ -41,7 +44,7 @@ type deliveryFlags struct {
 func (f *deliveryFlags) add(cmd *cobra.Command, prefix string) {
 	p := cmd.Flags()
 	name := func(s string) string { return prefix + s }
-	p.StringToStringVar(&f.labels, name("label"), nil, "label of every series sent, `NAME=VALUE`; may be repeated (default job and instance)")
+	p.StringToStringVar(&f.labels, name("label"), nil, "label of every series sent, or attribute of the OTLP resource, `NAME=VALUE`; may be repeated (default job and instance)")
 	p.StringVar(&f.opts.Username, name("username"), "", "user name for basic auth")
 	p.StringVar(&f.opts.PasswordFile, name("password-file"), "", "file with the password for basic auth, read again for each request")
 	p.StringVar(&f.opts.TokenFile, name("token-file"), "", "file with a bearer token, read again for each request")
@@ -67,10 +70,12 @@ func (f *deliveryFlags) addProtocol(cmd *cobra.Command) {
 // addExits adds the flags by which serve and run send too.
 func (f *deliveryFlags) addExits(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.remoteWrite, "remote-write", "", "also send the metrics to this `URL` by remote write; see mpctl remote-write --help")
+	cmd.Flags().StringVar(&f.otlp, "otlp", "", "also send the metrics to this `URL` by OTLP; see mpctl otlp --help")
 	cmd.Flags().DurationVar(&f.opts.Interval, "send-every", 15*time.Second, "how often to send")
-	obey(cmd, notEmpty, "remote-write")
+	obey(cmd, notEmpty, "remote-write", "otlp")
 	obey(cmd, longerThanZero(""), "send-every")
 	f.add(cmd, "send-")
+	f.addResource(cmd, "send-resource")
 }
 
 // withJob returns the labels with a job: the name of the directory.
@@ -95,6 +100,13 @@ func (f *deliveryFlags) newRemoteWrite(cmd *cobra.Command, url, dir string) (sen
 func (f *deliveryFlags) exits(cmd *cobra.Command, dir string) (out []sender, err error) {
 	if f.remoteWrite != "" {
 		s, err := f.newRemoteWrite(cmd, f.remoteWrite, dir)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, s)
+	}
+	if f.otlp != "" {
+		s, err := f.newOTLP(cmd, f.otlp, dir, os.Getenv)
 		if err != nil {
 			return nil, err
 		}

@@ -5,7 +5,7 @@
 //	mpctl run -n 4 -- ./server      any program as four workers
 //	mpctl serve DIR                 the merged /metrics of a directory
 //	mpctl push | textfile | graphite   send them to a Pushgateway, node_exporter, Graphite
-//	mpctl remote-write                 or to Prometheus, Mimir, Thanos, VictoriaMetrics
+//	mpctl remote-write | otlp          or to Prometheus, Mimir, VictoriaMetrics, a Collector
 //	mpctl top | dump | diff | ls | families | inspect | check | mark-dead | gc | wipe
 //	mpctl writer python             a module for Python programs
 //
