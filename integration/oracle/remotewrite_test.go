@@ -178,4 +178,3 @@ func without(ls metric.Labels, name string) (out metric.Labels) {
 	}
 	return out
 }
-
