@@ -40,8 +40,8 @@ func Check(h *metric.NativeHistogram, count uint64, sum float64) error {
 		if err != nil {
 			return err
 		}
-		var overflow bool
-		if total, overflow = add(total, n); overflow {
+		var ok bool
+		if total, ok = add(total, n); !ok {
 			return errCounts
 		}
 	}
@@ -54,9 +54,9 @@ func Check(h *metric.NativeHistogram, count uint64, sum float64) error {
 
 var errCounts = errors.New("its native buckets have more than 2^63-1 observations")
 
-// add adds counts. Servers read them as signed numbers.
-func add(a, b uint64) (sum uint64, overflow bool) {
-	return a + b, a > math.MaxInt64 || b > math.MaxInt64 || a+b > math.MaxInt64
+// add adds counts. ok is false if the sum is above 2^63-1: servers read it as a signed number.
+func add(a, b uint64) (sum uint64, ok bool) {
+	return a + b, a <= math.MaxInt64 && b <= math.MaxInt64 && a+b <= math.MaxInt64
 }
 
 func checkSpans(schema int, spans []metric.Span) (total uint64, err error) {
@@ -75,8 +75,8 @@ func checkSpans(schema int, spans []metric.Span) (total uint64, err error) {
 			return 0, fmt.Errorf("span %d has buckets %d to %d: with schema %d there are %d to %d", i, from, next-1, schema, first, last)
 		}
 		for _, n := range s.Counts {
-			var overflow bool
-			if total, overflow = add(total, n); overflow {
+			var ok bool
+			if total, ok = add(total, n); !ok {
 				return 0, errCounts
 			}
 		}

@@ -16,7 +16,9 @@
 //	t.Zero += 5
 //	t.Add(3, false, i, 7) // 7 observations in bucket i of schema 3
 //	t.Fit()
-//	count := t.Show(&native, false)
+//	count, ok := t.Show(&native, false)
+//
+// A [Recorder] counts observations in words that readers of other processes see.
 //
 // # Rules
 //

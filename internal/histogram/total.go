@@ -74,10 +74,7 @@ func (t *Total) Add(schema int, negative bool, i int32, n uint64) {
 		return
 	}
 	t.lower(schema)
-	s := &t.sides[0]
-	if negative {
-		s = &t.sides[1]
-	}
+	s := &t.sides[sideOf(negative)]
 	i = Reduce(i, schema-t.schema)
 	if last := len(s.buckets) - 1; last >= 0 && s.buckets[last].Index == i {
 		s.buckets[last].Count += n
@@ -171,23 +168,21 @@ func (t *Total) Fit() {
 // Buckets returns the populated buckets of that sign, ascending. They are valid until t
 // changes.
 func (t *Total) Buckets(negative bool) []Bucket {
-	s := &t.sides[0]
-	if negative {
-		s = &t.sides[1]
-	}
+	s := &t.sides[sideOf(negative)]
 	s.settle()
 	return s.buckets
 }
 
 // Show writes what is shown of t to out, whose slices it uses again, and returns the count.
-// The exemplars stay as they are. sumIsNaN says that the sum of the observations is NaN:
+// ok is false if that is above 2^63-1, which a server rejects with the whole scrape; damaged
+// words can do that. The exemplars stay as they are. sumIsNaN says that the sum of the observations is NaN:
 // only then are observations of NaN part of the count, as a server that checks it expects.
 //
 // The threshold is the largest of all definitions. If they differ, and it is inside a
 // populated bucket, it is the upper bound of that bucket. FloatHistogram does the same, but
 // not if only parts with the largest threshold have populated the bucket, which a Total does
 // not know.
-func (t *Total) Show(out *metric.NativeHistogram, sumIsNaN bool) (count uint64) {
+func (t *Total) Show(out *metric.NativeHistogram, sumIsNaN bool) (count uint64, ok bool) {
 	positive, negative := t.Buckets(false), t.Buckets(true)
 	out.Schema, out.ZeroThreshold, out.ZeroCount = t.schema, t.zeroMax, t.Zero
 	if t.zeroMin != t.zeroMax {
@@ -195,17 +190,16 @@ func (t *Total) Show(out *metric.NativeHistogram, sumIsNaN bool) (count uint64) 
 	}
 	out.Positive = appendSpans(out.Positive[:0], positive)
 	out.Negative = appendSpans(out.Negative[:0], negative)
-	count = out.ZeroCount
-	if sumIsNaN {
-		count += t.NaN
+	count, ok = add(out.ZeroCount, 0)
+	if sumIsNaN && ok {
+		count, ok = add(count, t.NaN)
 	}
-	for _, b := range positive {
-		count += b.Count
+	for _, buckets := range [][]Bucket{positive, negative} {
+		for i := 0; i < len(buckets) && ok; i++ {
+			count, ok = add(count, buckets[i].Count)
+		}
 	}
-	for _, b := range negative {
-		count += b.Count
-	}
-	return count
+	return count, ok
 }
 
 // widen moves buckets within the threshold to the zero bucket, and returns the others. A

@@ -83,7 +83,10 @@ type shown struct {
 
 func show(t *histogram.Total, sumIsNaN bool) (s shown) {
 	t.Fit()
-	s.count = t.Show(&s.NativeHistogram, sumIsNaN)
+	var ok bool
+	if s.count, ok = t.Show(&s.NativeHistogram, sumIsNaN); !ok {
+		panic("more than a server reads")
+	}
 	return s
 }
 
@@ -241,7 +244,7 @@ func requireMerge(t testing.TB, rnd *rand.Rand, parts []part) {
 		got := show(&total, sumIsNaN)
 		requireShown(t, want, got)
 		again := shown{NativeHistogram: got.NativeHistogram}
-		again.count = total.Show(&again.NativeHistogram, sumIsNaN) // uses the slices again
+		again.count, _ = total.Show(&again.NativeHistogram, sumIsNaN) // uses the slices again
 		requireShown(t, want, again)
 		rnd.Shuffle(len(parts), func(i, j int) { parts[i], parts[j] = parts[j], parts[i] })
 	}
@@ -331,7 +334,7 @@ func TestSpans(t *testing.T) {
 		{Offset: -3, Counts: []uint64{7, 8, 0, 10, 0, 0, 13, 0, 15, 0, 17}},
 	}, s.Positive)
 	total.Add(0, false, 11, 1)
-	s.count = total.Show(&s.NativeHistogram, false)
+	s.count, _ = total.Show(&s.NativeHistogram, false)
 	require.Equal(t, metric.Span{Offset: 3, Counts: []uint64{1}}, s.Positive[1])
 	require.EqualValues(t, 71, s.count)
 }
@@ -347,6 +350,19 @@ func TestCountOfNaN(t *testing.T) {
 	require.EqualValues(t, 5, s.count)
 	require.NoError(t, histogram.Check(&s.NativeHistogram, s.count, math.NaN()))
 	require.ErrorContains(t, histogram.Check(&s.NativeHistogram, s.count, 1), "its count is 5, but 2 in its native buckets")
+}
+
+// What damaged words may add up to is not shown as a small number.
+func TestTooManyObservations(t *testing.T) {
+	for _, counts := range [][3]uint64{{1 << 63}, {0, 1 << 62, 1 << 62}, {1 << 62, 1 << 62}, {0, math.MaxUint64, 2}} {
+		total := histogram.Total{Zero: counts[0]}
+		total.Define(histogram.Definition{Schema: 1, Limit: 160})
+		total.Add(1, false, 3, counts[1])
+		total.Add(1, true, 3, counts[2])
+		var h metric.NativeHistogram
+		_, ok := total.Show(&h, false)
+		require.False(t, ok, counts)
+	}
 }
 
 func TestCheck(t *testing.T) {
