@@ -162,11 +162,11 @@ func (a *Aggregator) processActivity() []inspect.Process {
 			continue
 		}
 		h := &f.Header
-		key, state, kind := f.Name, stateOfProcess(f), Native
+		key, state, kind := keyOf(f), stateOfProcess(f), Native
 		if f.Python != nil {
-			key, kind = "python "+h.Label, Python
+			kind = Python
 			if state = Live; !f.Live {
-				key, state = "dead "+key, Dead
+				state = Dead
 			}
 			if f.Python.Ruby() {
 				kind = Ruby
@@ -205,6 +205,20 @@ func (a *Aggregator) processActivity() []inspect.Process {
 	}
 	return sorted
 }
+
+// keyOf returns what files of one process have in common, and of no other. A process of
+// client_python whose files were set aside is another one than a living one of its ID.
+func keyOf(f *snapshot.File) string {
+	switch {
+	case f.Python == nil:
+		return f.Name
+	case f.Live:
+		return "python " + f.Header.Label
+	}
+	return deadPython + "python " + f.Header.Label
+}
+
+const deadPython = "dead "
 
 // assign gives each living process a slot: the number that its process ID is, as a supervisor
 // with Options.ProcessIDBySlot has it, or the lowest free one. A process keeps it until its
@@ -271,7 +285,7 @@ func (a *Aggregator) unchanged(now time.Time) (out []metric.Series) {
 
 // addTotals adds what each family has counted and how many bytes it takes, by process. Files
 // of client_python are left out, and so are families that the merged view leaves out.
-func (a *Aggregator) addTotals(processes []inspect.Process) {
+func (a *Aggregator) addTotals(processes []inspect.Process, bytes bool) {
 	byFile := map[string]*inspect.Process{}
 	for i := range processes {
 		p := &processes[i]
@@ -292,13 +306,19 @@ func (a *Aggregator) addTotals(processes []inspect.Process) {
 			}
 		}
 		at := 0
+		var of *metric.Schema
+		var t *inspect.Total // totals[of]: series of one schema follow each other
 		for n := range f.Series.Len() {
 			s := f.Series.Schema(n)
 			words := f.Values[at:][:f.Series.ValuesOf(n)]
-			at += len(words)
-			if t := totals[s]; t != nil && f.Series.Has(n) {
+			if at += len(words); s != of {
+				of, t = s, totals[s]
+			}
+			if t != nil && f.Series.Has(n) {
 				t.Counted += counted(s, words)
-				t.Bytes += f.Series.BytesOf(n)
+				if bytes {
+					t.Bytes += f.Series.BytesOf(n)
+				}
 				t.Series++
 			}
 		}
@@ -325,20 +345,23 @@ func counted(s *metric.Schema, words []uint64) (n float64) {
 }
 
 // look is inspect.Look.
-func (a *Aggregator) look(ctx context.Context, fn func(inspect.Sight, error)) {
+func (a *Aggregator) look(ctx context.Context, opts inspect.LookOptions, fn func(inspect.Sight, error)) {
 	a.scrape(ctx, true, func(families []views.Family, err error) {
 		if err != nil {
 			fn(inspect.Sight{}, err)
 			return
 		}
-		if !a.activity.watched {
-			a.activity.watched, a.activity.changes = true, map[string]uint64{}
-		}
 		sight := inspect.Sight{
-			Families: families, Schemas: a.census(), Processes: a.processActivity(), Changes: a.activity.changes,
+			Families: families, Processes: a.processActivity(), Values: a.valuesOf,
 			ArchiveBytes: a.snapshot.Archive.Bytes, Compacted: a.snapshot.Archive.Compacted,
 		}
-		a.addTotals(sight.Processes)
+		if opts.Schemas {
+			if !a.activity.watched {
+				a.activity.watched, a.activity.changes = true, map[string]uint64{}
+			}
+			sight.Schemas, sight.Changes = a.census(), a.activity.changes
+		}
+		a.addTotals(sight.Processes, opts.Bytes)
 		fn(sight, nil)
 	})
 }

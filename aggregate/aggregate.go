@@ -107,7 +107,9 @@ var _ = func() (none struct{}) {
 	access.FromStore = func(store *mpm.Store, opts any) any { return fromStore(store, opts.(Options)) }
 	inspect.Files = func(a any) []inspect.File { return a.(*Aggregator).files() }
 	inspect.Families = func(ctx context.Context, a any) ([]inspect.Family, error) { return a.(*Aggregator).families(ctx) }
-	inspect.Look = func(ctx context.Context, a any, fn func(inspect.Sight, error)) { a.(*Aggregator).look(ctx, fn) }
+	inspect.Look = func(ctx context.Context, a any, opts inspect.LookOptions, fn func(inspect.Sight, error)) {
+		a.(*Aggregator).look(ctx, opts, fn)
+	}
 	views.Provide(func(a *Aggregator) views.Viewer { return (*viewer)(a) })
 	return none
 }()

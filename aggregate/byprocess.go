@@ -33,16 +33,8 @@ func (a *Aggregator) gatherByProcess(ctx context.Context) (families []*metric.Fa
 // living one has taken over, which counts as the same process.
 func (a *Aggregator) byProcess() []*metric.Family {
 	byName := map[string]*metric.Family{}
-	now := a.opts.Now().UnixNano()
 	for _, p := range a.byLabel() {
-		t := table.New(a.opts.ProcessLabel, a.snapshot.Symbols, nil)
-		t.KeepNames = true
-		s := &snapshot.Snapshot{
-			Files: p.files, Archive: p.archive, Listed: a.snapshot.Listed, Began: a.snapshot.Began, Ended: a.snapshot.Ended,
-			Symbols: a.snapshot.Symbols, Keys: a.snapshot.Keys,
-		}
-		t.Plan(s)
-		t.Merge(s, now)
+		t := a.merged(p)
 		for _, f := range t.Families(false) {
 			schema, _, _ := t.Describe(f.Name)
 			if !a.table.Serves(schema) {
@@ -67,6 +59,34 @@ func (a *Aggregator) byProcess() []*metric.Family {
 	}
 	metric.SortFamilies(out)
 	return out
+}
+
+// merged returns a table of some files alone.
+func (a *Aggregator) merged(p *labelled) *table.Table {
+	t := table.New(a.opts.ProcessLabel, a.snapshot.Symbols, nil)
+	t.KeepNames = true
+	s := &snapshot.Snapshot{
+		Files: p.files, Archive: p.archive, Listed: a.snapshot.Listed, Began: a.snapshot.Began, Ended: a.snapshot.Ended,
+		Symbols: a.snapshot.Symbols, Keys: a.snapshot.Keys,
+	}
+	t.Plan(s)
+	t.Merge(s, a.opts.Now().UnixNano())
+	return t
+}
+
+// valuesOf returns the series of the process of that key, as of a directory that has only its
+// files.
+func (a *Aggregator) valuesOf(key string) []*metric.Family {
+	p := &labelled{archive: &snapshot.Archive{Archive: &mpm.Archive{}}}
+	for _, f := range a.snapshot.Files {
+		if f.Known && strings.TrimPrefix(keyOf(f), deadPython) == strings.TrimPrefix(key, deadPython) {
+			p.files = append(p.files, f)
+		}
+	}
+	if len(p.files) == 0 {
+		return nil
+	}
+	return views.Whole(a.merged(p).Families(false))
 }
 
 // labelled are the files of one process ID, or the archive.

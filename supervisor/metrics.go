@@ -14,6 +14,7 @@ import (
 	"github.com/multiprom/multiprom/gather"
 	"github.com/multiprom/multiprom/internal/glance"
 	"github.com/multiprom/multiprom/internal/limits"
+	"github.com/multiprom/multiprom/internal/record"
 	"github.com/multiprom/multiprom/multiproc"
 	"github.com/multiprom/multiprom/registry"
 )
@@ -27,6 +28,8 @@ func (o Options) checkMetrics() error {
 		return fmt.Errorf("%w: MetricsAddress is set, but there is no directory for the workers' metrics: set Dir or %s", errOptions, envDir)
 	case len(o.Exits) > 0 && o.Dir == "":
 		return fmt.Errorf("%w: Exits are set, but there is no directory for the workers' metrics: set Dir or %s", errOptions, envDir)
+	case o.Record > 0 && o.Dir == "":
+		return fmt.Errorf("%w: Record is set, but there is no directory for the workers' metrics: set Dir or %s", errOptions, envDir)
 	case o.MetricsLenient && o.MetricsAddress == "":
 		return fmt.Errorf("%w: MetricsLenient is set, but MetricsAddress is not", errOptions)
 	case o.MetricsLenient && o.Metrics != nil:
@@ -44,7 +47,7 @@ type Exit interface {
 // openView opens the merged view of Dir, unless nothing needs it.
 func (s *Supervisor) openView() error {
 	served := s.opt.MetricsAddress != "" && s.opt.Metrics == nil
-	if !served && len(s.opt.Exits) == 0 {
+	if !served && len(s.opt.Exits) == 0 && s.opt.Record == 0 {
 		return nil
 	}
 	view, err := aggregate.Open(s.opt.Dir, aggregate.Options{
@@ -86,6 +89,30 @@ func (s *Supervisor) startExits() (stop func()) {
 		cancel()
 		wg.Wait()
 	}
+}
+
+// startRecorder records in the background. stop waits until that has ended.
+func (s *Supervisor) startRecorder() (stop func(), err error) {
+	if s.opt.Record == 0 {
+		return func() {}, nil
+	}
+	recorder, err := record.Open(record.DirOf(s.opt.Dir), s.view, record.Options{Keep: s.opt.Record, Logger: s.opt.Logger})
+	if err != nil {
+		return nil, fmt.Errorf("supervisor: %w", err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		recorder.Run(ctx)
+	}()
+	return func() {
+		cancel()
+		<-done
+		if err := recorder.Close(); err != nil {
+			s.opt.Logger.Warn("closing the recording", "error", err)
+		}
+	}, nil
 }
 
 // version returns the version of the main module of this program.

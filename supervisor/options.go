@@ -118,6 +118,9 @@ type Options struct {
 	// all workers have ended, so they send what these have counted at last. They need a
 	// directory. Default: none.
 	Exits []Exit
+	// Record is how many minutes of the workers' metrics are kept beside Dir, second by
+	// second, for mpctl replay (docs/operations.md). It needs a directory. Default: none.
+	Record time.Duration
 	// DrainTimeout is the time that a worker has from SIGTERM to SIGKILL. Default 30 s.
 	DrainTimeout time.Duration
 	// KillMode says which of a worker's processes get these signals, and when. Default
@@ -168,6 +171,7 @@ const maxSignal = 64
 func (o Options) withDefaults() (Options, error) {
 	var c options.Checker
 	options.Number(&c, "Workers", &o.Workers, runtime.GOMAXPROCS(0))
+	options.Number(&c, "Record", &o.Record, 0)
 	options.Number(&c, "DrainTimeout", &o.DrainTimeout, 30*time.Second)
 	options.Number(&c, "ReadyTimeout", &o.ReadyTimeout, 30*time.Second)
 	options.Number(&c, "ReadyAfter", &o.ReadyAfter, time.Second)

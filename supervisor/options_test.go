@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -37,6 +38,7 @@ func TestOptions(t *testing.T) {
 		"Metrics":        {Bad: []any{http.NotFoundHandler()}}, // there is no address
 		"MetricsLenient": {Bad: []any{true}},                   // there is no address
 		"Exits":          {Good: []any{[]Exit{exitFunc(nil)}}},
+		"Record":         period,
 		"DrainTimeout":   period, "ReadyTimeout": period, "ReadyAfter": period, "Backoff.Min": period, "Backoff.Max": {Bad: []any{1}}, "Backoff.Young": period,
 		"DeathSignal": {Bad: []any{4096}}, "Subreaper": {}, "Stdout": {}, "Stderr": {}, "Logger": {}, "OnWorkerStart": {}, "OnWorkerExit": {},
 	}
@@ -53,6 +55,7 @@ func TestOptions(t *testing.T) {
 	// Options that have no use without a directory are checked anyway.
 	t.Setenv(envDir, "")
 	rows["Dir"] = optiontest.Row{Good: []any{t.TempDir()}}
+	rows["Record"] = optiontest.Row{Bad: []any{time.Minute}}
 	rows["Group"] = optiontest.Row{Bad: []any{"no such group"}}
 	rows["MetricsAddress"] = optiontest.Row{Bad: []any{"127.0.0.1:0"}} // there is nothing to serve
 	rows["Exits"] = optiontest.Row{Bad: []any{[]Exit{exitFunc(nil)}}}  // nor to send

@@ -137,6 +137,11 @@ func (s *Supervisor) Run(ctx context.Context) error {
 	if err := s.prepareDir(ctx); err != nil {
 		return err
 	}
+	stopRecorder, err := s.startRecorder()
+	if err != nil {
+		return err
+	}
+	defer stopRecorder()
 	defer s.startCompactor()()
 	warnOfDir(s.opt.Logger, s.opt.Dir)
 	if s.launch == nil {

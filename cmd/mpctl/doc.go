@@ -6,7 +6,7 @@
 //	mpctl serve DIR                 the merged /metrics of a directory
 //	mpctl push | textfile | graphite   send them to a Pushgateway, node_exporter, Graphite
 //	mpctl remote-write | otlp          or to Prometheus, Mimir, VictoriaMetrics, a Collector
-//	mpctl top | dump | diff | ls | families | inspect | check | mark-dead | gc | wipe
+//	mpctl top | replay | dump | diff | ls | families | inspect | check | mark-dead | gc | wipe
 //	mpctl writer python             a module for Python programs
 //
 // Name the directory by --dir or PROMETHEUS_MULTIPROC_DIR. The commands ls, families,

@@ -108,6 +108,8 @@ If workers change their user, name it with --trust-uid.`,
 	cmd.Flags().IntVarP(&opts.Workers, "workers", "n", 0, "number of workers (default one per CPU)")
 	cmd.Flags().StringArrayVar(&addresses, "listen", nil, "socket for the workers, tcp://HOST:PORT or unix:///PATH; may be repeated")
 	cmd.Flags().StringVar(&metrics, "metrics", "", "serve the merged /metrics on this address")
+	cmd.Flags().DurationVar(&opts.Record, "record", 0, "record this many minutes for mpctl replay, such as 10m (default none)")
+	obey(cmd, longerThanZero("; leave it out to record nothing"), "record")
 	cmd.Flags().BoolVar(&opts.MetricsLenient, "metrics-lenient", false, "also serve values that OpenMetrics forbids, such as a negative sum, for OpenTelemetry's collector")
 	cmd.Flags().DurationVar(&opts.DrainTimeout, "drain", 30*time.Second, "time between SIGTERM and SIGKILL")
 	cmd.Flags().StringVar(&killMode, "kill-mode", "mixed", "which processes a drain asks to end: mixed, group or process")

@@ -22,6 +22,7 @@ import (
 	"github.com/multiprom/multiprom/internal/glance"
 	"github.com/multiprom/multiprom/internal/limits"
 	"github.com/multiprom/multiprom/internal/listen"
+	"github.com/multiprom/multiprom/internal/record"
 	"github.com/multiprom/multiprom/metric"
 	"github.com/multiprom/multiprom/registry"
 )
@@ -35,6 +36,7 @@ func newServe() *cobra.Command {
 	var limit scrapeLimits
 	var send deliveryFlags
 	var ttl ttlFlag
+	var recording recordFlags
 	cmd := &cobra.Command{
 		Use:   "serve [DIR]",
 		Short: "serve the merged /metrics of a directory",
@@ -43,6 +45,9 @@ the background, compact the files of dead processes into the archive.
 
 A status page is at /: workers, metrics, and what is wrong. /-/healthy answers
 while the server does, and /-/ready answers 503 if the directory cannot be read.
+
+With --record 10m, the last ten minutes are kept in DIR.recording, second by
+second, for mpctl replay: also after every process was killed.
 
 For TLS, mutual TLS and basic auth, name a web configuration file of
 Prometheus's exporter toolkit.
@@ -77,7 +82,7 @@ the files accessible to a group that both of you are in: see mpctl run --group.`
 			if err != nil {
 				return err
 			}
-			return serve(ctx, d, aggregate.Options{TrustUIDs: trust, TTL: ttl, Logger: log}, limit, addresses, config, exits, log)
+			return serve(ctx, d, aggregate.Options{TrustUIDs: trust, TTL: ttl, Logger: log}, limit, recording, addresses, config, exits, log)
 		},
 	}
 	addDirArg(cmd, &dir)
@@ -88,6 +93,7 @@ the files accessible to a group that both of you are in: see mpctl run --group.`
 	obey(cmd, address("tcp", "tcp4", "tcp6", "unix"), "web.listen-address")
 	obey(cmd, existing, "web.config.file")
 	limit.addFlags(cmd)
+	recording.addFlags(cmd)
 	trust.add(cmd)
 	send.addExits(cmd)
 	ttl.add(cmd)
@@ -95,7 +101,7 @@ the files accessible to a group that both of you are in: see mpctl run --group.`
 }
 
 // serve answers scrapes until ctx ends, then waits for running ones to finish.
-func serve(ctx context.Context, dir string, opts aggregate.Options, limit scrapeLimits, addresses []string, config string, exits []sender, log *slog.Logger) (err error) {
+func serve(ctx context.Context, dir string, opts aggregate.Options, limit scrapeLimits, recording recordFlags, addresses []string, config string, exits []sender, log *slog.Logger) (err error) {
 	listeners, err := openAll(addresses)
 	if err != nil {
 		return fmt.Errorf("serve: %w", err)
@@ -116,6 +122,11 @@ func serve(ctx context.Context, dir string, opts aggregate.Options, limit scrape
 		debug.SetGCPercent(50)
 	}
 	warnOfDir(log, dir)
+	recorder, stopRecording, err := recording.start(ctx, dir, a, log)
+	if err != nil {
+		return err
+	}
+	defer stopRecording()
 	g := registry.Directory(a)
 	for _, s := range exits {
 		g = registry.Merge(g, s)
@@ -126,7 +137,7 @@ func serve(ctx context.Context, dir string, opts aggregate.Options, limit scrape
 		stop()
 		err = errors.Join(err, wait())
 	}()
-	server := newServer(g, newSite(a), limit, log)
+	server := newServer(g, newSite(a, recorder), limit, log)
 	served := make(chan error, 1)
 	go func() {
 		served <- web.ServeMultiple(listeners, server, &web.FlagConfig{WebConfigFile: &config}, log)
@@ -163,9 +174,13 @@ func openAll(addresses []string) (listeners []net.Listener, err error) {
 	return listeners, nil
 }
 
-// newSite returns the status page and the probes of a directory.
-func newSite(a *aggregate.Aggregator) *glance.Site {
-	return glance.NewSite(a, glance.SiteOptions{Version: buildVersion().Version})
+// newSite returns the status page and the probes of a directory. recorder may be nil.
+func newSite(a *aggregate.Aggregator, recorder *record.Recorder) *glance.Site {
+	opts := glance.SiteOptions{Version: buildVersion().Version}
+	if recorder != nil {
+		opts.Facts = append(opts.Facts, glance.Fact{Name: "recording", Value: recorder.Options().Keep.String()})
+	}
+	return glance.NewSite(a, opts)
 }
 
 func newServer(g gather.Gatherer, site *glance.Site, limit scrapeLimits, log *slog.Logger) *http.Server {

@@ -30,7 +30,7 @@ func serveTest(t *testing.T, g gather.Func, limit scrapeLimits) (url string) {
 	a, err := aggregate.Open(t.TempDir(), aggregate.Options{})
 	require.NoError(t, err)
 	t.Cleanup(func() { a.Close() })
-	s.Config = newServer(g, newSite(a), limit, slog.New(slog.DiscardHandler))
+	s.Config = newServer(g, newSite(a, nil), limit, slog.New(slog.DiscardHandler))
 	s.Start()
 	t.Cleanup(s.Close)
 	return s.URL + "/metrics"

@@ -50,7 +50,15 @@ var flagAnswers = map[string]answers{
 
 	"gc --drop-family": text,
 
-	"families --values":  {"at least 1", "at least 1", "at least 1", "at least 1", "at least 1"},
+	"families --values": {"at least 1", "at least 1", "at least 1", "at least 1", "at least 1"},
+	"* --record":        all("leave it out to record nothing"),
+	"* --record-dir":    text,
+	"* --record-bytes":  all("at least 1048576"),
+	"replay --at":       {ok, "it must be a duration before the end", "it must be a duration before the end", "it must be a duration before the end", "it must be a duration before the end"},
+	"replay --last":     period,
+	"replay --rate":     text,
+	"replay --process":  text,
+
 	"top --interval":     period,
 	"top --silent-after": period,
 

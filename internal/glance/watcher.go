@@ -77,7 +77,7 @@ func (w *Watcher) Look(ctx context.Context) (*Picture, error) {
 	}
 	var list []procs.Worker
 	var err error
-	inspect.Look(ctx, w.a, func(s inspect.Sight, e error) {
+	inspect.Look(ctx, w.a, inspect.LookOptions{Schemas: true, Bytes: true}, func(s inspect.Sight, e error) {
 		if err = e; err != nil {
 			return
 		}

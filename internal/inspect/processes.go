@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/multiprom/multiprom/internal/views"
+	"github.com/multiprom/multiprom/metric"
 )
 
 // Process is a process and what was seen of it so far.
@@ -48,9 +49,19 @@ type Sight struct {
 	// first Look. A series that changes several times between two readings counts once.
 	Changes map[string]uint64
 
+	// Values returns the series of one process, by its key, as metrics of its own.
+	Values func(key string) []*metric.Family
+
 	ArchiveBytes int64
 	Compacted    uint64 // processes in the archive
 }
 
-// Look calls fn, once, with what is seen of the aggregator's directory. It costs a scrape.
-var Look func(ctx context.Context, aggregator any, fn func(Sight, error))
+// LookOptions say what a Sight has that takes time for each series.
+type LookOptions struct {
+	Schemas bool // Schemas and Changes
+	Bytes   bool // Total.Bytes
+}
+
+// Look calls fn, once, with what is seen of the aggregator's directory. It costs a scrape, and
+// a pass over the values of all series for the totals.
+var Look func(ctx context.Context, aggregator any, opts LookOptions, fn func(Sight, error))

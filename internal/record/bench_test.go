@@ -1,0 +1,60 @@
+package record
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/multiprom/multiprom/aggregate"
+	"github.com/multiprom/multiprom/internal/mpm"
+	"github.com/multiprom/multiprom/metric"
+)
+
+// BenchmarkTick records 100,000 counters, of which some change in each second. An op is a
+// second, so 1 ms/op is 0.1% of a core.
+func BenchmarkTick(b *testing.B) {
+	const series = 100_000
+	for _, percent := range []int{5, 100} {
+		b.Run(fmt.Sprintf("changing=%d%%", percent), func(b *testing.B) {
+			dir := b.TempDir()
+			s, err := mpm.Create(dir, mpm.Options{Label: "w"})
+			require.NoError(b, err)
+			f, err := s.AddSchema(&metric.Schema{Name: "requests", Help: "H.", Type: metric.Counter, Labels: []string{"path", "code"}})
+			require.NoError(b, err)
+			words := make([][]uint64, series)
+			for i := range words {
+				one, err := s.AddSeries(f, []string{fmt.Sprint("/page/", i/5), fmt.Sprint(200 + i%5)}, nil)
+				require.NoError(b, err)
+				words[i] = one.Words()
+			}
+			a, err := aggregate.Open(dir, aggregate.Options{})
+			require.NoError(b, err)
+			defer a.Close()
+			now := time.UnixMilli(1_000_000)
+			r, err := Open(filepath.Join(b.TempDir(), "r"), a, Options{Keep: 1000 * time.Hour, Now: func() time.Time { return now }})
+			require.NoError(b, err)
+			defer r.Close()
+			require.NoError(b, r.Tick(b.Context()))
+			random := rand.New(rand.NewPCG(1, 1))
+			changed, from := 0, r.size
+			b.ResetTimer()
+			for range b.N {
+				b.StopTimer()
+				for range series * percent / 100 {
+					words[random.IntN(series)][mpm.CellCounterInts] += 1 + random.Uint64N(20)
+					changed++
+				}
+				now = now.Add(time.Second)
+				b.StartTimer()
+				require.NoError(b, r.Tick(b.Context()))
+			}
+			b.StopTimer()
+			b.ReportMetric(float64(r.size-from)/float64(changed), "B/change")
+			b.ReportMetric(float64(r.written.Load())/float64(b.N), "B-written/op")
+		})
+	}
+}
