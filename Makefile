@@ -99,6 +99,9 @@ soak-churn: ## series that come and go: 8 minutes with kills and compacting, 1,0
 	MULTIPROM_CHURN=10000000 $(GO) test -count=1 -timeout 60m -v -run '^TestSpaceIsBounded$$' ./internal/mpm
 	MULTIPROM_CHURN=1000000 $(GO) test -count=1 -timeout 60m -v -run '^TestReaderOfABusyWriter$$' ./internal/mpm
 
+soak-record: ## a recorder that is killed 100 times
+	MULTIPROM_SCHEDULES=100 $(GO) test -count=1 -timeout 9m -v -run '^TestKilled$$' ./internal/record
+
 soak-recycle: ## 20,000 short-lived workers, 16 at a time
 	MULTIPROM_RECYCLED=20000 $(GO) test -count=1 -timeout 9m -v -run '^TestRecycledWorkers$$' ./integration
 
@@ -114,4 +117,4 @@ python-suites: ## prometheus_client's own tests with native files (CLIENT_PYTHON
 clean: ## remove what make built
 	rm -rf bin
 
-.PHONY: help demo build test api race integration-deps integration oracle examples compat peer-suites lint bench bench-full bench-scale bench-plots bench-test bench-packages bench-python bench-compat fuzz soak soak-crash soak-churn model soak-recycle soak-python soak-python-native python-suites clean
+.PHONY: help demo build test api race integration-deps integration oracle examples compat peer-suites lint bench bench-full bench-scale bench-plots bench-test bench-packages bench-python bench-compat fuzz soak soak-crash soak-churn model soak-record soak-recycle soak-python soak-python-native python-suites clean
