@@ -44,7 +44,8 @@ type crashing struct {
 type crashingSeries struct {
 	*Series
 	id       uint64 // what its words hold
-	gone     bool   // removed
+	gone     bool   // removed, or expired
+	expired  bool
 	rest     removedSeries
 	released bool // and its handle is gone
 }
@@ -54,6 +55,9 @@ func newCrashing(t *testing.T, seed uint64) *crashing {
 	c.s = NewHeap(Options{KeepRemoved: 10, Elapsed: func() time.Duration { return c.now }})
 	for _, schema := range everyType() {
 		schema.Const, schema.Labels = nil, []string{"l"}
+		if seed%2 == 0 && schema.Type != metric.Info {
+			schema.TTL = time.Minute
+		}
 		if schema.Name == "s" || schema.Name == "c" {
 			schema.Labels = []string{"l", "m"}
 		}
@@ -172,7 +176,7 @@ func (c *crashing) step() {
 		label = all[c.r.IntN(len(all))]
 	}
 	s := c.series[label]
-	switch op := c.r.IntN(10); {
+	switch op := c.r.IntN(12); {
 	case s == nil || op < 4:
 		c.add()
 	case op < 6 && !s.gone:
@@ -187,6 +191,24 @@ func (c *crashing) step() {
 	case op == 9 && !s.gone && c.r.IntN(4) == 0:
 		c.atWork[label] = true
 		s.Restart(time.Now(), func(w []uint64) { c.set(s) })
+	case op == 10 && !s.gone:
+		c.atWork[label] = true
+		s.rest, s.gone, s.expired = s.Expire(time.Now().UnixNano()).removedSeries, true, true
+	case op == 11 && s.expired && !s.released:
+		c.atWork[label] = true
+		words := s.Words()
+		old := make([]uint64, len(words))
+		if cell := floatCell(s.ref.schema); cell >= 0 {
+			// So that all is as it was after old was subtracted: from the float nothing, as it is 0.
+			for i := range words {
+				if i != cell {
+					old[i] = 7
+					atomic.AddUint64(&words[i], 7)
+				}
+			}
+		}
+		s.Renew(c.s.Moment(), s.ref.schema, words, old)
+		s.gone, s.expired = false, false
 	default:
 		c.now += time.Duration(c.r.IntN(8))
 	}
@@ -230,7 +252,7 @@ func (c *crashing) set(s *crashingSeries) {
 }
 
 // TestKilledAfterEveryStore copies the file after every store of a writer that adds and
-// removes series, as a SIGKILL would leave it. No copy is damaged, and only the series that
+// removes series, and has them expire and come back, as a SIGKILL would leave it. No copy is damaged, and only the series that
 // the writer was at may be missing. A reader that follows store by store sees the same.
 func TestKilledAfterEveryStore(t *testing.T) {
 	schedules := 2

@@ -52,7 +52,48 @@ func (d *Dir) ReadParts(o PartsOptions) (out []FoundPart, err error) {
 		}
 		out = append(out, found...)
 	}
+	archive, err := d.ReadArchive(ReadOptions{})
+	if err != nil {
+		return nil, err
+	}
+	for i := range archive.Families {
+		out = archive.Families[i].parts(out, &o)
+	}
 	return out, nil
+}
+
+// parts appends the parts that the archive has of wanted series. What has no TTL there lasts no
+// longer than the parts of living processes.
+func (f *StoredFamily) parts(out []FoundPart, o *PartsOptions) []FoundPart {
+	if want := o.Schema; !f.Series.Timed || f.Schema.Name != want.Name || f.Schema.Type != want.Type || f.Schema.Mode != want.Mode {
+		return out
+	}
+	var labels metric.Labels
+	var values []byte
+series:
+	for i := range f.Series.Len() {
+		labels, values = f.Series.AppendLabels(labels[:0], i), values[:0]
+		if len(labels) != len(o.Schema.Labels)+len(o.Schema.Const) {
+			continue
+		}
+		for _, l := range o.Schema.Const {
+			if v, ok := labels.Get(l.Name); !ok || v != l.Value {
+				continue series
+			}
+		}
+		for _, name := range o.Schema.Labels {
+			v, ok := labels.Get(name)
+			if !ok {
+				continue series
+			}
+			values = AppendString(values, v)
+		}
+		if n := o.Wanted(values); n >= 0 {
+			part := lifetime.Part{Created: f.Series.Created(i), Active: f.Series.Active(i), Dead: true}
+			out = append(out, FoundPart{Number: n, Part: part, TTL: int64(f.Schema.TTL)})
+		}
+	}
+	return out
 }
 
 // parts finds the parts of a file.
