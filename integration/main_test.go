@@ -31,6 +31,7 @@ var roles = map[string]func() error{
 	"server":    serverRole,
 	"traced":    tracedRole,
 	"churn":     churnRole,
+	"revival":   revivalRole,
 }
 
 func TestMain(m *testing.M) {
