@@ -92,9 +92,11 @@ soak-crash: ## compactors killed at every step: 1,000 random schedules
 model: ## the protocols of series that come and go, explored exhaustively in larger systems
 	MULTIPROM_MODEL_SIZE=2 $(GO) test -count=1 -timeout 60m -v ./internal/model
 
-soak-churn: ## series that come and go: 8 minutes with kills and compacting, 1,000 kills at full speed, each store, 10 million series
+soak-churn: ## series that come and go: 8 minutes with kills and compacting, 1,000 kills, 1,000 schedules of expiry, each store, 10 million series
 	MULTIPROM_SOAK_SECONDS=480 $(GO) test -count=1 -timeout 9m -v -run '^TestChurnSoak$$' ./integration
 	MULTIPROM_SCHEDULES=1000 $(GO) test -count=1 -timeout 60m -v -run '^TestChurnOfKilledWorkers$$' ./integration
+	MULTIPROM_SCHEDULES=1000 $(GO) test -count=1 -timeout 60m -v -run '^TestRevivals$$' ./integration
+	MULTIPROM_EXPIRE=1000000 $(GO) test -count=1 -timeout 60m -v -run '^TestManySeriesExpire$$' ./integration
 	MULTIPROM_SCHEDULES=100 $(GO) test -count=1 -timeout 60m -v -run '^TestKilledAfterEveryStore$$' ./internal/mpm
 	MULTIPROM_CHURN=10000000 $(GO) test -count=1 -timeout 60m -v -run '^TestSpaceIsBounded$$' ./internal/mpm
 	MULTIPROM_CHURN=1000000 $(GO) test -count=1 -timeout 60m -v -run '^TestReaderOfABusyWriter$$' ./internal/mpm

@@ -180,7 +180,7 @@ func (v *revivals) scrape() {
 			if v.lives[key] == nil {
 				v.lives[key] = map[int64]int{}
 			}
-			created := s.Created.UnixNano()
+			created := s.Created.UnixMilli() // processes begin at the same time, and add nanoseconds
 			require.GreaterOrEqual(v.t, value, v.lives[key][created], "%s fell", key)
 			for earlier := range v.lives[key] {
 				require.LessOrEqual(v.t, earlier, created, "%s has the created time of an earlier life", key)
