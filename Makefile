@@ -28,6 +28,10 @@ integration-deps: ## install the real servers (Debian, as root)
 integration: integration-deps ## run the tests against the real servers, none skipped
 	MULTIPROM_INTEGRATION=1 $(GO) test -count=1 ./integration/... ./internal/mpm/... ./internal/pyfile/...
 
+integration-prometheus3: integration-deps ## remote write and OTLP to a Prometheus 3, which is built first (2 minutes)
+	GOBIN=$(CURDIR)/bin $(GO) install -tags remove_all_sd github.com/prometheus/prometheus/cmd/prometheus@v0.316.0
+	MULTIPROM_PROMETHEUS3=$(CURDIR)/bin/prometheus MULTIPROM_INTEGRATION=1 $(GO) test -count=1 -v -run '^TestRemoteWrite' ./integration
+
 oracle: ## what Prometheus' own parsers read, in a module of its own
 	cd integration/oracle && $(GO) vet ./... && $(GO) test -count=1 ./...
 
@@ -103,6 +107,8 @@ soak-churn: ## series that come and go: 8 minutes with kills and compacting, 1,0
 
 soak-record: ## a recorder that is killed 100 times
 	MULTIPROM_SCHEDULES=100 $(GO) test -count=1 -timeout 9m -v -run '^TestKilled$$' ./internal/record
+soak-exits: ## senders with a queue, killed 200 times
+	MULTIPROM_SCHEDULES=200 $(GO) test -count=1 -timeout 20m -v -run '^TestKilledSender$$' ./bridge/internal/send
 
 soak-recycle: ## 20,000 short-lived workers, 16 at a time
 	MULTIPROM_RECYCLED=20000 $(GO) test -count=1 -timeout 9m -v -run '^TestRecycledWorkers$$' ./integration
@@ -119,4 +125,4 @@ python-suites: ## prometheus_client's own tests with native files (CLIENT_PYTHON
 clean: ## remove what make built
 	rm -rf bin
 
-.PHONY: help demo build test api race integration-deps integration oracle examples compat peer-suites lint bench bench-full bench-scale bench-plots bench-test bench-packages bench-python bench-compat fuzz soak soak-crash soak-churn model soak-record soak-recycle soak-python soak-python-native python-suites clean
+.PHONY: help demo build test api race integration-deps integration integration-prometheus3 oracle examples compat peer-suites lint bench bench-full bench-scale bench-plots bench-test bench-packages bench-python bench-compat fuzz soak soak-crash soak-churn soak-exits model soak-record soak-recycle soak-python soak-python-native python-suites clean

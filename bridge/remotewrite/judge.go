@@ -38,11 +38,11 @@ func (e *encoder) Judge(b *send.Batch, a *send.Answer) send.Verdict {
 		if a.Code/100 == 2 {
 			why += " without " + writtenSamples
 		}
-		e.version.Store(1)
-		return send.Verdict{
-			Outcome: send.Convert, Instead: send.Batch{Form: form1, Samples: b.Samples, Body: body},
-			Note: fmt.Sprintf("remotewrite: the receiver does not take version 2.0 (%s): using 1.0 from now on", why),
+		v := send.Verdict{Outcome: send.Convert, Instead: send.Batch{Form: form1, Samples: b.Samples, Body: body}}
+		if e.version.Swap(1) == 2 {
+			v.Note = fmt.Sprintf("remotewrite: the receiver does not take version 2.0 (%s): using 1.0 from now on", why)
 		}
+		return v
 	case a.Code/100 == 2:
 		note := a.Line()
 		if rejected > 0 && !says {

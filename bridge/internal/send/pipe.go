@@ -300,7 +300,9 @@ func (p *Pipe) sendBatch(ctx context.Context, b *Batch, giveUp func() bool) erro
 		}
 		switch v.Outcome {
 		case Convert:
-			p.opts.Logger.Info(v.Note)
+			if v.Note != "" {
+				p.opts.Logger.Info(v.Note)
+			}
 			*b = v.Instead
 			continue
 		case Sent:
