@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -35,7 +36,7 @@ func (p *problem) String() string {
 
 func newCheck() *cobra.Command {
 	var dir string
-	var asJSON bool
+	var asJSON, writer bool
 	var trust trustFlag
 	cmd := &cobra.Command{
 		Use:   "check [DIR | FILE...]",
@@ -49,6 +50,10 @@ In a directory, check also reports:
     Files that you name are read no matter who owns them.
   - schemas that conflict, because the series of one are left out of the merged
     metrics. mpctl families shows them in detail.
+
+With --writer, check also looks for what a writer must do although readers
+manage without it, and looks at the files of living processes twice, to see how
+they change. It is for authors of writers: docs/format.md, "Writing a writer".
 
 Problems with the directory itself are notes on stderr. They do not change the
 exit code.`,
@@ -107,6 +112,13 @@ exit code.`,
 				}
 			}
 			problems = append(problems, restored...)
+			if writer {
+				more, err := checkWriters(files, read)
+				if err != nil {
+					return err
+				}
+				problems = append(problems, more...)
+			}
 			for _, c := range conflicts {
 				problems = append(problems, problem{dir, whole, c.String()})
 			}
@@ -132,7 +144,31 @@ exit code.`,
 	addDirFlag(cmd, &dir)
 	trust.add(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the problems as JSON")
+	cmd.Flags().BoolVar(&writer, "writer", false, "check what a writer must do, too")
 	return cmd
+}
+
+// checkWriters returns what the writers of the native files do wrong. checkFiles reports files
+// that cannot be read.
+func checkWriters(files []string, read mpm.ReadOptions) (problems []problem, err error) {
+	for _, path := range files {
+		if _, _, ok := mpm.ParseFileName(filepath.Base(path)); !ok {
+			continue
+		}
+		found, err := mpm.CheckWriter(path, read, time.Second)
+		var corrupt *mpm.CorruptionError
+		switch {
+		case errors.Is(err, mpm.ErrForeign), errors.Is(err, mpm.ErrUnsupported), errors.Is(err, mpm.ErrNotTrusted),
+			errors.Is(err, os.ErrPermission), errors.Is(err, os.ErrNotExist), errors.Is(err, mpm.ErrTooBig), errors.As(err, &corrupt):
+			continue
+		case err != nil:
+			return nil, err
+		}
+		for _, f := range found {
+			problems = append(problems, problem{path, f.Offset, f.Reason})
+		}
+	}
+	return problems, nil
 }
 
 // restoredIn returns the files in dir that have come back although the archive already has their values.

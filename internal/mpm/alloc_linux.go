@@ -3,6 +3,7 @@ package mpm
 import (
 	"errors"
 	"os"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -34,3 +35,12 @@ func punch(f *os.File, off, n int64) error {
 // populate has the kernel map the pages of b, which are allocated, in one call instead of
 // one fault each. If it cannot (before Linux 5.14), pages are mapped as they are touched.
 func populate(b []byte) { _ = unix.Madvise(b, unix.MADV_POPULATE_WRITE) }
+
+// allocatedBytes returns the space that a file takes on the filesystem, or -1 if it is not known.
+func allocatedBytes(info os.FileInfo) int64 {
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return -1
+	}
+	return st.Blocks * 512
+}

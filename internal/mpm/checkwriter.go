@@ -1,0 +1,335 @@
+package mpm
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/multiprom/multiprom/metric"
+)
+
+// CheckWriter checks what a writer owes to readers beyond a file that Verify finds sound
+// (docs/format.md, "Writing a writer"). It reads the file once, and if its process lives a
+// second time after pause, to see how the writer changes it. The error is Open's.
+func CheckWriter(path string, opts ReadOptions, pause time.Duration) ([]CorruptionError, error) {
+	first, err := copyFile(path, opts)
+	if err != nil {
+		return nil, err
+	}
+	problems := first.check()
+	if first.held && pause > 0 {
+		time.Sleep(pause)
+		second, err := copyFile(path, opts)
+		if err != nil {
+			return nil, err
+		}
+		problems = append(problems, second.since(first)...)
+	}
+	for i := range problems {
+		problems[i].Path = path
+	}
+	return problems, nil
+}
+
+// fileCopy is a whole file, and what belongs together of its series.
+type fileCopy struct {
+	header    Header
+	b         []byte
+	allocated int64
+	mode      os.FileMode
+	locks     bool // the filesystem shows locks to everybody
+	held      bool // the lock is taken
+	series    []copiedSeries
+	exemplars int // that no reader shows
+}
+
+type copiedSeries struct {
+	offset, created int64
+	schema          *metric.Schema
+	words           []uint64
+}
+
+// errBusyWriter: the writer changed the records each time that the file was read.
+var errBusyWriter = errors.New("the writer adds and removes series faster than the file can be read")
+
+func copyFile(path string, opts ReadOptions) (*fileCopy, error) {
+	r, err := Open(path, opts)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	for range 64 {
+		s := &fileCopy{header: r.Header()}
+		err := Guard(path, func() error {
+			if err := r.Refresh(); err != nil {
+				return err
+			}
+			for _, i := range r.Series() {
+				s.series = append(s.series, copiedSeries{i.Offset(), i.CreatedNanos(), i.Schema, slices.Clone(i.Words())})
+			}
+			for _, e := range r.Exemplars() {
+				x, number := e.Load()
+				if x == nil && e.cells.half(number & 1)[halfTime] != 0 {
+					s.exemplars++
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+		generation := r.Generation()
+		if err := s.read(path); err != nil {
+			return nil, err
+		}
+		if s.word(offGeneration) == generation {
+			if s.held, err = r.Locked(); err != nil {
+				return nil, err
+			}
+			return s, nil
+		}
+	}
+	return nil, fmt.Errorf("mmapstore: check %s: %w", path, errBusyWriter)
+}
+
+// read reads the published blocks. The header comes last, so its generation tells whether
+// anything has changed since.
+func (s *fileCopy) read(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	s.mode, s.locks = info.Mode().Perm(), locksWork(f)
+	s.allocated = allocatedBytes(info)
+	if s.b, err = readAll(f, info.Size()); err != nil {
+		return err
+	}
+	head := make([]byte, headerSize)
+	if _, err := f.ReadAt(head, 0); err != nil {
+		return err
+	}
+	copy(s.b, head)
+	return nil
+}
+
+func (s *fileCopy) word(off int) uint64 { return le.Uint64(s.b[off:]) }
+
+// check returns what is wrong with the file as it is.
+func (s *fileCopy) check() (problems []CorruptionError) {
+	fail := func(off int, format string, args ...any) {
+		problems = append(problems, CorruptionError{Offset: int64(off), Reason: fmt.Sprintf(format, args...)})
+	}
+	blocks := int(s.word(offBlocks))
+	for _, reserved := range [][2]int{{224, offHeaderCRC}, {offReused + 8, headerSize}} {
+		if !zero(s.b[reserved[0]:reserved[1]]) {
+			fail(reserved[0], "reserved bytes are not zero")
+		}
+	}
+	switch {
+	case s.header.Liveness == LivenessNone && s.locks:
+		fail(offLiveness, "liveness is none, but this filesystem shows locks to every process: nobody notices the writer's death")
+	case s.header.Liveness == LivenessOFD && !s.locks:
+		fail(offLiveness, "liveness is a lock, but locks of this filesystem cannot be trusted")
+	}
+	if s.word(offFeatures)&featureBlocks == 0 {
+		fail(offFeatures, "bit 0 is not set: readers begin again at every change")
+	}
+	if s.word(offLease) == 0 {
+		fail(offLease, "is 0: readers begin again at every change, and other processes have no time to remove a series")
+	}
+	if s.mode&0o113 != 0 {
+		fail(0, "the permissions are %o: the file must not be executable, or writable for everyone", s.mode)
+	}
+	if s.header.StartTime == 0 || s.header.BootID == [16]byte{} || s.header.PIDNamespace == 0 {
+		fail(offStartTime, "start time, boot ID or PID namespace is 0, which means unknown")
+	}
+	if s.held && s.allocated >= 0 && s.allocated < int64(blocks)<<blockShift {
+		fail(0, "only %d bytes of %d blocks are allocated: on a full disk the writer dies of SIGBUS", s.allocated, blocks)
+	}
+	for n := range min(blocks, len(s.b)>>blockShift) {
+		header, _ := blockStart(n)
+		at := n<<blockShift + int(header)
+		if !zero(s.b[at+offBlockShape+8 : at+blockHeaderSize]) {
+			fail(at+offBlockShape+8, "reserved bytes are not zero")
+		}
+		if le.Uint32(s.b[at+offBlockKind:]) == blockMeta {
+			s.checkRecords(n, fail)
+		}
+	}
+	s.checkSeries(fail)
+	return problems
+}
+
+// records calls visit with each record of a META block.
+func (s *fileCopy) records(n int, visit func(at int, rec []byte)) {
+	header, start := blockStart(n)
+	block := s.b[n<<blockShift:][:BlockSize]
+	used := min(le.Uint64(block[header+offBlockUsed:]), BlockSize)
+	for at := start; at+minRecord <= used; {
+		size := uint64(le.Uint32(block[at+offRecLen:]))
+		if size < minRecord || size%8 != 0 || at+size > used {
+			return // Verify says so
+		}
+		visit(n<<blockShift+int(at), block[at:at+size])
+		at += size
+	}
+}
+
+func (s *fileCopy) checkRecords(n int, fail func(int, string, ...any)) {
+	s.records(n, func(at int, rec []byte) {
+		if le.Uint16(rec[offRecFlags:]) != 0 {
+			fail(at+offRecFlags, "the record's flags are not 0")
+		}
+		kind, state := le.Uint16(rec[offRecKind:]), le.Uint32(rec[offRecState:])
+		switch {
+		case state == stateFree || len(rec) < offFamBody:
+		case kind == kindFamily:
+			if typ := metric.Type(rec[offFamType]); rec[offFamMode] != 0 && !typ.HasMode() {
+				fail(at+offFamMode, "a %s has a mode", typ)
+			}
+			if state != stateLive {
+				fail(at+offRecState, "a family is removed: families never leave a file")
+			}
+		case kind == kindSeries && len(rec) >= offSerBody:
+			if state == stateLive && le.Uint64(rec[offSerRemoved:]) != 0 {
+				fail(at+offSerRemoved, "a live series has a time of removal")
+			}
+			if state == stateRemoved && le.Uint64(rec[offSerRemoved:]) < le.Uint64(rec[offSerCreated:]) {
+				fail(at+offSerRemoved, "the series was removed before it was created")
+			}
+		}
+	})
+}
+
+func (s *fileCopy) checkSeries(fail func(int, string, ...any)) {
+	created := map[int64]bool{}
+	for _, x := range s.series {
+		at := int(x.offset)
+		if created[x.created] {
+			fail(at+offSerCreated, "two series have the same created time")
+		}
+		created[x.created] = true
+		if x.created <= 0 || x.created > time.Now().Add(time.Minute).UnixNano() {
+			fail(at+offSerCreated, "the created time is not one in nanoseconds since 1970")
+		}
+		float := func(i int) float64 { return math.Float64frombits(x.words[i]) }
+		switch x.schema.Type {
+		case metric.Counter:
+			if f := float(CellCounterFloat); !(f >= 0) || math.IsInf(f, 0) {
+				fail(at, "%s: the fractions of a counter are %v", x.schema.Name, f)
+			}
+		case metric.Gauge, metric.Unknown:
+			if x.schema.Timed() {
+				s.checkRecent(x, fail)
+			}
+		case metric.StateSet:
+			if !x.schema.Timed() && x.words[CellState] >= uint64(len(x.schema.States)) {
+				fail(at, "%s: there is no state %d", x.schema.Name, x.words[CellState])
+			}
+		}
+	}
+	if s.exemplars > 0 {
+		fail(0, "%d exemplars are not shown: their labels must be ascending by name, valid, and of at most 128 characters", s.exemplars)
+	}
+}
+
+func (s *fileCopy) checkRecent(x copiedSeries, fail func(int, string, ...any)) {
+	pair := 1 + 2*(x.words[0]&1)
+	if nanos := int64(x.words[pair+1]); x.words[0] > 0 && nanos < 1e17 { // 1973
+		fail(int(x.offset), "%s: the time of a mostrecent value is %d, not nanoseconds since 1970", x.schema.Name, nanos)
+	}
+}
+
+// since returns what the writer has changed against the rules since an earlier copy.
+func (s *fileCopy) since(old *fileCopy) (problems []CorruptionError) {
+	fail := func(off int, format string, args ...any) {
+		problems = append(problems, CorruptionError{Offset: int64(off), Reason: fmt.Sprintf(format, args...)})
+	}
+	if !bytes.Equal(s.b[:256], old.b[:256]) {
+		fail(0, "the first 256 bytes have changed")
+	}
+	for _, off := range []int{offBlocks, offGeneration, offInvalid, offOverflow, offFallback, offDiscarded, offResets} {
+		if s.word(off) < old.word(off) {
+			fail(off, "it fell from %d to %d", old.word(off), s.word(off))
+		}
+	}
+	for n := range min(int(old.word(offBlocks)), len(s.b)>>blockShift) {
+		header, _ := blockStart(n)
+		at := n<<blockShift + int(header)
+		before, now := old.b[n<<blockShift:][:BlockSize], s.b[n<<blockShift:][:BlockSize]
+		word := func(b []byte, off uint64) uint64 { return le.Uint64(b[header+off:]) }
+		if le.Uint64(now[header:]) != le.Uint64(before[header:]) {
+			fail(at, "kind or number of a block has changed")
+		}
+		for _, off := range []uint64{offBlockUsed, offBlockGen, offBlockShape} {
+			if word(now, off) < word(before, off) {
+				fail(at+int(off), "it fell from %d to %d", word(before, off), word(now, off))
+			}
+		}
+		quiet := word(now, offBlockGen) == word(before, offBlockGen) && word(now, offBlockShape) == word(before, offBlockShape)
+		if quiet && le.Uint32(before[header+offBlockKind:]) == blockMeta {
+			old.records(n, func(at int, rec []byte) {
+				if !bytes.Equal(still(rec), still(s.b[at:at+len(rec)])) {
+					fail(at, "a published record has changed, but gen of its block has not")
+				}
+			})
+		}
+	}
+	if s.word(offResets) != old.word(offResets) {
+		return problems
+	}
+	known := map[[2]int64]copiedSeries{}
+	for _, x := range old.series {
+		known[[2]int64{x.offset, x.created}] = x
+	}
+	for _, x := range s.series {
+		was, ok := known[[2]int64{x.offset, x.created}]
+		for i := range was.words {
+			if ok && falls(x.schema, i, was.words[i], x.words[i]) {
+				fail(int(x.offset), "%s: word %d fell from %d to %d", x.schema.Name, i, was.words[i], x.words[i])
+			}
+		}
+	}
+	return problems
+}
+
+// still returns a copy of a record in which words that change without gen are zero.
+func still(rec []byte) []byte {
+	rec = bytes.Clone(rec)
+	switch le.Uint16(rec[offRecKind:]) {
+	case kindSeries:
+		if len(rec) >= offSerFamily {
+			clear(rec[offSerActive:offSerFamily])
+		}
+	case kindExemplar:
+		clear(rec[min(offExeSequence, len(rec)):])
+	}
+	return rec
+}
+
+// falls reports whether a word that only grows has fallen.
+func falls(schema *metric.Schema, i int, before, now uint64) bool {
+	switch schema.Type {
+	case metric.Counter:
+		if i == CellCounterFloat {
+			return math.Float64frombits(now) < math.Float64frombits(before)
+		}
+		return i == CellCounterInts && now < before
+	case metric.Histogram:
+		return i >= CellHistogramBuckets && i < CellHistogramBuckets+len(schema.Bounds)+1 && now < before
+	case metric.Summary:
+		return i == CellSummaryCount && now < before
+	}
+	return false
+}
+
+func zero(b []byte) bool { return len(bytes.Trim(b, "\x00")) == 0 }
