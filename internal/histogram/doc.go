@@ -18,7 +18,8 @@
 //	t.Fit()
 //	count, ok := t.Show(&native, false)
 //
-// A [Recorder] counts observations in words that readers of other processes see.
+// A [Recorder] counts observations in words that readers of other processes see. [Displaced]
+// says which exemplar makes room for a new one.
 //
 // # Rules
 //
