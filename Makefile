@@ -35,6 +35,9 @@ integration-prometheus3: integration-deps ## remote write and OTLP to a Promethe
 oracle: ## what Prometheus' own parsers read, in a module of its own
 	cd integration/oracle && $(GO) vet ./... && $(GO) test -count=1 ./...
 
+mixin: ## that the dashboard in deploy/mixin is what its command writes, in a module of its own
+	cd deploy/mixin && $(GO) vet ./... && $(GO) test -count=1 ./...
+
 examples: ## the handler in net/http, chi, gin, echo, fasthttp and Fiber, in a module of its own
 	cd examples && $(GO) vet ./... && $(GO) test -count=1 ./...
 
@@ -125,4 +128,4 @@ python-suites: ## prometheus_client's own tests with native files (CLIENT_PYTHON
 clean: ## remove what make built
 	rm -rf bin
 
-.PHONY: help demo build test api race integration-deps integration integration-prometheus3 oracle examples compat peer-suites lint bench bench-full bench-scale bench-plots bench-test bench-packages bench-python bench-compat fuzz soak soak-crash soak-churn soak-exits model soak-record soak-recycle soak-python soak-python-native python-suites clean
+.PHONY: help demo build test api race integration-deps integration integration-prometheus3 oracle mixin examples compat peer-suites lint bench bench-full bench-scale bench-plots bench-test bench-packages bench-python bench-compat fuzz soak soak-crash soak-churn soak-exits model soak-record soak-recycle soak-python soak-python-native python-suites clean

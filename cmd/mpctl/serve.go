@@ -52,9 +52,9 @@ second, for mpctl replay: also after every process was killed.
 For TLS, mutual TLS and basic auth, name a web configuration file of
 Prometheus's exporter toolkit.
 
---ttl hides idle series of programs that cannot be changed: a series whose values
-did not change for so long, as far as this process has seen, is hidden until they
-do. It is not needed for programs that give their metrics a TTL.
+--ttl hides idle series of programs that cannot be changed: a series whose
+values did not change for so long, as far as this process has seen, is hidden
+until they do. It is not needed for programs that give their metrics a TTL.
 
 serve reads files of your own user, of root, of the directory's owner, and of
 users named by --trust-uid. To read another user's files, make the directory and
