@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/klauspost/compress/s2"
 	"github.com/klauspost/compress/snappy"
 
 	"github.com/multiprom/multiprom/bridge/internal/send"
@@ -49,6 +50,7 @@ type encoder struct {
 	encoded map[string]bool // families of the round
 	escaped map[string]*escaped
 	omitted exposition.OmissionError
+	plains  map[string]uint64 // by family: the layout of which plain said yes
 
 	// The batch. gen tells one from the next: what was written with the symbols of another
 	// one is not valid.
@@ -84,6 +86,7 @@ func (e *encoder) Encode(r *send.Round, families []views.Family, gone []*send.Go
 func (e *encoder) begin(r *send.Round) {
 	if e.claimed == nil {
 		e.claimed, e.encoded, e.escaped = map[string]bool{}, map[string]bool{}, map[string]*escaped{}
+		e.plains = map[string]uint64{}
 	}
 	clear(e.claimed)
 	clear(e.encoded)
@@ -123,7 +126,7 @@ func (e *encoder) add(samples int) {
 func appendSnappy(dst, src []byte) []byte {
 	n, most := len(dst), snappy.MaxEncodedLen(len(src))
 	dst = slices.Grow(dst, most)
-	return dst[:n+len(snappy.Encode(dst[n:n+most], src))]
+	return dst[:n+len(s2.EncodeSnappy(dst[n:n+most], src))]
 }
 
 // familyState is what the samples of a family have in common.
@@ -210,7 +213,7 @@ func (e *encoder) encodeFamily(f *views.Family) {
 	if !e.beginFamily(f.Family) {
 		return
 	}
-	if !e.plain(f) {
+	if !e.isPlain(f) {
 		rows, n := e.escape(f)
 		e.omitted.Series += n
 		for i := range rows {
@@ -263,6 +266,7 @@ type seriesState struct {
 	gen      uint64
 	first    string // the smaller of the labels that the encoder writes
 	second   string // the other one, if any
+	refs     []labelRefs
 }
 
 // encodeSeries writes the samples of a series, or markers of those. part writes only those

@@ -111,7 +111,7 @@ func (e *encoder) segment() {
 	for i := range r.segments {
 		r.segments[i] = r.segments[i][:0]
 	}
-	for _, l := range r.all {
+	for i, l := range r.all {
 		k := 0
 		if l.Name > r.first {
 			k = 1
@@ -119,9 +119,39 @@ func (e *encoder) segment() {
 		if r.second != "" && l.Name > r.second {
 			k = 2
 		}
-		r.segments[k] = e.appendLabel(r.segments[k], l.Name, l.Value)
+		if e.v2 {
+			r.segments[k] = e.appendRefs(r.segments[k], i, l)
+		} else {
+			r.segments[k] = appendLabel1(r.segments[k], l.Name, l.Value)
+		}
 	}
 	r.gen = e.gen
+}
+
+// labelRefs are the symbols of a label of the series before, in this batch. Adjacent series have
+// most names and many values in common.
+type labelRefs struct {
+	label       metric.Label
+	gen         uint64
+	name, value uint64
+}
+
+// appendRefs is appendLabel for label number i of a series of 2.0.
+func (e *encoder) appendRefs(dst []byte, i int, l metric.Label) []byte {
+	if i == len(e.row.refs) {
+		e.row.refs = append(e.row.refs, labelRefs{})
+	}
+	r := &e.row.refs[i]
+	fresh := r.gen != e.gen
+	if fresh || r.label.Name != l.Name {
+		r.label.Name, r.name = l.Name, e.symbols.ref(l.Name)
+	}
+	if fresh || r.label.Value != l.Value {
+		r.label.Value, r.value = l.Value, e.symbols.ref(l.Value)
+	}
+	r.gen = e.gen
+	dst = protowire.AppendVarint(dst, r.name)
+	return protowire.AppendVarint(dst, r.value)
 }
 
 // bytesOf returns a label as bytes for this batch; none for nil.

@@ -47,6 +47,24 @@ type escaped struct {
 	seen map[string]bool // label sets that were sent
 }
 
+// isPlain is plain, which a family of the same layout need not be asked again.
+func (e *encoder) isPlain(f *views.Family) bool {
+	key := f.Layout << 1 // 2.0 has names that 1.0 has not
+	if e.v2 {
+		key |= 1
+	}
+	if f.Layout != 0 && e.plains[f.Name] == key {
+		return true
+	}
+	if !e.plain(f) {
+		return false
+	}
+	if f.Layout != 0 {
+		e.plains[f.Name] = key
+	}
+	return true
+}
+
 // plain reports whether the labels of all series can be sent as they are.
 func (e *encoder) plain(f *views.Family) bool {
 	var before, labels metric.Labels
