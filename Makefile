@@ -122,10 +122,13 @@ soak-python: ## 26,000 files of recycled workers of client_python, compacted
 soak-python-native: ## 1,000 workers of gunicorn and uWSGI that write native files, killed while they count
 	MULTIPROM_PYTHON_KILLS=200 $(GO) test -count=1 -timeout 40m -v -run '^TestNativePythonFleets$$' ./integration
 
+bench-python-writer: ## updates with native files beside prometheus_client's own, in turns (PYTHON=python3.13)
+	$(or $(PYTHON),/usr/bin/python3) writers/python/tests/cost.py $(ARGS)
+
 python-suites: ## prometheus_client's own tests with native files (CLIENT_PYTHON=a clone with tags, ARGS="--versions 0.25.0")
 	python3 writers/python/tests/suites.py "$(CLIENT_PYTHON)" $(ARGS)
 
 clean: ## remove what make built
 	rm -rf bin
 
-.PHONY: help demo build test api race integration-deps integration integration-prometheus3 oracle mixin examples compat peer-suites lint bench bench-full bench-scale bench-plots bench-test bench-packages bench-python bench-compat fuzz soak soak-crash soak-churn soak-exits model soak-record soak-recycle soak-python soak-python-native python-suites clean
+.PHONY: help demo build test api race integration-deps integration integration-prometheus3 oracle mixin examples compat peer-suites lint bench bench-full bench-scale bench-plots bench-test bench-packages bench-python bench-compat fuzz soak soak-crash soak-churn soak-exits model soak-record soak-recycle soak-python soak-python-native bench-python-writer python-suites clean
