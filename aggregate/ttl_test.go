@@ -369,3 +369,62 @@ func (d *oneDirectory) schedule(steps int) {
 		}
 	}
 }
+
+// TestOneLifeInTheArchive: what a dead process has of another life than the archive's waits in
+// its file.
+func TestOneLifeInTheArchive(t *testing.T) {
+	d := &oneDirectory{t: t, dir: t.TempDir(), elsewhere: t.TempDir(), now: time.Unix(1_000_000, 0)}
+	opts := Options{NoSelfMetrics: true, Now: func() time.Time { return d.now }}
+	compact := func() int {
+		r, err := Compact(context.Background(), d.dir, CompactOptions{Now: opts.Now})
+		require.NoError(t, err)
+		return len(r.Compacted)
+	}
+	check := func(want map[string]string) {
+		t.Helper()
+		require.Equal(t, want, d.reference())
+		require.Equal(t, want, shownNow(t, openDir(t, d.dir, opts)))
+	}
+	first := d.start(false)
+	d.update(first, "x", 5)
+	die(t, first.Store, d.dir)
+	first.here, first.dead = true, true
+	require.Equal(t, 1, compact())
+	d.now = d.now.Add(testTTL*3/2 + testGuard/2) // the life ends in half a guard
+	second := d.start(false)
+	d.update(second, "x", 7)
+	die(t, second.Store, d.dir)
+	second.here, second.dead = true, true
+	check(map[string]string{})
+	require.Zero(t, compact(), "it is of the next life")
+	check(map[string]string{})
+	d.now = d.now.Add(testGuard)
+	later := map[string]string{"x": fmt.Sprintf("7 since %v", d.parts[1].created)}
+	check(later)
+	require.Equal(t, 1, compact())
+	check(later)
+}
+
+// TestRemovedPartWaits: a dead process that has removed a series keeps its file as long as that
+// part holds its life, because the archive does not know what is removed.
+func TestRemovedPartWaits(t *testing.T) {
+	d := &oneDirectory{t: t, dir: t.TempDir(), elsewhere: t.TempDir(), now: time.Unix(1_000_000, 0)}
+	opts := Options{NoSelfMetrics: true, Now: func() time.Time { return d.now }}
+	compact := func() int {
+		r, err := Compact(context.Background(), d.dir, CompactOptions{Now: opts.Now})
+		require.NoError(t, err)
+		return len(r.Compacted)
+	}
+	shown := func() map[string]string { return shownNow(t, openDir(t, d.dir, opts)) }
+	p := d.start(false)
+	o := d.update(p, "x", 5)
+	d.now = d.now.Add(time.Second)
+	o.series.Remove()
+	die(t, p.Store, d.dir)
+	require.Empty(t, shown())
+	require.Zero(t, compact())
+	require.Empty(t, shown())
+	d.now = d.now.Add(testTTL/2 + testGuard + time.Second)
+	require.Equal(t, 1, compact())
+	require.Empty(t, shown())
+}

@@ -131,3 +131,27 @@ func TestActiveUnits(t *testing.T) {
 	require.Equal(t, uint32(1), activeUnits(1<<activeShift))
 	require.Equal(t, uint32(1<<32-1), activeUnits(1<<62))
 }
+
+// TestActiveInTheFuture: Verify finds series that would expire late.
+func TestActiveInTheFuture(t *testing.T) {
+	for _, tc := range []struct {
+		ahead time.Duration
+		found int
+	}{{0, 0}, {30 * time.Second, 0}, {time.Hour, 1}} {
+		s, err := Create(t.TempDir(), Options{Label: "w", Now: func() time.Time { return time.Now().Add(tc.ahead) }})
+		require.NoError(t, err)
+		for _, schema := range []*metric.Schema{ttlSchema("c", metric.Counter, 0), {Name: "o", Help: "O.", Type: metric.Counter, Labels: []string{"l"}}} {
+			f, err := s.AddSchema(schema)
+			require.NoError(t, err)
+			_, err = s.AddSeries(f, []string{"x"}, nil)
+			require.NoError(t, err)
+		}
+		problems, err := Verify(s.Path(), ReadOptions{})
+		require.NoError(t, err)
+		require.Len(t, problems, tc.found)
+		if tc.found > 0 {
+			require.ErrorContains(t, &problems[0], "a series of c was active last in")
+		}
+		require.NoError(t, s.Close())
+	}
+}
