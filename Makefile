@@ -35,6 +35,10 @@ integration-prometheus3: integration-deps ## remote write and OTLP to a Promethe
 oracle: ## what Prometheus' own parsers read, in a module of its own
 	cd integration/oracle && $(GO) vet ./... && $(GO) test -count=1 ./...
 
+browser: ## the status page in Chromium, in a module of its own (Debian, as root)
+	dpkg -s chromium >/dev/null 2>&1 || DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium
+	cd integration/browser && $(GO) vet ./... && MULTIPROM_INTEGRATION=1 $(GO) test -count=1 ./...
+
 mixin: ## that the dashboard in deploy/mixin is what its command writes, in a module of its own
 	cd deploy/mixin && $(GO) vet ./... && $(GO) test -count=1 ./...
 
@@ -131,4 +135,4 @@ python-suites: ## prometheus_client's own tests with native files (CLIENT_PYTHON
 clean: ## remove what make built
 	rm -rf bin
 
-.PHONY: help demo build test api race integration-deps integration integration-prometheus3 oracle mixin examples compat peer-suites lint bench bench-full bench-scale bench-plots bench-test bench-packages bench-python bench-compat fuzz soak soak-crash soak-churn soak-exits model soak-record soak-recycle soak-python soak-python-native bench-python-writer python-suites clean
+.PHONY: help demo build test api race integration-deps integration integration-prometheus3 oracle browser mixin examples compat peer-suites lint bench bench-full bench-scale bench-plots bench-test bench-packages bench-python bench-compat fuzz soak soak-crash soak-churn soak-exits model soak-record soak-recycle soak-python soak-python-native bench-python-writer python-suites clean

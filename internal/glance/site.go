@@ -72,7 +72,7 @@ var style string
 var script string
 
 // policy allows the page's own style and script only, nothing from elsewhere.
-var policy = fmt.Sprintf("default-src 'none'; style-src '%s'; script-src '%s'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+var policy = fmt.Sprintf("default-src 'none'; style-src '%s'; script-src '%s'; img-src data:; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
 	hashOf(style), hashOf(script))
 
 func hashOf(text string) string {
