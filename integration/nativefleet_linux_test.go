@@ -42,17 +42,17 @@ func nativeServers(t *testing.T) map[string]server {
 		}}
 	}
 	return map[string]server{
-		"gunicorn": gunicorn(), "gunicorn preload": gunicorn("--preload"), "gunicorn threads": gunicorn("--threads", "4"),
-		"uwsgi": uwsgi(), "uwsgi lazy-apps": uwsgi("--lazy-apps"),
+		"gunicorn": gunicorn(), "gunicorn preload": gunicorn("--preload", "--threads", "4"),
+		"uwsgi": uwsgi(), "uwsgi lazy-apps": uwsgi("--lazy-apps", "--worker-reload-mercy", "2"),
 	}
 }
 
 // TestNativePythonFleets: with real servers, whose workers are killed while they count, every
 // number of the merged view is exact, live gauges go without a hook, and the directory is
 // bounded. MULTIPROM_PYTHON_KILLS says how many
-// workers of each of the five servers are killed.
+// workers of each of the four servers are killed.
 func TestNativePythonFleets(t *testing.T) {
-	kills := 8
+	kills := 4
 	if text := os.Getenv("MULTIPROM_PYTHON_KILLS"); text != "" {
 		var err error
 		kills, err = strconv.Atoi(text)
