@@ -33,3 +33,16 @@ func TestPackageCommentCompiles(t *testing.T) {
 	require.Len(t, blocks, 2)
 	doctest.Build(t, blocks[1]+blocks[0])
 }
+
+// TestTTLOfThePage runs the Vec of docs/churn.md.
+func TestTTLOfThePage(t *testing.T) {
+	blocks := doctest.MarkdownBlocks(t, "docs/churn.md", "go")
+	require.Len(t, blocks, 1)
+	program := doctest.Build(t, blocks[0]+`
+func main() {
+	tenantBytes.WithLabelValues("a").Add(3)
+	fmt.Println(tenantBytes.WithLabelValues("a").Value())
+}
+`)
+	require.Contains(t, doctest.Run(t, program, t.TempDir()), "3")
+}

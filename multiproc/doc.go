@@ -62,6 +62,9 @@
 // sets, and label values that are too long, share one series whose values are all
 // __overflow__.
 //
+// Series of a Vec with a TTL expire if no process updates them (docs/churn.md). An instrument
+// that is still held brings its series back, with what was counted since.
+//
 // A removed series leaves the merged view once no live process has it
 // (docs/lifecycle.md, "Removing a series"). Prometheus takes that for a reset if the
 // series comes again.
