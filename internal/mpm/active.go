@@ -77,7 +77,10 @@ func (r *Reader) readActive() error {
 	}
 	base := r.header.Created.UnixNano() + r.clockSet()
 	for _, l := range []*numbers{&p.live, &p.removed} {
-		l.base = base
+		if l.base != base {
+			l.base = base
+			l.actives++
+		}
 		if more := l.n - len(l.active); more > 0 {
 			l.active = append(l.active, make([]uint32, more)...)
 		}
@@ -94,7 +97,10 @@ func (r *Reader) readActive() error {
 				p.known[block].renewed = true
 				continue
 			}
-			l.active[i] = active
+			if l.active[i] != active {
+				l.active[i] = active
+				l.actives++
+			}
 		}
 	}
 	return r.whole()

@@ -32,6 +32,7 @@ type SeriesList struct {
 	removed   []int64  // likewise; nil for live series
 	active    []uint32 // units of 1 << activeShift ns since base, of series with a TTL; nil if there are none, may be short
 	base      int64    // nanoseconds since 1970
+	actives   uint64   // see ActiveChanges
 	positions []int    // of the values of every positionStep-th number
 	gaps      int      // how many
 }
@@ -246,6 +247,10 @@ func (l *SeriesList) ActiveNanos(i int) int64 {
 	}
 	return l.base + int64(l.active[i])<<activeShift
 }
+
+// ActiveChanges returns a number that grows when ActiveNanos of a series has become another
+// one. It begins again if the numbers of series do.
+func (l *SeriesList) ActiveChanges() uint64 { return l.actives }
 
 // At returns series i, without its words.
 func (l *SeriesList) At(i int) SeriesInfo {

@@ -202,8 +202,13 @@ func (t *Table) expire(files []*snapshot.File, began, ended int64) {
 		return
 	}
 	for _, f := range files {
-		if f.Live && f.Python == nil {
-			t.part(f).series.watch(&f.Series, ended)
+		if !f.Live || f.Python != nil {
+			continue
+		}
+		p := t.part(f)
+		if n := f.Series.ActiveChanges(); n != p.actives || p.series.watched {
+			p.series.watch(&f.Series, ended)
+			p.actives = n
 		}
 	}
 	some = false

@@ -19,6 +19,7 @@ type part struct {
 	retired   bool              // some removed series lead nowhere, see retire
 	waits     waiting
 	met       int         // series up to here had a row before
+	actives   uint64      // ActiveChanges when expire looked at the series last
 	conflicts int         // series up to here were counted as conflicts
 	own       []ref       // of a file of client_python with gauges of its process alone, by record
 	plan      *pythonPlan // that has the families of own
