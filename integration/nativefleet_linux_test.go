@@ -155,7 +155,7 @@ func TestRollingChangeToNativeFiles(t *testing.T) {
 			select {
 			case <-stop:
 				return
-			default:
+			case <-time.After(5 * time.Millisecond): // the servers need the processor too
 			}
 			families, err := a.Gather(t.Context())
 			if err != nil {
