@@ -42,9 +42,10 @@ var bootID = sync.OnceValue(func() [16]byte { return currentBootID() })
 func (s *Store) active() uint32 { return s.Moment().units }
 
 // activeUnits turns a time since the file was created into units, of which there are enough
-// for nine years.
+// for nine years. It rounds up: a series is never active before it was created. Otherwise its
+// part would begin at active, and later, when that has moved on, at created.
 func activeUnits(nanos int64) uint32 {
-	return uint32(min(max(nanos, 0)>>activeShift, math.MaxUint32))
+	return uint32(min((max(nanos, 0)+(1<<activeShift-1))>>activeShift, math.MaxUint32))
 }
 
 // clockSet returns by how much the wall clock was set since the file was created. Less than

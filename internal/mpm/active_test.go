@@ -127,8 +127,10 @@ func TestActiveWhenTheClockIsSet(t *testing.T) {
 
 func TestActiveUnits(t *testing.T) {
 	require.Zero(t, activeUnits(-1))
-	require.Zero(t, activeUnits(1<<activeShift-1))
+	require.Zero(t, activeUnits(0))
+	require.Equal(t, uint32(1), activeUnits(1))
 	require.Equal(t, uint32(1), activeUnits(1<<activeShift))
+	require.Equal(t, uint32(2), activeUnits(1<<activeShift+1))
 	require.Equal(t, uint32(1<<32-1), activeUnits(1<<62))
 }
 
