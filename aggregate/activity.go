@@ -3,13 +3,11 @@ package aggregate
 import (
 	"cmp"
 	"context"
-	"hash/maphash"
-	"math"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
-	"unsafe"
 
 	"github.com/multiprom/multiprom/aggregate/internal/snapshot"
 	"github.com/multiprom/multiprom/internal/inspect"
@@ -35,11 +33,11 @@ type fileActivity struct {
 	seen    time.Time // of the first reading
 	changed time.Time // of the last reading that found a change; zero if none has
 
-	quiet   quiet
-	content uint64 // of a file of client_python: a hash of its values
-}
+	lives bool // its process lived when slots were assigned
+	slot  int  // of its process, if that lived
 
-var contentSeed = maphash.MakeSeed()
+	quiet quiet
+}
 
 // note remembers what a reading of the file has found.
 func (a *activity) note(f *snapshot.File, d *snapshot.Delta, now time.Time) {
@@ -53,8 +51,7 @@ func (a *activity) note(f *snapshot.File, d *snapshot.Delta, now time.Time) {
 		}
 		known = &fileActivity{seen: now}
 		a.files[f] = known
-		known.worked(f, d) // a first reading has no change
-		return
+		return // a first reading has no change
 	}
 	if known.worked(f, d) {
 		known.changed = now
@@ -88,12 +85,7 @@ func (a *activity) forget(gone []*snapshot.File) {
 // worked reports whether the reading has found a change that is the program's own.
 func (k *fileActivity) worked(f *snapshot.File, d *snapshot.Delta) bool {
 	if f.Python != nil {
-		before := k.content
-		k.content = 0
-		if len(f.Values) > 0 {
-			k.content = maphash.Bytes(contentSeed, unsafe.Slice((*byte)(unsafe.Pointer(&f.Values[0])), 8*len(f.Values)))
-		}
-		return k.content != before
+		return f.Changed
 	}
 	k.quiet.extend(f)
 	if d.Live.Reset {
@@ -199,6 +191,11 @@ func (a *Aggregator) processActivity() []inspect.Process {
 		}
 	}
 	a.activity.assign(out)
+	for _, f := range a.snapshot.Files {
+		if known := a.activity.files[f]; known != nil {
+			known.lives, known.slot = lives(f), byKey[keyOf(f)].Slot
+		}
+	}
 	sorted := make([]inspect.Process, len(out))
 	for i, p := range out {
 		sorted[i] = *p
@@ -258,30 +255,75 @@ func (a *activity) assign(all []*inspect.Process) {
 // share one.
 const maxSlots = 256
 
-// unchanged returns how long ago the values of each living process were last seen to change,
-// or since when they are watched, if nothing has changed.
-func (a *Aggregator) unchanged(now time.Time) (out []metric.Series) {
-	others := -1.0
-	for _, p := range a.processActivity() {
-		if p.Slot < 0 {
-			continue
-		}
-		since := p.Changed
-		if since.IsZero() {
-			since = p.Seen
-		}
-		seconds := max(0, now.Sub(since).Seconds())
-		if p.Slot >= maxSlots {
-			others = math.Max(others, seconds)
-			continue
-		}
-		out = append(out, metric.Series{Labels: metric.MakeLabels("slot", strconv.Itoa(p.Slot)), Value: seconds})
+// lives reports whether a file's process lives.
+func lives(f *snapshot.File) bool {
+	if f.Python != nil {
+		return f.Live
 	}
-	if others >= 0 {
-		out = append(out, metric.Series{Labels: metric.MakeLabels("slot", "other"), Value: others})
+	return stateOfProcess(f) == Live
+}
+
+// slotsHold reports whether every living process has its slot.
+func (a *activity) slotsHold(files []*snapshot.File) bool {
+	return !slices.ContainsFunc(files, func(f *snapshot.File) bool {
+		known := a.files[f]
+		return known != nil && known.lives != lives(f)
+	})
+}
+
+// unchanged returns how long ago the values of each living process were last seen to change,
+// or since when they are watched, if nothing has changed. The series are in order.
+func (a *Aggregator) unchanged(now time.Time) (out []metric.Series) {
+	if !a.activity.slotsHold(a.snapshot.Files) {
+		a.processActivity()
+	}
+	var last [maxSlots]time.Time
+	others := map[int]time.Time{} // by slot
+	for _, f := range a.snapshot.Files {
+		known := a.activity.files[f]
+		if known == nil || !known.lives {
+			continue
+		}
+		at := known.changed
+		if at.IsZero() {
+			at = known.seen
+		}
+		switch slot := known.slot; {
+		case slot >= maxSlots && at.After(others[slot]):
+			others[slot] = at
+		case slot < maxSlots && at.After(last[slot]):
+			last[slot] = at
+		}
+	}
+	for _, s := range slotLabels() {
+		if at := last[s.slot]; !at.IsZero() {
+			out = append(out, metric.Series{Labels: s.labels, Value: max(0, now.Sub(at).Seconds())})
+		}
+	}
+	if len(others) > 0 {
+		longest := 0.0
+		for _, at := range others {
+			longest = max(longest, now.Sub(at).Seconds())
+		}
+		out = append(out, metric.Series{Labels: metric.MakeLabels("slot", "other"), Value: longest})
 	}
 	return out
 }
+
+// slotLabel is a slot with its labels.
+type slotLabel struct {
+	slot   int
+	labels metric.Labels
+}
+
+// slotLabels returns all slots below maxSlots, in the order of their labels.
+var slotLabels = sync.OnceValue(func() (out []slotLabel) {
+	for slot := range maxSlots {
+		out = append(out, slotLabel{slot, metric.MakeLabels("slot", strconv.Itoa(slot))})
+	}
+	slices.SortFunc(out, func(a, b slotLabel) int { return a.labels.Compare(b.labels) })
+	return out
+})
 
 // addTotals adds what each family has counted and how many bytes it takes, by process. Files
 // of client_python are left out, and so are families that the merged view leaves out.

@@ -3,6 +3,7 @@ package aggregate
 import (
 	"os"
 	"regexp"
+	"strconv"
 	"testing"
 	"time"
 
@@ -19,7 +20,9 @@ func TestSelfMetricsAreDocumented(t *testing.T) {
 		documented[m[1]] = m[2]
 	}
 	dir := t.TempDir()
-	newProcess(t, dir, "a", 1)
+	for i := range 12 { // slot 10 comes before slot 2
+		newProcess(t, dir, strconv.Itoa(i), 1)
+	}
 	a := openDir(t, dir, Options{})
 	families, err := a.Gather(t.Context())
 	require.NoError(t, err)

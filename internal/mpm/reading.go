@@ -120,17 +120,16 @@ func (r *Reader) Read(live, removed []uint64) (reading Reading, err error) {
 				break
 			}
 		}
-		if err != nil || good {
+		switch {
+		case err != nil:
 			return err
+		case !good:
+			return ErrStale
 		}
-		return ErrStale
+		r.commit(&reading)
+		return r.readActive()
 	})
 	if good = good && err == nil; !good {
-		return Reading{}, err
-	}
-	r.commit(&reading)
-	if err = Guard(r.path, r.readActive); err != nil {
-		good = false
 		return Reading{}, err
 	}
 	return reading, nil

@@ -48,6 +48,8 @@ type File struct {
 	Unknown  int
 	Bytes    int64
 
+	// Changed says that the last read has found other values: of a file of client_python.
+	Changed bool
 	// Moved are the records of a file of client_python that are new, or whose values have
 	// changed, since the caller emptied it. Only if the snapshot was told to watch.
 	Moved []uint32
@@ -175,6 +177,7 @@ func (f *File) take() (d Delta, err error) {
 
 // keep makes the values that were just read from a file of client_python those of f.
 func (f *File) keep() {
+	f.Changed = !slices.Equal(f.Values, f.buf.values)
 	if f.buf.watch {
 		f.note(f.buf.values)
 	}

@@ -102,7 +102,7 @@ func (f *File) rename(d *mpm.Dir, name string) error {
 // values of the last good read stay.
 func (f *File) ReadPython() error {
 	if f.Err != nil || f.taken {
-		f.taken = false
+		f.Changed, f.taken = f.Changed && f.taken, false
 		return nil
 	}
 	r := f.Python
@@ -111,7 +111,7 @@ func (f *File) ReadPython() error {
 		return nil
 	})
 	if err != nil {
-		f.Err = err
+		f.Err, f.Changed = err, false
 		return nil
 	}
 	f.Families, f.Epoch, f.Bytes = r.Schemas(), r.Epoch(), r.Bytes()
