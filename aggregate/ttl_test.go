@@ -75,7 +75,7 @@ const unit = 1 << 26
 // active returns a time in the form that a file has of it.
 func (p *livingProcess) active(t int64) int64 {
 	created := p.Header().Created.UnixNano()
-	return created + (t-created)/unit*unit
+	return created + (t-created+unit-1)/unit*unit
 }
 
 // live returns a process's part of a series that it has not deleted.
