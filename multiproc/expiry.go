@@ -42,9 +42,7 @@ type expired struct {
 	old    []uint64 // what they were when it expired
 	left   mpm.Expired
 	gone   runtime.Cleanup
-	index  int // in expiredSeries.all; -1 if another series has its place, or it was deleted
-	// deleted: the application has deleted the series since. Later updates go nowhere.
-	deleted bool
+	index  int // in expiredSeries.all; -1 if another series has its place, or it was deleted: later updates go nowhere
 }
 
 // expiredSeries are the expired series of a Vec that are not gone yet. The Vec's lock guards
@@ -133,51 +131,49 @@ func (v *vec[T]) revive(hash uint32, values []string) *T {
 	}
 	s := e.series.Value()
 	if s == nil {
-		v.expired.remove(e) // its cleanup adds to the series that takes its place
-		return nil
+		return v.inherit(e, values)
 	}
 	v.renew(e, s, v.in.set.store.Load().Moment())
 	return (*T)(unsafe.Pointer(s))
 }
 
+// inherit gives what an expired series has counted since its last comparison to a new series of
+// its values, and returns that. It returns nil if there is nothing to give. No code can reach the
+// expired one, so its words change no more. The Vec's lock is held.
+func (v *vec[T]) inherit(e *expired, values []string) *T {
+	v.expired.remove(e)
+	if mpm.SameWords(e.words, e.old) {
+		return nil
+	}
+	c := v.addLocked(e.hash, values)
+	v.take(c, e.words, e.old)
+	return c
+}
+
+// valuesOf returns the label values of an expired series.
+func (v *vec[T]) valuesOf(e *expired) []string {
+	values := make([]string, v.labels)
+	for i, text := 0, e.key; i < v.labels; i++ {
+		values[i], text = mpm.CutString(text)
+	}
+	return values
+}
+
 // forgetExpired deletes expired series whose values match. The Vec's lock is held.
 func (v *vec[T]) forgetExpired(match func(values []string) bool) {
 	for i := len(v.expired.all) - 1; i >= 0; i-- {
-		e := v.expired.all[i]
-		values := make([]string, v.labels)
-		for i, text := 0, e.key; i < v.labels; i++ {
-			values[i], text = mpm.CutString(text)
-		}
-		if match(values) {
+		if e := v.expired.all[i]; match(v.valuesOf(e)) {
 			v.expired.remove(e)
-			e.deleted = true
 		}
 	}
 }
 
-// cleanUp gives the space of an expired series away, after no code can reach it. Updates that
-// came after the last comparison go to the series of these values: to the one that has taken
-// its place, or to a new one. If there was one and it was deleted, they go nowhere.
+// cleanUp gives the space of an expired series away, after no code can reach it.
 func (v *vec[T]) cleanUp(e *expired) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	replaced := e.index < 0
-	v.expired.remove(e)
-	if !e.deleted && !mpm.SameWords(e.words, e.old) {
-		values := make([]string, v.labels)
-		for i, text := 0, e.key; i < v.labels; i++ {
-			values[i], text = mpm.CutString(text)
-		}
-		_, s := v.table.Load().probe(e.hash, values)
-		next := v.expired.byKey[e.key]
-		switch {
-		case s != nil:
-			v.take((*T)(unsafe.Pointer(s)), e.words, e.old)
-		case next != nil:
-			mpm.AddDifference(v.in.schema, next.words, e.words, e.old) // the next run sees it
-		case !replaced:
-			v.take(v.addLocked(e.hash, values), e.words, e.old)
-		}
+	if e.index >= 0 {
+		v.inherit(e, v.valuesOf(e))
 	}
 	e.left.Release()
 }
@@ -216,11 +212,11 @@ const batch = 256
 // look is a run of the janitor: it looks at every series of the Vec.
 func (v *vec[T]) look(store *mpm.Store) {
 	rule := lifetime.Of(v.in.schema.TTL)
+	v.lookAtExpired(store)
 	candidates := v.compare(store, rule)
 	if len(candidates) > 0 && v.in.set.ends(store, v.in.schema, rule, candidates) {
 		v.decide(store, rule, candidates)
 	}
-	v.lookAtExpired(store)
 	v.shrink()
 }
 
@@ -334,8 +330,10 @@ func (v *vec[T]) lookAtExpired(store *mpm.Store) {
 			if mpm.SameWords(e.words, e.old) {
 				continue
 			}
-			if s := e.series.Value(); s != nil { // else its cleanup will see it
+			if s := e.series.Value(); s != nil {
 				v.renew(e, s, store.Moment())
+			} else {
+				v.inherit(e, v.valuesOf(e))
 			}
 		}
 		v.mu.Unlock()

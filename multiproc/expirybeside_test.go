@@ -132,3 +132,27 @@ func TestTTLCostsNothingWithout(t *testing.T) {
 	require.Zero(t, testing.AllocsPerRun(100, func() { with.Set(1) }))
 	require.Zero(t, testing.AllocsPerRun(100, func() { without.Set(1) }))
 }
+
+// TestRunBeforeCleanup: a run of the janitor finds the updates of a handle that was dropped since,
+// also if the collector's cleanup comes later. A process may be killed before that.
+func TestRunBeforeCleanup(t *testing.T) {
+	onBoth(t, func(t *testing.T, e *expiring) {
+		vec := must(e.NewCounterVec(CounterOpts{Name: "c", Help: "C."}, []string{"l"}))
+		func() {
+			c := vec.WithLabelValues("x")
+			c.Add(5)
+			e.run(0)
+			e.idle()
+			require.Empty(t, e.rows())
+			c.Add(2)
+			runtime.KeepAlive(c)
+		}()
+		left := vec.v.expired.all[0]
+		left.gone.Stop() // it comes late
+		e.collected(func() bool { return left.series.Value() == nil })
+		e.run(20)
+		require.EqualValues(t, 2, e.rows()["c/x"].words[0])
+		vec.v.cleanUp(left)
+		require.EqualValues(t, 2, vec.WithLabelValues("x").Value())
+	})
+}
