@@ -155,7 +155,8 @@ func TestConformancePack(t *testing.T) {
 			}
 			dir := t.TempDir() // a checkout's files may belong to somebody else
 			require.NoError(t, os.CopyFS(dir, os.DirFS(in)))
-			a, err := aggregate.Open(dir, aggregate.Options{NoSelfMetrics: true})
+			then := packTime(t, dir) // later, its series with a TTL expire
+			a, err := aggregate.Open(dir, aggregate.Options{NoSelfMetrics: true, Now: func() time.Time { return then }})
 			require.NoError(t, err)
 			defer a.Close()
 			view := serve(t, a)
@@ -174,6 +175,22 @@ func TestConformancePack(t *testing.T) {
 			smallReader(t, dir, string(want))
 		})
 	}
+}
+
+// packTime returns the time of which view.txt is: a minute after the newest file was made.
+func packTime(t *testing.T, dir string) (then time.Time) {
+	paths, err := filepath.Glob(filepath.Join(dir, "*.mpm"))
+	require.NoError(t, err)
+	require.NotEmpty(t, paths)
+	for _, path := range paths {
+		r, err := mpm.Open(path, mpm.ReadOptions{})
+		require.NoError(t, err)
+		if made := r.Header().Created.Add(time.Minute); made.After(then) {
+			then = made
+		}
+		require.NoError(t, r.Close())
+	}
+	return then
 }
 
 // TestConformanceOfWriters: what the writers write today is read alike by both readers, and
