@@ -112,19 +112,13 @@ basic_auth_users: {pusher: '$2a$04$37ux09hGdJO.UQ78qTtZQ.U0ty2.qBNGKUT4kSXaIMeqH
 		want string
 	}{
 		{"wrong password", append(push(known[4:]...), "--username", "pusher", "--password-file", wrong), "401 Unauthorized"},
-		{"no client certificate", push(known[:4]...), "want a client certificate"},
+		{"no client certificate", push(known[:4]...), "may want a client certificate"},
 		{"wrong CA", append(push(known...), "--tls-ca", clientCert), "certificate"},
-		{"http", append([]string{"push", address, "--dir", dir, "--job", "a"}, known[:4]...), "400 Bad Request"},
+		{"http", append([]string{"push", address, "--dir", dir, "--job", "a"}, known[:4]...), "400 Bad Request|may want https"},
 	} {
-		// A server that refuses a certificate says so and ends the connection. The client may see the
-		// end first.
 		code, out := mpctlSays(t, c.args...)
-		for until := time.Now().Add(30 * time.Second); strings.Contains(out, "closed network connection") && time.Now().Before(until); {
-			require.Equal(t, 2, code, c.name)
-			code, out = mpctlSays(t, c.args...)
-		}
 		require.Equal(t, 2, code, c.name)
-		require.Contains(t, out, c.want, c.name)
+		require.Regexp(t, c.want, out, c.name)
 		require.Contains(t, out, address, c.name)
 	}
 	require.Contains(t, has(), "jobs_total{", "what was added last")

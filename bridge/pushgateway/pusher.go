@@ -229,12 +229,17 @@ func (p *Pusher) sendOnce(ctx context.Context, method string, to *url.URL, body 
 
 // explain adds the possible reason for an error. In TLS 1.3 a server checks the
 // client's certificate when the client is already sending. The alert about it can be
-// lost when the connection breaks.
+// lost when the connection breaks, or when the transport closes it because of the alert.
+// So can be the answer of a server that speaks https, if we do not.
 func (p *Pusher) explain(to *url.URL, err error) error {
 	var op *net.OpError
 	alert := errors.As(err, &op) && op.Op == "remote error" // crypto/tls has no name for it
-	broken := errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET) || alert
-	if to.Scheme == "https" && p.opts.Client == nil && p.opts.TLS.CertFile == "" && broken {
+	broken := errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, net.ErrClosed) || alert
+	switch {
+	case !broken:
+	case to.Scheme == "http":
+		return fmt.Errorf("%w (the server may want https)", err)
+	case p.opts.Client == nil && p.opts.TLS.CertFile == "":
 		return fmt.Errorf("%w (the server may want a client certificate)", err)
 	}
 	return err
