@@ -191,9 +191,10 @@ func (t *Table) sweep(files []*snapshot.File) {
 
 // isSparse reports whether most of a family's numbers would not be needed if all series were
 // placed again, as it is after a peak. Columns never become shorter, so a new family has new ones.
-// But it would not know when values were seen to change, which some need to expire.
+// But it would not know when values were seen to change, by which series expire whose files say
+// nothing of it.
 func (t *Table) isSparse(f *family, files []*snapshot.File) bool {
-	if len(f.symbol) < t.RenewMin || len(f.free) < 3*len(f.order) || len(f.ends.seen) > 0 {
+	if len(f.symbol) < t.RenewMin || len(f.free) < 3*len(f.order) || f.schema.TTL == 0 && len(f.ends.seen) > 0 {
 		return false
 	}
 	parts := t.archive.Size()
