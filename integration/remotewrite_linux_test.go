@@ -14,7 +14,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -204,10 +203,13 @@ func TestRemoteWriteOfAFleet(t *testing.T) {
 	for range 12 {
 		set := multiproc.NewSet(multiproc.SetOptions{Dir: dir})
 		c := multiproc.MustNew(set.NewCounter(multiproc.CounterOpts{Name: "app_jobs", Help: "J."}))
-		for range 10 {
+		for range 3 { // several rounds see this process
 			c.Add(1)
 			sent++
-			time.Sleep(5 * time.Millisecond) // several rounds see this process
+			eventually(t, "the value has arrived", func() bool {
+				v, ok := query(t, api, "app_jobs_total")
+				return ok && v == sent
+			})
 		}
 		require.NoError(t, set.Close())
 	}
