@@ -132,6 +132,15 @@ func existingDir(flag string) (string, error) {
 	return dir, nil
 }
 
+// openView opens the merged view of an existing directory.
+func openView(dir string, opts aggregate.Options) (*aggregate.Aggregator, error) {
+	dir, err := existingDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	return aggregate.Open(dir, opts)
+}
+
 // expand replaces patterns by the files that they match, for patterns that the shell
 // did not expand. An argument that is the name of a file stays.
 func expand(args []string) ([]string, error) {
@@ -165,11 +174,10 @@ func complete(cmd *cobra.Command, flag string, values ...string) {
 func completeID(dir *string) cobra.CompletionFunc {
 	return func(_ *cobra.Command, args []string, _ string) (ids []string, _ cobra.ShellCompDirective) {
 		const only = cobra.ShellCompDirectiveNoFileComp
-		d, err := existingDir(*dir)
-		if err != nil || len(args) > 0 {
+		if len(args) > 0 {
 			return nil, only
 		}
-		a, err := aggregate.Open(d, aggregate.Options{})
+		a, err := openView(*dir, aggregate.Options{})
 		if err != nil {
 			return nil, only
 		}

@@ -65,11 +65,7 @@ The cost of a directory is that of two scrapes.`,
 			if len(files) == 2 {
 				return diffFiles(cmd, files[0], files[1], buckets, asJSON)
 			}
-			d, err := existingDir(dir)
-			if err != nil {
-				return err
-			}
-			a, err := aggregate.Open(d, aggregate.Options{TrustUIDs: trust, Logger: newLog(cmd), NoSelfMetrics: true})
+			a, err := openView(dir, aggregate.Options{TrustUIDs: trust, Logger: newLog(cmd), NoSelfMetrics: true})
 			if err != nil {
 				return err
 			}

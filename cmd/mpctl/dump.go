@@ -38,11 +38,7 @@ OpenMetrics, are left out and counted on stderr. The exit code is still 0. It is
 			if err != nil {
 				return err
 			}
-			d, err := existingDir(dir)
-			if err != nil {
-				return err
-			}
-			a, err := aggregate.Open(d, aggregate.Options{TrustUIDs: trust, Logger: newLog(cmd)})
+			a, err := openView(dir, aggregate.Options{TrustUIDs: trust, Logger: newLog(cmd)})
 			if err != nil {
 				return err
 			}

@@ -36,11 +36,7 @@ func (e *exit) addFlags(cmd *cobra.Command) {
 // open returns the merged view of the directory. It logs to stderr what is left out
 // because schemas conflict.
 func (e *exit) open(cmd *cobra.Command) (*aggregate.Aggregator, error) {
-	d, err := existingDir(e.dir)
-	if err != nil {
-		return nil, err
-	}
-	return aggregate.Open(d, aggregate.Options{TrustUIDs: e.trust, TTL: e.ttl, Logger: newLog(cmd)})
+	return openView(e.dir, aggregate.Options{TrustUIDs: e.trust, TTL: e.ttl, Logger: newLog(cmd)})
 }
 
 func newLog(cmd *cobra.Command) *slog.Logger {

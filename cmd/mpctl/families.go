@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"strconv"
@@ -80,11 +79,7 @@ processes that have the old schema. If only dead processes have it, use
 mpctl gc --drop-family NAME.`,
 		Example: "  mpctl families /dev/shm/app\n  mpctl families --every 10s --values 3",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			d, err := existingDir(dir)
-			if err != nil {
-				return err
-			}
-			a, err := aggregate.Open(d, aggregate.Options{TrustUIDs: trust, NoSelfMetrics: true})
+			a, err := openView(dir, aggregate.Options{TrustUIDs: trust, NoSelfMetrics: true})
 			if err != nil {
 				return err
 			}
@@ -93,7 +88,7 @@ mpctl gc --drop-family NAME.`,
 			if err != nil {
 				return err
 			}
-			seen, err := lookAt(cmd.Context(), glance.New(a, glance.Options{Values: values}), every)
+			seen, err := glance.New(a, glance.Options{Values: values}).Over(cmd.Context(), every)
 			if err != nil {
 				return err
 			}
@@ -119,22 +114,6 @@ mpctl gc --drop-family NAME.`,
 	obey(cmd, longerThanZero("; leave it out to look once"), "every")
 	obey(cmd, atLeast(1, "; leave it out for none"), "values")
 	return cmd
-}
-
-// lookAt looks once, or twice if there is a time between the looks.
-func lookAt(ctx context.Context, w *glance.Watcher, every time.Duration) (*glance.Picture, error) {
-	p, err := w.Look(ctx)
-	if err != nil || every <= 0 {
-		return p, err
-	}
-	wait := time.NewTimer(every)
-	defer wait.Stop()
-	select {
-	case <-wait.C:
-		return w.Look(ctx)
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
 }
 
 // describeFamilyStatus describes a family. seen may be nil, if the family came or went meanwhile.

@@ -41,11 +41,7 @@ rates over one interval. --json prints the same as one JSON document.
 The cost is that of a scrape for each interval.`,
 		Example: "  mpctl top /dev/shm/app\n  mpctl top /dev/shm/app --once --json | jq '.workers[] | select(.silent)'",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			d, err := existingDir(dir)
-			if err != nil {
-				return err
-			}
-			a, err := aggregate.Open(d, aggregate.Options{TrustUIDs: trust, NoSelfMetrics: true})
+			a, err := openView(dir, aggregate.Options{TrustUIDs: trust, NoSelfMetrics: true})
 			if err != nil {
 				return err
 			}
@@ -78,7 +74,7 @@ The cost is that of a scrape for each interval.`,
 
 // topOnce looks twice, for rates, and prints what it has seen.
 func topOnce(ctx context.Context, w *glance.Watcher, every time.Duration, out io.Writer, asJSON bool) error {
-	p, err := lookAt(ctx, w, every)
+	p, err := w.Over(ctx, every)
 	if err != nil {
 		return err
 	}

@@ -112,10 +112,17 @@ func (w *Watcher) Recent(ctx context.Context) (*Picture, error) {
 	if !old {
 		return w.Look(ctx)
 	}
-	if _, err := w.Look(ctx); err != nil {
-		return nil, err
+	return w.Over(ctx, max(500*time.Millisecond, w.opts.MinInterval))
+}
+
+// Over looks twice, so long apart, so that rates are those of that time. It looks once if that is
+// no time.
+func (w *Watcher) Over(ctx context.Context, d time.Duration) (*Picture, error) {
+	p, err := w.Look(ctx)
+	if err != nil || d <= 0 {
+		return p, err
 	}
-	wait := time.NewTimer(max(500*time.Millisecond, w.opts.MinInterval))
+	wait := time.NewTimer(d)
 	defer wait.Stop()
 	select {
 	case <-wait.C:
