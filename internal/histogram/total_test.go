@@ -299,8 +299,9 @@ func FuzzMerge(f *testing.F) {
 			parts[0].buckets = nil // they may be below it
 		}
 		first, last := histogram.Range(parts[0].Schema)
-		if index >= first && index <= last && histogram.Of(parts[0].Schema).Upper(index-1) >= parts[0].Threshold {
-			parts[0].buckets = append(parts[0].buckets, at{parts[0].Schema, false, index, count % (1 << 50)})
+		if count %= 1 << 50; count > 0 && index >= first && index <= last &&
+			histogram.Of(parts[0].Schema).Upper(index-1) >= parts[0].Threshold {
+			parts[0].buckets = append(parts[0].buckets, at{parts[0].Schema, false, index, count})
 		}
 		requireMerge(t, rnd, parts)
 	})
