@@ -11,7 +11,6 @@ import (
 
 	"github.com/multiprom/multiprom/aggregate/internal/snapshot"
 	"github.com/multiprom/multiprom/internal/inspect"
-	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/internal/views"
 	"github.com/multiprom/multiprom/metric"
 )
@@ -324,67 +323,6 @@ var slotLabels = sync.OnceValue(func() (out []slotLabel) {
 	slices.SortFunc(out, func(a, b slotLabel) int { return a.labels.Compare(b.labels) })
 	return out
 })
-
-// addTotals adds what each family has counted and how many bytes it takes, by process. Files
-// of client_python are left out, and so are families that the merged view leaves out.
-func (a *Aggregator) addTotals(processes []inspect.Process, bytes bool) {
-	byFile := map[string]*inspect.Process{}
-	for i := range processes {
-		p := &processes[i]
-		p.Totals = map[string]inspect.Total{}
-		for _, name := range p.Files {
-			byFile[name] = p
-		}
-	}
-	for _, f := range a.snapshot.Files {
-		p := byFile[f.Name]
-		if p == nil || f.Python != nil {
-			continue
-		}
-		totals := map[*metric.Schema]*inspect.Total{}
-		for _, s := range f.Families {
-			if a.table.Serves(s) {
-				totals[s] = &inspect.Total{}
-			}
-		}
-		at := 0
-		var of *metric.Schema
-		var t *inspect.Total // totals[of]: series of one schema follow each other
-		for n := range f.Series.Len() {
-			s := f.Series.Schema(n)
-			words := f.Values[at:][:f.Series.ValuesOf(n)]
-			if at += len(words); s != of {
-				of, t = s, totals[s]
-			}
-			if t != nil && f.Series.Has(n) {
-				t.Counted += counted(s, words)
-				if bytes {
-					t.Bytes += f.Series.BytesOf(n)
-				}
-				t.Series++
-			}
-		}
-		for s, t := range totals {
-			sum := p.Totals[s.Name]
-			p.Totals[s.Name] = inspect.Total{Counted: sum.Counted + t.Counted, Bytes: sum.Bytes + t.Bytes, Series: sum.Series + t.Series}
-		}
-	}
-}
-
-// counted returns what the words of a series have counted.
-func counted(s *metric.Schema, words []uint64) (n float64) {
-	switch s.Type {
-	case metric.Counter:
-		return mpm.CounterValue(words[mpm.CellCounterInts], words[mpm.CellCounterFloat])
-	case metric.Histogram:
-		for _, w := range words[mpm.CellHistogramBuckets:] {
-			n += float64(w)
-		}
-	case metric.Summary:
-		return float64(words[mpm.CellSummaryCount])
-	}
-	return n
-}
 
 // look is inspect.Look.
 func (a *Aggregator) look(ctx context.Context, opts inspect.LookOptions, fn func(inspect.Sight, error)) {

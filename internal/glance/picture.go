@@ -54,11 +54,13 @@ type Family struct {
 	Bytes     int64    `json:"bytes"`             // of its series in the files of processes
 	Processes int      `json:"processes"`         // that have it
 	Rate      *float64 `json:"rate,omitempty"`    // what it counts a second: increments or observations
-	Changes   *float64 `json:"changes,omitempty"` // series of processes that were found changed, a second
+	Changes   *float64 `json:"changes,omitempty"` // series of native files that were found changed, a second
 
 	History []float64 `json:"-"` // rates at the last looks, the newest last
 
 	Values []LabelValues `json:"label_values,omitempty"` // if Options.Values asks for them
+
+	changing bool // Changes can be known
 }
 
 // LabelValues says which values of a label have the most series.

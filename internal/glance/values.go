@@ -9,24 +9,6 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// merged returns what the merged series of a family have counted.
-func merged(f *views.Family) (total float64) {
-	var s metric.Series
-	for i := range f.Len() {
-		if f.Rows != nil {
-			f.Rows.Read(i, &s)
-		} else {
-			s = f.Series[i]
-		}
-		if f.Type == metric.Counter {
-			total += s.Value
-		} else {
-			total += float64(s.Count)
-		}
-	}
-	return total
-}
-
 // labelValues returns, for each label of a family, the values that most series have.
 func labelValues(f *views.Family, most int) []LabelValues {
 	counts := map[string]map[string]int{}

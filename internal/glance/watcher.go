@@ -48,7 +48,6 @@ type look struct {
 	picture *Picture
 	at      time.Time
 	totals  map[string]map[string]float64 // by key of a worker and family
-	python  map[string]float64            // of families of client_python, merged
 	changes map[string]uint64
 }
 
@@ -69,7 +68,7 @@ func (w *Watcher) Look(ctx context.Context) (*Picture, error) {
 	if w.last != nil && now.Sub(w.last.at) < w.opts.MinInterval {
 		return w.last.picture, nil
 	}
-	next := &look{at: now, totals: map[string]map[string]float64{}, python: map[string]float64{}, changes: map[string]uint64{}}
+	next := &look{at: now, totals: map[string]map[string]float64{}, changes: map[string]uint64{}}
 	p := &Picture{Time: now.UTC(), Dir: w.a.Dir(), Workers: []Worker{}, Families: []Family{}}
 	next.picture = p
 	if w.last != nil {
@@ -191,7 +190,7 @@ func (w *Watcher) addFamilies(next *look, s *inspect.Sight) {
 	}
 	for i := range s.Schemas {
 		f := &s.Schemas[i]
-		out := Family{Name: f.Name, Type: f.Type.String(), Labels: f.Labels, Help: f.Help, Series: f.Merged, Processes: len(f.Owners)}
+		out := Family{Name: f.Name, Type: f.Type.String(), Labels: f.Labels, Help: f.Help, Series: f.Merged, Processes: len(f.Owners), changing: hasChanges(f)}
 		if f.Type.HasMode() {
 			out.Mode = f.Mode.String()
 		}
@@ -208,22 +207,10 @@ func (w *Watcher) addFamilies(next *look, s *inspect.Sight) {
 	for i := range p.Families {
 		byName[p.Families[i].Name] = &p.Families[i]
 	}
-	for i := range s.Schemas {
-		if ofPython(&s.Schemas[i]) {
-			next.python[s.Schemas[i].Name] = 0
-		}
-	}
 	counted := w.withValues(p.Families)
 	for i := range s.Families {
 		f := &s.Families[i]
-		out := byName[f.Name]
-		if out == nil {
-			continue // of our own
-		}
-		if _, python := next.python[f.Name]; python {
-			next.python[f.Name] = merged(f)
-		}
-		if counted[f.Name] {
+		if out := byName[f.Name]; out != nil && counted[f.Name] { // else it may be one of our own
 			out.Values = labelValues(f, w.opts.Values)
 		}
 	}
@@ -246,10 +233,12 @@ func (w *Watcher) withValues(all []Family) map[string]bool {
 	return out
 }
 
-// ofPython reports whether a process of client_python has the family. What one of those has
-// counted is not known, so the rate comes from the merged series.
-func ofPython(f *inspect.Family) bool {
-	return slices.ContainsFunc(f.Owners, func(o inspect.Owner) bool { return strings.HasSuffix(o.File, ".db") })
+// hasChanges reports whether it is known how many series of the family change: nobody counts
+// those of client_python.
+func hasChanges(f *inspect.Family) bool {
+	python := func(o inspect.Owner) bool { return strings.HasSuffix(o.File, ".db") }
+	native := func(o inspect.Owner) bool { return o.Label != "" && !python(o) }
+	return slices.ContainsFunc(f.Owners, native) || !slices.ContainsFunc(f.Owners, python)
 }
 
 // addUsage adds what /proc says.
@@ -316,7 +305,7 @@ func (w *Watcher) addRates(next *look) {
 			worker.Rates[name] = by / p.Seconds
 			sum += by / p.Seconds
 		}
-		if len(grown) > 0 && worker.Kind == string(aggregate.Native) {
+		if len(grown) > 0 {
 			share /= float64(len(grown))
 			worker.Share = &share
 		}
@@ -326,18 +315,13 @@ func (w *Watcher) addRates(next *look) {
 	for i := range p.Families {
 		f := &p.Families[i]
 		changes := float64(next.changes[f.Name]-last.changes[f.Name]) / p.Seconds
-		f.Changes = &changes
-		total, python := next.python[f.Name]
+		if f.Changes = &changes; !f.changing {
+			f.Changes = nil
+		}
 		if !counts(f.Type) {
 			continue
 		}
 		rate := grown[f.Name] / p.Seconds
-		if before, known := last.python[f.Name]; python {
-			rate = 0
-			if known {
-				rate = max(0, total-before) / p.Seconds
-			}
-		}
 		f.Rate = &rate
 		key := "/" + f.Name
 		f.History = appendHistory(w.histories[key], rate)

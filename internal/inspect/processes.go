@@ -28,14 +28,13 @@ type Process struct {
 	Seen    time.Time // when the reader saw it first
 	Changed time.Time // when it last saw a value change; zero if it never did
 
-	Totals map[string]Total // by family; empty for files of client_python
+	Totals map[string]Total // by family
 }
 
 // Total is what one process has of a family.
 type Total struct {
 	Counted float64 // a counter's value, or the observations of a histogram or summary
-	Bytes   int64   // of the series in the process's file
-	Series  int
+	Bytes   int64   // of the series in the process's files
 }
 
 // Sight is what is seen of a directory at one moment. It is valid until the function that gets
