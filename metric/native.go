@@ -1,5 +1,55 @@
 package metric
 
+import (
+	"errors"
+	"fmt"
+	"math"
+)
+
+// NativeSchema is what a histogram with native buckets declares of them.
+type NativeSchema struct {
+	// Schema, from -4 to 8, says how fine the buckets are at first, see NativeHistogram.
+	Schema int
+	// MaxBuckets, from 1 to 1024, is how many buckets with observations a series has. If there
+	// are more, Schema falls.
+	MaxBuckets int
+	// ZeroThreshold is the largest magnitude of the observations that the zero bucket has. It
+	// is finite and not negative.
+	ZeroThreshold float64
+	// MaxExemplars, from 0 to 16, is how many exemplars the native buckets have together.
+	MaxExemplars int
+}
+
+// Limits of a NativeSchema.
+const (
+	minNativeSchema    = -4
+	maxNativeSchema    = 8
+	maxNativeBuckets   = 1024
+	maxNativeExemplars = 16
+)
+
+func (n *NativeSchema) check() error {
+	switch {
+	case n.Schema < minNativeSchema || n.Schema > maxNativeSchema:
+		return fmt.Errorf("its native schema is %d, from %d to %d are possible", n.Schema, minNativeSchema, maxNativeSchema)
+	case n.MaxBuckets < 1 || n.MaxBuckets > maxNativeBuckets:
+		return fmt.Errorf("it has up to %d native buckets, from 1 to %d are possible", n.MaxBuckets, maxNativeBuckets)
+	case math.Signbit(n.ZeroThreshold) || !(n.ZeroThreshold <= math.MaxFloat64): // nor is NaN
+		return errors.New("its zero threshold must be finite and not negative")
+	case n.MaxExemplars < 0 || n.MaxExemplars > maxNativeExemplars:
+		return fmt.Errorf("it has up to %d native exemplars, from 0 to %d are possible", n.MaxExemplars, maxNativeExemplars)
+	}
+	return nil
+}
+
+// equal reports whether two declarations, of which any may be nil, are the same.
+func (n *NativeSchema) equal(o *NativeSchema) bool {
+	if n == nil || o == nil {
+		return n == o
+	}
+	return *n == *o
+}
+
 // NativeHistogram is the native buckets of a histogram. Their bounds follow from the schema,
 // and only those with observations take space.
 type NativeHistogram struct {

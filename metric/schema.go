@@ -27,6 +27,10 @@ type Schema struct {
 	Bounds []float64 // histogram: finite upper bounds, ascending
 	States []string  // state set: the first is the initial one
 
+	// Native is what a histogram with native buckets says of them; nil: it has none. Without
+	// Bounds, its only classic bucket is +Inf.
+	Native *NativeSchema
+
 	// TTL is the time after which a series that nobody updates expires; 0: never. It counts
 	// only with variable labels, and not for an info.
 	TTL time.Duration
@@ -109,6 +113,14 @@ func (s *Schema) checkType(most *limits) error {
 	case len(s.Unit) > most.name:
 		return fmt.Errorf("its unit has %d bytes, the most is %d", len(s.Unit), most.name)
 	}
+	if s.Native != nil {
+		if s.Type != Histogram {
+			return fmt.Errorf("a %s has no native buckets", s.Type)
+		}
+		if err := s.Native.check(); err != nil {
+			return err
+		}
+	}
 	switch s.Type {
 	case Histogram:
 		return checkBounds(s.Bounds, most)
@@ -154,5 +166,5 @@ func checkStates(states []string, most *limits) error {
 func (s *Schema) Equal(o *Schema) bool {
 	return s.Name == o.Name && s.Help == o.Help && s.Unit == o.Unit && s.Type == o.Type && s.Mode == o.Mode && s.TTL == o.TTL &&
 		slices.Equal(s.Labels, o.Labels) && s.Const.Equal(o.Const) &&
-		slices.Equal(s.Bounds, o.Bounds) && slices.Equal(s.States, o.States)
+		slices.Equal(s.Bounds, o.Bounds) && slices.Equal(s.States, o.States) && s.Native.equal(o.Native)
 }

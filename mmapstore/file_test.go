@@ -122,6 +122,8 @@ func TestReadSaysWhoseFileItIs(t *testing.T) {
 	require.ErrorIs(t, s.Close(), mmapstore.ErrClosed)
 	_, err := s.AddSchema(&metric.Schema{Name: "idle", Type: metric.Counter, Labels: []string{"l"}, TTL: time.Minute})
 	require.ErrorContains(t, err, "TTL")
+	_, err = s.AddSchema(&metric.Schema{Name: "native", Type: metric.Histogram, Native: &metric.NativeSchema{MaxBuckets: 160}})
+	require.ErrorContains(t, err, "native")
 	require.ErrorIs(t, err, metric.ErrInvalid)
 	_, err = s.AddSchema(&metric.Schema{Name: "late", Type: metric.Counter})
 	require.ErrorIs(t, err, mmapstore.ErrClosed)

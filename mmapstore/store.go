@@ -51,6 +51,9 @@ func (s *Store) AddSchema(schema *metric.Schema) (*Schema, error) {
 	if schema.TTL != 0 {
 		return nil, fmt.Errorf("mmapstore: metric %q: %w: it has a TTL, and nobody has its series expire; package multiproc does", schema.Name, form.ErrSchema)
 	}
+	if schema.Native != nil {
+		return nil, fmt.Errorf("mmapstore: metric %q: %w: it has native buckets, and nobody makes their regions; package multiproc does", schema.Name, form.ErrSchema)
+	}
 	ref, err := s.store.AddSchema(schema)
 	if err != nil {
 		return nil, err

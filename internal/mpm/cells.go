@@ -4,6 +4,8 @@ import (
 	"math"
 	"sync/atomic"
 	"unsafe"
+
+	"github.com/multiprom/multiprom/internal/histogram"
 )
 
 // Positions of the words in the cells of a series (docs/format.md, "Cells").
@@ -15,6 +17,10 @@ const (
 
 	CellHistogramSum     = 0 // f64
 	CellHistogramBuckets = 1 // the first bucket's observations, not cumulative
+
+	// Those of a native histogram are the cells of package histogram, then one for each finite
+	// bound.
+	CellNativeBuckets = histogram.Cells
 
 	CellSummaryCount = 0
 	CellSummarySum   = 1 // f64

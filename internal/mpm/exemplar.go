@@ -190,7 +190,11 @@ func exemplarCount(s *metric.Schema) int {
 	case metric.Counter:
 		return 1
 	case metric.Histogram:
-		return len(s.Bounds) + 1
+		n := len(s.Bounds) + 1
+		if s.Native != nil {
+			n += s.Native.MaxExemplars
+		}
+		return n
 	}
 	return 0
 }

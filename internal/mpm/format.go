@@ -80,7 +80,7 @@ const (
 	blockCells = 2
 )
 
-// Offsets in a record, and in the bodies of the two kinds.
+// Offsets in a record, and in the bodies of the kinds.
 const (
 	offRecLen   = 0
 	offRecKind  = 4
@@ -111,13 +111,31 @@ const (
 	offExeBucket   = 20
 	offExeSequence = 24
 	offExeHalves   = 32
+
+	// A native family is a family with these before its body.
+	offNatSchema    = 32
+	offNatLimit     = 34
+	offNatExemplars = 36
+	offNatThreshold = 40
+	offNatBody      = 48
+
+	offRegSeries   = 16
+	offRegCells    = 20
+	offRegSchema   = 24
+	offRegNegative = 25
+	offRegNumber   = 28
+
+	regionSize = 32 // of the record
 )
 
 // Kinds and states of records.
 const (
-	kindFamily   = 1
-	kindSeries   = 2
-	kindExemplar = 3
+	kindFamily       = 1
+	kindSeries       = 2
+	kindExemplar     = 3
+	kindNativeFamily = 4
+	kindNativeSeries = 5
+	kindRegion       = 6
 
 	stateLive    = 1
 	stateRemoved = 2
@@ -159,7 +177,7 @@ func blockStart(n int) (header, start uint64) {
 func recordCRC(rec []byte) uint32 {
 	from, to := offFamID, len(rec)
 	switch le.Uint16(rec[offRecKind:]) {
-	case kindSeries:
+	case kindSeries, kindNativeSeries:
 		from = offSerFamily
 	case kindExemplar:
 		to = min(offExeSequence, to)

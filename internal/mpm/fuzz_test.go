@@ -71,14 +71,22 @@ func (d *draw) schema() *metric.Schema {
 		// Most are ascending. If no bytes are left, the bounds are 0, 1, 2, …
 		s.Bounds = append(s.Bounds, float64(i)+math.Float64frombits(d.uint64()))
 	}
+	if d.byte()&1 == 1 {
+		s.Native = &metric.NativeSchema{
+			Schema: int(int8(d.byte())), MaxBuckets: int(le.Uint16(d.bytes(2))), ZeroThreshold: math.Float64frombits(d.uint64()),
+			MaxExemplars: int(le.Uint16(d.bytes(2))),
+		}
+	}
 	return s
 }
 
 func (d *draw) series() seriesRecord {
-	return seriesRecord{
+	s := seriesRecord{
 		seriesHead{family: uint32(d.uint64()), cells: wordOffset(d.uint64()), created: int64(d.uint64())},
 		d.strs(), d.labels(),
 	}
+	s.native = d.byte()&1 == 1
+	return s
 }
 
 // hostileRecord makes a record of that kind from any bytes, with their length and a matching
@@ -119,18 +127,27 @@ func sameBits(t *testing.T, want, got *metric.Schema) {
 		for _, b := range s.Bounds {
 			out = append(out, math.Float64bits(b))
 		}
+		if s.Native != nil {
+			out = append(out, math.Float64bits(s.Native.ZeroThreshold))
+		}
 		return out
 	}
 	require.Equal(t, bits(want), bits(got))
 	a, b := *want, *got
 	a.Bounds, b.Bounds = nil, nil
+	for _, s := range []*metric.Schema{&a, &b} {
+		if s.Native != nil {
+			n := *s.Native
+			n.ZeroThreshold, s.Native = 0, &n
+		}
+	}
 	require.True(t, a.Equal(&b), "%+v\n%+v", want, got)
 }
 
 // FuzzFamilyRecord uses the same bytes as a schema, which must survive encoding and decoding,
 // and as a record, which must be refused or keep its meaning when it is encoded again.
 func FuzzFamilyRecord(f *testing.F) {
-	for _, s := range everyType() {
+	for _, s := range append(everyType(), nativeSchemas()...) {
 		rec, err := encodeFamily(7, s)
 		require.NoError(f, err)
 		f.Add(rec)
@@ -153,6 +170,9 @@ func FuzzFamilyRecord(f *testing.F) {
 	f.Add([]byte{6, 8, 1, 'e', 0, 0, 0, 0, 2, 1, 'a', 1, 0xfe}) // a state that is not UTF-8
 	f.Add([]byte{7, 0, 1, 'g', 0, 0, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0, 0xf8, 0x7f})
 	f.Add([]byte{1, 0, 1, 'c', 0, 0, 0, 5, 1, 'a', 0xff, 1, 'b', 0xff, 1, 'c', 0xff, 1, 'd', 0xff, 1, 'e', 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff})
+	for _, rec := range damagedNativeFamilies() {
+		f.Add(rec)
+	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		d := draw{data}
 		in := d.schema()
@@ -167,7 +187,11 @@ func FuzzFamilyRecord(f *testing.F) {
 			require.Equal(t, recordCRC(rec), le.Uint32(rec[offRecCRC:]))
 		}
 
-		hostile := hostileRecord(data, kindFamily)
+		kind := uint16(kindFamily)
+		if len(data) > offRecKind && data[offRecKind] == kindNativeFamily {
+			kind = kindNativeFamily
+		}
+		hostile := hostileRecord(data, kind)
 		requireModest(t, len(hostile), func() {
 			id, out, err := decodeFamily(hostile)
 			if err != nil {
@@ -218,6 +242,7 @@ func FuzzSeriesRecord(f *testing.F) {
 	for _, s := range []seriesRecord{
 		{},
 		{seriesHead{family: 3, cells: 9, created: -1}, []string{"GET", "", "\x00\xff"}, nil},
+		{seriesHead{family: 3, cells: 9, created: 5, native: true}, []string{"GET"}, nil},
 		{seriesHead{family: math.MaxUint32, cells: math.MaxUint32, created: 1}, nil, metric.MakeLabels("version", "1", "x", "")},
 	} {
 		rec, err := encodeSeries(s, 64)
@@ -250,7 +275,11 @@ func FuzzSeriesRecord(f *testing.F) {
 			require.Equal(t, recordCRC(rec), le.Uint32(rec[offRecCRC:]))
 		}
 
-		hostile := hostileRecord(data, kindSeries)
+		kind := uint16(kindSeries)
+		if len(data) > offRecKind && data[offRecKind] == kindNativeSeries {
+			kind = kindNativeSeries
+		}
+		hostile := hostileRecord(data, kind)
 		requireModest(t, len(hostile), func() {
 			out, err := decodedSeries(hostile)
 			if err != nil {

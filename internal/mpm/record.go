@@ -2,9 +2,11 @@ package mpm
 
 import (
 	"errors"
+	"fmt"
 	"math"
 	"unsafe"
 
+	"github.com/multiprom/multiprom/internal/histogram"
 	"github.com/multiprom/multiprom/internal/lifetime"
 	"github.com/multiprom/multiprom/metric"
 )
@@ -50,7 +52,17 @@ func (e *encoder) seal(kind uint16) {
 }
 
 func encodeFamily(id uint32, s *metric.Schema) ([]byte, error) {
-	e := encoder{b: make([]byte, offFamBody, 256)}
+	kind, body := uint16(kindFamily), offFamBody
+	if s.Native != nil {
+		kind, body = kindNativeFamily, offNatBody
+	}
+	e := encoder{b: make([]byte, body, 256)}
+	if n := s.Native; n != nil {
+		e.b[offNatSchema] = byte(int8(n.Schema))
+		le.PutUint16(e.b[offNatLimit:], uint16(n.MaxBuckets))
+		le.PutUint16(e.b[offNatExemplars:], uint16(n.MaxExemplars))
+		le.PutUint64(e.b[offNatThreshold:], math.Float64bits(n.ZeroThreshold))
+	}
 	le.PutUint32(e.b[offFamID:], id)
 	e.b[offFamType] = byte(s.Type)
 	e.b[offFamMode] = byte(s.Mode)
@@ -72,7 +84,7 @@ func encodeFamily(id uint32, s *metric.Schema) ([]byte, error) {
 	for _, st := range s.States {
 		e.str(st)
 	}
-	return e.finish(kindFamily, 0)
+	return e.finish(kind, 0)
 }
 
 // seriesRecord is the content of a series record, without its state.
@@ -90,6 +102,7 @@ type seriesHead struct {
 	removed int64  // 0 while it lives
 	active  uint32 // of a series with a TTL, see Store.active
 	ttl     bool
+	native  bool // of a native family
 }
 
 // size returns the size of the record in bytes.
@@ -125,7 +138,58 @@ func (s *seriesRecord) encode(b []byte) {
 	e.labels(s.extra)
 	clear(b[len(e.b):])
 	e.b = b
-	e.seal(kindSeries)
+	if s.native {
+		e.seal(kindNativeSeries)
+	} else {
+		e.seal(kindSeries)
+	}
+}
+
+// regionRecord is the content of the record of a region.
+type regionRecord struct {
+	series   wordOffset // of the record of its series
+	cells    wordOffset // of its words, a cache line
+	schema   int8
+	negative bool
+	number   int32
+}
+
+// encode returns the record.
+func (r *regionRecord) encode() []byte {
+	e := encoder{b: make([]byte, regionSize)}
+	le.PutUint32(e.b[offRegSeries:], uint32(r.series))
+	le.PutUint32(e.b[offRegCells:], uint32(r.cells))
+	e.b[offRegSchema] = byte(r.schema)
+	if r.negative {
+		e.b[offRegNegative] = 1
+	}
+	le.PutUint32(e.b[offRegNumber:], uint32(r.number))
+	e.seal(kindRegion)
+	return e.b
+}
+
+// decodeRegion reads a record whose length and checksum were verified. Whether the schema is
+// one of the family's, and where series and words are, is not checked.
+func decodeRegion(rec []byte) (r regionRecord, err error) {
+	if len(rec) < regionSize {
+		return r, errShortRecord
+	}
+	r = regionRecord{
+		series: wordOffset(le.Uint32(rec[offRegSeries:])), cells: wordOffset(le.Uint32(rec[offRegCells:])),
+		schema: int8(rec[offRegSchema]), negative: rec[offRegNegative] == 1, number: int32(le.Uint32(rec[offRegNumber:])),
+	}
+	switch {
+	case r.schema < histogram.MinSchema || r.schema > histogram.MaxSchema:
+		return r, fmt.Errorf("a region of schema %d", r.schema)
+	case rec[offRegNegative] > 1:
+		return r, fmt.Errorf("a region with the sign %d", rec[offRegNegative])
+	case r.cells%lineWords != 0:
+		return r, fmt.Errorf("a region whose words begin at %d, in the middle of a cache line", r.cells)
+	}
+	if first, last := histogram.Range(int(r.schema)); r.number < histogram.RegionOf(first) || r.number > histogram.RegionOf(last) {
+		return r, fmt.Errorf("a region number %d of schema %d", r.number, r.schema)
+	}
+	return r, nil
 }
 
 var errShortRecord = errors.New("its strings run past its end")
@@ -173,14 +237,24 @@ func (d *decoder) labels(n uint16) metric.Labels {
 	return out
 }
 
-// decodeFamily reads a record whose length and checksum were verified.
+// decodeFamily reads a record whose length and checksum were verified, of a native family too.
 func decodeFamily(rec []byte) (id uint32, s *metric.Schema, err error) {
-	if len(rec) < offFamBody {
+	body, native := offFamBody, le.Uint16(rec[offRecKind:]) == kindNativeFamily
+	if native {
+		body = offNatBody
+	}
+	if len(rec) < body {
 		return 0, nil, errShortRecord
 	}
 	s = &metric.Schema{Type: metric.Type(rec[offFamType]), Mode: metric.Mode(rec[offFamMode])}
+	if native {
+		s.Native = &metric.NativeSchema{
+			Schema: int(int8(rec[offNatSchema])), MaxBuckets: int(le.Uint16(rec[offNatLimit:])),
+			ZeroThreshold: math.Float64frombits(le.Uint64(rec[offNatThreshold:])), MaxExemplars: int(le.Uint16(rec[offNatExemplars:])),
+		}
+	}
 	bounds := int(le.Uint16(rec[offFamBounds:]))
-	d := decoder{b: rec[offFamBody:]}
+	d := decoder{b: rec[body:]}
 	if 8*bounds > len(d.b) {
 		return 0, nil, errShortRecord
 	}
@@ -207,6 +281,7 @@ func decodeSeries(rec []byte) (s seriesHead, values, extra int, text []byte, err
 	if len(rec) < offSerBody {
 		return s, 0, 0, nil, errShortRecord
 	}
+	s.native = le.Uint16(rec[offRecKind:]) == kindNativeSeries
 	s.family = le.Uint32(rec[offSerFamily:])
 	s.cells = wordOffset(le.Uint32(rec[offSerCells:]))
 	s.created = int64(loadWord(rec, offSerCreated))
@@ -230,6 +305,9 @@ func WordsPerSeries(s *metric.Schema) int {
 	case metric.Counter, metric.Summary:
 		return 2
 	case metric.Histogram, metric.GaugeHistogram:
+		if s.Native != nil {
+			return CellNativeBuckets + len(s.Bounds)
+		}
 		return 2 + len(s.Bounds)
 	case metric.Info:
 		return 0

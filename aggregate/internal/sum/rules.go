@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/multiprom/multiprom/internal/histogram"
 	"github.com/multiprom/multiprom/metric"
 )
 
@@ -13,7 +14,8 @@ import (
 
 // Compatible reports whether two schemas of one name merge into one family.
 func Compatible(a, b *metric.Schema) bool {
-	return a.Type == b.Type && a.Mode == b.Mode && (a.Type != metric.StateSet || slices.Equal(a.States, b.States))
+	return a.Type == b.Type && a.Mode == b.Mode && (a.Type != metric.StateSet || slices.Equal(a.States, b.States)) &&
+		histogram.KindOf(a) == histogram.KindOf(b)
 }
 
 // HasMode reports whether the mode of the schema means something. That of a counter does
@@ -43,7 +45,7 @@ func Cumulative(s *metric.Schema) bool {
 
 // SeriesKey identifies a series among those of all schemas and labels.
 func SeriesKey(s *metric.Schema, labels metric.Labels) string {
-	return fmt.Sprintf("%s\xff%d %d %q %s", s.Name, s.Type, s.Mode, s.States, labels)
+	return fmt.Sprintf("%s\xff%d %d %d %q %s", s.Name, s.Type, s.Mode, histogram.KindOf(s), s.States, labels)
 }
 
 // OverflowValue is the value of every label of an overflow series.
