@@ -334,6 +334,9 @@ func (p *spans) moveSpan(s *span, list *mpm.SeriesList, values []uint64, changes
 	if first < 0 {
 		scatter = p.rows[^first:][:s.n]
 	}
+	if size == 2 && stride == 1 && counts && scatter == nil && !ends && !fam.recompute {
+		changes = fam.movePairs(to, first, changes, at, values[at:end])
+	}
 	for i := range changes {
 		place, now := changes[i].At, changes[i].Word
 		if place >= end {
@@ -373,6 +376,37 @@ func (p *spans) moveSpan(s *span, list *mpm.SeriesList, values []uint64, changes
 			fam.recompute = true
 		}
 		fam.touch(n)
+	}
+	return nil
+}
+
+// movePairs is moveSpan for series of a word and a float, such as counters, whose rows
+// are consecutive and have no end. It returns at the first change of another span, and after
+// one that the totals cannot follow. Most of a busy scrape is this loop, which is nearly
+// twice as fast as the general one.
+func (f *family) movePairs(to *target, first int, changes []mpm.Change, at int, values []uint64) []mpm.Change {
+	word := slices.Index(to.columns, 0)
+	words := f.totals.words[first:][:len(values)/2]
+	for i := range changes {
+		place, now := changes[i].At-at, changes[i].Word
+		if uint(place) >= uint(len(values)) {
+			return changes[i:]
+		}
+		old := values[place]
+		values[place] = now
+		n, moves := place>>1, false
+		if place&1 == word {
+			total := words[n] + now - old
+			words[n] = total
+			moves = total >= now // else the sum is more than a word holds
+		} else {
+			moves = f.totals.moveFloat(first+n, to.schema, old, now)
+		}
+		f.touch(first + n)
+		if !moves {
+			f.recompute = true
+			return changes[i+1:]
+		}
 	}
 	return nil
 }
