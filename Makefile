@@ -128,8 +128,8 @@ soak-recycle: ## 20,000 short-lived workers, 16 at a time
 soak-python: ## 26,000 files of recycled workers of client_python, compacted
 	MULTIPROM_RECYCLED_PYTHON=2364 $(GO) test -count=1 -timeout 9m -v -run '^TestRecycledPythonWorkers$$' ./integration
 
-soak-python-native: ## 1,000 workers of gunicorn and uWSGI that write native files, killed while they count
-	MULTIPROM_PYTHON_KILLS=250 $(GO) test -count=1 -timeout 40m -v -run '^TestNativePythonFleets$$' ./integration
+soak-python-native: ## 1,200 workers of gunicorn, uWSGI and Celery that write native files, killed while they count
+	MULTIPROM_PYTHON_KILLS=170 $(GO) test -count=1 -timeout 40m -v -run '^TestNativePythonFleets$$|^TestNativeCeleryKilled$$' ./integration
 
 bench-python-writer: ## updates with native files beside prometheus_client's own, in turns (PYTHON=python3.13)
 	$(or $(PYTHON),/usr/bin/python3) writers/python/tests/cost.py $(ARGS)

@@ -108,7 +108,9 @@ func start(t *testing.T, role, dir string, wrapper ...string) *helper {
 func startHelper(t *testing.T, cmd *exec.Cmd) *helper {
 	t.Helper()
 	h := &helper{Cmd: cmd}
-	h.Stderr = os.Stderr
+	if h.Stderr == nil {
+		h.Stderr = os.Stderr
+	}
 	var err error
 	h.stdin, err = h.StdinPipe()
 	require.NoError(t, err)

@@ -30,11 +30,12 @@ func nativeEnv(t testing.TB) []string {
 // nativeServers are real servers with four workers.
 func nativeServers(t *testing.T) map[string]server {
 	env := nativeEnv(t)
-	gunicorn := func(more ...string) server {
-		return server{env: env, argv: func(address, _ string) []string {
-			return append([]string{"/usr/bin/gunicorn", "-w", "4", "-b", address, "app:app"}, more...)
+	gunicornWith := func(modules, app string, more ...string) server {
+		return server{modules: modules, env: env, argv: func(address, _ string) []string {
+			return append([]string{"/usr/bin/gunicorn", "-w", "4", "-b", address, app + ":app"}, more...)
 		}}
 	}
+	gunicorn := func(more ...string) server { return gunicornWith("", "app", more...) }
 	uwsgi := func(more ...string) server {
 		return server{env: env, argv: func(address, _ string) []string {
 			return append([]string{"/usr/bin/uwsgi", "--plugin", "python3", "--master", "--workers", "4", "--need-app",
@@ -43,21 +44,17 @@ func nativeServers(t *testing.T) map[string]server {
 	}
 	return map[string]server{
 		"gunicorn": gunicorn(), "gunicorn preload": gunicorn("--preload", "--threads", "4"),
-		"uwsgi": uwsgi(), "uwsgi lazy-apps": uwsgi("--lazy-apps", "--worker-reload-mercy", "2"),
+		"gunicorn gevent":  gunicornWith("gevent", "app", "-k", "gevent"),
+		"gunicorn uvicorn": gunicornWith("fastapi uvicorn", "fastapi_app", "-k", "uvicorn.workers.UvicornWorker"),
+		"uwsgi":            uwsgi(), "uwsgi lazy-apps": uwsgi("--lazy-apps", "--worker-reload-mercy", "2"),
 	}
 }
 
 // TestNativePythonFleets: with real servers, whose workers are killed while they count, every
 // number of the merged view is exact, live gauges go without a hook, and the directory is
-// bounded. MULTIPROM_PYTHON_KILLS says how many
-// workers of each of the four servers are killed.
+// bounded. MULTIPROM_PYTHON_KILLS says how many workers of each of the six servers are killed.
 func TestNativePythonFleets(t *testing.T) {
-	kills := 4
-	if text := os.Getenv("MULTIPROM_PYTHON_KILLS"); text != "" {
-		var err error
-		kills, err = strconv.Atoi(text)
-		require.NoError(t, err)
-	}
+	kills := pythonKills(t)
 	for name, s := range nativeServers(t) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel() // a server takes a second or more to replace a worker

@@ -14,7 +14,10 @@ docs/format.md of multiprom specifies the file; names in capitals below are its 
 module needs Linux, CPython 3.9 or later, and nothing outside the standard library.
 
 How it stays correct:
-  1. One lock guards every update, since an update reads a word, adds, and stores it.
+  1. One lock guards every update, since an update reads a word, adds, and stores it. Nothing relies
+     on the interpreter's own lock, which free-threaded builds do not have. It is a lock of _thread
+     also where gevent has replaced those of threading: it is fast, works between real threads,
+     and greenlets of one thread share it, as a signal handler does with what it interrupts.
   2. A word is stored only through a memoryview of format "Q" or "d", which is one store of
      8 bytes. struct.pack_into stores a 0 first, and readers would see it.
   3. A fork wipes _alive. The child notices before it touches a word, drops what it inherited,
@@ -23,6 +26,8 @@ How it stays correct:
   5. A signal handler may run between any two steps of its own thread. Values that it makes or
      updates while the file is being changed stay in memory until that change is complete.
 """
+import _thread
+import atexit
 import bisect
 import collections
 import errno
@@ -56,14 +61,19 @@ FAMILY, SERIES, EXEMPLAR = 1, 2, 3
 LIVE, REMOVED, FREE = 1, 2, 3
 COUNTER, GAUGE, HISTOGRAM, SUMMARY, INFO, STATESET = 1, 2, 3, 4, 5, 6
 MODES = ("all", "liveall", "min", "livemin", "max", "livemax", "sum", "livesum", "mostrecent", "livemostrecent")
+_CUMULATIVE = (COUNTER, HISTOGRAM, SUMMARY)
 UNSET = 0x7FF86D756E736574
 LOCK_BYTE = 1 << 62
 
 MAX_BYTES = 1 << 30
 MAX_NAME, MAX_HELP, MAX_VALUE, MAX_LABELS, MAX_BOUNDS, MAX_STATES = 1024, 8192, 4096, 64, 4096, 256
 
-_PERIOD = 10  # seconds between two publications of functions and collectors
+_LOOK_EVERY = 60.0  # seconds between two looks whether the file was deleted
 _OVERFLOW_VALUE = "__overflow__"
+
+# What ProcessCollector yields. mpctl serve reads these numbers of living workers itself.
+_PROCESS_FAMILIES = frozenset("process_" + name for name in (
+    "virtual_memory_bytes", "resident_memory_bytes", "start_time_seconds", "cpu_seconds", "open_fds", "max_fds"))
 
 # Filesystems whose locks every process sees, as internal/mpm has them.
 _TRUSTED = {"tmpfs", "ext2", "ext3", "ext4", "xfs", "btrfs", "f2fs", "overlay", "zfs", "ramfs"}
@@ -99,9 +109,9 @@ def _wiped_page():
 
 
 _alive = _wiped_page()  # [0] is 1 while all series of this process are in _store
-_lock = threading.RLock()
+_lock = _thread.RLock()
 _acquire, _release = _lock.acquire, _lock.release
-_fence_lock = threading.Lock()
+_fence_lock = _thread.RLock()
 
 _store = None  # the file, or None if the values stay in this process
 _owner = 0  # pid of the process that _store belongs to; 0 before the first update
@@ -110,10 +120,9 @@ _pending = []  # changes that wait for that one to end
 _series = {}  # weak references to all series, by number
 _numbers = 0
 _families = {}  # by their content
-_untold = []  # for the log
-_told = set()
+_told = set()  # keys of the lines that the log has
 
-_settings = {"process_id": None, "keep_removed": 120.0}
+_settings = {"process_id": None, "keep_removed": 120.0, "period": 10.0}
 
 
 def _unlock():
@@ -130,10 +139,20 @@ def _fence():
 
 
 def _say(key, text, *args):
-    """Notes one line for the log. It is written when the file is not being changed."""
-    if key not in _told:
-        _told.add(key)
-        _untold.append((text, args))
+    """Writes one line to the log, once for each key. The lock may be held, so a thread does it: a
+    handler of the log may wait for somebody who waits for the lock."""
+    if key in _told:
+        return
+    _told.add(key)
+    try:
+        threading.Thread(target=_log, args=(text,) + args, name="multiprom_client log").start()
+    except RuntimeError:  # no more threads, or the interpreter ends
+        os.write(2, ("multiprom_client: " + text % args + "\n").encode("utf-8", "replace"))
+
+
+def _log(*line):
+    import logging
+    logging.getLogger("multiprom_client").error(*line)
 
 
 def _change(what, *args):
@@ -150,17 +169,6 @@ def _change(what, *args):
             what(*args)
     finally:
         _busy = False
-    _tell()
-
-
-def _tell():
-    while _untold and not _busy:
-        text, args = _untold.pop(0)
-        try:
-            import logging
-            logging.getLogger("multiprom_client").error(text, *args)
-        except Exception:
-            pass
 
 
 def _directory():
@@ -171,7 +179,7 @@ def _wake(updated):
     """Makes this process's file and puts all series in it. updated is about to be updated.
     The lock is held."""
     if _busy:
-        # A signal handler, or code that the log runs.
+        # A signal handler, or what process_id calls.
         if updated.q is None:
             updated.keep_in_memory()
         return
@@ -211,7 +219,6 @@ def _forget_parent():
     if _owner == 0 or _owner == os.getpid():
         return
     store, _store, _owner = _store, None, 0
-    _untold.clear()
     _told.clear()
     _pending.clear()
     for ref in list(_series.values()):
@@ -224,6 +231,7 @@ def _forget_parent():
     for family in _families.values():
         family.id = None
         family.orphans.clear()
+    _publisher.forget_parent()
 
 
 def _before_fork():
@@ -237,12 +245,11 @@ def _after_fork_in_parent():
 def _after_fork_in_child():
     """Lets go of the parent's file, whose lock would say for ever that the parent lives."""
     global _lock, _acquire, _release, _fence_lock, _busy
-    _lock = threading.RLock()
+    _lock = _thread.RLock()
     _acquire, _release = _lock.acquire, _lock.release
-    _fence_lock = threading.Lock()
+    _fence_lock = _thread.RLock()
     _busy = False
     _alive[0] = 0
-    _publisher.thread = None
     _acquire()
     try:
         _forget_parent()
@@ -667,9 +674,9 @@ class _Store:
     # -- the file itself
 
     def look(self):
-        """Notices, at most once a minute, that the file was deleted."""
+        """Notices, now and then, that the file was deleted."""
         now = time.monotonic()
-        if now - self.looked >= 60:
+        if now - self.looked >= _LOOK_EVERY:
             self.looked = now
             if self._owns_descriptor() and os.fstat(self.fd).st_nlink == 0:
                 _say("deleted", "the file %s was deleted: no reader sees the metrics of this process", self.path)
@@ -1421,6 +1428,7 @@ class _Publisher:
         self.functions = []  # (weak reference to the gauge, function)
         self.collectors = []
         self.thread = None
+        self.turn = threading.Lock()  # of a publication
 
     def start(self):
         """The lock is held."""
@@ -1433,71 +1441,94 @@ class _Publisher:
             to.append(what)
             self.start()
 
+    def forget_parent(self):
+        self.thread = None
+        self.turn = threading.Lock()
+        for collector in self.collectors:
+            collector.forget_parent()
+
     def run(self, pid):
         wait = threading.Event().wait
         while os.getpid() == pid:
+            with self.turn:
+                self.publish()
+            wait(_settings["period"])
+
+    def last(self):
+        """Publishes what has been counted since the last period. The interpreter ends."""
+        if self.thread is not None and self.turn.acquire(timeout=1):
             self.publish()
-            wait(_PERIOD)
 
     def publish(self):
-        for ref, function in list(self.functions):
+        for entry in list(self.functions):
+            ref, function = entry
             gauge = ref()
             if gauge is None:
-                self.functions.remove((ref, function))
+                self.functions.remove(entry)
                 continue
             try:
                 value = float(function())
                 if not isinstance(gauge._value, _Recent) or value != gauge._value.get():
                     gauge._value.set(value)  # a mostrecent value that has not changed keeps its time
             except Exception as e:
-                self.complain(gauge, e)
+                _say(("publish", id(gauge)), "%s cannot be published: %r", gauge, e)
         for collector in list(self.collectors):
             try:
                 collector.publish()
             except Exception as e:
-                self.complain(collector.source, e)
-
-    @staticmethod
-    def complain(what, error):
+                _say(("publish", id(collector)), "%s cannot be published: %r", collector.source, e)
         with _lock:
-            _say(("publish", id(what)), "%s cannot be published: %r", what, error)
-            _tell()
+            if _alive[0] and _store is not None:
+                _store.look()
 
 
 _publisher = _Publisher()
+atexit.register(_publisher.last)
 
 
 class _Published:
     """The series of a collector. Counters, histograms and summaries that begin again continue
     from what they had, so that what other processes see never falls."""
 
-    def __init__(self, source, mode):
-        self.source, self.mode = source, mode
+    def __init__(self, source, mode, limit):
+        self.source, self.mode, self.limit = source, mode, limit
         self.entries = {}  # [series, what it had when it began again, what it had last], by family and labels
-        self.turn = threading.Lock()
+
+    def forget_parent(self):
+        """The collector still has what it counted in the parent, which has published that."""
+        for entry in self.entries.values():
+            entry[1] = [-v for v in entry[2]]
 
     def publish(self):
-        with self.turn:
-            seen = set()
-            for metric in self.source.collect():
-                for family, labels, extra, values in self.series(metric):
-                    seen.add(self.enter(family, labels, extra, values))
-            for key in set(self.entries) - seen:
-                with _lock:
-                    self.entries.pop(key)[0].remove()
+        seen, failed = set(), True
+        try:
+            for family, labels, extra, values in self.series():
+                key = family, labels, extra
+                if len(seen) < self.limit or key in seen:
+                    self.enter(key, values)
+                    seen.add(key)
+                else:
+                    _say(("limit", id(self)), "%s yields more than %d series: the others are not published", self.source, self.limit)
+            failed = False
+        finally:
+            # If it failed, nobody knows which series went. A gauge says nothing true any more; what was counted, was.
+            with _lock:
+                for key in set(self.entries) - seen:
+                    if not failed or key[0].typ not in _CUMULATIVE:
+                        self.entries.pop(key)[0].remove()
 
-    def enter(self, family, labels, extra, values):
-        key = family, labels, extra
+    def enter(self, key, values):
+        family = key[0]
         entry = self.entries.get(key)
         if entry is None:
-            entry = self.entries[key] = [_Series(family, labels, extra), [0] * len(values), [0] * len(values)]
-        series, base, last = entry
+            entry = self.entries[key] = [_Series(*key), [0] * len(values), [0] * len(values)]
         with _lock:
+            series, base, last = entry
             i = series.index() if values else 0
-            if family.typ in (COUNTER, HISTOGRAM, SUMMARY):
+            if family.typ in _CUMULATIVE:
                 if any(v < old for v, old in zip(values, last)):
-                    base[:] = [b + old for b, old in zip(base, last)]
-                last[:] = values
+                    base = entry[1] = [b + old for b, old in zip(base, last)]
+                entry[2] = values
                 values = [b + v for b, v in zip(base, values)]
             if family.typ == COUNTER:
                 series.d[i + 1] = values[0]
@@ -1511,10 +1542,14 @@ class _Published:
                 series.q[i] = values[0]
             elif values:
                 series.d[i] = values[0] if values[0] == values[0] else math.nan
-        return key
 
-    def series(self, metric):
-        """(family, label values, further labels, values) of each series of a metric."""
+    def series(self):
+        """(family, label values, further labels, values) of each series."""
+        for metric in self.source.collect():
+            if metric.name not in _PROCESS_FAMILIES:
+                yield from self.series_of(metric)
+
+    def series_of(self, metric):
         name, typ = metric.name, metric.type
         groups = {}  # the samples of a series, by its labels
         own = {"histogram": "le", "summary": "quantile", "stateset": name}.get(typ)
@@ -1551,23 +1586,34 @@ class _Published:
                 bounds = tuple(b for b, _ in buckets if b != math.inf)
                 if len(counts) == len(bounds) + 1:
                     yield family(HISTOGRAM, bounds=bounds), values, (), [total] + counts
+            else:
+                _say(("type", name), "metric %s cannot be published: files have no type %s", name, typ)
 
 
-def publish(collector, mode="liveall"):
-    """Publishes what a collector yields every 10 seconds, in each process that has a file.
+def publish(collector, mode="liveall", limit=10000):
+    """Publishes what a collector yields, at the period of install(), in each process that has a file.
 
-    collector has a method collect(), as those that prometheus_client registers, and its values
-    must be those of this process alone. mode says how the gauges of all processes merge: it is
-    one of prometheus_client's multiprocess modes but for mostrecent and livemostrecent. Do not
-    also declare a metric of the same name."""
+    collector has a method collect(), as those that prometheus_client registers, and its values must
+    be those of this process alone. It is called by one thread. Do not also declare a metric of a
+    name that it yields.
+    mode says how the gauges of all processes merge: it is one of prometheus_client's multiprocess
+    modes but for mostrecent and livemostrecent.
+    limit is how many series are published. Further ones are left out, and one line in the log says so.
+
+    Series that the collector does not yield any more are removed. If it fails, its gauges are, and
+    counters stay. A forked child's counters begin at what its parent last published. Quantiles and
+    state sets with other than one state on are not published, nor are the metrics of
+    prometheus_client's ProcessCollector, since mpctl serve has them of every living worker."""
     if mode not in MODES[:8]:
         raise ValueError("invalid mode: %r" % mode)
-    _publisher.add(_publisher.collectors, _Published(collector, mode))
+    if hasattr(collector, "get_sample_value"):
+        raise ValueError("publish collectors one by one: a registry also has the metrics that are in the file already")
+    _publisher.add(_publisher.collectors, _Published(collector, mode, limit))
 
 
 # ---- installation ----
 
-def install(process_id=None, keep_removed=120.0):
+def install(process_id=None, keep_removed=120.0, period=10.0):
     """Has prometheus_client write native files. Call it before the first metric is made.
 
     Returns whether it does. It does not if PROMETHEUS_MULTIPROC_DIR is not set, where metrics stay
@@ -1575,8 +1621,12 @@ def install(process_id=None, keep_removed=120.0):
 
     process_id returns what the label pid of gauges says, such as uwsgi.worker_id. It is asked when
     the process makes its file. Default: the variable MULTIPROM_PROCESS_ID, or the pid.
-    keep_removed is for how many seconds the values of a removed series stay readable."""
-    _settings["process_id"], _settings["keep_removed"] = process_id, float(keep_removed)
+    keep_removed is for how many seconds the values of a removed series stay readable.
+    period is after how many seconds functions of gauges and collectors are published again. They are
+    once more when the interpreter ends."""
+    if not period > 0:
+        raise ValueError("invalid period: %r" % period)
+    _settings.update(process_id=process_id, keep_removed=float(keep_removed), period=float(period))
     return _patch(importlib.import_module("prometheus_client.metrics"))
 
 
@@ -1587,7 +1637,6 @@ def _patch(metrics):
         return False
     if sys.platform != "linux" or sys.byteorder != "little":
         _say("system", "native files need a little-endian Linux: metrics are in prometheus_client's own files")
-        _tell()
         return False
     import logging  # noqa: F401  so that its hooks of a fork take their locks before ours
     import warnings

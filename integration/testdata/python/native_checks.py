@@ -5,8 +5,7 @@ import sys
 
 import multiprom_client
 
-multiprom_client._PERIOD = 0.02
-multiprom_client.install(process_id=lambda: "worker-7")
+multiprom_client.install(process_id=lambda: "worker-7", period=0.02)
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Summary  # noqa: E402
 from prometheus_client.core import (  # noqa: E402

@@ -83,7 +83,7 @@ def main(how):
     else:
         count()
         for _ in range(2):
-            multiprocessing.get_context(how).Process(target=child, daemon=True).start()
+            multiprocessing.get_context(how.split()[-1]).Process(target=child, daemon=True).start()
 
 
 if __name__ == "__main__":

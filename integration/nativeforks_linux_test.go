@@ -1,0 +1,150 @@
+package integration
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/multiprom/multiprom/aggregate"
+)
+
+// pythonKills is how many workers a test kills.
+func pythonKills(t *testing.T) int {
+	text := os.Getenv("MULTIPROM_PYTHON_KILLS")
+	if text == "" {
+		return 4
+	}
+	kills, err := strconv.Atoi(text)
+	require.NoError(t, err)
+	return kills
+}
+
+// TestNativeCeleryKilled: the processes of Celery's pool are killed while they count. No update
+// that a process has noted is lost, none is counted twice, and nothing keeps a dead one's lock.
+func TestNativeCeleryKilled(t *testing.T) {
+	needPython(t, "celery")
+	kills := pythonKills(t)
+	dir, broker := t.TempDir(), t.TempDir()
+	env := append(append(os.Environ(), "PROMETHEUS_MULTIPROC_DIR="+dir, "BROKER_DIR="+broker, "PYTHONDONTWRITEBYTECODE=1"), nativeEnv(t)...)
+	send := exec.Command(python, "testdata/python/celery_killed.py", strconv.Itoa(40+20*kills))
+	send.Env = env
+	out, err := send.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+
+	var log strings.Builder
+	worker := exec.Command(python, "-m", "celery", "-A", "celery_killed", "worker", "--loglevel", "warning")
+	worker.Env, worker.Stdout, worker.Stderr = env, &log, &log
+	require.NoError(t, worker.Start())
+	ended := false
+	end := func() {
+		if !ended {
+			ended = true
+			worker.Process.Signal(syscall.SIGTERM)
+			worker.Wait()
+		}
+	}
+	t.Cleanup(func() {
+		end()
+		if t.Failed() {
+			t.Log(log.String())
+		}
+	})
+	// noted returns how many updates have begun and ended, and who has made the last one.
+	noted := func() (before, after, last int) {
+		text, err := os.ReadFile(filepath.Join(broker, "notes"))
+		require.NoError(t, err)
+		for line := range strings.Lines(string(text)) {
+			if strings.HasPrefix(line, "before") {
+				before++
+			} else if _, err := fmt.Sscanf(line, "after %d", &last); err == nil {
+				after++
+			}
+		}
+		return before, after, last
+	}
+	a, err := aggregate.Open(dir, aggregate.Options{NoSelfMetrics: true})
+	require.NoError(t, err)
+	defer a.Close()
+	startCompactor(t, dir, aggregate.CompactorOptions{CompactOptions: aggregate.CompactOptions{Threshold: 1}})
+	killed := map[int]bool{}
+	for len(killed) < kills {
+		victim := 0
+		eventually(t, "a process counts that was not killed", func() bool {
+			_, _, victim = noted()
+			return victim != 0 && !killed[victim]
+		})
+		require.NoError(t, syscall.Kill(victim, syscall.SIGKILL))
+		killed[victim] = true
+		live := `celery_live{pid="` + strconv.Itoa(victim) + `"}`
+		eventually(t, "its live gauge is gone", func() bool { return samples(t, a)[live] == 0 })
+	}
+	end()
+	before, after, _ := noted()
+	require.LessOrEqual(t, before-after, kills)
+	check := func() {
+		t.Helper()
+		got := samples(t, a)["celery_updates_total"]
+		require.GreaterOrEqual(t, got, float64(after))
+		require.LessOrEqual(t, got, float64(before))
+		require.Zero(t, countPrefix(samples(t, a), "celery_live"))
+	}
+	check()
+	native(t, dir)
+	_, err = aggregate.Compact(t.Context(), dir, aggregate.CompactOptions{})
+	require.NoError(t, err)
+	require.Empty(t, native(t, dir), "all have ended")
+	check()
+	t.Logf("%d killed, %d updates noted, %d begun", kills, after, before)
+}
+
+// TestNativePreload: with gunicorn --preload, what the parent counts while it imports the
+// application is in its own file. Its workers start at zero, and do not keep its lock.
+func TestNativePreload(t *testing.T) {
+	f := newFleet(t)
+	parent := f.start(server{env: nativeEnv(t), argv: func(address, _ string) []string {
+		return []string{"/usr/bin/gunicorn", "-w", "3", "--preload", "-b", address, "preloaded_app:app"}
+	}})
+	a := f.open()
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	counted := map[int]int{} // by worker, as it says itself
+	eventually(t, "three workers have answered", func() bool {
+		resp, err := client.Get(f.urls[0])
+		require.NoError(t, err)
+		defer resp.Body.Close()
+		text, err := io.ReadAll(resp.Body)
+		require.NoError(t, err)
+		var pid, n int
+		_, err = fmt.Sscanf(string(text), "%d %d", &pid, &n)
+		require.NoError(t, err)
+		require.Equal(t, counted[pid]+1, n, "a worker starts at zero")
+		counted[pid] = n
+		return len(counted) == 3
+	})
+	require.Len(t, native(t, f.dir), 4)
+	requests := 1000
+	for _, n := range counted {
+		requests += n
+	}
+	got := samples(t, a)
+	require.EqualValues(t, 1, got["preload_boots_total"])
+	require.EqualValues(t, requests, got["preload_requests_total"])
+	require.Equal(t, 4, countPrefix(got, "preload_live"))
+
+	require.NoError(t, parent.Kill())
+	_, err := parent.Wait()
+	require.NoError(t, err)
+	require.NotContains(t, samples(t, a), `preload_live{pid="`+strconv.Itoa(parent.Pid)+`"}`)
+	eventually(t, "the workers see that their parent is gone, and end", func() bool {
+		return countPrefix(samples(t, a), "preload_live") == 0
+	})
+	require.EqualValues(t, requests, samples(t, a)["preload_requests_total"])
+}
