@@ -86,7 +86,7 @@ exact, a living process is in the way); 2 the command could not do its work.`,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return &usageError{cmd, err} })
-	root.AddCommand(newDemo(), newDemoWorker(), newRun(), newServe(), newDump(), newDiff(), newTop(), newReplay(), newLs(), newFamilies(), newInspect(), newCheck(), newPush(), newTextfile(), newGraphite(), newRemoteWrite(), newOTLP(), newMarkDead(), newGC(), newWipe(), newWriter(), newVersion())
+	root.AddCommand(newDemo(), newDemoWorker(), newRun(), newServe(), newDump(), newDiff(), newTop(), newReplay(), newLs(), newFamilies(), newInspect(), newCheck(), newPush(), newTextfile(), newGraphite(), newRemoteWrite(), newOTLP(), newMarkDead(), newGC(), newWipe(), newWriter(), newMan(), newVersion())
 	for _, cmd := range root.Commands() {
 		argumentsNotEmpty(cmd)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
@@ -13,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/prometheus/exporter-toolkit/web"
 	"github.com/spf13/cobra"
 
@@ -37,6 +39,7 @@ func newServe() *cobra.Command {
 	var send deliveryFlags
 	var ttl ttlFlag
 	var recording recordFlags
+	dirMode := modeFlag{parse: parseDirMode}
 	cmd := &cobra.Command{
 		Use:   "serve [DIR]",
 		Short: "serve the merged /metrics of a directory",
@@ -48,6 +51,8 @@ while the server does, and /-/ready answers 503 if the directory cannot be read.
 
 With --record 10m, the last ten minutes are kept in DIR.recording, second by
 second, for mpctl replay: also after every process was killed.
+
+Under systemd, a unit of Type=notify has started once the server answers.
 
 For TLS, mutual TLS and basic auth, name a web configuration file of
 Prometheus's exporter toolkit.
@@ -65,6 +70,11 @@ the files accessible to a group that both of you are in: see mpctl run --group.`
 			d, err := resolveDir(dir)
 			if err != nil {
 				return err
+			}
+			if dirMode.mode != 0 {
+				if err := makeDir(d, dirMode.mode); err != nil {
+					return err
+				}
 			}
 			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGTERM, syscall.SIGINT)
 			defer stop()
@@ -92,6 +102,7 @@ the files accessible to a group that both of you are in: see mpctl run --group.`
 	cmd.Flags().BoolVar(&compact.Python, "reap-python", false, "also compact dead processes' files of client_python; see mpctl gc --help")
 	obey(cmd, address("tcp", "tcp4", "tcp6", "unix"), "web.listen-address")
 	obey(cmd, existing, "web.config.file")
+	cmd.Flags().Var(&dirMode, "dir-mode", "create the directory with this mode if it is missing, for a sidecar that starts first")
 	limit.addFlags(cmd)
 	recording.addFlags(cmd)
 	trust.add(cmd)
@@ -142,17 +153,40 @@ func serve(ctx context.Context, dir string, opts aggregate.Options, limit scrape
 	go func() {
 		served <- web.ServeMultiple(listeners, server, &web.FlagConfig{WebConfigFile: &config}, log)
 	}()
+	tellSystemd(log, daemon.SdNotifyReady)
 	select {
 	case err := <-served:
 		return fmt.Errorf("serve: %w", err)
 	case <-ctx.Done():
 	}
+	tellSystemd(log, daemon.SdNotifyStopping)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
 	if err := server.Shutdown(ctx); err != nil && !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serve: shut down: %w", err)
 	}
 	return nil
+}
+
+// makeDir makes a directory with this mode, whatever the umask is. One that exists stays
+// as it is.
+func makeDir(dir string, mode fs.FileMode) error {
+	err := os.Mkdir(dir, 0o700) // nobody else may enter before the mode is set
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	if err == nil {
+		err = os.Chmod(dir, mode)
+	}
+	return err
+}
+
+// tellSystemd tells systemd the state of a unit with Type=notify. Without systemd it does
+// nothing.
+func tellSystemd(log *slog.Logger, state string) {
+	if _, err := daemon.SdNotify(false, state); err != nil {
+		log.Warn("systemd was not told: "+err.Error(), "state", state)
+	}
 }
 
 // openAll listens on all addresses, or on none.

@@ -77,7 +77,7 @@ var flagAnswers = map[string]answers{
 	"run --listen":     listens,
 	"run --metrics":    listens,
 	"run --group":      {ok, "give the name of a group", "give the name of a group", "give the name of a group", "give the name of a group"},
-	"run --dir-mode":   {"its owner could not use it", "is not octal", "is not octal", "is not octal", "is not octal"},
+	"* --dir-mode":     {"its owner could not use it", "is not octal", "is not octal", "is not octal", "is not octal"},
 	"run --file-mode":  {"its owner could not read", "is not octal", "is not octal", "is not octal", "is not octal"},
 
 	"serve --web.listen-address": listens,

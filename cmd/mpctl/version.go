@@ -33,8 +33,16 @@ type versionInfo struct {
 	Go       string `json:"go"`
 }
 
+// packaged is the version of a build without a version control system. deploy/package
+// sets it by -ldflags.
+var packaged string
+
 func buildVersion() versionInfo {
 	v := versionInfo{Version: "(devel)", Go: runtime.Version()}
+	if packaged != "" {
+		v.Version = packaged
+		return v
+	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return v
