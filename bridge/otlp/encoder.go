@@ -3,14 +3,12 @@ package otlp
 import (
 	"math"
 	"net/http"
-	"slices"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/klauspost/compress/gzip"
 
 	"github.com/multiprom/multiprom/bridge/internal/send"
-	"github.com/multiprom/multiprom/exposition"
 	"github.com/multiprom/multiprom/internal/form"
 	"github.com/multiprom/multiprom/internal/views"
 	"github.com/multiprom/multiprom/metric"
@@ -23,11 +21,9 @@ type encoder struct {
 	maxSamples, maxBytes int
 
 	// The round.
-	round   *send.Round
-	now     uint64 // in nanoseconds
-	claimed map[string]bool
-	encoded map[string]bool
-	omitted exposition.OmissionError
+	round *send.Round
+	now   uint64 // in nanoseconds
+	known send.LabelCache
 
 	// The batch.
 	samples int
@@ -36,16 +32,15 @@ type encoder struct {
 	gzip    *gzip.Writer
 
 	// The metric.
-	kind   kind
-	head   []byte // name, description, unit and metadata
-	points []byte
-	count  int
+	kind     kind
+	reserved string // label that the type writes
+	head     []byte // name, description, unit and metadata
+	points   []byte
+	count    int
 
 	// The series.
-	row    metric.Series
-	labels metric.Labels
-	point  []byte
-	attrs  []byte
+	attrs []byte // its labels, encoded
+	point []byte
 }
 
 // kind is how OTLP calls the data of a metric.
@@ -65,27 +60,18 @@ var (
 	summaryKind   = kind{field: metricSummary, created: true, attribute: summaryAttributes}
 )
 
-// Encode adds a round.
-func (e *encoder) Encode(r *send.Round, families []views.Family, gone []*send.Gone) exposition.OmissionError {
-	if e.claimed == nil {
-		e.claimed, e.encoded = map[string]bool{}, map[string]bool{}
+// Begin begins a round.
+func (e *encoder) Begin(r *send.Round) {
+	if e.gzip == nil {
 		e.gzip, _ = gzip.NewWriterLevel(nil, gzip.BestSpeed) // the level is valid
 	}
-	clear(e.claimed)
-	clear(e.encoded)
-	e.round, e.now, e.omitted = r, uint64(r.Time.UnixNano()), exposition.OmissionError{}
+	e.round, e.now = r, uint64(r.Time.UnixNano())
 	e.samples, e.metrics = 0, e.metrics[:0]
-	for i := range families {
-		if f := &families[i]; f.Family != nil && f.Len() > 0 && f.Type.Valid() {
-			e.encodeFamily(f)
-		}
-	}
-	for _, g := range gone {
-		e.encodeGone(g)
-	}
-	e.flush()
-	return e.omitted
+	e.known.Begin()
 }
+
+// End ends it.
+func (e *encoder) End() { e.flush() }
 
 // names returns the names of the metrics that a family becomes.
 func names(name string, t metric.Type) []string {
@@ -101,8 +87,8 @@ func names(name string, t metric.Type) []string {
 	return []string{name}
 }
 
-// shadows returns the names under which Prometheus would store the family's series.
-func shadows(name string, t metric.Type) []string {
+// Names returns the names under which Prometheus would store the family's series.
+func (e *encoder) Names(name string, t metric.Type) []string {
 	out := names(name, t)
 	if t == metric.Histogram || t == metric.Summary {
 		name = out[0]
@@ -114,51 +100,45 @@ func shadows(name string, t metric.Type) []string {
 	return out
 }
 
-func (e *encoder) encodeFamily(f *views.Family) {
-	wanted := shadows(f.Name, f.Type)
-	if slices.ContainsFunc(wanted, func(name string) bool { return e.claimed[name] }) {
-		e.omitted.Names = append(e.omitted.Names, f.Name)
-		return
-	}
-	for _, name := range wanted {
-		e.claimed[name] = true
-	}
-	e.encoded[f.Name] = true
+// Family adds the metrics that a family becomes.
+func (e *encoder) Family(f *views.Family) (left int) {
 	for part, name := range names(f.Name, f.Type) {
 		e.beginMetric(name, f.Family)
-		for i := range f.Len() {
-			s := &e.row
-			if f.Rows == nil {
-				s = &f.Series[i]
-			} else {
-				e.labels = f.Rows.AppendLabels(e.labels[:0], i)
-				f.Rows.Read(i, s)
-				s.Labels = e.labels
-			}
+		e.known.Each(f, e.appendAttributes, func(s *metric.Series, attrs []byte) {
+			e.attrs = attrs
 			e.encodeSeries(f.Family, s, part, false)
-		}
+		})
 		e.endMetric()
 	}
+	return 0
 }
 
-// encodeGone writes that series have ended. One whose name another family has taken is left
-// out, and so are parts of series: a point has all buckets or none.
-func (e *encoder) encodeGone(g *send.Gone) {
-	for _, name := range shadows(g.Name, g.Type) {
-		if e.claimed[name] && !(g.Live && e.encoded[g.Name]) {
-			return
-		}
-	}
+// Gone writes that series have ended. Parts of series are left out: a point has all buckets or
+// none.
+func (e *encoder) Gone(g *send.Gone) {
 	head := &metric.Family{Name: g.Name, Type: g.Type}
+	var attrs []byte
 	for part, name := range names(g.Name, g.Type) {
 		e.beginMetric(name, head)
 		g.Each(func(s *metric.Series, some bool) {
 			if !some {
+				attrs = e.appendAttributes(attrs[:0], s.Labels)
+				e.attrs = attrs
 				e.encodeSeries(head, s, part, true)
 			}
 		})
 		e.endMetric()
 	}
+}
+
+// appendAttributes appends the labels of a series of the metric.
+func (e *encoder) appendAttributes(dst []byte, labels metric.Labels) []byte {
+	for _, l := range labels {
+		if l.Value != "" && l.Name != "" && l.Name != e.reserved {
+			dst = appendAttribute(dst, e.kind.attribute, validUTF8(l.Name), validUTF8(l.Value))
+		}
+	}
+	return dst
 }
 
 // beginMetric begins a metric of a family.
@@ -186,6 +166,7 @@ func (e *encoder) beginMetric(name string, f *metric.Family) {
 	case metric.Unknown, metric.Info, metric.StateSet, metric.GaugeHistogram:
 		e.head = appendAttribute(e.head, metricMetadata, "prometheus.type", f.Type.String())
 	}
+	e.reserved = f.Type.ReservedLabel(f.Name)
 	e.points, e.count = e.points[:0], 0
 }
 
@@ -248,13 +229,6 @@ func (a *appender) Write(b []byte) (int, error) {
 // encodeSeries writes the points of a series for metric number part of its family. ended says
 // that it has no value any more.
 func (e *encoder) encodeSeries(f *metric.Family, s *metric.Series, part int, ended bool) {
-	e.attrs = e.attrs[:0]
-	reserved := f.Type.ReservedLabel(f.Name)
-	for _, l := range s.Labels {
-		if l.Value != "" && l.Name != "" && l.Name != reserved {
-			e.attrs = appendAttribute(e.attrs, e.kind.attribute, validUTF8(l.Name), validUTF8(l.Value))
-		}
-	}
 	switch f.Type {
 	case metric.Histogram:
 		e.add(e.histogram(s, ended))
@@ -268,7 +242,7 @@ func (e *encoder) encodeSeries(f *metric.Family, s *metric.Series, part int, end
 			if st.On {
 				on = 1
 			}
-			e.number(s, on, reserved, st.Name, nil, ended)
+			e.number(s, on, e.reserved, st.Name, nil, ended)
 		}
 	case metric.GaugeHistogram:
 		switch part {

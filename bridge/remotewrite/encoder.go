@@ -1,6 +1,7 @@
 package remotewrite
 
 import (
+	"encoding/binary"
 	"math"
 	"net/http"
 	"slices"
@@ -10,8 +11,9 @@ import (
 	"github.com/klauspost/compress/s2"
 	"github.com/klauspost/compress/snappy"
 
+	"google.golang.org/protobuf/encoding/protowire"
+
 	"github.com/multiprom/multiprom/bridge/internal/send"
-	"github.com/multiprom/multiprom/exposition"
 	"github.com/multiprom/multiprom/internal/form"
 	"github.com/multiprom/multiprom/internal/views"
 	"github.com/multiprom/multiprom/metric"
@@ -43,14 +45,14 @@ type encoder struct {
 	metadataAt           time.Time // when 1.0 has sent it last
 
 	// The round.
-	round   *send.Round
-	v2      bool
-	now     int64 // in milliseconds
-	claimed map[string]bool
-	encoded map[string]bool // families of the round
-	escaped map[string]*escaped
-	omitted exposition.OmissionError
-	plains  map[string]uint64 // by family: the layout of which plain said yes
+	round    *send.Round
+	v2       bool
+	now      int64  // in milliseconds
+	metadata []byte // of 1.0, if it is due: fields of the request
+	due      bool
+	known    send.LabelCache
+	escaped  map[string]*escaped
+	plains   map[string]uint64 // by family: the layout of which plain said yes
 
 	// The batch. gen tells one from the next: what was written with the symbols of another
 	// one is not valid.
@@ -58,69 +60,58 @@ type encoder struct {
 	samples int
 	series  []byte // fields of the request, one for each series
 	symbols symbols
+	joined  metric.Labels
 	whole   []byte
 
 	family familyState
 	row    seriesState
 }
 
-// Encode adds a round.
-func (e *encoder) Encode(r *send.Round, families []views.Family, gone []*send.Gone) exposition.OmissionError {
-	e.begin(r)
-	for i := range families {
-		if f := &families[i]; f.Family != nil && f.Len() > 0 && f.Type.Valid() {
-			e.encodeFamily(f)
-		}
+// Begin begins a round.
+func (e *encoder) Begin(r *send.Round) {
+	if e.escaped == nil {
+		e.escaped, e.plains = map[string]*escaped{}, map[string]uint64{}
 	}
-	for _, g := range gone {
-		e.encodeGone(g)
+	v2 := e.version.Load() == 2
+	if v2 != e.v2 || e.symbols.tooMany() {
+		e.symbols = symbols{}
+		e.known.Reset()
 	}
-	e.flush()
-	if !e.v2 && len(families) > 0 && r.Time.Sub(e.metadataAt) >= metadataPeriod {
-		e.metadataAt = r.Time
-		e.encodeMetadata(families)
-	}
-	return e.omitted
+	e.known.Begin()
+	clear(e.escaped)
+	e.round, e.now, e.v2 = r, r.Time.UnixMilli(), v2
+	e.row.times = e.row.times[:0]
+	e.metadata, e.due = e.metadata[:0], !v2 && r.Time.Sub(e.metadataAt) >= metadataPeriod
+	e.reset()
 }
 
-func (e *encoder) begin(r *send.Round) {
-	if e.claimed == nil {
-		e.claimed, e.encoded, e.escaped = map[string]bool{}, map[string]bool{}, map[string]*escaped{}
-		e.plains = map[string]uint64{}
-	}
-	clear(e.claimed)
-	clear(e.encoded)
-	clear(e.escaped)
-	e.round, e.now, e.v2 = r, r.Time.UnixMilli(), e.version.Load() == 2
-	e.omitted = exposition.OmissionError{}
-	e.reset()
+// End ends it.
+func (e *encoder) End() {
+	e.flush()
+	e.flushMetadata()
+	e.symbols.settle()
 }
 
 // reset begins a batch.
 func (e *encoder) reset() {
 	e.gen++
 	e.samples, e.series = 0, e.series[:0]
-	e.symbols.reset()
+	e.symbols.begin()
 }
 
 // flush ends a batch, unless it is empty.
 func (e *encoder) flush() {
 	if e.samples > 0 {
-		e.add(e.samples)
+		form := form1
+		e.whole = e.whole[:0]
+		if e.v2 {
+			form = form2
+			e.whole = append(e.whole, e.symbols.fields...)
+		}
+		e.whole = append(e.whole, e.series...)
+		e.round.Add(form, e.samples, func(dst []byte) []byte { return appendSnappy(dst, e.whole) })
 	}
 	e.reset()
-}
-
-// add adds the batch to the round.
-func (e *encoder) add(samples int) {
-	form := form1
-	e.whole = e.whole[:0]
-	if e.v2 {
-		form = form2
-		e.whole = append(e.whole, e.symbols.fields...)
-	}
-	e.whole = append(e.whole, e.series...)
-	e.round.Add(form, samples, func(dst []byte) []byte { return appendSnappy(dst, e.whole) })
 }
 
 func appendSnappy(dst, src []byte) []byte {
@@ -131,18 +122,20 @@ func appendSnappy(dst, src []byte) []byte {
 
 // familyState is what the samples of a family have in common.
 type familyState struct {
-	typ       metric.Type
-	reserved  string  // label that the type writes
-	name      special // of a sample without suffix, _total or _info
-	sum       special
-	count     special
-	bounds    []special // values of the reserved label: bounds, quantiles, states
-	typeNum   uint64
-	help      string
-	unit      string
-	meta      []byte // the field metadata
-	metaGen   uint64
-	wantNames []string
+	typ      metric.Type
+	reserved string  // label that the type writes
+	first    string  // the smaller of the labels that the encoder writes
+	second   string  // the other one, if any
+	name     special // of a sample without suffix, _total or _info
+	sum      special
+	count    special
+	bounds   []special // values of the reserved label: bounds, quantiles, states
+	typeNum  uint64
+	help     string
+	unit     string
+	meta     []byte // the field metadata
+	metaGen  uint64
+	names    []string
 }
 
 // special is a label that the encoder writes itself. Its bytes belong to one batch.
@@ -159,18 +152,22 @@ func (s *special) set(label, text string) {
 	}
 }
 
-// sampleNames sets the names of the family's samples. It reports false if one is taken.
-func (e *encoder) sampleNames(name string, t metric.Type) {
+// Names returns the names of a family's samples. The samples that follow are its own.
+func (e *encoder) Names(name string, t metric.Type) []string {
 	fam := &e.family
 	base := e.metricName(name)
 	fam.typ, fam.reserved = t, t.ReservedLabel(name)
 	if t == metric.StateSet {
 		fam.reserved = e.labelName(name)
 	}
-	fam.wantNames = fam.wantNames[:0]
+	fam.first, fam.second = nameLabel, fam.reserved
+	if fam.second != "" && fam.second < fam.first {
+		fam.first, fam.second = fam.second, fam.first
+	}
+	fam.names = fam.names[:0]
 	set := func(s *special, suffix string) {
 		s.set(nameLabel, base+suffix)
-		fam.wantNames = append(fam.wantNames, s.text)
+		fam.names = append(fam.names, s.text)
 	}
 	switch t {
 	case metric.Counter:
@@ -190,91 +187,57 @@ func (e *encoder) sampleNames(name string, t metric.Type) {
 	default:
 		set(&fam.name, "")
 	}
+	return fam.names
 }
 
-// begins sets the state for a family. Families are told apart by gen: their texts may be equal.
-func (e *encoder) beginFamily(f *metric.Family) bool {
-	e.sampleNames(f.Name, f.Type)
-	for _, name := range e.family.wantNames {
-		if e.claimed[name] {
-			e.omitted.Names = append(e.omitted.Names, f.Name)
-			return false
-		}
-	}
-	for _, name := range e.family.wantNames {
-		e.claimed[name] = true
-	}
-	e.encoded[f.Name] = true
+// Family adds a family.
+func (e *encoder) Family(f *views.Family) (left int) {
 	e.setMetadata(f.Type, f.Help, f.Unit)
-	return true
-}
-
-func (e *encoder) encodeFamily(f *views.Family) {
-	if !e.beginFamily(f.Family) {
-		return
+	if e.due {
+		e.addMetadata1(f.Family)
 	}
 	if !e.isPlain(f) {
-		rows, n := e.escape(f)
-		e.omitted.Series += n
-		for i := range rows {
-			e.encodeSeries(&rows[i], false, false)
-		}
-		return
+		series, n := e.escape(f)
+		f, left = &views.Family{Family: &metric.Family{Series: series}}, n
 	}
-	if f.Rows == nil {
-		for i := range f.Series {
-			e.encodeSeries(&f.Series[i], false, false)
-		}
-		return
-	}
-	row := &e.row.read
-	for i := range f.Rows.Len() {
-		labels := f.Rows.AppendLabels(e.row.labels[:0], i)
-		f.Rows.Read(i, row)
-		row.Labels, e.row.labels = labels, labels
-		e.encodeSeries(row, false, false)
-	}
+	e.known.Each(f, e.appendLabels, func(s *metric.Series, labels []byte) {
+		e.encodeSeries(s, labels, false, false)
+	})
+	return left
 }
 
-// encodeGone writes markers for the series that left. One whose name another family has taken
-// gets none.
-func (e *encoder) encodeGone(g *send.Gone) {
-	e.sampleNames(g.Name, g.Type)
-	for _, name := range e.family.wantNames {
-		if e.claimed[name] && !(g.Live && e.encoded[g.Name]) {
-			return
-		}
-	}
+// Gone writes markers for series that left.
+func (e *encoder) Gone(g *send.Gone) {
 	e.setMetadata(g.Type, "", "")
 	known := e.escaped[g.Name]
+	var row []byte
 	g.Each(func(s *metric.Series, part bool) {
 		labels, ok := e.escapeLabels(s.Labels)
 		if !ok || known != nil && known.seen[labels.String()] {
 			return
 		}
-		s.Labels = labels
-		e.encodeSeries(s, true, part)
+		row = e.appendLabels(row[:0], labels)
+		e.encodeSeries(s, row, true, part)
 	})
 }
 
 // seriesState is the current series.
 type seriesState struct {
-	read     metric.Series
-	labels   metric.Labels // of read
-	all      metric.Labels // with the external ones
-	segments [3][]byte     // all, before, between and after the labels that the encoder writes
+	labels   []byte    // as appendLabels wrote them
+	segments [3][]byte // the same for this batch: before, between and after the encoder's own
 	gen      uint64
-	first    string // the smaller of the labels that the encoder writes
-	second   string // the other one, if any
-	refs     []labelRefs
+	refs     []byte // of the segments
+
+	// The start of a sample's last fields, which most samples have in common.
+	at, start int64
+	times     []byte
 }
 
 // encodeSeries writes the samples of a series, or markers of those. part writes only those
 // that have the reserved label.
-func (e *encoder) encodeSeries(s *metric.Series, stale, part bool) {
+func (e *encoder) encodeSeries(s *metric.Series, labels []byte, stale, part bool) {
 	fam := &e.family
-	e.row.all = e.join(e.row.all[:0], s.Labels)
-	e.row.gen = 0
+	e.row.labels, e.row.gen = labels, 0
 	at, start := e.now, int64(0)
 	if !s.Timestamp.IsZero() {
 		at = s.Timestamp.UnixMilli()
@@ -347,6 +310,47 @@ func (e *encoder) nth(i int) *special {
 		e.family.bounds = append(e.family.bounds, special{})
 	}
 	return &e.family.bounds[i]
+}
+
+// appendLabels appends the labels of a series and the external ones, sorted, in three parts: the
+// labels that the encoder writes itself come between them. In 1.0 they are messages, after the
+// sizes of the first two parts, in 2.0 the numbers of symbols, after the numbers of labels.
+// Empty labels are left out.
+func (e *encoder) appendLabels(dst []byte, own metric.Labels) []byte {
+	all := &e.joined
+	*all = e.join((*all)[:0], own)
+	var parts [3]metric.Labels
+	rest := *all
+	for i, end := range []string{e.family.first, e.family.second} {
+		n := 0
+		for n < len(rest) && end != "" && rest[n].Name < end {
+			n++
+		}
+		parts[i], rest = rest[:n], rest[n:]
+	}
+	parts[2] = rest
+	if e.family.second == "" {
+		parts[1], parts[2] = rest, nil
+	}
+	if e.v2 {
+		dst = binary.AppendUvarint(binary.AppendUvarint(dst, uint64(len(parts[0]))), uint64(len(parts[1])))
+		for _, l := range *all {
+			dst = binary.AppendUvarint(dst, uint64(e.symbols.number(l.Name)))
+			dst = binary.AppendUvarint(dst, uint64(e.symbols.number(l.Value)))
+		}
+		return dst
+	}
+	for _, part := range parts[:2] {
+		size := 0
+		for _, l := range part {
+			size += 1 + protowire.SizeBytes(sizeLabel1(l.Name, l.Value))
+		}
+		dst = binary.AppendUvarint(dst, uint64(size))
+	}
+	for _, l := range *all {
+		dst = appendLabel1(dst, l.Name, l.Value)
+	}
+	return dst
 }
 
 // join appends the labels of a series and the external ones, sorted. Empty ones are left out.

@@ -2,11 +2,11 @@ package remotewrite
 
 import (
 	"encoding/binary"
+	"math"
 
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/multiprom/multiprom/internal/openmetrics"
-	"github.com/multiprom/multiprom/internal/views"
 	"github.com/multiprom/multiprom/metric"
 )
 
@@ -39,31 +39,6 @@ var metadataTypes = [...]uint64{
 	metric.StateSet:       7,
 }
 
-// symbols is the table of strings of a request of 2.0.
-type symbols struct {
-	refs   map[string]uint64
-	fields []byte // of the request
-}
-
-func (s *symbols) reset() {
-	if s.refs == nil {
-		s.refs = map[string]uint64{}
-	}
-	clear(s.refs)
-	s.fields = s.fields[:0]
-	s.ref("") // 0 is the empty string
-}
-
-func (s *symbols) ref(text string) uint64 {
-	n, ok := s.refs[text]
-	if !ok {
-		n = uint64(len(s.refs))
-		s.refs[text] = n
-		s.fields = appendText(s.fields, requestSymbols, text)
-	}
-	return n
-}
-
 func appendTag(dst []byte, field int, t protowire.Type) []byte {
 	return append(dst, byte(protowire.EncodeTag(protowire.Number(field), t)))
 }
@@ -80,78 +55,73 @@ func appendDouble(dst []byte, field int, bits uint64) []byte {
 	return binary.LittleEndian.AppendUint64(appendTag(dst, field, protowire.Fixed64Type), bits)
 }
 
-// appendLabel appends a label of a series or an exemplar: two symbols of 2.0, or a message of
-// 1.0.
-func (e *encoder) appendLabel(dst []byte, name, value string) []byte {
+// appendLabel appends a label of a series or an exemplar: two symbols of 2.0, which ref knows, or
+// a message of 1.0.
+func (e *encoder) appendLabel(dst []byte, name, value string, ref func(string) uint64) []byte {
 	if e.v2 {
-		dst = protowire.AppendVarint(dst, e.symbols.ref(name))
-		return protowire.AppendVarint(dst, e.symbols.ref(value))
+		dst = protowire.AppendVarint(dst, ref(name))
+		return protowire.AppendVarint(dst, ref(value))
 	}
 	return appendLabel1(dst, name, value)
 }
 
-func appendLabel1[T string | []byte](dst []byte, name, value T) []byte {
-	size := 2 + protowire.SizeVarint(uint64(len(name))) + len(name) + protowire.SizeVarint(uint64(len(value))) + len(value)
+// sizeLabel1 is the size of the message that appendLabel1 appends.
+func sizeLabel1(name, value string) int {
+	return 2 + protowire.SizeBytes(len(name)) + protowire.SizeBytes(len(value))
+}
+
+func appendLabel1(dst []byte, name, value string) []byte {
 	dst = appendTag(dst, series1Labels, protowire.BytesType)
-	dst = protowire.AppendVarint(dst, uint64(size))
+	dst = protowire.AppendVarint(dst, uint64(sizeLabel1(name, value)))
 	dst = protowire.AppendVarint(appendTag(dst, label1Name, protowire.BytesType), uint64(len(name)))
 	dst = append(dst, name...)
 	dst = protowire.AppendVarint(appendTag(dst, label1Value, protowire.BytesType), uint64(len(value)))
 	return append(dst, value...)
 }
 
-// segment writes the labels of the series in three parts: the labels that the encoder writes
-// itself come between them.
+// segment sets the segments of the series for this batch.
 func (e *encoder) segment() {
 	r := &e.row
-	r.first, r.second = nameLabel, e.family.reserved
-	if r.second != "" && r.second < r.first {
-		r.first, r.second = r.second, r.first
+	r.gen = e.gen
+	first, size := binary.Uvarint(r.labels)
+	rest := r.labels[size:]
+	second, size := binary.Uvarint(rest)
+	rest = rest[size:]
+	if !e.v2 {
+		r.segments = [3][]byte{rest[:first], rest[first : first+second], rest[first+second:]}
+		return
 	}
-	for i := range r.segments {
-		r.segments[i] = r.segments[i][:0]
+	r.refs = r.refs[:0]
+	for i, n := range [2]uint64{first, second} {
+		from := len(r.refs)
+		rest = e.translate(rest, 2*n)
+		r.segments[i] = r.refs[from:]
 	}
-	for i, l := range r.all {
-		k := 0
-		if l.Name > r.first {
-			k = 1
+	from := len(r.refs)
+	e.translate(rest, math.MaxUint64)
+	r.segments[2] = r.refs[from:]
+}
+
+// translate appends the refs of the next n symbols to those of the series, or of all.
+func (e *encoder) translate(numbers []byte, n uint64) []byte {
+	refs := e.row.refs
+	for ; n > 0 && len(numbers) > 0; n-- {
+		number := uint64(numbers[0])
+		size := 1
+		if number >= 0x80 {
+			number, size = binary.Uvarint(numbers)
 		}
-		if r.second != "" && l.Name > r.second {
-			k = 2
-		}
-		if e.v2 {
-			r.segments[k] = e.appendRefs(r.segments[k], i, l)
+		numbers = numbers[size:]
+		if ref := e.symbols.ref(number); ref < 0x80 {
+			refs = append(refs, byte(ref))
+		} else if ref < 0x4000 {
+			refs = append(refs, byte(ref)|0x80, byte(ref>>7))
 		} else {
-			r.segments[k] = appendLabel1(r.segments[k], l.Name, l.Value)
+			refs = protowire.AppendVarint(refs, uint64(ref))
 		}
 	}
-	r.gen = e.gen
-}
-
-// labelRefs are the symbols of a label of the series before, in this batch. Adjacent series have
-// most names and many values in common.
-type labelRefs struct {
-	label       metric.Label
-	gen         uint64
-	name, value uint64
-}
-
-// appendRefs is appendLabel for label number i of a series of 2.0.
-func (e *encoder) appendRefs(dst []byte, i int, l metric.Label) []byte {
-	if i == len(e.row.refs) {
-		e.row.refs = append(e.row.refs, labelRefs{})
-	}
-	r := &e.row.refs[i]
-	fresh := r.gen != e.gen
-	if fresh || r.label.Name != l.Name {
-		r.label.Name, r.name = l.Name, e.symbols.ref(l.Name)
-	}
-	if fresh || r.label.Value != l.Value {
-		r.label.Value, r.value = l.Value, e.symbols.ref(l.Value)
-	}
-	r.gen = e.gen
-	dst = protowire.AppendVarint(dst, r.name)
-	return protowire.AppendVarint(dst, r.value)
+	e.row.refs = refs
+	return numbers
 }
 
 // bytesOf returns a label as bytes for this batch; none for nil.
@@ -160,7 +130,7 @@ func (e *encoder) bytesOf(s *special) []byte {
 		return nil
 	}
 	if s.gen != e.gen {
-		s.bytes, s.gen = e.appendLabel(s.bytes[:0], s.label, s.text), e.gen
+		s.bytes, s.gen = e.appendLabel(s.bytes[:0], s.label, s.text, e.symbols.expected), e.gen
 	}
 	return s.bytes
 }
@@ -174,29 +144,29 @@ func (e *encoder) sample(name, label *special, bits uint64, at, start int64, x *
 	if r.gen != e.gen {
 		e.segment()
 	}
+	if r.at != at || r.start != start || len(r.times) == 0 {
+		e.setTimes(at, start)
+	}
 	first, second := e.bytesOf(name), e.bytesOf(label)
-	if r.second == nameLabel {
+	if e.family.second == nameLabel {
 		first, second = second, first
 	}
-	labels := len(r.segments[0]) + len(first) + len(r.segments[1]) + len(second) + len(r.segments[2])
-	value := 9 + 1 + protowire.SizeVarint(uint64(at))
 	var exemplar []byte
 	if x != nil {
 		exemplar = e.exemplar(x, at)
 	}
-	total, field := labels+2+value+len(exemplar), requestSeries1
+	labels := len(r.segments[0]) + len(first) + len(r.segments[1]) + len(second) + len(r.segments[2])
+	value := 9 + len(r.times)
+	total := labels + 2 + value + len(exemplar)
+	dst := e.series
 	var meta []byte
 	if e.v2 {
-		if start != 0 {
-			value += 1 + protowire.SizeVarint(uint64(start))
-		}
-		meta = e.metadata()
-		field = requestSeries2
-		total = 1 + protowire.SizeVarint(uint64(labels)) + labels + 2 + value + len(exemplar) + len(meta)
-	}
-	dst := protowire.AppendVarint(appendTag(e.series, field, protowire.BytesType), uint64(total))
-	if e.v2 {
+		meta = e.metadata2()
+		total += 1 + protowire.SizeVarint(uint64(labels)) + len(meta)
+		dst = protowire.AppendVarint(appendTag(dst, requestSeries2, protowire.BytesType), uint64(total))
 		dst = protowire.AppendVarint(appendTag(dst, series2Labels, protowire.BytesType), uint64(labels))
+	} else {
+		dst = protowire.AppendVarint(appendTag(dst, requestSeries1, protowire.BytesType), uint64(total))
 	}
 	dst = append(dst, r.segments[0]...)
 	dst = append(dst, first...)
@@ -205,13 +175,20 @@ func (e *encoder) sample(name, label *special, bits uint64, at, start int64, x *
 	dst = append(dst, r.segments[2]...)
 	dst = append(appendTag(dst, series2Samples, protowire.BytesType), byte(value))
 	dst = appendDouble(dst, sampleValue, bits)
-	dst = appendUint(dst, sampleTime, uint64(at))
-	if e.v2 && start != 0 {
-		dst = appendUint(dst, sampleStart, uint64(start))
-	}
+	dst = append(dst, r.times...)
 	dst = append(dst, exemplar...)
 	e.series = append(dst, meta...)
 	e.samples++
+}
+
+// setTimes sets the fields of a sample that follow its value.
+func (e *encoder) setTimes(at, start int64) {
+	r := &e.row
+	r.at, r.start = at, start
+	r.times = appendUint(r.times[:0], sampleTime, uint64(at))
+	if e.v2 && start != 0 {
+		r.times = appendUint(r.times, sampleStart, uint64(start))
+	}
 }
 
 // exemplar returns x as a field of a series. One that is not valid is left out.
@@ -228,7 +205,7 @@ func (e *encoder) exemplar(x *metric.Exemplar, at int64) []byte {
 	}
 	var body, refs []byte
 	for _, l := range labels {
-		refs = e.appendLabel(refs, l.Name, l.Value)
+		refs = e.appendLabel(refs, l.Name, l.Value, e.symbols.other)
 	}
 	field := series1Exemplar
 	if body = refs; e.v2 {
@@ -240,23 +217,23 @@ func (e *encoder) exemplar(x *metric.Exemplar, at int64) []byte {
 	return protowire.AppendBytes(appendTag(nil, field, protowire.BytesType), body)
 }
 
-// setMetadata sets what metadata returns.
+// setMetadata sets what metadata2 returns.
 func (e *encoder) setMetadata(t metric.Type, help, unit string) {
 	fam := &e.family
 	fam.typeNum, fam.help, fam.unit, fam.metaGen = metadataTypes[t], validUTF8(help), validUTF8(unit), 0
 }
 
-// metadata returns the field metadata of a series of 2.0.
-func (e *encoder) metadata() []byte {
+// metadata2 returns the field metadata of a series of 2.0.
+func (e *encoder) metadata2() []byte {
 	fam := &e.family
 	if fam.metaGen != e.gen {
 		var body []byte
 		body = appendUint(body, meta2Type, fam.typeNum)
 		if fam.help != "" {
-			body = appendUint(body, meta2Help, e.symbols.ref(fam.help))
+			body = appendUint(body, meta2Help, e.symbols.expected(fam.help))
 		}
 		if fam.unit != "" {
-			body = appendUint(body, meta2Unit, e.symbols.ref(fam.unit))
+			body = appendUint(body, meta2Unit, e.symbols.expected(fam.unit))
 		}
 		fam.meta = protowire.AppendBytes(appendTag(fam.meta[:0], series2Meta, protowire.BytesType), body)
 		fam.metaGen = e.gen
@@ -264,35 +241,33 @@ func (e *encoder) metadata() []byte {
 	return fam.meta
 }
 
-// encodeMetadata adds batches with the metadata of all families, for 1.0. A counter's has the
-// name of its samples, under which Prometheus looks for it.
-func (e *encoder) encodeMetadata(families []views.Family) {
-	e.reset()
-	for i := range families {
-		f := &families[i]
-		if f.Family == nil || !e.encoded[f.Name] {
-			continue
-		}
-		name := e.metricName(f.Name)
-		switch f.Type {
-		case metric.Counter:
-			name += "_total"
-		case metric.Info:
-			name += "_info"
-		}
-		body := appendUint(nil, meta1Type, metadataTypes[f.Type])
-		body = appendText(body, meta1Name, name)
-		body = appendText(body, meta1Help, validUTF8(f.Help))
-		if f.Unit != "" {
-			body = appendText(body, meta1Unit, validUTF8(f.Unit))
-		}
-		e.series = protowire.AppendBytes(appendTag(e.series, requestMetadata, protowire.BytesType), body)
-		if len(e.series) >= e.maxBytes {
-			e.add(0)
-			e.reset()
-		}
+// addMetadata1 adds the metadata of a family of 1.0. A counter's has the name of its samples,
+// under which Prometheus looks for it.
+func (e *encoder) addMetadata1(f *metric.Family) {
+	name := e.metricName(f.Name)
+	switch f.Type {
+	case metric.Counter:
+		name += "_total"
+	case metric.Info:
+		name += "_info"
 	}
-	if len(e.series) > 0 {
-		e.add(0)
+	body := appendUint(nil, meta1Type, metadataTypes[f.Type])
+	body = appendText(body, meta1Name, name)
+	body = appendText(body, meta1Help, validUTF8(f.Help))
+	if f.Unit != "" {
+		body = appendText(body, meta1Unit, validUTF8(f.Unit))
+	}
+	e.metadata = protowire.AppendBytes(appendTag(e.metadata, requestMetadata, protowire.BytesType), body)
+	if len(e.metadata) >= e.maxBytes {
+		e.flushMetadata()
+	}
+}
+
+// flushMetadata ends a request of metadata, unless it is empty.
+func (e *encoder) flushMetadata() {
+	if len(e.metadata) > 0 {
+		e.metadataAt = e.round.Time
+		e.round.Add(form1, 0, func(dst []byte) []byte { return appendSnappy(dst, e.metadata) })
+		e.metadata = e.metadata[:0]
 	}
 }

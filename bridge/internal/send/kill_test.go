@@ -19,7 +19,6 @@ import (
 	"go.etcd.io/bbolt"
 
 	"github.com/multiprom/multiprom/bridge/delivery"
-	"github.com/multiprom/multiprom/exposition"
 	"github.com/multiprom/multiprom/gather"
 	"github.com/multiprom/multiprom/internal/views"
 	"github.com/multiprom/multiprom/metric"
@@ -34,21 +33,27 @@ func TestMain(m *testing.M) {
 }
 
 // plainEncoder sends the value of the only series as text, in two batches.
-type plainEncoder struct{}
+type plainEncoder struct{ round *Round }
 
-func (plainEncoder) Encode(r *Round, families []views.Family, _ []*Gone) (left exposition.OmissionError) {
-	for i := range families {
-		text := strconv.FormatFloat(families[i].Series[0].Value, 'f', -1, 64)
-		for _, part := range []string{".0", ".1"} {
-			r.Add(1, 1, func(dst []byte) []byte { return append(dst, text+part...) })
-		}
+func (e *plainEncoder) Begin(r *Round) { e.round = r }
+
+func (*plainEncoder) Names(family string, _ metric.Type) []string { return []string{family} }
+
+func (e *plainEncoder) Family(f *views.Family) (left int) {
+	text := strconv.FormatFloat(f.Series[0].Value, 'f', -1, 64)
+	for _, part := range []string{".0", ".1"} {
+		e.round.Add(1, 1, func(dst []byte) []byte { return append(dst, text+part...) })
 	}
-	return left
+	return 0
 }
 
-func (plainEncoder) Header(byte, http.Header) {}
+func (*plainEncoder) Gone(*Gone) {}
 
-func (plainEncoder) Judge(_ *Batch, a *Answer) Verdict {
+func (*plainEncoder) End() {}
+
+func (*plainEncoder) Header(byte, http.Header) {}
+
+func (*plainEncoder) Judge(_ *Batch, a *Answer) Verdict {
 	if a.Code/100 == 2 {
 		return Verdict{}
 	}
@@ -62,7 +67,7 @@ func sendUntilKilled(url, dir string) {
 	if err != nil {
 		panic(err)
 	}
-	p, err := New("test", delivery.Options{URL: url, QueueDir: dir, Interval: time.Millisecond, MaxBackoff: time.Millisecond}, plainEncoder{})
+	p, err := New("test", delivery.Options{URL: url, QueueDir: dir, Interval: time.Millisecond, MaxBackoff: time.Millisecond}, &plainEncoder{})
 	if err != nil {
 		panic(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/multiprom/multiprom/bridge/delivery"
@@ -14,14 +15,23 @@ import (
 	"github.com/multiprom/multiprom/gather"
 	"github.com/multiprom/multiprom/internal/options"
 	"github.com/multiprom/multiprom/internal/views"
+	"github.com/multiprom/multiprom/metric"
 )
 
 // Encoder is a protocol. Its methods are called by one goroutine at a time, except Header and
-// Judge, which may be called while Encode runs.
+// Judge, which may be called while a round is encoded.
 type Encoder interface {
-	// Encode adds the batches of a round at r.Time: the families, and staleness markers for
-	// what is gone. omitted says what could not be encoded.
-	Encode(r *Round, families []views.Family, gone []*Gone) (omitted exposition.OmissionError)
+	// Begin begins a round at r.Time, to which the Encoder adds batches until End.
+	Begin(r *Round)
+	// Names returns the names under which a receiver stores the samples of a family.
+	Names(family string, t metric.Type) []string
+	// Family adds a family. No other of the round has one of its Names. left is how many of
+	// its series could not be encoded because others became equal to them.
+	Family(f *views.Family) (left int)
+	// Gone adds staleness markers for series that left.
+	Gone(g *Gone)
+	// End ends the round.
+	End()
 	// Header sets the headers of a request with a batch of that form.
 	Header(form byte, h http.Header)
 	// Judge says what the answer to a batch means.
@@ -61,6 +71,7 @@ type Pipe struct {
 
 	last   time.Time // of the last round
 	round  Round
+	names  names                                            // of the round
 	sleep  func(ctx context.Context, d time.Duration) error // the seam of delays
 	logged string
 
@@ -158,13 +169,42 @@ func (p *Pipe) encode(ctx context.Context, g gather.Gatherer) (omitted, err erro
 			}
 			p.opts.Logger.Warn("some metrics could not be gathered", "error", failed)
 		}
-		left := p.enc.Encode(&p.round, families, p.tracker.Compare(families))
-		omitted = left.OrNil()
+		omitted = p.encodeRound(families)
 	})
 	if omitted != nil {
 		omitted = fmt.Errorf("%s: everything else was sent: %w", p.name, omitted)
 	}
 	return omitted, err
+}
+
+// encodeRound sets the batches of the round: families, and markers for what left since the
+// rounds before. It returns what was left out.
+func (p *Pipe) encodeRound(families []views.Family) error {
+	families = slices.DeleteFunc(slices.Clone(families), func(f views.Family) bool {
+		return f.Family == nil || f.Len() == 0 || !f.Type.Valid()
+	})
+	var left exposition.OmissionError
+	p.enc.Begin(&p.round)
+	p.names.reset()
+	for i := range families {
+		if f := &families[i]; p.names.take(f.Name, p.enc.Names(f.Name, f.Type)) {
+			left.Series += p.enc.Family(f)
+		} else {
+			left.Names = append(left.Names, f.Name)
+		}
+	}
+	p.encodeGone(p.tracker.Compare(families))
+	p.enc.End()
+	return left.OrNil()
+}
+
+// encodeGone adds markers. A series whose name another family has taken gets none.
+func (p *Pipe) encodeGone(gone []*Gone) {
+	for _, g := range gone {
+		if p.names.free(g, p.enc.Names(g.Name, g.Type)) {
+			p.enc.Gone(g)
+		}
+	}
 }
 
 // Push sends what g yields, once. It tries again until ctx ends, at most for Timeout.
@@ -239,7 +279,10 @@ func (p *Pipe) once(ctx context.Context, g gather.Gatherer, giveUp func() bool) 
 func (p *Pipe) markAll() {
 	p.last = p.last.Add(time.Millisecond)
 	p.round.Reset(p.last)
-	p.enc.Encode(&p.round, nil, p.tracker.All())
+	p.enc.Begin(&p.round)
+	p.names.reset()
+	p.encodeGone(p.tracker.All())
+	p.enc.End()
 }
 
 // note logs an omission, if it is not the one before.

@@ -67,7 +67,7 @@ func (g *Gone) Each(fn func(s *metric.Series, part bool)) {
 	}
 }
 
-// Compare begins a round with these families, and returns what has left since the rounds
+// Compare begins a round with these families, which all have series, and returns what has left since the rounds
 // before. Settle ends the round.
 func (t *Tracker) Compare(families []views.Family) (gone []*Gone) {
 	if t.families == nil {
@@ -76,9 +76,6 @@ func (t *Tracker) Compare(families []views.Family) (gone []*Gone) {
 	t.round++
 	for i := range families {
 		f := &families[i]
-		if f.Family == nil || f.Len() == 0 || !f.Type.Valid() {
-			continue
-		}
 		s := t.families[f.Name]
 		if s == nil {
 			s = &tracked{typ: f.Type}
