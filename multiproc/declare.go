@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/multiprom/multiprom/internal/form"
+	"github.com/multiprom/multiprom/internal/histogram"
 	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/internal/openmetrics"
 	"github.com/multiprom/multiprom/internal/options"
@@ -22,7 +23,7 @@ type instrument struct {
 	key       string       // of Set.instruments
 	separate  bool         // Opts.Separate
 	words     int          // of a series
-	buckets   *bucketTable // of a histogram
+	buckets   *bucketTable // of a histogram with classic buckets
 	maxSeries int
 	nowhere   bool          // its series are in no store
 	public    any           // *Counter, *CounterVec, …
@@ -44,7 +45,9 @@ type object[T any] interface {
 	remove()
 	// take takes over what an expired one of the same labels has counted since its words were
 	// old.
-	take(words, old []uint64)
+	take(words mpm.AllWords, old []uint64)
+	// renewed is called after it has begun a new life.
+	renewed()
 }
 
 // single makes the object of an instrument without labels.
@@ -104,7 +107,7 @@ func declare[T any](s *Set, schema *metric.Schema, maxSeries int, separate bool,
 		}
 	}
 	in := &instrument{set: s, schema: schema, key: key, separate: separate, words: mpm.WordsPerSeries(schema), maxSeries: maxSeries, asked: asked}
-	if schema.Type == metric.Histogram {
+	if schema.Type == metric.Histogram && histogram.KindOf(schema) != histogram.Native {
 		in.buckets = newBucketTable(schema.Bounds)
 	}
 	if store := s.store.Load(); store != nil {
@@ -135,9 +138,10 @@ func instrumentKey(schema *metric.Schema, separate bool) string {
 }
 
 // sameKind reports whether two separate instruments may be one family. They may differ in
-// labels and buckets.
+// labels and in how fine their buckets are.
 func sameKind(a, b *metric.Schema) bool {
-	return a.Name == b.Name && a.Help == b.Help && a.Unit == b.Unit && a.Type == b.Type && a.Mode == b.Mode
+	return a.Name == b.Name && a.Help == b.Help && a.Unit == b.Unit && a.Type == b.Type && a.Mode == b.Mode &&
+		histogram.KindOf(a) == histogram.KindOf(b)
 }
 
 // sameFamily reports whether two instruments with different constant labels may be one

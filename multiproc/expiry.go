@@ -22,15 +22,11 @@ type watch struct {
 }
 
 // note keeps what the words are now.
-func (w *watch) note(words []uint64) {
-	if w.words == nil && len(words) <= len(w.two) {
-		w.words = w.two[:len(words)]
-	} else if w.words == nil {
-		w.words = make([]uint64, len(words))
+func (w *watch) note(words mpm.AllWords) {
+	if w.words == nil && len(words.Cells()) <= len(w.two) {
+		w.words = w.two[:0]
 	}
-	for i := range words {
-		w.words[i] = atomic.LoadUint64(&words[i])
-	}
+	w.words = words.AppendTo(w.words[:0])
 }
 
 // expired is a series that has expired. Code may still hold it, and so update it.
@@ -38,8 +34,8 @@ type expired struct {
 	key    string // of its label values
 	hash   uint32
 	series weak.Pointer[series]
-	words  []uint64 // its words, which nobody else gets before Release
-	old    []uint64 // what they were when it expired
+	words  mpm.AllWords // its words, which nobody else gets before Release
+	old    []uint64     // what they were when it expired
 	left   mpm.Expired
 	gone   runtime.Cleanup
 	index  int // in expiredSeries.all; -1 if another series has its place, or it was deleted: later updates go nowhere
@@ -79,24 +75,16 @@ func (x *expiredSeries) remove(e *expired) {
 	}
 }
 
-// words returns the words of a series that has them.
-func (s *series) boundWords() []uint64 {
-	if w := atomic.LoadPointer(&s.first); w != nil {
-		return unsafe.Slice((*uint64)(w), s.in.words)
-	}
-	return nil
-}
-
 // expire makes a series expire whose life ends then. The Vec's lock is held. If the series
 // was updated after it was compared, it begins a new life at once.
 func (v *vec[T]) expire(t *table, i int, end int64, now mpm.Moment) {
 	s, w := t.entries[i].load(), t.watches[i]
-	e := &expired{key: string([]byte(s.key.text())), hash: t.hashes[i], series: weak.Make(s), words: s.boundWords(), old: w.words}
+	e := &expired{key: string([]byte(s.key.text())), hash: t.hashes[i], series: weak.Make(s), words: s.handle.AllWords(), old: w.words}
 	t.remove(i)
 	v.size.Add(-1)
 	e.left = s.handle.Expire(end)
 	v.expired.add(e)
-	if !mpm.SameWords(e.words, e.old) {
+	if !e.words.Same(e.old) {
 		v.renew(e, s, now)
 		return
 	}
@@ -112,7 +100,8 @@ func (v *vec[T]) renew(e *expired, s *series, now mpm.Moment) {
 	if with.watches == nil {
 		with.watches = make([]*watch, len(with.entries))
 	}
-	with.watches[with.index(e.hash, s)] = &watch{words: s.handle.Renew(now, v.in.schema, e.words, e.old)}
+	with.watches[with.index(e.hash, s)] = &watch{words: s.handle.Renew(now, e.old)}
+	v.renewed((*T)(unsafe.Pointer(s)))
 	if with != t {
 		v.table.Store(with)
 	}
@@ -142,7 +131,7 @@ func (v *vec[T]) revive(hash uint32, values []string) *T {
 // expired one, so its words change no more. The Vec's lock is held.
 func (v *vec[T]) inherit(e *expired, values []string) *T {
 	v.expired.remove(e)
-	if mpm.SameWords(e.words, e.old) {
+	if e.words.Same(e.old) {
 		return nil
 	}
 	c := v.addLocked(e.hash, values)
@@ -255,11 +244,12 @@ func (v *vec[T]) compare(store *mpm.Store, rule lifetime.Rule) (out []candidate)
 }
 
 func (t *table) compare(i int, s *series, rule lifetime.Rule, now mpm.Moment) (c candidate, ok bool) {
-	words, w := s.boundWords(), t.watches[i]
+	if !s.bound() {
+		return c, false
+	}
+	words, w := s.handle.AllWords(), t.watches[i]
 	part, inFile := s.handle.Part(now)
 	switch {
-	case words == nil:
-		return c, false
 	case w == nil: // it is new
 		w = &watch{}
 		t.watches[i] = w
@@ -269,7 +259,7 @@ func (t *table) compare(i int, s *series, rule lifetime.Rule, now mpm.Moment) (c
 	case !inFile:
 		return c, false // nobody sees it but this process; it stays
 	}
-	changed := !mpm.SameWords(words, w.words)
+	changed := !words.Same(w.words)
 	switch end := part.Active + rule.Lasts(); {
 	case !changed && now.Nanos < end:
 		return c, false
@@ -303,9 +293,9 @@ func (v *vec[T]) decideOne(c *candidate, rule lifetime.Rule, now mpm.Moment) {
 		return // it was deleted or restarted
 	}
 	s, w := c.series, t.watches[i]
-	words := s.boundWords()
+	words := s.handle.AllWords()
 	part, _ := s.handle.Part(now)
-	if changed := !mpm.SameWords(words, w.words); part.Created != c.part.Created || changed != c.changed {
+	if changed := !words.Same(w.words); part.Created != c.part.Created || changed != c.changed {
 		return // the next run decides
 	}
 	switch {
@@ -313,7 +303,8 @@ func (v *vec[T]) decideOne(c *candidate, rule lifetime.Rule, now mpm.Moment) {
 		s.handle.Touch(now)
 		w.note(words)
 	case c.changed && c.at >= c.end: // the clock comes before the parts
-		w.words = s.handle.Renew(now, v.in.schema, words, w.words)
+		w.words = s.handle.Renew(now, w.words)
+		v.renewed((*T)(unsafe.Pointer(s)))
 	case !c.changed && c.at >= c.end:
 		v.expire(t, i, c.end, now)
 	}
@@ -327,7 +318,7 @@ func (v *vec[T]) lookAtExpired(store *mpm.Store) {
 		i = min(i, len(v.expired.all))
 		for n := max(0, i-batch); i > n; i-- {
 			e := v.expired.all[i-1]
-			if mpm.SameWords(e.words, e.old) {
+			if e.words.Same(e.old) {
 				continue
 			}
 			if s := e.series.Value(); s != nil {
@@ -352,19 +343,31 @@ func (v *vec[T]) shrink() {
 // What an instrument takes over from an expired one of the same labels whose words have
 // changed since they were old.
 
-func (c *Counter) take(words, old []uint64) { c.of().addDifference(words, old) }
+func (c *Counter) take(words mpm.AllWords, old []uint64) { c.of().addDifference(words, old) }
 
-func (h *Histogram) take(words, old []uint64) { h.s.addDifference(words, old) }
-func (m *Summary) take(words, old []uint64)   { m.s.addDifference(words, old) }
-func (i *Info) take([]uint64, []uint64)       {}
+func (h *Histogram) take(words mpm.AllWords, old []uint64) {
+	h.s.addDifference(words, old)
+}
+func (m *Summary) take(words mpm.AllWords, old []uint64) { m.s.addDifference(words, old) }
+func (i *Info) take(mpm.AllWords, []uint64)              {}
 
-func (s *series) addDifference(words, old []uint64) {
+func (s *series) addDifference(words mpm.AllWords, old []uint64) {
 	mpm.AddDifference(s.in.schema, s.load(), words, old)
 	s.keepAlive()
 }
 
+func (c *Counter) renewed() {}
+func (g *Gauge) renewed()   {}
+func (m *Summary) renewed() {}
+func (i *Info) renewed()    {}
+func (e *Enum) renewed()    {}
+
+func (h *Histogram) renewed() {
+}
+
 // A gauge takes the value over unless it has one that is newer.
-func (g *Gauge) take(words, _ []uint64) {
+func (g *Gauge) take(from mpm.AllWords, _ []uint64) {
+	words := from.Cells()
 	if g.recent.timed {
 		g.recent.take(g.s.load(), words)
 	} else if atomic.CompareAndSwapUint64(&g.s.load()[mpm.CellGauge], mpm.UnsetBits, words[mpm.CellGauge]) {
@@ -373,7 +376,8 @@ func (g *Gauge) take(words, _ []uint64) {
 	g.s.keepAlive()
 }
 
-func (e *Enum) take(words, _ []uint64) {
+func (e *Enum) take(from mpm.AllWords, _ []uint64) {
+	words := from.Cells()
 	if e.recent.timed {
 		e.recent.take(e.s.load(), words)
 	} else if w := e.s.load(); atomic.CompareAndSwapUint64(&w[mpm.CellUpdates], 0, 1) {

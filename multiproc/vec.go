@@ -27,7 +27,8 @@ type vec[T any] struct {
 	labels  int // how many
 	init    func(c *T, values []string)
 	remove  func(*T)
-	take    func(c *T, words, old []uint64)
+	take    func(c *T, words mpm.AllWords, old []uint64)
+	renewed func(*T)
 	nowhere *T // gets the updates of wrong lookups
 
 	table    atomic.Pointer[table]
@@ -46,9 +47,10 @@ const _ = -uint(unsafe.Offsetof(Gauge{}.s) | unsafe.Offsetof(Histogram{}.s) | un
 func newVec[T any, P object[T]](in *instrument) *vec[T] {
 	v := &vec[T]{
 		in: in, labels: len(in.schema.Labels), nowhere: new(T),
-		init:   func(c *T, values []string) { P(c).init(in, values) },
-		remove: func(c *T) { P(c).remove() },
-		take:   func(c *T, words, old []uint64) { P(c).take(words, old) },
+		init:    func(c *T, values []string) { P(c).init(in, values) },
+		remove:  func(c *T) { P(c).remove() },
+		take:    func(c *T, words mpm.AllWords, old []uint64) { P(c).take(words, old) },
+		renewed: func(c *T) { P(c).renewed() },
 	}
 	in.expires = v
 	P(v.nowhere).init(&instrument{set: in.set, schema: in.schema, words: in.words, buckets: in.buckets, nowhere: true}, nil)

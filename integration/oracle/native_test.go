@@ -284,7 +284,8 @@ func BenchmarkObserve(b *testing.B) {
 	})
 	b.Run("recorder", func(b *testing.B) {
 		var cells [histogram.Cells]uint64
-		r := histogram.NewRecorder(histogram.Definition{Schema: 3, Limit: 160, Threshold: 0x1p-128}, &cells,
+		var r histogram.Recorder
+		r.Init(histogram.Definition{Schema: 3, Limit: 160, Threshold: 0x1p-128}, &cells,
 			func(histogram.Region) *[histogram.RegionBuckets]uint64 { return new([histogram.RegionBuckets]uint64) })
 		b.ReportAllocs()
 		for n := 0; b.Loop(); n++ {

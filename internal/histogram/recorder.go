@@ -42,13 +42,12 @@ type Recorder struct {
 	regions []Region // all of them; the tables have those of their schema
 }
 
-// NewRecorder returns a recorder that counts in cells. add returns the words of a new region,
-// which are zero and which readers know from then on, or nil if there is no room for it. Calls
-// of add do not overlap.
-func NewRecorder(d Definition, cells *[Cells]uint64, add func(Region) *[RegionBuckets]uint64) *Recorder {
-	r := &Recorder{cells: cells, definition: d, add: add}
+// Init makes a zero Recorder count in cells. add returns the words of a new region, which are
+// zero and which readers know from then on, or nil if there is no room for it. Calls of add do
+// not overlap.
+func (r *Recorder) Init(d Definition, cells *[Cells]uint64, add func(Region) *[RegionBuckets]uint64) {
+	r.cells, r.definition, r.add = cells, d, add
 	r.table.Store(newTable(d.Schema, d.Threshold, nil))
-	return r
 }
 
 const signBit = 1 << 63
@@ -84,39 +83,60 @@ func (r *Recorder) observeCell(x float64) {
 
 // observeNew counts a value that had no region.
 func (r *Recorder) observeNew(x float64) bool {
-	counts, i := r.makeRegion(x)
+	schema := r.definition.Schema
+	counts := r.place(schema, math.Signbit(x), Of(schema).Index(x))
 	if counts == nil {
 		return false
 	}
 	addFloat(&r.cells[CellSum], x)
-	atomic.AddUint64(&counts[i&(RegionBuckets-1)], 1)
+	atomic.AddUint64(counts, 1)
 	return true
 }
 
-// makeRegion returns the region of x, with the number of its bucket, or nil if there is no
-// room. It lowers the schema if there would be too many regions.
-func (r *Recorder) makeRegion(x float64) (counts *[RegionBuckets]uint64, i int32) {
-	negative := math.Signbit(x)
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for {
-		t := r.table.Load()
-		i = t.buckets.Index(x)
-		if counts = t.find(RegionOf(i), negative); counts != nil {
-			return counts, i // another goroutine was faster
-		}
-		schema := t.buckets.Schema()
-		if schema > MinSchema && t.regions >= Regions(r.definition.Limit) {
-			r.useSchema(r.lowered(schema, x))
+// Take adds what another recorder of the same declaration has counted in a region. It returns
+// false if there was no room for some of it.
+func (r *Recorder) Take(from Region) bool {
+	ok := true
+	for j, n := range from.Counts {
+		if n == 0 {
 			continue
 		}
-		made := Region{Schema: schema, Negative: negative, Number: RegionOf(i)}
-		if made.Counts = r.add(made); made.Counts == nil {
-			return nil, 0
+		if counts := r.place(from.Schema, from.Negative, RegionBuckets*from.Number+int32(j)); counts != nil {
+			atomic.AddUint64(counts, n)
+		} else {
+			ok = false
 		}
-		r.regions = append(r.regions, made)
+	}
+	return ok
+}
+
+// place returns the word that has bucket i of that schema, or nil if there is no room. It
+// lowers the schema if it has to, or if there would be too many regions.
+func (r *Recorder) place(schema int, negative bool, i int32) *uint64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if schema < r.table.Load().buckets.Schema() {
 		r.useSchema(schema)
-		return made.Counts, i
+	}
+	for {
+		t := r.table.Load()
+		now := t.buckets.Schema()
+		at := Reduce(i, schema-now)
+		counts := t.find(RegionOf(at), negative) // another goroutine may have been faster
+		if counts == nil && now > MinSchema && t.regions >= Regions(r.definition.Limit) {
+			r.useSchema(r.lowered(now, negative, at))
+			continue
+		}
+		if counts == nil {
+			made := Region{Schema: now, Negative: negative, Number: RegionOf(at)}
+			if made.Counts = r.add(made); made.Counts == nil {
+				return nil
+			}
+			r.regions = append(r.regions, made)
+			r.useSchema(now)
+			counts = made.Counts
+		}
+		return &counts[at&(RegionBuckets-1)]
 	}
 }
 
@@ -125,15 +145,16 @@ func (r *Recorder) useSchema(schema int) {
 	r.table.Store(newTable(schema, r.definition.Threshold, r.regions))
 }
 
-// lowered returns the finest schema below that one at which all that was counted, and x, is
-// in few enough regions.
-func (r *Recorder) lowered(schema int, x float64) int {
+// lowered returns the finest schema below that one at which all that was counted, and bucket at
+// of that schema, is in few enough regions.
+func (r *Recorder) lowered(from int, negative bool, at int32) int {
 	type place struct {
 		negative bool
 		number   int32
 	}
-	for schema--; schema > MinSchema; schema-- {
-		places := map[place]struct{}{{math.Signbit(x), RegionOf(Of(schema).Index(x))}: {}}
+	schema := from - 1
+	for ; schema > MinSchema; schema-- {
+		places := map[place]struct{}{{negative, RegionOf(Reduce(at, from-schema))}: {}}
 		for _, region := range r.regions {
 			for j := range region.Counts {
 				if atomic.LoadUint64(&region.Counts[j]) == 0 {
@@ -151,20 +172,27 @@ func (r *Recorder) lowered(schema int, x float64) int {
 	return schema
 }
 
-// Restart sets all counts and the sum to 0. The schema is the declared one again. Concurrent
-// observations count before or after it.
+// Restart makes the schema the declared one again, after the words were set back.
 func (r *Recorder) Restart() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for i := range r.cells {
-		atomic.StoreUint64(&r.cells[i], 0)
+	r.useSchema(r.definition.Schema)
+}
+
+// Count returns how many observations there are, with those of NaN or without.
+func (r *Recorder) Count(nan bool) uint64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n := atomic.LoadUint64(&r.cells[CellZero])
+	if nan {
+		n += atomic.LoadUint64(&r.cells[CellNaN])
 	}
 	for _, region := range r.regions {
 		for j := range region.Counts {
-			atomic.StoreUint64(&region.Counts[j], 0)
+			n += atomic.LoadUint64(&region.Counts[j])
 		}
 	}
-	r.useSchema(r.definition.Schema)
+	return n
 }
 
 // addFloat adds x to the f64 in a word.

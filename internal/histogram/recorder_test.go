@@ -33,6 +33,14 @@ func (s *space) add(r histogram.Region) *[histogram.RegionBuckets]uint64 {
 	return r.Counts
 }
 
+// zero sets all words to 0.
+func (s *space) zero() {
+	s.cells = [histogram.Cells]uint64{}
+	for _, r := range s.regions {
+		*r.Counts = [histogram.RegionBuckets]uint64{}
+	}
+}
+
 // total is what a reader makes of the words.
 func (s *space) total(d histogram.Definition) *histogram.Total {
 	t := &histogram.Total{Zero: s.cells[histogram.CellZero], NaN: s.cells[histogram.CellNaN]}
@@ -60,7 +68,8 @@ func direct(t *histogram.Total, d histogram.Definition, x float64) {
 // own. So the recorder never lowers it too far.
 func requireRecorded(t testing.TB, d histogram.Definition, xs []float64) {
 	s := &space{room: math.MaxInt}
-	r := histogram.NewRecorder(d, &s.cells, s.add)
+	var r histogram.Recorder
+	r.Init(d, &s.cells, s.add)
 	var want histogram.Total
 	want.Define(d)
 	sum := 0.0
@@ -92,8 +101,8 @@ func requireRecorded(t testing.TB, d histogram.Definition, xs []float64) {
 	}
 
 	// After a restart it is as good as new, and uses its regions again.
+	s.zero()
 	r.Restart()
-	require.Equal(t, [histogram.Cells]uint64{}, s.cells)
 	want.Reset()
 	want.Define(d)
 	for _, x := range xs {
@@ -129,7 +138,8 @@ func TestRecorder(t *testing.T) {
 		}
 		requireRecorded(t, d, xs)
 		s := &space{room: math.MaxInt}
-		r := histogram.NewRecorder(d, &s.cells, s.add)
+		var r histogram.Recorder
+		r.Init(d, &s.cells, s.add)
 		for _, x := range xs {
 			r.Observe(x)
 		}
@@ -160,7 +170,8 @@ func FuzzRecorder(f *testing.F) {
 func TestRecorderWithoutRoom(t *testing.T) {
 	s := &space{room: 1}
 	d := histogram.Definition{Schema: 3, Limit: 160, Threshold: 0.1}
-	r := histogram.NewRecorder(d, &s.cells, s.add)
+	var r histogram.Recorder
+	r.Init(d, &s.cells, s.add)
 	require.True(t, r.Observe(1))
 	require.False(t, r.Observe(1e9))
 	require.False(t, r.Observe(-1))
@@ -185,7 +196,8 @@ func TestRecorderAtOnce(t *testing.T) {
 		defer mu.Unlock()
 		known = append(known, r)
 	}
-	r := histogram.NewRecorder(d, &s.cells, s.add)
+	var r histogram.Recorder
+	r.Init(d, &s.cells, s.add)
 	const goroutines, each = 4, 5000
 	var wg sync.WaitGroup
 	done := make(chan struct{})
@@ -244,7 +256,8 @@ func BenchmarkObserve(b *testing.B) {
 		xs[i] = math.Exp(rnd.NormFloat64() * math.Ln10 / 2)
 	}
 	s := &space{room: math.MaxInt}
-	r := histogram.NewRecorder(histogram.Definition{Schema: 3, Limit: 160, Threshold: 0x1p-128}, &s.cells, s.add)
+	var r histogram.Recorder
+	r.Init(histogram.Definition{Schema: 3, Limit: 160, Threshold: 0x1p-128}, &s.cells, s.add)
 	for _, x := range xs {
 		r.Observe(x)
 	}

@@ -207,7 +207,7 @@ func (c *crashing) step() {
 				}
 			}
 		}
-		s.Renew(c.s.Moment(), s.ref.schema, words, old)
+		s.Renew(c.s.Moment(), old)
 		s.gone, s.expired = false, false
 	default:
 		c.now += time.Duration(c.r.IntN(8))

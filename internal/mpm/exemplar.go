@@ -104,11 +104,9 @@ func appendExemplarLabels(dst []byte, labels metric.Labels) []byte {
 	return dst
 }
 
-// exemplars are the exemplars of a series, by bucket. A counter has one.
-type exemplars []atomic.Pointer[exemplarCells]
-
 // SetExemplar stores the exemplar of an update of that bucket of a histogram, or of bucket 0
-// for a counter. The labels must have passed openmetrics.CheckExemplar; they are copied. The time
+// for a counter. After the buckets of a histogram, +Inf included, come the places for native
+// exemplars. The labels must have passed openmetrics.CheckExemplar; they are copied. The time
 // is in nanoseconds since 1970. Only the first exemplar of a bucket, and one that needs more
 // space than all before it, take a lock. Of two concurrent exemplars one is kept. Families
 // of other types have none, and if the file is full there is no new one.
@@ -137,8 +135,8 @@ func (s *Series) SetExemplar(bucket int, labels metric.Labels, value float64, na
 }
 
 func (s *Series) cellsOf(bucket int) *exemplarCells {
-	if all := s.exemplars.Load(); all != nil && bucket < len(*all) {
-		return (*all)[bucket].Load()
+	if a := s.attached.Load(); a != nil && bucket < len(a.exemplars) {
+		return a.exemplars[bucket].Load()
 	}
 	return nil
 }
@@ -173,14 +171,13 @@ func (s *Series) addExemplar(bucket, n int) *exemplarCells {
 		s.ref.store.noExemplars.Store(true) // so that no later update tries again
 		return nil
 	}
-	all := s.exemplars.Load()
-	if all == nil {
-		made := make(exemplars, count)
-		all = &made
-		s.exemplars.Store(all)
+	a := s.attached.Load()
+	if a == nil || a.exemplars == nil {
+		a = &attached{make([]atomic.Pointer[exemplarCells], count), s.regionList()}
+		s.attached.Store(a)
 	}
 	c := &exemplarCells{record: at, words: words(s.ref.store.bytes(at, size), offExeSequence, (size-offExeSequence)/8), older: old}
-	(*all)[bucket].Store(c)
+	a.exemplars[bucket].Store(c)
 	return c
 }
 
@@ -200,20 +197,20 @@ func exemplarCount(s *metric.Schema) int {
 }
 
 // clear removes all exemplars.
-func (e *exemplars) clear() {
-	for c := range e.cells() {
+func (a *attached) clear() {
+	for c := range a.cells() {
 		c.store(0, 0, nil, 0)
 	}
 }
 
-// cells yields all records of the exemplars; e may be nil.
-func (e *exemplars) cells() iter.Seq[*exemplarCells] {
+// cells yields all records of the exemplars; a may be nil.
+func (a *attached) cells() iter.Seq[*exemplarCells] {
 	return func(yield func(*exemplarCells) bool) {
-		if e == nil {
+		if a == nil {
 			return
 		}
-		for i := range *e {
-			for c := (*e)[i].Load(); c != nil; c = c.older {
+		for i := range a.exemplars {
+			for c := a.exemplars[i].Load(); c != nil; c = c.older {
 				if !yield(c) {
 					return
 				}

@@ -116,7 +116,7 @@ func TestExemplarsOfRemovedSeries(t *testing.T) {
 		require.NoError(t, err)
 		late.Remove()
 		late.SetExemplar(0, metric.MakeLabels("id", "late"), 1, 300)
-		require.Nil(t, late.exemplars.Load(), "a removed series gets no place for exemplars")
+		require.Nil(t, late.attached.Load(), "a removed series gets no place for exemplars")
 
 		offset := old.at.record
 		old = nil

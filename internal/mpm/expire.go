@@ -2,7 +2,6 @@ package mpm
 
 import (
 	"math"
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -72,7 +71,7 @@ func (s *Series) Expire(end int64) (e Expired) {
 	e.store.put(rec, offSerRemoved, uint64(end))
 	e.store.putState(rec, stateRemoved)
 	e.store.changed(s.at.record)
-	e.removedSeries = removedSeries{location: s.at, schema: s.ref.schema, removed: e.store.opts.Elapsed(), exemplars: s.exemplars.Load()}
+	e.removedSeries = removedSeries{location: s.at, schema: s.ref.schema, removed: e.store.opts.Elapsed(), attached: s.attached.Load()}
 	return e
 }
 
@@ -88,12 +87,8 @@ func (e *Expired) Release() {
 //
 // The words come first, so that no new life is shown with old values; created is before
 // active, so that the old life never gets longer; an expired series becomes live last.
-func (s *Series) Renew(now Moment, schema *metric.Schema, words, old []uint64) []uint64 {
-	if !s.inFile() {
-		subtract(schema, words, old)
-		s.gone.Store(false)
-		return snapshot(words)
-	}
+func (s *Series) Renew(now Moment, old []uint64) []uint64 {
+	words, float := s.AllWords(), floatCell(s.ref.schema)
 	store := s.ref.store
 	store.Count(RevivedSeries, 1)
 	store.mu.Lock()
@@ -103,10 +98,12 @@ func (s *Series) Renew(now Moment, schema *metric.Schema, words, old []uint64) [
 	if expired {
 		store.put(rec, offSerRemoved, 0)
 	}
-	subtract(schema, words, old)
+	if float >= 0 {
+		words.subtract(float, old)
+	}
 	store.hook()
-	s.exemplars.Load().clear()
-	seen := snapshot(words)
+	s.attached.Load().clear()
+	seen := words.appendTo(make([]uint64, 0, len(old)))
 	store.put(rec, offSerCreated, uint64(store.newCreated(time.Unix(0, now.Nanos))))
 	storeState(rec, offSerActive, now.units)
 	store.hook()
@@ -116,22 +113,6 @@ func (s *Series) Renew(now Moment, schema *metric.Schema, words, old []uint64) [
 	}
 	store.changed(s.at.record)
 	return seen
-}
-
-func snapshot(words []uint64) []uint64 {
-	out := make([]uint64, len(words))
-	loadAll(out, words)
-	return out
-}
-
-// SameWords reports whether words are what they were.
-func SameWords(words, old []uint64) bool {
-	for i := range words {
-		if atomic.LoadUint64(&words[i]) != old[i] {
-			return false
-		}
-	}
-	return true
 }
 
 // floatCell returns which word of a series that sums up is an f64, or -1 for a series whose
@@ -150,11 +131,8 @@ func floatCell(s *metric.Schema) int {
 
 // subtract takes old from words that are sums. A sum of floats is exact up to its rounding: as
 // it only grows, or grows and falls by what is observed, so does the difference.
-func subtract(schema *metric.Schema, words, old []uint64) {
-	f := floatCell(schema)
-	if f < 0 {
-		return
-	}
+// Number f is an f64.
+func subtract(f int, words, old []uint64) {
 	for i, n := range old {
 		switch {
 		case i == f:
@@ -171,15 +149,12 @@ func subtract(schema *metric.Schema, words, old []uint64) {
 	}
 }
 
-// AddDifference adds to the words of a series what those of another one have more than old. It
-// returns false for a series whose words are no sums.
-func AddDifference(schema *metric.Schema, to, words, old []uint64) bool {
+// AddDifference adds to the cells of a series, which are sums, what those of another one have
+// more than old. What regions have more is in AllWords.NewRegions.
+func AddDifference(schema *metric.Schema, to []uint64, from AllWords, old []uint64) {
 	f := floatCell(schema)
-	if f < 0 {
-		return false
-	}
-	more := slices.Clone(words)
-	subtract(schema, more, old)
+	more := AllWords{cells: from.cells}.appendTo(nil)
+	subtract(f, more, old[:len(more)])
 	for i, n := range more {
 		switch {
 		case i == f:
@@ -188,7 +163,6 @@ func AddDifference(schema *metric.Schema, to, words, old []uint64) bool {
 			atomic.AddUint64(&to[i], n)
 		}
 	}
-	return true
 }
 
 func moveFloat(p *uint64, to func(float64) float64) {

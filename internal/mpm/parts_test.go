@@ -125,7 +125,7 @@ func TestReadPartsOfABusyFile(t *testing.T) {
 	steps, created := 0, int64(0)
 	o.Wanted = func([]byte) int { // between created and active
 		if steps++; steps == 1 {
-			h.Renew(s.Moment(), f.schema, h.Words(), make([]uint64, 2))
+			h.Renew(s.Moment(), make([]uint64, 2))
 			created = int64(loadWord(s.record(h.at), offSerCreated))
 		}
 		return 0

@@ -9,9 +9,9 @@ import (
 // removedSeries is what a removed series leaves, to become free space.
 type removedSeries struct {
 	location
-	schema    *metric.Schema
-	exemplars *exemplars    // nil for none
-	removed   time.Duration // by Options.Elapsed
+	schema   *metric.Schema
+	attached *attached     // nil for nothing
+	removed  time.Duration // by Options.Elapsed
 }
 
 // reclaimQueue has the removed series whose handles are gone, in the order of their release.
@@ -100,25 +100,34 @@ func (s *Store) reclaim(enough func() bool) bool {
 	return false
 }
 
-// makeFree makes the record, the exemplars and the words of a removed series free space
-// (docs/format.md, "Publication", 4).
+// makeFree makes the record, the exemplars, the regions and the words of a removed series free
+// space (docs/format.md, "Publication", 4).
 func (s *Store) makeFree(r removedSeries) {
-	s.putState(s.record(r.location), stateFree)
-	s.changed(r.record)
-	for c := range r.exemplars.cells() {
+	s.freeRecord(r.record, int(r.size))
+	for c := range r.attached.cells() {
 		c.store(0, 0, nil, 0)
 		s.hook()
-		rec := s.bytes(c.record, c.size())
-		s.putState(rec, stateFree)
-		s.put(rec, offRecLen, recordHead(len(rec), kindSeries))
-		s.changed(c.record)
-		s.freeMeta.add(c.record, len(rec)/8)
+		s.freeRecord(c.record, c.size())
 	}
-	s.freeMeta.add(r.record, int(r.size)/8)
+	if r.attached != nil {
+		s.freeRegions(r.attached.regions)
+	}
 	if r.cells != 0 {
 		s.freeCells.add(r.cells, cellsSize(r.schema))
 	}
 	s.noExemplars.Store(false)
+	s.noRegions.Store(0)
+}
+
+// freeRecord makes a record free space.
+func (s *Store) freeRecord(at wordOffset, size int) {
+	rec := s.bytes(at, size)
+	s.putState(rec, stateFree)
+	if head := recordHead(size, kindSeries); loadWord(rec, offRecLen) != head {
+		s.put(rec, offRecLen, head)
+	}
+	s.changed(at)
+	s.freeMeta.add(at, size/8)
 }
 
 // takeFree takes a stretch of free records with room for a record of size bytes, and reclaims

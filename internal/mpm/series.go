@@ -21,7 +21,13 @@ type Series struct {
 	at    location   // of size 0 if the series is lost
 	gone  atomic.Bool
 
-	exemplars atomic.Pointer[exemplars] // nil before the first; stored under store.mu
+	attached atomic.Pointer[attached] // nil before the first exemplar; of a native series never; stored under store.mu
+}
+
+// attached is what a series has besides its record and its words.
+type attached struct {
+	exemplars []atomic.Pointer[exemplarCells] // by bucket, a counter has one; none before the first exemplar
+	regions   *regionList                     // of a native series
 }
 
 // Words returns the cells in the layout of docs/format.md. Access them only atomically.
@@ -39,8 +45,8 @@ func (s *Series) Lost() bool { return s.ref != nil && s.at.size == 0 }
 // Gone reports whether the series was removed or has expired.
 func (s *Series) Gone() bool { return s.gone.Load() }
 
-// Restart publishes a new created time, then calls zero, which resets the words, then
-// notifies readers. Concurrent updates count before or after it.
+// Restart publishes a new created time, then calls zero, which resets the words, then resets
+// those of regions, then notifies readers. Concurrent updates count before or after it.
 func (s *Series) Restart(t time.Time, zero func(words []uint64)) {
 	if s.ref == nil {
 		return
@@ -50,16 +56,18 @@ func (s *Series) Restart(t time.Time, zero func(words []uint64)) {
 	defer store.mu.Unlock()
 	if s.Lost() || s.gone.Load() {
 		zero(s.Words())
-		s.exemplars.Load().clear()
+		s.regionList().zero()
+		s.attached.Load().clear()
 		return
 	}
 	store.put(store.first, offResets, loadWord(store.first, offResets)+1)
 	store.put(store.record(s.at), offSerCreated, uint64(store.newCreated(t)))
 	zero(s.Words())
+	s.regionList().zero()
 	if s.ref.schema.TTL > 0 {
 		storeState(store.record(s.at), offSerActive, store.active())
 	}
-	s.exemplars.Load().clear()
+	s.attached.Load().clear()
 	store.changed(s.at.record)
 	store.put(store.first, offResets, loadWord(store.first, offResets)+1)
 }
@@ -90,7 +98,7 @@ func (s *Series) remove() (r removedSeries, ok bool) {
 	// The clock is read after the change was published: from then on every reader has
 	// KeepRemoved to notice it, however long this process was stopped before.
 	r = removedSeries{location: s.at, schema: s.ref.schema, removed: store.opts.Elapsed()}
-	r.exemplars = s.exemplars.Load() // none is added after this
+	r.attached = s.attached.Load() // no exemplar is added after this, but regions may be
 	return r, true
 }
 

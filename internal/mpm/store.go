@@ -34,18 +34,21 @@ type Store struct {
 	blocks  [][]byte
 	meta    cursor // position of the next record
 	cells   cursor // position of the next words
+	lines   cursor // position of the next line of a region
 	schemas []*SchemaRef
 	closed  bool
 	newest  int64 // the created time of the newest series
 
 	freeMeta  freeSpace    // free records
 	freeCells freeSpace    // free words
+	freeLines freeSpace    // free lines of regions
 	queue     reclaimQueue // removed series whose handles are gone
 	scratch   []byte       // a record that is written to free space
 
 	stored func() // called after every store to the file that mu guards; for tests
 
-	noExemplars atomic.Bool // there was no space for one
+	noExemplars atomic.Bool  // there was no space for one
+	noRegions   atomic.Int64 // likewise: the time, by Options.Elapsed, at which it is worth a try; 0: now
 
 	link linkWatch
 }
@@ -190,12 +193,15 @@ func (s *Store) InitSeries(h *Series, f *SchemaRef, values []string, extra metri
 	}
 	now := s.opts.Now()
 	s.askLink(now)
-	r := seriesRecord{seriesHead{family: f.id, ttl: f.schema.TTL > 0}, values, extra}
+	r := seriesRecord{seriesHead{family: f.id, ttl: f.schema.TTL > 0, native: f.schema.Native != nil}, values, extra}
 	size, err := r.size()
 	if err != nil {
 		return err
 	}
 	h.ref = f
+	if r.native {
+		h.attached.Store(&attached{regions: &regionList{store: s}})
+	}
 	if f.lost {
 		s.lose(h)
 		return nil
