@@ -64,13 +64,34 @@ func (s *Supervisor) openView() error {
 	}
 	if served {
 		mux := http.NewServeMux()
-		glance.NewSite(view, glance.SiteOptions{Version: version()}).Add(mux)
+		glance.NewSite(view, s.siteOptions()).Add(mux)
 		mux.Handle("/", exposition.HandlerFor(s.merged, exposition.HandlerOptions{
 			Timeout: limits.Gathering, ErrorLog: s.opt.Logger, Lenient: s.opt.MetricsLenient,
 		}))
 		s.opt.Metrics = mux
 	}
 	return nil
+}
+
+// siteOptions returns what the status page says of this supervisor, which is nothing secret.
+func (s *Supervisor) siteOptions() glance.SiteOptions {
+	o := glance.SiteOptions{Version: version(), Facts: []glance.Fact{
+		{Name: "slots", Value: fmt.Sprint(s.opt.Workers)},
+		{Name: "drain", Value: s.opt.DrainTimeout.String()},
+	}}
+	if s.opt.NoCompact {
+		o.Facts = append(o.Facts, glance.Fact{Name: "compacting", Value: "off"})
+	}
+	if s.opt.Record > 0 {
+		o.Facts = append(o.Facts, glance.Fact{Name: "recording", Value: s.opt.Record.String()})
+		o.Trends = func() (t record.Trends) {
+			if r := s.recorder.Load(); r != nil {
+				t = r.Trends()
+			}
+			return t
+		}
+	}
+	return o
 }
 
 // startExits starts the exits. stop ends them and waits until they have sent their last
@@ -100,6 +121,7 @@ func (s *Supervisor) startRecorder() (stop func(), err error) {
 	if err != nil {
 		return nil, fmt.Errorf("supervisor: %w", err)
 	}
+	s.recorder.Store(recorder)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {

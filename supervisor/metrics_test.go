@@ -4,6 +4,7 @@ package supervisor
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -77,7 +78,7 @@ func TestMetricsLenient(t *testing.T) {
 		w := httptest.NewRecorder()
 		s.opt.Metrics.ServeHTTP(w, r)
 		require.Equal(t, lenient, strings.Contains(w.Body.String(), "h_sum -2"), w.Body.String())
-		for path, says := range map[string]string{"/": "<h1>" + dir + "</h1>", "/-/healthy": "healthy", "/-/ready": "ready", "/other": "# TYPE h histogram"} {
+		for path, says := range map[string]string{"/": fmt.Sprintf(" &middot; slots %d &middot; drain 30s</p>", s.opt.Workers), "/-/healthy": "healthy", "/-/ready": "ready", "/other": "# TYPE h histogram"} {
 			w := httptest.NewRecorder()
 			s.opt.Metrics.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
 			require.Equal(t, 200, w.Code, path)

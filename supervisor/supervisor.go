@@ -12,10 +12,12 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/multiprom/multiprom/aggregate"
 	"github.com/multiprom/multiprom/gather"
+	"github.com/multiprom/multiprom/internal/record"
 )
 
 // Errors of a wrong use.
@@ -52,6 +54,7 @@ type Supervisor struct {
 	compactor *aggregate.Compactor  // nil if nothing is compacted
 	view      *aggregate.Aggregator // of Dir; nil if nothing needs it
 	merged    gather.Gatherer       // the view, and the exits' own metrics
+	recorder  atomic.Pointer[record.Recorder]
 
 	mu   sync.Mutex // guards what follows
 	used bool       // Run or Close was called

@@ -139,7 +139,7 @@ func runDemo(ctx context.Context, o demoOptions, progress io.Writer) (_ *demoRes
 		Workers: o.workers, Dir: dir, Args: []string{"demo-worker"},
 		Env:            append(os.Environ(), envLose+"="+strconv.Itoa(o.lose)),
 		Listeners:      []supervisor.Listener{{Address: "tcp://127.0.0.1:0"}},
-		MetricsAddress: o.metrics, Metrics: newServer(d.view, newSite(a, nil), defaultScrapeLimits, slog.New(slog.DiscardHandler)).Handler,
+		MetricsAddress: o.metrics, Metrics: newServer(d.view, newSite(a, nil, ""), defaultScrapeLimits, slog.New(slog.DiscardHandler)).Handler,
 		DrainTimeout: 10 * time.Second,
 		// Start from zero: an earlier demo may have left files in --dir.
 		OnStart: supervisor.OnStartWipe,

@@ -101,17 +101,23 @@ func cut(s string, width int) string {
 	return string([]rune(s)[:max(0, width-1)]) + "~"
 }
 
-// sparkline draws the last values, the newest on the right.
+// sparkline draws the last values, the newest on the right, with blanks where they are not known.
 func sparkline(values []float64, width int) string {
 	const bars = "▁▂▃▄▅▆▇█"
 	values = values[max(0, len(values)-width):]
 	most := 0.0
 	for _, v := range values {
-		most = max(most, v)
+		if v > most { // NaN is not
+			most = v
+		}
 	}
 	var b strings.Builder
 	for _, v := range values {
 		n := 0
+		if math.IsNaN(v) {
+			b.WriteByte(' ')
+			continue
+		}
 		if most > 0 {
 			n = int(math.Round(v / most * 7))
 		}

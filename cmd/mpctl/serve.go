@@ -11,12 +11,14 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"strings"
 	"syscall"
 	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/prometheus/exporter-toolkit/web"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/multiprom/multiprom/aggregate"
 	"github.com/multiprom/multiprom/exposition"
@@ -92,7 +94,7 @@ the files accessible to a group that both of you are in: see mpctl run --group.`
 			if err != nil {
 				return err
 			}
-			return serve(ctx, d, aggregate.Options{TrustUIDs: trust, TTL: ttl, Logger: log}, limit, recording, addresses, config, exits, log)
+			return serve(ctx, d, aggregate.Options{TrustUIDs: trust, TTL: ttl, Logger: log}, limit, recording, addresses, config, exits, shownFlags(cmd), log)
 		},
 	}
 	addDirArg(cmd, &dir)
@@ -112,7 +114,7 @@ the files accessible to a group that both of you are in: see mpctl run --group.`
 }
 
 // serve answers scrapes until ctx ends, then waits for running ones to finish.
-func serve(ctx context.Context, dir string, opts aggregate.Options, limit scrapeLimits, recording recordFlags, addresses []string, config string, exits []sender, log *slog.Logger) (err error) {
+func serve(ctx context.Context, dir string, opts aggregate.Options, limit scrapeLimits, recording recordFlags, addresses []string, config string, exits []sender, flags string, log *slog.Logger) (err error) {
 	listeners, err := openAll(addresses)
 	if err != nil {
 		return fmt.Errorf("serve: %w", err)
@@ -148,7 +150,7 @@ func serve(ctx context.Context, dir string, opts aggregate.Options, limit scrape
 		stop()
 		err = errors.Join(err, wait())
 	}()
-	server := newServer(g, newSite(a, recorder), limit, log)
+	server := newServer(g, newSite(a, recorder, flags), limit, log)
 	served := make(chan error, 1)
 	go func() {
 		served <- web.ServeMultiple(listeners, server, &web.FlagConfig{WebConfigFile: &config}, log)
@@ -209,12 +211,29 @@ func openAll(addresses []string) (listeners []net.Listener, err error) {
 }
 
 // newSite returns the status page and the probes of a directory. recorder may be nil.
-func newSite(a *aggregate.Aggregator, recorder *record.Recorder) *glance.Site {
+func newSite(a *aggregate.Aggregator, recorder *record.Recorder, flags string) *glance.Site {
 	opts := glance.SiteOptions{Version: buildVersion().Version}
+	if flags != "" {
+		opts.Facts = append(opts.Facts, glance.Fact{Name: "flags", Value: flags})
+	}
 	if recorder != nil {
+		opts.Trends = recorder.Trends
 		opts.Facts = append(opts.Facts, glance.Fact{Name: "recording", Value: recorder.Options().Keep.String()})
 	}
 	return glance.NewSite(a, opts)
+}
+
+// shownFlags returns the flags that were given and that the status page may show. Those that
+// say where metrics are sent may have a password in them, and are not among them.
+func shownFlags(cmd *cobra.Command) string {
+	var shown []string
+	cmd.Flags().Visit(func(f *pflag.Flag) {
+		switch f.Name {
+		case "compact-period", "compact-threshold", "no-compact", "reap-python", "record-bytes", "trust-uid", "ttl", "web.lenient", "web.max-requests", "web.timeout":
+			shown = append(shown, "--"+f.Name+"="+f.Value.String())
+		}
+	})
+	return strings.Join(shown, " ")
 }
 
 func newServer(g gather.Gatherer, site *glance.Site, limit scrapeLimits, log *slog.Logger) *http.Server {

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/spf13/pflag"
 	"github.com/stretchr/testify/require"
 
 	"github.com/multiprom/multiprom/aggregate"
@@ -30,7 +31,7 @@ func serveTest(t *testing.T, g gather.Func, limit scrapeLimits) (url string) {
 	a, err := aggregate.Open(t.TempDir(), aggregate.Options{})
 	require.NoError(t, err)
 	t.Cleanup(func() { a.Close() })
-	s.Config = newServer(g, newSite(a, nil), limit, slog.New(slog.DiscardHandler))
+	s.Config = newServer(g, newSite(a, nil, ""), limit, slog.New(slog.DiscardHandler))
 	s.Start()
 	t.Cleanup(s.Close)
 	return s.URL + "/metrics"
@@ -217,4 +218,17 @@ func (b *safeBuffer) String() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.b.String()
+}
+
+// TestServeShowsFlags: the page says how the server was started, but not where it sends to.
+func TestServeShowsFlags(t *testing.T) {
+	cmd := newServe()
+	require.NoError(t, cmd.ParseFlags([]string{
+		"--ttl", "jobs=15m", "--reap-python", "--record", "10m", "--record-dir", "/x", "--remote-write", "http://me:secret@localhost/", "--send-header", "X-Key=secret",
+	}))
+	require.Equal(t, "--reap-python=true --ttl=jobs=15m0s", shownFlags(cmd))
+	require.Empty(t, shownFlags(newServe()))
+	given := 0
+	cmd.Flags().Visit(func(*pflag.Flag) { given++ })
+	require.Equal(t, 6, given)
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,10 +16,11 @@ import (
 
 	"github.com/multiprom/multiprom/aggregate"
 	"github.com/multiprom/multiprom/internal/glance"
+	"github.com/multiprom/multiprom/internal/record"
 )
 
 func newTop() *cobra.Command {
-	var dir string
+	var dir, recording string
 	var every, silent time.Duration
 	var once, asJSON, families bool
 	var trust trustFlag
@@ -38,6 +40,8 @@ the bytes of its series in the workers' files.
 If the output is no terminal, or with --once, both tables are printed once, with
 rates over one interval. --json prints the same as one JSON document.
 
+The trends begin with what mpctl serve --record has recorded, if it has.
+
 The cost is that of a scrape for each interval.`,
 		Example: "  mpctl top /dev/shm/app\n  mpctl top /dev/shm/app --once --json | jq '.workers[] | select(.silent)'",
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -48,7 +52,11 @@ The cost is that of a scrape for each interval.`,
 			defer a.Close()
 			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 			defer stop()
-			watcher := glance.New(a, glance.Options{SilentAfter: silent})
+			before, err := recordedTrends(cmp.Or(recording, record.DirOf(a.Dir())), every)
+			if err != nil && recording != "" {
+				return err
+			}
+			watcher := glance.New(a, glance.Options{SilentAfter: silent, Before: before})
 			if once || asJSON || !isTerminal(cmd.OutOrStdout()) {
 				return topOnce(ctx, watcher, every, cmd.OutOrStdout(), asJSON)
 			}
@@ -67,9 +75,21 @@ The cost is that of a scrape for each interval.`,
 	cmd.Flags().DurationVar(&silent, "silent-after", 30*time.Second, "how long a worker changes nothing, while others do, until it is marked")
 	cmd.Flags().BoolVar(&once, "once", false, "print the tables once")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON document")
+	cmd.Flags().StringVar(&recording, "record-dir", "", "where a recording is, with which the trends begin (default DIR.recording)")
+	cmd.MarkFlagDirname("record-dir")
+	obey(cmd, notEmpty, "record-dir")
 	cmd.Flags().BoolVar(&families, "families", false, "begin with the metrics")
 	obey(cmd, longerThanZero(""), "interval", "silent-after")
 	return cmd
+}
+
+// recordedTrends returns the trends of a recording, in steps of that length.
+func recordedTrends(dir string, step time.Duration) (*record.Trends, error) {
+	t, err := record.ReadTrends(dir, max(step, time.Second), trendWidth)
+	if err != nil {
+		return nil, err
+	}
+	return &t, nil
 }
 
 // topOnce looks twice, for rates, and prints what it has seen.

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -57,6 +58,10 @@ func TestTopOnceJSON(t *testing.T) {
 	require.Positive(t, *p.Families[0].Changes)
 	require.Positive(t, p.Families[0].Bytes)
 	require.True(t, p.Health.OK)
+
+	code, out = mpctl(t, "top", dir, "--record-dir", t.TempDir())
+	require.Equal(t, exitError, code, out)
+	require.Contains(t, out, "there is no recording")
 
 	code, out = mpctl(t, "top", dir, "--interval", "20ms") // the output is no terminal
 	require.Equal(t, exitOK, code, out)
@@ -207,5 +212,6 @@ func TestTopFits(t *testing.T) {
 
 func TestSparkline(t *testing.T) {
 	require.Equal(t, "▁▅█", sparkline([]float64{9, 0, 1, 2}, 3))
+	require.Equal(t, "█ ▅", sparkline([]float64{2, math.NaN(), 1}, 3))
 	require.Equal(t, "a~", cut("abc", 2))
 }

@@ -281,6 +281,7 @@ RATE/s     increments or observations a second
 CHANGES/s  series in the workers' files that change; a look
            counts each of them once
 BYTES      of the series in the workers' files
-TREND      the last 12 looks; each row has its own scale
+TREND      the rates at the last 12 looks, or as recorded;
+           each row has its own scale
 
 press any key`

@@ -21,6 +21,9 @@ const (
 	maxFamilies = 200
 )
 
+// trendPoints is how many values a sparkline has.
+const trendPoints = 30
+
 // render writes the page. query has the order of the workers (w) and families (f), and the
 // text (q) that rows must have in their names.
 func (s *Site) render(p *Picture, query url.Values) []byte {
@@ -38,10 +41,15 @@ func (s *Site) render(p *Picture, query url.Values) []byte {
 		}
 	}
 	b.raw(" <button>Filter</button></form>\n")
+	trend := " Trend: of the last looks."
+	if s.opts.Trends != nil {
+		t := s.opts.Trends()
+		trend = " Trend: of the last " + Duration(float64(t.Steps)*t.Step.Seconds()) + ", recorded."
+	}
 	table(b, "Workers", "w", workerTable, p.Workers, maxWorkers, func(w *Worker) bool { return strings.Contains(w.ID, filter) },
-		"Changed: since a value was seen to change. Share: of what the workers count. Of /proc: CPU and memory.")
+		"Changed: since a value was seen to change. Share: of what the workers count. Of /proc: CPU and memory."+trend)
 	table(b, "Metrics", "f", familyTable, p.Families, maxFamilies, func(f *Family) bool { return strings.Contains(f.Name, filter) },
-		"Rate: increments or observations a second. Changes: series found changed, a second. Bytes: in the files of processes.")
+		"Rate: increments or observations a second. Changes: series found changed, a second. Bytes: in the files of processes."+trend)
 	values(b, p)
 	s.foot(b)
 	b.raw("</main></body></html>\n")
@@ -95,9 +103,9 @@ func (s *Site) head(b *builder, p *Picture) {
 	for _, state := range order {
 		b.raw(strconv.Itoa(states[state]), " ", state, ", ")
 	}
-	b.raw(strconv.Itoa(p.Series), " series in ", strconv.Itoa(len(p.Families)), " metrics")
+	b.raw(strconv.Itoa(p.Series), " series in ", plural(uint64(len(p.Families)), "metric"))
 	if p.Archive.Bytes > 0 {
-		b.raw(", archive of ", strconv.FormatUint(p.Archive.Processes, 10), " dead processes: ", Short(float64(p.Archive.Bytes)), "B")
+		b.raw(", archive of ", plural(p.Archive.Processes, "dead process"), ": ", Short(float64(p.Archive.Bytes)), "B")
 	}
 	b.raw("</p>\n<h2>Health</h2>\n")
 	h := &p.Health
@@ -122,6 +130,18 @@ func (s *Site) head(b *builder, p *Picture) {
 		b.raw("</li>\n")
 	}
 	b.raw("</ul>\n")
+}
+
+// plural returns a number with its noun.
+func plural(n uint64, noun string) string {
+	switch {
+	case n == 1:
+	case strings.HasSuffix(noun, "s"):
+		noun += "es"
+	default:
+		noun += "s"
+	}
+	return strconv.FormatUint(n, 10) + " " + noun
 }
 
 // A tableColumn is a column of a table of the page.
@@ -259,21 +279,44 @@ func class(text bool, key string) string {
 	return ""
 }
 
-// sparkline draws the last values as a line.
+// sparkline draws the last values as a line, with gaps where they are not known.
 func (b *builder) sparkline(title string, values []float64) {
-	const shown = 30
-	if values = values[max(0, len(values)-shown):]; len(values) < 2 {
+	if values = values[max(0, len(values)-trendPoints):]; len(values) < 2 {
 		return
 	}
-	most := max(slices.Max(values), 1e-9)
-	b.raw(`<svg role="img" viewBox="0 0 60 12" preserveAspectRatio="none" aria-label="`, html.EscapeString(title), ", now ", Short(values[len(values)-1]), ` a second"><polyline points="`)
-	for i, v := range values {
-		if i > 0 {
+	most := 1e-9
+	for _, v := range values {
+		if v > most { // NaN is not
+			most = v
+		}
+	}
+	now := "now unknown"
+	if v := values[len(values)-1]; v == v {
+		now = "now " + Short(v) + " a second"
+	}
+	b.raw(`<svg role="img" viewBox="0 0 60 24" preserveAspectRatio="none" aria-label="`, html.EscapeString(title), ", ", now, `">`)
+	height := func(i int) int { // from the top, or -1 if it is not known
+		if i < 0 || i >= len(values) || math.IsNaN(values[i]) {
+			return -1
+		}
+		return int(math.Round(22 - 20*values[i]/most))
+	}
+	for i := range values {
+		y, before, after := height(i), height(i-1), height(i+1)
+		if y < 0 || y == before && y == after {
+			continue // nothing, or in the middle of a level line
+		}
+		if before < 0 {
+			b.raw(`<polyline points="`)
+		} else {
 			b.WriteByte(' ')
 		}
-		b.raw(strconv.Itoa(i*60/(len(values)-1)), ",", strconv.FormatFloat(math.Round(10*(11-10*v/most))/10, 'f', -1, 64))
+		b.raw(strconv.Itoa(i*60/(len(values)-1)), ",", strconv.Itoa(y))
+		if after < 0 {
+			b.raw(`"/>`)
+		}
 	}
-	b.raw(`"/></svg>`)
+	b.raw("</svg>")
 }
 
 // values writes which labels have the most values.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/multiprom/multiprom/aggregate"
+	"github.com/multiprom/multiprom/internal/record"
 )
 
 // SiteOptions of NewSite. The zero value is useful.
@@ -18,6 +19,9 @@ type SiteOptions struct {
 	Version string  // of the program
 	Facts   []Fact  // what else the page says of the server
 	Ready   []Check // what must hold, beside a directory that can be read
+
+	// Trends returns what a recorder has seen, if there is one. Default: nil.
+	Trends func() record.Trends
 }
 
 // Fact is a line about the server.
@@ -38,7 +42,7 @@ type Site struct {
 func NewSite(a *aggregate.Aggregator, opts SiteOptions) *Site {
 	return &Site{
 		a: a, opts: opts, started: time.Now(),
-		watcher: New(a, Options{MinInterval: time.Second, Values: 3, ValuesFamilies: 10, ValuesSeries: 20_000}),
+		watcher: New(a, Options{MinInterval: time.Second, Values: 3, ValuesFamilies: 10, ValuesSeries: 20_000, Trends: opts.Trends}),
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/multiprom/multiprom/aggregate"
 	"github.com/multiprom/multiprom/internal/inspect"
 	"github.com/multiprom/multiprom/internal/procs"
+	"github.com/multiprom/multiprom/internal/record"
 	"github.com/multiprom/multiprom/metric"
 )
 
@@ -29,6 +30,11 @@ type Options struct {
 	// ValuesFamilies limits Values to that many families, those with the most series, and
 	// ValuesSeries to those that have no more series. Default: all.
 	ValuesFamilies, ValuesSeries int
+	// Trends returns what a recorder has seen. It takes the place of what the looks have seen.
+	Trends func() record.Trends
+	// Before is what a recording has from before the first look, in steps as long as looks
+	// are apart.
+	Before *record.Trends
 	// Now is the clock. Default time.Now.
 	Now func() time.Time
 }
@@ -59,6 +65,38 @@ func New(a *aggregate.Aggregator, opts Options) *Watcher {
 	}
 	return &Watcher{a: a, opts: opts, histories: map[string][]float64{}}
 }
+
+// familyKey returns the key of a family's history.
+func familyKey(name string) string { return "/" + name }
+
+// addHistories adds what the looks before have seen, or a recorder.
+func (w *Watcher) addHistories(p *Picture) {
+	var t record.Trends
+	recorded := w.opts.Trends != nil
+	if recorded {
+		t = w.opts.Trends()
+	} else if b := w.opts.Before; b != nil && w.last == nil && p.Time.Sub(b.End) < longGap+b.Step {
+		t, recorded = *b, true
+	}
+	if !recorded {
+		return
+	}
+	w.histories = map[string][]float64{}
+	for i := range p.Workers {
+		one := &p.Workers[i]
+		one.History = t.Process(one.key)
+		w.histories[one.key] = one.History
+	}
+	for i := range p.Families {
+		if f := &p.Families[i]; counts(f.Type) {
+			f.History = t.Family(f.Name)
+			w.histories[familyKey(f.Name)] = f.History
+		}
+	}
+}
+
+// longGap is how old the end of a recording may be so that looks go on with it.
+const longGap = 5 * time.Second
 
 // Look returns a picture of what is there now.
 func (w *Watcher) Look(ctx context.Context) (*Picture, error) {
@@ -92,6 +130,7 @@ func (w *Watcher) Look(ctx context.Context) (*Picture, error) {
 	}
 	w.addUsage(ctx, p, list)
 	w.addRates(next)
+	w.addHistories(p)
 	w.judge(p)
 	slices.SortStableFunc(p.Workers, compareWorkers)
 	w.last = next
@@ -323,7 +362,7 @@ func (w *Watcher) addRates(next *look) {
 		}
 		rate := grown[f.Name] / p.Seconds
 		f.Rate = &rate
-		key := "/" + f.Name
+		key := familyKey(f.Name)
 		f.History = appendHistory(w.histories[key], rate)
 		histories[key] = f.History
 	}

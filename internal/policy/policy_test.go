@@ -30,7 +30,7 @@ var order = []string{
 	"registry/collectors", "registry", "registry/publish", "exposition", ".", "exposition/textparse",
 	"bridge/delivery", "bridge/internal/tlsclient", "bridge/internal/send", "bridge/remotewrite", "bridge/otlp",
 	"bridge/pushgateway", "bridge/graphite", "bridge/textfile",
-	"internal/glance", "internal/record", "supervisor", "writers", "cmd/mpctl", "integration",
+	"internal/record", "internal/glance", "supervisor", "writers", "cmd/mpctl", "integration",
 }
 
 var forbidden = map[string][]string{

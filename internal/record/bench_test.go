@@ -17,23 +17,10 @@ import (
 // BenchmarkTick records 100,000 counters, of which some change in each second. An op is a
 // second, so 1 ms/op is 0.1% of a core.
 func BenchmarkTick(b *testing.B) {
-	const series = 100_000
 	for _, percent := range []int{5, 100} {
 		b.Run(fmt.Sprintf("changing=%d%%", percent), func(b *testing.B) {
-			dir := b.TempDir()
-			s, err := mpm.Create(dir, mpm.Options{Label: "w"})
-			require.NoError(b, err)
-			f, err := s.AddSchema(&metric.Schema{Name: "requests", Help: "H.", Type: metric.Counter, Labels: []string{"path", "code"}})
-			require.NoError(b, err)
-			words := make([][]uint64, series)
-			for i := range words {
-				one, err := s.AddSeries(f, []string{fmt.Sprint("/page/", i/5), fmt.Sprint(200 + i%5)}, nil)
-				require.NoError(b, err)
-				words[i] = one.Words()
-			}
-			a, err := aggregate.Open(dir, aggregate.Options{})
-			require.NoError(b, err)
-			defer a.Close()
+			dir, words := manyCounters(b)
+			a := openBench(b, dir)
 			now := time.UnixMilli(1_000_000)
 			r, err := Open(filepath.Join(b.TempDir(), "r"), a, Options{Keep: 1000 * time.Hour, Now: func() time.Time { return now }})
 			require.NoError(b, err)
@@ -44,8 +31,8 @@ func BenchmarkTick(b *testing.B) {
 			b.ResetTimer()
 			for range b.N {
 				b.StopTimer()
-				for range series * percent / 100 {
-					words[random.IntN(series)][mpm.CellCounterInts] += 1 + random.Uint64N(20)
+				for range len(words) * percent / 100 {
+					words[random.IntN(len(words))][mpm.CellCounterInts] += 1 + random.Uint64N(20)
 					changed++
 				}
 				now = now.Add(time.Second)
@@ -57,4 +44,27 @@ func BenchmarkTick(b *testing.B) {
 			b.ReportMetric(float64(r.written.Load())/float64(b.N), "B-written/op")
 		})
 	}
+}
+
+// manyCounters makes a process with 100,000 counters, and returns their words.
+func manyCounters(b *testing.B) (dir string, words [][]uint64) {
+	dir = b.TempDir()
+	s, err := mpm.Create(dir, mpm.Options{Label: "w"})
+	require.NoError(b, err)
+	f, err := s.AddSchema(&metric.Schema{Name: "requests", Help: "H.", Type: metric.Counter, Labels: []string{"path", "code"}})
+	require.NoError(b, err)
+	words = make([][]uint64, 100_000)
+	for i := range words {
+		one, err := s.AddSeries(f, []string{fmt.Sprint("/page/", i/5), fmt.Sprint(200 + i%5)}, nil)
+		require.NoError(b, err)
+		words[i] = one.Words()
+	}
+	return dir, words
+}
+
+func openBench(b *testing.B, dir string) *aggregate.Aggregator {
+	a, err := aggregate.Open(dir, aggregate.Options{})
+	require.NoError(b, err)
+	b.Cleanup(func() { a.Close() })
+	return a
 }

@@ -24,7 +24,8 @@ type encoder struct {
 	counted                                         struct{ families, series, gone, changes int }
 	lastGone, lastPosition                          int
 
-	living map[string]string // process IDs of the processes that lived at the last tick, by key
+	grown  func(family, key string, by float64) // is told what a process has counted since the last tick
+	living map[string]string                    // process IDs of the processes that lived at the last tick, by key
 	labels metric.Labels
 	series metric.Series
 	key    []byte
@@ -52,7 +53,7 @@ type encodedFamily struct {
 var labelSeed = maphash.MakeSeed()
 
 // reset has the next tick say everything.
-func (e *encoder) reset() { *e = encoder{living: e.living} }
+func (e *encoder) reset() { *e = encoder{living: e.living, grown: e.grown} }
 
 // tick returns the tick of what is seen now. deaths is appended as it is.
 func (e *encoder) tick(number uint64, at time.Time, s *inspect.Sight, deaths []byte) []byte {
@@ -65,7 +66,7 @@ func (e *encoder) tick(number uint64, at time.Time, s *inspect.Sight, deaths []b
 	for i := range s.Families {
 		e.addFamily(number, &s.Families[i])
 	}
-	e.addProcesses(number, s.Processes)
+	e.addProcesses(number, s.Processes, !first)
 	for key, f := range e.families {
 		if f.seen != number {
 			e.drop(slices.Sorted(valuesIn(f.byHash)))
@@ -237,8 +238,15 @@ func (e *encoder) change(first int, now []uint64) {
 	}
 }
 
-// addProcesses adds what each process has counted.
-func (e *encoder) addProcesses(number uint64, processes []inspect.Process) {
+// The labels of what a process has counted.
+const (
+	labelKey     = "incarnation"
+	labelProcess = "process"
+)
+
+// addProcesses adds what each process has counted. known says that what it had at the last tick
+// is known.
+func (e *encoder) addProcesses(number uint64, processes []inspect.Process, known bool) {
 	there := map[*encodedFamily]map[uint64]int32{}
 	for i := range processes {
 		p := &processes[i]
@@ -250,7 +258,10 @@ func (e *encoder) addProcesses(number uint64, processes []inspect.Process) {
 			if there[f] == nil {
 				there[f] = map[uint64]int32{}
 			}
-			at := e.seriesOf(f, metric.Labels{{Name: "incarnation", Value: p.Key}, {Name: "process", Value: p.Label}}, there[f])
+			at := e.seriesOf(f, metric.Labels{{Name: labelKey, Value: p.Key}, {Name: labelProcess, Value: p.Label}}, there[f])
+			if known {
+				e.grown(name, p.Key, total.Counted-math.Float64frombits(e.last[e.firsts[at]]))
+			}
 			e.change(int(e.firsts[at]), []uint64{math.Float64bits(total.Counted)})
 			f.byHash[hashOf(e.key)] = at
 		}

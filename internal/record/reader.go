@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"github.com/klauspost/compress/zstd"
 )
@@ -35,6 +36,12 @@ func Read(dir string, fn func(*State) bool) error {
 	if err != nil {
 		return err
 	}
+	each(files, fn)
+	return nil
+}
+
+// each calls fn with each second of the files, until it returns false.
+func each(files []*loaded, fn func(*State) bool) {
 	var s State
 	for _, f := range files {
 		for _, tick := range f.ticks {
@@ -44,11 +51,19 @@ func Read(dir string, fn func(*State) bool) error {
 				continue
 			}
 			if applied && !fn(&s) {
-				return nil
+				return
 			}
 		}
 	}
-	return nil
+}
+
+// timeOf returns the time of a tick, which is zero if it is damaged.
+func timeOf(tick []byte) time.Time {
+	d := decoder{b: tick}
+	if _, at := d.uvarint(), d.uvarint(); !d.bad {
+		return time.UnixMilli(int64(at))
+	}
+	return time.Time{}
 }
 
 // loadAll returns the files in the order of their numbers, and the tail.

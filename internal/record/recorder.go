@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -50,12 +51,18 @@ type Recorder struct {
 	enc        encoder
 	zstd       *zstd.Encoder
 
+	mu    sync.Mutex // of trends, which others read
+	trend trendKeeper
+
 	written atomic.Int64
 	failed  atomic.Pointer[error]
 }
 
 // perBlock is how many ticks a block has.
 const perBlock = 10
+
+// trendSteps is how many steps Recorder.Trends has at most.
+const trendSteps = 30
 
 // DirOf returns where the recording of a directory is, unless its user chooses another place:
 // beside it, because what is in a directory belongs to its processes.
@@ -80,6 +87,8 @@ func Open(dir string, a *aggregate.Aggregator, opts Options) (_ *Recorder, err e
 		return nil, fmt.Errorf("record: %w", err)
 	}
 	r := &Recorder{a: a, dir: dir, opts: opts, lock: flock.New(filepath.Join(dir, "lock"))}
+	r.trend = trendKeeper{step: max(time.Second, (opts.Keep / trendSteps).Truncate(time.Second)), steps: trendSteps}
+	r.enc.grown = r.trend.add
 	locked, err := r.lock.TryLock()
 	switch {
 	case err != nil:
@@ -124,6 +133,7 @@ func (r *Recorder) resume() error {
 			r.ticks = max(r.ticks, (&decoder{b: tick}).uvarint())
 		}
 	}
+	r.trend.replay(files)
 	r.ticks++ // so that no tick follows the last one without a beginning
 	r.number = current.number
 	if r.file, err = os.OpenFile(filepath.Join(r.dir, fileNames[r.number%2]), os.O_RDWR, 0o600); err != nil {
@@ -137,9 +147,7 @@ func (r *Recorder) resume() error {
 	}
 	r.size, r.begun = current.good, r.opts.Now()
 	if len(current.ticks) > 0 {
-		d := decoder{b: current.ticks[0]}
-		d.uvarint()
-		r.begun = time.UnixMilli(int64(d.uvarint()))
+		r.begun = timeOf(current.ticks[0])
 	}
 	for _, tick := range left {
 		r.keep(tick)
@@ -195,6 +203,9 @@ func (r *Recorder) Tick(ctx context.Context) (err error) {
 	first := !r.enc.begun
 	inspect.Look(ctx, r.a, inspect.LookOptions{}, func(s inspect.Sight, e error) {
 		if err = e; err == nil {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			r.trend.begin(now, !first)
 			payload = r.enc.tick(r.ticks+1, now, &s, r.enc.appendDeaths(s.Processes, s.Values))
 		}
 	})
@@ -290,6 +301,13 @@ func (r *Recorder) rotate(now time.Time) error {
 	r.written.Add(int64(len(content)))
 	r.pending, r.inTail, r.tailSize = r.pending[:0], 0, 0
 	return r.tail.Truncate(0)
+}
+
+// Trends returns the rates of the time that is kept. It may be called by any goroutine.
+func (r *Recorder) Trends() Trends {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.trend.trends()
 }
 
 // Options returns the options, with defaults.

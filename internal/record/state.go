@@ -60,8 +60,10 @@ type State struct {
 
 	number   uint64
 	known    bool
+	begins   bool // the tick needed none before it
 	families []*Family
 	series   []*Series
+	own      []*Series // what processes have counted
 	last     []uint64
 }
 
@@ -93,7 +95,7 @@ func (s *State) apply(tick []byte) (applied bool, err error) {
 	case !s.known || number != s.number+1:
 		return false, nil
 	}
-	s.number, s.Time, s.Deaths = number, time.UnixMilli(int64(at)), nil
+	s.number, s.Time, s.Deaths, s.begins = number, time.UnixMilli(int64(at)), nil, first == 1
 	for range d.count() {
 		f := &Family{Name: d.string(), Type: metric.Type(d.uvarint())}
 		f.Process = d.uvarint() == 1
@@ -109,7 +111,10 @@ func (s *State) apply(tick []byte) (applied bool, err error) {
 			return false, errFormat
 		}
 		f := s.families[family]
-		s.series = append(s.series, &Series{Family: f, Labels: labels, first: len(s.last)})
+		one := &Series{Family: f, Labels: labels, first: len(s.last)}
+		if s.series = append(s.series, one); f.Process {
+			s.own = append(s.own, one)
+		}
 		s.last = append(s.last, make([]uint64, f.valuesOf())...)
 	}
 	at1 := 0
