@@ -161,7 +161,7 @@ func change(r *rand.Rand, families []views.Family) []views.Family {
 }
 
 var everyWay = func() (ways []Options) {
-	for _, v := range []Format{Text004, Text100, OpenMetrics001, OpenMetrics100} {
+	for _, v := range []Format{Text004, Text100, OpenMetrics001, OpenMetrics100, OpenMetrics200} {
 		for _, created := range []bool{false, true} {
 			for _, escaping := range []Escaping{0, AllowUTF8, Dots, Values} {
 				ways = append(ways, Options{ContentType: ContentType{v, escaping}, Created: created})

@@ -55,8 +55,16 @@
 //   - a gauge histogram's sum that is NaN, or negative although no bound is;
 //   - a quantile that is negative, or not between 0 and 1.
 //
+// OpenMetrics 2.0 is a draft, for clients that ask for it. A family has one name, with _total
+// or _info, and a series one line, with its created time and all exemplars that have a time.
+// Histograms and summaries have composite values, with native buckets too. Negative sums of
+// histograms are allowed, and a sum that is not known is NaN. A summary without a sum is left
+// out, and so is one whose sum is negative or NaN. More than 2^53 observations have no native
+// buckets: servers would reject the scrape.
+//
 // Lenient writes all of these, as client_golang does, for receivers that do not check.
-// OpenTelemetry's collector drops a histogram without a count.
+// OpenTelemetry's collector drops a histogram without a count. In OpenMetrics 2.0 it still
+// leaves out NaN counters and quantiles that are not between 0 and 1, which no parser reads.
 //
 // Protobuf has the types and names of text, and also gauge histograms, created times,
 // exemplars and units. Its numbers can be any floats. A family is held in memory as a

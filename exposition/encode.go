@@ -147,6 +147,8 @@ func (f ContentType) layout() *layout {
 	switch f.Format {
 	case OpenMetrics001, OpenMetrics100:
 		return &openMetricsLayout
+	case OpenMetrics200:
+		return &openMetrics2Layout
 	case Protobuf:
 		return &protobufLayout
 	}

@@ -17,6 +17,9 @@ const (
 	OpenMetrics001
 	// OpenMetrics100 is OpenMetrics 1.0.0, as text.
 	OpenMetrics100
+	// OpenMetrics200 is OpenMetrics 2.0, an experiment of its authors, for clients that ask
+	// for it. It has native histograms.
+	OpenMetrics200
 	// Protobuf is a sequence of io.prometheus.client.MetricFamily, each
 	// preceded by its length.
 	Protobuf
@@ -27,6 +30,7 @@ var mediaTypes = [...]string{
 	Text100:        "text/plain; version=1.0.0; charset=utf-8",
 	OpenMetrics001: "application/openmetrics-text; version=0.0.1; charset=utf-8",
 	OpenMetrics100: "application/openmetrics-text; version=1.0.0; charset=utf-8",
+	OpenMetrics200: "application/openmetrics-text; version=2.0.0; charset=utf-8",
 	Protobuf:       "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited",
 }
 

@@ -26,8 +26,9 @@ func TestNativeHistogram(t *testing.T) {
 	}
 	only := []metric.Bucket{{UpperBound: math.Inf(1), Count: 8}}
 	both := []metric.Bucket{{UpperBound: 1, Count: 5}, {UpperBound: math.Inf(1), Count: 8}}
-	marked := []metric.Bucket{{UpperBound: math.Inf(1), Count: 8, Exemplar: &metric.Exemplar{Value: 9}}}
+	marked := []metric.Bucket{{UpperBound: math.Inf(1), Count: 8, Exemplar: &metric.Exemplar{Value: 9, Timestamp: time.Unix(6, 0)}}}
 
+	const composite = "count:8,sum:2,schema:-1,zero_threshold:0.5,zero_count:1,negative_spans:[1:1],negative_buckets:[1],positive_spans:[-2:2,4:1],positive_buckets:[3,1,2]"
 	const spans = `schema: -1 zero_threshold: 0.5 zero_count: 1
 		negative_span: {offset: 1 length: 1} negative_delta: 1
 		positive_span: {offset: -2 length: 2} positive_span: {offset: 4 length: 1} positive_delta: 3 positive_delta: -2 positive_delta: 1
@@ -36,22 +37,28 @@ func TestNativeHistogram(t *testing.T) {
 		typ    metric.Type
 		series metric.Series
 		text   string
+		second string // in OpenMetrics 2.0
 		want   string
 	}{
 		"native buckets only": {metric.Histogram, metric.Series{Count: 8, Sum: 2, Buckets: only, Native: native()},
 			"# TYPE x histogram\nx_bucket{le=\"+Inf\"} 8\nx_sum 2\nx_count 8\n",
+			"{" + composite + "} # {} 2 7",
 			"sample_count: 8 sample_sum: 2 " + spans},
 		"classic ones too": {metric.Histogram, metric.Series{Count: 8, Sum: 2, Buckets: both, Native: native()},
 			"# TYPE x histogram\nx_bucket{le=\"1\"} 5\nx_bucket{le=\"+Inf\"} 8\nx_sum 2\nx_count 8\n",
+			"{" + composite + ",bucket:[1.0:5,+Inf:8]} # {} 2 7",
 			"sample_count: 8 sample_sum: 2 bucket: {cumulative_count: 5 upper_bound: 1} bucket: {cumulative_count: 8 upper_bound: inf} " + spans},
 		"an exemplar of +Inf": {metric.Histogram, metric.Series{Count: 8, Sum: 2, Buckets: marked, Native: native()},
 			"# TYPE x histogram\nx_bucket{le=\"+Inf\"} 8\nx_sum 2\nx_count 8\n",
-			"sample_count: 8 sample_sum: 2 bucket: {cumulative_count: 8 upper_bound: inf exemplar: {value: 9}} " + spans},
+			"{" + composite + "} # {} 9 6 # {} 2 7",
+			"sample_count: 8 sample_sum: 2 bucket: {cumulative_count: 8 upper_bound: inf exemplar: {value: 9 timestamp: {seconds: 6}}} " + spans},
 		"nothing observed": {metric.Histogram, metric.Series{Buckets: []metric.Bucket{{UpperBound: math.Inf(1)}}, Native: &metric.NativeHistogram{}},
 			"# TYPE x histogram\nx_bucket{le=\"+Inf\"} 0\nx_sum 0\nx_count 0\n",
+			"{count:0,sum:0,schema:0,zero_threshold:0,zero_count:0}",
 			"sample_count: 0 sample_sum: 0 schema: 0 zero_threshold: 0 zero_count: 0 positive_span: {offset: 0 length: 0}"},
 		"a gauge histogram has none": {metric.GaugeHistogram, metric.Series{Count: 8, Sum: 2, Buckets: only, Native: native()},
 			"# TYPE x histogram\nx_bucket{le=\"+Inf\"} 8\n# TYPE x_gcount gauge\nx_gcount 8\n# TYPE x_gsum gauge\nx_gsum 2\n",
+			"{gcount:8,gsum:2,bucket:[+Inf:8]}",
 			"sample_count: 8 sample_sum: 2 bucket: {cumulative_count: 8 upper_bound: inf}"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -59,6 +66,10 @@ func TestNativeHistogram(t *testing.T) {
 			text, err := Append(nil, f, Options{})
 			require.NoError(t, err)
 			require.Equal(t, tt.text, string(text))
+
+			text, err = Append(nil, f, Options{ContentType: ContentType{Format: OpenMetrics200}})
+			require.NoError(t, err)
+			require.Equal(t, "# TYPE x "+tt.typ.String()+"\nx "+tt.second+"\n# EOF\n", string(text))
 
 			data, err := Append(nil, f, protobuf)
 			require.NoError(t, err)

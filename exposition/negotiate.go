@@ -51,6 +51,8 @@ func (r mediaRange) format(all []mediaRange) (Format, bool) {
 			return OpenMetrics001, true
 		case "1.0.0":
 			return OpenMetrics100, true
+		case "2.0.0":
+			return OpenMetrics200, true
 		}
 	case "application/vnd.google.protobuf":
 		if r.params["proto"] == "io.prometheus.client.MetricFamily" && r.params["encoding"] == "delimited" {

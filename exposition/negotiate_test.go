@@ -18,6 +18,7 @@ func TestNegotiate(t *testing.T) {
 	const prometheusNative = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;escaping=allow-utf-8;q=0.7," + prometheus3
 	const open0 = "application/openmetrics-text; version=0.0.1; charset=utf-8; escaping="
 	const open1 = "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping="
+	const open2 = "application/openmetrics-text; version=2.0.0; charset=utf-8; escaping="
 	const proto = "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited; escaping="
 	const text0 = "text/plain; version=0.0.4; charset=utf-8"
 	for _, tt := range []struct{ accept, want string }{
@@ -28,7 +29,9 @@ func TestNegotiate(t *testing.T) {
 		{"application/openmetrics-text", open0 + "underscores"},
 		{"application/openmetrics-text;version=0.0.1;escaping=allow-utf-8", open0 + "underscores"}, // this version has no quotes
 		{"application/openmetrics-text;version=1.0.0;escaping=values", open1 + "values"},
-		{"application/openmetrics-text;version=2.0.0,text/plain;q=0.1", text0},
+		{"application/openmetrics-text;version=2.0.0;escaping=allow-utf-8,text/plain;q=0.1", open2 + "allow-utf-8"},
+		{"application/openmetrics-text;version=2.0.0;q=0.1,application/openmetrics-text;version=1.0.0", open1 + "underscores"},
+		{"application/openmetrics-text;version=3.0.0,text/plain;q=0.1", text0},
 		{"application/openmetrics-text;version=1.0.0;q=0.1,text/plain;q=0.2", text0},
 		{"application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;escaping=dots", proto + "dots"},
 		{"application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=text,*/*;q=0.1", text0},
@@ -70,6 +73,7 @@ func TestNegotiate(t *testing.T) {
 // for a client that did not ask; we do not.
 func TestNegotiateAsExpfmt(t *testing.T) {
 	const text1 = expfmt.Format("text/plain; version=1.0.0; charset=utf-8")
+	const open2 = "application/openmetrics-text; version=2.0.0; charset=utf-8; escaping="
 	const proto = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited"
 	var media []string
 	for _, version := range []string{"", ";version=0.0.1", ";version=0.0.4", ";version=1.0.0", ";version=3.0.0"} {

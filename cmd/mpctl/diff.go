@@ -142,14 +142,24 @@ func readDump(path string) ([]*metric.Family, error) {
 	if first, err := r.Peek(1); err == nil && first[0] == '[' {
 		return readDumped(r)
 	}
-	opts := textparse.Options{QuotedNames: true}
-	if openMetrics(f) {
-		opts.Format = textparse.OpenMetrics
+	read := func(format textparse.Format) ([]*metric.Family, error) {
+		if _, err := f.Seek(0, io.SeekStart); err != nil {
+			return nil, err
+		}
+		return textparse.Parse(f, textparse.Options{Format: format, QuotedNames: true})
 	}
-	if _, err := f.Seek(0, io.SeekStart); err != nil {
-		return nil, err
+	if !openMetrics(f) {
+		return read(textparse.Text)
 	}
-	return textparse.Parse(f, opts)
+	families, err := read(textparse.OpenMetrics)
+	if err == nil {
+		return families, nil
+	}
+	// What both versions accept means the same in both.
+	if families, err := read(textparse.OpenMetrics2); err == nil {
+		return families, nil
+	}
+	return nil, err
 }
 
 // openMetrics reports whether a file ends as an exposition of OpenMetrics does.

@@ -60,13 +60,13 @@ OpenMetrics, are left out and counted on stderr. The exit code is still 0. It is
 	addDirFlag(cmd, &dir)
 	trust.add(cmd)
 	selected.addFlags(cmd)
-	cmd.Flags().StringVar(&format, "format", "text", "output format: text, openmetrics or protobuf")
+	cmd.Flags().StringVar(&format, "format", "text", "output format: text, openmetrics, openmetrics2 or protobuf")
 	cmd.Flags().StringVar(&escaping, "escaping", "underscores", "how to write UTF-8 names: underscores, dots, values or allow-utf-8")
 	cmd.Flags().BoolVar(&created, "created", false, "print when each counter, histogram and summary was created")
 	cmd.Flags().BoolVar(&lenient, "lenient", false, "also print values that OpenMetrics forbids, such as a negative sum")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the metrics as JSON, with names as they are")
 	cmd.MarkFlagsMutuallyExclusive("json", "format")
-	obeyWords(cmd, "format", "text", "openmetrics", "protobuf")
+	obeyWords(cmd, "format", "text", "openmetrics", "openmetrics2", "protobuf")
 	obeyWords(cmd, "escaping", "underscores", "dots", "values", "allow-utf-8")
 	return cmd
 }
@@ -85,10 +85,12 @@ func contentTypeOf(name, escaping string) (exposition.ContentType, error) {
 		}
 	case "openmetrics":
 		f.Format = exposition.OpenMetrics100
+	case "openmetrics2":
+		f.Format = exposition.OpenMetrics200
 	case "protobuf":
 		f.Format = exposition.Protobuf
 	default:
-		return f, fmt.Errorf("unknown format %q: there are text, openmetrics and protobuf", name)
+		return f, fmt.Errorf("unknown format %q: there are text, openmetrics, openmetrics2 and protobuf", name)
 	}
 	return f, nil
 }

@@ -30,7 +30,7 @@ var (
 	period  = all("it must be a duration like 30s or 5m, longer than 0")
 	one     = all("it must be a whole number, at least 1")
 	users   = answers{ok, "give the name of a user", "it is empty", "give the name of a user", "give the name of a user"}
-	forms   = all("it must be text, openmetrics or protobuf")
+	forms   = all("it must be text, openmetrics, openmetrics2 or protobuf")
 	schemes = all("it must be underscores, dots")
 )
 

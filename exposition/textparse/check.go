@@ -26,6 +26,9 @@ func (p *parser) checkPoint(i int) error {
 			reason = "the counter has no sample with the suffix _total"
 		}
 	case metric.Histogram, metric.GaugeHistogram:
+		if p.second {
+			break // checked with its only sample
+		}
 		reason = sortBuckets(s, was)
 		if reason == "" && p.strict {
 			reason = checkHistogram(f.typ, s, was)

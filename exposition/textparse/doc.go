@@ -1,5 +1,5 @@
 // Package textparse reads an exposition back into families: the Prometheus text format,
-// versions 0.0.4 and 1.0.0, and OpenMetrics 1.0.0, strictly.
+// versions 0.0.4 and 1.0.0, and OpenMetrics 1.0.0 and 2.0, strictly.
 //
 //	response, err := http.Get("http://localhost:9090/metrics")
 //	if err != nil {
@@ -57,6 +57,15 @@
 // A [metric.Series] holds one point; of several points the last stays. Timestamps have
 // nanoseconds, and end where Prometheus' milliseconds do. A missing count is 0, or that
 // of the last bucket.
+//
+// # OpenMetrics 2.0
+//
+// The draft is read as strictly, and quoted names always are. A family's name is that of its
+// samples: those of a counter or info end in _total or _info, which is not part of
+// [metric.Family.Name]. A counter without _total becomes [metric.Unknown], as in text. A unit
+// that is not the end of the name is lost, and so are the native buckets of a gauge histogram.
+// Counts must be whole numbers. A classic bucket has the first exemplar that is in it, native
+// buckets have all. A histogram has no label le, even if it has only native buckets.
 //
 // # Limits
 //

@@ -3,6 +3,7 @@ package textparse
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/multiprom/multiprom/metric"
 )
@@ -47,6 +48,7 @@ const (
 	bucket   // has the label le
 	quantile // has the label quantile
 	state    // has a label with the name of the family
+	composite
 )
 
 func (rs roles) has(r role) bool { return rs&(1<<r) != 0 }
@@ -79,8 +81,23 @@ var openMetricsSuffixes = map[metric.Type][]suffix{
 	metric.GaugeHistogram: {{"_bucket", bucket}, {"_gsum", sum}, {"_gcount", count}},
 }
 
+// openMetrics2Suffixes are the sample names of OpenMetrics 2.0. Each is that of its family.
+var openMetrics2Suffixes = map[metric.Type][]suffix{
+	metric.Unknown:        {{"", value}},
+	metric.Counter:        {{"", value}},
+	metric.Gauge:          {{"", value}},
+	metric.Histogram:      {{"", composite}},
+	metric.Summary:        {{"", composite}},
+	metric.Info:           {{"", value}},
+	metric.StateSet:       {{"", state}},
+	metric.GaugeHistogram: {{"", composite}},
+}
+
 // suffixes returns the sample names of the current family.
 func (p *parser) suffixes() []suffix {
+	if p.second {
+		return openMetrics2Suffixes[p.family.typ]
+	}
 	if p.strict {
 		return openMetricsSuffixes[p.family.typ]
 	}
@@ -134,6 +151,9 @@ func (p *parser) setType(t metric.Type, at int) error {
 		return p.errorf(0, "a second TYPE line for %s", quote(f.name))
 	}
 	f.typ, f.hasType = t, true
+	if p.second && t == metric.Info && (!strings.HasSuffix(f.name, "_info") || f.name == "_info") {
+		return p.errorf(at, "the name of the info %s does not end in _info", quote(f.name))
+	}
 	for _, s := range p.suffixes() {
 		if s.text == "" {
 			continue // claimed as the family's name
@@ -162,12 +182,23 @@ func (p *parser) finish() error {
 		}
 	}
 	done := &metric.Family{Name: f.name, Help: f.help, Unit: f.unit, Type: f.typ, Series: f.series}
-	if !p.strict && f.typ == metric.Counter {
+	if f.typ == metric.Counter && (!p.strict || p.second) {
 		name, found := strings.CutSuffix(f.name, "_total")
 		if found && name != "" {
 			done.Name = name
 		} else {
 			done.Type = metric.Unknown // a counter's samples would be renamed
+			for i := range f.series {
+				f.series[i].Created, f.series[i].Exemplar = time.Time{}, nil
+			}
+		}
+	}
+	if p.second {
+		if f.typ == metric.Info {
+			done.Name = strings.TrimSuffix(f.name, "_info")
+		}
+		if !strings.HasSuffix(done.Name, "_"+f.unit) {
+			done.Unit = "" // a family's unit is the end of its name
 		}
 	}
 	compare := func(a, b metric.Series) int { return a.Labels.Compare(b.Labels) }

@@ -1,6 +1,7 @@
 package textparse
 
 import (
+	"fmt"
 	"math"
 	"slices"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/multiprom/multiprom/internal/form"
+	"github.com/multiprom/multiprom/internal/histogram"
 	"github.com/multiprom/multiprom/metric"
 )
 
@@ -46,6 +48,9 @@ func requireValidSeries(t testing.TB, f *metric.Family, s *metric.Series) {
 	t.Helper()
 	switch f.Type {
 	case metric.Histogram, metric.GaugeHistogram:
+		if s.Native != nil {
+			require.NoError(t, histogram.Check(s.Native, s.Count, s.Sum))
+		}
 		last := len(s.Buckets) - 1
 		require.GreaterOrEqual(t, last, 0)
 		require.True(t, math.IsInf(s.Buckets[last].UpperBound, 1))
@@ -87,6 +92,12 @@ func canonical(families []*metric.Family) []string {
 			s := &f.Series[i]
 			if !s.Created.IsZero() {
 				out = append(out, f.Name+"_created"+s.Labels.String()+" "+s.Created.UTC().String())
+			}
+			if h := s.Native; h != nil {
+				out = append(out, fmt.Sprint(f.Name, s.Labels, " native ", h.Schema, h.ZeroThreshold, h.ZeroCount, h.Positive, h.Negative))
+				for _, x := range h.Exemplars {
+					out = append(out, fmt.Sprint(x.Labels, form.FormatFloat(x.Value), x.Timestamp.UTC()))
+				}
 			}
 			one := metric.Family{Name: f.Name, Type: f.Type, Series: f.Series[i : i+1]}
 			for sample := range one.Samples() {

@@ -105,6 +105,10 @@ func (p *parser) setUnit(keyword, unit token) error {
 		return nil // the same as without the line
 	}
 	name, found := bytes.CutSuffix([]byte(f.name), unit.text)
+	if p.second { // there it need not be
+		f.unit = string(unit.text)
+		return p.checkUnit(unit.at)
+	}
 	if !found || !bytes.HasSuffix(name, []byte("_")) {
 		return p.errorf(unit.at, "the name %s does not end in an underscore and the unit %s", quote(f.name), quote(unit.text))
 	}

@@ -17,6 +17,8 @@ const (
 	Text Format = iota
 	// OpenMetrics is OpenMetrics 1.0.0.
 	OpenMetrics
+	// OpenMetrics2 is OpenMetrics 2.0, of which there is a draft.
+	OpenMetrics2
 )
 
 // Options of [Parse] and [Families]. The zero value reads text within limits that no
@@ -27,7 +29,7 @@ type Options struct {
 
 	// QuotedNames accepts quoted names in OpenMetrics, as Prometheus and its clients
 	// write them with the content type's escaping=allow-utf-8. The specification has
-	// none, so by default they are errors. Text always accepts them.
+	// none, so by default they are errors. Text and OpenMetrics2 always accept them.
 	QuotedNames bool
 
 	// MaxLine is the most bytes in a line. Default 1 MiB; metric.NoLimit.
@@ -42,8 +44,8 @@ type Options struct {
 // withDefaults checks the options and fills in what was left out.
 func (o Options) withDefaults() (Options, error) {
 	var c options.Checker
-	if o.Format > OpenMetrics {
-		c.Failf("Format", "is %d: it must be Text or OpenMetrics", o.Format)
+	if o.Format > OpenMetrics2 {
+		c.Failf("Format", "is %d: it must be Text, OpenMetrics or OpenMetrics2", o.Format)
 	}
 	options.Number(&c, "MaxLine", &o.MaxLine, 1<<20, options.NoLimit)
 	options.Number(&c, "MaxBytes", &o.MaxBytes, 256<<20, options.NoLimit)
@@ -94,6 +96,7 @@ func Families(r io.Reader, opts Options) iter.Seq2[*metric.Family, error] {
 type parser struct {
 	lines  lineReader
 	strict bool // OpenMetrics
+	second bool // its version 2.0
 
 	// The current line and its parts; the next line overwrites them.
 	cursor
@@ -112,11 +115,12 @@ type parser struct {
 }
 
 func newParser(r io.Reader, opts Options) *parser {
-	strict := opts.Format == OpenMetrics
-	quotes := !strict || opts.QuotedNames
+	strict, second := opts.Format != Text, opts.Format == OpenMetrics2
+	quotes := !strict || second || opts.QuotedNames
 	p := &parser{
 		lines:  newLineReader(r, opts.MaxLine, opts.MaxBytes),
 		strict: strict,
+		second: second,
 		claims: map[string]string{},
 		most:   opts.MaxSeries,
 	}

@@ -14,11 +14,12 @@ type sample struct {
 	timestamp token // empty if there is none
 
 	// Only in OpenMetrics.
-	exemplar exemplar
+	start     token // empty if there is none, or it is not version 2.0
+	exemplars []exemplar
 }
 
 type exemplar struct {
-	at        int // 0 if there is none: no line starts with one
+	at        int
 	labels    labelSet
 	value     token
 	timestamp token
@@ -39,7 +40,7 @@ func (p *parser) token() token {
 func (p *parser) readSample() error {
 	s := &p.sample
 	s.labels.reset()
-	s.timestamp, s.exemplar.at = token{}, 0
+	s.timestamp, s.start, s.exemplars = token{}, token{}, s.exemplars[:0]
 
 	s.nameAt = p.at
 	inside := p.quotes && p.peek('{') // the name is in the braces, in quotes
@@ -52,7 +53,7 @@ func (p *parser) readSample() error {
 		s.name = nil
 	}
 	separated := p.separatorBeforeLabels()
-	if p.take('{') {
+	if !(p.strict && separated) && p.take('{') {
 		if err := p.readLabels(&s.labels, inside); err != nil {
 			return err
 		}
@@ -87,14 +88,28 @@ func (p *parser) separatorBeforeLabels() bool {
 	return p.separator()
 }
 
-// readStrictTail reads what comes after the value: a timestamp, an exemplar, or both.
+// addExemplar adds an exemplar that begins here. It keeps the memory of an earlier line's.
+func (s *sample) addExemplar(at int) *exemplar {
+	if n := len(s.exemplars); n < cap(s.exemplars) {
+		s.exemplars = s.exemplars[:n+1]
+	} else {
+		s.exemplars = append(s.exemplars, exemplar{})
+	}
+	e := &s.exemplars[len(s.exemplars)-1]
+	e.at, e.timestamp = at, token{}
+	e.labels.reset()
+	return e
+}
+
+// readStrictTail reads what comes after the value: a timestamp, a start time if it is version
+// 2.0, and exemplars, of which version 1.0 has at most one.
 func (p *parser) readStrictTail() error {
 	s := &p.sample
 	if p.atEnd() {
 		return nil
 	}
 	p.at++ // the blank at which the value ended
-	if !p.peek('#') {
+	if !p.peek('#') && !(p.second && p.peek('s')) {
 		s.timestamp = p.token()
 		if len(s.timestamp.text) == 0 {
 			return p.unexpected("a timestamp or an exemplar")
@@ -103,11 +118,24 @@ func (p *parser) readStrictTail() error {
 			return nil
 		}
 	}
+	if p.second && p.has("st@") {
+		if s.start = p.token(); len(s.start.text) == 0 {
+			return p.unexpected("a start time")
+		}
+		if !p.take(' ') {
+			return nil
+		}
+	}
+	for {
+		if err := p.readExemplar(s.addExemplar(p.at)); err != nil || !p.second || !p.take(' ') {
+			return err
+		}
+	}
+}
 
-	e := &s.exemplar
-	e.at = p.at
-	e.labels.reset()
-	e.timestamp = token{}
+// readExemplar reads an exemplar. In version 1.0 the line ends with it; in version 2.0 it has a
+// time.
+func (p *parser) readExemplar(e *exemplar) error {
 	if !p.take('#') || !p.take(' ') || !p.take('{') {
 		return p.unexpected("an exemplar, which begins with # {")
 	}
@@ -125,7 +153,10 @@ func (p *parser) readStrictTail() error {
 			return p.unexpected("the exemplar's timestamp")
 		}
 	}
-	if !p.atEnd() {
+	switch {
+	case p.second && len(e.timestamp.text) == 0:
+		return p.unexpected("the exemplar's timestamp")
+	case !p.second && !p.atEnd():
 		return p.unexpected("the end of the line")
 	}
 	return nil
@@ -252,18 +283,27 @@ func (p *parser) wholeNumber(t token) (uint64, error) {
 	return n, nil
 }
 
-// newExemplar returns the sample's exemplar, or nil if there is none.
-func (p *parser) newExemplar() (*metric.Exemplar, error) {
-	const mostRunes = 128
-	e := &p.sample.exemplar
-	if e.at == 0 {
-		return nil, nil
+// firstExemplar returns the sample's first exemplar, or nil if there is none.
+func (p *parser) firstExemplar() (first *metric.Exemplar, err error) {
+	for i := range p.sample.exemplars {
+		x, err := p.newExemplar(&p.sample.exemplars[i])
+		if err != nil {
+			return nil, err
+		}
+		if i == 0 {
+			first = x
+		}
 	}
+	return first, nil
+}
+
+func (p *parser) newExemplar(e *exemplar) (*metric.Exemplar, error) {
+	const mostRunes = 128
 	value, err := p.number(e.value)
 	if err != nil {
 		return nil, err
 	}
-	if n := e.labels.runes(); n > mostRunes {
+	if n := e.labels.runes(); n > mostRunes && !p.second {
 		return nil, p.errorf(e.at, "the exemplar's labels have %d characters, the most is %d", n, mostRunes)
 	}
 	out := &metric.Exemplar{Value: value, Labels: e.labels.labels(string(e.labels.appendKey(nil)))}

@@ -191,8 +191,16 @@ func (p *parser) seconds(t token) (time.Time, error) {
 func (p *parser) store(i int, r role, own ownLabel) (err error) {
 	f := &p.family
 	s, text := &f.series[i], p.sample.value
-	if e := p.sample.exemplar; e.at > 0 && r != bucket && !(f.typ == metric.Counter && r == value) {
-		return p.errorf(e.at, "only counters' totals and buckets may have an exemplar")
+	if es := p.sample.exemplars; len(es) > 0 && r != bucket && r != composite && !(f.typ == metric.Counter && r == value) {
+		return p.errorf(es[0].at, "only counters' totals and buckets may have an exemplar")
+	}
+	if start := p.sample.start; len(start.text) > 0 {
+		if f.typ != metric.Counter && f.typ != metric.Histogram && f.typ != metric.Summary {
+			return p.errorf(start.at, "only counters, histograms and summaries have a start time")
+		}
+		if s.Created, err = p.seconds(start); err != nil {
+			return err
+		}
 	}
 	switch r {
 	case value:
@@ -202,7 +210,7 @@ func (p *parser) store(i int, r role, own ownLabel) (err error) {
 		if f.typ == metric.Info && s.Value != 1 {
 			return p.errorf(text.at, "the value of an info is 1, not %s", quote(text.text))
 		}
-		s.Exemplar, err = p.newExemplar()
+		s.Exemplar, err = p.firstExemplar()
 	case sum:
 		s.Sum, err = p.float(text, f.typ != metric.GaugeHistogram)
 		if err == nil && p.strict && math.IsNaN(s.Sum) {
@@ -214,6 +222,8 @@ func (p *parser) store(i int, r role, own ownLabel) (err error) {
 		s.Created, err = p.seconds(text)
 	case bucket:
 		return p.addBucket(i, own)
+	case composite:
+		return p.addComposite(i)
 	case quantile:
 		return p.addQuantile(i, own)
 	case state:
@@ -244,12 +254,12 @@ func (p *parser) addBucket(i int, own ownLabel) error {
 	if err != nil {
 		return err
 	}
-	e, err := p.newExemplar()
+	e, err := p.firstExemplar()
 	if err != nil {
 		return err
 	}
 	if e != nil && !(e.Value <= own.number) { // not Value > number: NaN is in no bucket
-		return p.errorf(p.sample.exemplar.value.at, "the exemplar's value is not in the bucket of %v", own.number)
+		return p.errorf(p.sample.exemplars[0].value.at, "the exemplar's value is not in the bucket of %v", own.number)
 	}
 	if last := len(s.Buckets) - 1; last >= 0 {
 		switch {

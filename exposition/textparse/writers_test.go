@@ -38,6 +38,7 @@ func inOpenMetrics(families []*metric.Family) []*metric.Family {
 					continue
 				}
 			case metric.Histogram:
+				s.Native = nil
 				s.NoSum = s.NoSum || !counts(s.Sum) || s.Buckets[0].UpperBound < 0
 			case metric.GaugeHistogram:
 				s.NoSum = s.NoSum || s.Sum != s.Sum || s.Sum < 0 && s.Buckets[0].UpperBound >= 0
@@ -162,7 +163,7 @@ func FuzzWriters(f *testing.F) {
 				s.Exemplar.Labels = metric.MakeLabels(label, value)
 			}
 		}
-		for _, version := range []exposition.Format{exposition.Text004, exposition.Text100, exposition.OpenMetrics001, exposition.OpenMetrics100} {
+		for _, version := range []exposition.Format{exposition.Text004, exposition.Text100, exposition.OpenMetrics001, exposition.OpenMetrics100, exposition.OpenMetrics200} {
 			for scheme := exposition.Underscores; scheme <= exposition.Values; scheme++ {
 				opts := exposition.Options{ContentType: exposition.ContentType{Format: version, Escaping: scheme}, Created: true}
 				text, err := exposition.Append(nil, []*metric.Family{family}, opts)
@@ -172,6 +173,9 @@ func FuzzWriters(f *testing.F) {
 				format := Text
 				if version >= exposition.OpenMetrics001 {
 					format = OpenMetrics
+				}
+				if version == exposition.OpenMetrics200 {
+					format = OpenMetrics2
 				}
 				families, err := Parse(bytes.NewReader(text), Options{Format: format, QuotedNames: opts.ContentType == quotedOpenMetrics.ContentType})
 				require.NoError(t, err, "%q", text)

@@ -41,7 +41,7 @@ func newView() view {
 // scraped parses a text with the parser that a server chooses by content type.
 func scraped(t *testing.T, body []byte, format exposition.ContentType) view {
 	t.Helper()
-	p, err := textparse.New(body, format.String(), nil, textparse.ParserOptions{OpenMetricsSkipSTSeries: true, KeepClassicOnClassicAndNativeHistograms: true})
+	p, err := textparse.New(body, format.String(), nil, textparse.ParserOptions{OpenMetricsSkipSTSeries: true, EnableOpenMetrics2: true, KeepClassicOnClassicAndNativeHistograms: true})
 	require.NoError(t, err)
 	out := newView()
 	for {
@@ -110,9 +110,12 @@ func native(h *prom.Histogram, at *int64, exemplars []exemplar.Exemplar) string 
 }
 
 // writtenNative is native of what a server should find.
-func writtenNative(s *metric.Series) string {
-	h := serverHistogram(s.Native, s.Count, s.Sum).Compact(0) // as the parser does
+func writtenNative(s *metric.Series, second bool) string {
+	h := serverHistogram(s.Native, s.Count, s.Sum)
 	from := s.Native.Exemplars
+	if !second {
+		h = h.Compact(0) // as the parser does
+	}
 	if len(from) == 0 { // a server then takes those of the buckets
 		for _, b := range s.Buckets {
 			if b.Exemplar != nil && !b.Exemplar.Timestamp.IsZero() {
@@ -142,13 +145,14 @@ func sample(v float64, at *int64) string {
 func written(families []*metric.Family, opts exposition.Options) view {
 	out := newView()
 	version := opts.ContentType.Format
-	openMetrics, protobuf := version == exposition.OpenMetrics100, version == exposition.Protobuf
+	openMetrics, protobuf := version == exposition.OpenMetrics100 || version == exposition.OpenMetrics200, version == exposition.Protobuf
+	second := version == exposition.OpenMetrics200
 	strict := openMetrics && !opts.Lenient
 	for _, f := range families {
 		head := f.Name
-		if f.Type == metric.Counter && !openMetrics {
+		if f.Type == metric.Counter && version != exposition.OpenMetrics100 {
 			head += "_total"
-		} else if f.Type == metric.Info && !openMetrics {
+		} else if f.Type == metric.Info && version != exposition.OpenMetrics100 {
 			head += "_info"
 		}
 		if !protobuf {
@@ -168,27 +172,30 @@ func written(families []*metric.Family, opts exposition.Options) view {
 		for _, s := range f.Series {
 			one := metric.Family{Name: f.Name, Type: f.Type}
 			began := s.Created
+			if second && !inSecond(f.Type, &s, strict) {
+				continue
+			}
 			switch f.Type {
 			case metric.Counter:
 				if strict && !(s.Value >= 0) {
 					continue
 				}
 			case metric.Histogram, metric.Summary:
-				s.NoSum = s.NoSum || strict && (!(s.Sum >= 0) || f.Type == metric.Histogram && openmetrics.HasNegativeBound(&s))
+				s.NoSum = s.NoSum || strict && !second && (!(s.Sum >= 0) || f.Type == metric.Histogram && openmetrics.HasNegativeBound(&s))
 			case metric.GaugeHistogram:
-				s.NoSum = s.NoSum || strict && !(s.Sum >= 0 || s.Sum < 0 && openmetrics.HasNegativeBound(&s))
+				s.NoSum = s.NoSum || strict && !second && !(s.Sum >= 0 || s.Sum < 0 && openmetrics.HasNegativeBound(&s))
 				began = time.Time{}
 			default:
 				began = time.Time{}
 			}
-			if protobuf && s.Native != nil {
+			if (protobuf || second) && s.Native != nil {
 				b := labels.NewBuilder(labels.FromMap(s.Labels.Map())).Set("__name__", f.Name)
 				key := b.Labels().WithoutEmpty().String()
-				out.native[key] = writtenNative(&s)
+				out.native[key] = writtenNative(&s, second)
 				if !began.IsZero() {
 					out.began[key] = began.UnixMilli()
 				}
-				if len(s.Buckets) == 1 && s.Buckets[0].Exemplar == nil {
+				if len(s.Buckets) == 1 && (second || s.Buckets[0].Exemplar == nil) {
 					continue // no classic bucket is written
 				}
 			}
@@ -228,7 +235,7 @@ func written(families []*metric.Family, opts exposition.Options) view {
 					}
 					xs := map[string]string{}
 					for name, value := range x.Labels.Map() {
-						if openMetrics {
+						if version == exposition.OpenMetrics100 {
 							name, value = escaped(name), escaped(value) // nor in exemplars
 						}
 						xs[name] = value
@@ -256,7 +263,7 @@ func canonical(number string) string {
 
 func typeOf(t metric.Type, v exposition.Format) model.MetricType {
 	switch {
-	case v == exposition.OpenMetrics100 || t == metric.GaugeHistogram && v == exposition.Protobuf:
+	case v == exposition.OpenMetrics100 || v == exposition.OpenMetrics200 || t == metric.GaugeHistogram && v == exposition.Protobuf:
 		return model.MetricType(t.String())
 	case t == metric.Info, t == metric.StateSet:
 		return model.MetricTypeGauge
@@ -268,10 +275,10 @@ func typeOf(t metric.Type, v exposition.Format) model.MetricType {
 
 func TestServerReadsRandomFamilies(t *testing.T) {
 	for _, escaping := range []exposition.Escaping{exposition.Underscores, exposition.AllowUTF8} {
-		for _, version := range []exposition.Format{exposition.Text004, exposition.Text100, exposition.OpenMetrics100, exposition.Protobuf} {
+		for _, version := range []exposition.Format{exposition.Text004, exposition.Text100, exposition.OpenMetrics100, exposition.OpenMetrics200, exposition.Protobuf} {
 			opts := exposition.Options{ContentType: exposition.ContentType{Format: version, Escaping: escaping}, Created: version > exposition.Text100}
 			t.Run(opts.ContentType.String(), func(t *testing.T) { serverReads(t, opts) })
-			if version == exposition.OpenMetrics100 {
+			if version == exposition.OpenMetrics100 || version == exposition.OpenMetrics200 {
 				opts.Lenient = true
 				t.Run("lenient "+opts.ContentType.String(), func(t *testing.T) { serverReads(t, opts) })
 			}
