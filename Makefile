@@ -17,7 +17,7 @@ build: ## bin/mpctl
 	$(GO) build -o bin/mpctl ./cmd/mpctl
 
 test: ## all tests that need nothing but Go; those that need a real server skip with a reason
-	$(GO) test -timeout 20m $(PACKAGES)
+	$(TOOL) gotestsum --format pkgname -- -timeout 20m $(PACKAGES)
 
 race: ## the same under the race detector
 	$(GO) test -race -timeout 20m $(PACKAGES)

@@ -1,5 +1,10 @@
-// Package examples has one program for each common router. Each mounts the metrics
-// handler in an application.
+// Package examples has programs that are ready to be run. A test starts, loads and scrapes
+// each of them.
+//
+// Prefork is a complete prefork server, with its supervisor.
+//
+// There is one for each common router, which mounts the metrics handler in an application:
+// chi, echo, fasthttp, fiber, gin and nethttp.
 //
 //	go run ./gin 127.0.0.1:8080
 //
