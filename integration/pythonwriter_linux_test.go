@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"golang.org/x/sys/unix"
 
 	"github.com/multiprom/multiprom/aggregate"
 	"github.com/multiprom/multiprom/exposition"
@@ -256,53 +255,4 @@ func TestPythonWriterBeyondCounting(t *testing.T) {
 	}
 	require.InDelta(t, handled, sums["signals_total"], 0, "no update of the signal handler is lost")
 	require.InDelta(t, 667, sums["main_total"], 0)
-}
-
-// TestPythonWriterWithoutSpace: without a directory that it can write to, a program works on, its
-// values stay in it, and it says so once. On a full filesystem, series that were there go on.
-func TestPythonWriterWithoutSpace(t *testing.T) {
-	script := `
-import multiprom_client
-multiprom_client.install()
-from prometheus_client import Counter
-c = Counter("c", "Updates.", ["n"])
-for n in range(1500):
-    c.labels(str(n) + "x" * 200).inc()
-c.labels("0" + "x" * 200).inc()
-print(sum(m._value.get() for m in c._metrics.values()))
-`
-	run := func(dir string) (out, log string) {
-		needPython(t)
-		cmd := exec.Command(python, "-c", script)
-		cmd.Env = append(os.Environ(), "PROMETHEUS_MULTIPROC_DIR="+dir, "PYTHONPATH="+writerOf(t), "PYTHONDONTWRITEBYTECODE=1")
-		var b strings.Builder
-		cmd.Stderr = &b
-		text, err := cmd.Output()
-		require.NoError(t, err, "%s", b.String())
-		return string(text), b.String()
-	}
-	t.Run("missing", func(t *testing.T) {
-		out, log := run(filepath.Join(t.TempDir(), "missing"))
-		require.Equal(t, "1501.0\n", out)
-		require.Contains(t, log, "metrics stay in this process")
-		require.Equal(t, 1, strings.Count(log, "\n"), log)
-	})
-	t.Run("full", func(t *testing.T) {
-		needRoot(t)
-		dir := t.TempDir()
-		require.NoError(t, unix.Mount("tmpfs", dir, "tmpfs", 0, "size=256k,mode=0700"))
-		defer unix.Unmount(dir, unix.MNT_DETACH)
-		out, log := run(dir)
-		require.Equal(t, "1501.0\n", out)
-		require.Contains(t, log, "has no space")
-		require.Equal(t, 1, strings.Count(log, "\n"), log)
-		require.Len(t, native(t, dir), 1)
-		a, err := aggregate.Open(dir, aggregate.Options{})
-		require.NoError(t, err)
-		defer a.Close()
-		got := samples(t, a)
-		require.EqualValues(t, 2, got[`c_total{n="0`+strings.Repeat("x", 200)+`"}`])
-		require.Positive(t, got["multiprom_fallback_series_total"])
-		require.EqualValues(t, 1500, got["multiprom_fallback_series_total"]+float64(countPrefix(got, "c_total{")))
-	})
 }
