@@ -107,7 +107,7 @@ func (d *oneDirectory) update(p *livingProcess, label string, n uint64) *livingP
 // record returns the record of a part.
 func (d *oneDirectory) record(o *livingPart) *mpm.SeriesInfo {
 	r := o.of.Reader(nil)
-	_, err := r.Read(nil, nil)
+	_, err := r.Read(nil, nil, nil)
 	require.NoError(d.t, err)
 	for _, list := range []mpm.SeriesList{r.List(), r.RemovedList()} {
 		for i := range list.Len() {

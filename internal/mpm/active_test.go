@@ -59,7 +59,7 @@ func TestActive(t *testing.T) {
 	r := s.Reader(nil)
 	var live, removed []uint64
 	read := func() SeriesList {
-		reading, err := r.Read(live, removed)
+		reading, err := r.Read(live, removed, nil)
 		require.NoError(t, err)
 		l := r.List()
 		live = reading.Live.Apply(live, &l)

@@ -95,7 +95,7 @@ func BenchmarkReadBesideChurn(b *testing.B) {
 			defer r.Close()
 			var live, removed []uint64
 			read := func() {
-				reading, err := r.Read(live, removed)
+				reading, err := r.Read(live, removed, nil)
 				require.NoError(b, err)
 				list, gone := r.List(), r.RemovedList()
 				live, removed = reading.Live.Apply(live, &list), reading.Removed.Apply(removed, &gone)

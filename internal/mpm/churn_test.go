@@ -161,7 +161,7 @@ func (c *checker) check() {
 		active[i] = c.active[i].id
 	}
 	c.mu.Unlock()
-	now, err := c.f.r.Read(c.f.live, c.f.removed)
+	now, err := c.f.r.Read(c.f.live, c.f.removed, nil)
 	if errors.Is(err, ErrStale) {
 		c.stale++
 		return

@@ -13,7 +13,7 @@
 // From then on a reader sees the 1, whatever happens to the process:
 //
 //	reader, err := mpm.Open(path, mpm.ReadOptions{})
-//	now, err := reader.Read(values, removed)
+//	now, err := reader.Read(values, removed, regions)
 //	series := reader.List()
 //	values = now.Live.Apply(values, &series)
 //

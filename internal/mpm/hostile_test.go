@@ -164,7 +164,7 @@ func TestHostileWriter(t *testing.T) {
 		var live, removed []uint64
 		for range 200 {
 			pauses = 0
-			now, err := r.Read(live, removed)
+			now, err := r.Read(live, removed, nil)
 			require.LessOrEqual(t, pauses, maxReads*maxPauses)
 			if err != nil {
 				require.ErrorIs(t, err, ErrStale)
@@ -183,7 +183,7 @@ func TestHostileWriter(t *testing.T) {
 			header, _ := blockStart(i)
 			storeWord(b, header+offBlockGen, math.MaxUint64) // one that no walk has seen
 		}
-		now, err := r.Read(live, removed)
+		now, err := r.Read(live, removed, nil)
 		require.NoError(t, err)
 		require.Len(t, now.Exemplars, n)
 		list := r.List()

@@ -3,6 +3,7 @@ package mpm
 import (
 	"errors"
 	"fmt"
+	"iter"
 	"sync/atomic"
 	"time"
 	"unsafe"
@@ -35,6 +36,8 @@ type parser struct {
 	ttl       bool                  // some have a TTL
 	live      numbers
 	removed   numbers
+	regions   numbers             // see regions.go
+	touched   map[wordOffset]bool // records of series that have come or gone since regions were given their series
 	exemplars []ExemplarInfo
 	misfits   content // exemplars of buckets that their series do not have
 	claimed   claims  // words that a series has
@@ -57,7 +60,7 @@ type knownBlock struct {
 	gen      uint64 // loaded before it
 	used     uint64 // likewise
 	read     uint64 // how far it was read; unreadable if the rest is damaged
-	overlaps bool   // some series have no words, because others have claimed them
+	overlaps bool   // some series have no words, because others have claimed them, or some regions no series
 	renewed  bool   // a series has begun a new life since
 	content
 
@@ -74,29 +77,40 @@ type content struct {
 	damaged   int
 	unknown   int
 	removed   int // series
+	regions   int // at least so many are known
 	space     Space
-}
-
-// exemplarAt is an exemplar record.
-type exemplarAt struct {
-	record, series wordOffset
-	bucket         uint32
-	sealed         uint64 // checksum and state
-	words          []uint64
-}
-
-// still reports whether the record is what it was when it was read.
-func (e *exemplarAt) still(b []byte) bool {
-	rec := b[e.record%blockWords*8:]
-	return loadWord(rec, offRecCRC) == e.sealed && loadWord(rec, offExeSeries) == uint64(e.series)|uint64(e.bucket)<<32
 }
 
 // list returns the list that has the series.
 func (p *parser) list(s seriesRef) *numbers {
-	if s.removed() {
+	switch {
+	case s.removed():
 		return &p.removed
+	case s.region():
+		return &p.regions
 	}
 	return &p.live
+}
+
+// The first numbers of each list.
+const (
+	listLive    seriesRef = 0
+	listRemoved seriesRef = removedBit
+	listRegions seriesRef = regionBit
+)
+
+// lists yields all lists, the regions last.
+func (p *parser) lists() iter.Seq2[seriesRef, *numbers] {
+	return func(yield func(seriesRef, *numbers) bool) {
+		_ = yield(listLive, &p.live) && yield(listRemoved, &p.removed) && yield(listRegions, &p.regions)
+	}
+}
+
+// rollback forgets what the last walk has added.
+func (p *parser) rollback() {
+	for _, l := range p.lists() {
+		l.rollback()
+	}
 }
 
 // restart forgets all but the families, which never go.
@@ -107,6 +121,7 @@ func (p *parser) restart() {
 	}
 	*p = parser{path: p.path, scratch: p.scratch, pause: p.pause, between: p.between, gaps: p.gaps, cold: true, dirty: true, families: p.families, defined: p.defined, ttl: p.ttl, live: fresh(), removed: fresh()}
 	p.removed.removed, p.removed.from = []int64{}, []int32{}
+	p.regions = newRegions(table)
 }
 
 // unreadable is the offset of a block that is not read on.
@@ -116,8 +131,7 @@ const unreadable = BlockSize
 // that was published after the given ones. Then the caller calls again with more blocks.
 func (p *parser) refresh(blocks [][]byte, now time.Duration) (later bool) {
 	p.blocks, p.later, p.sought, p.pauses = blocks, false, false, 0
-	p.live.rollback()
-	p.removed.rollback()
+	p.rollback()
 	for i := len(p.known); i < len(blocks); i++ {
 		p.known = append(p.known, knownBlock{})
 		p.begin(i, blocks[i])
@@ -140,6 +154,7 @@ func (p *parser) refresh(blocks [][]byte, now time.Duration) (later bool) {
 	p.walked = now
 	if p.changed {
 		p.claim()
+		p.findOwners()
 		p.renumber()
 		p.findExemplars()
 		p.changed = false
@@ -215,18 +230,25 @@ func (p *parser) content(w *walk, rec []byte, head uint64, at wordOffset) error 
 	case state == stateFree:
 		w.space.Free += int64(len(rec))
 		return nil
-	case kind != kindFamily && kind != kindSeries && kind != kindExemplar, state != stateLive && (state != stateRemoved || kind != kindSeries):
+	case kind < kindFamily || kind > kindRegion, state != stateLive && (state != stateRemoved || !isSeries(kind)):
 		w.unknown++
 		return nil
 	}
 	switch kind {
-	case kindFamily:
+	case kindFamily, kindNativeFamily:
 		return p.family(rec, sealed, at)
 	case kindExemplar:
 		return p.exemplar(w, rec, sealed, at)
+	case kindRegion:
+		return p.region(w, rec, sealed, at)
 	}
 	return p.series(w, rec, sealed, at)
 }
+
+// isSeries reports whether records of the kind are series, and isFamily whether they are
+// families.
+func isSeries(kind uint16) bool { return kind == kindSeries || kind == kindNativeSeries }
+func isFamily(kind uint16) bool { return kind == kindFamily || kind == kindNativeFamily }
 
 // errWritten: the record is being written. The gen of its block will tell when it is done.
 var errWritten = errors.New("the record is being written")
@@ -301,7 +323,7 @@ func (p *parser) findFamilies() {
 			if n < minRecord || n%8 != 0 || n > used-off {
 				break
 			}
-			if sealed := loadWord(b, off+offRecCRC); uint16(head>>32) == kindFamily && uint32(sealed>>32) == stateLive {
+			if sealed := loadWord(b, off+offRecCRC); isFamily(uint16(head>>32)) && uint32(sealed>>32) == stateLive {
 				// The walk of the block reports what is wrong with it.
 				_ = p.family(b[off:off+n], sealed, wordOffset((uint64(i)<<blockShift+off)/8))
 			}
@@ -319,7 +341,7 @@ func (p *parser) series(w *walk, rec []byte, sealed uint64, at wordOffset) error
 	w.mix(loadWord(rec, offSerCreated), 0)
 	if known, ok := w.knownAt(p, at); ok {
 		l := p.list(known)
-		if int64(loadWord(rec, offSerCreated)) == l.created[known.number()] {
+		if !known.region() && int64(loadWord(rec, offSerCreated)) == l.created[known.number()] {
 			if known.removed() == removed {
 				w.keep(known, rec)
 				return nil
@@ -374,6 +396,9 @@ func (p *parser) newSeries(w *walk, rec []byte, removed bool, at wordOffset) err
 		return fmt.Errorf("a series of family %d, which is not defined", r.family)
 	}
 	schema := p.live.schemas[family.index]
+	if r.native != (schema.Native != nil) {
+		return fmt.Errorf("a series of %s, whose family is of another kind", schema.Name)
+	}
 	if values != len(schema.Labels) {
 		return fmt.Errorf("a series of %s with %d label values, not %d", schema.Name, values, len(schema.Labels))
 	}
@@ -414,51 +439,6 @@ func (p *parser) room(at wordOffset) int {
 // mostExpected bounds the space that is allocated for a list in advance, because a large
 // file may have few series.
 const mostExpected = 1 << 15
-
-// exemplar reads the record of an exemplar.
-func (p *parser) exemplar(w *walk, rec []byte, sealed uint64, at wordOffset) error {
-	if len(rec) < offExeHalves+2*8*halfLabels || (len(rec)-offExeHalves)%16 != 0 {
-		return fmt.Errorf("an exemplar record of %d bytes", len(rec))
-	}
-	var head [offExeSequence]byte
-	for off := 0; off < len(head); off += 8 {
-		le.PutUint64(head[off:], loadWord(rec, uint64(off)))
-	}
-	switch {
-	case loadWord(rec, offRecCRC) != sealed || le.Uint64(head[offRecCRC:]) != sealed:
-		return errWritten
-	case recordCRC(head[:]) != le.Uint32(head[offRecCRC:]):
-		return errChecksum
-	}
-	w.exemplars = append(w.exemplars, exemplarAt{
-		record: at, series: wordOffset(le.Uint32(head[offExeSeries:])), bucket: le.Uint32(head[offExeBucket:]),
-		sealed: sealed, words: words(rec, offExeSequence, (len(rec)-offExeSequence)/8),
-	})
-	return nil
-}
-
-// findExemplars finds the exemplars of live series.
-func (p *parser) findExemplars() {
-	p.exemplars, p.misfits = p.exemplars[:0], content{}
-	for i := range p.known {
-		for _, e := range p.known[i].exemplars {
-			s, ok := p.seriesAt(e.series)
-			// Its record may have become free since it was read, and a new series may have the
-			// place of its series.
-			if !ok || s.removed() || p.gone(s) || !e.still(p.blocks[i]) {
-				continue
-			}
-			schema := p.live.schemas[p.live.records.all[s.number()].schema]
-			if count := exemplarCount(schema); uint64(e.bucket) >= uint64(count) {
-				p.damageAt(&p.misfits, i, uint64(e.record%blockWords)*8, "an exemplar number %d of a series of %s, which has %d", e.bucket, schema.Name, count)
-				continue
-			}
-			p.exemplars = append(p.exemplars, ExemplarInfo{
-				Series: int(s.number()), Bucket: int(e.bucket), cells: exemplarCells{record: e.record, words: e.words},
-			})
-		}
-	}
-}
 
 // errLater: the words are in a block that was published after the list of blocks was read.
 var errLater = errors.New("its words are after the last block")

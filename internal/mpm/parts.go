@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"math"
 
+	"github.com/multiprom/multiprom/internal/histogram"
 	"github.com/multiprom/multiprom/internal/lifetime"
 	"github.com/multiprom/multiprom/metric"
 )
@@ -62,10 +63,15 @@ func (d *Dir) ReadParts(o PartsOptions) (out []FoundPart, err error) {
 	return out, nil
 }
 
+// sameKind reports whether series of two schemas may be parts of each other.
+func sameKind(a, b *metric.Schema) bool {
+	return a.Name == b.Name && a.Type == b.Type && a.Mode == b.Mode && histogram.KindOf(a) == histogram.KindOf(b)
+}
+
 // parts appends the parts that the archive has of wanted series. What has no TTL there lasts no
 // longer than the parts of living processes.
 func (f *StoredFamily) parts(out []FoundPart, o *PartsOptions) []FoundPart {
-	if want := o.Schema; !f.Series.Timed || f.Schema.Name != want.Name || f.Schema.Type != want.Type || f.Schema.Mode != want.Mode {
+	if want := o.Schema; !f.Series.Timed || !sameKind(f.Schema, want) {
 		return out
 	}
 	var labels metric.Labels
@@ -108,11 +114,11 @@ func (r *Reader) parts(o *PartsOptions) (out []FoundPart, err error) {
 		}
 		s := partsScan{o: o, r: r, dead: !locked || r.Closed() || r.Marked(), base: r.header.Created.UnixNano() + r.clockSet(), families: map[uint32]*partsFamily{}}
 		for i := range r.blocks {
-			s.walk(i, kindFamily)
+			s.walk(i, isFamily)
 		}
 		for i := range r.blocks {
 			found := len(s.out)
-			for try := 0; !s.walk(i, kindSeries); try++ {
+			for try := 0; !s.walk(i, isSeries); try++ {
 				if try == maxWalks {
 					return ErrStale
 				}
@@ -143,9 +149,9 @@ type partsFamily struct {
 	from   []int // for each label of the wanted schema, the index of it in this one; nil if they are the same
 }
 
-// walk reads the records of one kind of a block. It returns false if records have moved
+// walk reads the records of the wanted kinds of a block. It returns false if records have moved
 // meanwhile.
-func (s *partsScan) walk(i int, kind uint16) bool {
+func (s *partsScan) walk(i int, wanted func(kind uint16) bool) bool {
 	b := s.r.blocks[i]
 	header, off := blockStart(i)
 	if le.Uint32(b[header+offBlockKind:]) != blockMeta || le.Uint32(b[header+offBlockIndex:]) != uint32(i) {
@@ -159,11 +165,11 @@ func (s *partsScan) walk(i int, kind uint16) bool {
 			break
 		}
 		rec := b[off : off+n]
-		if sealed := loadWord(rec, offRecCRC); uint16(head>>32) == kind {
+		if sealed, kind := loadWord(rec, offRecCRC), uint16(head>>32); wanted(kind) {
 			switch state := uint32(sealed >> 32); {
-			case kind == kindFamily && state == stateLive:
+			case isFamily(kind) && state == stateLive:
 				s.family(rec, sealed)
-			case kind == kindSeries && (state == stateLive || state == stateRemoved) && n >= offSerBody:
+			case isSeries(kind) && (state == stateLive || state == stateRemoved) && n >= offSerBody:
 				s.series(rec, sealed)
 			}
 		}
@@ -180,7 +186,7 @@ func (s *partsScan) family(rec []byte, sealed uint64) {
 	}
 	id, schema, err := decodeFamily(rec)
 	want := s.o.Schema
-	if err != nil || schema.Name != want.Name || schema.Type != want.Type || schema.Mode != want.Mode || !schema.Const.Equal(want.Const) || len(schema.Labels) != len(want.Labels) {
+	if err != nil || !sameKind(schema, want) || !schema.Const.Equal(want.Const) || len(schema.Labels) != len(want.Labels) {
 		return
 	}
 	f := &partsFamily{schema: schema}

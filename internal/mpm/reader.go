@@ -310,6 +310,7 @@ func (r *Reader) Space() (out Space) {
 			out.Removed += 8 * int64(l.sizes[l.records.all[i].schema].words)
 		}
 	}
+	out.Removed += r.removedRegions()
 	out.Free += max(0, cells-8*int64(p.claimed.words()))
 	return out
 }

@@ -14,6 +14,7 @@ import (
 type Reading struct {
 	Live    Delta // of the series that the process has
 	Removed Delta // of those that it has removed and whose values can still be read
+	Regions Delta // of the regions that both have
 	// Exemplars are all exemplars of live series. It is the slice of the last Reading if
 	// none has changed.
 	Exemplars []Exemplar
@@ -39,7 +40,8 @@ type Delta struct {
 	// Values are the values of the series of Added, in that order.
 	Values []uint64
 	// From has, for each series of Added in the list of removed series, the number that it
-	// had among the live ones in the last Reading, or -1. It is nil for live series.
+	// had among the live ones in the last Reading, or -1. For each region it has the number of
+	// its live series, or ^number of its removed one. It is nil for live series.
 	From []int32
 }
 
@@ -55,6 +57,17 @@ func appendRange(dst []NumberRange, first, n int) []NumberRange {
 		dst = append(dst, NumberRange{first, n})
 	}
 	return dst
+}
+
+// delta returns the Delta of a list.
+func (r *Reading) delta(list seriesRef) *Delta {
+	switch list {
+	case listRemoved:
+		return &r.Removed
+	case listRegions:
+		return &r.Regions
+	}
+	return &r.Live
 }
 
 // Same reports whether the list has the same series as before.
@@ -100,14 +113,14 @@ var ErrStale = errors.New("the file changes faster than it can be read")
 // maxReads is how often Read tries to read values in time.
 const maxReads = 16
 
-// Read reads what the file has now. live and removed are the values that the caller has of
-// the last Reading, by position (see Delta.Apply); they are not changed. After a good Read,
-// List and RemovedList are those of the Reading.
+// Read reads what the file has now. live, removed and regions are the values that the caller
+// has of the last Reading, by position (see Delta.Apply); they are not changed. After a good
+// Read, List, RemovedList and Regions are those of the Reading.
 //
 // Damage is not an error: the rest is read, see Damaged. ErrStale: this time nothing can be
 // read that belongs together. A *CorruptionError says that the file as a whole can no longer
 // be read. After an error, the next Reading resets all numbers.
-func (r *Reader) Read(live, removed []uint64) (reading Reading, err error) {
+func (r *Reader) Read(live, removed, regions []uint64) (reading Reading, err error) {
 	good := false
 	defer func() {
 		if !good {
@@ -116,7 +129,7 @@ func (r *Reader) Read(live, removed []uint64) (reading Reading, err error) {
 	}()
 	err = Guard(r.path, func() error {
 		for range maxReads {
-			if good, err = r.try(&reading, live, removed); good || err != nil {
+			if good, err = r.try(&reading, live, removed, regions); good || err != nil {
 				break
 			}
 		}
@@ -136,7 +149,7 @@ func (r *Reader) Read(live, removed []uint64) (reading Reading, err error) {
 }
 
 // try reads once, and reports whether what it has read belongs together.
-func (r *Reader) try(out *Reading, live, removed []uint64) (good bool, err error) {
+func (r *Reader) try(out *Reading, live, removed, regions []uint64) (good bool, err error) {
 	resets := r.resets()
 	if err := r.walk(); err != nil {
 		return false, err
@@ -147,10 +160,15 @@ func (r *Reader) try(out *Reading, live, removed []uint64) (good bool, err error
 	out.Live.Changes, out.Live.Values = r.changes(room.liveChanges[:0], live, p.live.spans), r.appendValues(nil, p.live.fresh)
 	p.removed.plan()
 	out.Removed.Changes, out.Removed.Values = r.changes(room.removedChanges[:0], removed, p.removed.spans), r.appendValues(nil, p.removed.fresh)
+	p.regions.plan()
+	out.Regions.Changes, out.Regions.Values = r.changes(room.regionChanges[:0], regions, p.regions.spans), r.appendValues(nil, p.regions.fresh)
 	if late := p.recheck(); len(late) > 0 {
 		out.Removed.Changes, out.Removed.Values = p.removed.without(late, out.Removed.Changes, out.Removed.Values)
+		if late = p.disown(); len(late) > 0 {
+			out.Regions.Changes, out.Regions.Values = p.regions.without(late, out.Regions.Changes, out.Regions.Values)
+		}
 	}
-	room.liveChanges, room.removedChanges = out.Live.Changes, out.Removed.Changes
+	room.liveChanges, room.removedChanges, room.regionChanges = out.Live.Changes, out.Removed.Changes, out.Regions.Changes
 	out.Exemplars = r.loadExemplars()
 	out.Closed, out.Marked = r.Closed(), r.Marked()
 	for i, c := range HeaderCounters {
@@ -225,7 +243,7 @@ func (r *Reader) loadExemplars() []Exemplar {
 // commit makes what was read the state of the reader.
 func (r *Reader) commit(out *Reading) {
 	p := &r.parser
-	moved := p.commit(&out.Live, &out.Removed)
+	moved := p.commit(out)
 	if moved.moved != nil && len(out.Exemplars) > 0 {
 		out.Exemplars = slices.Clone(out.Exemplars)
 		for i := range out.Exemplars {

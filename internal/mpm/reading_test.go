@@ -19,6 +19,8 @@ type follower struct {
 	t             *testing.T
 	r             *Reader
 	live, removed []uint64
+	regions       []uint64
+	owners        []int32
 	last          Reading
 }
 
@@ -26,10 +28,15 @@ func follow(t *testing.T, r *Reader) *follower { return &follower{t: t, r: r} }
 
 func (f *follower) read() Reading {
 	f.t.Helper()
-	now, err := f.r.Read(f.live, f.removed)
+	now, err := f.r.Read(f.live, f.removed, f.regions)
 	require.NoError(f.t, err)
-	live, removed := f.r.List(), f.r.RemovedList()
-	f.live, f.removed = now.Live.Apply(f.live, &live), now.Removed.Apply(f.removed, &removed)
-	f.last = now
+	f.apply(&now)
 	return now
+}
+
+func (f *follower) apply(now *Reading) {
+	live, removed, regions := f.r.List(), f.r.RemovedList(), f.r.RegionList()
+	f.live, f.removed = now.Live.Apply(f.live, &live), now.Removed.Apply(f.removed, &removed)
+	f.regions, f.owners = regions.Apply(&now.Regions, f.regions, f.owners)
+	f.last = *now
 }

@@ -112,7 +112,7 @@ func TestChurnIsBounded(t *testing.T) {
 					return
 				default:
 				}
-				now, err := r.Read(live, removed)
+				now, err := r.Read(live, removed, nil)
 				if errors.Is(err, ErrStale) {
 					continue // without a lease, nothing must change meanwhile
 				}

@@ -29,7 +29,10 @@ type SymbolTable struct {
 	records sharedColumns[recordRef]
 
 	// Room for the changes of one Reading.
-	liveChanges, removedChanges []Change
+	liveChanges, removedChanges, regionChanges []Change
+
+	// regions has the columns that the readers' lists of regions share. It has no symbols.
+	regions *SymbolTable
 }
 
 // symbolChunk holds texts one after the other, each preceded by its length. A Symbol is the

@@ -72,10 +72,10 @@ func BenchmarkChanges(b *testing.B) {
 	r, err := Open(s.Path(), ReadOptions{})
 	require.NoError(b, err)
 	defer r.Close()
-	first, err := r.Read(nil, nil)
+	first, err := r.Read(nil, nil, nil)
 	require.NoError(b, err)
 	for b.Loop() {
-		now, err := r.Read(first.Live.Values, nil)
+		now, err := r.Read(first.Live.Values, nil, nil)
 		if err != nil || len(now.Live.Changes) > 0 {
 			b.Fatal("nothing has changed", err)
 		}

@@ -6,10 +6,15 @@ import (
 	"time"
 )
 
-// seriesRef is the number of a series in the list of live or of removed series.
+// seriesRef is the number of a series in the list of live or of removed series, or that of a
+// region in the list of regions.
 type seriesRef uint32
 
-const removedBit = 1 << 31
+const (
+	removedBit = 1 << 31
+	regionBit  = 1 << 30
+	numberMask = regionBit - 1
+)
 
 func refOf(number int, removed bool) seriesRef {
 	if removed {
@@ -19,7 +24,11 @@ func refOf(number int, removed bool) seriesRef {
 }
 
 func (s seriesRef) removed() bool  { return s&removedBit != 0 }
-func (s seriesRef) number() uint32 { return uint32(s &^ removedBit) }
+func (s seriesRef) region() bool   { return s&regionBit != 0 }
+func (s seriesRef) number() uint32 { return uint32(s & numberMask) }
+
+// sameList reports whether both are of the same list.
+func (s seriesRef) sameList(o seriesRef) bool { return (s^o)&^numberMask == 0 }
 
 // run is n series with consecutive numbers of one list, in the order of their places. Most
 // blocks are one run.
@@ -29,7 +38,7 @@ type run struct {
 }
 
 func appendRun(dst []run, s seriesRef) []run {
-	if last := len(dst) - 1; last >= 0 && dst[last].first+seriesRef(dst[last].n) == s && dst[last].first.removed() == s.removed() {
+	if last := len(dst) - 1; last >= 0 && dst[last].first+seriesRef(dst[last].n) == s && dst[last].first.sameList(s) {
 		dst[last].n++
 		return dst
 	}
@@ -58,9 +67,12 @@ func (w *walk) mix(a, b uint64) {
 // keep notes a series and its record.
 func (w *walk) keep(s seriesRef, rec []byte) {
 	w.runs = appendRun(w.runs, s)
-	if s.removed() {
+	switch {
+	case s.removed():
 		w.removed++
 		w.space.Removed += int64(len(rec))
+	case s.region():
+		w.regions++
 	}
 }
 
@@ -141,8 +153,7 @@ func (p *parser) block(i int, b []byte, k *knownBlock, now time.Duration) {
 			odd = 0
 		}
 		if p.later || !settled {
-			p.live.rollback()
-			p.removed.rollback()
+			p.rollback()
 			if p.later {
 				return
 			}
@@ -183,8 +194,9 @@ func (p *parser) walk(w *walk, off uint64) uint64 {
 // accept makes the result of a walk what is known of the block.
 func (p *parser) accept(k *knownBlock, w *walk, whole bool) {
 	p.changed, p.dirty, k.fresh = true, true, true
-	p.live.kept, p.removed.kept = p.live.all(), p.removed.all()
-	p.live.planned, p.removed.planned = false, false
+	for _, l := range p.lists() {
+		l.kept, l.planned = l.all(), false
+	}
 	for _, s := range w.gone {
 		p.goes(s)
 	}
@@ -202,14 +214,15 @@ func (p *parser) accept(k *knownBlock, w *walk, whole bool) {
 	}
 	k.exemplars = append(k.exemplars, w.exemplars...)
 	k.damage = append(k.damage, w.damage[:min(len(w.damage), max(0, maxDamageDetails-len(k.damage)))]...)
-	k.damaged, k.unknown, k.removed = k.damaged+w.damaged, k.unknown+w.unknown, k.removed+w.removed
+	k.damaged, k.unknown, k.removed, k.regions = k.damaged+w.damaged, k.unknown+w.unknown, k.removed+w.removed, k.regions+w.regions
 	k.space.Free, k.space.Removed = k.space.Free+w.space.Free, k.space.Removed+w.space.Removed
 }
 
-// goes notes that a series has gone.
+// goes notes that a series or a region has gone.
 func (p *parser) goes(s seriesRef) {
 	p.dirty = true
 	l, i := p.list(s), s.number()
+	p.touch(s)
 	if at := l.records.all[i]; int(i) < l.claimed {
 		p.claimed.giveBack(at.cells, l.sizes[at.schema].words)
 	}
@@ -227,6 +240,7 @@ func (p *parser) claim() {
 		}
 		for i := l.claimed; i < l.all(); i++ {
 			at := l.records.all[i]
+			p.touch(refOf(i, removed))
 			if !l.dropped[uint32(i)] && !p.claimed.claim(at.cells, l.sizes[at.schema].words) {
 				refused = append(refused, refOf(i, removed))
 			}
@@ -328,17 +342,16 @@ func (p *parser) seriesAt(at wordOffset) (s seriesRef, ok bool) {
 // renumber closes the gaps of the lists, unless the reader is to keep numbers and the gaps are
 // few.
 func (p *parser) renumber() {
-	for _, removed := range []bool{false, true} {
-		l := &p.live
-		if removed {
-			l = &p.removed
-		}
-		if len(l.gone) == 0 || !l.sparse(p.gaps) {
+	series := false
+	for list, l := range p.lists() {
+		regions := list == listRegions && series && l.all() > 0 // they say the numbers of their series
+		if !regions && (len(l.gone) == 0 || !l.sparse(p.gaps)) {
 			continue
 		}
+		series = true
 		moved := l.renumber()
 		for i := range p.known {
-			p.known[i].move(removed, 0, func(n uint32) int32 { return moved[n] })
+			p.known[i].move(list, 0, func(n uint32) int32 { return moved[n] })
 			p.known[i].fresh = true // all numbers are new
 		}
 	}
@@ -359,16 +372,16 @@ func (m movedNumbers) of(n uint32) int32 {
 }
 
 // move gives the block's series of a list other numbers. Those before first stay.
-func (k *knownBlock) move(removed bool, first int, to func(n uint32) int32) {
+func (k *knownBlock) move(list seriesRef, first int, to func(n uint32) int32) {
 	runs := make([]run, 0, len(k.runs))
 	for _, r := range k.runs {
-		if r.first.removed() != removed || int(r.first.number()+r.n) <= first {
+		if !r.first.sameList(list) || int(r.first.number()+r.n) <= first {
 			runs = append(runs, r)
 			continue
 		}
 		for s := r.first; s < r.first+seriesRef(r.n); s++ {
 			if n := to(s.number()); n >= 0 {
-				runs = appendRun(runs, refOf(int(n), removed))
+				runs = appendRun(runs, list|seriesRef(n))
 			}
 		}
 	}
@@ -377,23 +390,19 @@ func (k *knownBlock) move(removed bool, first int, to func(n uint32) int32) {
 
 // commit makes what was found the lists of the reader. It returns the new numbers of live
 // series.
-func (p *parser) commit(live, removed *Delta) (moved movedNumbers) {
+func (p *parser) commit(out *Reading) (moved movedNumbers) {
 	if !p.dirty {
 		return moved
 	}
 	p.cold, p.dirty = false, false
-	first := []int{p.live.n, p.removed.n}
-	for i, l := range []*numbers{&p.live, &p.removed} {
-		d := []*Delta{live, removed}[i]
+	first, some := map[seriesRef]int{}, false
+	for list, l := range p.lists() {
+		first[list] = l.n
+		d := out.delta(list)
 		found := l.commit()
 		found.Changes, found.Values = d.Changes, d.Values
 		*d = found
-	}
-	if p.live.moved == nil && p.removed.moved == nil {
-		for i := range p.known {
-			p.known[i].fresh = false
-		}
-		return moved
+		some = some || l.moved != nil
 	}
 	for i := range p.known {
 		k := &p.known[i]
@@ -401,13 +410,17 @@ func (p *parser) commit(live, removed *Delta) (moved movedNumbers) {
 			continue
 		}
 		k.fresh = false
-		for list, l := range []*numbers{&p.live, &p.removed} {
-			if l.moved != nil {
-				k.move(list == 1, first[list], movedNumbers{first[list], l.moved}.of)
+		for list, l := range p.lists() {
+			if some && l.moved != nil {
+				k.move(list, first[list], movedNumbers{first[list], l.moved}.of)
 			}
 		}
 	}
-	moved = movedNumbers{first[0], p.live.moved}
+	p.nameOwners(&out.Regions)
+	if p.live.moved == nil {
+		return moved
+	}
+	moved = movedNumbers{first[listLive], p.live.moved}
 	for i := range p.exemplars {
 		p.exemplars[i].Series = int(moved.of(uint32(p.exemplars[i].Series)))
 	}

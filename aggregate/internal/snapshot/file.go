@@ -39,7 +39,14 @@ type File struct {
 	Values   []uint64
 
 	RemovedValues []uint64 // likewise, of Removed
-	Exemplars     []mpm.Exemplar
+
+	// Regions are those of the series of both, the native buckets of histograms. RegionOwners
+	// has for each the number of its series, or ^number of one of Removed.
+	Regions      mpm.RegionList
+	RegionValues []uint64
+	RegionOwners []int32
+
+	Exemplars []mpm.Exemplar
 
 	buf *buffers
 
@@ -74,6 +81,8 @@ type Delta struct {
 	Live mpm.Delta
 	// Removed is what has become of Removed.
 	Removed mpm.Delta
+	// Regions is what has become of Regions. Its Changes are not in RegionValues yet either.
+	Regions mpm.Delta
 }
 
 // openFile opens a file, or remembers why it cannot be opened. An error must fail the
@@ -111,14 +120,17 @@ func IsTransient(err error) bool {
 // Read is ReadDelta for those who want the values alone.
 func (f *File) Read() error {
 	d, err := f.ReadDelta()
-	f.Put(d.Live.Changes)
+	f.Put(&d)
 	return err
 }
 
-// Put makes changes part of Values.
-func (f *File) Put(changes []mpm.Change) {
-	for _, c := range changes {
+// Put makes the changes of a delta part of Values and RegionValues.
+func (f *File) Put(d *Delta) {
+	for _, c := range d.Live.Changes {
 		f.Values[c.At] = c.Word
+	}
+	for _, c := range d.Regions.Changes {
+		f.RegionValues[c.At] = c.Word
 	}
 }
 
@@ -151,26 +163,27 @@ func (f *File) ReadDelta() (d Delta, err error) {
 	return d, nil
 }
 
-// take applies one Reading of the file, but for Live.Changes. Changes that nobody puts into
-// Values are found again by the next read.
+// take applies one Reading of the file, but for the Changes of Live and Regions. Those that
+// nobody puts into the values are found again by the next read.
 func (f *File) take() (d Delta, err error) {
 	r := f.reader
-	now, err := r.Read(f.Values, f.RemovedValues)
+	now, err := r.Read(f.Values, f.RemovedValues, f.RegionValues)
 	if err != nil {
 		return d, err
 	}
-	d = Delta{Live: now.Live, Removed: now.Removed}
-	series, removed := r.List(), r.RemovedList()
-	if d.Live.Reset || d.Removed.Reset { // what was known is of other series
+	d = Delta{Live: now.Live, Removed: now.Removed, Regions: now.Regions}
+	series, removed, regions := r.List(), r.RemovedList(), r.RegionList()
+	if d.Live.Reset || d.Removed.Reset || d.Regions.Reset { // what was known is of other series
 		f.Epoch++
 	}
-	now.Live.Changes = nil
+	now.Live.Changes, now.Regions.Changes = nil, nil
 	f.Values = now.Live.Apply(f.Values, &series)
 	f.RemovedValues = now.Removed.Apply(f.RemovedValues, &removed)
+	f.RegionValues, f.RegionOwners = regions.Apply(&now.Regions, f.RegionValues, f.RegionOwners)
 	f.Closed, f.Marked, f.Counters = now.Closed, now.Marked, now.Counters
 	_, f.Damaged = r.Damaged()
 	f.Unknown = r.Unknown()
-	f.Families, f.Series, f.Removed = r.Schemas(), series, removed
+	f.Families, f.Series, f.Removed, f.Regions = r.Schemas(), series, removed, regions
 	f.Bytes, f.Exemplars = r.Bytes(), now.Exemplars
 	return d, nil
 }

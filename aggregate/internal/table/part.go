@@ -42,11 +42,11 @@ func (t *Table) Apply(f *snapshot.File, d snapshot.Delta) {
 	t.gone = t.gone || len(d.Live.Gone)+len(d.Removed.Gone) > 0
 	p := t.parts[f]
 	if p == nil { // nothing of it has a place
-		f.Put(d.Live.Changes)
+		f.Put(&d)
 		return
 	}
 	if p.epoch != f.Epoch {
-		f.Put(d.Live.Changes)
+		f.Put(&d)
 		p.series.mark(func(*span) bool { return true })
 		p.removed.mark(func(*span) bool { return true })
 		return
