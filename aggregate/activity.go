@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/multiprom/multiprom/aggregate/internal/snapshot"
+	"github.com/multiprom/multiprom/internal/histogram"
 	"github.com/multiprom/multiprom/internal/inspect"
 	"github.com/multiprom/multiprom/internal/views"
 	"github.com/multiprom/multiprom/metric"
@@ -92,6 +93,11 @@ func (k *fileActivity) worked(f *snapshot.File, d *snapshot.Delta) bool {
 	}
 	for _, c := range d.Live.Changes {
 		if !k.quiet.has(c.At) {
+			return true
+		}
+	}
+	for _, c := range d.Regions.Changes {
+		if owner := f.RegionOwners[c.At/histogram.RegionBuckets]; owner >= 0 && !isQuiet(f.Series.Schema(int(owner))) {
 			return true
 		}
 	}

@@ -165,7 +165,7 @@ func TestHistogramsOverTheUnionOfBounds(t *testing.T) {
 		{[]float64{1, 2}, []uint64{1, 2, 3}},
 		{[]float64{2, 5}, []uint64{10, 20, 30}},
 	} {
-		s := newProcess(t, dir, strconv.Itoa(i), int64(i)).add(histogram("h", tc.bounds...))
+		s := newProcess(t, dir, strconv.Itoa(i), int64(i)).add(histogramSchema("h", tc.bounds...))
 		copy(s.Words()[mpm.CellHistogramBuckets:], tc.counts)
 		s.Words()[mpm.CellHistogramSum] = math.Float64bits(1.5)
 	}

@@ -40,7 +40,7 @@ func TestByProcess(t *testing.T) {
 	setGauge(two.add(gauge("load", metric.ModeAll)), 8)
 	setGauge(one.add(gauge("workers", metric.ModeLiveSum)), 1)
 	setGauge(two.add(gauge("workers", metric.ModeLiveSum)), 1)
-	h := two.add(histogram("seconds", 1, 2))
+	h := two.add(histogramSchema("seconds", 1, 2))
 	h.Words()[mpm.CellHistogramBuckets+1] = 3
 	three := newProcess(t, dir, "web-3", 5) // defines jobs in another way
 	setGauge(three.add(gauge("jobs", metric.ModeMax)), 99)

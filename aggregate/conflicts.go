@@ -91,12 +91,12 @@ func (a *Aggregator) census() []inspect.Family {
 }
 
 func schemaOf(s *metric.Schema, bounds []float64) inspect.Schema {
-	return inspect.Schema{Name: s.Name, Type: s.Type, Mode: s.Mode, Help: s.Help, Unit: s.Unit, Bounds: bounds, States: s.States}
+	return inspect.Schema{Name: s.Name, Type: s.Type, Mode: s.Mode, Help: s.Help, Unit: s.Unit, Bounds: bounds, States: s.States, Native: s.Native}
 }
 
 // merging returns the part of d that decides which schemas merge with it.
 func merging(d *inspect.Schema) *metric.Schema {
-	return &metric.Schema{Name: d.Name, Type: d.Type, Mode: d.Mode, States: d.States}
+	return &metric.Schema{Name: d.Name, Type: d.Type, Mode: d.Mode, States: d.States, Bounds: d.Bounds, Native: d.Native}
 }
 
 // addOwner adds a file that has the schema to the owners of d. first has the labels of one of

@@ -39,7 +39,7 @@ func TestConflictsAreNamed(t *testing.T) {
 	second := newProcess(t, dir, "second", 11)
 	second.add(&metric.Schema{Name: "phase", Help: "P.", Type: metric.StateSet, States: []string{"a", "c"}})
 	second.add(gauge("took_count", metric.ModeSum))
-	second.add(histogram("depth", 1, 2))
+	second.add(histogramSchema("depth", 1, 2))
 	second.count(counter("fine"), 1)
 	f, err := second.AddSchema(gauge("fine", metric.ModeAll)) // declared, without a series
 	require.NoError(t, err)
@@ -114,7 +114,7 @@ func namesOf(families []inspect.Family) (out []string) {
 func TestConflictsAreAllThatIsLeftOut(t *testing.T) {
 	dir, elsewhere := t.TempDir(), t.TempDir()
 	schemas := []*metric.Schema{
-		counter("a"), gauge("a", metric.ModeMax), gauge("a", metric.ModeSum), histogram("a", 1), gauge("a_count", metric.ModeMin), counter("a_count"),
+		counter("a"), gauge("a", metric.ModeMax), gauge("a", metric.ModeSum), histogramSchema("a", 1), gauge("a_count", metric.ModeMin), counter("a_count"),
 		{Name: "a", Help: "A.", Type: metric.Summary}, gauge("a_sum", metric.ModeAll), {Name: "b", Help: "B.", Type: metric.Info}, gauge("b_info", metric.ModeMax),
 	}
 	warm := openDir(t, dir, Options{})

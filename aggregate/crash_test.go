@@ -99,7 +99,7 @@ func newTraffic(t testing.TB) *traffic {
 func (w *traffic) worker(dir string, n int64) *process {
 	p := newProcess(w.t, dir, "slot", 1)
 	c := p.add(counter("c"))
-	h := p.add(histogram("h", 1))
+	h := p.add(histogramSchema("h", 1))
 	w.attempted.Add(n)
 	// In this order: a reader takes a file's words from the first to the last.
 	atomic.AddUint64(&h.Words()[mpm.CellHistogramBuckets], uint64(n))

@@ -48,13 +48,13 @@ func TestExemplarsMerge(t *testing.T) {
 	id := func(s string) metric.Labels { return metric.MakeLabels("id", s) }
 	old := newProcess(t, elsewhere, "old", 1)
 	c := old.add(counter("c", "l"), "x")
-	h := old.add(histogram("h", 1, 4))
+	h := old.add(histogramSchema("h", 1, 4))
 	c.SetExemplar(0, id("old"), 1, 100)
 	h.SetExemplar(1, id("wide"), 2, 100) // its bucket is up to 4, in the view up to 2
 	h.SetExemplar(2, id("far"), 9, 100)
 	live := newProcess(t, dir, "live", 2)
 	c2 := live.add(counter("c", "l"), "x")
-	h2 := live.add(histogram("h", 1, 2, 4))
+	h2 := live.add(histogramSchema("h", 1, 2, 4))
 	h2.SetExemplar(2, id("four"), 4, 50)
 	warm := openDir(t, dir, Options{})
 	require.Equal(t, map[string]string{`h_bucket{le="4"}`: `{id="four"} 4 @50`}, exemplarsOf(t, warm))

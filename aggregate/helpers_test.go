@@ -24,7 +24,7 @@ func gauge(name string, m metric.Mode, labels ...string) *metric.Schema {
 	return &metric.Schema{Name: name, Help: "H.", Type: metric.Gauge, Mode: m, Labels: labels}
 }
 
-func histogram(name string, bounds ...float64) *metric.Schema {
+func histogramSchema(name string, bounds ...float64) *metric.Schema {
 	return &metric.Schema{Name: name, Help: "H.", Type: metric.Histogram, Bounds: bounds}
 }
 
@@ -145,6 +145,7 @@ func linesOf(families []*metric.Family) (lines []string) {
 		lines = append(lines, fmt.Sprintf("# %s %s %q %q", f.Name, f.Type, f.Help, f.Unit))
 		for i := range f.Series {
 			lines = append(lines, fmt.Sprintf("created %v", f.Series[i].Created.UnixNano()))
+			lines = append(lines, linesOfNative(&f.Series[i])...)
 		}
 		for s := range f.Samples() {
 			lines = append(lines, fmt.Sprintf("%s%s %x", s.Name, s.Labels, s.Value))

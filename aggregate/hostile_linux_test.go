@@ -55,7 +55,7 @@ var hostileFiles = map[string]func(t *testing.T, dir string){
 	"series that share words": func(t *testing.T, dir string) { shareWords(t, dir, 16) },
 	"buckets": func(t *testing.T, dir string) {
 		p := newProcess(t, dir, "a", 1)
-		h := histogram("h")
+		h := histogramSchema("h")
 		h.Labels = []string{"l"}
 		for i := range form.MaxBounds {
 			h.Bounds = append(h.Bounds, float64(i))
@@ -130,7 +130,7 @@ func manySeries(t *testing.T, p *process, s *metric.Schema, n int) {
 func shareWords(t *testing.T, dir string, blocks int) {
 	t.Helper()
 	p := newProcess(t, t.TempDir(), "a", 1)
-	h := histogram("h")
+	h := histogramSchema("h")
 	h.Labels = []string{"l"}
 	for i := range form.MaxBounds {
 		h.Bounds = append(h.Bounds, float64(i))

@@ -107,7 +107,7 @@ func joinNative(t *testing.T, dir, what string, want map[string]float64) {
 		for i := range bounds {
 			bounds[i] = float64(i) // of those that client_python has, the first ones
 		}
-		s := p.add(histogram("h", bounds...))
+		s := p.add(histogramSchema("h", bounds...))
 		s.Words()[mpm.CellHistogramBuckets] = 7 // at most 0
 		for i := range bounds {
 			name := `h_bucket{le="` + form.FormatFloat(bounds[i]) + `"}`

@@ -247,11 +247,11 @@ func TestBoundsAfterAPanic(t *testing.T) {
 		return time.Unix(1, 0)
 	}})
 	p := newProcess(t, elsewhere, "x", 1)
-	p.add(histogram("h", 1)).Words()[mpm.CellHistogramBuckets+1] = 3
+	p.add(histogramSchema("h", 1)).Words()[mpm.CellHistogramBuckets+1] = 3
 	die(t, p.Store, dir)
 	compactDir(t, dir)
 	q := newProcess(t, elsewhere, "y", 2)
-	q.add(histogram("h", 0.5, 1)).Words()[mpm.CellHistogramBuckets] = 3
+	q.add(histogramSchema("h", 0.5, 1)).Words()[mpm.CellHistogramBuckets] = 3
 	path := die(t, q.Store, dir)
 	show(t, a)
 	broken = true

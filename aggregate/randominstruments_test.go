@@ -30,11 +30,17 @@ func randomInstruments(t *testing.T, r *rand.Rand, p *process) (kept []*mpm.Seri
 		counter("c", "l"), gauge("c2", metric.ModeSum, "l"),
 		{Name: "s", Help: fmt.Sprint("S.", r.IntN(3)), Type: metric.Summary, Labels: []string{"l"}},
 		{Name: "h", Help: "H.", Type: metric.Histogram, Labels: []string{"l"}, Bounds: [][]float64{{1, 2, 3}, {2, 4}, {0.5}}[r.IntN(3)]},
-		histogram("hx", 1, 2, 3), // with exemplars
+		histogramSchema("hx", 1, 2, 3), // with exemplars
 		{Name: "i", Help: "I.", Type: metric.Info, Labels: []string{"l"}},
 		{Name: "e_all", Help: "E.", Type: metric.StateSet, Mode: metric.ModeAll, Labels: []string{"l"}, States: []string{"a", "b"}},
 		{Name: "e_live", Help: "E.", Type: metric.StateSet, Mode: metric.ModeLiveAll, Labels: []string{"l"}, States: []string{"a", "b"}},
 		{Name: "e_recent", Help: "E.", Type: metric.StateSet, Mode: metric.ModeMostRecent, Labels: []string{"l"}, States: []string{"a", "b"}},
+	}
+	for _, s := range []*metric.Schema{nativeSchema(r, "n"), nativeSchema(r, "nb", [][]float64{{1, 2, 3}, {2, 4}}[r.IntN(2)]...), anyKind(r, "kinds")} {
+		if s.Native != nil {
+			s.Native.MaxExemplars = 16 // all are shown: else it matters who is merged first
+		}
+		schemas = append(schemas, s)
 	}
 	if r.IntN(3) == 0 {
 		schemas[0] = gauge("c", metric.ModeMax, "l")
@@ -53,8 +59,12 @@ func randomInstruments(t *testing.T, r *rand.Rand, p *process) (kept []*mpm.Seri
 			}
 			s, err := p.AddSeries(f, []string{strconv.Itoa(n)}[:len(schema.Labels)], extra)
 			require.NoError(t, err)
-			randomWords(r, schema, s.Words())
-			randomExemplars(r, s, schema)
+			if schema.Native != nil {
+				newRecorded(s, schema).change(r, time.Unix(0, randomTime(r)))
+			} else {
+				randomWords(r, schema, s.Words())
+				randomExemplars(r, s, schema)
+			}
 			if r.IntN(6) == 0 {
 				s.Remove()
 			} else {

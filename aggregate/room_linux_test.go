@@ -20,7 +20,7 @@ func crowdSchema(i int) *metric.Schema {
 	for j := range bounds {
 		bounds[j] = float64(i*len(bounds) + j)
 	}
-	h := histogram("h", bounds...)
+	h := histogramSchema("h", bounds...)
 	h.Labels = []string{"l"}
 	return h
 }
@@ -81,7 +81,7 @@ func TestLeftOutSeriesComeBack(t *testing.T) {
 	t.Run("archive", func(t *testing.T) {
 		dir, elsewhere := t.TempDir(), t.TempDir()
 		dead := newProcess(t, elsewhere, "dead", 1)
-		h := histogram("h", -1)
+		h := histogramSchema("h", -1)
 		h.Labels = []string{"l"}
 		f, err := dead.AddSchema(h)
 		require.NoError(t, err)

@@ -94,7 +94,7 @@ func TestSumsThatAreNoNumber(t *testing.T) {
 				bounds = append(bounds, float64(3+i))
 			}
 			p := newProcess(t, dir, strconv.Itoa(i), int64(i))
-			p.add(histogram("h", bounds...)).Words()[mpm.CellHistogramSum] = math.Float64bits(v)
+			p.add(histogramSchema("h", bounds...)).Words()[mpm.CellHistogramSum] = math.Float64bits(v)
 			p.add(gauge("g", metric.ModeSum)).Words()[mpm.CellGauge] = math.Float64bits(v)
 			p.add(&metric.Schema{Name: "s", Type: metric.Summary}).Words()[mpm.CellSummarySum] = math.Float64bits(v)
 			want := []float64{1, inf, inf, math.NaN()}[i]

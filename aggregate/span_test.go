@@ -39,7 +39,7 @@ func manyOrders(t *testing.T, r *rand.Rand) {
 		p.Store = s
 		var names [][2]int // number of a family, and of a label
 		for f, schema := range []*metric.Schema{
-			counter("whole", "l"), histogram("sums", 1, 2), gauge("g_livesum", metric.ModeLiveSum, "l"),
+			counter("whole", "l"), histogramSchema("sums", 1, 2), gauge("g_livesum", metric.ModeLiveSum, "l"),
 		} {
 			schema.Labels = []string{"l"}
 			ref, err := s.AddSchema(schema)
@@ -66,7 +66,7 @@ func manyOrders(t *testing.T, r *rand.Rand) {
 			f := p.families[n[0]]
 			s, err := p.AddSeries(f, []string{strconv.Itoa(n[1])}, nil)
 			require.NoError(t, err)
-			p.series = append(p.series, changingSeries{s, f.Schema()})
+			p.series = append(p.series, changingSeries{Series: s, schema: f.Schema()})
 		}
 		return p
 	}

@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"github.com/multiprom/multiprom/aggregate/internal/snapshot"
+	"github.com/multiprom/multiprom/internal/histogram"
 	"github.com/multiprom/multiprom/internal/inspect"
 	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/internal/pyfile"
@@ -53,6 +54,20 @@ func (a *Aggregator) addNativeTotals(p *inspect.Process, f *snapshot.File, bytes
 			t.Counted += counted(s, words)
 			if bytes {
 				t.Bytes += f.Series.BytesOf(n)
+			}
+		}
+	}
+	for i := range f.Regions.Len() {
+		series := int(f.RegionOwners[i])
+		if !f.Regions.Has(i) || series < 0 {
+			continue
+		}
+		if t := totals[f.Series.Schema(series)]; t != nil {
+			for _, w := range f.RegionValues[histogram.RegionBuckets*i:][:histogram.RegionBuckets] {
+				t.Counted += float64(w)
+			}
+			if bytes {
+				t.Bytes += mpm.RegionBytes
 			}
 		}
 	}
@@ -110,12 +125,15 @@ func countedPart(t metric.Type) pyfile.Part {
 	return pyfile.Ignored
 }
 
-// counted returns what the words of a series have counted.
+// counted returns what the words of a series have counted, without its regions.
 func counted(s *metric.Schema, words []uint64) (n float64) {
 	switch s.Type {
 	case metric.Counter:
 		return mpm.CounterValue(words[mpm.CellCounterInts], words[mpm.CellCounterFloat])
 	case metric.Histogram:
+		if s.Native != nil {
+			return float64(words[histogram.CellZero]) + float64(words[histogram.CellNaN])
+		}
 		for _, w := range words[mpm.CellHistogramBuckets:] {
 			n += float64(w)
 		}

@@ -332,6 +332,7 @@ type changing struct {
 type changingSeries struct {
 	*mpm.Series
 	schema *metric.Schema
+	native *recorded // nil if it has no native buckets
 }
 
 func startChanging(t *testing.T, r *rand.Rand, dir string, number int, now time.Time) *changing {
@@ -351,6 +352,7 @@ func startChanging(t *testing.T, r *rand.Rand, dir string, number int, now time.
 		gauge("g_sum", metric.ModeSum, "l"), gauge("g_livesum", metric.ModeLiveSum, "l"), gauge("g_max", metric.ModeMax, "l"),
 		gauge("g_all", metric.ModeAll, "l"), gauge("g_recent", metric.ModeMostRecent, "l"),
 		counter("ttl_c", "l"), {Name: "ttl_h", Help: "H.", Type: metric.Histogram, Labels: []string{"l"}, Bounds: []float64{1}},
+		nativeSchema(r, "n"), nativeSchema(r, "nb", [][]float64{{1, 2, 3}, {2, 4}}[r.IntN(2)]...), anyKind(r, "differs3"), nativeSchema(r, "ttl_n", 1),
 		gauge("ttl_g_sum", metric.ModeSum, "l"), gauge("ttl_g_livesum", metric.ModeLiveSum, "l"), gauge("ttl_g_all", metric.ModeAll, "l"), gauge("ttl_g_max", metric.ModeMax, "l"),
 	}
 	for _, schema := range schemas {
@@ -377,7 +379,11 @@ func (p *changing) change(t *testing.T, r *rand.Rand) {
 		for r.IntN(3) == 0 {
 			s, err := p.AddSeries(f, []string{strconv.Itoa(r.IntN(12))}, nil)
 			require.NoError(t, err)
-			p.series = append(p.series, changingSeries{s, f.Schema()})
+			one := changingSeries{Series: s, schema: f.Schema()}
+			if one.schema.Native != nil {
+				one.native = newRecorded(s, one.schema)
+			}
+			p.series = append(p.series, one)
 		}
 	}
 	for _, s := range p.series {
@@ -390,6 +396,10 @@ func (p *changing) change(t *testing.T, r *rand.Rand) {
 // changeSeries changes one series as an instrument may, sometimes to a value that totals
 // cannot hold.
 func changeSeries(r *rand.Rand, s changingSeries, now time.Time) {
+	if s.native != nil {
+		s.native.change(r, now)
+		return
+	}
 	words, schema := s.Words(), s.schema
 	floats := []float64{0.1, 1, 1e17, 3e-9, -0.3, 12345.678, 0}
 	if r.IntN(8) == 0 {
@@ -444,6 +454,10 @@ func (p *changing) remove(r *rand.Rand) {
 	s := p.series[i]
 	if s.schema.Type == metric.Counter && r.IntN(2) == 0 {
 		s.Restart(p.now, func(words []uint64) { clear(words) })
+		return
+	}
+	if s.native != nil && r.IntN(3) == 0 {
+		s.native.restart(p.now)
 		return
 	}
 	s.Remove()

@@ -80,3 +80,22 @@ func distance(a, b float64) float64 {
 	}
 	return math.Abs(math.Log(math.Abs(a)) - math.Log(math.Abs(b)))
 }
+
+// Spread returns which of some exemplars stay if there is room for most of them: as long as
+// there are too many, the older one of the closest pair goes. They are in ascending order of
+// values, and so is the result.
+func Spread(held []Held, most int) (stay []int) {
+	for i := range held {
+		stay = append(stay, i)
+	}
+	for len(stay) > max(most, 1) {
+		closest, out := math.Inf(1), older(held, stay[0], stay[1])
+		for k := 1; k < len(stay); k++ {
+			if d := distance(held[stay[k-1]].Value, held[stay[k]].Value); d < closest {
+				closest, out = d, older(held, stay[k-1], stay[k])
+			}
+		}
+		stay = slices.DeleteFunc(stay, func(i int) bool { return i == out })
+	}
+	return stay[:min(len(stay), max(most, 0))]
+}

@@ -25,6 +25,29 @@ type Definition struct {
 	Threshold float64 // of the zero bucket
 }
 
+// Definitions is what the definitions of some histograms come to when they merge. The zero
+// value is that of none. Two that are equal have the same effect.
+type Definitions struct {
+	schema, limit    int     // the least; the limit is 0 if there is no definition
+	zeroMin, zeroMax float64 // the least and the largest threshold
+}
+
+// Definitions returns those of one definition.
+func (d Definition) Definitions() Definitions {
+	return Definitions{d.Schema, d.Limit, d.Threshold, d.Threshold}
+}
+
+// With returns what both come to.
+func (d Definitions) With(o Definitions) Definitions {
+	switch {
+	case d.limit == 0:
+		return o
+	case o.limit == 0:
+		return d
+	}
+	return Definitions{min(d.schema, o.schema), min(d.limit, o.limit), min(d.zeroMin, o.zeroMin), max(d.zeroMax, o.zeroMax)}
+}
+
 // Total is the sum of native histograms. The zero value has no definition: call Define first.
 type Total struct {
 	Zero uint64 // observations within the threshold
@@ -65,6 +88,22 @@ func (t *Total) Define(d Definition) {
 	t.zeroMin, t.zeroMax = min(t.zeroMin, d.Threshold), max(t.zeroMax, d.Threshold)
 }
 
+// DefineAll adds some definitions.
+func (t *Total) DefineAll(d Definitions) {
+	if d.limit > 0 {
+		t.Define(Definition{d.schema, d.limit, d.zeroMin})
+		t.Define(Definition{d.schema, d.limit, d.zeroMax})
+	}
+}
+
+// Definitions returns those that t has. Their schema is the one that t has fallen to.
+func (t *Total) Definitions() Definitions {
+	if !t.defined {
+		return Definitions{}
+	}
+	return Definitions{t.schema, t.limit, t.zeroMin, t.zeroMax}
+}
+
 // Schema returns the schema of all buckets.
 func (t *Total) Schema() int { return t.schema }
 
@@ -93,8 +132,7 @@ func (t *Total) AddRegion(schema int, negative bool, number int32, counts *[Regi
 
 // Merge adds all that o has, which has a definition. o stays as it is.
 func (t *Total) Merge(o *Total) {
-	t.Define(Definition{o.schema, o.limit, o.zeroMin})
-	t.Define(Definition{o.schema, o.limit, o.zeroMax})
+	t.DefineAll(o.Definitions())
 	t.Zero, t.NaN = t.Zero+o.Zero, t.NaN+o.NaN
 	for i := range o.sides {
 		for _, b := range o.sides[i].buckets {
@@ -155,14 +193,20 @@ func (s *side) regions() (n int) {
 func (t *Total) Fit() {
 	positive, negative := &t.sides[0], &t.sides[1]
 	for {
-		positive.settle()
-		negative.settle()
+		t.Settle()
 		if t.schema <= MinSchema || len(positive.buckets)+len(negative.buckets) <= t.limit &&
 			positive.regions()+negative.regions() <= Regions(t.limit) {
 			return
 		}
 		t.lower(t.schema - 1)
 	}
+}
+
+// Settle adds up what is there several times, so that t takes no more memory than it has
+// buckets.
+func (t *Total) Settle() {
+	t.sides[0].settle()
+	t.sides[1].settle()
 }
 
 // Buckets returns the populated buckets of that sign, ascending. They are valid until t

@@ -32,10 +32,11 @@ type Schema struct {
 	Mode   metric.Mode // of a gauge or state set
 	Help   string
 	Unit   string
-	Labels []string  // names, sorted: of the schemas, or of the first series if these have none
-	Bounds []float64 // of a histogram
-	States []string  // of a state set
-	Owners []Owner   // who has series of it, in the order of the files' names, the archive last
+	Labels []string             // names, sorted: of the schemas, or of the first series if these have none
+	Bounds []float64            // of a histogram
+	States []string             // of a state set
+	Native *metric.NativeSchema // of a histogram with native buckets, else nil
+	Owners []Owner              // who has series of it, in the order of the files' names, the archive last
 }
 
 // Owner is a file with series of a schema.
@@ -75,7 +76,10 @@ func (d *Schema) String() string {
 			with = append(with, part.noun+" "+strings.Join(part.of, ", "))
 		}
 	}
-	if d.Type == metric.Histogram {
+	if d.Native != nil {
+		with = append(with, "native buckets")
+	}
+	if d.Type == metric.Histogram && (d.Native == nil || len(d.Bounds) > 0) {
 		with = append(with, fmt.Sprintf("%d buckets", len(d.Bounds)+1))
 	}
 	if len(with) > 0 {

@@ -97,6 +97,14 @@ func (e *encoder) labelSet(ls metric.Labels) {
 func (e *encoder) storedFamily(f *StoredFamily) error {
 	s := f.Schema
 	e.b = append(e.b, byte(s.Type), byte(s.Mode))
+	if n := s.Native; n == nil {
+		e.b = append(e.b, 0)
+	} else {
+		e.b = append(e.b, 1, byte(int8(n.Schema)))
+		e.b = le.AppendUint16(e.b, uint16(n.MaxBuckets))
+		e.b = le.AppendUint16(e.b, uint16(n.MaxExemplars))
+		e.u64(math.Float64bits(n.ZeroThreshold))
+	}
 	e.u32(len(s.Bounds))
 	for _, b := range s.Bounds {
 		e.u64(math.Float64bits(b))
@@ -249,11 +257,21 @@ func (d *archiveDecoder) archive(a *Archive) error {
 }
 
 // minStoredFamily is the size of a family without a name, bounds, states and series.
-const minStoredFamily = 43
+const minStoredFamily = 44
 
 func (d *archiveDecoder) family(f *StoredFamily, processes int) (err error) {
-	kind := d.take(2)
+	kind := d.take(3)
 	s := &metric.Schema{Type: metric.Type(kind[0]), Mode: metric.Mode(kind[1])}
+	switch kind[2] {
+	case 0:
+	case 1:
+		s.Native = &metric.NativeSchema{
+			Schema: int(int8(d.take(1)[0])), MaxBuckets: int(le.Uint16(d.take(2))), MaxExemplars: int(le.Uint16(d.take(2))),
+			ZeroThreshold: math.Float64frombits(d.u64()),
+		}
+	default:
+		return fmt.Errorf("whether a family has native buckets is %d", kind[2])
+	}
 	if n := d.count(8); n > 0 {
 		s.Bounds = make([]float64, n)
 	}

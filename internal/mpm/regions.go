@@ -265,6 +265,9 @@ func (r *Reader) removedRegions() (n int64) {
 // shapeSchema returns the schema of a region, from its word at offRegSchema.
 func shapeSchema(shape int64) int { return int(int8(shape)) }
 
+// RegionBytes is how many bytes of the file a region takes: its record and its words.
+const RegionBytes = regionSize + 8*histogram.RegionBuckets
+
 // RegionList is the regions of a file by their numbers. It has the rules of a SeriesList. The
 // values of region i begin at histogram.RegionBuckets times i.
 type RegionList struct{ list SeriesList }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/multiprom/multiprom/aggregate/internal/snapshot"
 	"github.com/multiprom/multiprom/aggregate/internal/sum"
+	"github.com/multiprom/multiprom/internal/histogram"
 	"github.com/multiprom/multiprom/internal/labelkey"
 	"github.com/multiprom/multiprom/internal/lifetime"
 	"github.com/multiprom/multiprom/internal/mpm"
@@ -137,7 +138,7 @@ func (a *Archiver) family(d sum.Offer) *familyBuilder {
 func (f *familyBuilder) spread(bucket []int) {
 	for _, s := range f.series {
 		counts := s.acc.Counts
-		s.acc.Counts = make([]uint64, len(f.Bounds)+1)
+		s.acc.Counts = make([]uint64, sum.ClassicCounts(f.Schema, len(f.Bounds)))
 		sum.AddCounts(s.acc.Counts, counts, bucket)
 	}
 }
@@ -152,7 +153,7 @@ func (f *familyBuilder) at(labels metric.Labels, p *processBuilder) *seriesBuild
 	if s == nil || s.process != p {
 		s = &seriesBuilder{labels: labels, process: p}
 		if f.Schema.Type == metric.Histogram {
-			s.acc.Counts = make([]uint64, len(f.Bounds)+1)
+			s.acc.Counts = make([]uint64, sum.ClassicCounts(f.Schema, len(f.Bounds)))
 		}
 		f.byKey[string(key)] = s
 		f.series = append(f.series, s)
@@ -165,7 +166,7 @@ func (a *Archiver) Add(f *snapshot.File, now time.Time) error {
 	if err := errors.Join(a.accepts(f.Families), a.hasRoom(f)); err != nil {
 		return err
 	}
-	a.words += len(f.Values)
+	a.words += len(f.Values) + len(f.RegionValues)
 	for i, n := range f.Counters {
 		a.counts[i] += n
 	}
@@ -201,15 +202,40 @@ func (a *Archiver) Add(f *snapshot.File, now time.Time) error {
 		}
 	}
 	values = f.RemovedValues
-	for i := range f.Removed.Len() {
+	removed := make([]*seriesBuilder, f.Removed.Len())
+	for i := range removed {
 		s := f.Removed.At(i)
 		words := values[:mpm.ValuesPerSeries(s.Schema)]
 		values = values[len(words):]
 		if sum.Cumulative(s.Schema) {
-			a.addSeries(&s, nil, words, true, from)
+			removed[i] = a.addSeries(&s, nil, words, true, from)
 		}
 	}
+	addRegions(f, added, removed)
 	return nil
+}
+
+// addRegions adds the regions of a file to what its series were added to.
+func addRegions(f *snapshot.File, added, removed []*seriesBuilder) {
+	for i := range f.Regions.Len() {
+		if !f.Regions.Has(i) {
+			continue
+		}
+		of, n := added, int(f.RegionOwners[i])
+		if n < 0 {
+			of, n = removed, ^n
+		}
+		if to := of[n]; to != nil {
+			to.acc.AddRegion(&f.Regions, i, f.RegionValues[histogram.RegionBuckets*i:][:histogram.RegionBuckets])
+		}
+	}
+	for _, of := range [][]*seriesBuilder{added, removed} {
+		for _, to := range of {
+			if to != nil && to.acc.Native != nil {
+				to.acc.Native.Settle()
+			}
+		}
+	}
 }
 
 // accepts returns an error if the archive cannot have one of these schemas.
@@ -382,6 +408,23 @@ func (s *seriesBuilder) newest(f *familyBuilder, now int64) (out []metric.Exempl
 		slices.SortFunc(all, func(x, y metric.Exemplar) int { return x.Compare(&y) })
 		out = append(out, sum.KeepNewest(all, func(x *metric.Exemplar) int64 { return x.Timestamp.UnixNano() }, now, MaxExemplars)...)
 	}
+	if sum.IsNative(f.Schema) {
+		out = s.appendNative(out, f.Schema.Native.MaxExemplars)
+	}
+	return out
+}
+
+// appendNative appends the exemplars that native buckets show, unless they are there.
+func (s *seriesBuilder) appendNative(out []metric.Exemplar, most int) []metric.Exemplar {
+	all := make([]*metric.Exemplar, len(s.exemplars))
+	for i := range all {
+		all[i] = &s.exemplars[i]
+	}
+	for _, x := range sum.SpreadExemplars(all, most) {
+		if !slices.ContainsFunc(out, func(y metric.Exemplar) bool { return x.Compare(&y) == 0 }) {
+			out = append(out, *x)
+		}
+	}
 	return out
 }
 
@@ -399,8 +442,10 @@ func (a *Archiver) hasRoom(f *snapshot.File) error {
 	}
 	for name, n := range series {
 		all := bounds[name]
-		if old := a.lookup(&metric.Schema{Name: name, Type: metric.Histogram}); old != nil {
-			all, n = sum.Union(all, old.Bounds), n+len(old.series)
+		for _, old := range a.byName[name] {
+			if old.Schema.Type == metric.Histogram {
+				all, n = sum.Union(all, old.Bounds), n+len(old.series)
+			}
 		}
 		if n > sum.RoomFor(a.words+len(f.Values), len(all)) {
 			return fmt.Errorf("%w: the histogram %s would have %d series of %d bounds each, of which hardly any has its own",

@@ -14,9 +14,9 @@ type Archive struct {
 	Loaded []LoadedFamily // those of Families, in their order
 	// shown says for each of Processes whether its series are in the view. They are not
 	// if a living or a newer process has its label.
-	shown   []bool
-	words   []uint64    // of the series that was unpacked last
-	recents sum.Recents // likewise
+	shown []bool
+	words []uint64  // of the series that was unpacked last
+	spare sum.Spare // likewise
 }
 
 // LoadedFamily is a schema of the archive.
@@ -68,10 +68,7 @@ func (a *Archive) IsShown(f *LoadedFamily, i int) bool {
 // next call.
 func (a *Archive) unpack(f *LoadedFamily, i int) (sum.Accumulator, error) {
 	a.words = f.Series.AppendWords(a.words[:0], i)
-	sums, err := sum.Unpack(f.Schema, a.words, a.recents[:0])
-	if sums.Recents != nil {
-		a.recents = sums.Recents
-	}
+	sums, err := sum.Unpack(f.Schema, a.words, &a.spare)
 	sums.Created = f.Series.Created(i)
 	return sums, err
 }

@@ -4,6 +4,7 @@ import (
 	"math"
 	"math/bits"
 
+	"github.com/multiprom/multiprom/internal/histogram"
 	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/metric"
 )
@@ -13,10 +14,11 @@ import (
 // added nor on which of them were added up before, so compaction changes no value.
 type Accumulator struct {
 	Pick
-	Sum      Exact    // counter: other increments; histogram, summary, gauge sum: the sum
-	Hi, Ints uint64   // counter: whole increments, 128 bits; summary: count
-	Counts   []uint64 // histogram: observations per bucket
-	Recents  Recents  // mostrecent, in the archive: what the pick is picked from
+	Sum      Exact            // counter: other increments; histogram, summary, gauge sum: the sum
+	Hi, Ints uint64           // counter: whole increments, 128 bits; summary: count
+	Counts   []uint64         // histogram: observations per classic bucket
+	Native   *histogram.Total // of a native one; nil before the first part
+	Recents  Recents          // mostrecent, in the archive: what the pick is picked from
 }
 
 // Source is the process whose words are added, and who adds them.
@@ -52,7 +54,15 @@ func (a *Accumulator) Add(schema *metric.Schema, w []uint64, bucket []int, creat
 		a.Sum.Add(math.Float64frombits(w[mpm.CellSummarySum]))
 	case metric.Histogram:
 		a.Sum.Add(math.Float64frombits(w[mpm.CellHistogramSum]))
-		AddCounts(a.Counts, w[mpm.CellHistogramBuckets:], bucket)
+		if !IsNative(schema) {
+			AddCounts(a.Counts, w[mpm.CellHistogramBuckets:], bucket)
+			return
+		}
+		total := a.native()
+		total.Define(histogram.DefinitionOf(schema.Native))
+		total.Zero += w[histogram.CellZero]
+		total.NaN += w[histogram.CellNaN]
+		AddCounts(a.Counts, w[mpm.CellNativeBuckets:], bucket)
 	case metric.Gauge, metric.Unknown:
 		if w[mpm.CellGauge] != mpm.UnsetBits {
 			a.Sum.Add(math.Float64frombits(w[mpm.CellGauge]))
@@ -83,7 +93,23 @@ func (a *Accumulator) Join(schema *metric.Schema, o *Accumulator, bucket []int, 
 		a.Ints += o.Ints
 	case metric.Histogram:
 		AddCounts(a.Counts, o.Counts, bucket)
+		if o.Native != nil {
+			a.native().Merge(o.Native)
+		}
 	}
+}
+
+// native returns the total of a native histogram.
+func (a *Accumulator) native() *histogram.Total {
+	if a.Native == nil {
+		a.Native = &histogram.Total{}
+	}
+	return a.Native
+}
+
+// AddRegion adds a region of a series of a native histogram, after the series.
+func (a *Accumulator) AddRegion(list *mpm.RegionList, i int, counts []uint64) {
+	a.Native.AddRegion(list.Schema(i), list.Negative(i), list.Number(i), (*[histogram.RegionBuckets]uint64)(counts))
 }
 
 // AddInts adds whole increments of a counter: hi times 2^64, and lo.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math"
 
+	"github.com/multiprom/multiprom/internal/histogram"
 	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/metric"
 )
@@ -18,6 +19,8 @@ var ErrUnpack = errors.New("its values do not fit its type")
 //	counter          low and high word of the whole increments; parts
 //	summary          count; parts
 //	histogram        observations per bucket; parts
+//	native histogram what histogram.Total.AppendWords appends, after Fit; observations per
+//	                 classic bucket without +Inf; parts
 //	gauge sum        1 set, 2 with a sum of infinities and NaN; that sum; parts
 //	gauge all, min, max   the value's bits, or UnsetBits
 //	mostrecent       of each value that is kept: its bits; nanoseconds since 1970
@@ -32,7 +35,7 @@ func fixedWords(s *metric.Schema) (n int, parts bool) {
 	case metric.Summary:
 		return 1, true
 	case metric.Histogram:
-		return len(s.Bounds) + 1, true
+		return ClassicCounts(s, len(s.Bounds)), true // of a native one more
 	}
 	if Summed(s) {
 		return 2, true
@@ -57,7 +60,12 @@ func (a *Accumulator) Pack(s *metric.Schema) []uint64 {
 	case metric.Summary:
 		return append([]uint64{a.Ints}, a.Sum.words()...)
 	case metric.Histogram:
-		return append(append([]uint64(nil), a.Counts...), a.Sum.words()...)
+		var w []uint64
+		if a.Native != nil {
+			a.Native.Fit()
+			w = a.Native.AppendWords(w)
+		}
+		return append(append(w, a.Counts...), a.Sum.words()...)
 	case metric.Info:
 		return []uint64{uint64(a.Newest)}
 	}
@@ -81,19 +89,36 @@ func (a *Accumulator) Pack(s *metric.Schema) []uint64 {
 	return []uint64{value}
 }
 
-// Unpack is the reverse of Pack. Recents of the result use the memory of spare.
-func Unpack(s *metric.Schema, w []uint64, spare Recents) (a Accumulator, err error) {
+// Spare is memory for the next Unpack.
+type Spare struct {
+	Recents Recents
+	Native  histogram.Total
+}
+
+// Unpack is the reverse of Pack. Recents and Native of the result are in spare.
+func Unpack(s *metric.Schema, w []uint64, spare *Spare) (a Accumulator, err error) {
+	if IsNative(s) {
+		if w, err = spare.Native.ReadWords(w); err != nil {
+			return a, err
+		}
+		a.Native = &spare.Native
+	}
 	fixed, parts := fixedWords(s)
 	if len(w) < fixed || len(w) > fixed && !parts {
 		return a, ErrUnpack
 	}
 	a.Present = true
 	if s.Timed() {
-		a.Recents, err = UnpackRecents(spare, w)
+		a.Recents, err = UnpackRecents(spare.Recents[:0], w)
+		spare.Recents = a.Recents
 		return a, err
 	}
 	for _, bits := range w[fixed:] {
 		a.Sum.Add(math.Float64frombits(bits))
+	}
+	if s.Type == metric.Histogram {
+		a.Counts = w[:fixed:fixed]
+		return a, nil
 	}
 	value := math.Float64frombits(w[0])
 	switch {
@@ -101,8 +126,6 @@ func Unpack(s *metric.Schema, w []uint64, spare Recents) (a Accumulator, err err
 		a.Ints, a.Hi = w[0], w[1]
 	case s.Type == metric.Summary:
 		a.Ints = w[0]
-	case s.Type == metric.Histogram:
-		a.Counts = w[:fixed:fixed]
 	case s.Type == metric.Info:
 		a.Newest = int64(w[0])
 	case s.Type == metric.StateSet:

@@ -1,9 +1,11 @@
 package sum
 
 import (
+	"cmp"
 	"math"
 	"slices"
 
+	"github.com/multiprom/multiprom/internal/histogram"
 	"github.com/multiprom/multiprom/metric"
 )
 
@@ -67,6 +69,27 @@ func ExemplarBucket(schema *metric.Schema, bounds []float64, value float64) (i i
 	}
 	i, _ = slices.BinarySearch(bounds, value)
 	return i
+}
+
+// SpreadExemplars returns which exemplars of native buckets are shown if there are at most so
+// many, in the order of their values. That does not depend on the order of all.
+func SpreadExemplars(all []*metric.Exemplar, most int) []*metric.Exemplar {
+	all = slices.Clone(all)
+	slices.SortFunc(all, func(x, y *metric.Exemplar) int { return cmp.Or(cmp.Compare(x.Value, y.Value), x.Compare(y)) })
+	all = slices.CompactFunc(all, func(x, y *metric.Exemplar) bool { return x.Compare(y) == 0 })
+	all = slices.DeleteFunc(all, func(x *metric.Exemplar) bool { return math.IsNaN(x.Value) })
+	if len(all) <= most {
+		return all
+	}
+	held := make([]histogram.Held, len(all))
+	for i, x := range all {
+		held[i] = histogram.Held{Value: x.Value, Time: x.Timestamp.UnixNano()}
+	}
+	stay := histogram.Spread(held, most)
+	for to, i := range stay {
+		all[to] = all[i]
+	}
+	return all[:len(stay)]
 }
 
 // All series of a histogram have the buckets of its family: those of all its files

@@ -64,7 +64,7 @@ func TestCounterHas128Bits(t *testing.T) {
 	a.Add(schema, []uint64{4, 0}, nil, 0, Source{})
 	require.Equal(t, math.Ldexp(1, 66), a.Counter())
 	words := a.Pack(schema)
-	packed, err := Unpack(schema, words, nil)
+	packed, err := Unpack(schema, words, &Spare{})
 	require.NoError(t, err)
 	b.Join(schema, &packed, nil, 0)
 	require.Equal(t, a.Counter(), b.Counter())
@@ -83,7 +83,7 @@ func TestPackKeepsWhatASumIs(t *testing.T) {
 			for _, v := range added {
 				a.Sum.Add(v)
 			}
-			b, err := Unpack(schema, a.Pack(schema), nil)
+			b, err := Unpack(schema, a.Pack(schema), &Spare{})
 			require.NoError(t, err)
 			want, got := a.Sum.Round(), b.Sum.Round()
 			require.True(t, want == got || math.IsNaN(want) && math.IsNaN(got), "%s of %v: %v, not %v", schema.Type, added, got, want)

@@ -43,6 +43,18 @@ func Cumulative(s *metric.Schema) bool {
 	return s.Type == metric.Counter || s.Type == metric.Histogram || s.Type == metric.Summary
 }
 
+// IsNative reports whether series have native buckets.
+func IsNative(s *metric.Schema) bool { return s.Native != nil }
+
+// ClassicCounts returns how many counts of classic buckets a histogram with so many bounds
+// has. A native one has none for +Inf, which is its count.
+func ClassicCounts(s *metric.Schema, bounds int) int {
+	if IsNative(s) {
+		return bounds
+	}
+	return bounds + 1
+}
+
 // SeriesKey identifies a series among those of all schemas and labels.
 func SeriesKey(s *metric.Schema, labels metric.Labels) string {
 	return fmt.Sprintf("%s\xff%d %d %d %q %s", s.Name, s.Type, s.Mode, histogram.KindOf(s), s.States, labels)

@@ -26,11 +26,11 @@ func FuzzUnpack(f *testing.F) {
 			}
 			words = append(words, w)
 		}
-		a, err := Unpack(s, words, nil)
+		a, err := Unpack(s, words, &Spare{})
 		if err != nil {
 			return
 		}
-		b, err := Unpack(s, a.Pack(s), nil)
+		b, err := Unpack(s, a.Pack(s), &Spare{})
 		require.NoError(t, err)
 		same := func(x, y float64) {
 			require.Equal(t, math.Float64bits(x), math.Float64bits(y))

@@ -51,7 +51,7 @@ func (f *family) sums(n int32) sum.Accumulator {
 	if s.more {
 		a.Sum.Rest = append(a.Sum.Rest, c.more[n]...)
 	}
-	if f.schema.Type == metric.Histogram {
+	if f.schema.Type == metric.Histogram && f.native == nil {
 		c.stride = len(f.bounds) + 1
 		c.counts = long(c.counts, c.stride*len(f.symbol))
 		a.Counts = c.counts[int(n)*c.stride:][:c.stride]

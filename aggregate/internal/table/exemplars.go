@@ -26,11 +26,25 @@ func (s row) offer(x *metric.Exemplar, now int64) {
 	if *at == 0 {
 		f.exemplars = append(f.exemplars, newExemplarSet(f.schema, f.bounds))
 		*at = int32(len(f.exemplars))
+		if f.native != nil {
+			f.native.exemplars = append(f.native.exemplars, nil)
+		}
 	}
 	f.traced = true
+	if f.native != nil {
+		f.native.exemplars[*at-1] = append(f.native.exemplars[*at-1], x)
+	}
 	old := &f.exemplars[*at-1][sum.ExemplarBucket(f.schema, f.bounds, x.Value)]
 	if *old == nil || cmp.Or(sum.CompareTimes(x.Timestamp.UnixNano(), (*old).Timestamp.UnixNano(), now), x.Compare(*old)) > 0 {
 		*old = x
+	}
+}
+
+// fillNativeExemplars writes those of the native buckets of a row that has had an exemplar.
+func (f *family) fillNativeExemplars(n int32, out *metric.Series) {
+	if out.Native != nil {
+		all := f.native.exemplars[f.exemplarsAt[n]-1]
+		out.Native.Exemplars = append(out.Native.Exemplars, sum.SpreadExemplars(all, f.schema.Native.MaxExemplars)...)
 	}
 }
 

@@ -131,7 +131,14 @@ func (r seriesRows) AppendLabels(dst metric.Labels, i int) metric.Labels {
 func (r seriesRows) Read(i int, out *metric.Series) {
 	f := r.family
 	n := f.order[f.shown.at(i)]
+	native := out.Native
 	*out = metric.Series{Buckets: out.Buckets[:0], States: out.States[:0]}
+	if f.native != nil {
+		if out.Native = native; native == nil {
+			out.Native = &metric.NativeHistogram{}
+		}
+		out.Native.Exemplars = out.Native.Exemplars[:0]
+	}
 	if f.schema.Type == metric.Histogram {
 		buckets := len(f.bounds) + 1
 		out.Buckets = slices.Grow(out.Buckets, buckets)[:buckets]
@@ -142,7 +149,10 @@ func (r seriesRows) Read(i int, out *metric.Series) {
 		f.totals.fill(f, int(n), out)
 	}
 	if f.traced {
-		fillExemplars(f.exemplarsOf(n), out)
+		set := f.exemplarsOf(n)
+		if fillExemplars(set, out); set != nil && f.native != nil {
+			f.fillNativeExemplars(n, out)
+		}
 	}
 }
 
@@ -272,6 +282,10 @@ func (f *family) fill(n int32, out *metric.Series) {
 	case metric.Summary:
 		out.Count, out.Sum = a.Ints, a.Sum.Round()
 	case metric.Histogram:
+		if f.native != nil {
+			f.fillNative(n, out, a.Sum.Round())
+			break
+		}
 		cumulate(out.Buckets, f.bounds, a.Counts)
 		out.Count, out.Sum = out.Buckets[len(f.bounds)].Count, a.Sum.Round()
 	case metric.Gauge, metric.Unknown:

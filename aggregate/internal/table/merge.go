@@ -20,6 +20,7 @@ func (t *Table) Merge(s *snapshot.Snapshot, now int64) {
 		p := t.part(f)
 		p.series.add(&f.Series, f.Values, from)
 		p.removed.add(&f.Removed, f.RemovedValues, from)
+		p.addRegions(f)
 		for _, e := range f.Exemplars {
 			if e.Exemplar == nil {
 				continue
@@ -78,10 +79,18 @@ func (f *family) reset() {
 		for _, set := range f.exemplars {
 			clear(set)
 		}
+		if f.native != nil {
+			for i := range f.native.exemplars {
+				f.native.exemplars[i] = f.native.exemplars[i][:0]
+			}
+		}
 		f.traced = false
 	}
 	if f.recompute {
 		f.totals.reset()
+		if f.native != nil {
+			f.native.reset()
+		}
 		f.shown.again = true
 	}
 }
@@ -112,7 +121,9 @@ func (f *family) settle() {
 		case metric.Summary:
 			a.Ints += words[0]
 		case metric.Histogram:
-			sum.AddCounts(a.Counts, words, nil)
+			if f.native == nil { // else they are in totals
+				sum.AddCounts(a.Counts, words, nil)
+			}
 		case metric.Gauge, metric.Unknown:
 			if words[gaugeThere] == 0 {
 				continue // a live gauge, and no living process has it

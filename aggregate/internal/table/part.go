@@ -9,14 +9,19 @@ import (
 
 // part is what the table knows of a file: which rows its series lead to.
 type part struct {
-	epoch     int    // the file's, when its series were placed
-	label     string // the process label that they were placed with
-	live      bool   // live gauges of the process are in the totals
-	series    spans
-	removed   spans
-	added     []mpm.NumberRange // series that have come since the last plan; some have numbers that others had
-	removals  []mpm.NumberRange // likewise, of removed series
-	retired   bool              // some removed series lead nowhere, see retire
+	epoch    int    // the file's, when its series were placed
+	label    string // the process label that they were placed with
+	live     bool   // live gauges of the process are in the totals
+	series   spans
+	removed  spans
+	added    []mpm.NumberRange // series that have come since the last plan; some have numbers that others had
+	removals []mpm.NumberRange // likewise, of removed series
+	retired  bool              // some removed series lead nowhere, see retire
+
+	regions      []regionPlace     // by number of the file's regions
+	families     []*family         // that the regions lead to
+	regionsAdded []mpm.NumberRange // likewise, of regions
+
 	waits     waiting
 	met       int         // series up to here had a row before
 	actives   uint64      // ActiveChanges when expire looked at the series last
@@ -59,6 +64,13 @@ func (t *Table) Apply(f *snapshot.File, d snapshot.Delta) {
 	p.series.move(&f.Series, f.Values, d.Live.Changes, p.live)
 	p.series.see(d.Live.Changes, t.now)
 	p.added = append(p.added, d.Live.Added...)
+	for _, region := range d.Regions.Gone {
+		if region < len(p.regions) {
+			p.releaseRegion(region)
+		}
+	}
+	p.moveRegions(f, &d, t.now)
+	p.regionsAdded = append(p.regionsAdded, d.Regions.Added...)
 	for _, series := range d.Removed.Gone {
 		if s := p.removed.vacate(series); s.family != nil {
 			t.releaseRemoved(s)
@@ -74,6 +86,7 @@ func (t *Table) forget(f *snapshot.File) {
 	t.gone = t.gone || p.series.planned+p.removed.planned > 0
 	p.series.each(func(s row, _ int) { t.release(s) })
 	p.removed.each(func(s row, _ int) { t.releaseRemoved(s) })
+	p.releaseRegions()
 	for _, at := range p.own {
 		p.plan.releaseOne(t, at)
 	}
@@ -125,6 +138,7 @@ func (t *Table) extend(f *snapshot.File) {
 		}
 		p.removed.place(to, s)
 	}
+	t.extendRegions(f, p)
 	if p.added, p.removals = nil, nil; first {
 		p.series.trim()
 		p.removed.trim()

@@ -225,6 +225,7 @@ func (t *Table) unretire(files []*snapshot.File) {
 		if p := t.part(f); p.retired {
 			p.retired = false
 			p.removals = []mpm.NumberRange{{First: 0, N: p.removed.planned}}
+			p.releaseRegions() // some are of those
 			t.extend(f)
 		}
 	}

@@ -163,4 +163,7 @@ func (f *family) drop(n int32) {
 	f.free = append(f.free, n)
 	f.ends.set(n, sum.Always)
 	f.ends.forget(n)
+	if f.native != nil {
+		f.native.drop(n)
+	}
 }

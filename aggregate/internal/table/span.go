@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/multiprom/multiprom/aggregate/internal/sum"
+	"github.com/multiprom/multiprom/internal/histogram"
 	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/metric"
 )
@@ -28,6 +29,8 @@ type target struct {
 	bucket  []int // of a histogram whose bounds are not the family's: where each bucket goes
 	columns []int // by value: the word of totals that it adds up to, or -1
 	idle    bool  // the values do not count: those of gauges that were removed
+
+	definitions histogram.Definitions // of a native histogram
 }
 
 // spans lead the series of one list of a file to their rows. Workers make much the same
@@ -74,6 +77,9 @@ func (p *spans) target(t *Table, schema *metric.Schema) *target {
 		if to.family != nil {
 			to.bucket = to.family.bucketsOf(schema)
 			to.columns = totalsColumns(schema, to.bucket)
+			if sum.IsNative(schema) {
+				to.definitions = histogram.DefinitionOf(schema.Native).Definitions()
+			}
 		}
 		if p.targets == nil {
 			p.targets = map[*metric.Schema]*target{}

@@ -68,7 +68,8 @@ type family struct {
 	trimmed int // how many numbers there were at the last trim
 
 	totals    totals
-	recompute bool // the totals are not the sum of all parts; the next Merge adds them up again
+	native    *native // nil if its series have no native buckets
+	recompute bool    // the totals are not the sum of all parts; the next Merge adds them up again
 	acc       accumulators
 	ends      ends
 

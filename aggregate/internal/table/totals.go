@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"github.com/multiprom/multiprom/aggregate/internal/sum"
+	"github.com/multiprom/multiprom/internal/histogram"
 	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/metric"
 )
@@ -34,12 +35,14 @@ const (
 )
 
 // totalsWords returns how many words a row has in totals: the whole increments of a counter,
-// the count of a summary, the buckets of a histogram, or gaugeWords. It is 0 if the series
+// the count of a summary, the buckets of a histogram, those of nativeZero and on, or gaugeWords. It is 0 if the series
 // are no sums.
 func totalsWords(s *metric.Schema, bounds []float64) int {
 	switch {
 	case !sum.Summed(s):
 		return 0
+	case sum.IsNative(s):
+		return nativeClassic + len(bounds)
 	case s.Type == metric.Histogram:
 		return len(bounds) + 1
 	case sum.Cumulative(s):
@@ -61,10 +64,15 @@ func totalsColumns(s *metric.Schema, bucket []int) []int {
 	case metric.Summary:
 		out[mpm.CellSummaryCount] = 0
 	case metric.Histogram:
-		for i := range out[mpm.CellHistogramBuckets:] {
-			out[mpm.CellHistogramBuckets+i] = i
+		from, first := mpm.CellHistogramBuckets, 0
+		if sum.IsNative(s) {
+			out[histogram.CellZero], out[histogram.CellNaN] = nativeZero, nativeNaN
+			from, first = mpm.CellNativeBuckets, nativeClassic
+		}
+		for i := range out[from:] {
+			out[from+i] = first + i
 			if bucket != nil {
-				out[mpm.CellHistogramBuckets+i] = bucket[i]
+				out[from+i] = first + bucket[i]
 			}
 		}
 	}
@@ -132,7 +140,14 @@ func (f *family) add(number int32, to *target, w []uint64, created int64, from s
 		words[0] += w[mpm.CellSummaryCount]
 		f.addSum(n, math.Float64frombits(w[mpm.CellSummarySum]))
 	case metric.Histogram:
-		sum.AddCounts(words, w[mpm.CellHistogramBuckets:], to.bucket)
+		if f.native != nil {
+			f.native.define(n, to.definitions)
+			words[nativeZero] += w[histogram.CellZero]
+			words[nativeNaN] += w[histogram.CellNaN]
+			sum.AddCounts(words[nativeClassic:], w[mpm.CellNativeBuckets:], to.bucket)
+		} else {
+			sum.AddCounts(words, w[mpm.CellHistogramBuckets:], to.bucket)
+		}
 		f.addSum(n, math.Float64frombits(w[mpm.CellHistogramSum]))
 	default:
 		words[gaugeThere]++
@@ -300,6 +315,12 @@ func (f *family) join(number int32, schema *metric.Schema, bucket []int, a *sum.
 	case metric.Summary:
 		words[0] += a.Ints
 	case metric.Histogram:
+		if f.native != nil {
+			words[nativeZero] += a.Native.Zero
+			words[nativeNaN] += a.Native.NaN
+			f.native.join(number, a.Native)
+			words = words[nativeClassic:]
+		}
 		sum.AddCounts(words, a.Counts, bucket)
 	default:
 		words[gaugeThere]++
@@ -340,6 +361,10 @@ func (d *totals) fill(f *family, n int, out *metric.Series) {
 	case metric.Summary:
 		out.Count, out.Sum = words[0], total
 	case metric.Histogram:
+		if f.native != nil {
+			f.fillNative(int32(n), out, total)
+			break
+		}
 		cumulate(out.Buckets, f.bounds, words)
 		out.Count, out.Sum = out.Buckets[len(f.bounds)].Count, total
 	case metric.Gauge, metric.Unknown:

@@ -43,6 +43,11 @@ func (f *family) verify(n int32, again *family) error {
 	if a, b := f.totals.of(int(n)), again.totals.of(int(m)); !slices.Equal(a, b) {
 		return fmt.Errorf("%v, not %v", a, b)
 	}
+	if f.native != nil {
+		if a, b := f.merged(n).AppendWords(nil), again.merged(m).AppendWords(nil); !slices.Equal(a, b) {
+			return fmt.Errorf("native buckets %v, not %v", a, b)
+		}
+	}
 	// What is added up in another order may be more than two floats hold.
 	hi, lo := again.totals.sum(int(m))
 	want := []float64{hi, lo}
