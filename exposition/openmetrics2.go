@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/multiprom/multiprom/internal/form"
+	"github.com/multiprom/multiprom/internal/histogram"
 	"github.com/multiprom/multiprom/internal/views"
 	"github.com/multiprom/multiprom/metric"
 )
@@ -75,17 +76,17 @@ func (e *encoder) openMetrics2Family(f *views.Family, series seriesList) {
 			if native != nil {
 				e.native(native)
 			}
-			if native == nil || !onlyInf(s) {
+			if native == nil || !histogram.OnlyInf(s) {
 				e.bucketList(s)
 			}
 			e.literal("}")
-			e.endSample(s, true, e.exemplarsOf(s, native)...)
+			e.endSample(s, true, histogram.Exemplars(s.Buckets, native)...)
 		case metric.GaugeHistogram:
 			e.begin("", s)
 			e.composite("{gcount:", ",gsum:", s)
 			e.bucketList(s)
 			e.literal("}")
-			e.endSample(s, false, e.exemplarsOf(s, nil)...)
+			e.endSample(s, false, histogram.Exemplars(s.Buckets, nil)...)
 		case metric.Summary:
 			if !(s.Sum >= 0 && !s.NoSum || e.lenient) {
 				e.omitted.Values++ // the sum must be there
@@ -179,11 +180,6 @@ func shownNative(s *metric.Series) *metric.NativeHistogram {
 	return s.Native
 }
 
-// onlyInf reports whether s has no classic bucket but +Inf.
-func onlyInf(s *metric.Series) bool {
-	return len(s.Buckets) == 0 || len(s.Buckets) == 1 && math.IsInf(s.Buckets[0].UpperBound, 1)
-}
-
 // native writes native buckets. Which of them there are changes as easily as their counts, so
 // their text is not kept.
 func (e *encoder) native(h *metric.NativeHistogram) {
@@ -220,27 +216,6 @@ func (e *encoder) nativeSpans(head, between string, spans []metric.Span) {
 		}
 	}
 	e.buf = append(e.buf, ']')
-}
-
-// exemplarsOf returns the exemplars of all buckets: those of the classic ones first, because a
-// server that stores only these takes the first one that is in a bucket.
-func (e *encoder) exemplarsOf(s *metric.Series, native *metric.NativeHistogram) (all []*metric.Exemplar) {
-	for i := range s.Buckets {
-		b := &s.Buckets[i]
-		if x := b.Exemplar; x != nil && x.Value <= b.UpperBound {
-			all = append(all, x)
-		}
-	}
-	if native == nil {
-		return all
-	}
-	classic := len(all)
-	for _, x := range native.Exemplars {
-		if !slices.ContainsFunc(all[:classic], func(y *metric.Exemplar) bool { return x.Compare(y) == 0 }) {
-			all = append(all, x)
-		}
-	}
-	return all
 }
 
 // endSample writes what comes after the value: timestamp, created time and exemplars. Those

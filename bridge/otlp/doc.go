@@ -25,6 +25,7 @@
 //	gauge, unknown      gauge
 //	info, state set     cumulative sum that is not monotonic, as the specification says
 //	histogram           cumulative histogram with explicit bounds
+//	native histogram    cumulative exponential histogram, also if it has classic buckets too
 //	gauge histogram     gauges _bucket, _gcount and _gsum, since OTLP has none
 //	summary             summary
 //
@@ -32,6 +33,11 @@
 // no suffix stores them under the names of a scrape. Units become those of UCUM where that has
 // them. Created times are start times. Exemplars have trace_id and span_id as such if they are
 // hexadecimal of the right length.
+//
+// An exponential histogram has the native buckets, the scale is the schema. OTLP has no buckets
+// for infinities and NaN: these observations are not in the count, and there is no sum if it is
+// not finite. If more than 1,280 buckets lie between the first and the last one, the scale is
+// lowered.
 //
 // A series that leaves the view gets a point with the flag "no recorded value", which
 // Prometheus takes as a staleness marker. So do all series when Run ends.

@@ -33,6 +33,7 @@ type encoder struct {
 
 	// The metric.
 	kind     kind
+	native   bool   // the histogram has series with native buckets
 	reserved string // label that the type writes
 	head     []byte // name, description, unit and metadata
 	points   []byte
@@ -57,6 +58,7 @@ var (
 	counterKind   = kind{field: metricSum, sum: true, monotonic: true, created: true, attribute: numberAttributes}
 	upDownKind    = kind{field: metricSum, sum: true, attribute: numberAttributes}
 	histogramKind = kind{field: metricHistogram, sum: true, created: true, attribute: histogramAttributes}
+	nativeKind    = kind{field: metricExponential, sum: true, created: true, attribute: histogramAttributes} // see retag
 	summaryKind   = kind{field: metricSummary, created: true, attribute: summaryAttributes}
 )
 
@@ -83,6 +85,8 @@ func names(name string, t metric.Type) []string {
 		return []string{name + "_info"}
 	case metric.GaugeHistogram:
 		return []string{name + "_bucket", name + "_gcount", name + "_gsum"}
+	case metric.Histogram:
+		return []string{name, name} // with explicit bounds, and exponential ones
 	}
 	return []string{name}
 }
@@ -103,7 +107,10 @@ func (e *encoder) Names(name string, t metric.Type) []string {
 // Family adds the metrics that a family becomes.
 func (e *encoder) Family(f *views.Family) (left int) {
 	for part, name := range names(f.Name, f.Type) {
-		e.beginMetric(name, f.Family)
+		if f.Type == metric.Histogram && part == 1 && !e.native {
+			break // none of its series has native buckets
+		}
+		e.beginMetric(name, f.Family, part)
 		e.known.Each(f, e.appendAttributes, func(s *metric.Series, attrs []byte) {
 			e.attrs = attrs
 			e.encodeSeries(f.Family, s, part, false)
@@ -119,7 +126,7 @@ func (e *encoder) Gone(g *send.Gone) {
 	head := &metric.Family{Name: g.Name, Type: g.Type}
 	var attrs []byte
 	for part, name := range names(g.Name, g.Type) {
-		e.beginMetric(name, head)
+		e.beginMetric(name, head, part)
 		g.Each(func(s *metric.Series, some bool) {
 			if !some {
 				attrs = e.appendAttributes(attrs[:0], s.Labels)
@@ -141,8 +148,8 @@ func (e *encoder) appendAttributes(dst []byte, labels metric.Labels) []byte {
 	return dst
 }
 
-// beginMetric begins a metric of a family.
-func (e *encoder) beginMetric(name string, f *metric.Family) {
+// beginMetric begins metric number part of a family.
+func (e *encoder) beginMetric(name string, f *metric.Family, part int) {
 	switch f.Type {
 	case metric.Counter:
 		e.kind = counterKind
@@ -150,6 +157,9 @@ func (e *encoder) beginMetric(name string, f *metric.Family) {
 		e.kind = upDownKind
 	case metric.Histogram:
 		e.kind = histogramKind
+		if e.native = part == 1; e.native {
+			e.kind = nativeKind
+		}
 	case metric.Summary:
 		e.kind = summaryKind
 	default:
@@ -231,7 +241,15 @@ func (a *appender) Write(b []byte) (int, error) {
 func (e *encoder) encodeSeries(f *metric.Family, s *metric.Series, part int, ended bool) {
 	switch f.Type {
 	case metric.Histogram:
-		e.add(e.histogram(s, ended))
+		// A point has one kind of buckets, so that of a series with both is exponential.
+		switch native := s.Native != nil; {
+		case native && part == 1:
+			e.add(e.exponential(s, ended))
+		case native:
+			e.native = true
+		case part == 0:
+			e.add(e.histogram(s, ended))
+		}
 	case metric.Summary:
 		e.add(e.summary(s, ended))
 	case metric.Info:

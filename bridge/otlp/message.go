@@ -23,6 +23,7 @@ const (
 	metricName, metricDescription    = 1, 2
 	metricUnit, metricGauge          = 3, 5
 	metricSum, metricHistogram       = 7, 9
+	metricExponential                = 10
 	metricSummary, metricMetadata    = 11, 12
 	dataPoints, dataTemporality      = 1, 2 // of Gauge, Sum, Histogram and Summary
 	sumMonotonic                     = 3

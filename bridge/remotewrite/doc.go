@@ -25,6 +25,13 @@
 // not allow. Bucket bounds are written as in OpenMetrics, le="1.0", which is what Prometheus 3
 // makes of every scrape.
 //
+// # Native histograms
+//
+// In version 2.0 the native buckets of a histogram x are a series x. One that has classic buckets
+// too has x_bucket, x_sum and x_count beside it, one that has no others only x. In 1.0 it has what
+// text has, the bucket +Inf, sum and count, unless Options.NativeHistograms is "always": a receiver
+// of 1.0 that does not know native buckets, or has them disabled, may refuse the whole request.
+//
 // # Staleness
 //
 // A series that leaves the view gets a staleness marker, so that queries do not show its last

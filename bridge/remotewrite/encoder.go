@@ -15,6 +15,7 @@ import (
 
 	"github.com/multiprom/multiprom/bridge/internal/send"
 	"github.com/multiprom/multiprom/internal/form"
+	"github.com/multiprom/multiprom/internal/histogram"
 	"github.com/multiprom/multiprom/internal/views"
 	"github.com/multiprom/multiprom/metric"
 )
@@ -39,6 +40,7 @@ const metadataPeriod = time.Minute
 // for a series.
 type encoder struct {
 	auto                 bool
+	native               string       // when native buckets are sent
 	version              atomic.Int32 // 2, or 1 once the receiver has refused 2.0
 	external             metric.Labels
 	maxSamples, maxBytes int
@@ -62,6 +64,8 @@ type encoder struct {
 	symbols symbols
 	joined  metric.Labels
 	whole   []byte
+
+	histogram []byte // the native histogram that is written
 
 	family familyState
 	row    seriesState
@@ -127,6 +131,7 @@ type familyState struct {
 	first    string  // the smaller of the labels that the encoder writes
 	second   string  // the other one, if any
 	name     special // of a sample without suffix, _total or _info
+	base     special // of native buckets
 	sum      special
 	count    special
 	bounds   []special // values of the reserved label: bounds, quantiles, states
@@ -182,6 +187,9 @@ func (e *encoder) Names(name string, t metric.Type) []string {
 			count, sum = "_gcount", "_gsum"
 		}
 		set(&fam.name, first)
+		if t == metric.Histogram {
+			set(&fam.base, "")
+		}
 		set(&fam.count, count)
 		set(&fam.sum, sum)
 	default:
@@ -266,6 +274,12 @@ func (e *encoder) encodeSeries(s *metric.Series, labels []byte, stale, part bool
 			e.sample(&fam.name, e.state(i, st.Name), value(on), at, 0, nil)
 		}
 	case metric.Histogram, metric.GaugeHistogram, metric.Summary:
+		if fam.typ == metric.Histogram && s.Native != nil && e.sendsNative() {
+			e.nativeSample(s, at, start, stale)
+			if histogram.OnlyInf(s) {
+				return
+			}
+		}
 		for i := range s.Buckets {
 			b := &s.Buckets[i]
 			e.sample(&fam.name, e.bound(i, b.UpperBound), value(float64(b.Count)), at, start, b.Exemplar)

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/klauspost/compress/snappy"
 	"google.golang.org/protobuf/encoding/protowire"
@@ -30,7 +31,7 @@ func (e *encoder) Judge(b *send.Batch, a *send.Answer) send.Verdict {
 	}
 	switch {
 	case b.Form == form2 && (a.Code == http.StatusUnsupportedMediaType || a.Code/100 == 2 && !says) && e.auto:
-		body, err := convert(b.Body)
+		body, err := convert(b.Body, e.native == nativeAlways)
 		if err != nil {
 			return send.Verdict{Outcome: send.Refused, Rejected: b.Samples, Note: err.Error()}
 		}
@@ -77,8 +78,9 @@ func written(h http.Header) (n int, says bool) {
 var errConvert = errors.New("a request of remote write 2.0 is damaged")
 
 // convert turns the body of a request of 2.0 into one of 1.0. What 1.0 does not have is left
-// out: start times and metadata.
-func convert(body []byte) ([]byte, error) {
+// out: start times and metadata. If native buckets are not wanted, a histogram that has no others
+// becomes the bucket +Inf, sum and count.
+func convert(body []byte, native bool) ([]byte, error) {
 	src, err := snappy.Decode(nil, body)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errConvert, err)
@@ -91,11 +93,13 @@ func convert(body []byte) ([]byte, error) {
 		case requestSymbols:
 			symbols = append(symbols, v)
 		case requestSeries2:
-			series, err := convertSeries(v, symbols, seen)
-			if err != nil || series == nil {
+			all, err := convertSeries(v, symbols, seen, native)
+			if err != nil {
 				return err
 			}
-			dst = protowire.AppendBytes(appendTag(dst, requestSeries1, protowire.BytesType), series)
+			for _, series := range all {
+				dst = protowire.AppendBytes(appendTag(dst, requestSeries1, protowire.BytesType), series)
+			}
 		}
 		return nil
 	})
@@ -105,15 +109,19 @@ func convert(body []byte) ([]byte, error) {
 	return appendSnappy(nil, dst), nil
 }
 
-// convertSeries returns nil for a series that another one is equal to.
-func convertSeries(src []byte, symbols [][]byte, seen map[string]bool) ([]byte, error) {
-	var labels, samples, exemplars []byte
+// convertSeries returns none for a series that another one is equal to, and several for native
+// buckets that are not wanted.
+func convertSeries(src []byte, symbols [][]byte, seen map[string]bool, native bool) ([][]byte, error) {
+	var labels, samples, exemplars, histograms []byte
+	var pairs []labelPair
+	var instead [][]byte
 	err := fields(src, func(n protowire.Number, v []byte, _ uint64) (err error) {
 		switch n {
 		case series2Labels:
-			if labels, err = convertLabels(v, symbols, seen); err == nil && labels == nil {
+			if pairs, err = convertLabels(v, symbols, seen); err == nil && pairs == nil {
 				return errTwice
 			}
+			labels = appendPairs(pairs)
 		case series2Samples:
 			var sample []byte
 			err = fields(v, func(n protowire.Number, _ []byte, bits uint64) error {
@@ -126,12 +134,24 @@ func convertSeries(src []byte, symbols [][]byte, seen map[string]bool) ([]byte, 
 				return nil
 			})
 			samples = protowire.AppendBytes(appendTag(samples, series1Samples, protowire.BytesType), sample)
+		case series2Hist:
+			name := nameOf(pairs)
+			switch {
+			case native:
+				var h []byte
+				h, err = convertNative(v)
+				histograms = protowire.AppendBytes(appendTag(histograms, series1Hist, protowire.BytesType), h)
+			case !hasClassic(symbols, name):
+				instead, err = classicOf(pairs, v)
+			}
 		case series2Exemplars:
 			var x []byte
 			err = fields(v, func(n protowire.Number, v []byte, bits uint64) (err error) {
 				switch n {
 				case exemplarLabels:
-					x, err = convertLabels(v, symbols, nil)
+					var pairs []labelPair
+					pairs, err = convertLabels(v, symbols, nil)
+					x = appendPairs(pairs)
 				case exemplarValue:
 					x = appendDouble(x, exemplarValue, bits)
 				case exemplarTime:
@@ -143,19 +163,47 @@ func convertSeries(src []byte, symbols [][]byte, seen map[string]bool) ([]byte, 
 		}
 		return err
 	})
-	if errors.Is(err, errTwice) {
+	switch {
+	case errors.Is(err, errTwice):
 		return nil, nil
+	case err != nil || instead != nil:
+		return instead, err
+	case len(samples)+len(histograms) == 0:
+		return nil, nil // only native buckets, whose classic ones are in the request
 	}
-	return slices.Concat(labels, samples, exemplars), err
+	return [][]byte{slices.Concat(labels, samples, exemplars, histograms)}, nil
 }
 
 var errTwice = errors.New("another series has the same labels in 1.0")
 
-// convertLabels returns labels as messages of 1.0. Of two label sets that become equal, it
-// returns nil for the second.
-func convertLabels(refs []byte, symbols [][]byte, seen map[string]bool) ([]byte, error) {
-	type pair struct{ name, value string }
-	var pairs []pair
+type labelPair struct{ name, value string }
+
+func nameOf(pairs []labelPair) string {
+	for _, p := range pairs {
+		if p.name == nameLabel {
+			return p.value
+		}
+	}
+	return ""
+}
+
+func sortPairs(pairs []labelPair) {
+	slices.SortStableFunc(pairs, func(a, b labelPair) int { return strings.Compare(a.name, b.name) })
+}
+
+// appendPairs returns labels as messages of 1.0.
+func appendPairs(pairs []labelPair) []byte {
+	out := []byte{}
+	for _, p := range pairs {
+		out = appendLabel1(out, p.name, p.value)
+	}
+	return out
+}
+
+// convertLabels returns labels as 1.0 has them. Of two label sets that become equal, it returns
+// nil for the second.
+func convertLabels(refs []byte, symbols [][]byte, seen map[string]bool) ([]labelPair, error) {
+	pairs := []labelPair{}
 	changed := false
 	next := func() (string, error) {
 		ref, n := protowire.ConsumeVarint(refs)
@@ -180,30 +228,20 @@ func convertLabels(refs []byte, symbols [][]byte, seen map[string]bool) ([]byte,
 		case !form.IsLegacyLabelName(name):
 			name, changed = form.Underscored(name, false), true
 		}
-		pairs = append(pairs, pair{name, value})
+		pairs = append(pairs, labelPair{name, value})
 	}
 	if changed {
-		slices.SortStableFunc(pairs, func(a, b pair) int {
-			if a.name < b.name {
-				return -1
-			} else if a.name > b.name {
-				return 1
-			}
-			return 0
-		})
-		pairs = slices.CompactFunc(pairs, func(a, b pair) bool { return a.name == b.name })
-	}
-	out := []byte{}
-	for _, p := range pairs {
-		out = appendLabel1(out, p.name, p.value)
+		sortPairs(pairs)
+		pairs = slices.CompactFunc(pairs, func(a, b labelPair) bool { return a.name == b.name })
 	}
 	if changed && seen != nil {
-		if seen[string(out)] {
+		key := string(appendPairs(pairs))
+		if seen[key] {
 			return nil, nil
 		}
-		seen[string(out)] = true
+		seen[key] = true
 	}
-	return out, nil
+	return pairs, nil
 }
 
 // fields calls fn with each field of a message: its bytes, or its number.

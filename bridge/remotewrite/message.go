@@ -20,6 +20,7 @@ const (
 
 	requestSeries1, requestMetadata                = 1, 3 // prometheus.WriteRequest
 	series1Labels, series1Samples, series1Exemplar = 1, 2, 3
+	series1Hist                                    = 4
 	label1Name, label1Value                        = 1, 2
 	meta1Type, meta1Name, meta1Help, meta1Unit     = 1, 2, 4, 5
 
@@ -137,42 +138,21 @@ func (e *encoder) bytesOf(s *special) []byte {
 
 // sample writes one sample as a series of its own. label is the reserved one, or nil.
 func (e *encoder) sample(name, label *special, bits uint64, at, start int64, x *metric.Exemplar) {
-	if e.samples >= e.maxSamples || len(e.series)+len(e.symbols.fields) >= e.maxBytes {
-		e.flush()
-	}
+	e.makeRoom()
 	r := &e.row
-	if r.gen != e.gen {
-		e.segment()
-	}
 	if r.at != at || r.start != start || len(r.times) == 0 {
 		e.setTimes(at, start)
-	}
-	first, second := e.bytesOf(name), e.bytesOf(label)
-	if e.family.second == nameLabel {
-		first, second = second, first
 	}
 	var exemplar []byte
 	if x != nil {
 		exemplar = e.exemplar(x, at)
 	}
-	labels := len(r.segments[0]) + len(first) + len(r.segments[1]) + len(second) + len(r.segments[2])
 	value := 9 + len(r.times)
-	total := labels + 2 + value + len(exemplar)
-	dst := e.series
 	var meta []byte
 	if e.v2 {
 		meta = e.metadata2()
-		total += 1 + protowire.SizeVarint(uint64(labels)) + len(meta)
-		dst = protowire.AppendVarint(appendTag(dst, requestSeries2, protowire.BytesType), uint64(total))
-		dst = protowire.AppendVarint(appendTag(dst, series2Labels, protowire.BytesType), uint64(labels))
-	} else {
-		dst = protowire.AppendVarint(appendTag(dst, requestSeries1, protowire.BytesType), uint64(total))
 	}
-	dst = append(dst, r.segments[0]...)
-	dst = append(dst, first...)
-	dst = append(dst, r.segments[1]...)
-	dst = append(dst, second...)
-	dst = append(dst, r.segments[2]...)
+	dst := e.labelled(name, label, 2+value+len(exemplar)+len(meta))
 	dst = append(appendTag(dst, series2Samples, protowire.BytesType), byte(value))
 	dst = appendDouble(dst, sampleValue, bits)
 	dst = append(dst, r.times...)
@@ -189,6 +169,40 @@ func (e *encoder) setTimes(at, start int64) {
 	if e.v2 && start != 0 {
 		r.times = appendUint(r.times, sampleStart, uint64(start))
 	}
+}
+
+// makeRoom ends the batch if it is full.
+func (e *encoder) makeRoom() {
+	if e.samples >= e.maxSamples || len(e.series)+len(e.symbols.fields) >= e.maxBytes {
+		e.flush()
+	}
+}
+
+// labelled appends to the batch the begin of a series, with its labels. rest is the size of what
+// the caller appends after them.
+func (e *encoder) labelled(name, label *special, rest int) []byte {
+	r := &e.row
+	if r.gen != e.gen {
+		e.segment()
+	}
+	first, second := e.bytesOf(name), e.bytesOf(label)
+	if e.family.second == nameLabel {
+		first, second = second, first
+	}
+	labels := len(r.segments[0]) + len(first) + len(r.segments[1]) + len(second) + len(r.segments[2])
+	total, field := labels+rest, requestSeries1
+	if e.v2 {
+		total, field = 1+protowire.SizeVarint(uint64(labels))+labels+rest, requestSeries2
+	}
+	dst := protowire.AppendVarint(appendTag(e.series, field, protowire.BytesType), uint64(total))
+	if e.v2 {
+		dst = protowire.AppendVarint(appendTag(dst, series2Labels, protowire.BytesType), uint64(labels))
+	}
+	dst = append(dst, r.segments[0]...)
+	dst = append(dst, first...)
+	dst = append(dst, r.segments[1]...)
+	dst = append(dst, second...)
+	return append(dst, r.segments[2]...)
 }
 
 // exemplar returns x as a field of a series. One that is not valid is left out.

@@ -14,6 +14,8 @@ func TestOptions(t *testing.T) {
 		"Options":  {Needed: true},
 		"Labels":   {Bad: []any{map[string]string{"a-b": "x"}, map[string]string{"__name__": "x"}}, Good: []any{map[string]string{"job": ""}}},
 		"Protocol": {Bad: []any{"3.0"}, Good: []any{"auto", "1.0", "2.0"}},
+
+		"NativeHistograms": {Bad: []any{"sometimes"}, Good: []any{"auto", "always", "never"}},
 	}, func(o Options) error {
 		_, err := New(o)
 		if err != nil && o.URL == "" {

@@ -79,7 +79,14 @@ func (f *receiver) all() []request {
 
 // takes answers as a receiver of 2.0 that has stored everything.
 func takes(_ int, r request, w http.ResponseWriter) {
-	w.Header().Set(writtenSamples, fmt.Sprint(len(r.samples)))
+	natives := 0
+	for _, s := range r.samples {
+		if strings.HasPrefix(s.value, "native") {
+			natives++
+		}
+	}
+	w.Header().Set(writtenSamples, fmt.Sprint(len(r.samples)-natives))
+	w.Header().Set(writtenHistograms, fmt.Sprint(natives))
 	w.WriteHeader(http.StatusNoContent)
 }
 
@@ -137,6 +144,8 @@ func decode2(t *testing.T, raw []byte) (out []got) {
 				g.series = seriesText(t, look(v))
 			case series2Samples:
 				sample(&g, v)
+			case series2Hist:
+				nativeText(&g, v)
 			case series2Exemplars:
 				exemplarText(&g, v, func(v []byte) []string { return look(v) })
 			case series2Meta:
@@ -186,6 +195,8 @@ func decode1(t *testing.T, raw []byte) (out []got, metadata []string) {
 				pairs = append(pairs, label(v)...)
 			case series1Samples:
 				sample(&g, v)
+			case series1Hist:
+				nativeText(&g, v)
 			case series1Exemplar:
 				exemplarText(&g, v, label)
 			}

@@ -26,6 +26,11 @@ type Options struct {
 	// Protocol is the version of remote write: 1.0, 2.0 or auto. Default auto: 2.0, or 1.0
 	// if the receiver does not take that.
 	Protocol string
+	// NativeHistograms says when native buckets are sent: auto, always or never. Default auto:
+	// in version 2.0, since receivers of 1.0 may refuse whole requests because of them. If
+	// they are not sent, a histogram with only native buckets has the bucket +Inf, sum and
+	// count.
+	NativeHistograms string
 }
 
 // Writer sends to one receiver. Only one of its methods Push and Run may run at a time.
@@ -45,6 +50,12 @@ func New(opts Options) (*Writer, error) {
 		e.version.Store(1)
 	default:
 		c.Failf("Protocol", "is %q: use 1.0, 2.0 or auto", opts.Protocol)
+	}
+	switch opts.NativeHistograms {
+	case "", nativeAuto, nativeAlways, nativeNever:
+		e.native = opts.NativeHistograms
+	default:
+		c.Failf("NativeHistograms", "is %q: use auto, always or never", opts.NativeHistograms)
 	}
 	e.external = external(&c, opts.Labels)
 	if err := c.Err(); err != nil {

@@ -34,6 +34,7 @@ type deliveryFlags struct {
 	opts        delivery.Options
 	labels      map[string]string
 	protocol    string
+	native      string // when remote write has native buckets
 	resource    map[string]string
 	remoteWrite string // URL, for serve and run
 	otlp        string // likewise
@@ -65,6 +66,8 @@ func (f *deliveryFlags) add(cmd *cobra.Command, prefix string) {
 func (f *deliveryFlags) addProtocol(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.protocol, "protocol", "auto", "version of remote write: 1.0, 2.0 or auto, which is 2.0 or, if the receiver does not take that, 1.0")
 	obeyWords(cmd, "protocol", "1.0", "2.0", "auto")
+	cmd.Flags().StringVar(&f.native, "native-histograms", "auto", "when to send native buckets: always, never or auto, which is in version 2.0")
+	obeyWords(cmd, "native-histograms", "auto", "always", "never")
 }
 
 // addExits adds the flags by which serve and run send too.
@@ -93,7 +96,7 @@ func withJob(labels map[string]string, dir string) map[string]string {
 func (f *deliveryFlags) newRemoteWrite(cmd *cobra.Command, url, dir string) (sender, error) {
 	opts := f.opts
 	opts.URL, opts.Logger = url, newLog(cmd)
-	return remotewrite.New(remotewrite.Options{Options: opts, Labels: withJob(f.labels, dir), Protocol: f.protocol})
+	return remotewrite.New(remotewrite.Options{Options: opts, Labels: withJob(f.labels, dir), Protocol: f.protocol, NativeHistograms: f.native})
 }
 
 // exits returns the exits of serve and run.

@@ -12,13 +12,14 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/multiprom/multiprom/bridge/pushgateway"
+	"github.com/multiprom/multiprom/exposition"
 )
 
 // pushFlags are the flags of `mpctl push` that do not map directly to an option.
 type pushFlags struct {
 	add, remove, instanceIP              bool
 	passwordFile, tokenFile, compression string
-	escaping                             string
+	format, escaping                     string
 }
 
 func newPush() *cobra.Command {
@@ -69,6 +70,7 @@ line.`,
 	e.addFlags(cmd)
 	addEscapingFlag(cmd, &flags.escaping)
 	f := cmd.Flags()
+	f.StringVar(&flags.format, "format", "text", "text or protobuf, which has native histograms")
 	f.StringVar(&opts.Job, "job", "", "label job of the group (required)")
 	f.StringToStringVar(&opts.Grouping, "grouping", nil, "further label of the group, `NAME=VALUE`; may be repeated")
 	f.BoolVar(&flags.instanceIP, "instance-ip", false, "add the label instance with this machine's address to the group")
@@ -88,6 +90,7 @@ line.`,
 	f.DurationVar(&opts.Timeout, "timeout", 30*time.Second, "time limit for one push")
 	obey(cmd, notEmpty, "job", "grouping", "username", "tls-server-name")
 	obey(cmd, existing, "password-file", "token-file", "tls-ca", "tls-cert", "tls-key")
+	obeyWords(cmd, "format", "text", "protobuf")
 	obeyWords(cmd, "compression", "none", "gzip", "snappy")
 	obey(cmd, longerThanZero(""), "timeout")
 	cmd.MarkFlagsMutuallyExclusive("add", "delete")
@@ -101,6 +104,9 @@ func (f *pushFlags) apply(o *pushgateway.Options) (err error) {
 	}
 	if o.ContentType.Escaping, err = parseEscaping(f.escaping); err != nil {
 		return err
+	}
+	if f.format == "protobuf" {
+		o.ContentType.Format = exposition.Protobuf
 	}
 	if o.Password, err = readSecret(f.passwordFile); err != nil {
 		return err

@@ -86,6 +86,7 @@ var flagAnswers = map[string]answers{
 	"serve --web.timeout":        {"or -1 for no limit", "or -1 for no limit", "a duration", "a duration", ok},
 
 	"dump --format": forms,
+	"push --format": all("it must be text or protobuf"),
 	"* --match":     {ok, ok, "it is empty", ok, ok},
 
 	"push --job":             text,
@@ -136,6 +137,7 @@ var flagAnswers = map[string]answers{
 	"* --send-every":                 period,
 	"* --remote-write":               text,
 	"* --protocol":                   all("it must be 1.0, 2.0 or auto"),
+	"* --native-histograms":          all("it must be auto, always or never"),
 
 	"textfile --tmpdir": path,
 	"textfile --label":  {"must be formatted as key=value", "must be formatted as key=value", "it is empty", "must be formatted as key=value", "must be formatted as key=value"},

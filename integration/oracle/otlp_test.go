@@ -83,6 +83,11 @@ func exported(t *testing.T, families []*metric.Family, at time.Time, batch int) 
 					}
 					add(attributes(m.Name, p.Attributes), text)
 				}
+			case *metrics.Metric_ExponentialHistogram:
+				require.Equal(t, metrics.AggregationTemporality_AGGREGATION_TEMPORALITY_CUMULATIVE, d.ExponentialHistogram.AggregationTemporality)
+				for _, p := range d.ExponentialHistogram.DataPoints {
+					add(attributes(m.Name, p.Attributes), head+exponentialText(t, p))
+				}
 			case *metrics.Metric_Summary:
 				for _, p := range d.Summary.DataPoints {
 					text := fmt.Sprint(head, "summary ", p.StartTimeUnixNano, " ", p.TimeUnixNano, " ", p.Count, " ", form.FormatFloat(p.Sum))
@@ -170,6 +175,14 @@ func TestOTLP(t *testing.T) {
 						number(f.Name+"_gsum", "gauge ", labels, s.Sum, nil)
 					}
 				case metric.Histogram:
+					if s.Native != nil {
+						text := wantedExponential(&s, began, when)
+						for _, x := range allExemplars(&s) {
+							text += exemplar(x)
+						}
+						want[f.Name+labels.String()] = head + text
+						continue
+					}
 					sum := "none"
 					if !s.NoSum {
 						sum = form.FormatFloat(s.Sum)
@@ -206,4 +219,64 @@ func TestOTLP(t *testing.T) {
 		}
 		require.Equal(t, want, exported(t, families, at, 1+int(seed)%20), "seed %d", seed)
 	}
+}
+
+// exponentialText describes a point: each populated bucket with its number as Prometheus counts.
+func exponentialText(t *testing.T, p *metrics.ExponentialHistogramDataPoint) string {
+	sum := "none"
+	if p.Sum != nil {
+		sum = form.FormatFloat(*p.Sum)
+	}
+	text := fmt.Sprint("exponential ", p.StartTimeUnixNano, " ", p.TimeUnixNano, " ", p.Count, " ", sum, " ", p.Scale, " ", p.ZeroThreshold, " ", p.ZeroCount)
+	total := p.ZeroCount
+	for _, b := range []*metrics.ExponentialHistogramDataPoint_Buckets{p.GetPositive(), p.GetNegative()} {
+		text += ";"
+		require.LessOrEqual(t, len(b.GetBucketCounts()), 1280)
+		for i, n := range b.GetBucketCounts() {
+			if n > 0 {
+				text += fmt.Sprint(" ", b.GetOffset()+int32(i)+1, ":", n)
+			}
+			total += n
+		}
+	}
+	require.Equal(t, total, p.Count)
+	for _, x := range p.Exemplars {
+		text += exemplarText(x)
+	}
+	return text
+}
+
+// wantedExponential is exponentialText of what should arrive, without exemplars.
+func wantedExponential(s *metric.Series, began, when uint64) string {
+	h := s.Native
+	sum := "none"
+	if !s.NoSum && !math.IsNaN(s.Sum) && !math.IsInf(s.Sum, 0) {
+		sum = form.FormatFloat(s.Sum)
+	}
+	buckets, count := "", h.ZeroCount
+	for _, spans := range [][]metric.Span{h.Positive, h.Negative} {
+		buckets += ";"
+		i := 0
+		for _, span := range spans {
+			i += span.Offset
+			for _, n := range span.Counts {
+				if n > 0 {
+					buckets += fmt.Sprint(" ", i, ":", n)
+				}
+				count += n
+				i++
+			}
+		}
+	}
+	return fmt.Sprint("exponential ", began, " ", when, " ", count, " ", sum, " ", h.Schema, " ", h.ZeroThreshold, " ", h.ZeroCount, buckets)
+}
+
+// allExemplars returns the exemplars of all buckets, also those without a time.
+func allExemplars(s *metric.Series) (all []*metric.Exemplar) {
+	for _, b := range s.Buckets {
+		if b.Exemplar != nil {
+			all = append(all, b.Exemplar)
+		}
+	}
+	return append(all, s.Native.Exemplars...)
 }

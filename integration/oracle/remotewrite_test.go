@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/klauspost/compress/snappy"
+	prom "github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/prompb"
 	writev2 "github.com/prometheus/prometheus/prompb/io/prometheus/write/v2"
@@ -45,7 +46,7 @@ func bitsText(v float64) string {
 
 // remoteWritten sends families and decodes what arrives with Prometheus' own messages. Each
 // series is there once, with sorted labels.
-func remoteWritten(t *testing.T, families []*metric.Family, version string, at time.Time, batch int) map[string]stored {
+func remoteWritten(t *testing.T, families []*metric.Family, version, native string, at time.Time, batch int) map[string]stored {
 	got := map[string]stored{}
 	add := func(ls labels.Labels, w stored) {
 		_, twice := got[ls.String()]
@@ -63,8 +64,15 @@ func remoteWritten(t *testing.T, families []*metric.Family, version string, at t
 			require.NoError(t, m.Unmarshal(b))
 			builder := labels.NewScratchBuilder(0)
 			for _, ts := range m.Timeseries {
-				require.Len(t, ts.Samples, 1)
-				out := stored{value: bitsText(ts.Samples[0].Value), at: ts.Samples[0].Timestamp}
+				require.Equal(t, 1, len(ts.Samples)+len(ts.Histograms))
+				var out stored
+				for _, s := range ts.Samples {
+					out.value, out.at = bitsText(s.Value), s.Timestamp
+				}
+				for _, h := range ts.Histograms {
+					require.Zero(t, h.ResetHint)
+					out.value, out.at = nativeText(t, h.ToIntHistogram()), h.Timestamp
+				}
 				for _, x := range ts.Exemplars {
 					e := x.ToExemplar(&builder, nil)
 					out.exemplar += fmt.Sprint(e.Labels, e.Value, e.Ts)
@@ -78,12 +86,19 @@ func remoteWritten(t *testing.T, families []*metric.Family, version string, at t
 		require.Empty(t, m.Symbols[0])
 		builder := labels.NewScratchBuilder(0)
 		for _, ts := range m.Timeseries {
-			require.Len(t, ts.Samples, 1)
+			require.Equal(t, 1, len(ts.Samples)+len(ts.Histograms))
 			ls, err := ts.ToLabels(&builder, m.Symbols)
 			require.NoError(t, err)
 			meta, err := ts.ToMetadata(m.Symbols)
 			require.NoError(t, err)
-			out := stored{value: bitsText(ts.Samples[0].Value), at: ts.Samples[0].Timestamp, start: ts.Samples[0].StartTimestamp, meta: fmt.Sprint(meta.Type, meta.Help, meta.Unit)}
+			out := stored{meta: fmt.Sprint(meta.Type, meta.Help, meta.Unit)}
+			for _, s := range ts.Samples {
+				out.value, out.at, out.start = bitsText(s.Value), s.Timestamp, s.StartTimestamp
+			}
+			for _, h := range ts.Histograms {
+				require.Zero(t, h.ResetHint)
+				out.value, out.at, out.start = nativeText(t, h.ToIntHistogram()), h.Timestamp, h.StartTimestamp
+			}
 			for _, x := range ts.Exemplars {
 				e, err := x.ToExemplar(&builder, m.Symbols)
 				require.NoError(t, err)
@@ -97,7 +112,7 @@ func remoteWritten(t *testing.T, families []*metric.Family, version string, at t
 	w, err := remotewrite.New(remotewrite.Options{
 		Options:  delivery.Options{URL: s.URL, MaxSamples: batch, Now: func() time.Time { return at }},
 		Labels:   map[string]string{"job": "j", "instance": ""},
-		Protocol: version,
+		Protocol: version, NativeHistograms: native,
 	})
 	require.NoError(t, err)
 	require.NoError(t, w.Push(t.Context(), gather.Func(func(context.Context) ([]*metric.Family, error) { return families, nil })))
@@ -114,13 +129,21 @@ func pairs(ls labels.Labels) (out []labels.Label) {
 func TestRemoteWrite(t *testing.T) {
 	at := time.UnixMilli(1_700_000_000_123)
 	for seed := range uint64(300) {
-		for _, version := range []string{"2.0", "1.0"} {
+		for _, way := range [][2]string{{"2.0", "auto"}, {"1.0", "auto"}, {"1.0", "always"}, {"2.0", "never"}} {
+			version := way[0]
+			sent := way == [2]string{"2.0", "auto"} || way[1] == "always"
 			families := randfamily.New(seed).Families(version == "2.0")
 			want := map[string]stored{}
 			types := map[metric.Type]string{metric.Info: "info", metric.StateSet: "stateset", metric.GaugeHistogram: "gaugehistogram", metric.Unknown: "unknown"}
 			for _, f := range families {
 				created := map[string]int64{}
+				only := map[string]bool{} // series that have no classic bucket
 				for _, s := range f.Series {
+					if s.Native != nil && sent {
+						key, out := wantedNative(f, &s, version, at)
+						want[key] = out
+						only[s.Labels.String()] = len(s.Buckets) == 1
+					}
 					if !s.Created.IsZero() {
 						created[s.Labels.String()] = s.Created.UnixMilli()
 					}
@@ -140,6 +163,9 @@ func TestRemoteWrite(t *testing.T) {
 						}
 					}
 					b.Set("__name__", s.Name)
+					if only[series.String()] {
+						continue
+					}
 					out := stored{value: form.FormatFloat(s.Value), at: at.UnixMilli()}
 					if !s.Timestamp.IsZero() {
 						out.at = s.Timestamp.UnixMilli()
@@ -165,7 +191,7 @@ func TestRemoteWrite(t *testing.T) {
 					want[b.Labels().String()] = out
 				}
 			}
-			require.Equal(t, want, remoteWritten(t, families, version, at, 1+int(seed)%20), "seed %d, %s", seed, version)
+			require.Equal(t, want, remoteWritten(t, families, version, way[1], at, 1+int(seed)%20), "seed %d, %s", seed, way)
 		}
 	}
 }
@@ -177,4 +203,34 @@ func without(ls metric.Labels, name string) (out metric.Labels) {
 		}
 	}
 	return out
+}
+
+// nativeText describes a histogram that Prometheus accepts.
+func nativeText(t *testing.T, h *prom.Histogram) string {
+	require.NoError(t, h.Validate())
+	return native(h, nil, nil)
+}
+
+// wantedNative returns the series that is the native buckets of s.
+func wantedNative(f *metric.Family, s *metric.Series, version string, at time.Time) (string, stored) {
+	b := labels.NewBuilder(labels.FromMap(s.Labels.Map()))
+	b.Set("job", "j").Set("__name__", f.Name).Del("le")
+	out := stored{value: native(serverHistogram(s.Native, s.Count, s.Sum), nil, nil), at: at.UnixMilli()}
+	if !s.Timestamp.IsZero() {
+		out.at = s.Timestamp.UnixMilli()
+	}
+	all := lineExemplars(s)
+	slices.SortStableFunc(all, (*metric.Exemplar).Compare)
+	for _, x := range all {
+		if openmetrics.CheckExemplar(x.Labels) == nil {
+			out.exemplar += fmt.Sprint(labels.FromMap(x.Labels.Map()), x.Value, x.Timestamp.UnixMilli())
+		}
+	}
+	if version == "2.0" {
+		out.meta = fmt.Sprint(f.Type, f.Help, f.Unit)
+		if !s.Created.IsZero() {
+			out.start = s.Created.UnixMilli()
+		}
+	}
+	return b.Labels().WithoutEmpty().String(), out
 }

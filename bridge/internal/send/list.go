@@ -26,6 +26,7 @@ type kind struct {
 	names  []string
 	bounds []float64 // of buckets, or the quantiles
 	states []string
+	native bool // has native buckets
 }
 
 // pack returns the series of a family as a list.
@@ -73,7 +74,7 @@ func (l *list) kindOf(last int, labels metric.Labels, s *metric.Series) int {
 			return i
 		}
 	}
-	var k kind
+	k := kind{native: s.Native != nil}
 	for _, label := range labels {
 		k.names = append(k.names, label.Name)
 	}
@@ -91,7 +92,8 @@ func (l *list) kindOf(last int, labels metric.Labels, s *metric.Series) int {
 }
 
 func (k *kind) is(labels metric.Labels, s *metric.Series) bool {
-	if len(labels) != len(k.names) || len(k.bounds) != len(s.Buckets)+len(s.Quantiles) || len(k.states) != len(s.States) {
+	if len(labels) != len(k.names) || len(k.bounds) != len(s.Buckets)+len(s.Quantiles) || len(k.states) != len(s.States) ||
+		k.native != (s.Native != nil) {
 		return false
 	}
 	for i := range labels {
@@ -120,6 +122,9 @@ func (k *kind) is(labels metric.Labels, s *metric.Series) bool {
 // series returns the labels and the shape of the series at c, with no values.
 func (k *kind) series(t metric.Type, values [][]byte) *metric.Series {
 	s := &metric.Series{Labels: make(metric.Labels, len(k.names))}
+	if k.native {
+		s.Native = &metric.NativeHistogram{}
+	}
 	for i, name := range k.names {
 		s.Labels[i] = metric.Label{Name: name, Value: string(values[i])}
 	}
@@ -196,7 +201,8 @@ func (c *cursor) compare(o *cursor) int {
 // add adds the series at c.
 func (l *list) add(c *cursor) {
 	n := slices.IndexFunc(l.kinds, func(k kind) bool {
-		return slices.Equal(k.names, c.kind.names) && slices.Equal(k.bounds, c.kind.bounds) && slices.Equal(k.states, c.kind.states)
+		return slices.Equal(k.names, c.kind.names) && slices.Equal(k.bounds, c.kind.bounds) && slices.Equal(k.states, c.kind.states) &&
+			k.native == c.kind.native
 	})
 	if n < 0 {
 		n = len(l.kinds)

@@ -34,6 +34,7 @@ type Gone struct {
 
 // Each calls fn with each series that left. Its values are zero. part says that the series
 // itself stays, and only the buckets, quantiles or states in it have gone.
+// A native histogram in it says that there were native buckets.
 func (g *Gone) Each(fn func(s *metric.Series, part bool)) {
 	a, b := g.before.read(), g.now.read()
 	a.next()
@@ -42,8 +43,8 @@ func (g *Gone) Each(fn func(s *metric.Series, part bool)) {
 		r := a.compare(b)
 		if r < 0 {
 			fn(a.kind.series(g.Type, a.values), false)
-		} else if r == 0 && !(slices.Equal(a.kind.bounds, b.kind.bounds) && slices.Equal(a.kind.states, b.kind.states)) {
-			rest := kind{names: a.kind.names}
+		} else if r == 0 && !(slices.Equal(a.kind.bounds, b.kind.bounds) && slices.Equal(a.kind.states, b.kind.states) && a.kind.native == b.kind.native) {
+			rest := kind{names: a.kind.names, native: a.kind.native && !b.kind.native}
 			for _, bound := range a.kind.bounds {
 				if !slices.Contains(b.kind.bounds, bound) {
 					rest.bounds = append(rest.bounds, bound)
@@ -54,7 +55,7 @@ func (g *Gone) Each(fn func(s *metric.Series, part bool)) {
 					rest.states = append(rest.states, state)
 				}
 			}
-			if len(rest.bounds)+len(rest.states) > 0 {
+			if len(rest.bounds)+len(rest.states) > 0 || rest.native {
 				fn(rest.series(g.Type, a.values), true)
 			}
 		}
