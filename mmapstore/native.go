@@ -68,9 +68,12 @@ func (f *File) addFamilies(r *mpm.Reader) (ok bool) {
 	for _, e := range r.Exemplars() {
 		exemplars[e.Series] = append(exemplars[e.Series], e)
 	}
+	regions := r.LiveRegions()
 	for _, info := range r.Series() {
 		s := metric.Series{Labels: info.Labels()}
-		if !setValue(&s, info.Schema, info.Words()) {
+		if info.Schema.Native != nil {
+			mpm.ReadNative(&s, info.Schema, info.Words(), regions[info.Number()])
+		} else if !setValue(&s, info.Schema, info.Words()) {
 			return false
 		}
 		switch info.Schema.Type {
@@ -79,10 +82,13 @@ func (f *File) addFamilies(r *mpm.Reader) (ok bool) {
 		}
 		for _, e := range exemplars[info.Number()] {
 			x, _ := e.Load()
-			if info.Schema.Type == metric.Counter {
+			switch {
+			case info.Schema.Type == metric.Counter:
 				s.Exemplar = x
-			} else {
+			case e.Bucket < len(s.Buckets):
 				s.Buckets[e.Bucket].Exemplar = x
+			case s.Native != nil && x != nil:
+				s.Native.Exemplars = append(s.Native.Exemplars, x)
 			}
 		}
 		to := families[info.Schema]

@@ -37,6 +37,7 @@ type inspectedFamily struct {
 	Help   string            `json:"help"`
 	Labels []string          `json:"labels,omitempty"` // names
 	Bounds []float64         `json:"bounds,omitempty"`
+	Native *declaredNative   `json:"native,omitempty"` // of a histogram with native buckets
 	States []string          `json:"states,omitempty"`
 	TTL    float64           `json:"ttl_seconds,omitempty"` // 0: its series never expire
 	Series []inspectedSeries `json:"series"`
@@ -52,12 +53,13 @@ type inspectedSeries struct {
 	Idle    bool              `json:"idle,omitempty"`   // since then, the TTL has passed: this part alone is not shown
 	Offset  int64             `json:"offset,omitempty"` // of its record; in a file of client_python, of its first record
 
-	Value   string            `json:"value,omitempty"` // of a counter, a gauge or a state set; "unset"
-	Time    time.Time         `json:"time,omitzero"`   // when it was set, in the mostrecent modes
-	Sum     string            `json:"sum,omitempty"`
-	Count   string            `json:"count,omitempty"`
-	Buckets []inspectedBucket `json:"buckets,omitempty"`
-	Words   []string          `json:"words"` // the stored words in hexadecimal, in file order
+	Value   string                  `json:"value,omitempty"` // of a counter, a gauge or a state set; "unset"
+	Time    time.Time               `json:"time,omitzero"`   // when it was set, in the mostrecent modes
+	Sum     string                  `json:"sum,omitempty"`
+	Count   string                  `json:"count,omitempty"`
+	Buckets []inspectedBucket       `json:"buckets,omitempty"`
+	Native  *inspectedNativeBuckets `json:"native,omitempty"`
+	Words   []string                `json:"words"` // the stored words in hexadecimal, in file order
 
 	Exemplars []inspectedExemplar `json:"exemplars,omitempty"`
 }
@@ -211,6 +213,9 @@ func (f *inspectedFamily) print(w io.Writer) error {
 			head += " " + s
 		}
 	}
+	if n := f.Native; n != nil {
+		head += fmt.Sprintf(", native from schema %d", n.Schema)
+	}
 	if f.TTL > 0 {
 		head += ", TTL " + time.Duration(f.TTL*float64(time.Second)).String()
 	}
@@ -247,6 +252,9 @@ func (s *inspectedSeries) describe() string {
 		}
 		parts = append(parts, "le="+b.Le+":"+b.Count)
 	}
+	if s.Native != nil {
+		parts = append(parts, s.Native.describe()...)
+	}
 	return strings.Join(parts, " ")
 }
 
@@ -263,6 +271,9 @@ func describeFamily(s *metric.Schema) inspectedFamily {
 	out := inspectedFamily{
 		Name: s.Name, Type: s.Type.String(), Unit: s.Unit, Help: s.Help,
 		Labels: s.Labels, Bounds: s.Bounds, States: s.States, TTL: s.TTL.Seconds(), Series: []inspectedSeries{},
+	}
+	if n := s.Native; n != nil {
+		out.Native = &declaredNative{n.Schema, n.MaxBuckets, n.ZeroThreshold, n.MaxExemplars}
 	}
 	if hasMode(s.Type) {
 		out.Mode = s.Mode.String()

@@ -89,7 +89,7 @@ func (in *inspection) fillNative(r *mpm.Reader) error {
 	for _, e := range r.Exemplars() {
 		exemplars[e.Series] = append(exemplars[e.Series], e)
 	}
-	byFamily := map[*metric.Schema][]inspectedSeries{}
+	byFamily, regions := map[*metric.Schema][]inspectedSeries{}, r.LiveRegions()
 	for _, s := range r.Series() {
 		one := inspectedSeries{Labels: s.Labels().Map(), Created: s.Created().UTC(), Offset: s.Offset()}
 		one.setActive(s.ActiveNanos(), s.Schema)
@@ -99,7 +99,11 @@ func (in *inspection) fillNative(r *mpm.Reader) error {
 			w[i] = atomic.LoadUint64(&live[i])
 		}
 		one.Words = hex(w)
-		one.fill(s.Schema, w)
+		if s.Schema.Native != nil {
+			one.fillNative(s.Schema, w, regions[s.Number()])
+		} else {
+			one.fill(s.Schema, w)
+		}
 		for i := range exemplars[s.Number()] {
 			e := &exemplars[s.Number()][i]
 			if x, _ := e.Load(); x != nil {
@@ -127,6 +131,8 @@ func bucketLabel(f *metric.Schema, bucket int) string {
 		return ""
 	case bucket < len(f.Bounds):
 		return string(form.AppendBound(nil, f.Bounds[bucket]))
+	case bucket > len(f.Bounds):
+		return "" // of the native ones
 	}
 	return "+Inf"
 }

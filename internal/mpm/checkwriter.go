@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/multiprom/multiprom/internal/histogram"
 	"github.com/multiprom/multiprom/metric"
 )
 
@@ -44,6 +45,7 @@ type fileCopy struct {
 	locks     bool // the filesystem shows locks to everybody
 	held      bool // the lock is taken
 	series    []copiedSeries
+	regions   []copiedRegion
 	exemplars int // that no reader shows
 }
 
@@ -51,6 +53,12 @@ type copiedSeries struct {
 	offset, created int64
 	schema          *metric.Schema
 	words           []uint64
+}
+
+// copiedRegion is a region of a live series.
+type copiedRegion struct {
+	offset, created int64 // created is that of its series
+	counts          regionWords
 }
 
 // errBusyWriter: the writer changed the records each time that the file was read.
@@ -68,8 +76,14 @@ func copyFile(path string, opts ReadOptions) (*fileCopy, error) {
 			if err := r.Refresh(); err != nil {
 				return err
 			}
+			list := r.List()
 			for _, i := range r.Series() {
 				s.series = append(s.series, copiedSeries{i.Offset(), i.CreatedNanos(), i.Schema, slices.Clone(i.Words())})
+			}
+			for _, one := range r.Regions() {
+				if !one.Removed {
+					s.regions = append(s.regions, copiedRegion{one.Offset, list.CreatedNanos(one.Series), *one.Counts})
+				}
 			}
 			for _, e := range r.Exemplars() {
 				x, number := e.Load()
@@ -166,6 +180,7 @@ func (s *fileCopy) check() (problems []CorruptionError) {
 		}
 	}
 	s.checkSeries(fail)
+	s.checkRegions(fail)
 	return problems
 }
 
@@ -192,14 +207,14 @@ func (s *fileCopy) checkRecords(n int, fail func(int, string, ...any)) {
 		kind, state := le.Uint16(rec[offRecKind:]), le.Uint32(rec[offRecState:])
 		switch {
 		case state == stateFree || len(rec) < offFamBody:
-		case kind == kindFamily:
+		case isFamily(kind):
 			if typ := metric.Type(rec[offFamType]); rec[offFamMode] != 0 && !typ.HasMode() {
 				fail(at+offFamMode, "a %s has a mode", typ)
 			}
 			if state != stateLive {
 				fail(at+offRecState, "a family is removed: families never leave a file")
 			}
-		case kind == kindSeries && len(rec) >= offSerBody:
+		case isSeries(kind) && len(rec) >= offSerBody:
 			if state == stateLive && le.Uint64(rec[offSerRemoved:]) != 0 {
 				fail(at+offSerRemoved, "a live series has a time of removal")
 			}
@@ -239,6 +254,22 @@ func (s *fileCopy) checkSeries(fail func(int, string, ...any)) {
 	}
 	if s.exemplars > 0 {
 		fail(0, "%d exemplars are not shown: their labels must be ascending by name, valid, and of at most 128 characters", s.exemplars)
+	}
+}
+
+// checkRegions finds lines of regions that lie among other words.
+func (s *fileCopy) checkRegions(fail func(int, string, ...any)) {
+	others := map[uint32]bool{} // blocks with words of series
+	for _, x := range s.series {
+		if len(x.words) > 0 {
+			others[le.Uint32(s.b[x.offset+offSerCells:])/blockWords] = true
+		}
+	}
+	for _, x := range s.regions {
+		if others[le.Uint32(s.b[x.offset+offRegCells:])/blockWords] {
+			fail(int(x.offset), "the words of a region are in a block that has words of series: those are no longer close together")
+			return
+		}
 	}
 }
 
@@ -287,6 +318,19 @@ func (s *fileCopy) since(old *fileCopy) (problems []CorruptionError) {
 	if s.word(offResets) != old.word(offResets) {
 		return problems
 	}
+	regions := map[[2]int64]*copiedRegion{}
+	for i := range old.regions {
+		x := &old.regions[i]
+		regions[[2]int64{x.offset, x.created}] = x
+	}
+	for _, x := range s.regions {
+		was := regions[[2]int64{x.offset, x.created}]
+		for i := range x.counts {
+			if was != nil && x.counts[i] < was.counts[i] {
+				fail(int(x.offset), "count %d of a region fell from %d to %d", i, was.counts[i], x.counts[i])
+			}
+		}
+	}
 	known := map[[2]int64]copiedSeries{}
 	for _, x := range old.series {
 		known[[2]int64{x.offset, x.created}] = x
@@ -306,7 +350,7 @@ func (s *fileCopy) since(old *fileCopy) (problems []CorruptionError) {
 func still(rec []byte) []byte {
 	rec = bytes.Clone(rec)
 	switch le.Uint16(rec[offRecKind:]) {
-	case kindSeries:
+	case kindSeries, kindNativeSeries:
 		if len(rec) >= offSerFamily {
 			clear(rec[offSerActive:offSerFamily])
 		}
@@ -325,6 +369,9 @@ func falls(schema *metric.Schema, i int, before, now uint64) bool {
 		}
 		return i == CellCounterInts && now < before
 	case metric.Histogram:
+		if schema.Native != nil {
+			return i != histogram.CellSum && now < before
+		}
 		return i >= CellHistogramBuckets && i < CellHistogramBuckets+len(schema.Bounds)+1 && now < before
 	case metric.Summary:
 		return i == CellSummaryCount && now < before

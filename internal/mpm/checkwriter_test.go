@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/multiprom/multiprom/internal/histogram"
 	"github.com/multiprom/multiprom/metric"
 )
 
@@ -24,6 +25,7 @@ func checkedStore(t *testing.T) (s *Store, series map[string]*Series) {
 		{Name: "h", Type: metric.Histogram, Bounds: []float64{1, 2}},
 		{Name: "s", Type: metric.Summary},
 		{Name: "m", Type: metric.Gauge, Mode: metric.ModeMostRecent},
+		nativeSchema("n"),
 		{Name: "e", Type: metric.StateSet, Mode: metric.ModeLiveAll, States: []string{"a", "b"}},
 	} {
 		f, err := s.AddSchema(schema)
@@ -38,6 +40,8 @@ func checkedStore(t *testing.T) (s *Store, series map[string]*Series) {
 	series["c"].Words()[CellCounterInts] = 5
 	series["h"].Words()[CellHistogramBuckets] = 5
 	series["s"].Words()[CellSummaryCount] = 5
+	series["n"].Words()[histogram.CellZero] = 5
+	series["n"].AddRegion(histogram.Region{Schema: 3})[2] = 5
 	StoreRecent(series["m"].Words(), math.Float64bits(1), s.header.Created.UnixNano())
 	series["c"].SetExemplar(0, metric.Labels{{Name: "a", Value: "1"}, {Name: "b", Value: "2"}}, 1, 1)
 	return s, series
@@ -71,6 +75,13 @@ func TestCheckWriter(t *testing.T) {
 		"two of one created time": {func(s *Store, x map[string]*Series) {
 			storeWord(s.record(x["c"].at), offSerCreated, loadWord(s.record(x["g"].at), offSerCreated))
 		}, "the same created time"},
+		"a region among other words": {func(s *Store, x map[string]*Series) {
+			at := s.cells.take(2 * cacheLine)
+			s.publish(&s.cells)
+			rec := regionRecord{series: x["n"].at.record, cells: (at + lineWords - 1) &^ (lineWords - 1), schema: 3}
+			_, err := s.addRecord(rec.encode())
+			require.NoError(t, err)
+		}, "in a block that has words of series"},
 		"an exemplar out of order": {func(_ *Store, x map[string]*Series) {
 			x["c"].SetExemplar(0, metric.Labels{{Name: "b", Value: "1"}, {Name: "a", Value: "2"}}, 1, 1)
 		}, "1 exemplars are not shown"},
@@ -103,11 +114,19 @@ func TestCheckWriterOfChanges(t *testing.T) {
 			_, err := s.AddSeries(x["c"].ref, []string{"new"}, nil)
 			require.NoError(t, err)
 		}, ""},
-		"a series less":    {func(_ *Store, x map[string]*Series) { x["h"].Remove() }, ""},
-		"a reset":          {func(s *Store, x map[string]*Series) { x["c"].Restart(s.opts.Now(), func(w []uint64) { clear(w) }) }, ""},
-		"a counter falls":  {func(_ *Store, x map[string]*Series) { x["c"].Words()[CellCounterInts] = 4 }, "c: word 0 fell from 5 to 4"},
-		"a bucket falls":   {func(_ *Store, x map[string]*Series) { x["h"].Words()[CellHistogramBuckets] = 4 }, "h: word 1 fell from 5 to 4"},
-		"a count falls":    {func(_ *Store, x map[string]*Series) { x["s"].Words()[CellSummaryCount] = 4 }, "s: word 0 fell from 5 to 4"},
+		"a series less":       {func(_ *Store, x map[string]*Series) { x["h"].Remove() }, ""},
+		"a reset":             {func(s *Store, x map[string]*Series) { x["c"].Restart(s.opts.Now(), func(w []uint64) { clear(w) }) }, ""},
+		"a counter falls":     {func(_ *Store, x map[string]*Series) { x["c"].Words()[CellCounterInts] = 4 }, "c: word 0 fell from 5 to 4"},
+		"a bucket falls":      {func(_ *Store, x map[string]*Series) { x["h"].Words()[CellHistogramBuckets] = 4 }, "h: word 1 fell from 5 to 4"},
+		"a count falls":       {func(_ *Store, x map[string]*Series) { x["s"].Words()[CellSummaryCount] = 4 }, "s: word 0 fell from 5 to 4"},
+		"a zero bucket falls": {func(_ *Store, x map[string]*Series) { x["n"].Words()[histogram.CellZero] = 4 }, "n: word 1 fell from 5 to 4"},
+		"a native sum falls":  {func(_ *Store, x map[string]*Series) { x["n"].Words()[histogram.CellSum] = math.Float64bits(-1) }, ""},
+		"a region more":       {func(_ *Store, x map[string]*Series) { x["n"].AddRegion(histogram.Region{Schema: 3, Number: 1})[0] = 1 }, ""},
+		"a region falls": {func(_ *Store, x map[string]*Series) {
+			for w := range x["n"].regionList().words() {
+				w[2] = 4
+			}
+		}, "count 2 of a region fell from 5 to 4"},
 		"generation falls": {func(s *Store, _ map[string]*Series) { storeWord(s.first, offGeneration, 0) }, "it fell from"},
 		"identity":         {func(s *Store, _ map[string]*Series) { s.first[offHeaderCRC-1] = 1 }, "the first 256 bytes have changed"},
 		"a silent removal": {func(s *Store, x map[string]*Series) { storeState(s.record(x["c"].at), offRecState, stateRemoved) }, "gen of its block has not"},

@@ -188,7 +188,33 @@ func checkSeries(t *testing.T, s *sound, d *damage, r *Reader) (returned map[str
 			require.Equal(t, want.words, words)
 		}
 	}
+	d.checkRegions(t, s, r, take)
 	return returned, taken
+}
+
+// checkRegions compares the regions that r returns with the damaged file.
+func (d *damage) checkRegions(t *testing.T, s *sound, r *Reader, take func(words, n int)) {
+	t.Helper()
+	live, removed := r.List(), r.RemovedList()
+	for _, one := range r.Regions() {
+		at := wordsOffset(t, r, one.Counts[:])
+		b := d.checkBlock(t, at>>blockShift, blockCells)
+		require.LessOrEqual(t, uint64(at&(BlockSize-1)+cacheLine), le.Uint64(b[offBlockUsed:]), "words that were not published")
+		require.Zero(t, at%cacheLine)
+		take(at, len(one.Counts))
+		of := &live
+		if one.Removed {
+			of = &removed
+		}
+		owner := of.At(one.Series)
+		require.NotNil(t, owner.Schema.Native)
+		require.LessOrEqual(t, one.Schema, owner.Schema.Native.Schema)
+		if want, known := s.regions[one.Offset]; !d.forged {
+			require.True(t, known, "a region that was never written")
+			require.Equal(t, want.series, seriesKey(&owner))
+			require.Equal(t, want.Number, one.Number)
+		}
+	}
 }
 
 // checkBlock returns the block's header, which must have that kind and the block's number.

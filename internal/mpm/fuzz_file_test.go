@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/multiprom/multiprom/internal/histogram"
 	"github.com/multiprom/multiprom/metric"
 )
 
@@ -22,6 +23,12 @@ type sound struct {
 	records []soundRecord
 	series  []soundSeries
 	byKey   map[string]soundSeries
+	regions map[int64]soundRegion // by offset of the record
+}
+
+type soundRegion struct {
+	series string // its key
+	Region
 }
 
 type soundRecord struct{ off, size int }
@@ -44,7 +51,7 @@ func soundFile(f testing.TB) *sound {
 		Identity: func() Identity { return Identity{PID: 42} },
 	})
 	require.NoError(f, err)
-	schemas := everyType()
+	schemas := append(everyType(), nativeSchema("native"))
 	bounds := make([]float64, 700)
 	for i := range bounds {
 		bounds[i] = float64(i)
@@ -80,6 +87,15 @@ func soundFile(f testing.TB) *sound {
 			next++
 			one.Words()[j] = next
 		}
+		if family.schema.Native != nil {
+			for k := range 3 {
+				counts := one.AddRegion(histogram.Region{Schema: 3 - k, Negative: k == 1, Number: int32(i % 7)})
+				for j := range counts {
+					next++
+					counts[j] = next
+				}
+			}
+		}
 		if i%5 == 0 {
 			one.SetExemplar(0, metric.MakeLabels("n", strconv.Itoa(i)), float64(i), 1+int64(i))
 		}
@@ -87,10 +103,14 @@ func soundFile(f testing.TB) *sound {
 			removed = append(removed, one)
 		}
 	}
-	out := &sound{byKey: map[string]soundSeries{}}
+	out := &sound{byKey: map[string]soundSeries{}, regions: map[int64]soundRegion{}}
 	r := s.Reader(nil)
 	require.NoError(f, r.Refresh())
 	all := r.Series()
+	for _, one := range r.Regions() {
+		out.regions[one.Offset] = soundRegion{seriesKey(&all[one.Series]), one}
+	}
+	require.Greater(f, len(out.regions), 50)
 	for i, one := range removed {
 		rest, _ := one.remove()
 		if i%4 == 0 {
@@ -123,7 +143,7 @@ func (s *sound) index(f testing.TB, all []SeriesInfo) {
 			n := le.Uint32(b[off:])
 			rec := b[off : off+uint64(n)]
 			at[i<<blockShift+int(off)] = len(s.records)
-			if le.Uint16(rec[offRecKind:]) == kindFamily {
+			if isFamily(le.Uint16(rec[offRecKind:])) {
 				_, schema, err := decodeFamily(rec)
 				require.NoError(f, err)
 				families[schema.Name] = len(s.records)
@@ -174,7 +194,7 @@ func (s *sound) found(bad []byte, record int) bool {
 		}
 	}
 	immutable := offFamID
-	if le.Uint16(s.content[rec.off+offRecKind:]) == kindSeries {
+	if isSeries(le.Uint16(s.content[rec.off+offRecKind:])) {
 		immutable = offSerFamily
 	}
 	return le.Uint32(bad[rec.off+offRecState:]) == stateLive &&
@@ -186,7 +206,7 @@ func (s *sound) found(bad []byte, record int) bool {
 func (s *sound) forgedFamily(bad []byte, family int) bool {
 	id := le.Uint32(s.content[s.records[family].off+offFamID:])
 	for _, rec := range s.records[:family] {
-		if le.Uint16(bad[rec.off+offRecKind:]) == kindFamily && le.Uint32(bad[rec.off+offFamID:]) == id {
+		if isFamily(le.Uint16(bad[rec.off+offRecKind:])) && le.Uint32(bad[rec.off+offFamID:]) == id {
 			return true
 		}
 	}

@@ -8,8 +8,8 @@ import (
 )
 
 // Verify checks the structure of a whole file, more thoroughly than a reader: every block,
-// record and checksum, that words are inside CELLS blocks, and that no two series share
-// words. It returns the problems in the order of their offsets, or none if the file is
+// record and checksum, that words are inside CELLS blocks, and that no two series or regions
+// share words. It returns the problems in the order of their offsets, or none if the file is
 // sound. A file of a live process can be verified while it grows.
 //
 // If the file cannot be read at all, the error is Open's.
