@@ -151,6 +151,7 @@ type group struct {
 
 var groups = []group{
 	{"update", updateRows},
+	{"native histograms", nativeRows},
 	{"2 goroutines", contendedRows},
 	{"lookup", lookupRows},
 	{"new series", newSeriesRows},
@@ -166,6 +167,7 @@ var groups = []group{
 	{"peers' scrape", peerScrapeRows},
 	{"client_python", pythonRows},
 	{"size", sizeRows},
+	{"size of native histograms", nativeSizeRows},
 }
 
 func (o options) run() (out []result) {

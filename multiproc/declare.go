@@ -30,6 +30,8 @@ type instrument struct {
 	expires   expirer       // a Vec; else nil
 	asked     time.Duration // Opts.TTL
 
+	exemplarTTL time.Duration // HistogramOpts.NativeHistogramExemplarTTL, with its default
+
 	due time.Time // when the janitor looks at it; guarded by set.mu
 
 	family *mpm.SchemaRef // nil until the store opens; guarded by set.mu

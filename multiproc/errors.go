@@ -44,6 +44,12 @@ func conflict(old, new *metric.Schema) error {
 		differ = fmt.Sprintf("the labels are %q, not %q", new.Labels, old.Labels)
 	case !slices.Equal(old.Bounds, new.Bounds):
 		differ = fmt.Sprintf("the buckets are %v, not %v", new.Bounds, old.Bounds)
+	case old.Native == nil && new.Native != nil:
+		differ = "it has native buckets"
+	case old.Native != nil && new.Native == nil:
+		differ = "it has no native buckets"
+	case old.Native != nil && *old.Native != *new.Native:
+		differ = fmt.Sprintf("the native buckets are %+v, not %+v", *new.Native, *old.Native)
 	case !slices.Equal(old.States, new.States):
 		differ = fmt.Sprintf("the states are %q, not %q", new.States, old.States)
 	case old.TTL != new.TTL:

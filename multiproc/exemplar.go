@@ -20,20 +20,27 @@ type exemplarObserver interface {
 // same moment, one is kept.
 func (c *Counter) AddWithExemplar(v float64, exemplar Labels) {
 	if c.add(v) {
-		c.of().setExemplar(0, v, exemplar)
+		c.of().setExemplar(0, v, exemplar, nil)
 	}
 	c.of().keepAlive()
 }
 
 // ObserveWithExemplar counts v as Observe does, and sets the exemplar of its bucket by the
-// rules of Counter.AddWithExemplar.
+// rules of Counter.AddWithExemplar. Native buckets have up to NativeHistogramMaxExemplars
+// together, whose values are spread out as in client_golang. They take a lock.
 func (h *Histogram) ObserveWithExemplar(v float64, exemplar Labels) {
 	h.Observe(v)
-	h.s.setExemplar(h.buckets.find(v), v, exemplar)
+	if n := h.native.Load(); n != nil {
+		h.s.setExemplar(n.bucket(v), v, exemplar, n)
+	} else {
+		h.s.setExemplar(h.buckets.find(v), v, exemplar, nil)
+	}
 	h.s.keepAlive()
 }
 
-func (s *series) setExemplar(bucket int, v float64, exemplar Labels) {
+// setExemplar sets the exemplar of a bucket and, of a histogram with native buckets, one of
+// theirs.
+func (s *series) setExemplar(bucket int, v float64, exemplar Labels, n *native) {
 	if len(exemplar) == 0 {
 		return
 	}
@@ -47,5 +54,9 @@ func (s *series) setExemplar(bucket int, v float64, exemplar Labels) {
 		s.in.set.count(countInvalid)
 		return
 	}
-	s.handle.SetExemplar(bucket, labels, v, s.in.set.nanos())
+	now := s.in.set.nanos()
+	s.handle.SetExemplar(bucket, labels, v, now)
+	if n != nil {
+		n.setExemplar(&s.handle, labels, v, now)
+	}
 }

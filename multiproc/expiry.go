@@ -347,6 +347,10 @@ func (c *Counter) take(words mpm.AllWords, old []uint64) { c.of().addDifference(
 
 func (h *Histogram) take(words mpm.AllWords, old []uint64) {
 	h.s.addDifference(words, old)
+	for _, r := range words.NewRegions(old) {
+		h.bindNative().recorder.Take(r)
+	}
+	h.s.keepAlive()
 }
 func (m *Summary) take(words mpm.AllWords, old []uint64) { m.s.addDifference(words, old) }
 func (i *Info) take(mpm.AllWords, []uint64)              {}
@@ -363,6 +367,9 @@ func (i *Info) renewed()    {}
 func (e *Enum) renewed()    {}
 
 func (h *Histogram) renewed() {
+	if n := h.native.Load(); n != nil {
+		n.restart()
+	}
 }
 
 // A gauge takes the value over unless it has one that is newer.

@@ -12,10 +12,13 @@ import (
 )
 
 // Histogram counts observations in buckets. Its methods never block, allocate or panic,
-// except that the first update of a process opens the store.
+// except that the first update of a process opens the store. One with native buckets takes a
+// lock and allocates when the first value comes near which it has no bucket yet; there are at
+// most some dozens of such values.
 type Histogram struct {
 	s       series
-	buckets *bucketTable
+	buckets *bucketTable           // of a histogram with native buckets noTable
+	native  atomic.Pointer[native] // nil before it has words, and without native buckets
 }
 
 // NewHistogram declares a histogram in the default Set. It panics if the options are
@@ -29,12 +32,23 @@ func (s *Set) NewHistogram(opts HistogramOpts) (*Histogram, error) {
 	if err != nil {
 		return nil, err
 	}
-	return declare(s, schema, opts.MaxSeries, opts.Separate, single[Histogram])
+	return declareHistogram(s, schema, &opts, single[Histogram])
 }
 
 func (h *Histogram) init(in *instrument, values []string) {
 	h.buckets = in.buckets
-	h.s.init(in, values, &h.s)
+	if in.schema.Native != nil {
+		h.buckets = &noTable
+	}
+	h.s.init(in, values, h)
+}
+
+// bindLocked is series.bindLocked.
+func (h *Histogram) bindLocked(values []string) {
+	h.s.bindLocked(values)
+	if h.s.in.schema.Native != nil {
+		h.native.Store(newNative(h))
+	}
 }
 
 func (o HistogramOpts) schema(labels []string) (*metric.Schema, error) {
@@ -43,14 +57,17 @@ func (o HistogramOpts) schema(labels []string) (*metric.Schema, error) {
 	if err != nil {
 		return nil, err
 	}
+	if s.Native, err = o.native(); err != nil {
+		return nil, fmt.Errorf("multiproc: metric %q: %w: %w", s.Name, form.ErrSchema, err)
+	}
 	s.Bounds = slices.Clone(o.Buckets)
-	if o.Buckets == nil {
+	if o.Buckets == nil && s.Native == nil {
 		s.Bounds = slices.Clone(DefBuckets)
 	}
-	if len(s.Bounds) == 0 {
+	if len(s.Bounds) == 0 && s.Native == nil {
 		return nil, fmt.Errorf("multiproc: metric %q: %w: Buckets is empty, nil means the default ones", s.Name, form.ErrSchema)
 	}
-	if n := len(s.Bounds); math.IsInf(s.Bounds[n-1], 1) {
+	if n := len(s.Bounds); n > 0 && math.IsInf(s.Bounds[n-1], 1) {
 		s.Bounds = s.Bounds[:n-1]
 	}
 	return s, nil
@@ -58,6 +75,9 @@ func (o HistogramOpts) schema(labels []string) (*metric.Schema, error) {
 
 // Observe counts v. NaN is counted in the bucket +Inf only and makes the sum NaN, as in
 // client_golang.
+//
+// If the file is full, native buckets that it does not have yet cannot be made. Observations
+// that need one are dropped and counted, in their sum and classic bucket neither.
 func (h *Histogram) Observe(v float64) {
 	w := (*uint64)(atomic.LoadPointer(&h.s.first))
 	i, ok := h.buckets.look(v) // find, of which this part is inlined
@@ -71,7 +91,20 @@ func (h *Histogram) Observe(v float64) {
 }
 
 //go:noinline
-func (h *Histogram) observe(v float64) { h.count(h.s.word(), h.buckets.find(v), v) }
+func (h *Histogram) observe(v float64) {
+	if n := h.native.Load(); n != nil {
+		n.observe(v)
+		h.s.keepAlive()
+		return
+	}
+	w := h.s.word()
+	if h.s.in.schema.Native != nil {
+		h.bindNative().observe(v)
+		h.s.keepAlive()
+		return
+	}
+	h.count(w, h.buckets.find(v), v)
+}
 
 // count counts v in bucket i. w is the first word.
 func (h *Histogram) count(w *uint64, i int, v float64) {
@@ -81,7 +114,7 @@ func (h *Histogram) count(w *uint64, i int, v float64) {
 	h.s.keepAlive()
 }
 
-func (h *Histogram) remove() { h.s.remove() }
+func (h *Histogram) remove() { h.s.removeAs(h) }
 
 // HistogramVec has one Histogram for each set of label values. In the methods that all Vecs
 // share, T is Histogram.
@@ -102,7 +135,7 @@ func (s *Set) NewHistogramVec(opts HistogramOpts, labels []string) (*HistogramVe
 	if err != nil {
 		return nil, err
 	}
-	return declare(s, schema, opts.MaxSeries, opts.Separate, func(in *instrument) *HistogramVec {
+	return declareHistogram(s, schema, &opts, func(in *instrument) *HistogramVec {
 		return &HistogramVec{metricVec[Histogram]{v: newVec[Histogram](in)}}
 	})
 }

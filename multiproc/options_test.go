@@ -2,6 +2,7 @@ package multiproc
 
 import (
 	"log/slog"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -75,7 +76,12 @@ func TestOptions(t *testing.T) {
 		return same(t, o.TTL, err, single)
 	})
 	optiontest.Check(t, HistogramOpts{Name: "n", Help: "H."}, with(map[string]optiontest.Row{
-		"Buckets": {Bad: []any{[]float64{}, []float64{2, 1}, []float64{1, 1}}, Good: []any{[]float64{-1, 0}}},
+		"Buckets":                        {Bad: []any{[]float64{}, []float64{2, 1}, []float64{1, 1}}, Good: []any{[]float64{-1, 0}}},
+		"NativeHistogramBucketFactor":    {Good: []any{1.1, 0.5, 1e9, math.Inf(1)}},
+		"NativeHistogramZeroThreshold":   {Any: true, Bad: []any{math.NaN(), math.Inf(1), math.Inf(-1)}, Good: []any{-1.0, 0.5}},
+		"NativeHistogramMaxBucketNumber": {Bad: []any{1025}, Good: []any{1, 1024}},
+		"NativeHistogramMaxExemplars":    {Any: true, Bad: []any{17}, Good: []any{16}},
+		"NativeHistogramExemplarTTL":     {Any: true},
 	}), func(o HistogramOpts) error {
 		_, err := NewSet(SetOptions{}).NewHistogramVec(o, labels)
 		_, single := NewSet(SetOptions{}).NewHistogram(o)

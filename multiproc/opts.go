@@ -65,11 +65,31 @@ type HistogramOpts struct {
 	ConstLabels                Labels
 	MaxSeries                  int
 	// Buckets are the upper bounds, ascending. +Inf may be given or not. nil means
-	// DefBuckets, and an empty slice is an error. +Inf alone is valid.
+	// DefBuckets, and an empty slice is an error. +Inf alone is valid. With native buckets, nil
+	// and an empty slice mean no others.
 	Buckets []float64
 	// Separate is as in Opts. The buckets may differ too.
 	Separate bool
 	TTL      time.Duration // as in Opts
+
+	// NativeHistogramBucketFactor above 1 gives the histogram native buckets, each at most so
+	// many times as wide as the one before; 1.1 is usual. They are made as values come, so no
+	// bounds have to be chosen.
+	NativeHistogramBucketFactor float64
+	// NativeHistogramZeroThreshold is the largest magnitude of the values in the zero bucket.
+	// 0 means 2^-128, and a negative number 0.
+	NativeHistogramZeroThreshold float64
+	// NativeHistogramMaxBucketNumber, up to 1024, bounds the native buckets that have
+	// observations. If all processes together have more in a series, its buckets become twice
+	// as wide as often as necessary. Default 160.
+	NativeHistogramMaxBucketNumber uint32
+	// NativeHistogramMaxExemplars, up to 16, is how many exemplars the native buckets of a
+	// series have together. Default 10; negative: none.
+	NativeHistogramMaxExemplars int
+	// NativeHistogramExemplarTTL: if there is no place for another exemplar of native buckets,
+	// the oldest one makes it if it is older than this. Otherwise the older one of the two
+	// whose values are closest does. Default 5 minutes; negative: always the oldest.
+	NativeHistogramExemplarTTL time.Duration
 }
 
 // EnumOpts define an enum. Unit must be empty.
@@ -154,6 +174,7 @@ func checkSchema(s *metric.Schema) error {
 		{"labels", func() { probe.Labels = s.Labels }},
 		{"ConstLabels", func() { probe.Const = s.Const }},
 		{"Buckets", func() { probe.Bounds = s.Bounds }},
+		{"NativeHistogramBucketFactor", func() { probe.Native = s.Native }},
 		{"States", func() { probe.States = s.States }},
 	} {
 		if f.take(); probe.Check() != nil {

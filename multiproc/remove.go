@@ -91,9 +91,13 @@ func (m *metricVec[T]) removeAll() { m.Reset() }
 func (c *Counter) resetAll()   { c.of().restart() }
 func (g *Gauge) resetAll()     { g.s.restart() }
 func (g *GaugeFunc) resetAll() {}
-func (h *Histogram) resetAll() { h.s.restart() }
 func (m *Summary) resetAll()   { m.s.restart() }
 func (i *Info) resetAll()      { _ = i.Set(nil) }
 func (e *Enum) resetAll()      { e.s.restart() }
+
+func (h *Histogram) resetAll() {
+	h.s.restart()
+	h.renewed()
+}
 
 func (m *metricVec[T]) resetAll() { m.Reset() }

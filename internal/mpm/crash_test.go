@@ -16,6 +16,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/multiprom/multiprom/internal/histogram"
 	"github.com/multiprom/multiprom/metric"
 )
 
@@ -38,6 +39,8 @@ type crashing struct {
 	warm    *follower                  // a reader that looks after every store
 	path    string                     // for copies of the file
 	stores  int
+	lines   map[*regionWords]bool // of regions
+	again   int                   // how often one was used again
 	next    int
 }
 
@@ -48,12 +51,13 @@ type crashingSeries struct {
 	expired  bool
 	rest     removedSeries
 	released bool // and its handle is gone
+	regions  int
 }
 
 func newCrashing(t *testing.T, seed uint64) *crashing {
-	c := &crashing{t: t, r: rand.New(rand.NewPCG(seed, 1)), series: map[string]*crashingSeries{}, atWork: map[string]bool{}}
+	c := &crashing{t: t, r: rand.New(rand.NewPCG(seed, 1)), series: map[string]*crashingSeries{}, atWork: map[string]bool{}, lines: map[*regionWords]bool{}}
 	c.s = NewHeap(Options{KeepRemoved: 10, Elapsed: func() time.Duration { return c.now }})
-	for _, schema := range everyType() {
+	for _, schema := range append(everyType(), nativeSchemas()...) {
 		schema.Const, schema.Labels = nil, []string{"l"}
 		if seed%2 == 0 && schema.Type != metric.Info {
 			schema.TTL = time.Minute
@@ -117,6 +121,7 @@ func (c *crashing) check() {
 // compare compares what a reader has with what it must have.
 func (c *crashing) compare(f *follower) {
 	live, removed := found(f.r.List(), f.live), found(f.r.RemovedList(), f.removed)
+	regions := regionsByLabel(f)
 	for label, s := range c.series {
 		in := live
 		if s.gone {
@@ -126,8 +131,16 @@ func (c *crashing) compare(f *follower) {
 		if c.atWork[label] || s.released && c.now-s.rest.removed >= c.s.opts.KeepRemoved {
 			delete(live, label)
 			delete(removed, label)
+			delete(regions, label)
 			continue
 		}
+		require.Len(c.t, regions[label], s.regions, "regions of series %.20q", label)
+		for _, region := range regions[label] {
+			for _, w := range region {
+				require.True(c.t, w == s.id, "a region of series %.20q has the word %x, not %x", label, w, s.id)
+			}
+		}
+		delete(regions, label)
 		delete(in, label)
 		require.True(c.t, ok, "series %.20q is missing: %+v, warm %t, after store %d", label, s, f == c.warm, c.stores)
 		for _, w := range words {
@@ -137,7 +150,9 @@ func (c *crashing) compare(f *follower) {
 	for label := range c.atWork {
 		delete(live, label)
 		delete(removed, label)
+		delete(regions, label)
 	}
+	require.Empty(c.t, regions, "regions of unknown series")
 	require.Empty(c.t, live, "unknown series")
 	require.Empty(c.t, removed, "unknown removed series")
 	for label, id := range exemplarsByLabel(f) {
@@ -155,6 +170,25 @@ func (c *crashing) verify(copied [][]byte) {
 	problems, err := Verify(c.path, ReadOptions{})
 	require.NoError(c.t, err)
 	require.Empty(c.t, problems)
+}
+
+// regionsByLabel returns the counts of the regions of each series.
+func regionsByLabel(f *follower) map[string][][]uint64 {
+	out, list := map[string][][]uint64{}, f.r.RegionList()
+	live, removed := f.r.List(), f.r.RemovedList()
+	for i := range list.Len() {
+		if !list.Has(i) {
+			continue
+		}
+		of, n := &live, int(f.owners[i])
+		if n < 0 {
+			of, n = &removed, ^n
+		}
+		owner := of.At(n)
+		label := owner.Values()[0]
+		out[label] = append(out[label], f.regions[8*i:][:8])
+	}
+	return out
 }
 
 // exemplarsByLabel returns the id of the exemplar of each series.
@@ -176,7 +210,7 @@ func (c *crashing) step() {
 		label = all[c.r.IntN(len(all))]
 	}
 	s := c.series[label]
-	switch op := c.r.IntN(12); {
+	switch op := c.r.IntN(14); {
 	case s == nil || op < 4:
 		c.add()
 	case op < 6 && !s.gone:
@@ -187,28 +221,44 @@ func (c *crashing) step() {
 		c.s.release(s.rest) // as the garbage collector does
 	case op == 8 && !s.gone:
 		id, _, _ := strings.Cut(label, "-")
-		s.SetExemplar(0, metric.MakeLabels("id", id, "more", strings.Repeat("x", c.r.IntN(100))), 1, 1)
+		s.SetExemplar(c.r.IntN(2), metric.MakeLabels("id", id, "more", strings.Repeat("x", c.r.IntN(100))), 1, 1)
 	case op == 9 && !s.gone && c.r.IntN(4) == 0:
 		c.atWork[label] = true
 		s.Restart(time.Now(), func(w []uint64) { c.set(s) })
+		c.setRegions(s)
 	case op == 10 && !s.gone:
 		c.atWork[label] = true
 		s.rest, s.gone, s.expired = s.Expire(time.Now().UnixNano()).removedSeries, true, true
 	case op == 11 && s.expired && !s.released:
 		c.atWork[label] = true
 		words := s.Words()
-		old := make([]uint64, len(words))
+		old := make([]uint64, len(s.AllWords().AppendTo(nil)))
 		if cell := floatCell(s.ref.schema); cell >= 0 {
 			// So that all is as it was after old was subtracted: from the float nothing, as it is 0.
-			for i := range words {
+			for i := range old {
 				if i != cell {
 					old[i] = 7
-					atomic.AddUint64(&words[i], 7)
+				}
+			}
+			for i := range words {
+				atomic.AddUint64(&words[i], old[i])
+			}
+			for region := range s.regionList().words() {
+				for i := range region {
+					atomic.AddUint64(&region[i], 7)
 				}
 			}
 		}
 		s.Renew(c.s.Moment(), old)
 		s.gone, s.expired = false, false
+	case op > 11 && !s.released && s.ref.schema.Native != nil: // a removed one may get regions too
+		c.atWork[label] = true
+		line := s.AddRegion(histogram.Region{Schema: -4, Negative: s.regions%2 == 1, Number: int32(c.r.IntN(16) - 8)})
+		if s.regions++; c.lines[line] {
+			c.again++
+		}
+		c.lines[line] = true
+		c.setRegions(s)
 	default:
 		c.now += time.Duration(c.r.IntN(8))
 	}
@@ -251,6 +301,15 @@ func (c *crashing) set(s *crashingSeries) {
 	}
 }
 
+// setRegions gives all words of the regions of a series its id.
+func (c *crashing) setRegions(s *crashingSeries) {
+	for region := range s.regionList().words() {
+		for i := range region {
+			atomic.StoreUint64(&region[i], s.id)
+		}
+	}
+}
+
 // TestKilledAfterEveryStore copies the file after every store of a writer that adds and
 // removes series, and has them expire and come back, as a SIGKILL would leave it. No copy is damaged, and only the series that
 // the writer was at may be missing. A reader that follows store by store sees the same.
@@ -259,19 +318,21 @@ func TestKilledAfterEveryStore(t *testing.T) {
 	if n, err := strconv.Atoi(os.Getenv("MULTIPROM_SCHEDULES")); err == nil {
 		schedules = n
 	}
-	total, moves := 0, uint64(0)
+	total, moves, again := 0, uint64(0), 0
 	for seed := range schedules {
 		c := newCrashing(t, uint64(seed))
-		for range 300 {
+		for range 400 {
 			c.step()
 		}
 		total += c.stores
+		again += c.again
 		for i, b := range c.s.blocks {
 			header, _ := blockStart(i)
 			moves += loadWord(b, header+offBlockShape) / 2
 		}
 	}
-	t.Logf("%d copies, records moved their beginnings %d times", total, moves)
+	t.Logf("%d copies, records moved their beginnings %d times, %d lines of regions were used again", total, moves, again)
 	require.Greater(t, total, 500*schedules)
 	require.Greater(t, moves, uint64(10*schedules))
+	require.Positive(t, again)
 }
