@@ -104,6 +104,9 @@ soak-crash: ## compactors killed at every step: 1,000 random schedules
 	MULTIPROM_SCHEDULES=1000 $(GO) test -count=1 -timeout 9m -v -run '^TestCompactorKilledAtEveryStep$$|^TestRandomSchedules$$' ./aggregate
 	MULTIPROM_SCHEDULES=1000 $(GO) test -count=1 -timeout 9m -v -run '^TestRandomPythonDirectories$$' ./aggregate
 
+soak-native: ## 1,500 processes with native histograms, killed while they count
+	MULTIPROM_SCHEDULES=1500 $(GO) test -count=1 -timeout 60m -v -run '^TestKilledNativeWriters$$' ./integration
+
 model: ## the protocols of series that come and go, explored exhaustively in larger systems
 	MULTIPROM_MODEL_SIZE=2 $(GO) test -count=1 -timeout 60m -v ./internal/model
 
@@ -140,4 +143,4 @@ python-suites: ## prometheus_client's own tests with native files (CLIENT_PYTHON
 clean: ## remove what make built
 	rm -rf bin
 
-.PHONY: help demo build test api race integration-deps integration integration-prometheus3 oracle browser mixin examples compat peer-suites lint bench bench-full bench-scale bench-plots bench-test bench-packages bench-python bench-compat fuzz soak soak-crash soak-churn soak-exits model soak-record soak-recycle soak-python soak-python-native bench-python-writer python-suites clean
+.PHONY: help demo build test api race integration-deps integration integration-prometheus3 oracle browser mixin examples compat peer-suites lint bench bench-full bench-scale bench-plots bench-test bench-packages bench-python bench-compat fuzz soak soak-crash soak-native soak-churn soak-exits model soak-record soak-recycle soak-python soak-python-native bench-python-writer python-suites clean

@@ -32,6 +32,8 @@ var roles = map[string]func() error{
 	"traced":    tracedRole,
 	"churn":     churnRole,
 	"revival":   revivalRole,
+
+	"native kill": nativeKillRole,
 }
 
 func TestMain(m *testing.M) {
