@@ -18,7 +18,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/multiprom/multiprom/aggregate/internal/compact"
+	"github.com/multiprom/multiprom/internal/histogram"
 	"github.com/multiprom/multiprom/internal/mpm"
+	"github.com/multiprom/multiprom/metric"
 )
 
 // dieAtStep is a helper process: it compacts or wipes, and dies by SIGKILL at the
@@ -100,10 +102,12 @@ func (w *traffic) worker(dir string, n int64) *process {
 	p := newProcess(w.t, dir, "slot", 1)
 	c := p.add(counter("c"))
 	h := p.add(histogramSchema("h", 1))
+	v := p.add(&metric.Schema{Name: "n", Help: "N.", Type: metric.Histogram, Native: &metric.NativeSchema{Schema: int(n % 9), MaxBuckets: 160}})
 	w.attempted.Add(n)
 	// In this order: a reader takes a file's words from the first to the last.
 	atomic.AddUint64(&h.Words()[mpm.CellHistogramBuckets], uint64(n))
 	atomic.AddUint64(&c.Words()[mpm.CellCounterInts], uint64(n))
+	atomic.AddUint64(&v.AddRegion(histogram.Region{Schema: int(n % 9), Number: int32(n % 3)})[n%8], uint64(n))
 	return p
 }
 
@@ -139,9 +143,9 @@ func (w *traffic) read(stop <-chan struct{}, wg *sync.WaitGroup) {
 			families, err := a.Gather(context.Background())
 			high := w.attempted.Load()
 			got := flatten(families)
-			c, h := got["c_total"], got["h_count"]
-			if err != nil || c < float64(low) || c > float64(high) || c < last || h < float64(low) || h > float64(high) {
-				w.differ("counted %d to %d, before %v: a scrape says %v and %v, %v", low, high, last, c, h, err)
+			c, h, v := got["c_total"], got["h_count"], got["n_count"]
+			if err != nil || c < float64(low) || c > float64(high) || c < last || h < float64(low) || h > float64(high) || v < float64(low) || v > float64(high) {
+				w.differ("counted %d to %d, before %v: a scrape says %v, %v and %v, %v", low, high, last, c, h, v, err)
 			}
 			last = c
 			w.scrapes.Add(1)
@@ -168,6 +172,7 @@ func (w *traffic) settled() {
 	got := gather(w.t, openDir(w.t, w.dir, Options{}))
 	require.EqualValues(w.t, want, got["c_total"])
 	require.EqualValues(w.t, want, got["h_count"])
+	require.EqualValues(w.t, want, got["n_count"])
 }
 
 // watched runs fn while two readers scrape.

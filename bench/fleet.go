@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"math"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -27,10 +28,23 @@ type shape struct {
 	Counters, Histograms int // series of a worker
 	Distinct             bool
 	Shuffled             bool // each worker makes its series in another order
+	Native               bool // the histograms have native buckets instead of classic ones
 }
 
-// values is how many values a merge reads: a histogram has a sum and 12 buckets.
-func (s shape) values() int { return s.Workers * (s.Counters + 13*s.Histograms) }
+// Words of a histogram: a sum and 12 buckets, or three cells and seven regions.
+const (
+	classicWords = 13
+	nativeWords  = 59
+)
+
+// values is how many values a merge reads.
+func (s shape) values() int {
+	words := classicWords
+	if s.Native {
+		words = nativeWords
+	}
+	return s.Workers * (s.Counters + words*s.Histograms)
+}
 
 func sharedName(workers, values int) string { return thousands(workers) + " x " + thousands(values) }
 
@@ -109,9 +123,11 @@ func runFleet(spec string) {
 		set := multiproc.NewSet(multiproc.SetOptions{Dir: s.Dir, ProcessID: strconv.Itoa(w), MaxSeries: metric.NoLimit})
 		labels := []string{"path", "code"}
 		counters := multiproc.MustNew(set.NewCounterVec(multiproc.CounterOpts{Name: "requests_total", Help: "Requests served."}, labels))
-		histograms := multiproc.MustNew(set.NewHistogramVec(multiproc.HistogramOpts{
-			Name: "latency_seconds", Help: "Time to serve a request.", Buckets: bounds,
-		}, labels))
+		opts := multiproc.HistogramOpts{Name: "latency_seconds", Help: "Time to serve a request.", Buckets: bounds}
+		if s.Native {
+			opts.Buckets, opts.NativeHistogramBucketFactor = nil, nativeFactor
+		}
+		histograms := multiproc.MustNew(set.NewHistogramVec(opts, labels))
 		first := 0
 		if s.Distinct {
 			first = w
@@ -134,6 +150,13 @@ func runFleet(spec string) {
 		}
 		for i := range order(s.Histograms) {
 			h := histograms.WithLabelValues(fmt.Sprintf("/some/path/%07d", first*s.Histograms+i), "200")
+			if s.Native {
+				for v := range 48 { // of seven regions
+					h.Observe(math.Exp2(float64(v+1) / 8))
+				}
+				observations[w][i] = func() { h.Observe(4) }
+				continue
+			}
 			for v := range bounds {
 				h.Observe(bounds[v] * 1.01)
 			}

@@ -152,6 +152,7 @@ type group struct {
 var groups = []group{
 	{"update", updateRows},
 	{"native histograms", nativeRows},
+	{"native histograms, merged", nativeMergeRows},
 	{"2 goroutines", contendedRows},
 	{"lookup", lookupRows},
 	{"new series", newSeriesRows},

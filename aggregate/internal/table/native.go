@@ -2,6 +2,7 @@ package table
 
 import (
 	"math"
+	"slices"
 
 	"github.com/multiprom/multiprom/aggregate/internal/snapshot"
 	"github.com/multiprom/multiprom/aggregate/internal/sum"
@@ -329,6 +330,9 @@ func (p *part) moveRegions(f *snapshot.File, d *snapshot.Delta, now int64) {
 
 // addRegions adds the regions of a file to the families that are marked.
 func (p *part) addRegions(f *snapshot.File) {
+	if !slices.ContainsFunc(p.families, func(f *family) bool { return f.recompute }) {
+		return
+	}
 	for i, to := range p.regions {
 		if to.id == nowhere {
 			continue
