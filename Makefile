@@ -28,9 +28,9 @@ integration-deps: ## install the real servers (Debian, as root)
 integration: integration-deps ## run the tests against the real servers, none skipped
 	MULTIPROM_INTEGRATION=1 $(GO) test -count=1 ./integration/... ./internal/mpm/... ./internal/pyfile/...
 
-integration-prometheus3: integration-deps ## remote write and OTLP to a Prometheus 3, which is built first (2 minutes)
+integration-prometheus3: integration-deps ## remote write, OTLP and native histograms with a Prometheus 3, which is built first (2 minutes)
 	GOBIN=$(CURDIR)/bin $(GO) install -tags remove_all_sd github.com/prometheus/prometheus/cmd/prometheus@v0.316.0
-	MULTIPROM_PROMETHEUS3=$(CURDIR)/bin/prometheus MULTIPROM_INTEGRATION=1 $(GO) test -count=1 -v -run '^TestRemoteWrite' ./integration
+	MULTIPROM_PROMETHEUS3=$(CURDIR)/bin/prometheus MULTIPROM_INTEGRATION=1 $(GO) test -count=1 -v -run '^TestRemoteWrite|^TestPrometheusReadsNative' ./integration
 
 oracle: ## what Prometheus' own parsers read, in a module of its own
 	cd integration/oracle && $(GO) vet ./... && $(GO) test -count=1 ./...

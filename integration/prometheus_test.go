@@ -103,8 +103,14 @@ func startPrometheus(t *testing.T, program, target string) (api string) {
 // second until the test ends.
 func startPrometheusFor(t *testing.T, program string, jobs map[string]string, flags ...string) (api string) {
 	t.Helper()
+	return startConfigured(t, program, "scrape_interval: 1s", jobs, flags...)
+}
+
+// startConfigured is startPrometheusFor with a global configuration.
+func startConfigured(t *testing.T, program, global string, jobs map[string]string, flags ...string) (api string) {
+	t.Helper()
 	dir := t.TempDir()
-	config := "global: {scrape_interval: 1s}\nscrape_configs:\n"
+	config := "global:\n  " + global + "\nscrape_configs:\n"
 	for job, target := range jobs {
 		address, path, _ := strings.Cut(target, "/")
 		config += fmt.Sprintf("- {job_name: %q, metrics_path: %q, static_configs: [{targets: [%q]}]}\n", job, "/"+cmp.Or(path, "metrics"), address)
