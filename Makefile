@@ -42,6 +42,9 @@ browser: ## the status page in Chromium, in a module of its own (Debian, as root
 mixin: ## that the dashboard in deploy/mixin is what its command writes, in a module of its own
 	cd deploy/mixin && $(GO) vet ./... && $(GO) test -count=1 ./...
 
+reference: ## write docs/reference.md: metrics, flags, variables, exit codes
+	$(GO) test -count=1 -run '^TestReference$$' ./cmd/mpctl -update
+
 examples: ## the handler in net/http, chi, gin, echo, fasthttp and Fiber, in a module of its own
 	cd examples && $(GO) vet ./... && $(GO) test -count=1 ./...
 
@@ -141,6 +144,6 @@ python-suites: ## prometheus_client's own tests with native files (CLIENT_PYTHON
 	python3 writers/python/tests/suites.py "$(CLIENT_PYTHON)" $(ARGS)
 
 clean: ## remove what make built
-	rm -rf bin
+	rm -rf bin dist
 
-.PHONY: help demo build test api race integration-deps integration integration-prometheus3 oracle browser mixin examples compat peer-suites lint bench bench-full bench-scale bench-plots bench-test bench-packages bench-python bench-compat fuzz soak soak-crash soak-native soak-churn soak-exits model soak-record soak-recycle soak-python soak-python-native bench-python-writer python-suites clean
+.PHONY: help demo build test api race integration-deps integration integration-prometheus3 oracle browser mixin reference examples compat peer-suites lint bench bench-full bench-scale bench-plots bench-test bench-packages bench-python bench-compat fuzz soak soak-crash soak-native soak-churn soak-exits model soak-record soak-recycle soak-python soak-python-native bench-python-writer python-suites clean

@@ -121,3 +121,50 @@ func TestLengthOfFiles(t *testing.T) {
 	})
 	require.NoError(t, err)
 }
+
+// TestPagesAreReachable: every page is two clicks from the README at most. A link to a
+// directory leads to all pages in it.
+func TestPagesAreReachable(t *testing.T) {
+	link := regexp.MustCompile(`\]\(([^)#:\s]+)(?:#[^)]*)?\)`)
+	clicks := map[string]int{"README.md": 0}
+	for at := 0; at < 2; at++ {
+		for page, n := range clicks {
+			if n != at {
+				continue
+			}
+			text, err := os.ReadFile(filepath.Join(root, page))
+			require.NoError(t, err)
+			for _, m := range link.FindAllStringSubmatch(string(text), -1) {
+				to := filepath.Join(filepath.Dir(page), filepath.FromSlash(m[1]))
+				pages := []string{to}
+				if info, err := os.Stat(filepath.Join(root, to)); err == nil && info.IsDir() {
+					if pages, err = filepath.Glob(filepath.Join(root, to, "*.md")); err != nil {
+						t.Fatal(err)
+					}
+					for i := range pages {
+						pages[i], _ = filepath.Rel(root, pages[i])
+					}
+				}
+				for _, p := range pages {
+					if _, known := clicks[p]; !known && strings.HasSuffix(p, ".md") {
+						clicks[p] = at + 1
+					}
+				}
+			}
+		}
+	}
+	err := filepath.WalkDir(root, func(path string, d os.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && (d.Name() == "testdata" || d.Name() == ".git") {
+			return filepath.SkipDir
+		}
+		if page, _ := filepath.Rel(root, path); strings.HasSuffix(page, ".md") {
+			require.Contains(t, clicks, page, "no link within two clicks from README.md leads to it: docs/README.md is the map")
+		}
+		return nil
+	})
+	require.NoError(t, err)
+	require.Greater(t, len(clicks), 25)
+}
