@@ -14,6 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/multiprom/multiprom/internal/histogram"
 	"github.com/multiprom/multiprom/metric"
 )
 
@@ -45,6 +46,7 @@ func churnSchemas() []*metric.Schema {
 		{Name: "c", Type: metric.Counter, Labels: labels}, {Name: "g", Type: metric.Gauge, Labels: labels},
 		{Name: "h", Type: metric.Histogram, Labels: labels, Bounds: bounds}, {Name: "s", Type: metric.Summary, Labels: labels},
 		{Name: "r", Type: metric.Gauge, Mode: metric.ModeMostRecent, Labels: labels}, {Name: "i", Type: metric.Info, Labels: labels},
+		nativeSchema("n", "l"),
 	}
 }
 
@@ -77,7 +79,8 @@ const minRounds = 5
 
 type modelSeries struct {
 	*Series
-	id int
+	id      int
+	regions *[]*regionWords // of one with native buckets
 }
 
 func (m *model) write(t *testing.T) {
@@ -102,7 +105,7 @@ func (m *model) write(t *testing.T) {
 			t.Error("the file is full", err)
 			return
 		}
-		one := modelSeries{s, id}
+		one := modelSeries{s, id, new([]*regionWords)}
 		m.count(one)
 		m.all[id].added.Store(true)
 		m.mu.Lock()
@@ -126,13 +129,24 @@ func (m *model) count(s modelSeries) {
 		if schema.Type == metric.Counter && m.rand.IntN(20) == 0 {
 			s.SetExemplar(0, metric.MakeLabels("id", strconv.Itoa(s.id), "x", strings.Repeat("y", m.rand.IntN(90))), 1, 1)
 		}
-		for i := range w {
-			now := atomic.LoadUint64(&w[i])
-			if now == UnsetBits || now == 0 {
-				now = uint64(s.id) << churnBits
-			}
-			atomic.StoreUint64(&w[i], now+1)
+		s.countUp(w)
+	}
+	if s.ref.schema.Native == nil {
+		return
+	}
+	if n := len(*s.regions); n == 0 || n < 8 && m.rand.IntN(4) == 0 {
+		*s.regions = append(*s.regions, s.AddRegion(histogram.Region{Schema: n - 4, Negative: m.rand.IntN(2) == 0, Number: int32(n)}))
+	}
+	s.countUp((*s.regions)[m.rand.IntN(len(*s.regions))][:])
+}
+
+func (s modelSeries) countUp(w []uint64) {
+	for i := range w {
+		now := atomic.LoadUint64(&w[i])
+		if now == UnsetBits || now == 0 {
+			now = uint64(s.id) << churnBits
 		}
+		atomic.StoreUint64(&w[i], now+1)
 	}
 }
 
@@ -149,6 +163,7 @@ type checker struct {
 	t      *testing.T
 	f      *follower
 	before []int // ids of the last reading
+	seen   int   // regions, in all readings
 	round  int
 	stale  int
 }
@@ -161,14 +176,14 @@ func (c *checker) check() {
 		active[i] = c.active[i].id
 	}
 	c.mu.Unlock()
-	now, err := c.f.r.Read(c.f.live, c.f.removed, nil)
+	now, err := c.f.r.Read(c.f.live, c.f.removed, c.f.regions)
 	if errors.Is(err, ErrStale) {
 		c.stale++
 		return
 	}
 	require.NoError(c.t, err)
 	live, removed := c.f.r.List(), c.f.r.RemovedList()
-	c.f.live, c.f.removed = now.Live.Apply(c.f.live, &live), now.Removed.Apply(c.f.removed, &removed)
+	c.f.apply(&now)
 	damage, n := c.f.r.Damaged()
 	require.Zero(c.t, n, "%v", damage)
 	c.round++
@@ -176,6 +191,7 @@ func (c *checker) check() {
 	var ids []int
 	ids = c.words(ids, &live, c.f.live)
 	ids = c.words(ids, &removed, c.f.removed)
+	c.regions(&live, &removed)
 	if c.f.r.Unsettled() == 0 {
 		end := int64(elapsed())
 		for _, id := range active {
@@ -227,6 +243,26 @@ func (c *checker) words(ids []int, l *SeriesList, values []uint64) []int {
 	return ids
 }
 
+// regions checks that no region has words of another series.
+func (c *checker) regions(live, removed *SeriesList) {
+	list := c.f.r.RegionList()
+	for i := range list.Len() {
+		if !list.Has(i) {
+			continue
+		}
+		of, n := live, int(c.f.owners[i])
+		if n < 0 {
+			of, n = removed, ^n
+		}
+		s := of.At(n)
+		require.NotNil(c.t, s.Schema.Native)
+		for _, w := range c.f.regions[histogram.RegionBuckets*i:][:histogram.RegionBuckets] {
+			require.True(c.t, w == 0 || w>>churnBits == uint64(idOf(&s)), "a region of series %d has the word %x", idOf(&s), w)
+		}
+		c.seen++
+	}
+}
+
 // TestReaderOfABusyWriter: a reader of a process that adds and removes series as fast as it
 // can finds no word of another series, misses none, and sees none fall.
 func TestReaderOfABusyWriter(t *testing.T) {
@@ -262,6 +298,7 @@ func TestReaderOfABusyWriter(t *testing.T) {
 			c.check()
 			t.Logf("%d readings, %d stale, %d unsettled blocks, %d bytes", c.round, c.stale, unsettled, r.Bytes())
 			require.GreaterOrEqual(t, c.round, minRounds)
+			require.Greater(t, c.seen, 100)
 		})
 	}
 }

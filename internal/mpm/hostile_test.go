@@ -14,6 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/multiprom/multiprom/internal/histogram"
 	"github.com/multiprom/multiprom/metric"
 )
 
@@ -132,6 +133,16 @@ func TestHostileWriter(t *testing.T) {
 			require.NoError(t, err)
 			one.SetExemplar(0, metric.MakeLabels("id", strconv.Itoa(i)), 1, 1)
 		}
+		f, err = s.AddSchema(nativeSchema("n", "n"))
+		require.NoError(t, err)
+		const natives = 200
+		for i := range natives {
+			one, err := s.AddSeries(f, []string{strconv.Itoa(i)}, nil)
+			require.NoError(t, err)
+			for k := range 2 {
+				one.AddRegion(histogram.Region{Schema: 3, Number: int32(k)})
+			}
+		}
 		before := make([][]uint64, len(s.blocks))
 		for i, b := range s.blocks {
 			before[i] = append([]uint64(nil), words(b, 0, BlockSize/8)...)
@@ -161,18 +172,18 @@ func TestHostileWriter(t *testing.T) {
 		r := open()
 		pauses := 0
 		r.parser.pause = func(time.Duration) { pauses++ }
-		var live, removed []uint64
+		read := follow(t, r)
 		for range 200 {
 			pauses = 0
-			now, err := r.Read(live, removed, nil)
+			now, err := r.Read(read.live, read.removed, read.regions)
 			require.LessOrEqual(t, pauses, maxReads*maxPauses)
 			if err != nil {
 				require.ErrorIs(t, err, ErrStale)
 				continue
 			}
-			list, gone := r.List(), r.RemovedList()
-			live, removed = now.Live.Apply(live, &list), now.Removed.Apply(removed, &gone)
-			require.LessOrEqual(t, list.Len(), len(s.blocks)*blockWords)
+			read.apply(&now)
+			list, regions := r.List(), r.RegionList()
+			require.LessOrEqual(t, list.Len()+regions.Len(), len(s.blocks)*blockWords)
 		}
 		stop.Store(true)
 		wg.Wait()
@@ -183,11 +194,11 @@ func TestHostileWriter(t *testing.T) {
 			header, _ := blockStart(i)
 			storeWord(b, header+offBlockGen, math.MaxUint64) // one that no walk has seen
 		}
-		now, err := r.Read(live, removed, nil)
-		require.NoError(t, err)
+		now := read.read()
 		require.Len(t, now.Exemplars, n)
 		list := r.List()
-		require.Equal(t, map[*metric.Schema]int{r.Schemas()[0]: n}, list.Counts())
+		require.Equal(t, map[*metric.Schema]int{r.Schemas()[0]: n, r.Schemas()[1]: natives}, list.Counts())
+		require.Len(t, r.Regions(), 2*natives)
 		_, damaged := r.Damaged()
 		require.Zero(t, damaged)
 	})
