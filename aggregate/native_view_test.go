@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -99,6 +100,47 @@ func TestNativeHistogramsMerge(t *testing.T) {
 	_, err := Wipe(dir, true)
 	require.NoError(t, err)
 	require.Equal(t, "9:1", counts(nativeShown(t, a, "n").Native.Positive))
+}
+
+// TestManyRegions: a series may have any number of regions, in any schemas and order.
+func TestManyRegions(t *testing.T) {
+	dir, elsewhere := t.TempDir(), t.TempDir()
+	a := openDir(t, dir, Options{NoSelfMetrics: true})
+	r := rand.New(rand.NewPCG(1, 1))
+	schema := nativeOf("n", metric.NativeSchema{Schema: 8, MaxBuckets: 1024})
+	var total histogram.Total
+	total.Define(histogram.DefinitionOf(schema.Native))
+	for i := range 3 {
+		where := dir
+		if i == 0 {
+			where = elsewhere
+		}
+		p := newProcess(t, where, fmt.Sprint(i), int64(i))
+		s := p.add(schema)
+		for range 3000 {
+			region := histogram.Region{Schema: 4 + r.IntN(5), Negative: r.IntN(2) == 0, Number: int32(r.IntN(200) - 100)}
+			counts := s.AddRegion(region)
+			j, n := r.IntN(histogram.RegionBuckets), r.Uint64N(9)
+			atomic.AddUint64(&counts[j], n)
+			total.Add(region.Schema, region.Negative, histogram.RegionBuckets*region.Number+int32(j), n)
+			if r.IntN(500) == 0 {
+				nativeShown(t, a, "n")
+			}
+		}
+		if where == elsewhere {
+			die(t, p.Store, dir)
+		}
+	}
+	total.Fit()
+	var want metric.NativeHistogram
+	count, ok := total.Show(&want, false)
+	require.True(t, ok)
+	for range 2 {
+		got := nativeShown(t, a, "n")
+		require.Equal(t, count, got.Count)
+		require.Equal(t, &want, got.Native)
+		compactDir(t, dir)
+	}
 }
 
 // TestNativeLimit: the limit of buckets holds for all processes together.

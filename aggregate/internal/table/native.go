@@ -20,6 +20,7 @@ type native struct {
 	free    []int32  // free ids
 	first   []int32  // column, as far as needed: the id of the row's first region, counted from 1
 	found   int32    // the region that was found last
+	long    longRows
 
 	of          []int32                         // column, as far as needed: the row's definitions, counted from 1
 	definitions []histogram.Definitions         // all that some row has had
@@ -29,6 +30,24 @@ type native struct {
 
 	exemplars [][]*metric.Exemplar // all of the rows that have had one, like family.exemplars
 }
+
+// longRows has the regions of rows with more than mostSteps of them, as only damage or many
+// lowered schemas make them. Other rows are looked through.
+type longRows struct {
+	rows map[int32]bool
+	ids  map[regionKey]int32
+}
+
+type regionKey struct {
+	row, number int32
+	schema      int8
+	negative    bool
+}
+
+func (r *region) key() regionKey { return regionKey{r.row, r.number, r.schema, r.negative} }
+
+// mostSteps is how many regions of a row are looked through.
+const mostSteps = 64
 
 // region is a merged region.
 type region struct {
@@ -89,10 +108,19 @@ func (v *native) find(n int32, schema int, negative bool, number int32) int32 {
 		return next
 	}
 	v.first = long(v.first, int(n)+1)
+	key, steps := regionKey{n, number, int8(schema), negative}, 0
 	for id := v.first[n] - 1; id >= 0; id = v.regions[id].next - 1 {
 		if is(id) {
 			v.found = id
 			return id
+		}
+		if steps++; steps == mostSteps {
+			v.index(n)
+			if id, there := v.long.ids[key]; there {
+				v.found = id
+				return id
+			}
+			break
 		}
 	}
 	id := int32(len(v.regions))
@@ -104,7 +132,24 @@ func (v *native) find(n int32, schema int, negative bool, number int32) int32 {
 	}
 	v.regions[id] = region{row: n, next: v.first[n], number: number, schema: int8(schema), negative: negative}
 	v.first[n], v.found = id+1, id
+	if v.long.rows[n] {
+		v.long.ids[key] = id
+	}
 	return id
+}
+
+// index makes a row a long one.
+func (v *native) index(n int32) {
+	if v.long.rows[n] {
+		return
+	}
+	if v.long.rows == nil {
+		v.long = longRows{map[int32]bool{}, map[regionKey]int32{}}
+	}
+	v.long.rows[n] = true
+	for id := v.first[n] - 1; id >= 0; id = v.regions[id].next - 1 {
+		v.long.ids[v.regions[id].key()] = id
+	}
 }
 
 // counts returns the counts of a region.
@@ -131,6 +176,7 @@ func (v *native) reset() {
 	clear(v.of)
 	clear(v.words)
 	clear(v.first)
+	v.long = longRows{}
 	for id := len(v.regions) - 1; id >= 0; id-- {
 		r := &v.regions[id]
 		switch {
@@ -162,12 +208,14 @@ func (v *native) drop(n int32) {
 		r := &v.regions[id]
 		next := r.next - 1
 		clear(v.counts(id))
+		delete(v.long.ids, r.key())
 		if r.row, r.next = nowhere, 0; r.refs == 0 {
 			v.release(id)
 		}
 		id = next
 	}
 	v.first[n] = 0
+	delete(v.long.rows, n)
 }
 
 // merged returns what a row has.
@@ -260,13 +308,15 @@ func (t *Table) placeRegion(f *snapshot.File, p *part, i int) regionPlace {
 
 // familyIndex returns the index of a family among those that the regions of the part lead to.
 func (p *part) familyIndex(f *family) int32 {
-	for i := len(p.families) - 1; i >= 0; i-- {
-		if p.families[i] == f {
-			return int32(i)
-		}
+	if i, there := p.familyAt[f]; there {
+		return i
 	}
-	p.families = append(p.families, f)
-	return int32(len(p.families) - 1)
+	if p.familyAt == nil {
+		p.familyAt = map[*family]int32{}
+	}
+	i := int32(len(p.families))
+	p.families, p.familyAt[f] = append(p.families, f), i
+	return i
 }
 
 // releaseRegion notes that region i of a file no longer leads anywhere.
@@ -291,7 +341,7 @@ func (p *part) releaseRegions() {
 	for i := range p.regions {
 		p.releaseRegion(i)
 	}
-	p.regions, p.families, p.regionsAdded = nil, nil, nil
+	p.regions, p.families, p.familyAt, p.regionsAdded = nil, nil, nil, nil
 }
 
 // moveRegions makes changes of regions part of the file's values, and moves the totals by them.

@@ -20,6 +20,7 @@ type part struct {
 
 	regions      []regionPlace     // by number of the file's regions
 	families     []*family         // that the regions lead to
+	familyAt     map[*family]int32 // index in families
 	regionsAdded []mpm.NumberRange // likewise, of regions
 
 	waits     waiting
