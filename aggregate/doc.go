@@ -10,6 +10,9 @@
 //	counter, summary         sum over all processes, dead ones included
 //	histogram                sum per upper bound over the union of the bounds of
 //	                         all schemas; the count is that of the bucket +Inf
+//	native histogram         sum per bucket of the coarsest resolution that a process
+//	                         has, or coarser, so that the buckets are within the least
+//	                         of the limits; the largest zero threshold
 //	gauge all, liveall       a series per process, with the label pid
 //	gauge min, max, sum,     one series
 //	mostrecent

@@ -209,8 +209,8 @@ func (d *damage) checkRegions(t *testing.T, s *sound, r *Reader, take func(words
 		owner := of.At(one.Series)
 		require.NotNil(t, owner.Schema.Native)
 		require.LessOrEqual(t, one.Schema, owner.Schema.Native.Schema)
-		if want, known := s.regions[one.Offset]; !d.forged {
-			require.True(t, known, "a region that was never written")
+		if want, known := s.regions[at]; !d.forged {
+			require.True(t, known, "a region that was never written: %+v of %s", one, seriesKey(&owner))
 			require.Equal(t, want.series, seriesKey(&owner))
 			require.Equal(t, want.Number, one.Number)
 		}

@@ -23,7 +23,7 @@ type sound struct {
 	records []soundRecord
 	series  []soundSeries
 	byKey   map[string]soundSeries
-	regions map[int64]soundRegion // by offset of the record
+	regions map[int]soundRegion // by offset of the words
 }
 
 type soundRegion struct {
@@ -103,14 +103,12 @@ func soundFile(f testing.TB) *sound {
 			removed = append(removed, one)
 		}
 	}
-	out := &sound{byKey: map[string]soundSeries{}, regions: map[int64]soundRegion{}}
+	out := &sound{byKey: map[string]soundSeries{}, regions: map[int]soundRegion{}}
 	r := s.Reader(nil)
 	require.NoError(f, r.Refresh())
 	all := r.Series()
-	for _, one := range r.Regions() {
-		out.regions[one.Offset] = soundRegion{seriesKey(&all[one.Series]), one}
-	}
-	require.Greater(f, len(out.regions), 50)
+	regions := r.Regions()
+	require.Greater(f, len(regions), 50)
 	for i, one := range removed {
 		rest, _ := one.remove()
 		if i%4 == 0 {
@@ -119,6 +117,9 @@ func soundFile(f testing.TB) *sound {
 	}
 	out.content, err = os.ReadFile(s.Path())
 	require.NoError(f, err)
+	for _, one := range regions {
+		out.regions[8*int(le.Uint32(out.content[one.Offset+offRegCells:]))] = soundRegion{seriesKey(&all[one.Series]), one}
+	}
 	h := s.Header()
 	h.Incarnation, h.Liveness = Incarnation{1}, LivenessNone
 	h.encode(out.content)
