@@ -60,3 +60,27 @@ func main() {
 `)
 	require.Contains(t, doctest.Run(t, program, t.TempDir()), "3")
 }
+
+// TestNativeHistogramsOfThePage runs the histograms of docs/native_histograms.md in two
+// processes, of which one is dead when the other one serves both.
+func TestNativeHistogramsOfThePage(t *testing.T) {
+	blocks := doctest.MarkdownBlocks(t, "docs/native_histograms.md", "go")
+	require.Len(t, blocks, 2)
+	program := doctest.Build(t, blocks[0]+blocks[1]+`
+func main() {
+	latency.Observe(0.25)
+	both.Observe(0.25)
+	request := httptest.NewRequest("GET", "/metrics", nil)
+	request.Header.Set("Accept", "application/openmetrics-text;version=2.0.0")
+	response := httptest.NewRecorder()
+	multiprom.Handler().ServeHTTP(response, request)
+	fmt.Println(response.Body)
+}
+`)
+	dir := t.TempDir()
+	doctest.Run(t, program, dir)
+	out := doctest.Run(t, program, dir)
+	const buckets = "{count:2,sum:0.5,schema:3,zero_threshold:2.938735877055719e-39,zero_count:0,positive_spans:[-16:1],positive_buckets:[2]"
+	require.Contains(t, out, "\nrequest_duration_seconds "+buckets+"} st@")
+	require.Contains(t, out, "\njob_duration_seconds "+buckets+",bucket:[0.3:2,+Inf:2]} st@")
+}

@@ -12,9 +12,12 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/multiprom/multiprom/internal/doctest"
 )
 
 // nativeFleet is workers of examples/native, and mpctl serve.
@@ -149,6 +152,12 @@ func TestPrometheusReadsNativeHistograms(t *testing.T) {
 				v, ok := query(t, api, "histogram_count(rate("+x+"[10m])) / rate(requests_total[10m])")
 				return ok && math.Abs(v-1) < 1e-9
 			})
+			for _, block := range doctest.MarkdownBlocks(t, "../docs/native_histograms.md", "promql") {
+				for expr := range strings.Lines(block) {
+					v, ok := query(t, api, expr)
+					require.True(t, ok && v > 0, expr)
+				}
+			}
 			none, ok := query(t, api, "count("+x+"_bucket)")
 			require.False(t, ok, "%v classic buckets", none)
 			if name == "Prometheus 3" {

@@ -25,6 +25,7 @@ var _ = func() (none struct{}) {
 		w := atomic.LoadPointer(&c.first)
 		return access.NewBoundCounter(w, unsafe.Pointer(c)), w != nil
 	}
+	access.Native = func(h any) (metric.Series, bool) { return h.(*Histogram).nativeSeries() }
 	access.Look = func(set any) { set.(*Set).look(time.Time{}) }
 	access.Expired = func(instrument any) bool {
 		switch c := instrument.(type) {

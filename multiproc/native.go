@@ -192,3 +192,32 @@ func (h *Histogram) nativeValues() (buckets []metric.Bucket, sum float64) {
 	buckets[len(bounds)].Count = count
 	return buckets, sum
 }
+
+// nativeSeries returns what this process has observed, as the merged view of it alone.
+func (h *Histogram) nativeSeries() (s metric.Series, ok bool) {
+	schema := h.s.in.schema
+	if schema.Native == nil {
+		return s, false
+	}
+	var total histogram.Total
+	counts := make([]uint64, len(schema.Bounds)+1)
+	if n := h.native.Load(); n == nil {
+		total.Define(histogram.DefinitionOf(schema.Native))
+	} else {
+		for i := range schema.Bounds {
+			counts[i] = atomic.LoadUint64(at(n.words, mpm.CellNativeBuckets+i))
+		}
+		s.Sum = math.Float64frombits(atomic.LoadUint64(n.words)) // before the count of NaN
+		n.recorder.AddTo(&total)
+		h.s.keepAlive()
+	}
+	total.Fit()
+	s.Native = &metric.NativeHistogram{}
+	s.Count, _ = total.Show(s.Native, math.IsNaN(s.Sum))
+	s.Buckets = metric.Cumulate(schema.Bounds, counts)
+	for i := range s.Buckets {
+		s.Buckets[i].Count = min(s.Buckets[i].Count, s.Count)
+	}
+	s.Buckets[len(schema.Bounds)].Count = s.Count
+	return s, true
+}

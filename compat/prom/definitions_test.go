@@ -274,13 +274,13 @@ func TestNamesInTheMergedView(t *testing.T) {
 	require.Equal(t, map[string]string{"requests_total": "h,", "no_help": "no_help,", "speed": "h,", "free_bytes": "h,bytes"}, units)
 }
 
-// TestLosses shows what a store does not hold: quantiles, native buckets, and more
-// series than the limit.
+// TestLosses shows what a store does not hold: quantiles, resets of native buckets, and
+// more series than the limit.
 func TestLosses(t *testing.T) {
 	f, set := newFactory(t, prom.Options{MaxSeries: 2})
 	s := f.NewSummary(prometheus.SummaryOpts{Name: "s", Help: "h", Objectives: map[float64]float64{.5: .05}})
 	s.Observe(3)
-	h := f.NewHistogram(prometheus.HistogramOpts{Name: "h", Help: "h", NativeHistogramBucketFactor: 1.1})
+	h := f.NewHistogram(prometheus.HistogramOpts{Name: "h", Help: "h", NativeHistogramBucketFactor: 1.1, NativeHistogramMinResetDuration: time.Hour})
 	h.Observe(0.3)
 	c := f.NewCounterFunc(prometheus.CounterOpts{Name: "f_total", Help: "h"}, func() float64 { return 5 })
 	require.Equal(t, 5.0, testutil.ToFloat64(c))
@@ -302,8 +302,8 @@ func TestLosses(t *testing.T) {
 			require.Len(t, m.Summary.Quantile, 1, "of this process")
 			require.Equal(t, 3.0, m.Summary.GetSampleSum())
 		case "h":
-			require.Nil(t, m.Histogram.Schema)
-			require.Len(t, m.Histogram.Bucket, len(prometheus.DefBuckets))
+			require.EqualValues(t, 3, m.Histogram.GetSchema())
+			require.Empty(t, m.Histogram.Bucket)
 		}
 	}
 	names := map[string]int{}
@@ -332,7 +332,7 @@ func TestLossesAreSaidOnce(t *testing.T) {
 	f, set := newFactory(t, prom.Options{})
 	for i := range 3 {
 		f.NewSummary(prometheus.SummaryOpts{Name: fmt.Sprint("s", i), Help: "h", Objectives: map[float64]float64{.5: .05}})
-		f.NewHistogram(prometheus.HistogramOpts{Name: fmt.Sprint("h", i), Help: "h", NativeHistogramBucketFactor: 1.1})
+		f.NewHistogram(prometheus.HistogramOpts{Name: fmt.Sprint("h", i), Help: "h", NativeHistogramBucketFactor: 1.1, NativeHistogramMinResetDuration: time.Hour})
 		f.NewGauge(prometheus.GaugeOpts{Name: strings.Repeat("n", form.MaxNameLen+1+i), Help: "h"})
 		for range 2 {
 			f.NewGauge(prometheus.GaugeOpts{Name: fmt.Sprint("g", i), Help: "h"})
@@ -340,7 +340,7 @@ func TestLossesAreSaidOnce(t *testing.T) {
 	}
 	require.Equal(t, map[string]int{"quantiles": 3, "native_histogram": 3, "refused": 3, "renamed": 3}, lossesOf(t, set))
 	require.Equal(t, 4, strings.Count(log.String(), "level=WARN"), log.String())
-	for _, words := range []string{"quantiles are not merged", "native histograms are not merged", "has another name", "cannot be in the directory"} {
+	for _, words := range []string{"quantiles are not merged", "a native histogram is not reset", "has another name", "cannot be in the directory"} {
 		require.Equal(t, 1, strings.Count(log.String(), words), words)
 	}
 }

@@ -66,7 +66,7 @@
 // # Caveats
 //
 // docs/client_golang.md lists all that differs. The main things, in a directory:
-// summaries have no quantiles, histograms no native buckets; what a file cannot hold
+// summaries have no quantiles, native histograms are never reset; what a file cannot hold
 // is of this process only. multiprom_compat_losses_total counts it, and the log says
 // it once of each kind.
 package prom

@@ -9,7 +9,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 
+	"github.com/multiprom/multiprom/compat/convert"
 	"github.com/multiprom/multiprom/compat/internal/losses"
+	"github.com/multiprom/multiprom/internal/access"
+	"github.com/multiprom/multiprom/metric"
 	"github.com/multiprom/multiprom/multiproc"
 )
 
@@ -40,7 +43,8 @@ func (h *histogram) ObserveWithExemplar(v float64, labels prometheus.Labels) {
 }
 
 // Write gives what this process has observed. As with client_golang, there is no
-// bucket +Inf unless it has an exemplar.
+// bucket +Inf unless it has an exemplar. Native buckets have no exemplars here; the
+// merged view has them.
 func (h *histogram) Write(out *dto.Metric) error {
 	exemplars := make([]*dto.Exemplar, len(h.exemplars))
 	for i := range exemplars {
@@ -59,6 +63,27 @@ func (h *histogram) Write(out *dto.Metric) error {
 	}
 	out.Label = h.labels
 	out.Histogram = his
+	if s, ok := access.Native(h.Histogram); ok {
+		return writeNative(his, &s)
+	}
+	return nil
+}
+
+// writeNative adds native buckets to a histogram, and sets everything that must agree with
+// them.
+func writeNative(out *dto.Histogram, s *metric.Series) error {
+	families, err := convert.MetricFamilies([]*metric.Family{{Name: "h", Type: metric.Histogram, Series: []metric.Series{*s}}})
+	if err != nil {
+		return err
+	}
+	his := families[0].Metric[0].Histogram
+	for i, b := range out.Bucket {
+		b.CumulativeCount = new(s.Buckets[i].Count)
+	}
+	out.SampleCount, out.SampleSum = his.SampleCount, his.SampleSum
+	out.Schema, out.ZeroThreshold, out.ZeroCount = his.Schema, his.ZeroThreshold, his.ZeroCount
+	out.PositiveSpan, out.PositiveDelta = his.PositiveSpan, his.PositiveDelta
+	out.NegativeSpan, out.NegativeDelta = his.NegativeSpan, his.NegativeDelta
 	return nil
 }
 
@@ -75,10 +100,10 @@ func newHistogram(in *instrument, cells *multiproc.Histogram, bounds []float64, 
 // buckets are those of the store, without +Inf, which is there anyway.
 func buckets(opts prometheus.HistogramOpts) []float64 {
 	buckets := slices.Clone(opts.Buckets)
-	if len(buckets) == 0 {
+	if len(buckets) == 0 && !isNative(opts) {
 		buckets = prometheus.DefBuckets
 	}
-	if last := len(buckets) - 1; isInf(buckets[last]) {
+	if last := len(buckets) - 1; last >= 0 && isInf(buckets[last]) {
 		buckets = buckets[:last]
 	}
 	return buckets
@@ -86,12 +111,28 @@ func buckets(opts prometheus.HistogramOpts) []float64 {
 
 func isInf(v float64) bool { return math.IsInf(v, 1) }
 
-func histogramOpts(o multiproc.Opts, buckets []float64) multiproc.HistogramOpts {
-	return multiproc.HistogramOpts{
+func isNative(opts prometheus.HistogramOpts) bool { return opts.NativeHistogramBucketFactor > 1 }
+
+func histogramOpts(o multiproc.Opts, buckets []float64, opts prometheus.HistogramOpts) multiproc.HistogramOpts {
+	out := multiproc.HistogramOpts{
 		Name: o.Name, Help: o.Help, Unit: o.Unit, ConstLabels: o.ConstLabels, MaxSeries: o.MaxSeries, TTL: o.TTL,
 		Buckets: append(slices.Clone(buckets), math.Inf(1)), Separate: o.Separate,
 	}
+	if isNative(opts) {
+		out.NativeHistogramBucketFactor = opts.NativeHistogramBucketFactor
+		out.NativeHistogramZeroThreshold = opts.NativeHistogramZeroThreshold
+		out.NativeHistogramMaxBucketNumber = min(opts.NativeHistogramMaxBucketNumber, mostNativeBuckets)
+		out.NativeHistogramMaxExemplars = min(opts.NativeHistogramMaxExemplars, mostNativeExemplars)
+		out.NativeHistogramExemplarTTL = opts.NativeHistogramExemplarTTL
+	}
+	return out
 }
+
+// What a store holds of a native histogram at most.
+const (
+	mostNativeBuckets   = 1024
+	mostNativeExemplars = 16
+)
 
 // commonOfHistogram are the options that all metrics have.
 func commonOfHistogram(opts prometheus.HistogramOpts) prometheus.Opts {
@@ -102,8 +143,10 @@ func commonOfHistogram(opts prometheus.HistogramOpts) prometheus.Opts {
 }
 
 // NewHistogram returns a histogram, which is a prometheus.ExemplarObserver too. Over
-// a store it has classic buckets only, DefBuckets where opts names none: native
-// ones are left out, and NativeHistogramBucketFactor is counted as a loss.
+// a store, its native buckets are never reset and its zero bucket does not widen, since
+// all processes have one histogram together: NativeHistogramMinResetDuration and
+// NativeHistogramMaxZeroThreshold are counted as losses. If there are more native
+// buckets than NativeHistogramMaxBucketNumber, by default 160, they become wider.
 func (f *Factory) NewHistogram(opts prometheus.HistogramOpts) prometheus.Histogram {
 	if f.plain() {
 		return prometheus.NewHistogram(opts)
@@ -116,7 +159,7 @@ func (f *Factory) NewHistogram(opts prometheus.HistogramOpts) prometheus.Histogr
 	}
 	f.noteNative(opts, desc)
 	d := f.define(desc, commonOfHistogram(opts), nil, func(o multiproc.Opts) (any, error) {
-		return f.set.NewHistogram(histogramOpts(o, bounds))
+		return f.set.NewHistogram(histogramOpts(o, bounds, opts))
 	})
 	d.bounds = bounds
 	return inStore(f, d, theirs, func(in *instrument) prometheus.Histogram {
@@ -125,7 +168,7 @@ func (f *Factory) NewHistogram(opts prometheus.HistogramOpts) prometheus.Histogr
 }
 
 func (f *Factory) noteNative(opts prometheus.HistogramOpts, desc *prometheus.Desc) {
-	if opts.NativeHistogramBucketFactor > 1 {
+	if isNative(opts) && (opts.NativeHistogramMinResetDuration > 0 || opts.NativeHistogramMaxZeroThreshold > 0) {
 		losses.Add(f.set, losses.Native, desc.String(), nil)
 	}
 }
@@ -150,7 +193,7 @@ func (f *Factory) histogramVec(opts prometheus.HistogramVecOpts) *prometheus.His
 	f.noteNative(opts.HistogramOpts, desc)
 	bounds := buckets(opts.HistogramOpts)
 	d := f.define(desc, commonOfHistogram(opts.HistogramOpts), labels, func(o multiproc.Opts) (any, error) {
-		return f.set.NewHistogramVec(histogramOpts(o, bounds), labels)
+		return f.set.NewHistogramVec(histogramOpts(o, bounds, opts.HistogramOpts), labels)
 	})
 	d.bounds = bounds
 	return inStore(f, d, theirs, func(in *instrument) *prometheus.HistogramVec {

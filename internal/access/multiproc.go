@@ -40,6 +40,11 @@ var (
 	Unlabelled func(counter any) (u UnlabelledCounter, ok bool)
 )
 
+// Native returns what this process has observed in a *multiproc.Histogram with native buckets:
+// count, sum and both kinds of buckets, which agree, without exemplars. ok is false if it has no
+// native buckets.
+var Native func(histogram any) (s metric.Series, ok bool)
+
 // Expired reports whether an instrument of a Vec, such as a *multiproc.Counter, has expired or
 // was removed, and no update has brought it back.
 var Expired func(instrument any) bool

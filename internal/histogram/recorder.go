@@ -281,3 +281,19 @@ func (t *table) find(number int32, negative bool) *[RegionBuckets]uint64 {
 		at = (at + 1) & (len(all) - 1)
 	}
 }
+
+// AddTo adds what was observed to t, with the definition.
+func (r *Recorder) AddTo(t *Total) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	t.Define(r.definition)
+	t.Zero += atomic.LoadUint64(&r.cells[CellZero])
+	t.NaN += atomic.LoadUint64(&r.cells[CellNaN])
+	var counts [RegionBuckets]uint64
+	for _, region := range r.regions {
+		for j := range counts {
+			counts[j] = atomic.LoadUint64(&region.Counts[j])
+		}
+		t.AddRegion(region.Schema, region.Negative, region.Number, &counts)
+	}
+}

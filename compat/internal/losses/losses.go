@@ -16,7 +16,7 @@ type Loss int
 // What may be lost.
 const (
 	Quantiles Loss = iota // the objectives of a summary
-	Native                // native buckets of a histogram
+	Native                // how a native histogram limits its buckets
 	Renamed               // the name is another one in views of the directory
 	Refused               // the metric is of this process only
 
@@ -27,7 +27,7 @@ var names = [count]string{"quantiles", "native_histogram", "renamed", "refused"}
 
 var texts = [count]string{
 	"a summary's quantiles are not merged, its count and sum are; use a histogram",
-	"native histograms are not merged, classic buckets are",
+	"a native histogram is not reset and its zero bucket does not widen, its buckets become wider instead",
 	"a metric has another name in views of the directory",
 	"a metric cannot be in the directory, it is of this process only",
 }
