@@ -167,6 +167,7 @@ var groups = []group{
 	{"beside removals", removalRows},
 	{"peers' scrape", peerScrapeRows},
 	{"client_python", pythonRows},
+	{"remote write and OTLP", exitRows},
 	{"size", sizeRows},
 	{"size of native histograms", nativeSizeRows},
 }

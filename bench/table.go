@@ -123,7 +123,8 @@ func environment(took time.Duration) string {
 
 var peers = []string{
 	"github.com/prometheus/client_golang", "github.com/VictoriaMetrics/metrics",
-	"go.opentelemetry.io/otel/sdk/metric", "github.com/klauspost/compress",
+	"go.opentelemetry.io/otel/sdk/metric", "go.opentelemetry.io/otel/exporters/otlp/otlpmetric/otlpmetrichttp",
+	"github.com/prometheus/prometheus", "github.com/klauspost/compress",
 }
 
 // machine returns the model of the processor, if the system tells it.

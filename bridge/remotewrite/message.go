@@ -56,6 +56,14 @@ func appendDouble(dst []byte, field int, bits uint64) []byte {
 	return binary.LittleEndian.AppendUint64(appendTag(dst, field, protowire.Fixed64Type), bits)
 }
 
+// appendSize appends a varint, which mostly has one byte.
+func appendSize(dst []byte, n int) []byte {
+	if n < 0x80 {
+		return append(dst, byte(n))
+	}
+	return protowire.AppendVarint(dst, uint64(n))
+}
+
 // appendLabel appends a label of a series or an exemplar: two symbols of 2.0, which ref knows, or
 // a message of 1.0.
 func (e *encoder) appendLabel(dst []byte, name, value string, ref func(string) uint64) []byte {
@@ -156,7 +164,9 @@ func (e *encoder) sample(name, label *special, bits uint64, at, start int64, x *
 	dst = append(appendTag(dst, series2Samples, protowire.BytesType), byte(value))
 	dst = appendDouble(dst, sampleValue, bits)
 	dst = append(dst, r.times...)
-	dst = append(dst, exemplar...)
+	if len(exemplar) > 0 {
+		dst = append(dst, exemplar...)
+	}
 	e.series = append(dst, meta...)
 	e.samples++
 }
@@ -194,13 +204,16 @@ func (e *encoder) labelled(name, label *special, rest int) []byte {
 	if e.v2 {
 		total, field = 1+protowire.SizeVarint(uint64(labels))+labels+rest, requestSeries2
 	}
-	dst := protowire.AppendVarint(appendTag(e.series, field, protowire.BytesType), uint64(total))
+	dst := appendSize(appendTag(e.series, field, protowire.BytesType), total)
 	if e.v2 {
-		dst = protowire.AppendVarint(appendTag(dst, series2Labels, protowire.BytesType), uint64(labels))
+		dst = appendSize(appendTag(dst, series2Labels, protowire.BytesType), labels)
 	}
 	dst = append(dst, r.segments[0]...)
 	dst = append(dst, first...)
 	dst = append(dst, r.segments[1]...)
+	if e.family.second == "" {
+		return dst
+	}
 	dst = append(dst, second...)
 	return append(dst, r.segments[2]...)
 }
