@@ -62,7 +62,7 @@ func exitRows(b *bench) {
 			once: true, parts: samples(), part: "sample", ours: ours(overOTLP(nowhere())),
 			others: []other{
 				{goal: 0.2, side: side{name: openTelemetryHTTP, run: newOTel(s).run}},
-				{goal: 0.2, side: side{name: prompb, run: newPrompb(families()).run}},
+				{side: side{name: prompb, run: newPrompb(families()).run}}, // another protocol
 			},
 		}
 	})
