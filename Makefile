@@ -143,7 +143,10 @@ bench-python-writer: ## updates with native files beside prometheus_client's own
 python-suites: ## prometheus_client's own tests with native files (CLIENT_PYTHON=a clone with tags, ARGS="--versions 0.25.0")
 	python3 writers/python/tests/suites.py "$(CLIENT_PYTHON)" $(ARGS)
 
+python-versions: ## the Python writer's own tests with other interpreters (PYTHONS="python3.13 python3.14t")
+	@for p in $(PYTHONS); do MULTIPROM_PYTHON=$$(command -v $$p) $(GO) test -count=1 -v -run '^TestPythonWriter' ./integration || exit 1; done
+
 clean: ## remove what make built
 	rm -rf bin dist
 
-.PHONY: help demo build test api race integration-deps integration integration-prometheus3 oracle browser mixin reference examples compat peer-suites lint bench bench-full bench-scale bench-plots bench-test bench-packages bench-python bench-compat fuzz soak soak-crash soak-native soak-churn soak-exits model soak-record soak-recycle soak-python soak-python-native bench-python-writer python-suites clean
+.PHONY: help demo build test api race integration-deps integration integration-prometheus3 oracle browser mixin reference examples compat peer-suites lint bench bench-full bench-scale bench-plots bench-test bench-packages bench-python bench-compat fuzz soak soak-crash soak-native soak-churn soak-exits model soak-record soak-recycle soak-python soak-python-native bench-python-writer python-suites python-versions clean

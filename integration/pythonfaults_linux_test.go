@@ -2,7 +2,6 @@ package integration
 
 import (
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -15,11 +14,9 @@ import (
 // TestPythonWriterWithoutFile: without a directory that it can write to, or space in it, a program works on, its values
 // stay in it, and it says so once. Series that were in the file before go on there.
 func TestPythonWriterWithoutFile(t *testing.T) {
-	needPython(t)
 	// run returns what the log says, after it has checked that the program works.
 	run := func(t *testing.T, dir, how string) string {
-		cmd := exec.Command(python, "testdata/python/native_faults.py", how)
-		cmd.Env = append(os.Environ(), "PROMETHEUS_MULTIPROC_DIR="+dir, "PYTHONPATH="+writerOf(t), "PYTHONDONTWRITEBYTECODE=1")
+		cmd := nativePython(t, dir, "native_faults.py", how)
 		var log strings.Builder
 		cmd.Stderr = &log
 		out, err := cmd.Output()

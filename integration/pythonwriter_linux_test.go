@@ -20,12 +20,24 @@ import (
 	"github.com/multiprom/multiprom/internal/mpm"
 )
 
+// otherPython is an interpreter that runs the scripts in place of Debian's, with Debian's
+// prometheus_client: `make python-versions`.
+var otherPython = os.Getenv("MULTIPROM_PYTHON")
+
 // nativePython is a command with a script of testdata/python that uses writers/python.
 func nativePython(t testing.TB, dir, script string, args ...string) *exec.Cmd {
 	t.Helper()
 	needPython(t)
-	cmd := exec.Command(python, append([]string{"testdata/python/" + script}, args...)...)
-	cmd.Env = append(os.Environ(), "PROMETHEUS_MULTIPROC_DIR="+dir, "PYTHONPATH="+writerOf(t), "PYTHONDONTWRITEBYTECODE=1")
+	interpreter, path := python, writerOf(t)
+	if otherPython != "" {
+		modules := t.TempDir()
+		for _, module := range []string{"prometheus_client", "decorator.py"} { // and nothing else, which may not be for it
+			require.NoError(t, os.Symlink("/usr/lib/python3/dist-packages/"+module, filepath.Join(modules, module)))
+		}
+		interpreter, path = otherPython, path+":"+modules
+	}
+	cmd := exec.Command(interpreter, append([]string{"testdata/python/" + script}, args...)...)
+	cmd.Env = append(os.Environ(), "PROMETHEUS_MULTIPROC_DIR="+dir, "PYTHONPATH="+path, "PYTHONDONTWRITEBYTECODE=1")
 	// A killed parent must not leave its children.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	t.Cleanup(func() {
