@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"math"
 	"runtime"
 	"strconv"
 	"strings"
@@ -50,6 +51,39 @@ func goTypes(t *testing.T, dir string) {
 	require.NoError(t, err)
 	idle.WithLabelValues("a").Set(1)
 	require.True(t, counter.DeleteLabelValues("GET", "/"))
+}
+
+// goNative writes histograms with native buckets: beside classic ones and alone, with negative values, infinities and
+// NaN, in schemas that have fallen, and of removed series whose regions are used again.
+func goNative(t *testing.T, dir string) {
+	set := multiproc.NewSet(multiproc.SetOptions{Dir: dir, ProcessID: "native", KeepRemoved: time.Nanosecond})
+	defer set.Close()
+	both, err := set.NewHistogram(multiproc.HistogramOpts{Name: "both_seconds", Help: "Help.", Unit: "seconds", Buckets: []float64{0.5, 1}, NativeHistogramBucketFactor: 1.1})
+	require.NoError(t, err)
+	for _, v := range []float64{0, 1e-40, 0.3, 0.7, 1, 7, -2, math.Inf(1), math.Inf(-1)} {
+		both.Observe(v)
+	}
+	both.ObserveWithExemplar(0.9, multiproc.Labels{"trace": "a"})
+	alone, err := set.NewHistogramVec(multiproc.HistogramOpts{
+		Name: "alone_size", Help: "Help.", NativeHistogramBucketFactor: 1.01,
+		NativeHistogramMaxBucketNumber: 20, NativeHistogramZeroThreshold: 0.001, NativeHistogramMaxExemplars: 2,
+	}, []string{"n"})
+	require.NoError(t, err)
+	for v := 0.002; v < 1e6; v *= 1.3 {
+		alone.WithLabelValues("wide").Observe(v)
+	}
+	alone.WithLabelValues("nan").Observe(math.NaN())
+	alone.WithLabelValues("unused")
+	for n := range 60 {
+		name := strings.Repeat("x", n%7) + strconv.Itoa(n)
+		alone.WithLabelValues(name).ObserveWithExemplar(float64(n), multiproc.Labels{"n": name})
+		if n%20 == 19 {
+			runtime.GC() // so that the store learns which handles are gone
+		}
+		if n < 55 {
+			require.True(t, alone.DeleteLabelValues(name))
+		}
+	}
 }
 
 // goChurn writes series that come and go, and whose space is used again.

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -29,6 +30,7 @@ var updatePack = flag.Bool("update-conformance", false, "write the conformance p
 var packWriters = map[string]func(t *testing.T, dir string){
 	"go-types":     goTypes,
 	"go-churn":     goChurn,
+	"go-native":    goNative,
 	"python-types": func(t *testing.T, dir string) { runNative(t, nativePython(t, dir, "native_types.py")) },
 	"python-churn": func(t *testing.T, dir string) { runNative(t, nativePython(t, dir, "native_churn.py")) },
 }
@@ -58,6 +60,15 @@ type packFamily struct {
 	Labels []string    `json:"labels"`
 	Const  [][2]string `json:"const"`
 	States []string    `json:"states"`
+
+	Native *packNative `json:"native,omitempty"` // of a histogram with native buckets
+}
+
+type packNative struct {
+	Schema    int    `json:"schema"`
+	Limit     int    `json:"limit"`
+	Exemplars int    `json:"exemplars"`
+	Threshold string `json:"threshold"`
 }
 
 type packSeries struct {
@@ -70,6 +81,15 @@ type packSeries struct {
 	Extra     [][2]string    `json:"extra"`
 	Words     []string       `json:"words"`
 	Exemplars []packExemplar `json:"exemplars"`
+	Regions   []packRegion   `json:"regions,omitempty"`
+}
+
+type packRegion struct {
+	Offset   int64    `json:"offset"`
+	Schema   int      `json:"schema"`
+	Negative bool     `json:"negative"`
+	Number   int32    `json:"number"`
+	Words    []string `json:"words"`
 }
 
 type packExemplar struct {
@@ -107,6 +127,9 @@ func readPack(t *testing.T, dir string) (out []packFile) {
 			for _, b := range s.Bounds {
 				family.Bounds = append(family.Bounds, hex(math.Float64bits(b)))
 			}
+			if n := s.Native; n != nil {
+				family.Native = &packNative{n.Schema, n.MaxBuckets, n.MaxExemplars, hex(math.Float64bits(n.ZeroThreshold))}
+			}
 			f.Families = append(f.Families, family)
 		}
 		add := func(infos []mpm.SeriesInfo, state string) {
@@ -130,8 +153,20 @@ func readPack(t *testing.T, dir string) (out []packFile) {
 			}
 		}
 		add(r.Removed(), "removed")
+		for _, region := range r.Regions() {
+			of := region.Series
+			if region.Removed {
+				of += len(live)
+			}
+			p := packRegion{Offset: region.Offset, Schema: region.Schema, Negative: region.Negative, Number: region.Number}
+			for i := range region.Counts {
+				p.Words = append(p.Words, hex(atomic.LoadUint64(&region.Counts[i])))
+			}
+			f.Series[of].Regions = append(f.Series[of].Regions, p)
+		}
 		for _, s := range f.Series {
 			slices.SortFunc(s.Exemplars, func(a, b packExemplar) int { return a.Bucket - b.Bucket })
+			slices.SortFunc(s.Regions, func(a, b packRegion) int { return int(a.Offset - b.Offset) })
 		}
 		slices.SortFunc(f.Series, func(a, b packSeries) int { return int(a.Offset - b.Offset) })
 		out = append(out, f)

@@ -4,7 +4,7 @@
 
 It follows docs/format.md and shares no code with other readers or writers. It reads files that do
 not change: those of processes that have ended, or of one that waits. Series are in the order of
-their records; words are hexadecimal, as they are in the file."""
+their records; words are hexadecimal, as they are in the file. Native buckets are shown as regions, not merged."""
 import json
 import os
 import re
@@ -51,6 +51,8 @@ def words(data, at, n):
 def size(family):
     """How many words a series has."""
     kind = family["type"]
+    if "native" in family:
+        return 3 + len(family["bounds"])
     if kind in ("counter", "summary"):
         return 2
     if kind == "histogram":
@@ -62,11 +64,15 @@ def size(family):
     return 2 if family["ttl"] and family["labels"] else 1
 
 
-def read_family(record):
+def read_family(record, native):
     number, kind, mode, labels, const, bounds, states, ttl = struct.unpack_from("<IBBHHHHH", record, 16)
-    s = Strings(record[32 + 8 * bounds:])
+    at = 48 if native else 32
+    s = Strings(record[at + 8 * bounds:])
     family = {"name": s.next(), "help": s.next(), "unit": s.next(), "type": TYPES[kind], "mode": MODES[mode], "ttl": ttl,
-              "bounds": words(record, 32, bounds)}
+              "bounds": words(record, at, bounds)}
+    if native:
+        schema, _, limit, exemplars = struct.unpack_from("<bBHH", record, 32)
+        family["native"] = {"schema": schema, "limit": limit, "exemplars": exemplars, "threshold": words(record, 40, 1)[0]}
     family["labels"] = [s.next() for _ in range(labels)]
     family["const"] = s.pairs(const)
     family["states"] = [s.next() for _ in range(states)]
@@ -87,6 +93,11 @@ def read_exemplar(record):
     return series, {"bucket": bucket, "time": nanos, "value": "%016x" % value, "labels": labels}
 
 
+def read_region(data, record):
+    series, cells, schema, negative, number = struct.unpack_from("<IIbBxxi", record, 16)
+    return series, {"schema": schema, "negative": bool(negative), "number": number, "words": words(data, 8 * cells, 8)}
+
+
 def read(path):
     with open(path, "rb") as f:
         data = f.read()
@@ -97,7 +108,7 @@ def read(path):
     length, = struct.unpack_from("<I", data, 92)
     pid, = struct.unpack_from("<Q", data, 48)
     assert "%d-%s.mpm" % (pid, data[24:40].hex()) == os.path.basename(path), "a copy or link of another file"
-    families, series, exemplars = {}, [], []
+    families, series, exemplars, regions = {}, [], [], []
     for n in range(struct.unpack_from("<Q", data, 256)[0]):
         start = n * BLOCK + (512 if n == 0 else 0)
         kind, number, used = struct.unpack_from("<IIQ", data, start)
@@ -110,25 +121,30 @@ def read(path):
             assert size_ >= 16 and size_ % 8 == 0 and at + size_ <= n * BLOCK + used, "a damaged length at %d" % at
             record = data[at:at + size_]
             if state in (1, 2):
-                immutable = record[36:] if kind == 2 else record[16:24] if kind == 3 else record[16:]
+                immutable = record[36:] if kind in (2, 5) else record[16:24] if kind == 3 else record[16:]
                 assert check == crc(record[:8] + immutable), "a damaged record at %d" % at
-                if kind == 1:
-                    number, family = read_family(record)
+                if kind in (1, 4):
+                    number, family = read_family(record, kind == 4)
                     families[number] = family
-                elif kind == 2:
+                elif kind in (2, 5):
                     series.append((at, state, record))
                 elif kind == 3:
                     exemplars.append(read_exemplar(record))
+                elif kind == 6:
+                    of, region = read_region(data, record)
+                    regions.append((8 * of, dict(region, offset=at)))
             at += size_
     out = []
     for at, state, record in series:
         created, removed, _, number, cells, values, extra = struct.unpack_from("<qqIIIHH", record, 16)
         family, s = families[number], Strings(record[48:])
+        own = [region for of, region in regions if of == at]
         out.append({
             "offset": at, "family": number, "state": "live" if state == 1 else "removed", "created": created,
             "removed": removed if state == 2 else 0,
             "values": [s.next() for _ in range(values)], "extra": s.pairs(extra), "words": words(data, 8 * cells, size(family)),
             "exemplars": sorted((e for of, e in exemplars if e and 8 * of == at and state == 1), key=lambda e: e["bucket"]),
+            **({"regions": own} if own else {}),
         })
     return {"file": os.path.basename(path), "process": data[96:96 + length].decode(),
             "families": [families[n] for n in sorted(families)], "series": out}
