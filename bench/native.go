@@ -90,21 +90,40 @@ func nativeSeriesRow(b *bench, set *multiproc.Set) row {
 	for i, at := range rand.Perm(n) {
 		ours[at], golang[at] = vec.WithLabelValues(strconv.Itoa(i)), golangVec.WithLabelValues(strconv.Itoa(i))
 	}
-	values := lognormal(100*n, 4)
-	for i, v := range values {
-		ours[i%n].Observe(v)
-		golang[i%n].Observe(v)
+	// The lists have no common divisor, so a series gets another value each time, now and then
+	// one near which it has no bucket.
+	values, order := lognormal(b.scaled(1<<20), 4), make([]int32, b.scaled(1<<20)-1)
+	for i := range order {
+		order[i] = int32(rand.IntN(n))
 	}
-	// A value of another series is in a bucket that this one has, or has soon.
-	return row{noAllocs: true, ours: cycle("", len(values), func(from, to int) {
-		for i, v := range values[from:to] {
-			ours[(from+i)%n].Observe(v)
+	at := func() func() (int32, float64) {
+		i, j := 0, 0
+		return func() (int32, float64) {
+			if i++; i == len(order) {
+				i = 0
+			}
+			if j++; j == len(values) {
+				j = 0
+			}
+			return order[i], values[j]
 		}
-	}), others: []other{{goal: 0.25, side: cycle(clientGolang, len(values), func(from, to int) {
-		for i, v := range values[from:to] {
-			golang[(from+i)%n].Observe(v)
+	}
+	nextOurs, nextGolang := at(), at()
+	observeOurs := func(count int) {
+		for range count {
+			i, v := nextOurs()
+			ours[i].Observe(v)
 		}
-	})}}}
+	}
+	observeGolang := func(count int) {
+		for range count {
+			i, v := nextGolang()
+			golang[i].Observe(v)
+		}
+	}
+	observeOurs(100 * n)
+	observeGolang(100 * n)
+	return row{ours: loop("", observeOurs), others: []other{{goal: 0.25, side: loop(clientGolang, observeGolang)}}}
 }
 
 // nativeSizeRows count what a series with native buckets takes after 5,000 observations.

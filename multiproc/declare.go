@@ -23,7 +23,7 @@ type instrument struct {
 	key       string       // of Set.instruments
 	separate  bool         // Opts.Separate
 	words     int          // of a series
-	buckets   *bucketTable // of a histogram with classic buckets
+	buckets   *bucketTable // of a histogram
 	maxSeries int
 	nowhere   bool          // its series are in no store
 	public    any           // *Counter, *CounterVec, …
@@ -109,7 +109,10 @@ func declare[T any](s *Set, schema *metric.Schema, maxSeries int, separate bool,
 		}
 	}
 	in := &instrument{set: s, schema: schema, key: key, separate: separate, words: mpm.WordsPerSeries(schema), maxSeries: maxSeries, asked: asked}
-	if schema.Type == metric.Histogram && histogram.KindOf(schema) != histogram.Native {
+	switch {
+	case schema.Native != nil:
+		in.buckets = newNativeBuckets(schema.Bounds)
+	case schema.Type == metric.Histogram:
 		in.buckets = newBucketTable(schema.Bounds)
 	}
 	if store := s.store.Load(); store != nil {

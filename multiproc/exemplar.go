@@ -1,6 +1,7 @@
 package multiproc
 
 import (
+	"github.com/multiprom/multiprom/internal/histogram"
 	"github.com/multiprom/multiprom/internal/openmetrics"
 	"github.com/multiprom/multiprom/metric"
 )
@@ -30,17 +31,17 @@ func (c *Counter) AddWithExemplar(v float64, exemplar Labels) {
 // together, whose values are spread out as in client_golang. They take a lock.
 func (h *Histogram) ObserveWithExemplar(v float64, exemplar Labels) {
 	h.Observe(v)
-	if n := h.native.Load(); n != nil {
-		h.s.setExemplar(n.bucket(v), v, exemplar, n)
-	} else {
-		h.s.setExemplar(h.buckets.find(v), v, exemplar, nil)
+	native := &h.native
+	if !native.Ready() {
+		native = nil
 	}
+	h.s.setExemplar(h.buckets.find(v), v, exemplar, native)
 	h.s.keepAlive()
 }
 
 // setExemplar sets the exemplar of a bucket and, of a histogram with native buckets, one of
 // theirs.
-func (s *series) setExemplar(bucket int, v float64, exemplar Labels, n *native) {
+func (s *series) setExemplar(bucket int, v float64, exemplar Labels, native *histogram.Recorder) {
 	if len(exemplar) == 0 {
 		return
 	}
@@ -56,7 +57,11 @@ func (s *series) setExemplar(bucket int, v float64, exemplar Labels, n *native) 
 	}
 	now := s.in.set.nanos()
 	s.handle.SetExemplar(bucket, labels, v, now)
-	if n != nil {
-		n.setExemplar(&s.handle, labels, v, now)
+	if native != nil {
+		schema := s.in.schema
+		added := histogram.Held{Value: v, Time: now}
+		native.Exemplar(added, schema.Native.MaxExemplars, int64(s.in.exemplarTTL), func(place int) {
+			s.handle.SetExemplar(len(schema.Bounds)+1+place, labels, v, now)
+		})
 	}
 }

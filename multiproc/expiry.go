@@ -348,7 +348,8 @@ func (c *Counter) take(words mpm.AllWords, old []uint64) { c.of().addDifference(
 func (h *Histogram) take(words mpm.AllWords, old []uint64) {
 	h.s.addDifference(words, old)
 	for _, r := range words.NewRegions(old) {
-		h.bindNative().recorder.Take(r)
+		h.bindNative()
+		h.native.Take(r)
 	}
 	h.s.keepAlive()
 }
@@ -367,8 +368,8 @@ func (i *Info) renewed()    {}
 func (e *Enum) renewed()    {}
 
 func (h *Histogram) renewed() {
-	if n := h.native.Load(); n != nil {
-		n.restart()
+	if h.native.Ready() {
+		h.native.Restart()
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"github.com/multiprom/multiprom/internal/form"
+	"github.com/multiprom/multiprom/internal/histogram"
 	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/metric"
 )
@@ -17,8 +18,8 @@ import (
 // most some dozens of such values.
 type Histogram struct {
 	s       series
-	buckets *bucketTable           // of a histogram with native buckets noTable
-	native  atomic.Pointer[native] // nil before it has words, and without native buckets
+	buckets *bucketTable       // the classic buckets
+	native  histogram.Recorder // the native buckets, if there are any; ready after s has words
 }
 
 // NewHistogram declares a histogram in the default Set. It panics if the options are
@@ -37,9 +38,6 @@ func (s *Set) NewHistogram(opts HistogramOpts) (*Histogram, error) {
 
 func (h *Histogram) init(in *instrument, values []string) {
 	h.buckets = in.buckets
-	if in.schema.Native != nil {
-		h.buckets = &noTable
-	}
 	h.s.init(in, values, h)
 }
 
@@ -47,7 +45,7 @@ func (h *Histogram) init(in *instrument, values []string) {
 func (h *Histogram) bindLocked(values []string) {
 	h.s.bindLocked(values)
 	if h.s.in.schema.Native != nil {
-		h.native.Store(newNative(h))
+		h.initNative()
 	}
 }
 
@@ -92,15 +90,14 @@ func (h *Histogram) Observe(v float64) {
 
 //go:noinline
 func (h *Histogram) observe(v float64) {
-	if n := h.native.Load(); n != nil {
-		n.observe(v)
-		h.s.keepAlive()
+	if h.native.Ready() {
+		h.observeNative(h.s.word(), v)
 		return
 	}
 	w := h.s.word()
 	if h.s.in.schema.Native != nil {
-		h.bindNative().observe(v)
-		h.s.keepAlive()
+		h.bindNative()
+		h.observeNative(w, v)
 		return
 	}
 	h.count(w, h.buckets.find(v), v)

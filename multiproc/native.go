@@ -3,9 +3,9 @@ package multiproc
 import (
 	"fmt"
 	"math"
-	"sync"
 	"sync/atomic"
 	"time"
+	"unsafe"
 
 	"github.com/multiprom/multiprom/internal/histogram"
 	"github.com/multiprom/multiprom/internal/mpm"
@@ -82,45 +82,39 @@ func declareHistogram[T any](s *Set, schema *metric.Schema, o *HistogramOpts, ma
 	return h, nil
 }
 
-// noTable has no bucket of any value, so that Observe leaves a histogram with native buckets to
-// observe.
-var noTable bucketTable
-
-// native is what a histogram with native buckets has besides its words.
-type native struct {
-	recorder histogram.Recorder
-	classic  *bucketTable // nil without finite bounds
-	words    *uint64      // the first word
-
-	exemplars struct {
-		sync.Mutex
-		ttl   int64            // nanoseconds
-		most  int              // how many there are
-		first int              // the bucket of the first one
-		held  []histogram.Held // the others in this order
+// newNativeBuckets returns the classic buckets of a histogram that has native ones too. look
+// finds none, so that Observe leaves the histogram to observe.
+func newNativeBuckets(bounds []float64) *bucketTable {
+	if len(bounds) == 0 {
+		return &noBuckets
 	}
+	t := newBucketTable(bounds)
+	t.beside, t.single = t.single, false
+	return t
 }
 
-// newNative returns the native part of a histogram, which has its words.
-func newNative(h *Histogram) *native {
-	in, first := h.s.in, atomic.LoadPointer(&h.s.first)
-	n := &native{classic: in.buckets, words: (*uint64)(first)}
-	n.recorder.Init(histogram.DefinitionOf(in.schema.Native), (*[histogram.Cells]uint64)(first), h.addRegion)
-	n.exemplars.ttl, n.exemplars.most, n.exemplars.first = int64(in.exemplarTTL), in.schema.Native.MaxExemplars, len(in.schema.Bounds)+1
-	return n
-}
+var noBuckets = bucketTable{search: true}
 
-// bindNative returns the native part of a histogram that has one. The first update of a process
-// comes here.
-func (h *Histogram) bindNative() *native {
+// bindNative makes a histogram with native buckets, which has its words, count. The first update
+// of a process comes here.
+func (h *Histogram) bindNative() {
 	h.s.word()
 	set := h.s.in.set
 	set.mu.Lock()
 	defer set.mu.Unlock()
-	if h.native.Load() == nil {
-		h.native.Store(newNative(h))
+	h.initNative()
+}
+
+// initNative is bindNative with the Set's lock held.
+func (h *Histogram) initNative() {
+	if !h.native.Ready() {
+		h.native.Init(histogram.DefinitionOf(h.s.in.schema.Native), cells(h.s.word()), h.addRegion)
 	}
-	return h.native.Load()
+}
+
+// cells returns the first words of a histogram with native buckets.
+func cells(first *uint64) *[histogram.Cells]uint64 {
+	return (*[histogram.Cells]uint64)(unsafe.Pointer(first))
 }
 
 func (h *Histogram) addRegion(r histogram.Region) *[histogram.RegionBuckets]uint64 {
@@ -128,69 +122,14 @@ func (h *Histogram) addRegion(r histogram.Region) *[histogram.RegionBuckets]uint
 	return h.s.handle.AddRegion(r)
 }
 
-// observe is Histogram.Observe.
-func (n *native) observe(v float64) {
-	if n.recorder.Observe(v) && n.classic != nil {
-		if i := n.classic.find(v); i < len(n.classic.bounds) {
-			atomic.AddUint64(at(n.words, mpm.CellNativeBuckets+i), 1)
+// observeNative is Observe of a histogram with native buckets. w is its first word.
+func (h *Histogram) observeNative(w *uint64, v float64) {
+	if h.native.Observe(cells(w), v) && len(h.buckets.bounds) > 0 {
+		if i := h.buckets.find(v); i < len(h.buckets.bounds) {
+			atomic.AddUint64(at(w, mpm.CellNativeBuckets+i), 1)
 		}
 	}
-}
-
-// bucket returns the number of the classic bucket of v.
-func (n *native) bucket(v float64) int {
-	if n.classic == nil {
-		return 0
-	}
-	return n.classic.find(v)
-}
-
-// setExemplar sets an exemplar of the native buckets. NaN is in none.
-func (n *native) setExemplar(s *mpm.Series, labels metric.Labels, v float64, nanos int64) {
-	x := &n.exemplars
-	if x.most == 0 || v != v {
-		return
-	}
-	x.Lock()
-	defer x.Unlock()
-	added, place := histogram.Held{Value: v, Time: nanos}, len(x.held)
-	if place < x.most {
-		x.held = append(x.held, added)
-	} else {
-		place = histogram.Displaced(x.held, added, x.ttl)
-		x.held[place] = added
-	}
-	s.SetExemplar(x.first+place, labels, v, nanos)
-}
-
-// restart forgets what was observed, after the words were set back.
-func (n *native) restart() {
-	n.recorder.Restart()
-	n.exemplars.Lock()
-	defer n.exemplars.Unlock()
-	n.exemplars.held = n.exemplars.held[:0]
-}
-
-// nativeValues is Values. The count is that of the native buckets, and no cumulative bucket has
-// more.
-func (h *Histogram) nativeValues() (buckets []metric.Bucket, sum float64) {
-	bounds := h.s.in.schema.Bounds
-	counts := make([]uint64, len(bounds)+1)
-	n := h.native.Load()
-	if n == nil {
-		return metric.Cumulate(bounds, counts), 0
-	}
-	for i := range bounds {
-		counts[i] = atomic.LoadUint64(at(n.words, mpm.CellNativeBuckets+i))
-	}
-	sum = math.Float64frombits(atomic.LoadUint64(n.words))
-	buckets, count := metric.Cumulate(bounds, counts), n.recorder.Count(sum != sum)
 	h.s.keepAlive()
-	for i := range buckets {
-		buckets[i].Count = min(buckets[i].Count, count)
-	}
-	buckets[len(bounds)].Count = count
-	return buckets, sum
 }
 
 // nativeSeries returns what this process has observed, as the merged view of it alone.
@@ -201,15 +140,16 @@ func (h *Histogram) nativeSeries() (s metric.Series, ok bool) {
 	}
 	var total histogram.Total
 	counts := make([]uint64, len(schema.Bounds)+1)
-	if n := h.native.Load(); n == nil {
-		total.Define(histogram.DefinitionOf(schema.Native))
-	} else {
+	if h.native.Ready() {
+		w := h.s.load()
 		for i := range schema.Bounds {
-			counts[i] = atomic.LoadUint64(at(n.words, mpm.CellNativeBuckets+i))
+			counts[i] = atomic.LoadUint64(&w[mpm.CellNativeBuckets+i])
 		}
-		s.Sum = math.Float64frombits(atomic.LoadUint64(n.words)) // before the count of NaN
-		n.recorder.AddTo(&total)
+		s.Sum = math.Float64frombits(atomic.LoadUint64(&w[histogram.CellSum])) // before the count of NaN
+		h.native.AddTo(&total)
 		h.s.keepAlive()
+	} else {
+		total.Define(histogram.DefinitionOf(schema.Native))
 	}
 	total.Fit()
 	s.Native = &metric.NativeHistogram{}

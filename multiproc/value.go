@@ -47,8 +47,8 @@ func (g *Gauge) Value() float64 {
 // the last is +Inf and has the count. A concurrent observation may be in the sum and not
 // yet in a bucket.
 func (h *Histogram) Values() (buckets []metric.Bucket, sum float64) {
-	if h.s.in.schema.Native != nil {
-		return h.nativeValues()
+	if s, ok := h.nativeSeries(); ok {
+		return s.Buckets, s.Sum
 	}
 	bounds := h.s.in.schema.Bounds
 	counts := make([]uint64, len(bounds)+1)

@@ -289,7 +289,7 @@ func BenchmarkObserve(b *testing.B) {
 			func(histogram.Region) *[histogram.RegionBuckets]uint64 { return new([histogram.RegionBuckets]uint64) })
 		b.ReportAllocs()
 		for n := 0; b.Loop(); n++ {
-			r.Observe(xs[n%len(xs)])
+			r.Observe(&cells, xs[n%len(xs)])
 		}
 	})
 }

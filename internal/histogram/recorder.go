@@ -4,6 +4,7 @@ import (
 	"math"
 	"sync"
 	"sync/atomic"
+	"unsafe"
 )
 
 // Cells of a native histogram, as a file has them. Its regions have the rest.
@@ -27,81 +28,118 @@ type Region struct {
 // always exist, and in regions that it asks for when the first value comes that needs them.
 // It is safe for concurrent use.
 //
+// It is one pointer, so that its owner can have it in place, and what an observation reads
+// besides is in one allocation: of many series, each is in no cache.
+//
 // Invariants, of all that a reader may find after a kill at any store:
 //  1. A count never moves. If the schema is lowered, what was counted stays in its region.
 //  2. A value is in the sum before it is in a count, and it is in one count.
 //  3. The sum is NaN before an observation of NaN is counted.
 type Recorder struct {
-	table atomic.Pointer[table] // where values are counted now
-	cells *[Cells]uint64
+	table atomic.Pointer[table] // where values are counted now; nil before Init
+}
 
+// keeper is what a recorder has besides its table.
+type keeper struct {
+	// Immutable.
+	cells      *[Cells]uint64
 	definition Definition
 	add        func(Region) *[RegionBuckets]uint64
 
 	mu      sync.Mutex
 	regions []Region // all of them; the tables have those of their schema
+	current int      // how many the table has
+	held    []Held   // exemplars, in the order of their places
 }
 
 // Init makes a zero Recorder count in cells. add returns the words of a new region, which are
 // zero and which readers know from then on, or nil if there is no room for it. Calls of add do
 // not overlap.
 func (r *Recorder) Init(d Definition, cells *[Cells]uint64, add func(Region) *[RegionBuckets]uint64) {
-	r.cells, r.definition, r.add = cells, d, add
-	r.table.Store(newTable(d.Schema, d.Threshold, nil))
+	r.useSchema(&keeper{cells: cells, definition: d, add: add}, d.Schema)
 }
+
+// Ready reports whether Init was called.
+func (r *Recorder) Ready() bool { return r.table.Load() != nil }
 
 const signBit = 1 << 63
 
 // Observe counts x. It returns false if there was no room for a region; then nothing has been
-// counted. Only a value that needs a new region takes a lock or allocates.
-func (r *Recorder) Observe(x float64) bool {
+// counted. Only a value that needs a new region takes a lock or allocates. cells are those of
+// Init.
+func (r *Recorder) Observe(cells *[Cells]uint64, x float64) bool {
+	// Loads that nobody needs have the processor fetch a line while it waits for another one. It
+	// cannot do that by itself beyond a locked instruction.
+	atomic.LoadUint64(&cells[CellSum])
 	t := r.table.Load()
 	bits := math.Float64bits(x)
 	if magnitude := bits &^ signBit; magnitude <= t.threshold || magnitude > exponentMax<<mantissaBits {
-		r.observeCell(x)
+		observeCell(cells, x)
 		return true
 	}
 	i := t.buckets.Index(x)
-	counts := t.find(RegionOf(i), bits&signBit != 0)
+	counts := t.find(RegionOf(i), bits)
 	if counts == nil {
 		return r.observeNew(x)
 	}
-	addFloat(&r.cells[CellSum], x)
-	atomic.AddUint64(&counts[i&(RegionBuckets-1)], 1)
+	count := &counts[i&(RegionBuckets-1)]
+	atomic.LoadUint64(count)
+	addFloat(&cells[CellSum], x)
+	atomic.AddUint64(count, 1)
 	return true
 }
 
 // observeCell counts a value that is in no region: NaN, or one within the threshold.
-func (r *Recorder) observeCell(x float64) {
-	cell := &r.cells[CellZero]
+func observeCell(cells *[Cells]uint64, x float64) {
+	cell := &cells[CellZero]
 	if x != x {
-		cell = &r.cells[CellNaN]
+		cell = &cells[CellNaN]
 	}
-	addFloat(&r.cells[CellSum], x)
+	addFloat(&cells[CellSum], x)
 	atomic.AddUint64(cell, 1)
 }
 
 // observeNew counts a value that had no region.
 func (r *Recorder) observeNew(x float64) bool {
-	schema := r.definition.Schema
-	counts := r.place(schema, math.Signbit(x), Of(schema).Index(x))
+	k := r.table.Load().keeper
+	schema := k.definition.Schema
+	counts := r.place(k, schema, math.Signbit(x), Of(schema).Index(x))
 	if counts == nil {
 		return false
 	}
-	addFloat(&r.cells[CellSum], x)
+	addFloat(&k.cells[CellSum], x)
 	atomic.AddUint64(counts, 1)
 	return true
+}
+
+// Exemplar calls store with the place that an exemplar takes among those of the native buckets,
+// of which there are up to most, from 0 on. Calls of store do not overlap. See Displaced for ttl.
+func (r *Recorder) Exemplar(added Held, most int, ttl int64, store func(place int)) {
+	if most == 0 || added.Value != added.Value {
+		return // NaN is in no bucket
+	}
+	k := r.table.Load().keeper
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	place := len(k.held)
+	if place < most {
+		k.held = append(k.held, added)
+	} else {
+		place = Displaced(k.held, added, ttl)
+		k.held[place] = added
+	}
+	store(place)
 }
 
 // Take adds what another recorder of the same declaration has counted in a region. It returns
 // false if there was no room for some of it.
 func (r *Recorder) Take(from Region) bool {
-	ok := true
+	ok, k := true, r.table.Load().keeper
 	for j, n := range from.Counts {
 		if n == 0 {
 			continue
 		}
-		if counts := r.place(from.Schema, from.Negative, RegionBuckets*from.Number+int32(j)); counts != nil {
+		if counts := r.place(k, from.Schema, from.Negative, RegionBuckets*from.Number+int32(j)); counts != nil {
 			atomic.AddUint64(counts, n)
 		} else {
 			ok = false
@@ -112,28 +150,28 @@ func (r *Recorder) Take(from Region) bool {
 
 // place returns the word that has bucket i of that schema, or nil if there is no room. It
 // lowers the schema if it has to, or if there would be too many regions.
-func (r *Recorder) place(schema int, negative bool, i int32) *uint64 {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+func (r *Recorder) place(k *keeper, schema int, negative bool, i int32) *uint64 {
+	k.mu.Lock()
+	defer k.mu.Unlock()
 	if schema < r.table.Load().buckets.Schema() {
-		r.useSchema(schema)
+		r.useSchema(k, schema)
 	}
 	for {
 		t := r.table.Load()
 		now := t.buckets.Schema()
 		at := Reduce(i, schema-now)
-		counts := t.find(RegionOf(at), negative) // another goroutine may have been faster
-		if counts == nil && now > MinSchema && t.regions >= Regions(r.definition.Limit) {
-			r.useSchema(r.lowered(now, negative, at))
+		counts := t.find(RegionOf(at), signOf(negative)) // another goroutine may have been faster
+		if counts == nil && now > MinSchema && k.current >= Regions(k.definition.Limit) {
+			r.useSchema(k, k.lowered(now, negative, at))
 			continue
 		}
 		if counts == nil {
 			made := Region{Schema: now, Negative: negative, Number: RegionOf(at)}
-			if made.Counts = r.add(made); made.Counts == nil {
+			if made.Counts = k.add(made); made.Counts == nil {
 				return nil
 			}
-			r.regions = append(r.regions, made)
-			r.useSchema(now)
+			k.regions = append(k.regions, made)
+			r.useSchema(k, now)
 			counts = made.Counts
 		}
 		return &counts[at&(RegionBuckets-1)]
@@ -141,13 +179,11 @@ func (r *Recorder) place(schema int, negative bool, i int32) *uint64 {
 }
 
 // useSchema makes values count at that schema. mu is held, or nobody else has r.
-func (r *Recorder) useSchema(schema int) {
-	r.table.Store(newTable(schema, r.definition.Threshold, r.regions))
-}
+func (r *Recorder) useSchema(k *keeper, schema int) { r.table.Store(k.newTable(schema)) }
 
 // lowered returns the finest schema below that one at which all that was counted, and bucket at
 // of that schema, is in few enough regions.
-func (r *Recorder) lowered(from int, negative bool, at int32) int {
+func (k *keeper) lowered(from int, negative bool, at int32) int {
 	type place struct {
 		negative bool
 		number   int32
@@ -155,7 +191,7 @@ func (r *Recorder) lowered(from int, negative bool, at int32) int {
 	schema := from - 1
 	for ; schema > MinSchema; schema-- {
 		places := map[place]struct{}{{negative, RegionOf(Reduce(at, from-schema))}: {}}
-		for _, region := range r.regions {
+		for _, region := range k.regions {
 			for j := range region.Counts {
 				if atomic.LoadUint64(&region.Counts[j]) == 0 {
 					continue
@@ -165,34 +201,21 @@ func (r *Recorder) lowered(from int, negative bool, at int32) int {
 				places[place{region.Negative, RegionOf(i)}] = struct{}{}
 			}
 		}
-		if len(places) <= Regions(r.definition.Limit) {
+		if len(places) <= Regions(k.definition.Limit) {
 			break
 		}
 	}
 	return schema
 }
 
-// Restart makes the schema the declared one again, after the words were set back.
+// Restart makes the schema the declared one again, without exemplars, after the words were set
+// back.
 func (r *Recorder) Restart() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.useSchema(r.definition.Schema)
-}
-
-// Count returns how many observations there are, with those of NaN or without.
-func (r *Recorder) Count(nan bool) uint64 {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	n := atomic.LoadUint64(&r.cells[CellZero])
-	if nan {
-		n += atomic.LoadUint64(&r.cells[CellNaN])
-	}
-	for _, region := range r.regions {
-		for j := range region.Counts {
-			n += atomic.LoadUint64(&region.Counts[j])
-		}
-	}
-	return n
+	k := r.table.Load().keeper
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.held = k.held[:0]
+	r.useSchema(k, k.definition.Schema)
 }
 
 // addFloat adds x to the f64 in a word.
@@ -205,50 +228,61 @@ func addFloat(w *uint64, x float64) {
 	}
 }
 
-// table leads to the regions of a schema. It never changes.
+// table leads to the regions of a schema. It never changes. After it, in the same allocation,
+// are two hash tables with open addressing: of the regions of positive values and of negative
+// ones. It is the first two slots of that allocation, so its pointers are where slots have them.
 type table struct {
-	buckets   *Buckets
 	threshold uint64 // the bits of the largest value of the zero bucket
-	regions   int
-	sides     [2]slots // of positive and of negative values
+	buckets   *Buckets
+	places    uint64 // for each sign 32 bits: a mask, and number of the first slot << 16
+	keeper    *keeper
 }
 
-// slots is a hash table with open addressing. At least half of it is empty.
-type slots struct {
-	all []slot // a power of 2, or none
-}
-
+// slot is a region in a table.
 type slot struct {
 	number int32
 	counts *[RegionBuckets]uint64 // nil if the slot is empty
 }
 
-// newTable returns a table of those of the regions that have that schema.
-func newTable(schema int, threshold float64, regions []Region) *table {
-	t := &table{buckets: Of(schema), threshold: math.Float64bits(threshold)}
+const (
+	slotSize   = unsafe.Sizeof(slot{})
+	tableSlots = int(unsafe.Sizeof(table{}) / slotSize)
+
+	_ = -(unsafe.Sizeof(table{}) % slotSize)
+	_ = -(unsafe.Offsetof(table{}.buckets) - unsafe.Offsetof(slot{}.counts))
+	_ = -(unsafe.Offsetof(table{}.keeper) - slotSize - unsafe.Offsetof(slot{}.counts))
+)
+
+// newTable returns a table of the regions that have that schema. mu is held, or nobody else has
+// k.
+func (k *keeper) newTable(schema int) *table {
 	var n [2]int
-	for _, r := range regions {
+	for _, r := range k.regions {
 		if r.Schema == schema {
 			n[sideOf(r.Negative)]++
-			t.regions++
 		}
 	}
-	for i := range t.sides {
-		if n[i] > 0 {
-			size := 4
-			for size < 2*n[i] {
-				size *= 2
-			}
-			t.sides[i].all = make([]slot, size)
+	k.current = n[0] + n[1]
+	var sizes [2]int // powers of 2, at least half of them stay empty
+	for i := range sizes {
+		for sizes[i] = 1; sizes[i] < 2*n[i]; {
+			sizes[i] *= 2
 		}
 	}
-	for _, r := range regions {
+	all := make([]slot, tableSlots+sizes[0]+sizes[1])
+	t := (*table)(unsafe.Pointer(unsafe.SliceData(all)))
+	t.threshold, t.buckets, t.keeper = math.Float64bits(k.definition.Threshold), Of(schema), k
+	t.places = placesOf(sizes[0], tableSlots) | placesOf(sizes[1], tableSlots+sizes[0])<<32
+	for _, r := range k.regions {
 		if r.Schema == schema {
-			t.sides[sideOf(r.Negative)].put(r)
+			*t.slot(r.Number, signOf(r.Negative)) = slot{r.Number, r.Counts}
 		}
 	}
 	return t
 }
+
+// placesOf returns what places has of a hash table.
+func placesOf(size, first int) uint64 { return uint64(size-1) | uint64(first)<<16 }
 
 func sideOf(negative bool) int {
 	if negative {
@@ -257,40 +291,36 @@ func sideOf(negative bool) int {
 	return 0
 }
 
-func (s *slots) put(r Region) {
-	mask := uint32(len(s.all) - 1)
-	at := uint32(r.Number) & mask
-	for s.all[at].counts != nil {
-		at = (at + 1) & mask
-	}
-	s.all[at] = slot{r.Number, r.Counts}
+// signOf returns the bits of a number that has only a sign.
+func signOf(negative bool) uint64 { return uint64(sideOf(negative)) << 63 }
+
+// find returns the counts of a region, or nil. sign is the bits of a number with its sign.
+func (t *table) find(number int32, sign uint64) *[RegionBuckets]uint64 {
+	return t.slot(number, sign).counts
 }
 
-// find returns the counts of a region, or nil.
-func (t *table) find(number int32, negative bool) *[RegionBuckets]uint64 {
-	all := t.sides[sideOf(negative)].all
-	if len(all) == 0 {
-		return nil
-	}
-	at := int(uint32(number)) & (len(all) - 1)
-	for {
-		s := &all[at]
+// slot returns the slot of a region, or an empty one.
+func (t *table) slot(number int32, sign uint64) *slot {
+	places := t.places >> (sign >> 63 << 5)
+	mask, first := uintptr(places&math.MaxUint16), uintptr(places>>16&math.MaxUint16)
+	for at := uintptr(uint32(number)) & mask; ; at = (at + 1) & mask {
+		s := (*slot)(unsafe.Add(unsafe.Pointer(t), (first+at)*slotSize))
 		if s.number == number || s.counts == nil {
-			return s.counts
+			return s
 		}
-		at = (at + 1) & (len(all) - 1)
 	}
 }
 
 // AddTo adds what was observed to t, with the definition.
 func (r *Recorder) AddTo(t *Total) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	t.Define(r.definition)
-	t.Zero += atomic.LoadUint64(&r.cells[CellZero])
-	t.NaN += atomic.LoadUint64(&r.cells[CellNaN])
+	k := r.table.Load().keeper
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	t.Define(k.definition)
+	t.Zero += atomic.LoadUint64(&k.cells[CellZero])
+	t.NaN += atomic.LoadUint64(&k.cells[CellNaN])
 	var counts [RegionBuckets]uint64
-	for _, region := range r.regions {
+	for _, region := range k.regions {
 		for j := range counts {
 			counts[j] = atomic.LoadUint64(&region.Counts[j])
 		}

@@ -74,7 +74,7 @@ func requireRecorded(t testing.TB, d histogram.Definition, xs []float64) {
 	want.Define(d)
 	sum := 0.0
 	for _, x := range xs {
-		require.True(t, r.Observe(x))
+		require.True(t, r.Observe(&s.cells, x))
 		direct(&want, d, x)
 		sum += x
 	}
@@ -106,7 +106,7 @@ func requireRecorded(t testing.TB, d histogram.Definition, xs []float64) {
 	want.Reset()
 	want.Define(d)
 	for _, x := range xs {
-		require.True(t, r.Observe(x))
+		require.True(t, r.Observe(&s.cells, x))
 		direct(&want, d, x)
 	}
 	requireShown(t, show(&want, nan), show(s.total(d), nan))
@@ -141,7 +141,7 @@ func TestRecorder(t *testing.T) {
 		var r histogram.Recorder
 		r.Init(d, &s.cells, s.add)
 		for _, x := range xs {
-			r.Observe(x)
+			r.Observe(&s.cells, x)
 		}
 		if n := len(s.regions); n > 0 && s.regions[n-1].Schema < d.Schema {
 			lowered++
@@ -172,16 +172,16 @@ func TestRecorderWithoutRoom(t *testing.T) {
 	d := histogram.Definition{Schema: 3, Limit: 160, Threshold: 0.1}
 	var r histogram.Recorder
 	r.Init(d, &s.cells, s.add)
-	require.True(t, r.Observe(1))
-	require.False(t, r.Observe(1e9))
-	require.False(t, r.Observe(-1))
-	require.True(t, r.Observe(0.05))
-	require.True(t, r.Observe(1))
+	require.True(t, r.Observe(&s.cells, 1))
+	require.False(t, r.Observe(&s.cells, 1e9))
+	require.False(t, r.Observe(&s.cells, -1))
+	require.True(t, r.Observe(&s.cells, 0.05))
+	require.True(t, r.Observe(&s.cells, 1))
 	require.Equal(t, 2.05, math.Float64frombits(s.cells[histogram.CellSum]))
 	got := show(s.total(d), false)
 	require.EqualValues(t, 3, got.count)
 	s.room = 2
-	require.True(t, r.Observe(1e9), "it asks again")
+	require.True(t, r.Observe(&s.cells, 1e9), "it asks again")
 }
 
 // Observations of several goroutines, while the schema falls: each is counted once, and what
@@ -206,7 +206,7 @@ func TestRecorderAtOnce(t *testing.T) {
 			rnd := rand.New(rand.NewPCG(g, 7))
 			for i := range each {
 				x := math.Exp(rnd.NormFloat64() * float64(i) / 500)
-				if !r.Observe(x) {
+				if !r.Observe(&s.cells, x) {
 					t.Error("no room")
 				}
 			}
@@ -259,12 +259,12 @@ func BenchmarkObserve(b *testing.B) {
 	var r histogram.Recorder
 	r.Init(histogram.Definition{Schema: 3, Limit: 160, Threshold: 0x1p-128}, &s.cells, s.add)
 	for _, x := range xs {
-		r.Observe(x)
+		r.Observe(&s.cells, x)
 	}
 	b.ReportAllocs()
 	n := 0
 	for b.Loop() {
-		r.Observe(xs[n&4095])
+		r.Observe(&s.cells, xs[n&4095])
 		n++
 	}
 }
