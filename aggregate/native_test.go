@@ -53,7 +53,7 @@ func newRecorded(s *mpm.Series, schema *metric.Schema) *recorded {
 
 // observe counts a value as an instrument does.
 func (s *recorded) observe(x float64) {
-	if !s.native.Observe(x) {
+	if !s.native.Observe((*[histogram.Cells]uint64)(s.Words()), x) {
 		return
 	}
 	if i, _ := slices.BinarySearch(s.schema.Bounds, x); i < len(s.schema.Bounds) && x == x {

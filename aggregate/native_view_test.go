@@ -198,6 +198,19 @@ func TestNativeByProcess(t *testing.T) {
 	require.EqualValues(t, 3, nativeShown(t, a, "n").Count)
 }
 
+// TestNativeOnTheHeap: a program without a directory shows its native buckets too.
+func TestNativeOnTheHeap(t *testing.T) {
+	p := &process{mpm.NewHeap(mpm.Options{}), t}
+	s := p.record(nativeOf("n", metric.NativeSchema{Schema: 3}), 1, 2)
+	a := fromStore(p.Store, Options{NoSelfMetrics: true})
+	for _, want := range []string{"0:1 8:1", "0:1 8:1 16:1"} {
+		families, err := a.Gather(context.Background())
+		require.NoError(t, err)
+		require.Equal(t, want, counts(families[0].Series[0].Native.Positive))
+		s.observe(4)
+	}
+}
+
 // TestNativeExemplars: all exemplars of a histogram, each once, are those of its native
 // buckets, up to the limit, and the newest of each classic bucket is shown there too.
 func TestNativeExemplars(t *testing.T) {

@@ -36,8 +36,8 @@ type parser struct {
 	ttl       bool                  // some have a TTL
 	live      numbers
 	removed   numbers
-	regions   numbers             // see regions.go
-	touched   map[wordOffset]bool // records of series that have come or gone since regions were given their series
+	regions   numbers       // see regions.go
+	touched   touchedPlaces // records of series that have come or gone since regions were given their series
 	exemplars []ExemplarInfo
 	misfits   content // exemplars of buckets that their series do not have
 	claimed   claims  // words that a series has

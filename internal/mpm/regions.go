@@ -81,10 +81,53 @@ func (p *parser) touch(s seriesRef) {
 	if s.region() || p.regions.claimed == p.regions.gaps {
 		return // no regions are known that have a series
 	}
-	if p.touched == nil {
-		p.touched = map[wordOffset]bool{}
+	p.touched.add(p.list(s).records.all[s.number()].record)
+}
+
+// touchedPlaces is a set of places, of which most readings have none and the others few. A file
+// may have very many regions, so most are told apart by one bit.
+type touchedPlaces struct {
+	all  map[wordOffset]bool
+	bits []uint64 // touchedBits of them
+}
+
+const touchedBits = 1 << 15
+
+func (t *touchedPlaces) add(at wordOffset) {
+	if t.all == nil {
+		t.all, t.bits = map[wordOffset]bool{}, make([]uint64, touchedBits/64)
 	}
-	p.touched[p.list(s).records.all[s.number()].record] = true
+	t.all[at] = true
+	t.bits[at/64%(touchedBits/64)] |= 1 << (at % 64)
+}
+
+func (t *touchedPlaces) empty() bool { return len(t.all) == 0 }
+
+func (t *touchedPlaces) has(at Symbol) bool {
+	return len(t.all) > 0 && t.bits[at/64%(touchedBits/64)]>>(at%64)&1 == 1 && t.all[wordOffset(at)]
+}
+
+// hasSome reports whether the set has the series of some region of a block.
+func (t *touchedPlaces) hasSome(l *numbers, k *knownBlock) bool {
+	if t.empty() {
+		return false
+	}
+	for _, r := range k.runs {
+		if !r.first.region() {
+			continue
+		}
+		for _, at := range l.labels.all[r.first.number():][:r.n] {
+			if t.has(at) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (t *touchedPlaces) clear() {
+	clear(t.all)
+	clear(t.bits)
 }
 
 // owner returns the series that a region belongs to, after all blocks were walked. There is
@@ -103,18 +146,18 @@ func (p *parser) owner(i uint32) (s seriesRef, ok bool) {
 // has them claim their words.
 func (p *parser) findOwners() {
 	l := &p.regions
-	if l.claimed == l.all() && len(p.touched) == 0 {
+	if l.claimed == l.all() && p.touched.empty() {
 		return
 	}
 	for i := range p.known {
 		k := &p.known[i]
-		if k.regions == 0 || !k.fresh && len(p.touched) == 0 {
+		if k.regions == 0 || !k.fresh && !p.touched.hasSome(l, k) {
 			continue
 		}
 		p.changeRegions(i, func(s seriesRef) (now seriesRef, ok bool) {
 			n := s.number()
 			known := int(n) < l.claimed
-			if p.gone(s) || known && !p.touched[wordOffset(l.labels.all[n])] {
+			if p.gone(s) || known && !p.touched.has(l.labels.all[n]) {
 				return s, true
 			}
 			owner, ok := p.owner(n)
@@ -134,7 +177,7 @@ func (p *parser) findOwners() {
 			return s, ok
 		})
 	}
-	clear(p.touched)
+	p.touched.clear()
 	l.kept, l.planned = l.all(), false
 	p.claimRegions()
 }
@@ -193,11 +236,11 @@ func (p *parser) claimRegions() {
 // numbers.
 func (p *parser) disown() (late []uint32) {
 	for i := range p.known {
-		if p.known[i].regions == 0 || len(p.touched) == 0 {
+		if k := &p.known[i]; k.regions == 0 || !p.touched.hasSome(&p.regions, k) {
 			continue
 		}
 		p.changeRegions(i, func(s seriesRef) (seriesRef, bool) {
-			if p.gone(s) || !p.touched[wordOffset(p.regions.labels.all[s.number()])] {
+			if p.gone(s) || !p.touched.has(p.regions.labels.all[s.number()]) {
 				return s, true
 			}
 			p.goes(s)
@@ -205,7 +248,7 @@ func (p *parser) disown() (late []uint32) {
 			return s, false
 		})
 	}
-	clear(p.touched)
+	p.touched.clear()
 	return late
 }
 

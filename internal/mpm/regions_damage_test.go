@@ -4,7 +4,9 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -140,3 +142,50 @@ func TestRegionsOfAnotherPlace(t *testing.T) {
 }
 
 type errStop struct{}
+
+// TestRegionOfTheNextSeries: while a file is read, a removed series is reclaimed after its block
+// was walked, and a new one has its place, with a region in a block that was not. The region is
+// not taken for one of the old series, and the next reading has it.
+func TestRegionOfTheNextSeries(t *testing.T) {
+	s := NewHeap(Options{})
+	f, err := s.AddSchema(nativeSchema("n", "l"))
+	require.NoError(t, err)
+	old, err := s.AddSeries(f, []string{"old"}, nil)
+	require.NoError(t, err)
+	rest, _ := old.remove()
+	c, err := s.AddSchema(counterSchema("c", "l"))
+	require.NoError(t, err)
+	other, err := s.AddSeries(f, []string{"other"}, nil)
+	require.NoError(t, err)
+	other.AddRegion(histogram.Region{Schema: 3}) // so that lines have a block
+	for s.meta.index == 0 || len(s.blocks) < 5 { // two META blocks after the first
+		_, err := s.AddSeries(c, []string{strings.Repeat("x", 2000)}, nil)
+		require.NoError(t, err)
+	}
+	r := newReader(s.header, "", frozen{func() [][]byte { return s.blocks }}, nil)
+	r.elapsed = func() time.Duration { return 0 }
+	done := false
+	r.parser.between = func() {
+		if !r.parser.known[0].walked || done {
+			return
+		}
+		s.makeFree(rest)
+		next, err := s.AddSeries(f, []string{"new"}, nil)
+		require.NoError(t, err)
+		require.Equal(t, rest.record, next.at.record)
+		s.freeMeta = freeSpace{} // the region's record is in the last block
+		next.AddRegion(histogram.Region{Schema: 3})[0] = 7
+		done = true
+	}
+	require.NoError(t, r.Refresh())
+	require.True(t, done)
+	require.Len(t, r.Regions(), 1, "that of the other series")
+	r.parser.between = nil
+	require.NoError(t, r.Refresh())
+	require.Len(t, r.Regions(), 2)
+	for _, one := range r.Regions() {
+		require.False(t, one.Removed)
+	}
+	_, damaged := r.Damaged()
+	require.Zero(t, damaged)
+}
