@@ -361,6 +361,12 @@ func churnSpace(t *testing.T, length func(*rand.Rand, int) int, pinned int) {
 			one.SetExemplar(0, metric.MakeLabels("id", "1"), 1, 1)
 			p.bytes += one.cellsOf(0).size()
 		}
+		if f.schema.Native != nil {
+			for k := range int32(r.IntN(8)) {
+				one.AddRegion(histogram.Region{Schema: 3, Number: k})
+				p.bytes += regionSize + cacheLine
+			}
+		}
 		bytes += p.bytes
 		peak = max(peak, bytes)
 		if pinned == 0 || i%pinned != 0 {
