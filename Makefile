@@ -35,8 +35,7 @@ integration-prometheus3: integration-deps ## remote write, OTLP and native histo
 oracle: ## what Prometheus' own parsers read, in a module of its own
 	cd integration/oracle && $(GO) vet ./... && $(GO) test -count=1 ./...
 
-browser: ## the status page in Chromium, in a module of its own (Debian, as root)
-	dpkg -s chromium >/dev/null 2>&1 || DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium
+browser: integration-deps ## the status page in Chromium, in a module of its own (Debian, as root)
 	cd integration/browser && $(GO) vet ./... && MULTIPROM_INTEGRATION=1 $(GO) test -count=1 ./...
 
 mixin: ## that the dashboard in deploy/mixin is what its command writes, in a module of its own

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -123,8 +124,14 @@ func existingDir(flag string) (string, error) {
 		return "", err
 	}
 	info, err := os.Stat(dir)
-	if err != nil {
-		return "", fmt.Errorf("%w: no process has made it yet, or --dir names another", err)
+	switch from := "the argument or --dir"; {
+	case errors.Is(err, fs.ErrNotExist):
+		if flag == "" {
+			from = "$" + envDir
+		}
+		return "", fmt.Errorf("there is no directory %s: no process has made it yet, or %s names another", dir, from)
+	case err != nil:
+		return "", err
 	}
 	if !info.IsDir() {
 		return "", fmt.Errorf("%s is not a directory", dir)

@@ -45,6 +45,7 @@ func newDiff() *cobra.Command {
 	var every time.Duration
 	var repeat, buckets, asJSON bool
 	var trust trustFlag
+	var ttl ttlFlag
 	var selected selection
 	cmd := &cobra.Command{
 		Use:   "diff [BEFORE AFTER]",
@@ -60,12 +61,14 @@ and sums say the same in fewer lines.
 The cost of a directory is that of two scrapes.`,
 		Example: `  mpctl diff --dir /dev/shm/app --every 10s
   mpctl diff --dir /dev/shm/app --match 'http_.*' --by-process
+  mpctl diff --dir /dev/shm/app --repeat --ttl http_requests=15m
+  mpctl dump --dir /dev/shm/app >before.txt
   mpctl diff before.txt after.txt`,
 		RunE: func(cmd *cobra.Command, files []string) error {
 			if len(files) == 2 {
 				return diffFiles(cmd, files[0], files[1], buckets, asJSON)
 			}
-			a, err := openView(dir, aggregate.Options{TrustUIDs: trust, Logger: newLog(cmd), NoSelfMetrics: true})
+			a, err := openView(dir, aggregate.Options{TrustUIDs: trust, TTL: ttl, Logger: newLog(cmd), NoSelfMetrics: true})
 			if err != nil {
 				return err
 			}
@@ -101,13 +104,19 @@ The cost of a directory is that of two scrapes.`,
 	}
 	addDirFlag(cmd, &dir)
 	trust.add(cmd)
+	ttl.add(cmd)
 	selected.addFlags(cmd)
 	cmd.Args = func(cmd *cobra.Command, args []string) error {
-		if n := len(args); n != 0 && n != 2 {
-			return misused(cmd, "name two files, or none to look at a directory twice")
+		for _, arg := range args {
+			if info, err := os.Stat(arg); err == nil && info.IsDir() {
+				return unexpected(cmd, arg)
+			}
 		}
-		if len(args) == 2 && (selected.match != "" || selected.byProcess || dir != "") {
-			return misused(cmd, "two files are compared as they are: --dir, --match and --by-process are for a directory")
+		if n := len(args); n != 0 && n != 2 {
+			return misused(cmd, "two files BEFORE and AFTER, or none to look at a directory twice, and not %d: %s", n, strings.Join(args, " "))
+		}
+		if len(args) == 2 && (selected.match != "" || selected.byProcess || dir != "" || len(ttl) > 0) {
+			return misused(cmd, "two files are compared as they are: --dir, --match, --by-process and --ttl are for a directory")
 		}
 		return nil
 	}

@@ -26,6 +26,9 @@ With --by-process, each process's own series are shown, with its ID as another
 label. The process "archive" has what the compacted dead processes have counted.
 This costs as much as the first scrape of a directory.
 
+Series that mpctl serve --ttl hides are shown: one look cannot tell since when
+they are idle.
+
 Values that the format cannot represent, such as a counter that is NaN in
 OpenMetrics, are left out and counted on stderr. The exit code is still 0. It is
 1 if there is no metric of the names.`,

@@ -70,6 +70,8 @@ values with the most series follow for each label.
 A conflict is a second schema of the same name, or of the name of one of the
 family's samples. Its series are left out of the merged metrics.
 
+One metric's values are shown by mpctl dump NAME.
+
 The cost is that of two scrapes, and of one more with --every. --values also
 looks at the labels of every series.
 
@@ -77,7 +79,7 @@ Below the table, each conflict is shown with both schemas and the processes that
 have them. To resolve it, give one of the metrics another name, or end the
 processes that have the old schema. If only dead processes have it, use
 mpctl gc --drop-family NAME.`,
-		Example: "  mpctl families /dev/shm/app\n  mpctl families --every 10s --values 3",
+		Example: "  mpctl families /dev/shm/app\n  mpctl families /dev/shm/app --every 10s --values 3\n  mpctl families --json | jq '.[] | select(.merged_series > 1000) | .name'",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			a, err := openView(dir, aggregate.Options{TrustUIDs: trust, NoSelfMetrics: true})
 			if err != nil {

@@ -76,6 +76,10 @@ func newRoot() *cobra.Command {
 		Long: `mpctl works on a directory in which each process keeps its metrics in a
 memory-mapped file. It merges these files into one /metrics.
 
+Most commands take this directory as the argument DIR. Those whose arguments are
+something else, such as names of metrics (dump, diff, replay), take it by --dir.
+Without either, it is $PROMETHEUS_MULTIPROC_DIR.
+
 Exit codes: 0 success; 1 the answer is no (check found damage, the demo was not
 exact, a living process is in the way); 2 the command could not do its work.`,
 		Example: `  mpctl demo --kill --duration 10s

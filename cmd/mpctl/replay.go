@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -46,7 +47,8 @@ no process that lives.
 		Example: `  mpctl replay --dir /dev/shm/app
   mpctl replay http_requests --dir /dev/shm/app --at -30s
   mpctl replay --dir /dev/shm/app --rate http_requests --last 2m
-  mpctl replay --dir /dev/shm/app --process 4711`,
+  mpctl replay --dir /dev/shm/app --process 4711
+  mpctl replay --record-dir /var/log/app.recording --match 'http_.*' --json`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if o.path == "" {
 				d, err := resolveDir(dir)
@@ -92,6 +94,7 @@ no process that lives.
 	cmd.Flags().Lookup("by-process").Hidden = true
 	cmd.Flags().StringVar(&o.path, "record-dir", "", "where the recording is (default DIR.recording)")
 	cmd.Flags().DurationVar(&o.at, "at", 0, "the moment, before the end, such as -30s (default the end)")
+	cmd.Flags().Lookup("at").DefValue = "" // the help says it
 	cmd.Flags().DurationVar(&o.last, "last", time.Minute, "how much --rate and --process show")
 	cmd.Flags().StringVar(&o.rate, "rate", "", "show what this metric counted, second by second")
 	cmd.Flags().StringVar(&o.process, "process", "", "show the last seconds of this process, by its ID")
@@ -246,12 +249,7 @@ func (r *recording) printRates(w io.Writer, o *replayOptions, what, name string)
 		if o.process == "" {
 			cells = append(cells, rounded(form.FormatFloat(row.Rate)))
 		}
-		var parts []string
-		for part, by := range row.Parts {
-			parts = append(parts, part+" "+rounded(form.FormatFloat(by)))
-		}
-		slices.Sort(parts)
-		g.rows = append(g.rows, append(cells, cmp.Or(strings.Join(parts, ", "), "-")))
+		g.rows = append(g.rows, append(cells, cmp.Or(largest(row.Parts), "-")))
 	}
 	for _, line := range g.lines(200) {
 		if _, err := fmt.Fprintln(w, line); err != nil {
@@ -259,6 +257,22 @@ func (r *recording) printRates(w io.Writer, o *replayOptions, what, name string)
 		}
 	}
 	return nil
+}
+
+// largest returns the largest rates with their names.
+func largest(rates map[string]float64) string {
+	const most = 5
+	names := slices.SortedFunc(maps.Keys(rates), func(a, b string) int {
+		return cmp.Or(cmp.Compare(rates[b], rates[a]), strings.Compare(a, b))
+	})
+	var parts []string
+	for _, name := range names[:min(most, len(names))] {
+		parts = append(parts, name+" "+rounded(form.FormatFloat(rates[name])))
+	}
+	if more := len(names) - most; more > 0 {
+		parts = append(parts, fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(parts, ", ")
 }
 
 // printProcess prints the last seconds of a process. If it has died in the recording, they end
@@ -282,8 +296,11 @@ func (r *recording) printProcess(w io.Writer, o *replayOptions) error {
 		fmt.Fprintf(w, "process %s was found dead at %s\n\n", printable(o.process), dead.Time.Local().Format(time.DateTime+" MST"))
 	}
 	err := r.printRates(w, o, "process", o.process)
-	if dead == nil || errors.Is(err, errNo) && len(dead.last) == 0 || o.asJSON {
+	if dead == nil || o.asJSON || err != nil && !errors.Is(err, errNo) {
 		return err
+	}
+	if err != nil {
+		fmt.Fprintln(w, "no second has found that it counted something")
 	}
 	if len(dead.last) == 0 {
 		_, err := fmt.Fprintln(w, "\nits file was compacted before its last values were recorded")

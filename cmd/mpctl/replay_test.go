@@ -85,6 +85,12 @@ func TestReplay(t *testing.T) {
 	require.Contains(t, out, "did mpctl serve run with --record?")
 }
 
+func TestLargest(t *testing.T) {
+	require.Equal(t, "b 3, a 1, c 1", largest(map[string]float64{"a": 1, "b": 3, "c": 1}))
+	require.Equal(t, "g 7, f 6, e 5, d 4, c 3, and 2 more", largest(map[string]float64{"a": 1, "b": 2, "c": 3, "d": 4, "e": 5, "f": 6, "g": 7}))
+	require.Empty(t, largest(nil))
+}
+
 // TestServeRecords: the server records beside its directory, and says so.
 func TestServeRecords(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "app")

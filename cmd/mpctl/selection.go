@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -29,13 +30,18 @@ func (s *selection) addFlags(cmd *cobra.Command) {
 	obey(cmd, pattern, "match")
 	cmd.Args = func(cmd *cobra.Command, args []string) error {
 		for _, arg := range args {
-			if info, err := os.Stat(arg); err == nil && info.IsDir() {
+			if info, err := os.Stat(arg); isPath(arg) || err == nil && info.IsDir() {
 				return unexpected(cmd, arg)
 			}
 		}
 		s.names = args
 		return nil
 	}
+}
+
+// isPath reports whether an argument is rather a path than the name of a metric.
+func isPath(arg string) bool {
+	return filepath.IsAbs(arg) || strings.HasPrefix(arg, "./") || strings.HasPrefix(arg, "../")
 }
 
 // pattern accepts a regular expression.

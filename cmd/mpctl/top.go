@@ -24,6 +24,7 @@ func newTop() *cobra.Command {
 	var every, silent time.Duration
 	var once, asJSON, families bool
 	var trust trustFlag
+	var ttl ttlFlag
 	cmd := &cobra.Command{
 		Use:   "top [DIR]",
 		Short: "watch the workers and the metrics of a directory",
@@ -43,9 +44,9 @@ rates over one interval. --json prints the same as one JSON document.
 The trends begin with what mpctl serve --record has recorded, if it has.
 
 The cost is that of a scrape for each interval.`,
-		Example: "  mpctl top /dev/shm/app\n  mpctl top /dev/shm/app --once --json | jq '.workers[] | select(.silent)'",
+		Example: "  mpctl top /dev/shm/app\n  mpctl top /dev/shm/app --families --interval 5s\n  mpctl top /dev/shm/app --once --json | jq '.workers[] | select(.silent)'",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			a, err := openView(dir, aggregate.Options{TrustUIDs: trust, NoSelfMetrics: true})
+			a, err := openView(dir, aggregate.Options{TrustUIDs: trust, TTL: ttl, NoSelfMetrics: true})
 			if err != nil {
 				return err
 			}
@@ -71,6 +72,7 @@ The cost is that of a scrape for each interval.`,
 	}
 	addDirArg(cmd, &dir)
 	trust.add(cmd)
+	ttl.add(cmd)
 	cmd.Flags().DurationVar(&every, "interval", 2*time.Second, "time between two looks")
 	cmd.Flags().DurationVar(&silent, "silent-after", 30*time.Second, "how long a worker changes nothing, while others do, until it is marked")
 	cmd.Flags().BoolVar(&once, "once", false, "print the tables once")

@@ -23,7 +23,7 @@ import (
 )
 
 // fill makes processes with families of labelled series in a directory.
-func fill(t *testing.T, dir string, processes, families, series int) (words [][]uint64) {
+func fill(t testing.TB, dir string, processes, families, series int) (words [][]uint64) {
 	t.Helper()
 	for p := range processes {
 		s, err := mpm.Create(dir, mpm.Options{Label: fmt.Sprintf("web-%03d", p)})
