@@ -73,7 +73,6 @@ func TestNegotiate(t *testing.T) {
 // for a client that did not ask; we do not.
 func TestNegotiateAsExpfmt(t *testing.T) {
 	const text1 = expfmt.Format("text/plain; version=1.0.0; charset=utf-8")
-	const open2 = "application/openmetrics-text; version=2.0.0; charset=utf-8; escaping="
 	const proto = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited"
 	var media []string
 	for _, version := range []string{"", ";version=0.0.1", ";version=0.0.4", ";version=1.0.0", ";version=3.0.0"} {
