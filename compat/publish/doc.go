@@ -58,8 +58,8 @@
 // the length of a queue in a database, is a sum of all of them here: register it
 // with who serves, by convert.FromCollector, or give it another mode.
 //
-// Quantiles, timestamps and native buckets are left out. A histogram with native
-// buckets only is left out as a whole: multiprom_compat_losses_total counts each such
-// family once, and the log tells of the first. An untyped family merges by its mode and
+// Quantiles and timestamps are left out. Native buckets are merged, as those of
+// multiproc.Histogram are; a change of the zero threshold is refused until the process
+// restarts, so leave NativeHistogramMaxZeroThreshold at 0. An untyped family merges by its mode and
 // is of type unknown, untyped in the text format.
 package publish

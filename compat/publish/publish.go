@@ -63,7 +63,7 @@ func Start(g prometheus.Gatherer, opts Options) (*Publisher, error) {
 // source is what g gathers but the families of the Set's instruments, which are
 // in the store by themselves. Those of a merged view stay, to be refused.
 func source(g prometheus.Gatherer, set *multiproc.Set) gather.Gatherer {
-	from := convert.FromGatherer(&classic{from: g, set: set, told: map[string]bool{}})
+	from := convert.FromGatherer(g)
 	return gather.Func(func(ctx context.Context) ([]*metric.Family, error) {
 		families, err := from.Gather(ctx)
 		return slices.DeleteFunc(families, func(f *metric.Family) bool {

@@ -26,7 +26,8 @@
 //	gauge, unknown   a gauge whose mode Options.Mode chooses; by default PerProcess:
 //	                 a series for each live process
 //	counter          summed over all processes, dead ones included, like every counter
-//	histogram        summed too; a series must keep its bounds
+//	histogram        summed too, classic and native buckets; a series must keep its bounds
+//	                 and its zero threshold
 //	summary          count and sum, summed too
 //	info             the label sets of the live processes
 //	state set        for each process, or the most recent
@@ -34,8 +35,8 @@
 // Exemplars of counters and buckets are published too, with their time or, if they have
 // none, with that of the first publication that saw them.
 //
-// The store cannot hold quantiles, native histograms, gauge histograms, histograms without
-// a finite bound, or state sets in which not exactly one state is on. Created times are
+// The store cannot hold quantiles, gauge histograms, or state sets in which not exactly one
+// state is on. Created times are
 // those of the first publication, and timestamps are used only in a mostrecent mode. If
 // the sum of a histogram or summary is not known, it becomes NaN. The error of Publish
 // says what could not be published; everything else is.

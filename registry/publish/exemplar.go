@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/multiprom/multiprom/internal/histogram"
 	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/internal/openmetrics"
 	"github.com/multiprom/multiprom/metric"
@@ -18,8 +19,15 @@ func (b *book) exemplars(e *series, s *metric.Series, now time.Time) {
 	case metric.Counter:
 		b.exemplar(e, 0, 1, s.Exemplar, now)
 	case metric.Histogram:
+		places := len(s.Buckets)
+		if s.Native != nil {
+			places += histogram.MostExemplars
+		}
 		for i := range s.Buckets {
-			b.exemplar(e, i, len(s.Buckets), s.Buckets[i].Exemplar, now)
+			b.exemplar(e, i, places, s.Buckets[i].Exemplar, now)
+		}
+		if s.Native != nil {
+			b.nativeExemplars(e, s, now)
 		}
 	}
 }

@@ -90,6 +90,9 @@ func (b *book) shapeOf(fam *family, f *metric.Family, s *metric.Series) (*shape,
 		for _, bucket := range s.Buckets[:len(s.Buckets)-1] { // the last one is +Inf
 			schema.Bounds = append(schema.Bounds, bucket.UpperBound)
 		}
+		if s.Native != nil {
+			schema.Native = nativeSchema(s.Native)
+		}
 	case metric.StateSet:
 		for _, st := range s.States {
 			schema.States = append(schema.States, st.Name)
@@ -110,6 +113,9 @@ func (sh *shape) fits(s *metric.Series) bool {
 	case metric.Info:
 		return true
 	case metric.Histogram:
+		if (d.Native == nil) != (s.Native == nil) || d.Native != nil && d.Native.ZeroThreshold != s.Native.ZeroThreshold {
+			return false
+		}
 		return slices.EqualFunc(d.Labels, s.Labels, sameLabel) &&
 			slices.EqualFunc(d.Bounds, s.Buckets[:len(s.Buckets)-1], func(le float64, b metric.Bucket) bool { return le == b.UpperBound })
 	case metric.StateSet:

@@ -25,6 +25,7 @@ type series struct {
 	value   running[float64]  // the counter; else the sum
 	count   running[uint64]   // of a summary
 	buckets []running[uint64] // of a histogram, not cumulative
+	native  *native           // nil without native buckets
 	shown   []metric.Exemplar // the last ones, of each bucket, once there are any
 }
 
@@ -36,7 +37,11 @@ func (e *series) write(s *metric.Series, now time.Time) {
 	case metric.Counter:
 		e.counter(w, s)
 	case metric.Histogram:
-		e.histogram(w, s)
+		if schema.Native != nil {
+			e.nativeHistogram(w, s)
+		} else {
+			e.histogram(w, s)
+		}
 	case metric.Summary:
 		e.summary(w, s)
 	case metric.Gauge, metric.Unknown:
@@ -62,6 +67,10 @@ func (e *series) write(s *metric.Series, now time.Time) {
 // revive prepares a series that had gone for a new one in the store.
 func (e *series) revive() {
 	e.shown = nil
+	if e.native != nil { // what it had is in the regions of the removed series
+		clear(e.native.regions)
+		e.native.held = nil
+	}
 	e.value.revive()
 	e.count.revive()
 	for i := range e.buckets {
@@ -182,6 +191,6 @@ func check(t metric.Type, s *metric.Series) error {
 
 var (
 	errNotCounter = errors.New("the value of a counter is negative, infinite or NaN")
-	errBounds     = errors.New("its bucket bounds have changed, which the store cannot follow until the process restarts")
+	errBounds     = errors.New("its bucket bounds or its zero threshold have changed, which the store cannot follow until the process restarts")
 	errNotOneOn   = errors.New("not exactly one of its states is on")
 )
