@@ -1,7 +1,8 @@
 // Package examples has programs that are ready to be run. A test starts, loads and scrapes
 // each of them.
 //
-// Prefork is a complete prefork server, with its supervisor.
+// Prefork is a complete prefork server, with its supervisor. Batch pushes what processes that
+// have ended have counted.
 //
 // There is one for each common router, which mounts the metrics handler in an application:
 // chi, echo, fasthttp, fiber, gin and nethttp.
