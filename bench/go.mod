@@ -13,7 +13,7 @@ require (
 	github.com/VictoriaMetrics/metrics v1.44.0
 	github.com/edsrzf/mmap-go v1.2.1-0.20241212181136-fad1cd13edbd
 	github.com/klauspost/compress v1.20.3
-	github.com/multiprom/multiprom v0.0.0
+	github.com/multiprom/multiprom v0.1.0
 	github.com/multiprom/multiprom/compat v0.0.0
 	github.com/prometheus/client_golang v1.25.0
 	github.com/prometheus/prometheus v0.316.0

@@ -168,3 +168,13 @@ func TestPagesAreReachable(t *testing.T) {
 	require.NoError(t, err)
 	require.Greater(t, len(clicks), 25)
 }
+
+// TestCompatCanBeFetched: users import compat, so it requires a version of the main module
+// that a tag can have. docs/releasing.md has the rule.
+func TestCompatCanBeFetched(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(root, "compat", "go.mod"))
+	require.NoError(t, err)
+	m := regexp.MustCompile(`(?m)^\t` + regexp.QuoteMeta(module) + ` (v\S+)$`).FindStringSubmatch(string(text))
+	require.NotNil(t, m)
+	require.Regexp(t, `^v(0\.[1-9]\d*\.\d+|[1-9]\d*\.\d+\.\d+)$`, m[1])
+}
