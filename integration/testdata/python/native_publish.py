@@ -3,6 +3,7 @@ is checked outside."""
 import os
 import signal
 import sys
+import warnings
 
 import multiprom_client
 
@@ -73,6 +74,7 @@ elif how == "fails":
     pools.published()
 elif how == "forks":  # the child's collector has what the parent counted
     pools.published()
+    warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 on: the publisher is a thread, and this forks
     if os.fork() == 0:
         pools.jobs += 100
         started.inc()
