@@ -124,8 +124,9 @@ soak-churn: ## series that come and go: 8 minutes with kills and compacting, 1,0
 soak-record: ## a recorder that is killed 100 times
 	MULTIPROM_SCHEDULES=100 $(GO) test -count=1 -timeout 9m -v -run '^TestKilled$$' ./internal/record
 
-soak-exits: ## senders with a queue, killed 200 times
+soak-exits: ## senders with a queue, killed 200 times; three machines, one without a link for a minute (Debian, as root)
 	MULTIPROM_SCHEDULES=200 $(GO) test -count=1 -timeout 20m -v -run '^TestKilledSender$$' ./bridge/internal/send
+	MULTIPROM_INTEGRATION=1 MULTIPROM_OUTAGE=1m $(GO) test -count=1 -timeout 10m -v -run '^TestThreeMachines$$' ./integration
 
 soak-recycle: ## 20,000 short-lived workers, 16 at a time
 	MULTIPROM_RECYCLED=20000 $(GO) test -count=1 -timeout 9m -v -run '^TestRecycledWorkers$$' ./integration
