@@ -2,7 +2,8 @@
 // each of them.
 //
 // Prefork is a complete prefork server, with its supervisor. Batch pushes what processes that
-// have ended have counted.
+// have ended have counted. Sidecar serves what other processes count. Collector and exemplars
+// each show one thing that metrics can do.
 //
 // There is one for each common router, which mounts the metrics handler in an application:
 // chi, echo, fasthttp, fiber, gin and nethttp.
