@@ -44,6 +44,18 @@ mixin: ## that the dashboard in deploy/mixin is what its command writes, in a mo
 reference: ## write docs/reference.md: metrics, flags, variables, exit codes
 	$(GO) test -count=1 -run '^TestReference$$' ./cmd/mpctl -update
 
+deploy: ## Kubernetes, Compose, systemd, supervisord and Prometheus files, read by what reads them, in a module of its own
+	cd deploy && $(GO) vet ./... && $(GO) test -count=1 ./...
+
+packages: ## binaries, deb, rpm, OCI image, bills of materials and checksums into dist/ (ARGS="--version 1.2.3")
+	cd deploy/package && $(GO) run . $(ARGS)
+
+packages-test: ## the same twice from two folders, byte for byte, unpacked and started
+	cd deploy/package && $(GO) vet ./... && $(GO) test -count=1 -timeout 30m ./...
+
+packages-chroot: ## the deb in a fresh Debian without Go: gunicorn's merged metrics (Debian, as root, after make packages)
+	deploy/package/chroot.sh
+
 examples: ## the handler in net/http, chi, gin, echo, fasthttp and Fiber, in a module of its own
 	cd examples && $(GO) vet ./... && $(GO) test -count=1 ./...
 
@@ -149,4 +161,4 @@ python-versions: ## the Python writer's own tests with other interpreters (PYTHO
 clean: ## remove what make built
 	rm -rf bin dist
 
-.PHONY: help demo build test api race integration-deps integration integration-prometheus3 oracle browser mixin reference examples compat peer-suites lint bench bench-full bench-scale bench-plots bench-test bench-packages bench-python bench-compat fuzz soak soak-crash soak-native soak-churn soak-exits model soak-record soak-recycle soak-python soak-python-native bench-python-writer python-suites python-versions clean
+.PHONY: help demo build test api race integration-deps integration integration-prometheus3 oracle browser mixin deploy packages packages-test packages-chroot reference examples compat peer-suites lint bench bench-full bench-scale bench-plots bench-test bench-packages bench-python bench-compat fuzz soak soak-crash soak-native soak-churn soak-exits model soak-record soak-recycle soak-python soak-python-native bench-python-writer python-suites python-versions clean

@@ -2,8 +2,9 @@
 // each of them.
 //
 // Prefork is a complete prefork server, with its supervisor. Batch pushes what processes that
-// have ended have counted. Sidecar serves what other processes count. Collector and exemplars
-// each show one thing that metrics can do.
+// have ended have counted. Sidecar serves what other processes count, remotewrite sends it.
+// Activation takes its socket from systemd. Collector, exemplars, native and ttl each show one
+// thing that metrics can do.
 //
 // There is one for each common router, which mounts the metrics handler in an application:
 // chi, echo, fasthttp, fiber, gin and nethttp.
