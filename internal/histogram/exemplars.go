@@ -2,6 +2,7 @@ package histogram
 
 import (
 	"cmp"
+	"container/heap"
 	"math"
 	"slices"
 )
@@ -83,19 +84,78 @@ func distance(a, b float64) float64 {
 
 // Spread returns which of some exemplars stay if there is room for most of them: as long as
 // there are too many, the older one of the closest pair goes. They are in ascending order of
-// values, and so is the result.
+// values, and so is the result. Many processes may have some each, so it takes n log n.
 func Spread(held []Held, most int) (stay []int) {
+	s := pairs{held: held, gaps: make([]float64, len(held)), links: make([]links, len(held))}
 	for i := range held {
+		s.links[i] = links{before: i - 1, after: i + 1, at: i}
+		if i+1 < len(held) {
+			s.gaps[i] = distance(held[i].Value, held[i+1].Value)
+			s.heap = append(s.heap, i)
+		}
+	}
+	heap.Init(&s)
+	for range len(held) - max(most, 1) {
+		left := s.heap[0]
+		s.drop(older(held, left, s.links[left].after))
+	}
+	if most <= 0 || len(held) == 0 {
+		return nil
+	}
+	for i := s.first; i < len(held); i = s.links[i].after {
 		stay = append(stay, i)
 	}
-	for len(stay) > max(most, 1) {
-		closest, out := math.Inf(1), older(held, stay[0], stay[1])
-		for k := 1; k < len(stay); k++ {
-			if d := distance(held[stay[k-1]].Value, held[stay[k]].Value); d < closest {
-				closest, out = d, older(held, stay[k-1], stay[k])
-			}
-		}
-		stay = slices.DeleteFunc(stay, func(i int) bool { return i == out })
+	return stay
+}
+
+// pairs are exemplars in the order of their values, with a heap of those that have one after
+// them: the one that is closest to it comes first, of equal ones the smallest.
+type pairs struct {
+	held  []Held
+	gaps  []float64 // by exemplar: the distance to the one after it
+	links []links   // by exemplar
+	heap  []int
+	first int // exemplar
+}
+
+// links are the neighbours of an exemplar that are still there, and its position in the heap.
+type links struct{ before, after, at int }
+
+// drop takes an exemplar out.
+func (s *pairs) drop(i int) {
+	before, after := s.links[i].before, s.links[i].after
+	if after < len(s.held) {
+		heap.Remove(s, s.links[i].at)
+		s.links[after].before = before
 	}
-	return stay[:min(len(stay), max(most, 0))]
+	switch {
+	case before < 0:
+		s.first = after
+		return
+	case after == len(s.held):
+		heap.Remove(s, s.links[before].at)
+	default:
+		s.gaps[before] = distance(s.held[before].Value, s.held[after].Value)
+		heap.Fix(s, s.links[before].at)
+	}
+	s.links[before].after = after
+}
+
+func (s *pairs) Len() int { return len(s.heap) }
+
+func (s *pairs) Less(i, j int) bool {
+	a, b := s.heap[i], s.heap[j]
+	return cmp.Or(cmp.Compare(s.gaps[a], s.gaps[b]), cmp.Compare(a, b)) < 0
+}
+
+func (s *pairs) Swap(i, j int) {
+	s.heap[i], s.heap[j] = s.heap[j], s.heap[i]
+	s.links[s.heap[i]].at, s.links[s.heap[j]].at = i, j
+}
+
+func (s *pairs) Push(any) {} // heap.Interface has it; there is never one more
+
+func (s *pairs) Pop() any {
+	s.heap = s.heap[:len(s.heap)-1]
+	return nil
 }
