@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/multiprom/multiprom/internal/actions"
+	"github.com/multiprom/multiprom/internal/histogram"
 	"github.com/multiprom/multiprom/internal/mpm"
 )
 
@@ -34,6 +35,7 @@ type livingPart struct {
 	value, snapshot          uint64
 	gone                     bool // removed, or expired
 	deleted                  bool // removed
+	regions                  []*[histogram.RegionBuckets]uint64
 }
 
 type livingProcess struct {
@@ -48,6 +50,7 @@ type oneDirectory struct {
 	t              *testing.T
 	r              *rand.Rand
 	dir, elsewhere string
+	native         bool // the series are histograms with native buckets
 	now            time.Time
 	processes      []*livingProcess
 	parts          []*livingPart
@@ -61,6 +64,9 @@ func (d *oneDirectory) start(here bool) *livingProcess {
 	s, err := mpm.Create(where, mpm.Options{Label: "w", Now: func() time.Time { return d.now }, KeepRemoved: time.Hour})
 	require.NoError(d.t, err)
 	schema := counter("c", "l")
+	if d.native {
+		schema = nativeSchema(d.r, "n")
+	}
 	schema.TTL = testTTL
 	f, err := s.AddSchema(schema)
 	require.NoError(d.t, err)
@@ -99,9 +105,36 @@ func (d *oneDirectory) update(p *livingProcess, label string, n uint64) *livingP
 		o.active = p.active(d.now.UnixNano())
 		d.parts = append(d.parts, o)
 	}
-	o.value += n
-	o.series.Words()[mpm.CellCounterInts] = o.value
+	d.count(o, n)
 	return o
+}
+
+// count adds to the words of a part, of a native histogram to those of any region or of none.
+func (d *oneDirectory) count(o *livingPart, n uint64) {
+	if o.value += n; !d.native {
+		o.series.Words()[mpm.CellCounterInts] = o.value
+		return
+	}
+	switch r := d.r; {
+	case r.IntN(4) == 0:
+		o.series.Words()[histogram.CellZero] += n
+	case len(o.regions) == 0 || r.IntN(3) == 0:
+		o.regions = append(o.regions, o.series.AddRegion(histogram.Region{Schema: 1, Negative: r.IntN(2) == 0, Number: int32(r.IntN(50))}))
+		o.regions[len(o.regions)-1][r.IntN(8)] = n
+	default:
+		o.regions[r.IntN(len(o.regions))][r.IntN(8)] += n
+	}
+}
+
+// subtract begins the words of a part again, with what was counted since the snapshot.
+func (d *oneDirectory) subtract(o *livingPart) {
+	n := o.value - o.snapshot
+	clear(o.series.Words())
+	for _, words := range o.regions {
+		clear(words[:])
+	}
+	o.value = 0
+	d.count(o, n)
 }
 
 // record returns the record of a part.
@@ -208,8 +241,7 @@ func (d *oneDirectory) janitor(o *livingPart) {
 		d.store(o, 1)
 	case changed && (o.gone || now >= end):
 		was := *o
-		o.value -= o.snapshot
-		o.series.Words()[mpm.CellCounterInts] = o.value
+		d.subtract(o)
 		created := now
 		for !d.isNew(o.of, created) {
 			created++
@@ -281,7 +313,7 @@ func shownNow(t *testing.T, a *Aggregator) map[string]string {
 	for _, f := range families {
 		for _, s := range f.Series {
 			value, _ := s.Labels.Get("l")
-			out[value] = fmt.Sprintf("%.0f since %v", s.Value, s.Created.UnixNano())
+			out[value] = fmt.Sprintf("%.0f since %v", s.Value+float64(s.Count), s.Created.UnixNano())
 		}
 	}
 	return out
@@ -297,7 +329,7 @@ func TestTTLAgainstReference(t *testing.T) {
 	}
 	for seed := range uint64(seeds) {
 		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
-			d := &oneDirectory{t: t, r: rand.New(rand.NewPCG(seed, 23)), dir: t.TempDir(), elsewhere: t.TempDir(), now: time.Unix(1_000_000, 0)}
+			d := &oneDirectory{t: t, r: rand.New(rand.NewPCG(seed, 23)), dir: t.TempDir(), elsewhere: t.TempDir(), native: seed%2 == 1, now: time.Unix(1_000_000, 0)}
 			d.schedule(60)
 		})
 	}
