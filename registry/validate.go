@@ -126,6 +126,8 @@ func checkNative(s *metric.Series) error {
 		return nil
 	case s.NoSum:
 		return errors.New("a native histogram needs a sum") // receivers take none for 0
+	case slices.Contains(s.Native.Exemplars, nil):
+		return errors.New("an exemplar of its native buckets is nil")
 	}
 	return histogram.Check(s.Native, s.Count, s.Sum)
 }

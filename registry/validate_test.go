@@ -23,6 +23,7 @@ func TestNativeBucketsAreChecked(t *testing.T) {
 		"its count is 2, but 3 in its native buckets": func(f *metric.Family) { f.Series[0].Native.ZeroCount = 1 },
 		"schema 9 is not between -4 and 8":            func(f *metric.Family) { f.Series[0].Native.Schema = 9 },
 		"a native histogram needs a sum":              func(f *metric.Family) { f.Series[0].NoSum = true },
+		"an exemplar of its native buckets is nil":    func(f *metric.Family) { f.Series[0].Native.Exemplars = []*metric.Exemplar{nil} },
 		"the zero threshold NaN":                      func(f *metric.Family) { f.Series[0].Native.ZeroThreshold = math.NaN() },
 		"a gauge histogram has no native buckets":     func(f *metric.Family) { f.Type = metric.GaugeHistogram },
 	} {
