@@ -10,8 +10,8 @@ trap 'kill ${pid:-} 2>/dev/null || true; wait; umount -l "$root/proc" 2>/dev/nul
 debootstrap --variant=minbase --include=gunicorn,python3-prometheus-client,curl "$VERSION_CODENAME" "$root" >/dev/null
 mount -t proc proc "$root/proc"
 cp "$deb" "$root/srv/multiprom.deb"
-in_root() { chroot "$root" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root "$@"; }
-in_root dpkg -i /srv/multiprom.deb
+in_root=(chroot "$root" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root)
+"${in_root[@]}" dpkg -i /srv/multiprom.deb
 cat >"$root/srv/app.py" <<'PY'
 from prometheus_client import Counter
 
@@ -24,14 +24,14 @@ def app(environ, start_response):
     return [b"hello\n"]
 PY
 began=$(date +%s)
-in_root mpctl run -n 1 --dir /tmp/app --metrics 127.0.0.1:9464 -- \
+"${in_root[@]}" mpctl run -n 1 --dir /tmp/app --metrics 127.0.0.1:9464 -- \
 	gunicorn --chdir /srv --workers 4 --bind 127.0.0.1:8099 app:app &
 pid=$!
 for _ in $(seq 100); do
-	in_root curl -sf http://127.0.0.1:8099/ >/dev/null 2>&1 && break
+	"${in_root[@]}" curl -sf http://127.0.0.1:8099/ >/dev/null 2>&1 && break
 	sleep 0.2
 done
-for _ in $(seq 99); do in_root curl -sf http://127.0.0.1:8099/ >/dev/null; done
-in_root curl -sf http://127.0.0.1:9464/metrics | grep -E '^(requests_total|multiprom_processes)'
-in_root curl -sf http://127.0.0.1:9464/metrics | grep -q '^requests_total 100$'
+for _ in $(seq 99); do "${in_root[@]}" curl -sf http://127.0.0.1:8099/ >/dev/null; done
+"${in_root[@]}" curl -sf http://127.0.0.1:9464/metrics | grep -E '^(requests_total|multiprom_processes)'
+"${in_root[@]}" curl -sf http://127.0.0.1:9464/metrics | grep -q '^requests_total 100$'
 echo "after $(($(date +%s) - began)) s"

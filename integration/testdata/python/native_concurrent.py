@@ -4,7 +4,7 @@ what it has counted:
     threads          threads
     gevent           greenlets; gevent patches before multiprom_client is imported
     gevent-later     the same, after it was imported and a file made, as gunicorn does in its workers
-    gevent-pool      greenlets and real threads of gevent's pool
+    gevent-pool      greenlets and real threads of gevent's pool, with real locks
     asyncio          tasks, and threads of the loop's executor
 """
 import os
@@ -13,7 +13,9 @@ import sys
 how = sys.argv[1]
 if how in ("gevent", "gevent-pool"):
     from gevent import monkey
-    monkey.patch_all()
+    # With gevent's locks, prometheus_client by itself hangs in a pool: a wake-up of another
+    # thread gets lost.
+    monkey.patch_all(thread=how == "gevent")
 
 import multiprom_client  # noqa: E402
 
