@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -43,13 +44,17 @@ func TestNativeCeleryKilled(t *testing.T) {
 	var log strings.Builder
 	worker := exec.Command(python, "-m", "celery", "-A", "celery_killed", "worker", "--loglevel", "warning")
 	worker.Env, worker.Stdout, worker.Stderr = env, &log, &log
+	worker.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	require.NoError(t, worker.Start())
 	ended := false
 	end := func() {
 		if !ended {
 			ended = true
 			worker.Process.Signal(syscall.SIGTERM)
+			// A process that was killed may have had a lock of Celery's. Then it waits for ever.
+			late := time.AfterFunc(10*time.Second, func() { syscall.Kill(-worker.Process.Pid, syscall.SIGKILL) })
 			worker.Wait()
+			late.Stop()
 		}
 	}
 	t.Cleanup(func() {
@@ -89,7 +94,7 @@ func TestNativeCeleryKilled(t *testing.T) {
 	}
 	end()
 	before, after, _ := noted()
-	require.LessOrEqual(t, before-after, kills)
+	require.LessOrEqual(t, before-after, kills+3, "one of each process that was killed, also at the end")
 	check := func() {
 		t.Helper()
 		got := samples(t, a)["celery_updates_total"]
