@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"io"
 	"net/http"
@@ -72,7 +71,7 @@ func jobsDir(t *testing.T) string {
 func TestRemoteWrite(t *testing.T) {
 	dir := jobsDir(t)
 	r := newRemoteReceiver(t)
-	var out bytes.Buffer
+	var out safeBuffer
 	require.Zero(t, run(t.Context(), []string{"remote-write", r.URL, "--dir", dir, "--header", "X-Scope-OrgID=team", "--label", "zone=a,instance=i"}, &out, &out), "%s", &out)
 	for _, want := range []string{"jobs_total", "job\x12\x04shop", "instance\x12\x01i", "zone\x12\x01a"} {
 		require.Contains(t, r.got(), want)
@@ -95,7 +94,7 @@ func TestServeSends(t *testing.T) {
 			r := newRemoteReceiver(t)
 			queue := filepath.Join(t.TempDir(), "queue")
 			ctx, cancel := context.WithCancel(t.Context())
-			var out bytes.Buffer
+			var out safeBuffer
 			code := make(chan int, 1)
 			args := append([]string{verb, "--dir", dir, "--remote-write", r.URL, "--send-every", "20ms", "--send-queue", queue, "--no-compact"}, args...)
 			go func() { code <- run(ctx, args, &out, &out) }()

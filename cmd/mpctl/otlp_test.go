@@ -30,7 +30,7 @@ func TestOTLP(t *testing.T) {
 	dir := jobsDir(t)
 	send := func(args ...string) (code int, said string) {
 		t.Helper()
-		var out bytes.Buffer
+		var out safeBuffer
 		code = run(t.Context(), append([]string{"otlp", "--dir", dir}, args...), &out, &out)
 		return code, out.String()
 	}

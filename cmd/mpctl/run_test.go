@@ -3,7 +3,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"os"
 	"path/filepath"
@@ -22,7 +21,7 @@ func TestRunProcessID(t *testing.T) {
 			told := filepath.Join(dir, "told")
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
-			var out bytes.Buffer
+			var out safeBuffer
 			ended := make(chan int, 1)
 			go func() {
 				ended <- run(ctx, []string{
