@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -19,8 +20,11 @@ import (
 // program at the first connection. Both workers answer.
 func TestActivation(t *testing.T) {
 	activate, err := exec.LookPath("systemd-socket-activate")
+	if err != nil && os.Getenv("MULTIPROM_INTEGRATION") != "" {
+		t.Fatalf("MULTIPROM_INTEGRATION is set, and %v", err)
+	}
 	if err != nil {
-		t.Skip("systemd-socket-activate is part of systemd: ", err)
+		t.Skip(err.Error() + "; `make integration-deps` installs systemd")
 	}
 	address, metrics, dir := freeAddress(t), freeAddress(t), filepath.Join(t.TempDir(), "metrics")
 	program := buildWith(t, "activation/main.go", "127.0.0.1:9090", metrics, "/run/hello/metrics", dir)

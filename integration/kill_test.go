@@ -51,6 +51,28 @@ func updatesRole() error {
 	return block()
 }
 
+// killAfter follows what the process says of its updates, and kills it once more than limit of
+// them have returned, or at its end. It returns how many had begun, and how many had returned.
+func (h *helper) killAfter(limit int) (attempted, acknowledged int) {
+	for h.lines.Scan() {
+		what, n, _ := strings.Cut(h.lines.Text(), " ")
+		count, _ := strconv.Atoi(n)
+		switch what {
+		case "attempt":
+			attempted = count
+		case "done":
+			acknowledged = count
+		case "end":
+			h.Process.Kill()
+		}
+		if acknowledged > limit {
+			h.Process.Kill() // it goes on until the signal arrives
+		}
+	}
+	h.kill()
+	return attempted, acknowledged
+}
+
 // TestKilledWriters: 8 processes make a million mixed updates each. They are killed at
 // random while dead ones are compacted. acknowledged <= merged <= attempted holds, and no
 // counter that a reader sees ever falls.
@@ -63,24 +85,7 @@ func TestKilledWriters(t *testing.T) {
 		h := start(t, "updates", dir)
 		// One in four runs to its end; the others die at any update.
 		limit := rand.IntN(updates * 4 / 3)
-		wg.Go(func() {
-			for h.lines.Scan() {
-				what, n, _ := strings.Cut(h.lines.Text(), " ")
-				count, _ := strconv.Atoi(n)
-				switch what {
-				case "attempt":
-					attempted[i] = count
-				case "done":
-					acknowledged[i] = count
-				case "end":
-					h.Process.Kill()
-				}
-				if acknowledged[i] > limit {
-					h.Process.Kill() // it goes on until the signal arrives
-				}
-			}
-			h.kill()
-		})
+		wg.Go(func() { attempted[i], acknowledged[i] = h.killAfter(limit) })
 	}
 	a := open(t, dir)
 	startCompactor(t, dir, aggregate.CompactorOptions{CompactOptions: aggregate.CompactOptions{Threshold: 1}, Period: 20 * time.Millisecond})

@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"strconv"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -250,23 +249,7 @@ func TestKilledNativeWriters(t *testing.T) {
 				cmd := exec.Command(self)
 				cmd.Env = append(os.Environ(), envRole+"=native kill", "PROMETHEUS_MULTIPROC_DIR="+dir, envNativeSeed+"="+strconv.FormatUint(base+i, 10))
 				h := startHelper(t, cmd)
-				limit := rand.IntN(nativeMost * 5 / 4) // one in five runs to its end
-				for h.lines.Scan() {
-					what, n, _ := strings.Cut(h.lines.Text(), " ")
-					count, _ := strconv.Atoi(n)
-					switch what {
-					case "attempt":
-						attempted[i] = count
-					case "done":
-						acknowledged[i] = count
-					case "end":
-						h.Process.Kill()
-					}
-					if acknowledged[i] > limit {
-						h.Process.Kill() // it goes on until the signal arrives
-					}
-				}
-				h.kill()
+				attempted[i], acknowledged[i] = h.killAfter(rand.IntN(nativeMost * 5 / 4)) // one in five runs to its end
 			}
 		})
 	}

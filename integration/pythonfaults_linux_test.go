@@ -59,20 +59,15 @@ func TestPythonWriterWithoutFile(t *testing.T) {
 		require.Contains(t, run(t, dir, "as nobody"), "Permission denied")
 		nothing(t, dir)
 	})
-	t.Run("no inode", func(t *testing.T) {
-		needRoot(t)
-		dir := t.TempDir()
-		mount(t, dir, "-t", "tmpfs", "-o", "nr_inodes=1", "tmpfs")
-		require.Contains(t, run(t, dir, ""), "No space left on device")
-		nothing(t, dir)
-	})
-	t.Run("no space for a file", func(t *testing.T) {
-		needRoot(t)
-		dir := t.TempDir()
-		mount(t, dir, "-t", "tmpfs", "-o", "size=16k", "tmpfs")
-		require.Contains(t, run(t, dir, ""), "No space left on device")
-		nothing(t, dir)
-	})
+	for name, option := range map[string]string{"no inode": "nr_inodes=1", "no space for a file": "size=16k"} {
+		t.Run(name, func(t *testing.T) {
+			needRoot(t)
+			dir := t.TempDir()
+			mount(t, dir, "-t", "tmpfs", "-o", option, "tmpfs")
+			require.Contains(t, run(t, dir, ""), "No space left on device")
+			nothing(t, dir)
+		})
+	}
 	t.Run("a full filesystem", func(t *testing.T) {
 		needRoot(t)
 		dir := t.TempDir()
