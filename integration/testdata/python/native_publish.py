@@ -37,9 +37,10 @@ class Pools:
         self.rounds += 1
 
     def published(self):
-        """Waits until the thread has published what there is now."""
+        """Waits until the thread has published what there is now. One publication may have begun before,
+        and one that counts its round here has not ended yet."""
         seen = self.rounds
-        while self.rounds < seen + 2:
+        while self.rounds < seen + 3:
             signal.sigtimedwait([], 0.01)
 
 
