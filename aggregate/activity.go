@@ -276,9 +276,9 @@ func (a *activity) slotsHold(files []*snapshot.File) bool {
 	})
 }
 
-// unchanged returns how long ago the values of each living process were last seen to change,
-// or since when they are watched, if nothing has changed. The series are in order.
-func (a *Aggregator) unchanged(now time.Time) (out []metric.Series) {
+// unchanged puts into a.self how long ago the values of each living process were last seen to
+// change, or since when they are watched, if nothing has changed. The series are in order.
+func (a *Aggregator) unchanged(now time.Time) {
 	if !a.activity.slotsHold(a.snapshot.Files) {
 		a.processActivity()
 	}
@@ -300,9 +300,11 @@ func (a *Aggregator) unchanged(now time.Time) (out []metric.Series) {
 			last[slot] = at
 		}
 	}
+	m := &a.self
+	m.labels, m.values = m.labels[:0], m.values[:0]
 	for _, s := range slotLabels() {
 		if at := last[s.slot]; !at.IsZero() {
-			out = append(out, metric.Series{Labels: s.labels, Value: max(0, now.Sub(at).Seconds())})
+			m.labels, m.values = append(m.labels, s.labels), append(m.values, max(0, now.Sub(at).Seconds()))
 		}
 	}
 	if len(others) > 0 {
@@ -310,9 +312,8 @@ func (a *Aggregator) unchanged(now time.Time) (out []metric.Series) {
 		for _, at := range others {
 			longest = max(longest, now.Sub(at).Seconds())
 		}
-		out = append(out, metric.Series{Labels: metric.MakeLabels("slot", "other"), Value: longest})
+		m.labels, m.values = append(m.labels, metric.MakeLabels("slot", "other")), append(m.values, longest)
 	}
-	return out
 }
 
 // slotLabel is a slot with its labels.

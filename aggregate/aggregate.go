@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -84,6 +82,7 @@ type Aggregator struct {
 	snapshot *snapshot.Snapshot
 	table    *table.Table
 	activity activity
+	self     selfMetrics
 	told     told   // what the log was told of: conflicts, stale files
 	toldOf   uint64 // how many series were left out then
 }
@@ -197,10 +196,21 @@ func (a *Aggregator) scrape(ctx context.Context, rows bool, fn func([]views.Fami
 	news, stale = a.newConflicts(), a.newStale()
 	families := a.table.Families(rows)
 	if !a.opts.NoSelfMetrics {
-		families = append(families, views.Plain(a.selfMetrics(started))...)
-		slices.SortFunc(families, func(f, g views.Family) int { return strings.Compare(f.Name, g.Name) })
+		families = inOrder(families, a.selfMetrics(started))
 	}
 	fn(families, nil)
+}
+
+// inOrder returns the families of two lists that are sorted by name, likewise sorted.
+func inOrder(a, b []views.Family) []views.Family {
+	out := make([]views.Family, 0, len(a)+len(b))
+	for _, f := range a {
+		for len(b) > 0 && b[0].Name < f.Name {
+			out, b = append(out, b[0]), b[1:]
+		}
+		out = append(out, f)
+	}
+	return append(out, b...)
 }
 
 // plan brings the table up to date with what was read. If the time of a series has passed
