@@ -3,7 +3,9 @@ package aggregate
 import (
 	"os"
 	"regexp"
+	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -66,4 +68,66 @@ func TestWorkersWithoutAStore(t *testing.T) {
 	require.EqualValues(t, 1, got[`multiprom_processes{state="live"}`])
 	require.EqualValues(t, 1, got[`multiprom_processes{state="nostore"}`])
 	require.Equal(t, 1, asked)
+}
+
+// TestSelfMetricsAreKept: a view has the layouts of the one before while no label changes, and
+// says which values have changed. What Gather returned stays as it was.
+func TestSelfMetricsAreKept(t *testing.T) {
+	dir := t.TempDir()
+	p := newProcess(t, dir, "a", 1)
+	schema, err := p.AddSchema(counter("c"))
+	require.NoError(t, err)
+	_, err = p.AddSeries(schema, nil, nil)
+	require.NoError(t, err)
+	a := openDir(t, dir, Options{})
+	type shown struct {
+		layout            uint64
+		revision, changed uint32
+		value             float64 // the sum of all
+	}
+	view := func() map[string]shown {
+		out := map[string]shown{}
+		(*viewer)(a).View(t.Context(), func(families []views.Family, err error) {
+			require.NoError(t, err)
+			for _, f := range families {
+				if !strings.HasPrefix(f.Name, "multiprom_") {
+					continue
+				}
+				now := shown{layout: f.Layout, revision: f.Revision, changed: slices.Max(f.Revisions)}
+				for i := range f.Len() {
+					var s metric.Series
+					f.Rows.Read(i, &s)
+					now.value += s.Value
+				}
+				out[f.Name] = now
+			}
+		})
+		return out
+	}
+	view()
+	before := view()
+	gathered, err := a.Gather(t.Context())
+	require.NoError(t, err)
+	find := func(families []*metric.Family, name string) *metric.Family {
+		i := slices.IndexFunc(families, func(f *metric.Family) bool { return f.Name == name })
+		return families[i]
+	}
+	_, err = p.AddSeries(schema, nil, nil)
+	require.NoError(t, err)
+	after := view()
+	require.Equal(t, len(before), len(after))
+	for name, now := range after {
+		require.Equal(t, before[name].layout, now.layout, name)
+		if name != "multiprom_scrape_duration_seconds" { // Gather has changed it twice
+			require.Equal(t, before[name].value != now.value, now.changed > before[name].revision, name)
+		}
+	}
+	require.EqualValues(t, 1, find(gathered, "multiprom_read_series").Series[0].Value)
+	require.EqualValues(t, 2, after["multiprom_read_series"].value)
+
+	newProcess(t, dir, "b", 1)
+	later := view()
+	require.NotEqual(t, after["multiprom_process_unchanged_seconds"].layout, later["multiprom_process_unchanged_seconds"].layout, "it has one more series")
+	require.Equal(t, after["multiprom_processes"].layout, later["multiprom_processes"].layout)
+	require.Greater(t, later["multiprom_processes"].changed, after["multiprom_processes"].revision)
 }
