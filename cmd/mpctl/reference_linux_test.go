@@ -218,7 +218,7 @@ func sortedKeys[V any](m map[string]V) (keys []string) {
 
 // namedMetrics are the names of our own metrics that the packages' sources have.
 func namedMetrics(t *testing.T) (names []string) {
-	name := regexp.MustCompile(`Name:\s*"(multiprom_[a-z_]*[a-z])"|one\("(multiprom_[a-z_]*[a-z])"`)
+	name := regexp.MustCompile(`Name:\s*"(multiprom_[a-z_]*[a-z])"|(?:gauge|counter|show)\("(multiprom_[a-z_]*[a-z])"`)
 	require.NoError(t, filepath.WalkDir("../..", func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
