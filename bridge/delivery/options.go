@@ -31,8 +31,8 @@ type Options struct {
 	Interval time.Duration
 	// Timeout is the time for one request. Default 30 s.
 	Timeout time.Duration
-	// MaxBackoff is the longest delay before a request is sent again. Delays begin at a
-	// hundredth of it and double. Default 30 s.
+	// MaxBackoff is the longest delay after a failure. Delays begin at a hundredth of it and
+	// double. Default 30 s.
 	MaxBackoff time.Duration
 	// MaxSamples and MaxBytes bound a request, before compression: it ends with the sample
 	// that reaches one of them. Default 2,000 samples and 1 MB.

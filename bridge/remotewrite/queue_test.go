@@ -71,42 +71,34 @@ func TestQueue(t *testing.T) {
 	}
 }
 
-// TestQueueBounds: above the bounds the oldest rounds are dropped and counted.
-func TestQueueBounds(t *testing.T) {
-	for reason, change := range map[string]func(*Options){
-		"queue_bytes": func(o *Options) { o.QueueBytes = 700 },
-		"queue_age":   func(o *Options) { o.QueueAge = 20 * time.Millisecond },
-	} {
-		t.Run(reason, func(t *testing.T) {
-			var up atomic.Bool
-			r := newReceiver(t, func(n int, q request, w http.ResponseWriter) {
-				if up.Load() {
-					takes(n, q, w)
-				} else {
-					w.WriteHeader(http.StatusServiceUnavailable)
-				}
-			})
-			w, g, stop := queued(t, r.URL, t.TempDir(), change)
-			require.Eventually(t, func() bool { return own(t, w, "dropped_samples", reason) > 20 }, 30*time.Second, time.Millisecond)
-			if reason == "queue_bytes" {
-				require.LessOrEqual(t, own(t, w, "queue_bytes"), 700.0)
-			}
-			down := len(r.all())
-			up.Store(true)
-			stop()
-			last := 0
-			for _, q := range r.all()[down:] {
-				if v := q.samples[0].value; v != "stale" {
-					n, err := strconv.Atoi(v)
-					require.NoError(t, err)
-					require.Greater(t, n, last)
-					last = n
-				}
-			}
-			require.Equal(t, int(g.n.Load()), last, "the newest are there")
-			require.Equal(t, float64(g.n.Load()+1), own(t, w, "sent_samples")+own(t, w, "dropped_samples", reason))
-		})
+// TestQueueBytes: above QueueBytes the oldest rounds are dropped and counted.
+func TestQueueBytes(t *testing.T) {
+	const reason = "queue_bytes"
+	var up atomic.Bool
+	r := newReceiver(t, func(n int, q request, w http.ResponseWriter) {
+		if up.Load() {
+			takes(n, q, w)
+		} else {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+	})
+	w, g, stop := queued(t, r.URL, t.TempDir(), func(o *Options) { o.QueueBytes = 700 })
+	require.Eventually(t, func() bool { return own(t, w, "dropped_samples", reason) > 20 }, time.Minute, time.Millisecond)
+	require.LessOrEqual(t, own(t, w, "queue_bytes"), 700.0)
+	down := len(r.all())
+	up.Store(true)
+	stop()
+	last := 0
+	for _, q := range r.all()[down:] {
+		if v := q.samples[0].value; v != "stale" {
+			n, err := strconv.Atoi(v)
+			require.NoError(t, err)
+			require.Greater(t, n, last)
+			last = n
+		}
 	}
+	require.Equal(t, int(g.n.Load()), last, "the newest are there")
+	require.Equal(t, float64(g.n.Load()+1), own(t, w, "sent_samples")+own(t, w, "dropped_samples", reason))
 }
 
 // TestQueueOfAnother: two processes cannot use one queue, and a file that is not a queue is an

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"net/http"
 	"slices"
 	"time"
@@ -71,11 +70,10 @@ type Pipe struct {
 
 	last   time.Time // of the last round
 	round  Round
-	names  names                                            // of the round
-	sleep  func(ctx context.Context, d time.Duration) error // the seam of delays
+	names  names // of the round
 	logged string
 
-	notBefore time.Time // what Retry-After said
+	backoff backoff // of the goroutine that sends
 }
 
 // New returns a Pipe of the package with that name. It sends nothing yet.
@@ -84,7 +82,7 @@ func New(name string, opts delivery.Options, enc Encoder) (*Pipe, error) {
 	if err := complete(&opts); err != nil {
 		return fail(err)
 	}
-	p := &Pipe{name: name, opts: opts, enc: enc, sleep: sleep}
+	p := &Pipe{name: name, opts: opts, enc: enc, backoff: backoff{longest: opts.MaxBackoff}}
 	var err error
 	if p.client, err = newClient(&p.opts); err != nil {
 		return fail(err)
@@ -139,17 +137,6 @@ func validHeader(name, value string) bool {
 		}
 	}
 	return name != ""
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
 
 // encode sets the round to what g gathers now. omitted says what was left out.
@@ -215,16 +202,13 @@ func (p *Pipe) Push(ctx context.Context, g gather.Gatherer) error {
 	if err != nil {
 		return err
 	}
-	err = p.deliver(ctx, &p.round, never)
+	err = p.deliver(ctx, &p.round, patience{})
 	p.tracker.Settle(err == nil)
 	if err != nil {
 		return err
 	}
 	return omitted
 }
-
-// never is the give-up of deliver if only the context ends it.
-func never() bool { return false }
 
 // Run sends at once and then at every interval until ctx ends. Then it sends the last values
 // and a staleness marker for every series, and returns nil.
@@ -235,16 +219,16 @@ func (p *Pipe) Run(ctx context.Context, g gather.Gatherer) (err error) {
 	tick := time.NewTicker(p.opts.Interval)
 	defer tick.Stop()
 	for {
-		due := p.opts.Now().Add(p.opts.Interval)
-		p.once(ctx, g, func() bool { return !p.opts.Now().Before(due) })
+		p.once(ctx, g, patience{until: time.Now().Add(p.opts.Interval)})
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
 			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTime)
 			defer cancel()
-			p.once(ctx, g, never)
+			p.backoff.skip()
+			p.once(ctx, g, patience{})
 			p.markAll()
-			p.say(p.deliver(ctx, &p.round, never))
+			p.say(p.deliver(ctx, &p.round, patience{}))
 			return nil
 		}
 		if ctx.Err() == nil {
@@ -262,12 +246,12 @@ func drain(tick *time.Ticker) {
 	}
 }
 
-// once gathers and sends one round. It gives up if giveUp says so before a retry.
-func (p *Pipe) once(ctx context.Context, g gather.Gatherer, giveUp func() bool) {
+// once gathers and sends one round.
+func (p *Pipe) once(ctx context.Context, g gather.Gatherer, worth patience) {
 	omitted, err := p.encode(ctx, g)
 	if err == nil {
 		p.note(omitted)
-		err = p.deliver(ctx, &p.round, giveUp)
+		err = p.deliver(ctx, &p.round, worth)
 		p.tracker.Settle(err == nil)
 	}
 	if ctx.Err() == nil && !errors.Is(err, errSuperseded) { // the first failure was logged
@@ -302,15 +286,18 @@ func (p *Pipe) say(err error) {
 // errSuperseded: the next interval began before the round was sent.
 var errSuperseded = errors.New("the receiver did not answer in time: the newest values will be sent instead")
 
+// errEnding: the process ends before the round can be sent.
+var errEnding = errors.New("the process ended before the receiver could be asked again")
+
 // errRefused: the receiver does not want a batch.
 var errRefused = errors.New("the receiver refused samples")
 
 // deliver sends the batches of a round in order. A batch that is refused is dropped, and the
-// others are sent. Before each retry giveUp is asked.
-func (p *Pipe) deliver(ctx context.Context, r *Round, giveUp func() bool) error {
+// others are sent.
+func (p *Pipe) deliver(ctx context.Context, r *Round, worth patience) error {
 	var refused error
 	for i := range r.Batches {
-		err := p.sendBatch(ctx, &r.Batches[i], giveUp)
+		err := p.sendBatch(ctx, &r.Batches[i], worth)
 		switch {
 		case errors.Is(err, errRefused):
 			refused = err
@@ -327,19 +314,17 @@ func (p *Pipe) deliver(ctx context.Context, r *Round, giveUp func() bool) error 
 	return refused
 }
 
-// sendBatch sends one batch until the receiver has answered.
-func (p *Pipe) sendBatch(ctx context.Context, b *Batch, giveUp func() bool) error {
-	backoff := max(p.opts.MaxBackoff/100, 1)
+// sendBatch sends one batch until the receiver has answered. If it does not, the last error and
+// why it was the last one are returned.
+func (p *Pipe) sendBatch(ctx context.Context, b *Batch, worth patience) (failed error) {
 	for {
-		if wait := p.notBefore.Sub(p.opts.Now()); wait > 0 {
-			if err := p.pause(ctx, wait, giveUp); err != nil {
-				return err
-			}
+		if err := p.backoff.wait(ctx, worth); err != nil {
+			return errors.Join(failed, err)
 		}
 		answer, err := p.client.post(ctx, b.Body, func(h http.Header) { p.enc.Header(b.Form, h) })
-		v := Verdict{Outcome: Retry}
+		v, retryAfter := Verdict{Outcome: Retry}, time.Duration(0)
 		if err == nil {
-			v = p.enc.Judge(b, answer)
+			v, retryAfter = p.enc.Judge(b, answer), answer.retryAfter
 		}
 		switch v.Outcome {
 		case Convert:
@@ -349,6 +334,7 @@ func (p *Pipe) sendBatch(ctx context.Context, b *Batch, giveUp func() bool) erro
 			*b = v.Instead
 			continue
 		case Sent:
+			p.backoff.answered()
 			if p.stats.sent(b, v.Rejected, p.opts.Now()) {
 				p.opts.Logger.Info(p.name+": the receiver answers again", "url", p.client.target.String())
 			}
@@ -357,47 +343,23 @@ func (p *Pipe) sendBatch(ctx context.Context, b *Batch, giveUp func() bool) erro
 			}
 			return nil
 		case Refused:
+			p.backoff.answered()
 			p.stats.refused(b, v.Rejected)
 			return fmt.Errorf("%s: %s: %w: %s: %s", p.name, p.client.target, errRefused, answer.Status, answer.Line())
 		}
 		if err == nil {
 			err = fmt.Errorf("%s: %s", answer.Status, answer.Line())
-			if answer.retryAfter > 0 {
-				p.notBefore = p.opts.Now().Add(answer.retryAfter)
-			}
 		}
-		err = fmt.Errorf("%s: %s: %w", p.name, p.client.target, err)
+		failed = fmt.Errorf("%s: %s: %w", p.name, p.client.target, err)
+		if ctx.Err() != nil {
+			return failed // it was cut off
+		}
+		p.backoff.failed(retryAfter)
 		p.stats.retry()
-		// Between a half and the whole of the delay, so that many senders do not come at once.
-		delay := backoff/2 + rand.N(backoff/2+1)
-		if backoff = min(2*backoff, p.opts.MaxBackoff); ctx.Err() != nil {
-			return err
-		}
-		if p.stats.failing(err) {
-			p.opts.Logger.Warn(err.Error())
-		}
-		if stopped := p.pause(ctx, delay, giveUp); stopped != nil {
-			return errors.Join(err, stopped)
+		if p.stats.failing() {
+			p.opts.Logger.Warn(failed.Error())
 		}
 	}
-}
-
-// pause waits, in steps so that giveUp is asked, until the time is over.
-func (p *Pipe) pause(ctx context.Context, d time.Duration, giveUp func() bool) error {
-	const step = 100 * time.Millisecond
-	for d > 0 {
-		if giveUp() {
-			return errSuperseded
-		}
-		if err := p.sleep(ctx, min(d, step)); err != nil {
-			return err
-		}
-		d -= step
-	}
-	if giveUp() {
-		return errSuperseded
-	}
-	return nil
 }
 
 // Bounds returns how many samples and bytes a batch may have.

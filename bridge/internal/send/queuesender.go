@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
+
+	"github.com/multiprom/multiprom/internal/options"
 )
 
 // shared is what the two goroutines of a queue share: the one that writes rounds, and the one
@@ -52,9 +55,9 @@ func (p *Pipe) sendQueue(ctx context.Context, s *shared) {
 			continue
 		}
 		if err == nil {
-			err = p.deliver(ctx, &r, func() bool { return s.queue.tooOld(r.Time, p.opts.Now()) })
+			err = p.deliver(ctx, &r, p.worth(s.queue, r.Time, s.done))
 		}
-		if ctx.Err() != nil && !errors.Is(err, errRefused) && err != nil {
+		if errors.Is(err, errEnding) || ctx.Err() != nil && !errors.Is(err, errRefused) && err != nil {
 			return // the next process sends it
 		}
 		p.say(err)
@@ -62,12 +65,21 @@ func (p *Pipe) sendQueue(ctx context.Context, s *shared) {
 		if err := s.queue.remove(0); err != nil {
 			p.say(fmt.Errorf("%s: a round that was sent stays in the queue: %w", p.name, err))
 			s.mu.Unlock()
-			if p.sleep(ctx, p.opts.MaxBackoff) != nil {
-				return
+			select {
+			case <-time.After(p.opts.MaxBackoff):
+			case <-ctx.Done():
 			}
 			continue
 		}
 		p.stats.setQueue(s.queue.state)
 		s.mu.Unlock()
 	}
+}
+
+// worth says how long a round of the queue is sent: until it is too old.
+func (p *Pipe) worth(q *queue, at time.Time, done <-chan struct{}) patience {
+	if q.maxAge == options.NoLimit {
+		return patience{ending: done}
+	}
+	return patience{until: time.Now().Add(q.maxAge - p.opts.Now().Sub(at)), ending: done}
 }

@@ -71,7 +71,7 @@ func (s *stats) retry() {
 }
 
 // failing notes a failure and reports whether it is the first since a success.
-func (s *stats) failing(error) bool {
+func (s *stats) failing() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	first := !s.failed
@@ -115,7 +115,7 @@ func (p *Pipe) Gather(context.Context) ([]*metric.Family, error) {
 		add("queue_oldest_age_seconds", "Age of the oldest round in the queue.", "seconds", metric.Gauge, age)
 		add("queue_rounds", "Rounds in the queue.", "", metric.Gauge, float64(q.rounds))
 	}
-	add("retries", "Requests that were sent again.", "", metric.Counter, float64(s.retries))
+	add("retries", "Requests that failed and may be sent again.", "", metric.Counter, float64(s.retries))
 	add("sent_bytes", "Bytes of requests that were answered, compressed.", "bytes", metric.Counter, float64(s.bytes))
 	add("sent_samples", "Samples that the receiver accepted.", "", metric.Counter, float64(s.samples))
 	metric.SortFamilies(out)
