@@ -196,7 +196,7 @@ func cumulative(families []*metric.Family) map[string]float64 {
 // eventually polls until ok returns true.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	require.Eventually(t, ok, 30*time.Second, 20*time.Millisecond, what)
+	require.Eventually(t, ok, 2*time.Minute, 20*time.Millisecond, what)
 }
 
 var buildMpctl = sync.OnceValues(func() (string, error) {

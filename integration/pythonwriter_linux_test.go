@@ -255,10 +255,12 @@ func TestPythonWriterBeyondCounting(t *testing.T) {
 		`function{pid="worker-7"}`: 42, `own_open{pid="worker-7",pool="a"}`: 10, "own_events_total": 10,
 		"own_seconds_count": 3, "own_seconds_sum": 9, "own_size_count": 2, "own_size_sum": 5, `own_build_info{v="1"}`: 1,
 		`own_state{own_state="b",pid="worker-7"}`: 1,
+		"again_exact_count":                       500, "again_exact_sum": 50, "again_inf_sum": math.Inf(1), "again_large_sum": 500e17, "again_reset_total": 0.25,
 	} {
 		require.Contains(t, got, series)
-		require.InDelta(t, want, got[series], 0, series)
+		require.True(t, got[series] == want || math.Abs(got[series]/want-1) < 1e-12, "%s is %v, not %v", series, got[series], want)
 	}
+	require.True(t, math.IsNaN(got["again_nan_sum"]))
 	require.NotContains(t, got, `own_open{pid="worker-7",pool="gone"}`)
 	sums := map[string]float64{}
 	for series, v := range got {

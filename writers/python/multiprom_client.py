@@ -973,15 +973,19 @@ class _Series:
         place = self.family.orphans.pop((self.labels, self.extra), None)
         if place is None:
             return False
-        old, i = self.q, self.i
+        old = None if self.q is None else (self.q, self.d, self.i)
         self.place = place
         if place.cells:
             self.q, self.d, self.i = _store.views(place.cells)
-        self.adopted(old, i)
+        self.adopted(old)
         return True
 
-    def adopted(self, old, i):
-        """Begins at 0 for the program, while the file goes on. old are words in memory, or None."""
+    def adopted(self, old):
+        """Begins at 0 for the program, while the file goes on. old are words in memory, if there are any."""
+
+    def adopted_float(self, k, old):
+        own = old[1][old[2] + k] if old else 0.0
+        self.d = _Continued(self.d, self.i + k, own)
 
     def keep_in_memory(self):
         words = memoryview(bytearray(8 * max(1, self.family.words())))
@@ -1101,12 +1105,31 @@ class _Exemplar:
 
 # ---- values, as prometheus_client calls them ----
 
+class _Continued:
+    """Stands in for the float words of a series that continues one whose handle is gone. The program
+    sees what it has added since; the file has that added to what was there. A difference would not
+    do: it is rounded, and NaN if there was an infinity."""
+
+    __slots__ = ("words", "at", "base", "own")
+
+    def __init__(self, words, at, own):
+        self.words, self.at, self.base = words, at, words[at]
+        self[at] = own
+
+    def __getitem__(self, _):
+        return self.own
+
+    def __setitem__(self, _, value):
+        self.own = value
+        self.words[self.at] = self.base + value
+
+
 class _Counter(_Exemplars, _Series):
     __slots__ = ("base", "exemplar")
     bucket = 0
 
     def __init__(self, family, labels):
-        self.base, self.exemplar = 0.0, None
+        self.base, self.exemplar = 0, None
         super().__init__(family, labels)
 
     def inc(self, amount):
@@ -1135,7 +1158,7 @@ class _Counter(_Exemplars, _Series):
     def get(self):
         if not _alive[0] or self.q is None:
             return 0.0
-        return self.q[self.i] + self.d[self.i + 1] - self.base
+        return self.q[self.i] - self.base + self.d[self.i + 1]
 
     def set(self, value, timestamp=None):
         """Counter.reset(), and programs that set a counter: a new start of the series."""
@@ -1150,17 +1173,20 @@ class _Counter(_Exemplars, _Series):
             _store.restart(self.place, lambda: self._store_value(value))
 
     def _store_value(self, value):
-        self.q[self.i], self.d[self.i + 1], self.base = 0, 0.0, 0.0
+        if isinstance(self.d, _Continued):
+            self.d = self.d.words
+        self.q[self.i], self.d[self.i + 1], self.base = 0, 0.0, 0
         self._add(value)
 
     def leave(self):
         super().leave()
-        self.base, self.exemplar = 0.0, None
+        self.base, self.exemplar = 0, None
 
-    def adopted(self, old, i):
-        self.base = self.q[self.i] + self.d[self.i + 1]
-        if old is not None:
-            self.q[self.i] += old[i]
+    def adopted(self, old):
+        self.base = self.q[self.i]
+        if old:
+            self.q[self.i] += old[0][old[2]]
+        self.adopted_float(1, old)
 
 
 class _Gauge(_Series):
@@ -1198,8 +1224,8 @@ class _Gauge(_Series):
             return 0.0
         return self.d[self.i]
 
-    def adopted(self, old, i):
-        self.q[self.i] = UNSET if old is None else old[i]
+    def adopted(self, old):
+        self.q[self.i] = old[0][old[2]] if old else UNSET
 
 
 class _Recent(_Series):
@@ -1242,18 +1268,14 @@ class _Several(_Series):
         super().leave()
         self.base = None
 
-    def floats(self):
-        return 0 if self.family.typ == HISTOGRAM else 1
-
-    def adopted(self, old, i):
-        n = self.family.words()
+    def adopted(self, old):
+        n, total = self.family.words(), 0 if self.family.typ == HISTOGRAM else 1
         self.base = list(self.q[self.i:self.i + n])
-        self.base[self.floats()] = self.d[self.i + self.floats()]
-        if old is not None:
+        if old:
             for k in range(n):
-                if k != self.floats():
-                    self.q[self.i + k] += old[i + k]
-            self.d[self.i + self.floats()] += struct.unpack("<d", struct.pack("<Q", old[i + self.floats()]))[0]
+                if k != total:
+                    self.q[self.i + k] += old[0][old[2] + k]
+        self.adopted_float(total, old)
 
 
 class _Part:
@@ -1282,7 +1304,7 @@ class _Part:
         series = self._series
         if not _alive[0] or series.q is None:
             return 0.0
-        return series.d[series.i + self.k] - (series.base[self.k] if series.base else 0.0)
+        return series.d[series.i + self.k]
 
     def set(self, value, timestamp=None):
         with _lock:

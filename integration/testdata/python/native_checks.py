@@ -32,7 +32,26 @@ for n in range(500):
     assert registry.get_sample_value("again_seconds_bucket", {"le": "+Inf"}) == 1
     assert registry.get_sample_value("again_seconds_sum") == 0.5
     assert registry.get_sample_value("again_size_count") == 1
-    del counter, histogram, summary, gauge, registry
+    # The numbers of the program are not rounded by what the file had before, nor NaN after an infinity.
+    exact = Summary("again_exact", "Made again.", registry=registry)
+    assert registry.get_sample_value("again_exact_sum") == 0
+    exact.observe(0.1)
+    assert registry.get_sample_value("again_exact_sum") == 0.1
+    for metric, value in (("again_inf", float("inf")), ("again_nan", float("nan")), ("again_large", 1e17)):
+        odd = Histogram(metric, "Made again.", registry=registry, buckets=(1,))
+        assert registry.get_sample_value(metric + "_sum") == 0
+        odd.observe(0.1)
+        assert registry.get_sample_value(metric + "_sum") == 0.1
+        odd.observe(value)
+    again = Counter("again_reset", "Made again, and reset.", registry=registry)
+    again.inc(0.1)
+    assert registry.get_sample_value("again_reset_total") == 0.1
+    if n == 499:
+        again._value.set(0)
+        assert registry.get_sample_value("again_reset_total") == 0
+        again.inc(0.25)
+        assert registry.get_sample_value("again_reset_total") == 0.25
+    del counter, histogram, summary, gauge, exact, odd, again, registry
 assert multiprom_client._store.blocks == 2, "the file does not grow"
 
 # Two metrics of one name at once are one series in the view.
