@@ -124,7 +124,7 @@ func (f *fleet) listens(address string) {
 // request returns the pid of the worker that answered, or 0.
 func (f *fleet) request() int {
 	text := rand.IntN(len(texts))
-	ctx, cancel := context.WithTimeout(f.t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(f.t.Context(), 3*time.Minute)
 	defer cancel()
 	// The transport never retries a POST.
 	base := f.urls[rand.IntN(len(f.urls))]
