@@ -20,7 +20,8 @@
 //	rows.go            rows are found and made
 //	index.go, symbolindex.go  from labels to rows
 //	schemas.go         which schema of a name is served
-//	removals.go        which parts of removed series count
+//	ends.go            which parts of removed series count
+//	expiry.go          which parts of series with a time to live count
 //	histogramlimit.go  how many series a histogram may have
 //	merge.go           adding up
 //	totals.go          sums in columns, kept between scrapes

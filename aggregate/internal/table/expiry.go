@@ -1,8 +1,6 @@
 package table
 
 import (
-	"slices"
-
 	"github.com/multiprom/multiprom/aggregate/internal/snapshot"
 	"github.com/multiprom/multiprom/aggregate/internal/sum"
 	"github.com/multiprom/multiprom/internal/lifetime"
@@ -26,8 +24,6 @@ type expiry struct {
 	due    int64                // none has to be earlier
 	seen   []int64              // column, as far as needed: when a value was seen to change, 0 for never
 	partly map[int32]partlyLife // rows with parts that do not count
-
-	pending *pending // while rows are decided
 }
 
 // hidden is the end of a row that is not shown.
@@ -37,19 +33,6 @@ const hidden = lifetime.Forever
 type partlyLife struct {
 	lifetime.Life
 	members uint64 // tells whether it has the same parts as before
-}
-
-// pending are rows that are being decided.
-type pending struct {
-	rows  []int32
-	index []int32           // column: the row's index in rows, counted from 1
-	parts [][]lifetime.Part // by index
-}
-
-func (p *pending) add(n int32, part lifetime.Part) {
-	if i := p.index[n] - 1; i >= 0 {
-		p.parts[i] = append(p.parts[i], part)
-	}
 }
 
 // expires reports whether series of the family expire.
@@ -62,55 +45,6 @@ func (e *ends) setRule(r lifetime.Rule) {
 	}
 	e.expiry = expiry{rule: r, seen: e.seen}
 	e.all = true
-}
-
-// counts reports whether series i of a file's list counts for row n. gone says that the
-// process has removed the series of the list.
-func (e *ends) counts(n int32, list *mpm.SeriesList, i int, gone bool) bool {
-	switch since := e.since(n); {
-	case !e.expires():
-		return sum.Counts(list.CreatedNanos(i), list.RemovedNanos(i), since)
-	case since == sum.Always || since == hidden:
-		return since == sum.Always
-	}
-	p := e.partOf(n, list, i, gone)
-	life := e.partly[n]
-	return life.Has(e.rule, &p)
-}
-
-// countsNew is counts for a series that has just come. If it is wrong, the row is decided
-// again anyhow.
-func (e *ends) countsNew(n int32, created int64) bool {
-	if since := e.since(n); e.expires() {
-		return since == sum.Always
-	} else {
-		return sum.Counts(created, 0, since)
-	}
-}
-
-// countsStored is counts for a series of the archive.
-func (e *ends) countsStored(n int32, f *mpm.StoredList, i int) bool {
-	switch since := e.since(n); {
-	case !e.expires():
-		return sum.Counts(f.Created(i), 0, since)
-	case since == sum.Always || since == hidden:
-		return since == sum.Always
-	}
-	p := e.storedPart(n, f, i)
-	life := e.partly[n]
-	return life.Has(e.rule, &p)
-}
-
-// countsPython is counts for a series of client_python.
-func (e *ends) countsPython(n int32) bool {
-	switch since := e.since(n); {
-	case !e.expires():
-		return since <= 0
-	case since == sum.Always || since == hidden:
-		return since == sum.Always
-	}
-	life := e.partly[n]
-	return life.Has(e.rule, &lifetime.Part{Active: e.seenAt(n)})
 }
 
 func (e *expiry) partOf(n int32, list *mpm.SeriesList, i int, gone bool) lifetime.Part {
@@ -185,62 +119,29 @@ func (t *Table) Hidden() (n int) {
 	return n
 }
 
-// expire decides which rows of families with a TTL are shown, and with which parts, for a
-// reader that has read the files between the two times.
-func (t *Table) expire(files []*snapshot.File, began, ended int64) {
+// ripen has the rows decided again whose time has come, and those of which a part is seen to be
+// active.
+func (t *Table) ripen(s *snapshot.Snapshot) {
 	t.doubt = false
-	back := began < t.began // the clock was set back
-	t.began = began
+	back := s.Began < t.began // the clock was set back
+	t.began = s.Began
 	some := false
 	for _, fam := range t.byName {
 		if e := &fam.ends; e.expires() {
 			some, e.all = true, e.all || back
-			e.ripen(ended)
+			e.ripen(s.Ended)
 		}
 	}
-	if !some {
-		return
-	}
-	for _, f := range files {
-		if !f.Live || f.Python != nil {
+	for _, f := range s.Files {
+		if !some || !f.Live || f.Python != nil {
 			continue
 		}
 		p := t.part(f)
 		if n := f.Series.ActiveChanges(); n != p.actives || p.series.watched {
-			p.series.watch(&f.Series, ended)
+			p.series.watch(&f.Series, s.Ended)
 			p.actives = n
 		}
 	}
-	some = false
-	for _, fam := range t.byName {
-		some = fam.choosePending() || some
-	}
-	if !some {
-		return
-	}
-	t.gather(files)
-	python := slices.ContainsFunc(files, func(f *snapshot.File) bool { return f.Python != nil })
-	retire := map[row]bool{}
-	for _, fam := range t.byName {
-		p := fam.ends.pending
-		if p == nil {
-			continue
-		}
-		for i, n := range p.rows {
-			t.decide(fam, n, p.parts[i], began, ended)
-			if over := !python && t.lives.IsOver(began) && len(p.parts[i]) == int(fam.refs[n]); over && allGone(p.parts[i]) {
-				retire[row{fam, n}] = true
-			}
-		}
-		fam.ends.pending = nil
-	}
-	if len(retire) > 0 {
-		t.retireOver(files, retire, began)
-	}
-}
-
-func allGone(parts []lifetime.Part) bool {
-	return len(parts) > 0 && !slices.ContainsFunc(parts, func(p lifetime.Part) bool { return !p.Gone })
 }
 
 // ripen has the rows decided whose time has come.
@@ -288,68 +189,6 @@ func (p *spans) watch(list *mpm.SeriesList, now int64) {
 	}
 }
 
-// choosePending begins to decide the family's undecided rows, and reports whether there are
-// any.
-func (f *family) choosePending() bool {
-	e := &f.ends
-	if !e.expires() || !e.all && len(e.undecided) == 0 {
-		return false
-	}
-	p := &pending{rows: e.undecided}
-	for _, n := range e.undecided {
-		e.listed[n] = false
-	}
-	if e.all {
-		p.rows = slices.Clone(f.order)
-	}
-	e.all, e.undecided = false, nil
-	parts := 0
-	for _, n := range p.rows {
-		parts += int(f.refs[n])
-	}
-	p.index, p.parts = make([]int32, len(f.symbol)), make([][]lifetime.Part, len(p.rows))
-	room := make([]lifetime.Part, parts)
-	for i, n := range p.rows {
-		p.index[n] = int32(i) + 1
-		p.parts[i], room = room[:0:f.refs[n]], room[f.refs[n]:]
-	}
-	e.pending = p
-	return true
-}
-
-// gather collects the parts of the rows that are being decided.
-func (t *Table) gather(files []*snapshot.File) {
-	for _, f := range files {
-		p := t.part(f)
-		if f.Python != nil {
-			t.python[f.Python.Keys()].each(f, p, func(s row) {
-				if e := &s.family.ends; e.pending != nil {
-					e.addPython(s.number, !f.Live, t.now)
-				}
-			})
-			continue
-		}
-		p.series.gather(&f.Series, f.Live, t.now)
-		p.removed.gather(&f.Removed, f.Live, t.now)
-	}
-	if t.archive == nil {
-		return
-	}
-	for i := range t.archive.Loaded {
-		f, p := &t.archive.Loaded[i], &t.placed[i]
-		if p.target == nil || p.target.ends.pending == nil {
-			continue
-		}
-		e := &p.target.ends
-		for j, n := range p.rows {
-			if n != nowhere && t.archive.IsShown(f, j) {
-				e.meet(n, f.Series.Active(j), t.now)
-				e.pending.add(n, e.storedPart(n, &f.Series, j))
-			}
-		}
-	}
-}
-
 // meet notes that the table knows a part from now on that does not say when it was active
 // last.
 func (e *expiry) meet(n int32, active, now int64) {
@@ -358,49 +197,12 @@ func (e *expiry) meet(n int32, active, now int64) {
 	}
 }
 
-// gather collects parts of a file.
-func (p *spans) gather(list *mpm.SeriesList, live bool, now int64) {
-	for k := range p.all {
-		s := &p.all[k]
-		e := &s.to.family.ends
-		if e.pending == nil || !live && sum.IsLive(s.to.schema) {
-			continue
-		}
-		for i := range int(s.n) {
-			n, series := p.row(s, i), int(s.series)+i
-			if n == nowhere || e.pending.index[n] == 0 {
-				continue
-			}
-			e.meet(n, list.ActiveNanos(series), now)
-			part := e.partOf(n, list, series, p.gone)
-			part.Dead = !live
-			e.pending.add(n, part)
-		}
-	}
-}
-
-// addPython adds the part that files of client_python have of a row. Nobody knows when they
-// made it.
-func (e *expiry) addPython(n int32, dead bool, now int64) {
-	i := e.pending.index[n] - 1
-	if i < 0 {
-		return
-	}
-	e.meet(n, 0, now)
-	for k := range e.pending.parts[i] {
-		if p := &e.pending.parts[i][k]; p.Created == 0 && !p.Gone {
-			p.Dead = p.Dead && dead
-			return
-		}
-	}
-	e.pending.add(n, lifetime.Part{Active: e.seenAt(n), Dead: dead})
-}
-
-// decide decides what is shown of a row.
-func (t *Table) decide(fam *family, n int32, parts []lifetime.Part, began, ended int64) {
+// expire decides what is shown of a row, for a reader that has read the files between two
+// times, and reports whether every part was over at the first.
+func (t *Table) expire(fam *family, n int32, parts []lifetime.Part, s *snapshot.Snapshot) (over bool) {
 	e := &fam.ends
 	t.lives.Divide(e.rule, parts)
-	v := t.lives.Look(began, ended)
+	v := t.lives.Look(s.Began, s.Ended)
 	since := v.Created
 	switch {
 	case len(parts) == 0, t.neverExpires(fam, n): // of live gauges, only the living's are parts
@@ -433,6 +235,7 @@ func (t *Table) decide(fam *family, n int32, parts []lifetime.Part, began, ended
 	e.next = long(e.next, int(n)+1)
 	e.next[n] = v.Next
 	e.due = min(e.due, v.Next)
+	return t.lives.IsOver(s.Began)
 }
 
 // neverExpires is sum.NeverExpires for a row.
@@ -443,26 +246,4 @@ func (t *Table) neverExpires(fam *family, n int32) bool {
 		process = t.processLabel
 	}
 	return sum.NeverExpires(t.labels, process)
-}
-
-// retireOver is retire for rows of families with a TTL, all of whose parts are removed and have
-// ended.
-func (t *Table) retireOver(files []*snapshot.File, rows map[row]bool, now int64) {
-	for _, f := range files {
-		part := t.part(f)
-		p := &part.removed
-		for k := range p.all {
-			s := &p.all[k]
-			fam := s.to.family
-			for i := range int(s.n) {
-				n, series := p.row(s, i), int(s.series)+i
-				if n == nowhere || !rows[row{fam, n}] {
-					continue
-				}
-				fam.ends.retired = max(fam.ends.retired, min(f.Removed.RemovedNanos(series), now))
-				part.retired = true
-				t.releaseRemoved(p.vacate(series))
-			}
-		}
-	}
 }

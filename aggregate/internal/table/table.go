@@ -141,8 +141,7 @@ func (t *Table) Plan(s *snapshot.Snapshot) {
 	for _, fam := range t.byName {
 		fam.trim()
 	}
-	t.endLives(files, s.Listed.UnixNano())
-	t.expire(files, s.Began, s.Ended)
+	t.decide(s)
 	t.sweep(files)
 	t.RenewSymbols(files)
 }
