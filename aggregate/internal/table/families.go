@@ -23,7 +23,7 @@ func (t *Table) Families(rows bool) []views.Family {
 	out := make([]views.Family, 0, len(t.sorted))
 	for _, fam := range t.sorted {
 		fam.arrange()
-		if fam.shown.len() == 0 {
+		if len(fam.shown.rows) == 0 {
 			continue
 		}
 		if rows {
@@ -67,10 +67,7 @@ func (f *family) whole() *metric.Family {
 type shown struct {
 	layout     uint64 // 0 once series have come or gone
 	help, unit string
-	total      int     // rows that the family has
-	hidden     []int   // places in order of the rows that are not shown
-	spare      []int   // for the next hidden
-	visible    []int32 // places in order of the rows that are shown; nil if all are
+	rows       []int32 // those that are shown, in order; the family's order itself if all are
 
 	revision  uint32   // of the next time that the family is shown; from 1 on, since 0 says nothing
 	revisions []uint32 // of each row that is shown
@@ -81,8 +78,6 @@ type shown struct {
 	used      bool     // the accumulators were, when it was arranged last
 	traced    bool     // there were exemplars
 }
-
-func (s *shown) len() int { return s.total - len(s.hidden) }
 
 // touch notes that the totals of row n have changed, or may have.
 func (f *family) touch(n int) {
@@ -101,12 +96,12 @@ func (f *family) touch(n int) {
 func (f *family) show() views.Family {
 	s := &f.shown
 	if s.revised != s.layout {
-		s.revisions = slices.Grow(s.revisions[:0], s.len())[:s.len()]
+		s.revisions = slices.Grow(s.revisions[:0], len(s.rows))[:len(s.rows)]
 		s.revised, s.all, s.revision = s.layout, true, max(1, s.revision)
 	}
 	if s.all || f.traced || s.traced {
 		for i := range s.revisions {
-			if s.all || f.exemplarsOf(f.order[s.at(i)]) != nil {
+			if s.all || f.exemplarsOf(s.rows[i]) != nil {
 				s.revisions[i] = s.revision
 			}
 		}
@@ -122,15 +117,15 @@ func (f *family) show() views.Family {
 // seriesRows are the series that a family shows, while the table does not change.
 type seriesRows struct{ *family }
 
-func (r seriesRows) Len() int { return r.shown.len() }
+func (r seriesRows) Len() int { return len(r.shown.rows) }
 
 func (r seriesRows) AppendLabels(dst metric.Labels, i int) metric.Labels {
-	return r.appendLabels(dst, r.order[r.shown.at(i)])
+	return r.appendLabels(dst, r.shown.rows[i])
 }
 
 func (r seriesRows) Read(i int, out *metric.Series) {
 	f := r.family
-	n := f.order[f.shown.at(i)]
+	n := f.shown.rows[i]
 	native := out.Native
 	*out = metric.Series{Buckets: out.Buckets[:0], States: out.States[:0]}
 	if f.native != nil {
@@ -143,25 +138,13 @@ func (r seriesRows) Read(i int, out *metric.Series) {
 		buckets := len(f.bounds) + 1
 		out.Buckets = slices.Grow(out.Buckets, buckets)[:buckets]
 	}
-	if f.acc.used() {
-		f.fill(n, out)
-	} else {
-		f.totals.fill(f, int(n), out)
-	}
+	f.fill(n, out)
 	if f.traced {
 		set := f.exemplarsOf(n)
 		if fillExemplars(set, out); set != nil && f.native != nil {
 			f.fillNativeExemplars(n, out)
 		}
 	}
-}
-
-// at returns the place in order of the row that is shown as number i.
-func (s *shown) at(i int) int {
-	if s.visible == nil {
-		return i
-	}
-	return int(s.visible[i])
 }
 
 // arrange sorts the rows and finds out which of them are shown, if that may have changed
@@ -179,30 +162,46 @@ func (f *family) arrange() {
 		return
 	}
 	s.again = false
-	if s.layout == 0 {
-		s.total = len(f.order)
-	}
 	filter := f.infoFilter()
-	hidden := s.spare[:0]
-	for i, n := range f.order {
-		there := false
-		if used {
-			c := f.pick(n)
-			there = c.Present && filter(c)
-		} else {
-			there = f.totals.stride > 0 && f.totals.has(f, int(n))
+	there := func(n int32) bool {
+		if !used {
+			return f.totals.stride > 0 && f.totals.has(f, int(n))
 		}
-		if !there {
-			hidden = append(hidden, i)
-		}
+		c := f.pick(n)
+		return c.Present && filter(c)
 	}
-	if s.layout != 0 && s.help == f.schema.Help && s.unit == f.schema.Unit && slices.Equal(hidden, s.hidden) {
-		s.spare = hidden
+	if s.layout != 0 && s.help == f.schema.Help && s.unit == f.schema.Unit && s.shows(f.order, there) {
 		return
 	}
-	s.layout, s.help, s.unit = views.NewLayout(), f.schema.Help, f.schema.Unit
-	s.hidden, s.spare = hidden, s.hidden
-	f.placeShown()
+	s.layout, s.help, s.unit, s.rows = views.NewLayout(), f.schema.Help, f.schema.Unit, f.order
+	if hides := func(n int32) bool { return !there(n) }; slices.ContainsFunc(f.order, hides) {
+		s.rows = slices.DeleteFunc(slices.Clone(f.order), hides)
+	}
+	n := len(f.totals.created)
+	s.places = slices.Grow(s.places[:0], n)[:n]
+	for i := range s.places {
+		s.places[i] = -1
+	}
+	if n > 0 {
+		for i, n := range s.rows {
+			s.places[n] = int32(i)
+		}
+	}
+}
+
+// shows reports whether the rows that are shown are those of all for which there returns true.
+func (s *shown) shows(all []int32, there func(int32) bool) bool {
+	rows := s.rows
+	for _, n := range all {
+		if !there(n) {
+			continue
+		}
+		if len(rows) == 0 || rows[0] != n {
+			return false
+		}
+		rows = rows[1:]
+	}
+	return len(rows) == 0
 }
 
 // sortNew puts the new rows in their places among those that are sorted.
@@ -227,33 +226,6 @@ func sortRest(all []int32, sorted int, compare func(a, b int32) int) {
 	}
 }
 
-// placeShown brings visible and places up to date.
-func (f *family) placeShown() {
-	s := &f.shown
-	s.visible = nil
-	if len(s.hidden) > 0 {
-		hidden := s.hidden
-		for i := range s.total {
-			if len(hidden) > 0 && hidden[0] == i {
-				hidden = hidden[1:]
-			} else {
-				s.visible = append(s.visible, int32(i))
-			}
-		}
-	}
-	n := len(f.totals.created)
-	s.places = slices.Grow(s.places[:0], n)[:n]
-	for i := range s.places {
-		s.places[i] = -1
-	}
-	if n == 0 {
-		return
-	}
-	for i := range s.len() {
-		s.places[f.order[s.at(i)]] = int32(i)
-	}
-}
-
 // infoFilter returns which rows of an info are shown: those of living processes or, if none
 // lives, those of the newest dead one. All rows of other types are.
 func (f *family) infoFilter() func(*sum.Pick) bool {
@@ -269,30 +241,50 @@ func (f *family) infoFilter() func(*sum.Pick) bool {
 	return func(c *sum.Pick) bool { return c.Live || !anyLive && c.Newest == newest }
 }
 
-// fill writes the values of a row from the accumulators.
+// fill writes the values of a row: those of the accumulators, if these have anything, and
+// otherwise those of the totals.
 func (f *family) fill(n int32, out *metric.Series) {
-	if f.totals.stride == 0 {
+	d := &f.totals
+	if d.stride == 0 {
 		f.pick(n).Fill(f.schema, out)
 		return
 	}
-	a := f.sums(n)
+	created, counts, isCounter := d.created[n], d.of(int(n)), f.schema.Type == metric.Counter
+	hi, lo := d.sum(int(n))
+	count, total := counts[0], hi+lo // rounded once
+	const exact = 1 << 53
+	switch {
+	case f.acc.used():
+		a := f.sums(n)
+		created, counts, count, total = a.Created, a.Counts, a.Ints, a.Sum.Round()
+		if isCounter {
+			total = a.Counter()
+		}
+	case isCounter && (count > exact || lo != 0):
+		a := sum.Accumulator{Ints: count}
+		a.Sum.Add(lo)
+		a.Sum.Add(hi)
+		total = a.Counter()
+	case isCounter:
+		total += float64(count)
+	}
 	switch f.schema.Type {
 	case metric.Counter:
-		out.Value = a.Counter()
+		out.Value = total
 	case metric.Summary:
-		out.Count, out.Sum = a.Ints, a.Sum.Round()
+		out.Count, out.Sum = count, total
 	case metric.Histogram:
 		if f.native != nil {
-			f.fillNative(n, out, a.Sum.Round())
+			f.fillNative(n, out, total)
 			break
 		}
-		cumulate(out.Buckets, f.bounds, a.Counts)
-		out.Count, out.Sum = out.Buckets[len(f.bounds)].Count, a.Sum.Round()
+		cumulate(out.Buckets, f.bounds, counts)
+		out.Count, out.Sum = out.Buckets[len(f.bounds)].Count, total
 	case metric.Gauge, metric.Unknown:
-		out.Value = a.Sum.Round()
+		out.Value = total
 		return
 	}
-	out.Created = createdTime(a.Created)
+	out.Created = createdTime(created)
 }
 
 // cumulate is metric.Cumulate without an allocation.

@@ -19,7 +19,7 @@ func (t *Table) Names() (out []string) {
 // together, and how many series it showed last.
 func (t *Table) Describe(name string) (schema *metric.Schema, bounds []float64, shown int) {
 	f := t.byName[name]
-	return f.schema, f.bounds, f.shown.len()
+	return f.schema, f.bounds, len(f.shown.rows)
 }
 
 // Serves reports whether series of that schema are in the view.

@@ -343,33 +343,3 @@ func (d *totals) has(f *family, n int) bool {
 	}
 	return d.created[n] != never
 }
-
-// fill writes the values of row n, if the totals have all of them.
-func (d *totals) fill(f *family, n int, out *metric.Series) {
-	words := d.of(n)
-	hi, lo := d.sum(n)
-	total := hi + lo // rounded once
-	switch f.schema.Type {
-	case metric.Counter:
-		const exact = 1 << 53
-		if out.Value = float64(words[0]) + total; words[0] > exact || lo != 0 {
-			a := sum.Accumulator{Ints: words[0]}
-			a.Sum.Add(lo)
-			a.Sum.Add(hi)
-			out.Value = a.Counter()
-		}
-	case metric.Summary:
-		out.Count, out.Sum = words[0], total
-	case metric.Histogram:
-		if f.native != nil {
-			f.fillNative(int32(n), out, total)
-			break
-		}
-		cumulate(out.Buckets, f.bounds, words)
-		out.Count, out.Sum = out.Buckets[len(f.bounds)].Count, total
-	case metric.Gauge, metric.Unknown:
-		out.Value = total
-		return
-	}
-	out.Created = createdTime(d.created[n])
-}
