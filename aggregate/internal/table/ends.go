@@ -349,7 +349,7 @@ func (t *Table) unretire(files []*snapshot.File) {
 	for _, f := range files {
 		if p := t.part(f); p.retired {
 			p.retired = false
-			p.removals = []mpm.NumberRange{{First: 0, N: p.removed.planned}}
+			p.removed.added = []mpm.NumberRange{{First: 0, N: p.removed.planned}}
 			p.releaseRegions() // some are of those
 			t.extend(f)
 		}

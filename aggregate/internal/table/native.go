@@ -7,6 +7,7 @@ import (
 	"github.com/multiprom/multiprom/aggregate/internal/snapshot"
 	"github.com/multiprom/multiprom/aggregate/internal/sum"
 	"github.com/multiprom/multiprom/internal/histogram"
+	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/metric"
 )
 
@@ -259,19 +260,15 @@ type regionPlace struct {
 
 // extendRegions gives places to the regions of a file that have none yet, after its series.
 func (t *Table) extendRegions(f *snapshot.File, p *part) {
-	planned := len(p.regions)
-	eachNumber(p.regionsAdded, planned, func(i int) {
+	if n := len(p.regions); n < f.Regions.Len() {
+		p.regionsAdded = append(p.regionsAdded, mpm.NumberRange{First: n, N: f.Regions.Len() - n})
+		p.regions = append(p.regions, slices.Repeat([]regionPlace{{id: nowhere}}, f.Regions.Len()-n)...)
+	}
+	eachNumber(p.regionsAdded, len(p.regions), func(i int) {
 		if f.Regions.Has(i) && p.regions[i].id == nowhere {
 			p.regions[i] = t.placeRegion(f, p, i)
 		}
 	})
-	for i := planned; i < f.Regions.Len(); i++ {
-		to := regionPlace{id: nowhere}
-		if f.Regions.Has(i) {
-			to = t.placeRegion(f, p, i)
-		}
-		p.regions = append(p.regions, to)
-	}
 	p.regionsAdded = nil
 }
 

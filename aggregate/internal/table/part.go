@@ -9,19 +9,17 @@ import (
 
 // part is what the table knows of a file: which rows its series lead to.
 type part struct {
-	epoch    int    // the file's, when its series were placed
-	label    string // the process label that they were placed with
-	live     bool   // live gauges of the process are in the totals
-	series   spans
-	removed  spans
-	added    []mpm.NumberRange // series that have come since the last plan; some have numbers that others had
-	removals []mpm.NumberRange // likewise, of removed series
-	retired  bool              // some removed series lead nowhere, see retire
+	epoch   int    // the file's, when its series were placed
+	label   string // the process label that they were placed with
+	live    bool   // live gauges of the process are in the totals
+	series  spans
+	removed spans
+	retired bool // some removed series lead nowhere, see retire
 
 	regions      []regionPlace     // by number of the file's regions
 	families     []*family         // that the regions lead to
 	familyAt     map[*family]int32 // index in families
-	regionsAdded []mpm.NumberRange // likewise, of regions
+	regionsAdded []mpm.NumberRange // that have come since the last plan; some have numbers that others had
 
 	waits     waiting
 	met       int         // series up to here had a row before
@@ -64,7 +62,7 @@ func (t *Table) Apply(f *snapshot.File, d snapshot.Delta) {
 	}
 	p.series.move(&f.Series, f.Values, d.Live.Changes, p.live)
 	p.series.see(d.Live.Changes, t.now)
-	p.added = append(p.added, d.Live.Added...)
+	p.series.added = append(p.series.added, d.Live.Added...)
 	for _, region := range d.Regions.Gone {
 		if region < len(p.regions) {
 			p.releaseRegion(region)
@@ -78,7 +76,7 @@ func (t *Table) Apply(f *snapshot.File, d snapshot.Delta) {
 		}
 	}
 	p.removed.markChanged(d.Removed.Changes) // code that holds a removed series may update it
-	p.removals = append(p.removals, d.Removed.Added...)
+	p.removed.added = append(p.removed.added, d.Removed.Added...)
 }
 
 // forget takes a file's series out of the table.
@@ -104,45 +102,41 @@ func (t *Table) extend(f *snapshot.File) {
 	if first && f.Series.Len() > 0 {
 		t.reserve(f)
 	}
-	eachNumber(p.added, p.series.planned, func(i int) {
-		if !f.Series.Has(i) || p.series.placeOf(i).family != nil {
-			return // it has gone again, or has its row
-		}
-		if s, _ := t.placeLive(f, p, i, f.Series.Position(i)); s.family != nil {
-			p.series.fill(i, s.number)
+	planned, met := p.series.planned, p.met
+	p.series.extend(t, &f.Series, func(to *target, i, at int) row {
+		s := t.placeLive(f, p, to, i, at)
+		if s.family != nil && (i < planned || i >= met) {
 			s.family.ends.see(s.number, t.now)
 		}
+		return s
 	})
-	for i := p.series.planned; i < f.Series.Len(); i++ {
-		s, to := row{}, p.series.target(t, f.Series.Schema(i))
-		if f.Series.Has(i) {
-			s, to = t.placeLive(f, p, i, p.series.at)
-		}
-		p.series.place(to, s)
-		if s.family != nil && i >= p.met {
-			s.family.ends.see(s.number, t.now)
-		}
-	}
 	p.met = f.Series.Len()
-	eachNumber(p.removals, p.removed.planned, func(i int) {
-		if !f.Removed.Has(i) || p.removed.placeOf(i).family != nil {
-			return
-		}
-		if s, _ := t.placeRemoved(f, p, i); s.family != nil {
-			p.removed.fill(i, s.number)
-		}
-	})
-	for i := p.removed.planned; i < f.Removed.Len(); i++ {
-		s, to := row{}, p.removed.target(t, f.Removed.Schema(i))
-		if f.Removed.Has(i) {
-			s, to = t.placeRemoved(f, p, i)
-		}
-		p.removed.place(to, s)
-	}
+	p.removed.extend(t, &f.Removed, func(to *target, i, _ int) row { return t.placeRemoved(f, p, to, i) })
 	t.extendRegions(f, p)
-	if p.added, p.removals = nil, nil; first {
+	if first {
 		p.series.trim()
 		p.removed.trim()
+	}
+}
+
+// extend places the series of a list that have no place yet. place finds the row of series i,
+// whose values begin at at.
+func (p *spans) extend(t *Table, list *mpm.SeriesList, place func(to *target, i, at int) row) {
+	eachNumber(p.added, p.planned, func(i int) {
+		if !list.Has(i) || p.placeOf(i).family != nil {
+			return // it has gone again, or has its row
+		}
+		if s := place(p.target(t, list.Schema(i)), i, list.Position(i)); s.family != nil {
+			p.fill(i, s.number)
+		}
+	})
+	p.added = nil
+	for i := p.planned; i < list.Len(); i++ {
+		s, to := row{}, p.target(t, list.Schema(i))
+		if list.Has(i) {
+			s = place(to, i, p.at)
+		}
+		p.place(to, s)
 	}
 }
 
@@ -156,20 +150,17 @@ func eachNumber(ranges []mpm.NumberRange, end int, fn func(int)) {
 }
 
 // placeLive finds the row of series i of a file, and adds its values, which begin at at, to
-// totals that hold. The row is the zero row if the series is left out.
-func (t *Table) placeLive(f *snapshot.File, p *part, i, at int) (row, *target) {
-	schema := f.Series.Schema(i)
-	to := p.series.target(t, schema)
-	var s row
-	own := sum.PerProcess(schema)
+// totals that hold. It is the zero row if the series is left out.
+func (t *Table) placeLive(f *snapshot.File, p *part, to *target, i, at int) (s row) {
+	own := sum.PerProcess(to.schema)
 	switch {
 	case to.family == nil:
 	case !own:
-		s = to.family.rowOf(schema, &f.Series, i)
+		s = to.family.rowOf(to.schema, &f.Series, i)
 	case p.label != "": // else a newer process has taken the label: only its series is shown
-		s = to.family.ownRowOf(schema, &f.Series, i, metric.Label{Name: t.processLabel, Value: p.label})
+		s = to.family.ownRowOf(to.schema, &f.Series, i, metric.Label{Name: t.processLabel, Value: p.label})
 	default:
-		return row{}, to
+		return row{}
 	}
 	if s.family == nil {
 		p.waits.add(to.family)
@@ -177,32 +168,30 @@ func (t *Table) placeLive(f *snapshot.File, p *part, i, at int) (row, *target) {
 			p.conflicts = i + 1 // a later plan does not count it again
 			t.conflicts++
 		}
-		return row{}, to
+		return row{}
 	}
 	if f.Series.CreatedNanos(i) < s.family.ends.retired {
 		t.late = true
 	}
 	s.family.leadOne(s.number, to, f.Values[at:][:to.size], f.Series.CreatedNanos(i), p.live)
-	return s, to
+	return s
 }
 
 // placeRemoved finds the row of a series that the process has removed. It is the zero row if
 // the removed part cannot count.
-func (t *Table) placeRemoved(f *snapshot.File, p *part, i int) (row, *target) {
-	schema := f.Removed.Schema(i)
-	to := p.removed.target(t, schema)
-	to.idle = !sum.Cumulative(schema)
-	if to.family == nil || !sum.Shared(schema) {
-		return row{}, to
+func (t *Table) placeRemoved(f *snapshot.File, p *part, to *target, i int) row {
+	to.idle = !sum.Cumulative(to.schema)
+	if to.family == nil || !sum.Shared(to.schema) {
+		return row{}
 	}
-	s := to.family.rowOf(schema, &f.Removed, i)
+	s := to.family.rowOf(to.schema, &f.Removed, i)
 	if s.family == nil {
 		p.waits.add(to.family)
-		return row{}, to
+		return row{}
 	}
 	s.family.ends.removed++
 	s.family.lead(s.number)
-	return s, to
+	return s
 }
 
 // lead notes that one more series leads to a row.

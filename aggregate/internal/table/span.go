@@ -2,6 +2,7 @@ package table
 
 import (
 	"slices"
+	"sort"
 
 	"github.com/multiprom/multiprom/aggregate/internal/sum"
 	"github.com/multiprom/multiprom/internal/histogram"
@@ -41,10 +42,11 @@ type spans struct {
 	ordered int     // at the end of a scatter: how many rows are consecutive
 	targets map[*metric.Schema]*target
 	last    *target
-	planned int  // series that have a place, or were left out
-	at      int  // where the values of the next one begin
-	gone    bool // the process has removed them
-	watched bool // some do not say when they were active last, although their family has a TTL
+	planned int               // series that have a place, or were left out
+	at      int               // where the values of the next one begin
+	added   []mpm.NumberRange // series that have come since the last plan; some have numbers that others had
+	gone    bool              // the process has removed them
+	watched bool              // some do not say when they were active last, although their family has a TTL
 }
 
 // isWatched reports whether series of the target expire by when the table has seen them change.
@@ -117,11 +119,7 @@ func (p *spans) lead(to *target, number int32) {
 				s.n++
 				return
 			case s.n < shortSpan:
-				first := s.first
-				s.first = ^int32(len(p.rows))
-				for i := range int32(s.n) {
-					p.rows = append(p.rows, first+i)
-				}
+				p.scattered(s)
 				p.scatter(number)
 				return
 			}
@@ -205,66 +203,46 @@ func (p *spans) markChanged(changes []mpm.Change) {
 
 // rowAt returns the row to which the value at that position leads, and its target.
 func (p *spans) rowAt(at int) (to *target, n int32) {
-	i, found := slices.BinarySearchFunc(p.all, at, func(s span, at int) int {
-		switch {
-		case int(s.at) > at:
-			return 1
-		case s.end() <= at:
-			return -1
-		}
-		return 0
-	})
-	if !found {
+	i := sort.Search(len(p.all), func(i int) bool { return p.all[i].end() > at })
+	if i == len(p.all) || int(p.all[i].at) > at {
 		return nil, nowhere
 	}
 	s := &p.all[i]
 	return s.to, p.row(s, (at-int(s.at))/s.to.size)
 }
 
-// find returns the index of the span that has the series of that number, or where such a
-// span would be inserted.
-func (p *spans) find(series int) (i int, found bool) {
-	return slices.BinarySearchFunc(p.all, series, func(s span, series int) int {
-		switch first := int(s.series); {
-		case first > series:
-			return 1
-		case first+int(s.n) <= series:
-			return -1
-		}
-		return 0
-	})
+// spanOf returns the span that has the series of that number, or nil.
+func (p *spans) spanOf(series int) *span {
+	i := sort.Search(len(p.all), func(i int) bool { return int(p.all[i].series+p.all[i].n) > series })
+	if i == len(p.all) || int(p.all[i].series) > series {
+		return nil
+	}
+	return &p.all[i]
 }
 
 // placeOf returns the row of the series of that number, the zero row if it was left out or is
 // gone.
 func (p *spans) placeOf(series int) row {
-	i, found := p.find(series)
-	if !found {
-		return row{}
+	if s := p.spanOf(series); s != nil {
+		if n := p.row(s, series-int(s.series)); n != nowhere {
+			return row{s.to.family, n}
+		}
 	}
-	s := &p.all[i]
-	n := p.row(s, series-int(s.series))
-	if n == nowhere {
-		return row{}
-	}
-	return row{s.to.family, n}
+	return row{}
 }
 
 // vacate makes the series of a number lead nowhere, and returns the row that it led to.
 func (p *spans) vacate(series int) row {
 	was := p.placeOf(series)
 	if was.family != nil {
-		i, _ := p.find(series)
-		s := &p.all[i]
-		p.scattered(s)[series-int(s.series)] = nowhere
+		p.fill(series, nowhere)
 	}
 	return was
 }
 
-// fill makes the series of a number that leads nowhere lead to a row.
+// fill makes the series of a number, which has a span, lead to a row.
 func (p *spans) fill(series int, number int32) {
-	i, _ := p.find(series)
-	s := &p.all[i]
+	s := p.spanOf(series)
 	p.scattered(s)[series-int(s.series)] = number
 }
 
