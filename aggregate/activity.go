@@ -1,8 +1,8 @@
 package aggregate
 
 import (
-	"cmp"
 	"context"
+	"iter"
 	"slices"
 	"strconv"
 	"strings"
@@ -35,8 +35,6 @@ type fileActivity struct {
 
 	lives bool // its process lived when slots were assigned
 	slot  int  // of its process, if that lived
-
-	quiet quiet
 }
 
 // note remembers what a reading of the file has found.
@@ -53,7 +51,7 @@ func (a *activity) note(f *snapshot.File, d *snapshot.Delta, now time.Time) {
 		a.files[f] = known
 		return // a first reading has no change
 	}
-	if known.worked(f, d) {
+	if worked(f, d) {
 		known.changed = now
 	}
 	if a.watched {
@@ -63,14 +61,28 @@ func (a *activity) note(f *snapshot.File, d *snapshot.Delta, now time.Time) {
 
 // count counts the series that have changed, by family.
 func (a *activity) count(f *snapshot.File, d *snapshot.Delta) {
-	if f.Python != nil {
-		return
+	for n := range changed(f, d) {
+		a.changes[f.Series.Schema(n).Name]++
 	}
-	last := -1
-	for _, c := range d.Live.Changes {
-		if n := f.Series.NumberAt(c.At); n != last { // a histogram changes in several words
-			a.changes[f.Series.Schema(n).Name]++
-			last = n
+}
+
+// changed yields the numbers of the series in whose words a reading has found changes.
+func changed(f *snapshot.File, d *snapshot.Delta) iter.Seq[int] {
+	return func(yield func(int) bool) {
+		n, end := -1, 0 // the last one, and where its values end
+		for _, c := range d.Live.Changes {
+			switch next := n + 1; {
+			case c.At < end:
+				continue // a histogram changes in several words
+			case n >= 0 && c.At < end+f.Series.ValuesOf(next):
+				n, end = next, end+f.Series.ValuesOf(next)
+			default:
+				n = f.Series.NumberAt(c.At)
+				end = f.Series.Position(n) + f.Series.ValuesOf(n)
+			}
+			if !yield(n) {
+				return
+			}
 		}
 	}
 }
@@ -83,16 +95,15 @@ func (a *activity) forget(gone []*snapshot.File) {
 }
 
 // worked reports whether the reading has found a change that is the program's own.
-func (k *fileActivity) worked(f *snapshot.File, d *snapshot.Delta) bool {
+func worked(f *snapshot.File, d *snapshot.Delta) bool {
 	if f.Python != nil {
 		return f.Changed
 	}
-	k.quiet.extend(f)
 	if d.Live.Reset {
 		return true
 	}
-	for _, c := range d.Live.Changes {
-		if !k.quiet.has(c.At) {
+	for n := range changed(f, d) {
+		if !isQuiet(f.Series.Schema(n)) {
 			return true
 		}
 	}
@@ -117,135 +128,57 @@ func isQuiet(s *metric.Schema) bool {
 	return strings.HasPrefix(s.Name, "go_") || strings.HasPrefix(s.Name, "process_")
 }
 
-// quiet is where the values of such series are. They keep their positions until the file's
-// Epoch changes.
-type quiet struct {
-	epoch, series, end int
-	ranges             [][2]int // from, to
-}
-
-// extend takes in the series that are new since the last call.
-func (q *quiet) extend(f *snapshot.File) {
-	if q.epoch != f.Epoch {
-		*q = quiet{epoch: f.Epoch}
-	}
-	if q.series < f.Series.Len() && q.series == 0 {
-		q.end = f.Series.Position(0)
-	}
-	for ; q.series < f.Series.Len(); q.series++ {
-		from := q.end
-		if q.end += f.Series.ValuesOf(q.series); !isQuiet(f.Series.Schema(q.series)) {
-			continue
-		}
-		if last := len(q.ranges) - 1; last >= 0 && q.ranges[last][1] == from {
-			q.ranges[last][1] = q.end
-		} else {
-			q.ranges = append(q.ranges, [2]int{from, q.end})
-		}
-	}
-}
-
-func (q *quiet) has(position int) bool {
-	i, _ := slices.BinarySearchFunc(q.ranges, position, func(r [2]int, position int) int { return cmp.Compare(r[1], position+1) })
-	return i < len(q.ranges) && q.ranges[i][0] <= position
-}
-
-// processes returns the processes, with their slots.
+// processActivity returns the processes, with their slots.
 func (a *Aggregator) processActivity() []inspect.Process {
-	byKey := map[string]*inspect.Process{}
-	var out []*inspect.Process
-	for _, f := range a.snapshot.Files {
-		if !f.Known {
-			continue
+	all := processesOf(a.snapshot.Files)
+	a.activity.assign(all)
+	out := make([]inspect.Process, len(all))
+	for i, p := range all {
+		o := &out[i]
+		*o = inspect.Process{
+			Key: p.key, Label: p.Label, ID: p.id, PID: p.PID, Kind: string(p.Kind), State: string(p.State), Slot: p.slot,
+			Created: p.Created, StartTime: p.StartTime, PIDNamespace: p.PIDNamespace, Files: p.Files, Series: p.Series, Bytes: p.Bytes,
 		}
-		h := &f.Header
-		key, state, kind := keyOf(f), stateOfProcess(f), Native
-		if f.Python != nil {
-			kind = Python
-			if state = Live; !f.Live {
-				state = Dead
+		for _, f := range p.files {
+			known := a.activity.files[f]
+			if known == nil {
+				continue
 			}
-			if f.Python.Ruby() {
-				kind = Ruby
+			known.lives, known.slot = p.State == Live, p.slot
+			if o.Seen.IsZero() || known.seen.Before(o.Seen) {
+				o.Seen = known.seen
 			}
-		}
-		p := byKey[key]
-		if p == nil {
-			p = &inspect.Process{
-				Key: key, Label: cmp.Or(f.Label, h.Label), ID: h.Label, PID: h.PID, Kind: string(kind), State: string(state), Slot: -1,
-				StartTime: h.StartTime, PIDNamespace: h.PIDNamespace,
-			}
-			if f.Python == nil {
-				p.Created = h.Created
-			} else {
-				p.PID, _ = strconv.Atoi(h.Label)
-			}
-			byKey[key] = p
-			out = append(out, p)
-		}
-		p.Files = append(p.Files, f.Name)
-		p.Series += f.Size()
-		p.Bytes += f.Bytes
-		if known := a.activity.files[f]; known != nil {
-			if p.Seen.IsZero() || known.seen.Before(p.Seen) {
-				p.Seen = known.seen
-			}
-			if known.changed.After(p.Changed) {
-				p.Changed = known.changed
+			if known.changed.After(o.Changed) {
+				o.Changed = known.changed
 			}
 		}
 	}
-	a.activity.assign(out)
-	for _, f := range a.snapshot.Files {
-		if known := a.activity.files[f]; known != nil {
-			known.lives, known.slot = lives(f), byKey[keyOf(f)].Slot
-		}
-	}
-	sorted := make([]inspect.Process, len(out))
-	for i, p := range out {
-		sorted[i] = *p
-	}
-	return sorted
+	return out
 }
-
-// keyOf returns what files of one process have in common, and of no other. A process of
-// client_python whose files were set aside is another one than a living one of its ID.
-func keyOf(f *snapshot.File) string {
-	switch {
-	case f.Python == nil:
-		return f.Name
-	case f.Live:
-		return "python " + f.Header.Label
-	}
-	return deadPython + "python " + f.Header.Label
-}
-
-const deadPython = "dead "
 
 // assign gives each living process a slot: the number that its process ID is, as a supervisor
 // with Options.ProcessIDBySlot has it, or the lowest free one. A process keeps it until its
 // end, and then the next process may get it, so there are as many slots as processes that
 // lived at the same time.
-func (a *activity) assign(all []*inspect.Process) {
-	lives := func(p *inspect.Process) bool { return p.State == string(Live) }
+func (a *activity) assign(all []*processFiles) {
 	kept, taken := map[string]int{}, map[int]bool{}
-	take := func(p *inspect.Process, slot int) {
-		p.Slot, kept[p.Key], taken[slot] = slot, slot, true
+	take := func(p *processFiles, slot int) {
+		p.slot, kept[p.key], taken[slot] = slot, slot, true
 	}
 	for _, p := range all {
-		if slot, ok := a.slots[p.Key]; ok && lives(p) {
+		if slot, ok := a.slots[p.key]; ok && p.State == Live {
 			take(p, slot)
 		}
 	}
 	for _, p := range all { // a new process takes the slot of its ID, if that is free
-		slot, err := strconv.Atoi(p.ID)
-		if lives(p) && p.Slot < 0 && err == nil && slot != p.PID && slot >= 0 && slot < maxSlots && !taken[slot] {
+		slot, err := strconv.Atoi(p.id)
+		if p.State == Live && p.slot < 0 && err == nil && slot != p.PID && slot >= 0 && slot < maxSlots && !taken[slot] {
 			take(p, slot)
 		}
 	}
 	next := 0
 	for _, p := range all {
-		if !lives(p) || p.Slot >= 0 {
+		if p.State != Live || p.slot >= 0 {
 			continue
 		}
 		for taken[next] {
@@ -260,19 +193,11 @@ func (a *activity) assign(all []*inspect.Process) {
 // share one.
 const maxSlots = 256
 
-// lives reports whether a file's process lives.
-func lives(f *snapshot.File) bool {
-	if f.Python != nil {
-		return f.Live
-	}
-	return stateOfProcess(f) == Live
-}
-
 // slotsHold reports whether every living process has its slot.
 func (a *activity) slotsHold(files []*snapshot.File) bool {
 	return !slices.ContainsFunc(files, func(f *snapshot.File) bool {
 		known := a.files[f]
-		return known != nil && known.lives != lives(f)
+		return known != nil && known.lives != (stateOfProcess(f) == Live)
 	})
 }
 

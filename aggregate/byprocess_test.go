@@ -125,25 +125,28 @@ func TestUnchanged(t *testing.T) {
 
 // TestSlotsAreBounded: processes beyond the bound share a series.
 func TestSlotsAreBounded(t *testing.T) {
+	living := func(key, id string) *processFiles {
+		return &processFiles{Process: Process{State: Live}, key: key, id: id, slot: -1}
+	}
 	var act activity
-	var all []*inspect.Process
+	var all []*processFiles
 	for i := range 2 * maxSlots {
-		all = append(all, &inspect.Process{Key: string(rune('a' + i)), State: string(Live), Slot: -1, ID: "x"})
+		all = append(all, living(string(rune('a'+i)), "x"))
 	}
 	act.assign(all)
 	seen := map[int]bool{}
 	for _, p := range all {
-		require.False(t, seen[p.Slot])
-		seen[p.Slot] = true
+		require.False(t, seen[p.slot])
+		seen[p.slot] = true
 	}
 	require.True(t, seen[0] && seen[2*maxSlots-1])
-	gone := all[5].Slot
-	next := append([]*inspect.Process{{Key: "new", State: string(Live), Slot: -1}}, all...)
+	gone := all[5].slot
+	next := append([]*processFiles{living("new", "")}, all...)
 	for _, p := range next {
-		p.Slot = -1
+		p.slot = -1
 	}
-	next[6].State = string(Dead)
+	next[6].State = Dead
 	act.assign(next)
-	require.Equal(t, gone, next[0].Slot, "the slot of one that has died")
-	require.Equal(t, -1, next[6].Slot)
+	require.Equal(t, gone, next[0].slot, "the slot of one that has died")
+	require.Equal(t, -1, next[6].slot)
 }

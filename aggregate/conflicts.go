@@ -60,9 +60,6 @@ func (a *Aggregator) census() []inspect.Family {
 	for _, f := range a.snapshot.Files {
 		if f.Known {
 			o := inspect.Owner{File: f.Name, Label: cmp.Or(f.Label, f.Header.Label), State: string(stateOfProcess(f))}
-			if f.Python != nil && !f.Live {
-				o.State = string(Dead)
-			}
 			f.CountSeries(func(schema *metric.Schema, n int, first metric.Labels) {
 				o.Series = n
 				note(schema, o, first)

@@ -1,6 +1,7 @@
 package aggregate
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 	"strings"
@@ -68,27 +69,82 @@ func (a *Aggregator) Processes() ([]Process, error) {
 	a.table.RenewSymbols(a.snapshot.Files)
 	a.table.Rename()
 	var out []Process
-	for _, f := range a.snapshot.Files {
-		if !f.Known || f.Python != nil {
+	for _, p := range processesOf(a.snapshot.Files) {
+		out = append(out, p.Process)
+	}
+	return out, nil
+}
+
+// processFiles is a process with what only this package says of it.
+type processFiles struct {
+	Process
+	key   string           // see keyOf
+	id    string           // the label before it was made unique
+	files []*snapshot.File // those named in Files
+	slot  int              // of a living process, once assigned; -1 otherwise
+}
+
+// processesOf returns the processes of all readable files, as Aggregator.Processes has them.
+func processesOf(files []*snapshot.File) []*processFiles {
+	var native, python []*processFiles
+	byKey := map[string]*processFiles{}
+	for _, f := range files {
+		if !f.Known {
 			continue
 		}
-		h := &f.Header
-		p := Process{
-			Kind: Native, Files: []string{f.Name}, PID: h.PID, Label: f.Label, State: stateOfProcess(f), Liveness: h.Liveness.String(), Incarnation: h.Incarnation.String(),
-			Created: h.Created, StartTime: h.StartTime, BootID: h.BootID, PIDNamespace: h.PIDNamespace,
-			Series: f.Series.Count(), Bytes: f.Bytes,
+		key := keyOf(f)
+		p := byKey[key]
+		if p == nil {
+			p = processOf(f, key)
+			if byKey[key] = p; f.Python == nil {
+				native = append(native, p)
+			} else {
+				python = append(python, p)
+			}
 		}
-		if p.Label == "" {
-			p.Label = h.Label // another process has taken it over
+		if f.Python != nil && f.Python.Ruby() {
+			p.Kind = Ruby
+			p.PID, _ = strconv.Atoi(pyfile.RubyPID(p.id))
 		}
-		out = append(out, p)
+		p.files, p.Files = append(p.files, f), append(p.Files, f.Name)
+		p.Series += f.Size()
+		p.Bytes += f.Bytes
 	}
-	return append(out, pythonProcesses(a.snapshot.Files)...), nil
+	slices.SortStableFunc(python, func(p, q *processFiles) int { return strings.Compare(p.id, q.id) })
+	return append(native, python...)
 }
+
+// processOf returns the process of a file, without what all its files add up to.
+func processOf(f *snapshot.File, key string) *processFiles {
+	h := &f.Header
+	p := &processFiles{key: key, id: h.Label, slot: -1}
+	p.Kind, p.Label, p.State = Python, cmp.Or(f.Label, h.Label), stateOfProcess(f) // another may have taken the label over
+	if f.Python != nil {
+		p.PID, _ = strconv.Atoi(h.Label)
+		return p
+	}
+	p.Kind, p.PID, p.Created, p.StartTime, p.BootID, p.PIDNamespace = Native, h.PID, h.Created, h.StartTime, h.BootID, h.PIDNamespace
+	p.Liveness, p.Incarnation = h.Liveness.String(), h.Incarnation.String()
+	return p
+}
+
+// keyOf returns what files of one process have in common, and of no other. A process of
+// client_python whose files were set aside is another one than a living one of its ID.
+func keyOf(f *snapshot.File) string {
+	switch {
+	case f.Python == nil:
+		return f.Name
+	case f.Live:
+		return "python " + f.Header.Label
+	}
+	return deadPython + "python " + f.Header.Label
+}
+
+const deadPython = "dead "
 
 func stateOfProcess(f *snapshot.File) State {
 	switch {
-	case f.Dead:
+	case f.Dead, f.Python != nil && !f.Live:
 		return Dead
 	case f.Marked:
 		return Marked
@@ -116,39 +172,4 @@ func (a *Aggregator) storeless() (n int) {
 		}
 	}
 	return n
-}
-
-// pythonProcesses returns the processes of client_python's files, in the order of their IDs.
-func pythonProcesses(files []*snapshot.File) (out []Process) {
-	type id struct {
-		label string
-		live  bool
-	}
-	byID := map[id]int{}
-	for _, f := range files {
-		if f.Python == nil || !f.Known {
-			continue
-		}
-		key := id{f.Header.Label, f.Live}
-		n, known := byID[key]
-		if !known {
-			n = len(out)
-			byID[key] = n
-			p := Process{Kind: Python, Label: key.label, State: Dead}
-			if p.PID, _ = strconv.Atoi(key.label); f.Live {
-				p.State = Live
-			}
-			out = append(out, p)
-		}
-		p := &out[n]
-		if f.Python.Ruby() {
-			p.Kind = Ruby
-			p.PID, _ = strconv.Atoi(pyfile.RubyPID(key.label))
-		}
-		p.Files = append(p.Files, f.Name)
-		p.Series += f.Size()
-		p.Bytes += f.Bytes
-	}
-	slices.SortStableFunc(out, func(p, q Process) int { return strings.Compare(p.Label, q.Label) })
-	return out
 }

@@ -66,10 +66,14 @@ func (a *Aggregator) selfMetrics(started time.Time) []views.Family {
 	*state(NoStore) = float64(a.storeless())
 	counts := a.snapshot.Archive.Counts
 	damaged, unsettled, read := 0, 0, a.snapshot.Archive.Size()
+	python := map[string]bool{} // by key, since a process of client_python has several files
 	for _, f := range a.snapshot.Files {
 		files[slices.Index(fileStates, stateOf(f.Err))]++
-		if f.Known && f.Python == nil {
+		if key := keyOf(f); f.Known && !python[key] {
 			*state(stateOfProcess(f))++
+			if f.Python != nil {
+				python[key] = true
+			}
 		}
 		for i, n := range f.Counters {
 			counts[i] += n
@@ -81,9 +85,6 @@ func (a *Aggregator) selfMetrics(started time.Time) []views.Family {
 	files[slices.Index(fileStates, inspect.Consumed)] += float64(len(a.snapshot.Restored))
 	if there, damage := a.archiveStatus(); there {
 		files[slices.Index(fileStates, stateOf(damage))]++
-	}
-	for _, p := range pythonProcesses(a.snapshot.Files) {
-		*state(p.State)++
 	}
 	count := func(which mpm.Counter) float64 {
 		for i, c := range mpm.HeaderCounters {
