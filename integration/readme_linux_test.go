@@ -41,7 +41,7 @@ func TestReadmeRun(t *testing.T) {
 	require.NoError(t, err)
 	r.write("server", fmt.Sprintf("#!/bin/sh\n%s=server exec %q\n", envRole, self))
 	web := freeAddress(t)
-	r.run("127.0.0.1:9090", "/dev/shm/app", "127.0.0.1:8080", web)
+	r.run("127.0.0.1:9090", "/dev/shm/server", "127.0.0.1:8080", web)
 	r.counts("http://"+web, "run_served_total")
 }
 
