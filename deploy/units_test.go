@@ -13,8 +13,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestUnits: systemd accepts the unit and the application's drop-in, and its own measure of
-// exposure calls the unit well protected (0 is best, 10 worst).
+// TestUnits: systemd accepts the unit, the application's drop-in, and the one for .db files
+// that docs/client_python.md shows. Its own measure of exposure calls the unit well
+// protected (0 is best, 10 worst).
 func TestUnits(t *testing.T) {
 	analyze := need(t, "systemd-analyze")
 	path, err := mpctl()
@@ -46,6 +47,12 @@ func TestUnits(t *testing.T) {
 		}
 		return strings.Join(ours, "")
 	}
+	require.Empty(t, verify())
+	python := read("multiprom@app.service.d-python.conf")
+	page, err := os.ReadFile("../docs/client_python.md")
+	require.NoError(t, err)
+	require.Contains(t, string(page), "\n```ini\n"+python+"```\n")
+	write("multiprom@app.service.d/python.conf", python)
 	require.Empty(t, verify())
 	write("multiprom@.service", unit+"\n[Service]\nProtectTheWorld=yes\n")
 	require.Contains(t, verify(), "Unknown key", "it would have noticed")

@@ -24,39 +24,6 @@ import (
 // shown is the directory of the files that docs/client_python.md shows.
 const shown = "../docs/client_python/"
 
-// TestShownUnits: systemd accepts the unit and the drop-in.
-func TestShownUnits(t *testing.T) {
-	analyze := needCommand(t, "systemd-analyze")
-	dir := t.TempDir()
-	write := func(name, text string) {
-		path := filepath.Join(dir, name)
-		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
-		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
-	}
-	write("app.service", "[Service]\nExecStart=/bin/true\n")
-	dropIn, err := os.ReadFile(shown + "app.service.d.conf")
-	require.NoError(t, err)
-	write("app.service.d/metrics.conf", string(dropIn))
-	unit, err := os.ReadFile(shown + "multiprom.service")
-	require.NoError(t, err)
-	write("multiprom.service", strings.Replace(string(unit), "/usr/local/bin/mpctl", mpctl(t), 1))
-	verify := func() string {
-		cmd := exec.Command(analyze, "verify", "--man=no", "multiprom.service", "app.service")
-		cmd.Env = append(os.Environ(), "SYSTEMD_UNIT_PATH="+dir+":")
-		out, _ := cmd.CombinedOutput() // other units of the system may be wrong
-		var ours []string
-		for line := range strings.Lines(string(out)) {
-			if strings.Contains(line, "multiprom.service") || strings.Contains(line, "app.service") {
-				ours = append(ours, line)
-			}
-		}
-		return strings.Join(ours, "")
-	}
-	require.Empty(t, verify())
-	write("app.service.d/metrics.conf", string(dropIn)+"RuntimeDirectoryPreserves=yes\n")
-	require.Contains(t, verify(), "Unknown key", "it would have noticed")
-}
-
 // TestShownUwsgi: with the ini file, uWSGI starts mpctl and ends it, without a hook.
 func TestShownUwsgi(t *testing.T) {
 	ini, err := os.ReadFile(shown + "uwsgi.ini")

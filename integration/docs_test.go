@@ -16,7 +16,7 @@ func TestDocsOfClientPython(t *testing.T) {
 	require.NoError(t, err)
 	files, err := filepath.Glob("../docs/client_python/*")
 	require.NoError(t, err)
-	require.Len(t, files, 9)
+	require.Len(t, files, 7)
 	for _, name := range files {
 		b, err := os.ReadFile(name)
 		require.NoError(t, err)
