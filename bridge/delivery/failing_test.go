@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"runtime"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -73,13 +74,18 @@ func pass(d time.Duration) {
 }
 
 // view is what is sent: all series have the number of times that it was gathered.
-type view struct{ series, n int }
+type view struct {
+	series int
+	rounds atomic.Int64
+}
+
+func (v *view) n() int { return int(v.rounds.Load()) }
 
 func (v *view) Gather(context.Context) ([]*metric.Family, error) {
-	v.n++
+	n := float64(v.rounds.Add(1))
 	f := &metric.Family{Name: "n", Type: metric.Counter}
 	for i := range v.series {
-		f.Series = append(f.Series, metric.Series{Labels: metric.MakeLabels("s", fmt.Sprintf("%05d", i)), Value: float64(v.n)})
+		f.Series = append(f.Series, metric.Series{Labels: metric.MakeLabels("s", fmt.Sprintf("%05d", i)), Value: n})
 	}
 	return []*metric.Family{f}, nil
 }
@@ -165,12 +171,12 @@ func failsAndWorks(t *testing.T, protocol string, f failure, queueDir string) {
 	if protocol == "otlp" {
 		retried = f.retriedOTP
 	}
-	r, v := &receiver{t: t, protocol: protocol, stored: map[string][]sample{}}, &view{series: seriesCount}
+	r, v := newReceiver(t, protocol, nil), &view{series: seriesCount}
 	e, stop := start(t, r, v, delivery.Options{QueueDir: queueDir})
 	pass(2*interval + time.Second) // three rounds
 	require.Equal(t, 3.0*seriesCount, own(t, e)["sent_samples"])
 
-	r.failing = &f
+	r.failing.Store(&f)
 	down := time.Now()
 	pass(20*interval + time.Second)
 	bad := own(t, e)
@@ -187,12 +193,12 @@ func failsAndWorks(t *testing.T, protocol string, f failure, queueDir string) {
 	}
 	require.LessOrEqual(t, r.read, (len(asked)+9)*(8<<10), "of an answer, little is read")
 
-	r.failing = nil
+	r.failing.Store(nil)
 	pass(f.silence + longest + interval + interval/2)
 	end := stop()
 	require.Zero(t, end, "all is sent, so it ends at once")
 	good := own(t, e)
-	all := float64((v.n + 1) * seriesCount) // with the markers
+	all := float64((v.n() + 1) * seriesCount) // with the markers
 	require.Equal(t, all, good["sent_samples"]+good["dropped"], "each sample is counted once")
 	require.Equal(t, float64(time.Now().UnixMilli())/1000, good["last_success_timestamp_seconds"])
 	if queueDir != "" {
@@ -201,9 +207,9 @@ func failsAndWorks(t *testing.T, protocol string, f failure, queueDir string) {
 	lost := 0
 	for i := range seriesCount {
 		values, ended := r.values(i)
-		require.Equal(t, v.n, values[len(values)-1], "the newest value")
+		require.Equal(t, v.n(), values[len(values)-1], "the newest value")
 		require.Equal(t, 1, ended)
-		lost += v.n - len(values)
+		lost += v.n() - len(values)
 		require.True(t, slices.IsSorted(values))
 	}
 	switch {
@@ -251,10 +257,10 @@ func TestHourDown(t *testing.T) {
 			t.Run(protocol+"/"+f.name, func(t *testing.T) {
 				t.Parallel()
 				synctest.Test(t, func(t *testing.T) {
-					r, v := &receiver{t: t, protocol: protocol, stored: map[string][]sample{}}, &view{series: seriesCount}
+					r, v := newReceiver(t, protocol, nil), &view{series: seriesCount}
 					_, stop := start(t, r, v, delivery.Options{})
 					pass(interval / 2)
-					r.failing = f
+					r.failing.Store(f)
 					down := time.Now()
 					pass(time.Hour)
 					fewRequests(t, down, r.asked, f.silence)
@@ -289,22 +295,22 @@ func TestStopWithQueue(t *testing.T) {
 				t.Parallel()
 				dir := t.TempDir()
 				synctest.Test(t, func(t *testing.T) {
-					r, v := &receiver{t: t, protocol: protocol, stored: map[string][]sample{}, failing: f}, &view{series: seriesCount}
+					r, v := newReceiver(t, protocol, f), &view{series: seriesCount}
 					e, stop := start(t, r, v, delivery.Options{QueueDir: dir})
 					pass(10 * interval)
 					before := len(r.asked)
 					require.LessOrEqual(t, stop(), stopTime)
 					require.LessOrEqual(t, len(r.asked), before+1)
-					require.Equal(t, float64(v.n+1), own(t, e)["queue_rounds"], "with the markers")
+					require.Equal(t, float64(v.n()+1), own(t, e)["queue_rounds"], "with the markers")
 					require.Zero(t, own(t, e)["dropped"])
 
-					r.failing = nil
+					r.failing.Store(nil)
 					_, stop = start(t, r, v, delivery.Options{QueueDir: dir})
 					pass(2 * interval)
 					require.Zero(t, stop())
 					for i := range seriesCount {
 						values, ended := r.values(i)
-						require.Len(t, values, v.n)
+						require.Len(t, values, v.n())
 						require.Equal(t, 2, ended)
 					}
 				})
@@ -317,29 +323,29 @@ func TestStopWithQueue(t *testing.T) {
 func TestQueueAge(t *testing.T) {
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
-		r, v := &receiver{t: t, protocol: "2.0", stored: map[string][]sample{}, failing: failures[0]}, &view{series: seriesCount}
+		r, v := newReceiver(t, "2.0", failures[0]), &view{series: seriesCount}
 		o := delivery.Options{QueueDir: dir, QueueAge: 10 * interval}
 		e, stop := start(t, r, v, o)
 		pass(30*interval + time.Second)
 		state := own(t, e)
 		require.LessOrEqual(t, state["queue_oldest_age_seconds"], (11 * interval).Seconds())
 		require.LessOrEqual(t, state["queue_rounds"], 12.0)
-		require.Equal(t, float64(v.n*seriesCount), state["dropped queue_age"]+seriesCount*state["queue_rounds"])
+		require.Equal(t, float64(v.n()*seriesCount), state["dropped queue_age"]+seriesCount*state["queue_rounds"])
 		require.Less(t, len(r.asked), 60, "a round that is given up does not begin the delays again")
 
-		r.failing = nil
+		r.failing.Store(nil)
 		pass(longest)
 		state = own(t, e)
-		require.Equal(t, float64(v.n*seriesCount), state["sent_samples"]+state["dropped queue_age"])
+		require.Equal(t, float64(v.n()*seriesCount), state["sent_samples"]+state["dropped queue_age"])
 		values, _ := r.values(0)
-		require.Equal(t, v.n, values[len(values)-1])
+		require.Equal(t, v.n(), values[len(values)-1])
 
-		r.failing = failures[0]
+		r.failing.Store(failures[0])
 		pass(5 * interval)
-		tooOld := v.n
+		tooOld := v.n()
 		stop()
 		pass(time.Hour)
-		r.failing = nil
+		r.failing.Store(nil)
 		e, stop = start(t, r, v, o)
 		pass(interval / 2)
 		state = own(t, e)
@@ -348,7 +354,7 @@ func TestQueueAge(t *testing.T) {
 		stop()
 		values, _ = r.values(0)
 		require.NotContains(t, values, tooOld)
-		require.Equal(t, v.n, values[len(values)-1])
+		require.Equal(t, v.n(), values[len(values)-1])
 	})
 }
 
@@ -368,14 +374,14 @@ func TestMemoryWhileDown(t *testing.T) {
 			dir = t.TempDir()
 		}
 		synctest.Test(t, func(t *testing.T) {
-			r, v := &receiver{t: t, protocol: "2.0", stored: map[string][]sample{}, failing: failures[0]}, &view{series: series}
+			r, v := newReceiver(t, "2.0", failures[0]), &view{series: series}
 			e, stop := start(t, r, v, delivery.Options{QueueDir: dir, MaxSamples: 1000})
 			pass(10*interval + interval/2) // between two rounds
 			before := heap()
 			pass(100 * interval)
 			require.Less(t, heap()-before, most, "queue: %t", queue)
 			if queue {
-				require.Equal(t, float64(v.n), own(t, e)["queue_rounds"])
+				require.Equal(t, float64(v.n()), own(t, e)["queue_rounds"])
 				require.Greater(t, own(t, e)["queue_bytes"], 2.0*most, "the rounds are larger than what memory may be")
 			}
 			stop()

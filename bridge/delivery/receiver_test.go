@@ -7,6 +7,7 @@ import (
 	"math"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -29,7 +30,7 @@ type sample struct {
 type receiver struct {
 	t        *testing.T
 	protocol string
-	failing  *failure // nil if it works
+	failing  atomic.Pointer[failure] // nil if it works
 	asked    []time.Time
 	stored   map[string][]sample
 	batches  int // requests with samples, while it fails
@@ -46,6 +47,13 @@ type failure struct {
 	stores     int  // how many samples of a request it stores
 	silence    time.Duration
 	answer     func(r *receiver, req *http.Request) (*http.Response, error)
+}
+
+// newReceiver returns one that fails, unless failing is nil.
+func newReceiver(t *testing.T, protocol string, failing *failure) *receiver {
+	r := &receiver{t: t, protocol: protocol, stored: map[string][]sample{}}
+	r.failing.Store(failing)
+	return r
 }
 
 // status answers with a status.
@@ -97,7 +105,8 @@ func (r *receiver) RoundTrip(req *http.Request) (*http.Response, error) {
 	all := r.decode(body)
 	store := len(all)
 	r.samples = store
-	if f := r.failing; f != nil {
+	f := r.failing.Load()
+	if f != nil {
 		r.asked = append(r.asked, time.Now())
 		if len(all) > 0 {
 			r.batches++
@@ -117,8 +126,8 @@ func (r *receiver) RoundTrip(req *http.Request) (*http.Response, error) {
 		}
 		r.stored[s.series] = append(r.stored[s.series], s)
 	}
-	if r.failing != nil {
-		return r.failing.answer(r, req)
+	if f != nil {
+		return f.answer(r, req)
 	}
 	return r.took(store, 0), nil
 }
