@@ -30,7 +30,7 @@ integration: integration-deps ## run the tests against the real servers, none sk
 
 integration-prometheus3: integration-deps ## remote write, OTLP and native histograms with a Prometheus 3, which is built first (2 minutes)
 	GOBIN=$(CURDIR)/bin $(GO) install -tags remove_all_sd github.com/prometheus/prometheus/cmd/prometheus@v0.316.0
-	MULTIPROM_PROMETHEUS3=$(CURDIR)/bin/prometheus MULTIPROM_INTEGRATION=1 $(GO) test -count=1 -v -run '^TestRemoteWrite|^TestPrometheusReadsNative' ./integration
+	MULTIPROM_PROMETHEUS3=$(CURDIR)/bin/prometheus MULTIPROM_INTEGRATION=1 $(GO) test -count=1 -v -run '^TestRemoteWrite|^TestPrometheusReadsNative|^TestPrometheus3' ./integration
 
 oracle: ## what Prometheus' own parsers read, in a module of its own
 	cd integration/oracle && $(GO) vet ./... && $(GO) test -count=1 ./...

@@ -360,7 +360,7 @@ func TestQueueAge(t *testing.T) {
 
 // TestMemoryWhileDown: rounds that cannot be sent cost no memory, however many they are.
 func TestMemoryWhileDown(t *testing.T) {
-	const series, most = 3000, 1 << 20 // a round has 30 kB, 100 rounds have 3 MB
+	const series, most = 2000, 1 << 19 // a round has 20 kB, 60 rounds have 1.2 MB
 	heap := func() int {
 		var m runtime.MemStats
 		runtime.GC()
@@ -378,7 +378,7 @@ func TestMemoryWhileDown(t *testing.T) {
 			e, stop := start(t, r, v, delivery.Options{QueueDir: dir, MaxSamples: 1000})
 			pass(10*interval + interval/2) // between two rounds
 			before := heap()
-			pass(100 * interval)
+			pass(60 * interval)
 			require.Less(t, heap()-before, most, "queue: %t", queue)
 			if queue {
 				require.Equal(t, float64(v.n()), own(t, e)["queue_rounds"])
