@@ -47,13 +47,13 @@ type recorded struct {
 
 func newRecorded(s *mpm.Series, schema *metric.Schema) *recorded {
 	out := &recorded{Series: s, schema: schema}
-	out.native.Init(histogram.DefinitionOf(schema.Native), (*[histogram.Cells]uint64)(s.Words()), s.AddRegion)
+	out.native.Init(schema.Native, (*[histogram.Cells]uint64)(s.Words()), s)
 	return out
 }
 
 // observe counts a value as an instrument does.
 func (s *recorded) observe(x float64) {
-	if !s.native.Observe((*[histogram.Cells]uint64)(s.Words()), x) {
+	if !s.native.Observe((*[histogram.Cells]uint64)(s.Words()), x) && !s.native.ObserveRare(x) {
 		return
 	}
 	if i, _ := slices.BinarySearch(s.schema.Bounds, x); i < len(s.schema.Bounds) && x == x {

@@ -61,7 +61,6 @@ type bucketTable struct {
 	base   uint64 // top bits of the lowest positive bound
 	ranges [tableSize]bucketRange
 	single bool // no range has two bounds, and none has NaN
-	beside bool // likewise, but look is not to find a bucket (see newNativeBuckets)
 	// search: a table would be wrong or slow. The bits of negative bounds are in another
 	// order, and many crowded bounds have the same top bits.
 	search bool
@@ -115,28 +114,10 @@ func newBucketTable(bounds []float64) *bucketTable {
 // the bucket +Inf. NaN is there too.
 func (t *bucketTable) find(v float64) int {
 	i, ok := t.look(v)
-	if !ok && t.beside {
-		i, ok = t.lookBeside(v)
-	}
 	if !ok {
 		i = t.findByComparing(v)
 	}
 	return i
-}
-
-// lookBeside is look of the buckets that look is not to find.
-func (t *bucketTable) lookBeside(v float64) (i int, ok bool) {
-	bits := math.Float64bits(v)
-	number := bits>>tableShift - t.base
-	if number >= tableSize {
-		return 0, false
-	}
-	i = t.ranges[number].first
-	next := i + 1
-	if bits > t.ranges[number].bits {
-		i = next
-	}
-	return i, true
 }
 
 // look is find for values that are in the table. It is inlined.

@@ -109,10 +109,7 @@ func declare[T any](s *Set, schema *metric.Schema, maxSeries int, separate bool,
 		}
 	}
 	in := &instrument{set: s, schema: schema, key: key, separate: separate, words: mpm.WordsPerSeries(schema), maxSeries: maxSeries, asked: asked}
-	switch {
-	case schema.Native != nil:
-		in.buckets = newNativeBuckets(schema.Bounds)
-	case schema.Type == metric.Histogram:
+	if schema.Type == metric.Histogram {
 		in.buckets = newBucketTable(schema.Bounds)
 	}
 	if store := s.store.Load(); store != nil {

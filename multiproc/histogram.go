@@ -19,7 +19,7 @@ import (
 type Histogram struct {
 	s       series
 	buckets *bucketTable       // the classic buckets
-	native  histogram.Recorder // the native buckets, if there are any; ready after s has words
+	native  histogram.Recorder // the native buckets; declared if there are any, ready after s has words
 }
 
 // NewHistogram declares a histogram in the default Set. It panics if the options are
@@ -38,6 +38,9 @@ func (s *Set) NewHistogram(opts HistogramOpts) (*Histogram, error) {
 
 func (h *Histogram) init(in *instrument, values []string) {
 	h.buckets = in.buckets
+	if in.schema.Native != nil {
+		h.native.Declare()
+	}
 	h.s.init(in, values, h)
 }
 
@@ -78,6 +81,14 @@ func (o HistogramOpts) schema(labels []string) (*metric.Schema, error) {
 // that need one are dropped and counted, in their sum and classic bucket neither.
 func (h *Histogram) Observe(v float64) {
 	w := (*uint64)(atomic.LoadPointer(&h.s.first))
+	if h.native.Declared() {
+		if w == nil || !h.native.Observe(cells(w), v) {
+			h.observeRare(v)
+		} else if len(h.buckets.bounds) > 0 {
+			h.observeClassic(v)
+		}
+		return
+	}
 	i, ok := h.buckets.look(v) // find, of which this part is inlined
 	if w != nil && ok {
 		h.count(w, i, v)
@@ -89,19 +100,7 @@ func (h *Histogram) Observe(v float64) {
 }
 
 //go:noinline
-func (h *Histogram) observe(v float64) {
-	if h.native.Ready() {
-		h.observeNative(h.s.word(), v)
-		return
-	}
-	w := h.s.word()
-	if h.s.in.schema.Native != nil {
-		h.bindNative()
-		h.observeNative(w, v)
-		return
-	}
-	h.count(w, h.buckets.find(v), v)
-}
+func (h *Histogram) observe(v float64) { h.count(h.s.word(), h.buckets.find(v), v) }
 
 // count counts v in bucket i. w is the first word.
 func (h *Histogram) count(w *uint64, i int, v float64) {

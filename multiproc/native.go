@@ -82,19 +82,6 @@ func declareHistogram[T any](s *Set, schema *metric.Schema, o *HistogramOpts, ma
 	return h, nil
 }
 
-// newNativeBuckets returns the classic buckets of a histogram that has native ones too. look
-// finds none, so that Observe leaves the histogram to observe.
-func newNativeBuckets(bounds []float64) *bucketTable {
-	if len(bounds) == 0 {
-		return &noBuckets
-	}
-	t := newBucketTable(bounds)
-	t.beside, t.single = t.single, false
-	return t
-}
-
-var noBuckets = bucketTable{search: true}
-
 // bindNative makes a histogram with native buckets, which has its words, count. The first update
 // of a process comes here.
 func (h *Histogram) bindNative() {
@@ -107,9 +94,14 @@ func (h *Histogram) bindNative() {
 
 // initNative is bindNative with the Set's lock held.
 func (h *Histogram) initNative() {
-	if !h.native.Ready() {
-		h.native.Init(histogram.DefinitionOf(h.s.in.schema.Native), cells(h.s.word()), h.addRegion)
+	if h.native.Ready() {
+		return
 	}
+	var store histogram.RegionStore = &h.s.handle
+	if h.s.handle.Words() == nil {
+		store = new(histogram.Heap) // of a series that is in no store
+	}
+	h.native.Init(h.s.in.schema.Native, cells(h.s.word()), store)
 }
 
 // cells returns the first words of a histogram with native buckets.
@@ -117,17 +109,25 @@ func cells(first *uint64) *[histogram.Cells]uint64 {
 	return (*[histogram.Cells]uint64)(unsafe.Pointer(first))
 }
 
-func (h *Histogram) addRegion(r histogram.Region) *[histogram.RegionBuckets]uint64 {
-	defer h.s.keepAlive()
-	return h.s.handle.AddRegion(r)
+// observeRare counts v in a histogram with native buckets, however long that takes.
+func (h *Histogram) observeRare(v float64) {
+	if !h.native.Ready() {
+		h.bindNative()
+	}
+	if h.native.ObserveRare(v) {
+		h.observeClassic(v)
+	}
+	h.s.keepAlive()
 }
 
-// observeNative is Observe of a histogram with native buckets. w is its first word.
-func (h *Histogram) observeNative(w *uint64, v float64) {
-	if h.native.Observe(cells(w), v) && len(h.buckets.bounds) > 0 {
-		if i := h.buckets.find(v); i < len(h.buckets.bounds) {
-			atomic.AddUint64(at(w, mpm.CellNativeBuckets+i), 1)
-		}
+// observeClassic counts v in the classic bucket of a histogram with native buckets, after those.
+func (h *Histogram) observeClassic(v float64) {
+	i, ok := h.buckets.look(v)
+	if !ok {
+		i = h.buckets.findByComparing(v)
+	}
+	if i < len(h.buckets.bounds) {
+		atomic.AddUint64(at(h.s.word(), mpm.CellNativeBuckets+i), 1)
 	}
 	h.s.keepAlive()
 }

@@ -285,11 +285,12 @@ func BenchmarkObserve(b *testing.B) {
 	b.Run("recorder", func(b *testing.B) {
 		var cells [histogram.Cells]uint64
 		var r histogram.Recorder
-		r.Init(histogram.Definition{Schema: 3, Limit: 160, Threshold: 0x1p-128}, &cells,
-			func(histogram.Region) *[histogram.RegionBuckets]uint64 { return new([histogram.RegionBuckets]uint64) })
+		r.Init(&metric.NativeSchema{Schema: 3, MaxBuckets: 160, ZeroThreshold: 0x1p-128}, &cells, new(histogram.Heap))
 		b.ReportAllocs()
 		for n := 0; b.Loop(); n++ {
-			r.Observe(&cells, xs[n%len(xs)])
+			if x := xs[n%len(xs)]; !r.Observe(&cells, x) {
+				r.ObserveRare(x)
+			}
 		}
 	})
 }

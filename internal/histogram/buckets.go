@@ -45,6 +45,9 @@ const (
 	exponentBias = 1023
 	exponentMax  = 0x7FF // infinities and NaN
 
+	infinity    = exponentMax << mantissaBits // the bits of +Inf
+	leastNormal = 1 << mantissaBits           // of the smallest number that is not subnormal
+
 	numberBits = MaxSchema + 1
 )
 
@@ -95,10 +98,15 @@ func (b *Buckets) Index(x float64) int32 {
 		}
 		exponent, mantissa = normalized(x)
 	}
-	cell := b.cells[mantissa>>b.shift&(2<<MaxSchema-1)]
+	return b.normal(exponent, mantissa)
+}
+
+// normal is Index of a number with this exponent and mantissa. It is inlined.
+func (b *Buckets) normal(exponent int32, mantissa uint64) int32 {
+	cell := b.cells[mantissa>>(b.shift&63)&(2<<MaxSchema-1)]
 	below := int32((cell>>numberBits - mantissa) >> 63) // 1 if the cell's bound is below x
-	i := (exponent-exponentBias)<<b.scale + int32(cell&(1<<numberBits-1)) + below
-	return (i-1)>>b.reduce + 1
+	i := (exponent-exponentBias)<<(b.scale&31) + int32(cell&(1<<numberBits-1)) + below
+	return (i-1)>>(b.reduce&31) + 1
 }
 
 // normalized returns the exponent and the mantissa that a subnormal number would have if

@@ -2,8 +2,10 @@ package histogram_test
 
 import (
 	"encoding/binary"
+	"iter"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -11,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/multiprom/multiprom/internal/histogram"
+	"github.com/multiprom/multiprom/metric"
 )
 
 // space gives a recorder regions, as a store does.
@@ -21,7 +24,7 @@ type space struct {
 	said    func(histogram.Region) // of each new region
 }
 
-func (s *space) add(r histogram.Region) *[histogram.RegionBuckets]uint64 {
+func (s *space) AddRegion(r histogram.Region) *[histogram.RegionBuckets]uint64 {
 	if len(s.regions) == s.room {
 		return nil
 	}
@@ -31,6 +34,18 @@ func (s *space) add(r histogram.Region) *[histogram.RegionBuckets]uint64 {
 		s.said(r)
 	}
 	return r.Counts
+}
+
+func (s *space) Regions() iter.Seq[histogram.Region] { return slices.Values(s.regions) }
+
+// native returns the schema with that definition.
+func native(d histogram.Definition) *metric.NativeSchema {
+	return &metric.NativeSchema{Schema: d.Schema, MaxBuckets: d.Limit, ZeroThreshold: d.Threshold}
+}
+
+// observe counts a value as instruments do. It reports whether there was room.
+func (s *space) observe(r *histogram.Recorder, x float64) bool {
+	return r.Observe(&s.cells, x) || r.ObserveRare(x)
 }
 
 // zero sets all words to 0.
@@ -69,12 +84,12 @@ func direct(t *histogram.Total, d histogram.Definition, x float64) {
 func requireRecorded(t testing.TB, d histogram.Definition, xs []float64) {
 	s := &space{room: math.MaxInt}
 	var r histogram.Recorder
-	r.Init(d, &s.cells, s.add)
+	r.Init(native(d), &s.cells, s)
 	var want histogram.Total
 	want.Define(d)
 	sum := 0.0
 	for _, x := range xs {
-		require.True(t, r.Observe(&s.cells, x))
+		require.True(t, s.observe(&r, x))
 		direct(&want, d, x)
 		sum += x
 	}
@@ -106,7 +121,7 @@ func requireRecorded(t testing.TB, d histogram.Definition, xs []float64) {
 	want.Reset()
 	want.Define(d)
 	for _, x := range xs {
-		require.True(t, r.Observe(&s.cells, x))
+		require.True(t, s.observe(&r, x))
 		direct(&want, d, x)
 	}
 	requireShown(t, show(&want, nan), show(s.total(d), nan))
@@ -139,9 +154,9 @@ func TestRecorder(t *testing.T) {
 		requireRecorded(t, d, xs)
 		s := &space{room: math.MaxInt}
 		var r histogram.Recorder
-		r.Init(d, &s.cells, s.add)
+		r.Init(native(d), &s.cells, s)
 		for _, x := range xs {
-			r.Observe(&s.cells, x)
+			s.observe(&r, x)
 		}
 		if n := len(s.regions); n > 0 && s.regions[n-1].Schema < d.Schema {
 			lowered++
@@ -171,17 +186,17 @@ func TestRecorderWithoutRoom(t *testing.T) {
 	s := &space{room: 1}
 	d := histogram.Definition{Schema: 3, Limit: 160, Threshold: 0.1}
 	var r histogram.Recorder
-	r.Init(d, &s.cells, s.add)
-	require.True(t, r.Observe(&s.cells, 1))
-	require.False(t, r.Observe(&s.cells, 1e9))
-	require.False(t, r.Observe(&s.cells, -1))
-	require.True(t, r.Observe(&s.cells, 0.05))
-	require.True(t, r.Observe(&s.cells, 1))
+	r.Init(native(d), &s.cells, s)
+	require.True(t, s.observe(&r, 1))
+	require.False(t, s.observe(&r, 1e9))
+	require.False(t, s.observe(&r, -1))
+	require.True(t, s.observe(&r, 0.05))
+	require.True(t, s.observe(&r, 1))
 	require.Equal(t, 2.05, math.Float64frombits(s.cells[histogram.CellSum]))
 	got := show(s.total(d), false)
 	require.EqualValues(t, 3, got.count)
 	s.room = 2
-	require.True(t, r.Observe(&s.cells, 1e9), "it asks again")
+	require.True(t, s.observe(&r, 1e9), "it asks again")
 }
 
 // Observations of several goroutines, while the schema falls: each is counted once, and what
@@ -197,7 +212,7 @@ func TestRecorderAtOnce(t *testing.T) {
 		known = append(known, r)
 	}
 	var r histogram.Recorder
-	r.Init(d, &s.cells, s.add)
+	r.Init(native(d), &s.cells, s)
 	const goroutines, each = 4, 5000
 	var wg sync.WaitGroup
 	done := make(chan struct{})
@@ -206,7 +221,7 @@ func TestRecorderAtOnce(t *testing.T) {
 			rnd := rand.New(rand.NewPCG(g, 7))
 			for i := range each {
 				x := math.Exp(rnd.NormFloat64() * float64(i) / 500)
-				if !r.Observe(&s.cells, x) {
+				if !s.observe(&r, x) {
 					t.Error("no room")
 				}
 			}
@@ -257,14 +272,14 @@ func BenchmarkObserve(b *testing.B) {
 	}
 	s := &space{room: math.MaxInt}
 	var r histogram.Recorder
-	r.Init(histogram.Definition{Schema: 3, Limit: 160, Threshold: 0x1p-128}, &s.cells, s.add)
+	r.Init(native(histogram.Definition{Schema: 3, Limit: 160, Threshold: 0x1p-128}), &s.cells, s)
 	for _, x := range xs {
-		r.Observe(&s.cells, x)
+		s.observe(&r, x)
 	}
 	b.ReportAllocs()
 	n := 0
 	for b.Loop() {
-		r.Observe(&s.cells, xs[n&4095])
+		s.observe(&r, xs[n&4095])
 		n++
 	}
 }

@@ -14,7 +14,7 @@ import (
 type regionList struct {
 	store *Store
 	all   []storedRegion
-	heap  []*regionWords // of a lost series
+	heap  *histogram.Heap // of a lost series; nil for none
 }
 
 // storedRegion is where the record and the words of a region are.
@@ -33,8 +33,8 @@ func (l *regionList) words() iter.Seq[*regionWords] {
 				return
 			}
 		}
-		for _, w := range l.heap {
-			if !yield(w) {
+		for r := range l.heap.Regions() {
+			if !yield(r.Counts) {
 				return
 			}
 		}
@@ -98,9 +98,10 @@ func (s *Series) AddRegion(r histogram.Region) *regionWords {
 	defer store.mu.Unlock()
 	l := s.regionList()
 	if s.at.size == 0 {
-		w := new(regionWords)
-		l.heap = append(l.heap, w)
-		return w
+		if l.heap == nil {
+			l.heap = new(histogram.Heap)
+		}
+		return l.heap.AddRegion(r)
 	}
 	cells, err := wordOffset(0), error(ErrClosed)
 	if !store.closed {
@@ -118,6 +119,35 @@ func (s *Series) AddRegion(r histogram.Region) *regionWords {
 	store.noRegions.Store(int64(store.opts.Elapsed() + regionPause))
 	store.Count(FallbackSeries, 1)
 	return nil
+}
+
+// Regions yields the regions of a native series with their words, in the order in which they
+// were added. Nothing may be added meanwhile.
+func (s *Series) Regions() iter.Seq[histogram.Region] {
+	return func(yield func(histogram.Region) bool) {
+		l := s.regionList()
+		if l == nil {
+			return
+		}
+		l.store.mu.Lock()
+		defer l.store.mu.Unlock()
+		l.regions(yield)
+	}
+}
+
+// regions is Regions with the store's lock held.
+func (l *regionList) regions(yield func(histogram.Region) bool) {
+	for _, at := range l.all {
+		r, err := decodeRegion(l.store.bytes(at.record, regionSize))
+		if err == nil && !yield(histogram.Region{Schema: int(r.schema), Negative: r.negative, Number: r.number, Counts: l.store.line(at.cells)}) {
+			return
+		}
+	}
+	for r := range l.heap.Regions() {
+		if !yield(r) {
+			return
+		}
+	}
 }
 
 // regionPause is how long no region is added after there was no space for one. Observations
@@ -249,18 +279,17 @@ func (w AllWords) NewRegions(old []uint64) (out []histogram.Region) {
 	}
 	defer w.lock()()
 	old = old[len(w.cells):]
-	for _, r := range w.regions.all {
-		rec, err := decodeRegion(w.regions.store.bytes(r.record, regionSize))
-		counts, words := new(regionWords), w.regions.store.line(r.cells)
-		for i := range words {
-			counts[i] = atomic.LoadUint64(&words[i])
+	for r := range w.regions.regions {
+		counts := new(regionWords)
+		for i := range counts {
+			counts[i] = atomic.LoadUint64(&r.Counts[i])
 			if len(old) > 0 {
 				counts[i] -= old[i]
 			}
 		}
-		old = old[min(len(old), len(words)):]
-		if err == nil && *counts != (regionWords{}) {
-			out = append(out, histogram.Region{Schema: int(rec.schema), Negative: rec.negative, Number: rec.number, Counts: counts})
+		old = old[min(len(old), len(counts)):]
+		if r.Counts = counts; *counts != (regionWords{}) {
+			out = append(out, r)
 		}
 	}
 	return out
