@@ -24,8 +24,8 @@ type activity struct {
 	files map[*snapshot.File]*fileActivity
 	slots map[string]int // of living processes, by key
 
-	watched bool // somebody has looked at the activity, so changes are counted too
-	changes map[string]uint64
+	changes map[string]uint64 // series that were found changed since the first look, by family
+	survey  survey
 }
 
 // fileActivity is what is known of one file.
@@ -35,9 +35,19 @@ type fileActivity struct {
 
 	lives bool // its process lived when slots were assigned
 	slot  int  // of its process, if that lived
+
+	version  fileVersion
+	counted  fileTotals // of a file of our own format
+	totals   []inspect.Total
+	moved    bool   // what is counted may have changed since totals were made
+	surveyed uint64 // number of the survey that they were made with
 }
 
-// note remembers what a reading of the file has found.
+// fileVersion changes when the series of a file do.
+type fileVersion struct{ epoch, series int }
+
+// note remembers what a reading of the file has found, before its changes are put into the
+// file's values.
 func (a *activity) note(f *snapshot.File, d *snapshot.Delta, now time.Time) {
 	if !f.Known {
 		return
@@ -47,23 +57,23 @@ func (a *activity) note(f *snapshot.File, d *snapshot.Delta, now time.Time) {
 		if a.files == nil {
 			a.files = map[*snapshot.File]*fileActivity{}
 		}
-		known = &fileActivity{seen: now}
+		known = &fileActivity{seen: now, moved: true}
 		a.files[f] = known
 		return // a first reading has no change
 	}
 	if worked(f, d) {
 		known.changed = now
 	}
-	if a.watched {
-		a.count(f, d)
+	if f.Python != nil {
+		known.version = fileVersion{f.Epoch, len(f.Python.Records())}
+		known.moved = known.moved || f.Changed
+		return
 	}
-}
-
-// count counts the series that have changed, by family.
-func (a *activity) count(f *snapshot.File, d *snapshot.Delta) {
-	for n := range changed(f, d) {
-		a.changes[f.Series.Schema(n).Name]++
+	if known.version.epoch = f.Epoch; !d.Live.Same() {
+		known.version.series++
 	}
+	known.moved = known.moved || !d.Live.Same() || !d.Regions.Same() || len(d.Live.Changes)+len(d.Regions.Changes) > 0
+	known.counted.follow(f, d, func(s *metric.Schema, n int) { a.changes[s.Name] += uint64(n) })
 }
 
 // changed yields the numbers of the series in whose words a reading has found changes.
@@ -257,23 +267,20 @@ var slotLabels = sync.OnceValue(func() (out []slotLabel) {
 })
 
 // look is inspect.Look.
-func (a *Aggregator) look(ctx context.Context, opts inspect.LookOptions, fn func(inspect.Sight, error)) {
+func (a *Aggregator) look(ctx context.Context, fn func(inspect.Sight, error)) {
 	a.scrape(ctx, true, func(families []views.Family, err error) {
 		if err != nil {
 			fn(inspect.Sight{}, err)
 			return
 		}
+		if a.activity.changes == nil {
+			a.activity.changes = map[string]uint64{}
+		}
 		sight := inspect.Sight{
-			Families: families, Processes: a.processActivity(), Values: a.valuesOf,
+			Families: families, Schemas: a.survey().families, Processes: a.processActivity(), Changes: a.activity.changes, Values: a.valuesOf,
 			ArchiveBytes: a.snapshot.Archive.Bytes, Compacted: a.snapshot.Archive.Compacted,
 		}
-		if opts.Schemas {
-			if !a.activity.watched {
-				a.activity.watched, a.activity.changes = true, map[string]uint64{}
-			}
-			sight.Schemas, sight.Changes = a.census(), a.activity.changes
-		}
-		a.addTotals(sight.Processes, opts.Bytes)
+		a.addTotals(sight.Processes)
 		fn(sight, nil)
 	})
 }

@@ -106,9 +106,7 @@ var _ = func() (none struct{}) {
 	access.FromStore = func(store *mpm.Store, opts any) any { return fromStore(store, opts.(Options)) }
 	inspect.Files = func(a any) []inspect.File { return a.(*Aggregator).files() }
 	inspect.Families = func(ctx context.Context, a any) ([]inspect.Family, error) { return a.(*Aggregator).families(ctx) }
-	inspect.Look = func(ctx context.Context, a any, opts inspect.LookOptions, fn func(inspect.Sight, error)) {
-		a.(*Aggregator).look(ctx, opts, fn)
-	}
+	inspect.Look = func(ctx context.Context, a any, fn func(inspect.Sight, error)) { a.(*Aggregator).look(ctx, fn) }
 	views.Provide(func(a *Aggregator) views.Viewer { return (*viewer)(a) })
 	return none
 }()
@@ -271,8 +269,8 @@ func (a *Aggregator) refresh() error {
 	}
 	for _, f := range a.snapshot.Files {
 		delta, err := f.ReadDelta()
-		a.table.Apply(f, delta)
 		a.activity.note(f, &delta, began)
+		a.table.Apply(f, delta)
 		if err != nil {
 			return fmt.Errorf("aggregate: %w", err)
 		}

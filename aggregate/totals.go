@@ -2,87 +2,76 @@ package aggregate
 
 import (
 	"math"
+	"slices"
+	"strings"
 
 	"github.com/multiprom/multiprom/aggregate/internal/snapshot"
-	"github.com/multiprom/multiprom/internal/histogram"
 	"github.com/multiprom/multiprom/internal/inspect"
-	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/internal/pyfile"
 	"github.com/multiprom/multiprom/metric"
 )
 
 // addTotals adds what each family has counted and how many bytes it takes, by process.
 // Families that the merged view leaves out are left out here too.
-func (a *Aggregator) addTotals(processes []inspect.Process, bytes bool) {
-	byFile := map[string]*inspect.Process{}
+func (a *Aggregator) addTotals(processes []inspect.Process) {
+	byFile := make(map[string]*inspect.Process, len(processes))
 	for i := range processes {
-		p := &processes[i]
-		p.Totals = map[string]inspect.Total{}
-		for _, name := range p.Files {
-			byFile[name] = p
+		for _, name := range processes[i].Files {
+			byFile[name] = &processes[i]
 		}
 	}
 	for _, f := range a.snapshot.Files {
-		p := byFile[f.Name]
-		switch {
-		case p == nil:
-		case f.Python != nil:
-			a.addPythonTotals(p, f)
-		default:
-			a.addNativeTotals(p, f, bytes)
+		switch p, known := byFile[f.Name], a.activity.files[f]; {
+		case p == nil || known == nil:
+		case len(p.Files) == 1:
+			p.Totals = a.totalsOf(f, known)
+		default: // of client_python
+			p.Totals = joinTotals(append(p.Totals, a.totalsOf(f, known)...))
 		}
 	}
 }
 
-func (a *Aggregator) addNativeTotals(p *inspect.Process, f *snapshot.File, bytes bool) {
-	totals := map[*metric.Schema]*inspect.Total{}
-	for _, s := range f.Families {
-		if a.table.Serves(s) {
-			totals[s] = &inspect.Total{}
-		}
-	}
-	at := 0
-	var of *metric.Schema
-	var t *inspect.Total // totals[of]: series of one schema follow each other
-	for n := range f.Series.Len() {
-		s := f.Series.Schema(n)
-		words := f.Values[at:][:f.Series.ValuesOf(n)]
-		if at += len(words); s != of {
-			of, t = s, totals[s]
-		}
-		if t != nil && f.Series.Has(n) {
-			t.Counted += counted(s, words)
-			if bytes {
-				t.Bytes += f.Series.BytesOf(n)
-			}
-		}
-	}
-	for i := range f.Regions.Len() {
-		series := int(f.RegionOwners[i])
-		if !f.Regions.Has(i) || series < 0 {
+// joinTotals sorts totals and adds up those of one family.
+func joinTotals(all []inspect.Total) []inspect.Total {
+	slices.SortStableFunc(all, func(a, b inspect.Total) int { return strings.Compare(a.Family, b.Family) })
+	out := all[:0]
+	for _, t := range all {
+		if n := len(out); n > 0 && out[n-1].Family == t.Family {
+			out[n-1].Counted += t.Counted
+			out[n-1].Bytes += t.Bytes
 			continue
 		}
-		if t := totals[f.Series.Schema(series)]; t != nil {
-			for _, w := range f.RegionValues[histogram.RegionBuckets*i:][:histogram.RegionBuckets] {
-				t.Counted += float64(w)
-			}
-			if bytes {
-				t.Bytes += mpm.RegionBytes
-			}
+		out = append(out, t)
+	}
+	return out
+}
+
+// totalsOf returns the totals of a file, sorted by name. They are the last ones if nothing has
+// changed since.
+func (a *Aggregator) totalsOf(f *snapshot.File, k *fileActivity) []inspect.Total {
+	if !k.moved && k.surveyed == a.activity.survey.number {
+		return k.totals
+	}
+	k.moved, k.surveyed = false, a.activity.survey.number
+	if f.Python != nil {
+		k.totals = a.pythonTotals(f)
+		return k.totals
+	}
+	if !k.counted.known {
+		k.counted.begin(f)
+	}
+	k.totals = make([]inspect.Total, 0, len(k.counted.all))
+	for i := range k.counted.all {
+		if t := &k.counted.all[i]; t.bytes > 0 && a.table.Serves(t.schema) { // else all its series have gone
+			k.totals = append(k.totals, inspect.Total{Family: t.schema.Name, Counted: t.counted(), Bytes: t.bytes})
 		}
 	}
-	for s, t := range totals {
-		addTotal(p, s.Name, *t)
-	}
+	k.totals = joinTotals(k.totals)
+	return k.totals
 }
 
-func addTotal(p *inspect.Process, family string, t inspect.Total) {
-	sum := p.Totals[family]
-	p.Totals[family] = inspect.Total{Counted: sum.Counted + t.Counted, Bytes: sum.Bytes + t.Bytes}
-}
-
-// addPythonTotals is addTotals for a file of client_python, which has one kind of metric.
-func (a *Aggregator) addPythonTotals(p *inspect.Process, f *snapshot.File) {
+// pythonTotals is totalsOf for a file of client_python, which has one kind of metric.
+func (a *Aggregator) pythonTotals(f *snapshot.File) (out []inspect.Total) {
 	served := map[string]bool{}
 	for _, s := range f.Families {
 		served[s.Name] = a.table.Serves(s)
@@ -106,10 +95,11 @@ func (a *Aggregator) addPythonTotals(p *inspect.Process, f *snapshot.File) {
 		}
 	}
 	for i, t := range totals {
-		if served[families[i].Name] && t.Bytes > 0 {
-			addTotal(p, families[i].Name, t)
+		if t.Family = families[i].Name; served[t.Family] && t.Bytes > 0 {
+			out = append(out, t)
 		}
 	}
+	return joinTotals(out)
 }
 
 // countedPart returns which records of a series say what it has counted. A gauge has none.
@@ -123,22 +113,4 @@ func countedPart(t metric.Type) pyfile.Part {
 		return pyfile.Bucket
 	}
 	return pyfile.Ignored
-}
-
-// counted returns what the words of a series have counted, without its regions.
-func counted(s *metric.Schema, words []uint64) (n float64) {
-	switch s.Type {
-	case metric.Counter:
-		return mpm.CounterValue(words[mpm.CellCounterInts], words[mpm.CellCounterFloat])
-	case metric.Histogram:
-		if s.Native != nil {
-			return float64(words[histogram.CellZero]) + float64(words[histogram.CellNaN])
-		}
-		for _, w := range words[mpm.CellHistogramBuckets:] {
-			n += float64(w)
-		}
-	case metric.Summary:
-		return float64(words[mpm.CellSummaryCount])
-	}
-	return n
 }

@@ -30,13 +30,13 @@ func TestTotalsOfPythonFiles(t *testing.T) {
 		a, err := Open(dir, Options{NoSelfMetrics: true})
 		require.NoError(t, err)
 		defer a.Close()
-		inspect.Look(t.Context(), a, inspect.LookOptions{Schemas: true, Bytes: true}, func(s inspect.Sight, err error) {
+		inspect.Look(t.Context(), a, func(s inspect.Sight, err error) {
 			require.NoError(t, err)
 			sums := map[string]float64{}
 			for _, p := range s.Processes {
-				for family, total := range p.Totals {
-					sums[family] += total.Counted
-					require.Positive(t, total.Bytes, "%s %s", name, family)
+				for _, total := range p.Totals {
+					sums[total.Family] += total.Counted
+					require.Positive(t, total.Bytes, "%s %s", name, total.Family)
 				}
 			}
 			for _, f := range views.Whole(s.Families) {
@@ -58,4 +58,25 @@ func TestTotalsOfPythonFiles(t *testing.T) {
 		})
 	}
 	require.Greater(t, compared, 20)
+}
+
+// requireSameSight: what an aggregator has followed from reading to reading is what another one
+// counts that has just been opened.
+func requireSameSight(t *testing.T, cold, warm *Aggregator) {
+	t.Helper()
+	sight := func(a *Aggregator) (totals map[string][]inspect.Total, schemas []inspect.Family) {
+		totals = map[string][]inspect.Total{}
+		inspect.Look(t.Context(), a, func(s inspect.Sight, err error) {
+			require.NoError(t, err)
+			schemas = s.Schemas
+			for _, p := range s.Processes {
+				totals[p.Key] = p.Totals
+			}
+		})
+		return totals, schemas
+	}
+	wantTotals, wantSchemas := sight(cold)
+	totals, schemas := sight(warm)
+	require.Equal(t, wantTotals, totals)
+	require.Equal(t, wantSchemas, schemas)
 }

@@ -146,6 +146,9 @@ func warmIsCold(t *testing.T, r *rand.Rand, steps int) {
 		families, err := cold.Gather(context.Background())
 		require.NoError(t, err)
 		want := linesOf(families)
+		if r.IntN(2) == 0 {
+			requireSameSight(t, cold, a)
+		}
 		require.NoError(t, cold.Close())
 		views.Show(context.Background(), a, func(families []views.Family, err error) {
 			require.NoError(t, err)

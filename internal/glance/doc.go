@@ -6,7 +6,9 @@
 //	time.Sleep(2 * time.Second)
 //	picture, err = w.Look(ctx) // now with rates
 //
-// A look costs about a scrape. Rates are averages over the time since the look before.
+// The first look passes over all series. A later one costs a scrape of the merged metrics, and
+// a little for each worker: what has not changed is neither added up nor counted again. Rates are
+// averages over the time since the look before.
 //
 // The share of a worker is its part of what the workers have counted since then, averaged over
 // all families that have grown. So a counter of bytes weighs as much as one of requests. A

@@ -1,13 +1,16 @@
 package glance
 
 import (
+	"bytes"
 	"compress/gzip"
 	"crypto/sha256"
 	_ "embed" // the style and the script
 	"encoding/base64"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/multiprom/multiprom/aggregate"
@@ -36,6 +39,17 @@ type Site struct {
 	watcher *Watcher
 	opts    SiteOptions
 	started time.Time
+
+	mu   sync.Mutex // of the rest
+	last rendered
+	zip  *gzip.Writer
+}
+
+// rendered is a picture as a page.
+type rendered struct {
+	picture      *Picture
+	query        string
+	text, packed []byte
 }
 
 // NewSite returns the site of an aggregator, which it does not close.
@@ -98,13 +112,33 @@ func (s *Site) page(w http.ResponseWriter, r *http.Request) {
 	}
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Add("Vary", "Accept-Encoding")
-	text := s.render(p, r.URL.Query())
-	if !strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
-		_, _ = w.Write(text) // the client may be gone
-		return
+	packs := strings.Contains(r.Header.Get("Accept-Encoding"), "gzip")
+	if packs {
+		h.Set("Content-Encoding", "gzip")
 	}
-	h.Set("Content-Encoding", "gzip")
-	z := gzip.NewWriter(w)
-	_, _ = z.Write(text)
-	_ = z.Close()
+	_, _ = w.Write(s.text(p, r.URL.Query(), packs)) // the client may be gone
+}
+
+// text returns the page, compressed if packs is set. All who look at one picture in the same
+// order share it.
+func (s *Site) text(p *Picture, query url.Values, packs bool) []byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if by := query.Encode(); s.last.picture != p || s.last.query != by {
+		s.last = rendered{picture: p, query: by, text: s.render(p, query)}
+	}
+	if !packs {
+		return s.last.text
+	}
+	if s.last.packed == nil {
+		var b bytes.Buffer
+		if s.zip == nil {
+			s.zip = gzip.NewWriter(&b) // it is large
+		}
+		s.zip.Reset(&b)
+		_, _ = s.zip.Write(s.last.text) // to memory
+		_ = s.zip.Close()
+		s.last.packed = b.Bytes()
+	}
+	return s.last.packed
 }

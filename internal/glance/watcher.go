@@ -47,13 +47,21 @@ type Watcher struct {
 	mu        sync.Mutex
 	last      *look
 	histories map[string][]float64 // by key of a worker, or by name of a family after a slash
+	values    map[string]familyValues
+	found     map[string]procs.Worker // workers of client_python in /proc, by key
+}
+
+// familyValues are label values of a family of that layout.
+type familyValues struct {
+	layout uint64
+	values []LabelValues
 }
 
 // look is what the next one is compared with.
 type look struct {
 	picture *Picture
 	at      time.Time
-	totals  map[string]map[string]float64 // by key of a worker and family
+	totals  map[string][]inspect.Total // by key of a worker
 	changes map[string]uint64
 }
 
@@ -106,7 +114,7 @@ func (w *Watcher) Look(ctx context.Context) (*Picture, error) {
 	if w.last != nil && now.Sub(w.last.at) < w.opts.MinInterval {
 		return w.last.picture, nil
 	}
-	next := &look{at: now, totals: map[string]map[string]float64{}, changes: map[string]uint64{}}
+	next := &look{at: now, totals: map[string][]inspect.Total{}, changes: map[string]uint64{}}
 	p := &Picture{Time: now.UTC(), Dir: w.a.Dir(), Workers: []Worker{}, Families: []Family{}}
 	next.picture = p
 	if w.last != nil {
@@ -114,21 +122,23 @@ func (w *Watcher) Look(ctx context.Context) (*Picture, error) {
 	}
 	var list []procs.Worker
 	var err error
-	inspect.Look(ctx, w.a, inspect.LookOptions{Schemas: true, Bytes: true}, func(s inspect.Sight, e error) {
+	inspect.Look(ctx, w.a, func(s inspect.Sight, e error) {
 		if err = e; err != nil {
 			return
 		}
 		p.Archive = Archive{s.ArchiveBytes, s.Compacted}
+		found := map[string]procs.Worker{}
 		for i := range s.Processes {
 			w.addWorker(next, &s.Processes[i])
-			list = append(list, w.processOf(&s.Processes[i]))
+			list = append(list, w.processOf(&s.Processes[i], found))
 		}
+		w.found = found
 		w.addFamilies(next, &s)
 	})
 	if err != nil {
 		return nil, err
 	}
-	w.addUsage(ctx, p, list)
+	w.addUsage(p, list)
 	w.addRates(next)
 	w.addHistories(p)
 	w.judge(p)
@@ -198,26 +208,28 @@ func (w *Watcher) addWorker(next *look, p *inspect.Process) {
 		since = p.Seen
 	}
 	out.Unchanged = max(0, next.at.Sub(since).Seconds())
-	totals := make(map[string]float64, len(p.Totals))
-	for name, t := range p.Totals {
-		totals[name] = t.Counted
-	}
-	next.totals[p.Key] = totals
+	next.totals[p.Key] = p.Totals
 	next.picture.Workers = append(next.picture.Workers, out)
 }
 
-// processOf returns the process for its usage in /proc. The zero Worker is none.
-func (w *Watcher) processOf(p *inspect.Process) (out procs.Worker) {
-	switch {
+// processOf returns the process for its usage in /proc. The zero Worker is none. A process of
+// client_python has not recorded when it began: who has its files open takes long to find out,
+// so it is noted in found, for the next look.
+func (w *Watcher) processOf(p *inspect.Process, found map[string]procs.Worker) (out procs.Worker) {
+	switch known, ok := w.found[p.Key]; {
 	case p.Slot < 0:
 	case p.Kind == string(aggregate.Native):
 		return procs.Worker{PID: p.PID, StartTime: p.StartTime, PIDNamespace: p.PIDNamespace, Label: p.Key}
+	case ok && procs.UsageOf([]procs.Worker{known})[0].Known:
+		out, found[p.Key] = known, known
 	default:
 		var files []string
 		for _, f := range p.Files {
 			files = append(files, filepath.Join(w.a.Dir(), f))
 		}
-		out, _ = procs.FindWorker(p.PID, p.Key, files...)
+		if out, ok = procs.FindWorker(p.PID, p.Key, files...); ok {
+			found[p.Key] = out
+		}
 	}
 	return out
 }
@@ -227,14 +239,12 @@ func (w *Watcher) addFamilies(next *look, s *inspect.Sight) {
 	for name, n := range s.Changes {
 		next.changes[name] = n
 	}
+	p.Families = make([]Family, 0, len(s.Schemas))
 	for i := range s.Schemas {
 		f := &s.Schemas[i]
 		out := Family{Name: f.Name, Type: f.Type.String(), Labels: f.Labels, Help: f.Help, Series: f.Merged, Processes: len(f.Owners), changing: hasChanges(f)}
 		if f.Type.HasMode() {
 			out.Mode = f.Mode.String()
-		}
-		for j := range s.Processes {
-			out.Bytes += s.Processes[j].Totals[f.Name].Bytes
 		}
 		p.Series += f.Merged
 		for _, c := range f.Conflicts {
@@ -242,17 +252,43 @@ func (w *Watcher) addFamilies(next *look, s *inspect.Sight) {
 		}
 		p.Families = append(p.Families, out)
 	}
-	byName := make(map[string]*Family, len(p.Families))
-	for i := range p.Families {
-		byName[p.Families[i].Name] = &p.Families[i]
-	}
-	counted := w.withValues(p.Families)
-	for i := range s.Families {
-		f := &s.Families[i]
-		if out := byName[f.Name]; out != nil && counted[f.Name] { // else it may be one of our own
-			out.Values = labelValues(f, w.opts.Values)
+	for i := range s.Processes {
+		at := 0
+		for _, t := range s.Processes[i].Totals {
+			if at = p.family(t.Family, at); at < len(p.Families) && p.Families[at].Name == t.Family {
+				p.Families[at].Bytes += t.Bytes
+			}
 		}
 	}
+	counted := w.withValues(p.Families)
+	values := map[string]familyValues{}
+	for i := range s.Families {
+		f := &s.Families[i]
+		if !counted[f.Name] {
+			continue
+		}
+		v := w.values[f.Name]
+		if f.Layout == 0 || v.layout != f.Layout { // else it has the same series
+			v = familyValues{f.Layout, labelValues(f, w.opts.Values)}
+		}
+		values[f.Name] = v
+		if at := p.family(f.Name, 0); at < len(p.Families) && p.Families[at].Name == f.Name {
+			p.Families[at].Values = v.values
+		}
+	}
+	w.values = values
+}
+
+// family returns the number of the first family from number at on whose name is not before
+// name.
+func (p *Picture) family(name string, at int) int {
+	for _, next := range []int{at, at + 1} { // mostly
+		if next < len(p.Families) && p.Families[next].Name == name {
+			return next
+		}
+	}
+	n, _ := slices.BinarySearchFunc(p.Families[at:], name, func(f Family, name string) int { return strings.Compare(f.Name, name) })
+	return at + n
 }
 
 // withValues returns the families whose label values are counted.
@@ -281,33 +317,23 @@ func hasChanges(f *inspect.Family) bool {
 }
 
 // addUsage adds what /proc says.
-func (w *Watcher) addUsage(ctx context.Context, p *Picture, list []procs.Worker) {
-	list = slices.DeleteFunc(list, func(w procs.Worker) bool { return w.Label == "" })
-	families, _ := procs.NewWorkers(procs.WorkersOptions{List: func() []procs.Worker { return list }}).Collect(ctx) // what can be read
-	byKey := map[string]*Worker{}
-	for i := range p.Workers {
-		byKey[p.Workers[i].key] = &p.Workers[i]
-	}
+func (w *Watcher) addUsage(p *Picture, list []procs.Worker) {
+	usage := procs.UsageOf(list)
 	old := map[string]float64{}
 	if w.last != nil {
-		for _, o := range w.last.picture.Workers {
-			old[o.key] = o.cpu
+		for i := range w.last.picture.Workers {
+			old[w.last.picture.Workers[i].key] = w.last.picture.Workers[i].cpu
 		}
 	}
-	for _, f := range families {
-		for i := range f.Series {
-			key, _ := f.Series[i].Labels.Get("pid")
-			to, v := byKey[key], f.Series[i].Value
-			switch f.Name {
-			case "process_resident_memory_bytes":
-				to.RSS = &v
-			case "process_cpu_seconds":
-				to.cpu = v
-				if before, known := old[key]; known && p.Seconds > 0 {
-					cores := max(0, v-before) / p.Seconds
-					to.CPU = &cores
-				}
-			}
+	for i := range p.Workers {
+		to, u := &p.Workers[i], usage[i]
+		if !u.Known {
+			continue
+		}
+		to.RSS, to.cpu = &u.RSS, u.CPU
+		if before, known := old[to.key]; known && p.Seconds > 0 {
+			cores := max(0, u.CPU-before) / p.Seconds
+			to.CPU = &cores
 		}
 	}
 }
@@ -318,34 +344,39 @@ func (w *Watcher) addRates(next *look) {
 	if last == nil || p.Seconds <= 0 {
 		return
 	}
-	grown := map[string]float64{} // by family
-	own := make([]map[string]float64, len(p.Workers))
+	grown := make([]float64, len(p.Families))
+	own := make([][]growth, len(p.Workers))
 	for i := range p.Workers {
 		worker := &p.Workers[i]
 		before, known := last.totals[worker.key]
-		young := worker.Age != nil && *worker.Age <= p.Seconds
-		own[i] = map[string]float64{}
-		for name, total := range next.totals[worker.key] {
-			if by := total - before[name]; by > 0 && (known || young) {
-				own[i][name] = by
-				grown[name] += by
-			}
+		if young := worker.Age != nil && *worker.Age <= p.Seconds; !known && !young {
+			continue
+		}
+		own[i] = p.grown(before, next.totals[worker.key])
+		for _, g := range own[i] {
+			grown[g.family] += g.by
+		}
+	}
+	families := 0 // that have grown
+	for _, by := range grown {
+		if by > 0 {
+			families++
 		}
 	}
 	histories := map[string][]float64{}
 	for i := range p.Workers {
 		worker := &p.Workers[i]
 		share, sum := 0.0, 0.0
-		for name, by := range own[i] {
-			share += by / grown[name]
-			if worker.Rates == nil {
-				worker.Rates = map[string]float64{}
-			}
-			worker.Rates[name] = by / p.Seconds
-			sum += by / p.Seconds
+		if len(own[i]) > 0 {
+			worker.Rates = make(map[string]float64, len(own[i]))
 		}
-		if len(grown) > 0 {
-			share /= float64(len(grown))
+		for _, g := range own[i] {
+			share += g.by / grown[g.family]
+			worker.Rates[p.Families[g.family].Name] = g.by / p.Seconds
+			sum += g.by / p.Seconds
+		}
+		if families > 0 {
+			share /= float64(families)
 			worker.Share = &share
 		}
 		worker.History = appendHistory(w.histories[worker.key], sum)
@@ -360,13 +391,40 @@ func (w *Watcher) addRates(next *look) {
 		if !counts(f.Type) {
 			continue
 		}
-		rate := grown[f.Name] / p.Seconds
+		rate := grown[i] / p.Seconds
 		f.Rate = &rate
 		key := familyKey(f.Name)
 		f.History = appendHistory(w.histories[key], rate)
 		histories[key] = f.History
 	}
 	w.histories = histories
+}
+
+// growth is by how much a family has grown in a worker.
+type growth struct {
+	family int
+	by     float64
+}
+
+// grown returns what has grown from before to now, both sorted by name.
+func (p *Picture) grown(before, now []inspect.Total) (out []growth) {
+	if len(now) == 0 || len(before) == len(now) && &before[0] == &now[0] {
+		return nil // nothing has changed
+	}
+	at := 0
+	for _, t := range now {
+		for len(before) > 0 && before[0].Family < t.Family {
+			before = before[1:]
+		}
+		by := t.Counted
+		if len(before) > 0 && before[0].Family == t.Family {
+			by -= before[0].Counted
+		}
+		if at = p.family(t.Family, at); by > 0 && at < len(p.Families) && p.Families[at].Name == t.Family {
+			out = append(out, growth{at, by})
+		}
+	}
+	return out
 }
 
 // counts reports whether a family of the type has a rate.

@@ -28,11 +28,12 @@ type Process struct {
 	Seen    time.Time // when the reader saw it first
 	Changed time.Time // when it last saw a value change; zero if it never did
 
-	Totals map[string]Total // by family
+	Totals []Total // of its families, sorted by name, gauges too; they must not be changed
 }
 
 // Total is what one process has of a family.
 type Total struct {
+	Family  string
 	Counted float64 // a counter's value, or the observations of a histogram or summary
 	Bytes   int64   // of the series in the process's files
 }
@@ -41,7 +42,7 @@ type Total struct {
 // it returns.
 type Sight struct {
 	Families  []views.Family // the merged view
-	Schemas   []Family
+	Schemas   []Family       // as Families returns them; they must not be changed
 	Processes []Process
 
 	// Changes counts, by family, the series of processes that were found changed, since the
@@ -55,12 +56,7 @@ type Sight struct {
 	Compacted    uint64 // processes in the archive
 }
 
-// LookOptions say what a Sight has that takes time for each series.
-type LookOptions struct {
-	Schemas bool // Schemas and Changes
-	Bytes   bool // Total.Bytes
-}
-
-// Look calls fn, once, with what is seen of the aggregator's directory. It costs a scrape, and
-// a pass over the values of all series for the totals.
-var Look func(ctx context.Context, aggregator any, opts LookOptions, fn func(Sight, error))
+// Look calls fn, once, with what is seen of the aggregator's directory. The first one passes over
+// the values of all series, for the totals. The others cost a scrape, and a little for each
+// process and each value that has changed.
+var Look func(ctx context.Context, aggregator any, fn func(Sight, error))

@@ -14,11 +14,12 @@ import (
 
 // encoder makes ticks. It knows what the ticks before have said.
 type encoder struct {
-	begun    bool
-	families map[familyKey]*encodedFamily
-	counts   struct{ families, series int }
-	firsts   []int32  // by number of the series: its first value
-	last     []uint64 // all values
+	begun     bool
+	families  map[familyKey]*encodedFamily
+	processes map[string]*encodedProcess // by key
+	counts    struct{ families, series int }
+	firsts    []int32  // by number of the series: its first value
+	last      []uint64 // all values
 
 	newFamilies, newSeries, gone, positions, values []byte
 	counted                                         struct{ families, series, gone, changes int }
@@ -59,7 +60,7 @@ func (e *encoder) reset() { *e = encoder{living: e.living, grown: e.grown} }
 func (e *encoder) tick(number uint64, at time.Time, s *inspect.Sight, deaths []byte) []byte {
 	first := !e.begun
 	if first {
-		e.begun, e.families = true, map[familyKey]*encodedFamily{}
+		e.begun, e.families, e.processes = true, map[familyKey]*encodedFamily{}, map[string]*encodedProcess{}
 	}
 	e.newFamilies, e.newSeries, e.gone, e.positions, e.values = e.newFamilies[:0], e.newSeries[:0], e.gone[:0], e.positions[:0], e.values[:0]
 	e.counted.families, e.counted.series, e.counted.gone, e.counted.changes, e.lastGone, e.lastPosition = 0, 0, 0, 0, 0, 0
@@ -68,7 +69,7 @@ func (e *encoder) tick(number uint64, at time.Time, s *inspect.Sight, deaths []b
 	}
 	e.addProcesses(number, s.Processes, !first)
 	for key, f := range e.families {
-		if f.seen != number {
+		if f.seen != number && !f.family.Process {
 			e.drop(slices.Sorted(valuesIn(f.byHash)))
 			delete(e.families, key)
 		}
@@ -190,15 +191,22 @@ func (e *encoder) seriesOf(f *encodedFamily, labels metric.Labels, there map[uin
 	hash := maphash.Bytes(labelSeed, e.key)
 	at, known := f.byHash[hash]
 	if !known {
-		at = int32(e.counts.series)
-		e.counts.series++
-		e.counted.series++
-		e.newSeries = binary.AppendUvarint(e.newSeries, uint64(f.number))
-		e.newSeries = appendString(e.newSeries, string(e.key))
-		e.firsts = append(e.firsts, int32(len(e.last)))
-		e.last = append(e.last, make([]uint64, f.family.valuesOf())...)
+		at = e.newOf(f)
 	}
 	there[hash] = at
+	return at
+}
+
+// newOf returns the number of a new series, whose labels are in key.
+func (e *encoder) newOf(f *encodedFamily) int32 {
+	at := int32(e.counts.series)
+	e.counts.series++
+	e.counted.series++
+	e.newSeries = binary.AppendUvarint(e.newSeries, uint64(f.number))
+	e.newSeries = binary.AppendUvarint(e.newSeries, uint64(len(e.key)))
+	e.newSeries = append(e.newSeries, e.key...)
+	e.firsts = append(e.firsts, int32(len(e.last)))
+	e.last = append(e.last, make([]uint64, f.family.valuesOf())...)
 	return at
 }
 
@@ -244,34 +252,92 @@ const (
 	labelProcess = "process"
 )
 
+// encodedProcess is a process with what it had at the last tick.
+type encodedProcess struct {
+	label  string
+	seen   uint64          // of the last tick that had it
+	totals []inspect.Total // sorted by name
+	at     []int32         // likewise: number of the series, or -1
+}
+
 // addProcesses adds what each process has counted. known says that what it had at the last tick
 // is known.
 func (e *encoder) addProcesses(number uint64, processes []inspect.Process, known bool) {
-	there := map[*encodedFamily]map[uint64]int32{}
 	for i := range processes {
-		p := &processes[i]
-		for name, total := range p.Totals {
-			if total.Counted == 0 {
-				continue
-			}
-			f := e.familyOf(number, Family{Name: name, Type: metric.Counter, Process: true})
-			if there[f] == nil {
-				there[f] = map[uint64]int32{}
-			}
-			at := e.seriesOf(f, metric.Labels{{Name: labelKey, Value: p.Key}, {Name: labelProcess, Value: p.Label}}, there[f])
-			if known {
-				e.grown(name, p.Key, total.Counted-math.Float64frombits(e.last[e.firsts[at]]))
-			}
-			e.change(int(e.firsts[at]), []uint64{math.Float64bits(total.Counted)})
-			f.byHash[hashOf(e.key)] = at
+		p, known := &processes[i], known
+		old := e.processes[p.Key]
+		if old != nil && old.label != p.Label { // it has not counted all of that now
+			e.dropProcess(old)
+			old, known = nil, false
+		}
+		if old == nil {
+			old = &encodedProcess{label: p.Label}
+			e.processes[p.Key] = old
+		}
+		old.seen = number
+		if n := len(p.Totals); n != len(old.totals) || n > 0 && &p.Totals[0] != &old.totals[0] { // else nothing has changed
+			e.addTotals(number, p, old, known)
 		}
 	}
-	for f, all := range there {
-		e.dropRest(f, all)
+	for key, p := range e.processes {
+		if p.seen != number {
+			e.dropProcess(p)
+			delete(e.processes, key)
+		}
 	}
 }
 
-func hashOf(key []byte) uint64 { return maphash.Bytes(labelSeed, key) }
+func (e *encoder) dropProcess(p *encodedProcess) {
+	var gone []int32
+	for _, at := range p.at {
+		if at >= 0 {
+			gone = append(gone, at)
+		}
+	}
+	slices.Sort(gone)
+	e.drop(gone)
+}
+
+// addTotals adds what a process has counted.
+func (e *encoder) addTotals(number uint64, p *inspect.Process, old *encodedProcess, known bool) {
+	places := make([]int32, len(p.Totals))
+	var gone []int32
+	was := 0 // what is before it in old is done
+	skip := func(before string) {
+		for ; was < len(old.totals) && (before == "" || old.totals[was].Family < before); was++ {
+			if old.at[was] >= 0 {
+				gone = append(gone, old.at[was])
+			}
+		}
+	}
+	for i, t := range p.Totals {
+		skip(t.Family)
+		at := int32(-1)
+		if was < len(old.totals) && old.totals[was].Family == t.Family {
+			at = old.at[was]
+			was++
+		}
+		switch {
+		case at < 0 && t.Counted == 0:
+		case at < 0:
+			f := e.familyOf(number, Family{Name: t.Family, Type: metric.Counter, Process: true})
+			e.key = appendLabels(e.key[:0], metric.Labels{{Name: labelKey, Value: p.Key}, {Name: labelProcess, Value: p.Label}})
+			at = e.newOf(f)
+			fallthrough
+		default:
+			if known {
+				e.grown(t.Family, p.Key, t.Counted-math.Float64frombits(e.last[e.firsts[at]]))
+			}
+			e.words = append(e.words[:0], math.Float64bits(t.Counted))
+			e.change(int(e.firsts[at]), e.words)
+		}
+		places[i] = at
+	}
+	skip("")
+	slices.Sort(gone)
+	e.drop(gone)
+	old.totals, old.at = p.Totals, places
+}
 
 // appendValues appends the values of a series, as bits.
 func appendValues(dst []uint64, t metric.Type, s *metric.Series) []uint64 {

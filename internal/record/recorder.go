@@ -201,7 +201,7 @@ func (r *Recorder) Tick(ctx context.Context) (err error) {
 	}
 	var payload []byte
 	first := !r.enc.begun
-	inspect.Look(ctx, r.a, inspect.LookOptions{}, func(s inspect.Sight, e error) {
+	inspect.Look(ctx, r.a, func(s inspect.Sight, e error) {
 		if err = e; err == nil {
 			r.mu.Lock()
 			defer r.mu.Unlock()
