@@ -48,18 +48,22 @@ func FuzzMerge(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		r := rand.New(&choices{bytes: data, rest: *rand.NewPCG(1, 1)})
 		var known []given
+		var natives []nativeGiven
 		symbols := &mpm.SymbolTable{}
 		all, view := snapshot.New("", nil, 0, symbols), table.New("pid", symbols, nil)
 		all.Listed = time.Unix(0, math.MaxInt64)
 		check := func() {
 			view.Plan(all)
 			view.Merge(all, math.MaxInt64)
-			require.Equal(t, reference(known), flatten(views.Whole(view.Families(false))))
+			families, lines := withoutNatives(views.Whole(view.Families(false)))
+			require.Equal(t, reference(known), flatten(families))
+			require.Equal(t, referenceNatives(natives), lines)
 		}
 		for p := range 1 + r.IntN(5) {
 			live, name := r.IntN(3) > 0, fmt.Sprintf("p%d", p)
 			store := mpm.NewHeap(mpm.Options{Label: name, Now: func() time.Time { return time.Unix(int64(p), 0) }})
 			known = append(known, randomProcess(t, r, &process{store, t}, name, live)...)
+			natives = append(natives, randomNatives(t, r, &process{store, t})...)
 			one := all.AddStore(store)
 			require.NoError(t, one.Read())
 			one.Live, one.Dead = live, !live

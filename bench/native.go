@@ -79,6 +79,28 @@ func nativeRow(set *multiproc.Set, name string, values, buckets []float64, goal 
 	}}
 }
 
+// contendedNativeRow observes in one histogram from two goroutines, which have the same values in
+// another order.
+func contendedNativeRow(set *multiproc.Set, values []float64) row {
+	ours := multiproc.MustNew(set.NewHistogram(multiproc.HistogramOpts{Name: "native", Help: "H.", NativeHistogramBucketFactor: nativeFactor}))
+	golang := prometheus.NewHistogram(prometheus.HistogramOpts{
+		Name: "native", NativeHistogramBucketFactor: nativeFactor, NativeHistogramMaxBucketNumber: 160,
+	})
+	for _, v := range values {
+		ours.Observe(v)
+		golang.Observe(v)
+	}
+	return row{ours: bothOf("", func(g, n int) {
+		for i := range n {
+			ours.Observe(values[(i+g*len(values)/2)%len(values)])
+		}
+	}), others: []other{{goal: 0.45, side: bothOf(clientGolang, func(g, n int) {
+		for i := range n {
+			golang.Observe(values[(i+g*len(values)/2)%len(values)])
+		}
+	})}}}
+}
+
 // nativeSeriesRow observes a value in each of many series, one after the other.
 func nativeSeriesRow(b *bench, set *multiproc.Set) row {
 	n := b.scaled(10_000)

@@ -374,6 +374,7 @@ func contendedRows(b *bench) {
 			})},
 		}}
 	})
+	b.goal("Histogram.Observe, native buckets", func() row { return contendedNativeRow(set(), lognormal(b.scaled(1<<20), 4)) })
 	b.extra("WithLabelValues (2 labels) + Inc, 1,000 series", func() row {
 		l := newLookups(b, set(), 2, b.scaled(1_000))
 		return row{ours: l.both("", l.ours), others: []other{{side: l.both(clientGolang, l.golang)}}}
