@@ -32,7 +32,6 @@ var roles = map[string]func() error{
 	"traced":    tracedRole,
 	"churn":     churnRole,
 	"revival":   revivalRole,
-	"shop":      shopRole,
 
 	"native kill": nativeKillRole,
 }

@@ -16,6 +16,8 @@ import (
 	"github.com/multiprom/multiprom/multiproc"
 )
 
+func init() { roles["shop"] = shopRole } // on Linux alone
+
 // shopRole counts requests until the test closes its stdin or kills it.
 func shopRole() error {
 	requests := multiproc.NewCounterVec(multiproc.CounterOpts{Name: "http_requests", Help: "Requests."}, []string{"code"})
