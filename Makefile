@@ -67,12 +67,13 @@ compat: ## client_golang, fasthttp and Fiber, linted and tested, in a module of 
 peer-suites: ## client_golang's own tests and those of six libraries on compat/prom (ARGS="--suite client_golang")
 	cd compat && $(GO) run ./peersuites $(ARGS)
 
-lint: ## gofmt, vet on three systems, staticcheck, go.mod files that are tidy
+lint: ## gofmt, vet on three systems, staticcheck, the workflow file, go.mod files that are tidy
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$unformatted" ]; then echo "gofmt -w needed:"; echo "$$unformatted"; exit 1; fi
 	$(GO) vet $(PACKAGES)
 	GOOS=darwin $(GO) vet $(PACKAGES)
 	GOOS=windows $(GO) vet $(PACKAGES)
 	$(TOOL) staticcheck $(PACKAGES)
+	$(TOOL) actionlint -shellcheck= -pyflakes=
 	@for mod in $$(git ls-files '*go.mod'); do (cd $$(dirname $$mod) && $(GO) mod tidy -diff) || { echo "go mod tidy needed: $$mod"; exit 1; }; done
 
 api: ## write docs/api.txt: what the packages export, a line each

@@ -4,26 +4,45 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 )
 
-// TestWorkflow: the workflow of a public forge runs every command that .ci/run runs, and
-// every target of make that it names exists.
+// TestWorkflow: the workflow of a public forge runs the commands that .ci/run runs and no
+// others, those after the variable of the real servers with it, and every target of make that
+// they name exists.
 func TestWorkflow(t *testing.T) {
 	read := func(name ...string) string {
 		text, err := os.ReadFile(filepath.Join(append([]string{root}, name...)...))
 		require.NoError(t, err)
 		return string(text)
 	}
-	workflow, makefile := read(".github", "workflows", "ci.yml"), read("Makefile")
-	commands := regexp.MustCompile(`(?m)^(?:make|go) .+$`).FindAllString(read(".ci", "run"), -1)
-	require.Greater(t, len(commands), 10)
-	for _, command := range commands {
-		require.Regexp(t, `(?m)(- |run: )`+regexp.QuoteMeta(command)+`$`, workflow)
+	const variable = "MULTIPROM_INTEGRATION"
+	before, after, ok := strings.Cut(read(".ci", "run"), "\nexport "+variable+"=1\n")
+	require.True(t, ok)
+	lint, test, ok := strings.Cut(read(".github", "workflows", "ci.yml"), "\n  test:\n")
+	require.True(t, ok)
+	require.NotContains(t, lint, variable)
+	require.Regexp(t, `(?m)^    env: \{`+variable+`: "1"\}$`, test)
+
+	commands := func(pattern, text string) (all []string) {
+		for _, m := range regexp.MustCompile(`(?m)^`+pattern+`((?:make|go) .+)$`).FindAllStringSubmatch(text, -1) {
+			all = append(all, m[1])
+		}
+		return all
 	}
-	for _, m := range regexp.MustCompile(`(?m)make ([a-z-]+)(?: [A-Z]+=\S+)?$`).FindAllStringSubmatch(workflow, -1) {
-		require.Regexp(t, `(?m)^`+m[1]+`:`, makefile)
+	const step = ` +- (?:run: )?`
+	deps := []string{"make integration-deps"}
+	require.Equal(t, append(commands(step, lint), deps...), commands("", before))
+	require.ElementsMatch(t, commands(step, test), append(commands("", after), deps...))
+	require.Contains(t, test, "      - run: make integration-deps\n      - run: ${{ matrix.run }}\n")
+
+	makefile := read("Makefile")
+	for _, command := range append(commands("", before), commands("", after)...) {
+		if words := strings.Fields(command); words[0] == "make" {
+			require.Contains(t, makefile, "\n"+words[1]+":")
+		}
 	}
 }

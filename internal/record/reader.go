@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"time"
@@ -96,7 +95,7 @@ func loadAll(dir string) (files []*loaded, err error) {
 
 // load reads a file.
 func load(path string) (*loaded, error) {
-	b, err := os.ReadFile(path)
+	b, err := readFile(path)
 	if err != nil {
 		return nil, err
 	}

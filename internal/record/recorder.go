@@ -83,10 +83,10 @@ func Open(dir string, a *aggregate.Aggregator, opts Options) (_ *Recorder, err e
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := makePlace(dir); err != nil {
 		return nil, fmt.Errorf("record: %w", err)
 	}
-	r := &Recorder{a: a, dir: dir, opts: opts, lock: flock.New(filepath.Join(dir, "lock"))}
+	r := &Recorder{a: a, dir: dir, opts: opts, lock: flock.New(filepath.Join(dir, "lock"), flock.SetFlag(os.O_CREATE|os.O_RDWR|noFollow))}
 	r.trend = trendKeeper{step: max(time.Second, (opts.Keep / trendSteps).Truncate(time.Second)), steps: trendSteps}
 	r.enc.grown = r.trend.add
 	locked, err := r.lock.TryLock()
@@ -104,7 +104,7 @@ func Open(dir string, a *aggregate.Aggregator, opts Options) (_ *Recorder, err e
 	if r.zstd, err = zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1)); err != nil {
 		return nil, err
 	}
-	if r.tail, err = os.OpenFile(filepath.Join(dir, tailName), os.O_RDWR|os.O_CREATE, 0o600); err != nil {
+	if r.tail, err = openFile(dir, tailName, os.O_CREATE); err != nil {
 		return nil, fmt.Errorf("record: %w", err)
 	}
 	if err := r.resume(); err != nil {
@@ -136,7 +136,7 @@ func (r *Recorder) resume() error {
 	r.trend.replay(files)
 	r.ticks++ // so that no tick follows the last one without a beginning
 	r.number = current.number
-	if r.file, err = os.OpenFile(filepath.Join(r.dir, fileNames[r.number%2]), os.O_RDWR, 0o600); err != nil {
+	if r.file, err = openFile(r.dir, fileNames[r.number%2], 0); err != nil {
 		return fmt.Errorf("record: %w", err)
 	}
 	if err := r.file.Truncate(current.good); err != nil {
@@ -279,7 +279,7 @@ func (r *Recorder) rotate(now time.Time) error {
 		number = 0
 	}
 	path := filepath.Join(r.dir, fileNames[number%2])
-	f, err := os.OpenFile(path+".new", os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
+	f, err := createFile(r.dir, fileNames[number%2]+".new")
 	if err != nil {
 		return err
 	}
