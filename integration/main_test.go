@@ -32,6 +32,7 @@ var roles = map[string]func() error{
 	"traced":    tracedRole,
 	"churn":     churnRole,
 	"revival":   revivalRole,
+	"recorded":  recordedRole,
 
 	"native kill": nativeKillRole,
 }

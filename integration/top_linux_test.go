@@ -93,5 +93,5 @@ func TestTopInATerminal(t *testing.T) {
 	var picture glance.Picture
 	require.NoError(t, json.Unmarshal(out, &picture))
 	require.NotEmpty(t, picture.Workers)
-	require.Equal(t, 0.5, float64(int(picture.Seconds*10))/10)
+	require.GreaterOrEqual(t, picture.Seconds, 0.5, "more if the machine is busy")
 }
