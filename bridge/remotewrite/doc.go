@@ -32,6 +32,9 @@
 // text has, the bucket +Inf, sum and count, unless Options.NativeHistograms is "always": a receiver
 // of 1.0 that does not know native buckets, or has them disabled, may refuse the whole request.
 //
+// Of the exemplars of native buckets each is sent once, since Prometheus answers 400 to one that
+// is older than the newest that it has. The first round of a Writer has only the newest.
+//
 // # Staleness
 //
 // A series that leaves the view gets a staleness marker, so that queries do not show its last

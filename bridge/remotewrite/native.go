@@ -38,12 +38,8 @@ func (e *encoder) nativeSample(s *metric.Series, at, start int64, stale bool) {
 	e.makeRoom()
 	var exemplars []byte
 	if !stale {
-		all := histogram.Exemplars(s.Buckets, s.Native)
-		slices.SortStableFunc(all, (*metric.Exemplar).Compare) // servers want them in the order of time
-		for _, x := range all {
-			if !x.Timestamp.IsZero() {
-				exemplars = append(exemplars, e.exemplar(x, at)...)
-			}
+		for _, x := range e.news(histogram.Exemplars(s.Buckets, s.Native)) {
+			exemplars = append(exemplars, e.exemplar(x, at)...)
 		}
 	}
 	h := e.histogram[:0]
@@ -74,6 +70,22 @@ func (e *encoder) nativeSample(s *metric.Series, at, start int64, stale bool) {
 	}
 	e.series = append(dst, meta...)
 	e.samples++
+}
+
+// news returns the exemplars that the receiver does not have, in the order of time. Prometheus
+// refuses one that is older than the newest that it has of the series. So of those of one
+// millisecond there is only one, and if nothing is known of earlier rounds, only the newest.
+func (e *encoder) news(all []*metric.Exemplar) []*metric.Exemplar {
+	since := e.round.Since.UnixMilli() // long ago if it is zero
+	all = slices.DeleteFunc(all, func(x *metric.Exemplar) bool { return x.Timestamp.IsZero() || x.Timestamp.UnixMilli() <= since })
+	slices.SortStableFunc(all, (*metric.Exemplar).Compare)
+	kept := all[:0]
+	for i, x := range all {
+		if i+1 == len(all) || !e.round.Since.IsZero() && x.Timestamp.UnixMilli() < all[i+1].Timestamp.UnixMilli() {
+			kept = append(kept, x)
+		}
+	}
+	return kept
 }
 
 // appendNative appends the fields of a histogram but its times. The reset hint is left out: it is

@@ -85,7 +85,7 @@ func TestNativeHistograms(t *testing.T) {
 				fallthrough
 			case s.series == `only{A="x",z="y"}`:
 				require.EqualValues(t, now, s.at)
-				require.Equal(t, fmt.Sprintf("trace_id=cd 2@%d", now-1), s.exemplar, "the last one in the order of time, then value")
+				require.Equal(t, fmt.Sprintf("trace_id=cd 2@%d", now-1), s.exemplar, "the newest one")
 			}
 		}
 		require.Zero(t, own(t, w, "dropped_samples", "refused"))
@@ -174,4 +174,57 @@ func TestNativeQueue(t *testing.T) {
 	}
 	require.Contains(t, lines(rounds[len(rounds)-1]), `only{A="x",z="y"} native sum=stale`)
 	require.Zero(t, own(t, w, "dropped_samples", "refused"))
+}
+
+// TestNativeExemplars: of those of a series each is sent once, in order, since Prometheus refuses a
+// request with one that is older than what it has, or of the same millisecond and smaller.
+func TestNativeExemplars(t *testing.T) {
+	at := time.UnixMilli(now)
+	var held []*metric.Exemplar
+	add := func(after time.Duration, v float64) {
+		x := trace(fmt.Sprint(v), v)
+		x.Timestamp = at.Add(after)
+		held = append([]*metric.Exemplar{x}, held...) // in any order
+	}
+	answer := http.StatusNoContent
+	var got []string
+	r := newReceiver(t, func(n int, r request, w http.ResponseWriter) {
+		if answer != http.StatusServiceUnavailable {
+			for _, s := range r.samples {
+				got = append(got, strings.Fields(s.exemplar)...)
+			}
+		}
+		w.Header().Set(writtenHistograms, "1")
+		w.WriteHeader(answer)
+	})
+	opts := Options{}
+	opts.URL, opts.Timeout, opts.Now = r.URL, time.Minute, func() time.Time { return at }
+	w := writer(t, opts)
+	push := func(ctx context.Context) (sent []string) {
+		got = nil
+		h := &metric.NativeHistogram{Positive: []metric.Span{{Counts: []uint64{1}}}, Exemplars: held}
+		w.Push(ctx, of(&metric.Family{Name: "h", Type: metric.Histogram, Series: []metric.Series{{
+			Count: 1, Sum: 1, Native: h, Buckets: []metric.Bucket{{UpperBound: math.Inf(1), Count: 1}},
+		}}}))
+		for i := 0; i < len(got); i += 2 {
+			sent = append(sent, got[i])
+		}
+		return sent
+	}
+	add(-3*time.Second, 1)
+	add(-2*time.Second, 2)
+	require.Equal(t, []string{"trace_id=2"}, push(t.Context()), "an earlier process may have sent the others")
+	require.Empty(t, push(t.Context()))
+	at = at.Add(time.Second)
+	add(-500*time.Millisecond, 4)
+	add(-500*time.Millisecond+time.Microsecond, 3) // in the same millisecond
+	add(-600*time.Millisecond, 5)
+	answer = http.StatusServiceUnavailable
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	push(ctx)
+	answer = http.StatusBadRequest
+	at = at.Add(time.Millisecond)
+	require.Equal(t, []string{"trace_id=5", "trace_id=3"}, push(t.Context()), "what was not answered is sent again")
+	require.Empty(t, push(t.Context()), "what was refused is not")
 }

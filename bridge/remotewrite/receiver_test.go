@@ -233,13 +233,15 @@ func exemplarText(g *got, v []byte, labels func([]byte) []string) {
 		case exemplarLabels:
 			pairs = append(pairs, labels(v)...)
 		case exemplarValue:
-			g.exemplar = show(bits)
+			pairs = append(pairs, show(bits))
 		case exemplarTime:
-			g.exemplar += fmt.Sprintf("@%d", bits)
+			pairs = append(pairs, fmt.Sprintf("@%d", bits))
 		}
 		return nil
 	})
-	g.exemplar = strings.Join(pairs, "=") + " " + g.exemplar
+	n := len(pairs) - 2
+	text := strings.Join(pairs[:n], "=") + " " + strings.Join(pairs[n:], "")
+	g.exemplar = strings.TrimPrefix(g.exemplar+" "+text, " ")
 }
 
 // lines returns "series value" of every sample of the requests, in order.

@@ -69,6 +69,7 @@ type Pipe struct {
 	stats   stats
 
 	last   time.Time // of the last round
+	since  time.Time // of the last round that was answered, or written to the queue
 	round  Round
 	names  names // of the round
 	logged string
@@ -148,6 +149,7 @@ func (p *Pipe) encode(ctx context.Context, g gather.Gatherer) (omitted, err erro
 	}
 	p.last = at.Truncate(time.Millisecond)
 	p.round.Reset(p.last)
+	p.round.Since = p.since
 	views.Show(ctx, g, func(families []views.Family, failed error) {
 		if failed != nil {
 			if len(families) == 0 {
@@ -203,11 +205,19 @@ func (p *Pipe) Push(ctx context.Context, g gather.Gatherer) error {
 		return err
 	}
 	err = p.deliver(ctx, &p.round, patience{})
-	p.tracker.Settle(err == nil)
+	p.settle(err)
 	if err != nil {
 		return err
 	}
 	return omitted
+}
+
+// settle notes how the delivery of the round ended.
+func (p *Pipe) settle(err error) {
+	p.tracker.Settle(err == nil)
+	if err == nil || errors.Is(err, errRefused) {
+		p.since = p.round.Time
+	}
 }
 
 // Run sends at once and then at every interval until ctx ends. Then it sends the last values
@@ -252,7 +262,7 @@ func (p *Pipe) once(ctx context.Context, g gather.Gatherer, worth patience) {
 	if err == nil {
 		p.note(omitted)
 		err = p.deliver(ctx, &p.round, worth)
-		p.tracker.Settle(err == nil)
+		p.settle(err)
 	}
 	if ctx.Err() == nil && !errors.Is(err, errSuperseded) { // the first failure was logged
 		p.say(err)

@@ -228,11 +228,11 @@ func (p *Pipe) enqueue(ctx context.Context, g gather.Gatherer, s *shared) {
 		return
 	}
 	p.note(omitted)
-	p.tracker.Settle(p.put(s))
+	p.settle(p.put(s))
 }
 
-// put writes the round to the queue and reports whether it is there.
-func (p *Pipe) put(s *shared) bool {
+// put writes the round to the queue.
+func (p *Pipe) put(s *shared) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	err := s.queue.expire(p.round.Time, p.stats.drop)
@@ -243,8 +243,8 @@ func (p *Pipe) put(s *shared) bool {
 	if err != nil {
 		p.stats.drop("queue_error", p.round.Samples(0))
 		p.say(fmt.Errorf("%s: a round could not be written to the queue: %w", p.name, err))
-		return false
+		return err
 	}
 	s.wake()
-	return true
+	return nil
 }
