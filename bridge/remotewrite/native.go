@@ -74,10 +74,14 @@ func (e *encoder) nativeSample(s *metric.Series, at, start int64, stale bool) {
 
 // news returns the exemplars that the receiver does not have, in the order of time. Prometheus
 // refuses one that is older than the newest that it has of the series. So of those of one
-// millisecond there is only one, and if nothing is known of earlier rounds, only the newest.
+// millisecond there is only one, and if nothing is known of earlier rounds, only the newest. What
+// is newer than the round, which was read after it had its time, is left to the next one.
 func (e *encoder) news(all []*metric.Exemplar) []*metric.Exemplar {
 	since := e.round.Since.UnixMilli() // long ago if it is zero
-	all = slices.DeleteFunc(all, func(x *metric.Exemplar) bool { return x.Timestamp.IsZero() || x.Timestamp.UnixMilli() <= since })
+	all = slices.DeleteFunc(all, func(x *metric.Exemplar) bool {
+		at := x.Timestamp.UnixMilli()
+		return x.Timestamp.IsZero() || at <= since || at > e.now
+	})
 	slices.SortStableFunc(all, (*metric.Exemplar).Compare)
 	kept := all[:0]
 	for i, x := range all {

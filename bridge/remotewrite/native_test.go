@@ -215,6 +215,8 @@ func TestNativeExemplars(t *testing.T) {
 	add(-2*time.Second, 2)
 	require.Equal(t, []string{"trace_id=2"}, push(t.Context()), "an earlier process may have sent the others")
 	require.Empty(t, push(t.Context()))
+	add(10*time.Millisecond, 6)
+	require.Empty(t, push(t.Context()), "it is newer than the round")
 	at = at.Add(time.Second)
 	add(-500*time.Millisecond, 4)
 	add(-500*time.Millisecond+time.Microsecond, 3) // in the same millisecond
@@ -225,6 +227,6 @@ func TestNativeExemplars(t *testing.T) {
 	push(ctx)
 	answer = http.StatusBadRequest
 	at = at.Add(time.Millisecond)
-	require.Equal(t, []string{"trace_id=5", "trace_id=3"}, push(t.Context()), "what was not answered is sent again")
+	require.Equal(t, []string{"trace_id=6", "trace_id=5", "trace_id=3"}, push(t.Context()), "what was not answered is sent again")
 	require.Empty(t, push(t.Context()), "what was refused is not")
 }
