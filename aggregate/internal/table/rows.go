@@ -29,16 +29,15 @@ func (f *family) rowOf(schema *metric.Schema, list *mpm.SeriesList, i int) row {
 
 // rowOfSymbol is rowOf for a text that has the family's pattern.
 func (f *family) rowOfSymbol(id mpm.Symbol) row {
-	n := f.guess(id)
+	n, there := f.guess(id), true
 	if n < 0 {
-		n = f.index.bySymbol.find(f.symbol, id)
+		n, there = f.index.bySymbol[id]
 	}
-	if n < 0 {
+	if !there {
 		if f.isFull() {
 			return row{}
 		}
-		n = f.newRow(id)
-		f.index.add(f.symbol, n)
+		n = f.newRow(id, false)
 	}
 	f.index.found = n
 	return row{f, n}
@@ -97,16 +96,12 @@ func (f *family) row(labels metric.Labels) row {
 	if !ok {
 		return row{}
 	}
-	n := f.newRow(id)
-	if named {
-		f.index.setNamed(n)
-	}
-	f.index.add(f.symbol, n)
-	return row{f, n}
+	return row{f, f.newRow(id, named)}
 }
 
-// newRow gives a new row its number: the lowest free one, or the next.
-func (f *family) newRow(id mpm.Symbol) (n int32) {
+// newRow gives a new row its number: the lowest free one, or the next. named says that its text
+// has the names of its labels.
+func (f *family) newRow(id mpm.Symbol, named bool) (n int32) {
 	if free := len(f.free); free > 0 {
 		n = f.free[free-1]
 		f.free = f.free[:free-1]
@@ -117,6 +112,7 @@ func (f *family) newRow(id mpm.Symbol) (n int32) {
 		f.totals.extend()
 	}
 	f.order = append(f.order, n)
+	f.index.add(id, n, named)
 	return n
 }
 
