@@ -3,6 +3,7 @@ package aggregate
 import (
 	"cmp"
 	"context"
+	"maps"
 	"slices"
 	"strings"
 
@@ -33,8 +34,9 @@ func (a *Aggregator) gatherByProcess(ctx context.Context) (families []*metric.Fa
 // living one has taken over, which counts as the same process.
 func (a *Aggregator) byProcess() []*metric.Family {
 	byName := map[string]*metric.Family{}
-	for _, p := range a.byLabel() {
-		t := a.merged(p)
+	byLabel := a.byLabel()
+	for _, label := range slices.Sorted(maps.Keys(byLabel)) {
+		t := a.merged(byLabel[label])
 		for _, f := range t.Families(false) {
 			schema, _, _ := t.Describe(f.Name)
 			if !a.table.Serves(schema) {
@@ -43,7 +45,7 @@ func (a *Aggregator) byProcess() []*metric.Family {
 			if !sum.PerProcess(schema) {
 				for i := range f.Series {
 					labels := &f.Series[i].Labels
-					*labels = table.WithProcess(*labels, metric.Label{Name: a.opts.ProcessLabel, Value: p.label})
+					*labels = table.WithProcess(*labels, metric.Label{Name: a.opts.ProcessLabel, Value: label})
 				}
 			}
 			if all := byName[f.Name]; all != nil {
@@ -61,68 +63,58 @@ func (a *Aggregator) byProcess() []*metric.Family {
 	return out
 }
 
-// merged returns a table of some files alone.
-func (a *Aggregator) merged(p *labelled) *table.Table {
+// merged returns a table of a part of the snapshot alone.
+func (a *Aggregator) merged(s *snapshot.Snapshot) *table.Table {
 	t := table.New(a.opts.ProcessLabel, a.snapshot.Symbols, nil)
 	t.KeepNames = true
-	s := &snapshot.Snapshot{
-		Files: p.files, Archive: p.archive, Listed: a.snapshot.Listed, Began: a.snapshot.Began, Ended: a.snapshot.Ended,
-		Symbols: a.snapshot.Symbols, Keys: a.snapshot.Keys,
-	}
 	t.Plan(s)
 	t.Merge(s, a.opts.Now().UnixNano())
 	return t
 }
 
+// part returns a snapshot that has read the same, and has neither files nor an archive.
+func (a *Aggregator) part() *snapshot.Snapshot {
+	return &snapshot.Snapshot{
+		Archive: &snapshot.Archive{Archive: &mpm.Archive{}}, Symbols: a.snapshot.Symbols, Keys: a.snapshot.Keys,
+		Listed: a.snapshot.Listed, Began: a.snapshot.Began, Ended: a.snapshot.Ended,
+	}
+}
+
 // valuesOf returns the series of the process of that key, as of a directory that has only its
 // files.
 func (a *Aggregator) valuesOf(key string) []*metric.Family {
-	p := &labelled{archive: &snapshot.Archive{Archive: &mpm.Archive{}}}
+	s := a.part()
 	for _, f := range a.snapshot.Files {
 		if f.Known && strings.TrimPrefix(keyOf(f), deadPython) == strings.TrimPrefix(key, deadPython) {
-			p.files = append(p.files, f)
+			s.Files = append(s.Files, f)
 		}
 	}
-	if len(p.files) == 0 {
+	if len(s.Files) == 0 {
 		return nil
 	}
-	return views.Whole(a.merged(p).Families(false))
-}
-
-// labelled are the files of one process ID, or the archive.
-type labelled struct {
-	label   string
-	files   []*snapshot.File
-	archive *snapshot.Archive // never nil
+	return views.Whole(a.merged(s).Families(false))
 }
 
 // archiveLabel is the process ID of what the archive has.
 const archiveLabel = "archive"
 
-// byLabel returns the files by process label.
-func (a *Aggregator) byLabel() []*labelled {
-	byLabel := map[string]*labelled{}
-	of := func(label string) *labelled {
-		p := byLabel[label]
-		if p == nil {
-			p = &labelled{label: label, archive: &snapshot.Archive{Archive: &mpm.Archive{}}}
-			byLabel[label] = p
+// byLabel returns the parts of the snapshot that one process ID has, or the archive.
+func (a *Aggregator) byLabel() map[string]*snapshot.Snapshot {
+	out := map[string]*snapshot.Snapshot{}
+	of := func(label string) *snapshot.Snapshot {
+		if out[label] == nil {
+			out[label] = a.part()
 		}
-		return p
+		return out[label]
 	}
 	for _, f := range a.snapshot.Files {
 		if f.Known {
-			p := of(cmp.Or(f.Label, f.Header.Label))
-			p.files = append(p.files, f)
+			s := of(cmp.Or(f.Label, f.Header.Label))
+			s.Files = append(s.Files, f)
 		}
 	}
 	if a.snapshot.Archive.Bytes > 0 {
-		of(archiveLabel).archive = a.snapshot.Archive
+		of(archiveLabel).Archive = a.snapshot.Archive
 	}
-	out := make([]*labelled, 0, len(byLabel))
-	for _, p := range byLabel {
-		out = append(out, p)
-	}
-	slices.SortFunc(out, func(p, q *labelled) int { return strings.Compare(p.label, q.label) })
 	return out
 }

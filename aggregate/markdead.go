@@ -58,50 +58,51 @@ func MarkProcessDead(ctx context.Context, dir, id string, opts MarkOptions) ([]s
 	if err := c.Err(); err != nil {
 		return nil, fmt.Errorf("aggregate: mark a process dead: %w", err)
 	}
+	names, err := markProcess(ctx, dir, id, opts)
+	if err != nil {
+		return names, fmt.Errorf("aggregate: mark %s dead: %w", id, err)
+	}
+	return names, nil
+}
+
+// markProcess is MarkProcessDead with options that are complete.
+func markProcess(ctx context.Context, dir, id string, opts MarkOptions) (names []string, err error) {
 	d, err := mpm.OpenDir(dir)
 	if err != nil {
-		return nil, fmt.Errorf("aggregate: mark %s dead: %w", id, err)
+		return nil, err
 	}
 	defer d.Close()
 	entries, err := d.Entries()
 	if err != nil {
-		return nil, fmt.Errorf("aggregate: mark %s dead: %w", id, err)
+		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, opts.Wait)
 	defer cancel()
 	native, err := findNative(d, entries, id)
 	if err != nil {
-		return nil, fmt.Errorf("aggregate: mark %s dead: %w", id, err)
+		return nil, err
 	}
-	var names []string
 	for _, e := range entries {
-		if e.Kind == mpm.KindPython {
-			marked, err := markPython(ctx, d, e.Name, id, opts.Force)
-			if err != nil {
-				return names, fmt.Errorf("aggregate: mark %s dead: %w", id, err)
+		marked := native.its[e.Name]
+		switch {
+		case e.Kind == mpm.KindPython:
+			marked, err = markPython(ctx, d, e.Name, id, opts.Force)
+			marked = marked && err == nil
+		case marked:
+			path := filepath.Join(dir, e.Name)
+			if marked, err = markFile(ctx, path, opts.Force); err != nil {
+				err = fmt.Errorf("%s: %w", path, err)
 			}
-			if marked {
-				names = append(names, e.Name)
-			}
-			continue
 		}
-		if !native.its[e.Name] {
-			continue
+		if marked {
+			names = append(names, e.Name)
 		}
-		path := filepath.Join(dir, e.Name)
-		r, err := mpm.Open(path, mpm.ReadOptions{})
 		if err != nil {
-			continue // it was compacted
-		}
-		names = append(names, e.Name)
-		err = markFile(ctx, r, opts.Force)
-		r.Close()
-		if err != nil {
-			return names, fmt.Errorf("aggregate: mark %s dead: %s: %w", id, path, err)
+			return names, err
 		}
 	}
 	if len(names) == 0 {
-		return nil, fmt.Errorf("aggregate: mark %s dead: %w in %s%s", id, ErrNoSuchProcess, dir, native.elsewhere())
+		return nil, fmt.Errorf("%w in %s%s", ErrNoSuchProcess, dir, native.elsewhere())
 	}
 	return names, nil
 }
@@ -195,7 +196,7 @@ func markPython(ctx context.Context, d *mpm.Dir, name, id string, force bool) (m
 		return false, nil
 	}
 	live := n.Type == metric.Gauge && n.Mode.Live()
-	err = goneFromPython(ctx, d, name)
+	err = released(ctx, func() (bool, error) { return d.OpenForWriting(name) })
 	switch {
 	case errors.Is(err, mpm.ErrNoLease) && content == pyfile.Nothing:
 		return false, nil // it cannot be attributed, and there is nothing to mark
@@ -233,55 +234,52 @@ func isRuby(d *mpm.Dir, name string) bool {
 	return r.Refresh(d) == nil && r.Ruby()
 }
 
-// goneFromPython waits until no process has the file open for writing.
-func goneFromPython(ctx context.Context, d *mpm.Dir, name string) error {
-	for {
-		written, err := d.OpenForWriting(name)
-		if err != nil || !written {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return mpm.ErrLocked
-		case <-time.After(markPoll):
-		}
-	}
-}
-
 // belongs reports whether the file is of the process that id names. A PID means nothing
 // in another PID namespace.
 func belongs(h mpm.Header, name, id string, namespace uint64) bool {
-	if id == name {
+	switch pid := strconv.Itoa(h.PID); id {
+	case name:
 		return true
-	}
-	if id == strconv.Itoa(h.PID) && h.PIDNamespace == namespace {
-		return true
-	}
-	if id == h.Label+"-"+h.Incarnation.String()[:4] {
+	case pid:
+		return h.PIDNamespace == namespace
+	case h.Label + "-" + h.Incarnation.String()[:4]:
 		return true // the suffix it has next to an older process with that ID
+	case h.Label:
+		return true
 	}
-	return id == h.Label && h.Label != strconv.Itoa(h.PID)
+	return false
 }
 
 // markPoll is how often to test a held lock again.
 const markPoll = 10 * time.Millisecond
 
-func markFile(ctx context.Context, r *mpm.Reader, force bool) error {
-	if r.Header().Liveness == mpm.LivenessNone {
-		return mpm.MarkDead(r.Path())
-	}
+// released waits until a lock is not held any more, or says that it is.
+func released(ctx context.Context, isHeld func() (bool, error)) error {
 	for {
-		held, err := r.Locked()
+		held, err := isHeld()
 		if err != nil || !held {
 			return err
 		}
 		select {
 		case <-ctx.Done():
-			if force {
-				return mpm.MarkDead(r.Path())
-			}
 			return mpm.ErrLocked
 		case <-time.After(markPoll):
 		}
 	}
+}
+
+// markFile makes sure that readers treat the process of a file as dead. It reports whether the
+// file is there; if not, it was compacted.
+func markFile(ctx context.Context, path string, force bool) (there bool, err error) {
+	r, err := mpm.Open(path, mpm.ReadOptions{})
+	if err != nil {
+		return false, nil
+	}
+	defer r.Close()
+	if r.Header().Liveness != mpm.LivenessNone {
+		if err = released(ctx, r.Locked); !force || !errors.Is(err, mpm.ErrLocked) {
+			return true, err
+		}
+	}
+	return true, mpm.MarkDead(path)
 }
