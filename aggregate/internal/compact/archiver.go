@@ -82,22 +82,19 @@ func NewArchiver(old *mpm.Archive, ended map[string]*sum.Removals, expiring *liv
 		f := &arc.Loaded[i]
 		for j := range f.Series.Len() {
 			labels := f.Series.AppendLabels(nil, j)
-			if !sum.Counts(f.Series.Created(j), 0, a.since(f.Schema, labels)) {
-				a.ended++
-				continue
-			}
-			active := expiring.active(f.Series.Active(j))
-			if expiring.some() {
-				stays := true
-				active, stays = expiring.verdict(storedID(old, f.StoredFamily, j), lifetime.Part{Created: f.Series.Created(j), Active: active, Dead: true})
-				if !stays {
-					a.expired++
-					continue
-				}
-			}
 			var p *processBuilder
 			if n := f.Series.Process(j); n >= 0 {
 				p = processes[n]
+			}
+			active, stays, expires := a.verdict(f.Schema, labels, p, expiring.storedPart(f.StoredFamily, j))
+			switch {
+			case stays:
+			case expires:
+				a.expired++
+				continue
+			default:
+				a.ended++
+				continue
 			}
 			to, sums := a.lookup(f.Schema).at(labels, p), arc.Sums(f, j)
 			to.acc.Join(f.Schema, &sums, nil, now)
@@ -261,15 +258,19 @@ func (a *Archiver) since(s *metric.Schema, labels metric.Labels) int64 {
 	return sum.Always
 }
 
-// idOf returns the seriesID of a dead process's series, if that is needed.
-func (a *Archiver) idOf(s *mpm.SeriesInfo, labels metric.Labels, p *processBuilder) string {
-	switch {
-	case !a.lives.some():
-		return ""
-	case p != nil:
-		return seriesID(s.Schema, labels, p.Incarnation)
+// verdict says whether a part of a series stays, and when it was active last as far as the
+// archive needs to know. expires says that this follows from its time to live.
+func (a *Archiver) verdict(s *metric.Schema, labels metric.Labels, of *processBuilder, p lifetime.Part) (active int64, stays, expires bool) {
+	if len(a.lives.series) > 0 {
+		var process mpm.Incarnation
+		if of != nil {
+			process = of.Incarnation
+		}
+		if l := a.lives.series[seriesID(s, labels, process)]; l != nil {
+			return l.rule.ActiveOf(&p), !l.ended(&p, a.lives.now), true
+		}
 	}
-	return seriesID(s.Schema, labels, mpm.Incarnation{})
+	return p.Active, sum.Counts(p.Created, p.Removed, a.since(s, labels)), false
 }
 
 // addSeries adds a dead process's series and returns what it was added to, or nil if it does
@@ -279,12 +280,7 @@ func (a *Archiver) addSeries(s *mpm.SeriesInfo, p *processBuilder, words []uint6
 		return nil
 	}
 	labels := s.Labels()
-	active, stays := a.lives.active(s.ActiveNanos()), true
-	if id := a.idOf(s, labels, p); a.lives.has(id) {
-		active, stays = a.lives.verdict(id, a.lives.partOf(s, gone, true))
-	} else {
-		stays = sum.Counts(s.CreatedNanos(), s.RemovedNanos(), a.since(s.Schema, labels))
-	}
+	active, stays, _ := a.verdict(s.Schema, labels, p, a.lives.partOf(s, gone, true))
 	if !stays {
 		return nil // its life is over
 	}

@@ -64,17 +64,17 @@ func (l *lives) active(nanos int64) int64 {
 	return nanos
 }
 
-func (l *lives) add(id string, p lifetime.Part, of int) {
-	if s := l.series[id]; s != nil {
-		s.parts, s.of = append(s.parts, p), append(s.of, of)
+// note notes a part of a series. Of one that only files have that stay, it notes nothing.
+func (l *lives) note(id string, r lifetime.Rule, p lifetime.Part, of int) {
+	s := l.series[id]
+	if s == nil {
+		if of == ofOther {
+			return
+		}
+		s = &lifeParts{rule: r}
+		l.series[id] = s
 	}
-}
-
-// want begins to collect the parts of a series.
-func (l *lives) want(id string, r lifetime.Rule) {
-	if l.series[id] == nil {
-		l.series[id] = &lifeParts{rule: r}
-	}
+	s.parts, s.of = append(s.parts, p), append(s.of, of)
 }
 
 // lookAtLives finds out which parts of the archive and of the dead are of lives that have ended,
@@ -109,13 +109,13 @@ func (p *pass) lookAtLives() error {
 		offer(f)
 	}
 	p.collectStored()
-	if err := p.eachDead(func(i int, f *snapshot.File) { l.collect(f, i, l.want) }); err != nil {
+	if err := p.eachDead(func(i int, f *snapshot.File) { l.collect(f, i) }); err != nil {
 		return err
 	}
 	for _, f := range stay {
-		l.collect(f, ofOther, func(string, lifetime.Rule) {})
+		l.collect(f, ofOther)
 	}
-	if err := p.eachLivingPython(func(f *snapshot.File) { l.collect(f, ofOther, func(string, lifetime.Rule) {}) }); err != nil {
+	if err := p.eachLivingPython(func(f *snapshot.File) { l.collect(f, ofOther) }); err != nil {
 		return err
 	}
 	p.keepOtherLives()
@@ -154,15 +154,10 @@ func isMuch(over, all int) bool { return over > all/8 }
 // eachDead calls fn with every file of the dead.
 func (p *pass) eachDead(fn func(i int, f *snapshot.File)) error {
 	for i, c := range p.dead {
-		f, err := c.file, error(nil)
-		switch {
-		case c.python != "" && p.isEmpty(c):
+		if p.isEmpty(c) {
 			continue
-		case c.python != "":
-			f, err = p.openPython(c.name)
-		case f == nil:
-			f, err = p.open(c.name)
 		}
+		f, err := p.fileOf(c)
 		if snapshot.IsTransient(err) {
 			return err
 		}
@@ -187,27 +182,21 @@ func (p *pass) collectStored() {
 			continue
 		}
 		for j := range f.Series.Len() {
-			if sum.NeverExpires(f.Series.AppendLabels(nil, j), "") {
+			labels := f.Series.AppendLabels(nil, j)
+			if sum.NeverExpires(labels, "") {
 				continue
 			}
-			id := storedID(p.old, f, j)
-			l.want(id, rule)
-			l.add(id, lifetime.Part{Created: f.Series.Created(j), Active: l.active(f.Series.Active(j)), Dead: true}, ofArchive)
+			var process mpm.Incarnation
+			if n := f.Series.Process(j); n >= 0 {
+				process = p.old.Processes[n].Incarnation
+			}
+			l.note(seriesID(f.Schema, labels, process), rule, l.storedPart(f, j), ofArchive)
 		}
 	}
 }
 
-// storedID is seriesID of series i of a family of the archive.
-func storedID(a *mpm.Archive, f *mpm.StoredFamily, i int) string {
-	var process mpm.Incarnation
-	if n := f.Series.Process(i); n >= 0 {
-		process = a.Processes[n].Incarnation
-	}
-	return seriesID(f.Schema, f.Series.AppendLabels(nil, i), process)
-}
-
 // collect collects the parts of a file. Series without labels and overflow series never expire.
-func (l *lives) collect(f *snapshot.File, of int, want func(string, lifetime.Rule)) {
+func (l *lives) collect(f *snapshot.File, of int) {
 	dead := !f.Live
 	if f.Python != nil {
 		seen := map[string]bool{}
@@ -215,8 +204,7 @@ func (l *lives) collect(f *snapshot.File, of int, want func(string, lifetime.Rul
 			rule, id := l.ruleOf(s), seriesID(s, labels, f.Header.Incarnation)
 			if rule.TTL > 0 && !seen[id] && !sum.NeverExpires(labels, "") {
 				seen[id] = true
-				want(id, rule)
-				l.add(id, lifetime.Part{Active: l.now, Dead: dead}, of)
+				l.note(id, rule, lifetime.Part{Active: l.now, Dead: dead}, of)
 			}
 		})
 		return
@@ -236,9 +224,7 @@ func (l *lives) collect(f *snapshot.File, of int, want func(string, lifetime.Rul
 			if sum.NeverExpires(labels, "") {
 				continue
 			}
-			id := seriesID(s.Schema, labels, f.Header.Incarnation)
-			want(id, rule)
-			l.add(id, l.partOf(&s, gone, dead), of)
+			l.note(seriesID(s.Schema, labels, f.Header.Incarnation), rule, l.partOf(&s, gone, dead), of)
 		}
 	}
 	each(&f.Series, false)
@@ -249,9 +235,13 @@ func (l *lives) partOf(s *mpm.SeriesInfo, gone, dead bool) lifetime.Part {
 	return lifetime.Part{Created: s.CreatedNanos(), Active: l.active(s.ActiveNanos()), Removed: s.RemovedNanos(), Gone: gone, Dead: dead}
 }
 
+func (l *lives) storedPart(f *mpm.StoredFamily, i int) lifetime.Part {
+	return lifetime.Part{Created: f.Series.Created(i), Active: l.active(f.Series.Active(i)), Dead: true}
+}
+
 // keepOtherLives leaves the dead for a later pass that have parts which must wait.
 func (p *pass) keepOtherLives() {
-	l, wait := &p.lives, map[int]bool{}
+	l, wait := &p.lives, map[string]bool{}
 	for id, s := range l.series {
 		delete(p.ended, id) // its removals say less than its lives
 		s.lives.Divide(s.rule, s.parts)
@@ -271,36 +261,14 @@ func (p *pass) keepOtherLives() {
 			switch {
 			case s.of[i] < 0:
 			case part.Gone && part.Removed+s.rule.Holds() > l.now:
-				wait[s.of[i]] = true // the archive does not know what is removed
+				wait[p.dead[s.of[i]].name] = true // the archive does not know what is removed
 			case !s.ended(part, l.now) && s.lives.Of(part).Created != first:
-				wait[s.of[i]] = true
+				wait[p.dead[s.of[i]].name] = true
 			}
 		}
 	}
-	kept := p.dead[:0]
-	for i, c := range p.dead {
-		if !wait[i] {
-			kept = append(kept, c)
-		}
-	}
-	p.dead = kept
+	p.dead = slices.DeleteFunc(p.dead, func(c candidate) bool { return wait[c.name] })
 }
 
 // ended reports whether the life of a part is over.
 func (s *lifeParts) ended(p *lifetime.Part, now int64) bool { return s.lives.Of(p).End <= now }
-
-// some reports whether the pass knows the parts of any series.
-func (l *lives) some() bool { return len(l.series) > 0 }
-
-// has reports whether it knows those of this one.
-func (l *lives) has(id string) bool { return l.series[id] != nil }
-
-// verdict says whether a part stays, and when it was active last as far as the archive needs to
-// know. Parts of families without a TTL stay.
-func (l *lives) verdict(id string, p lifetime.Part) (active int64, stays bool) {
-	s := l.series[id]
-	if s == nil {
-		return p.Active, true
-	}
-	return s.rule.ActiveOf(&p), !s.ended(&p, l.now)
-}

@@ -270,6 +270,17 @@ func (p *pass) open(name string) (*snapshot.File, error) {
 	return f, nil
 }
 
+// fileOf returns the file of a candidate, with its final values.
+func (p *pass) fileOf(c candidate) (*snapshot.File, error) {
+	switch {
+	case c.python != "":
+		return p.openPython(c.name)
+	case c.file != nil:
+		return c.file, nil
+	}
+	return p.open(c.name)
+}
+
 // noteRemovals notes which series the file's process has removed, and returns their keys.
 func (p *pass) noteRemovals(f *snapshot.File) (ends []string) {
 	for i := range f.Removed.Len() {
@@ -383,13 +394,7 @@ func (p *pass) add(ctx context.Context, dead []candidate) (err error) {
 			p.discount(c)
 			continue
 		}
-		f, err := c.file, error(nil)
-		switch {
-		case c.python != "":
-			f, err = p.openPython(c.name)
-		case f == nil:
-			f, err = p.open(c.name)
-		}
+		f, err := p.fileOf(c)
 		if err == nil {
 			err = errors.Join(p.sum.Add(f, p.opts.Now()), f.Close())
 		}
@@ -427,7 +432,11 @@ func (p *pass) write(a *mpm.Archive) error {
 	if a.ID = p.old.ID; a.ID == (mpm.Incarnation{}) {
 		rand.Read(a.ID[:]) // never fails, see its documentation
 	}
-	a.Consume(p.remembered(), slices.Concat(p.stay, p.compacted), p.back)
+	remembered := p.old // the archive whose consumed processes stay known
+	if p.forget {
+		remembered = &mpm.Archive{}
+	}
+	a.Consume(remembered, slices.Concat(p.stay, p.compacted), p.back)
 	if _, err := snapshot.NewArchive(a); err != nil {
 		return err // an archive that no reader would accept must not replace the old one
 	}
@@ -447,14 +456,6 @@ func (p *pass) write(a *mpm.Archive) error {
 	p.result.Took = time.Since(p.started)
 	p.trash = append(p.trash, p.spent...)
 	return nil
-}
-
-// remembered is the archive whose consumed processes stay known.
-func (p *pass) remembered() *mpm.Archive {
-	if p.forget {
-		return &mpm.Archive{}
-	}
-	return p.old
 }
 
 // touch keeps cleaners that go by a file's age from removing files that are in use.

@@ -266,7 +266,8 @@ func (f *File) CountSeries(fn func(schema *metric.Schema, n int, first metric.La
 		}
 		return
 	}
-	keys, seen := f.Python.Keys(), map[uint32]bool{}
+	keys := f.Python.Keys()
+	seen := make([]bool, keys.Series())
 	counts, firsts := map[string]int{}, map[string]metric.Labels{}
 	for _, k := range f.Python.Records() {
 		series := keys.Keys()[k].Series
@@ -286,29 +287,18 @@ func (f *File) CountSeries(fn func(schema *metric.Schema, n int, first metric.La
 
 // HistogramSeries returns how many series each histogram of the file has, by name.
 func (f *File) HistogramSeries() map[string]int {
-	out := map[string]int{}
-	if f.Python == nil {
-		for s, n := range f.Series.Counts() {
-			if s.Type == metric.Histogram {
-				out[s.Name] += n
-			}
-		}
-		for i := range f.Removed.Len() {
-			if s := f.Removed.Schema(i); f.Removed.Has(i) && s.Type == metric.Histogram {
-				out[s.Name]++
-			}
-		}
-		return out
-	}
-	keys := f.Python.Keys()
-	if keys.Kind().Type != metric.Histogram {
+	if f.Python != nil && f.Python.Keys().Kind().Type != metric.Histogram {
 		return nil
 	}
-	seen := make([]bool, keys.Series())
-	for _, n := range f.Python.Records() {
-		if s := keys.Keys()[n].Series; !seen[s] {
-			seen[s] = true
-			out[keys.Families()[keys.FamilyOf(s)].Name]++
+	out := map[string]int{}
+	f.CountSeries(func(s *metric.Schema, n int, _ metric.Labels) {
+		if s.Type == metric.Histogram {
+			out[s.Name] += n
+		}
+	})
+	for s, n := range f.Removed.Counts() {
+		if s.Type == metric.Histogram {
+			out[s.Name] += n
 		}
 	}
 	return out
