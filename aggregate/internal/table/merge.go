@@ -134,6 +134,5 @@ func (f *family) settle() {
 		hi, lo := d.sum(n)
 		a.Sum.Add(lo)
 		a.Sum.Add(hi)
-		f.keep(int32(n), &a)
 	}
 }

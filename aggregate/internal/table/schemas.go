@@ -122,10 +122,7 @@ func (t *Table) install(files []*snapshot.File, chosen []*sum.Offer) {
 		}
 	}
 	if changed {
-		for _, f := range files {
-			t.forget(f)
-		}
-		t.forgetArchive()
-		t.forgetPython(true)
+		clear(t.waits)
+		t.forgetAll(files)
 	}
 }
