@@ -37,7 +37,7 @@
 // An exponential histogram has the native buckets, the scale is the schema. OTLP has no buckets
 // for infinities and NaN: these observations are not in the count, and there is no sum if it is
 // not finite. If more than 1,280 buckets lie between the first and the last one, the scale is
-// lowered.
+// lowered. Prometheus 3.16 does not read the zero threshold and stores 1e-128 instead.
 //
 // A series that leaves the view gets a point with the flag "no recorded value", which
 // Prometheus takes as a staleness marker. So do all series when Run ends.
