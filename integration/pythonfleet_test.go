@@ -82,8 +82,8 @@ func (f *fleet) start(s server) *os.Process {
 	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Env = append(os.Environ(), "PROMETHEUS_MULTIPROC_DIR="+f.dir, "PYTHONDONTWRITEBYTECODE=1", "PYTHONPATH="+apps,
 		"PATH="+filepath.Dir(mpctl(f.t))+":"+os.Getenv("PATH")) // for its hooks
-	// On a busy machine a worker takes more than gunicorn's 30 seconds to begin.
-	cmd.Env = append(cmd.Env, "GUNICORN_CMD_ARGS=--timeout 600")
+	// On a busy machine a worker takes more than gunicorn's 30 seconds to begin. It looks for its parent twice in that time.
+	cmd.Env = append(cmd.Env, "GUNICORN_CMD_ARGS=--timeout 100")
 	cmd.Env = append(cmd.Env, s.env...)
 	log, err := os.CreateTemp(f.t.TempDir(), "log")
 	require.NoError(f.t, err)
