@@ -28,12 +28,15 @@ func (g *grid) lines(width int) []string {
 			widths[i] = max(widths[i], utf8.RuneCountInString(row[i]))
 		}
 	}
-	const least = 10 // what is left of a text
 	flexible := 0
 	for i, c := range g.columns {
 		if c.left && widths[i] > widths[flexible] || !g.columns[flexible].left {
 			flexible = i
 		}
+	}
+	least := 10 // what is left of a text
+	if g.columns[flexible].order == 0 {
+		least = 20 // it is what the row is about: other columns go first
 	}
 	shown := make([]bool, len(g.columns))
 	for i := range shown {

@@ -60,7 +60,7 @@ var familyColumns = []sorting[glance.Family]{
 		func(_ *topView, a, b *glance.Family) int { return strings.Compare(a.Name, b.Name) }},
 	{column{title: "TYPE", left: true, order: 2}, func(_ *topView, f *glance.Family) string { return f.Type },
 		func(_ *topView, a, b *glance.Family) int { return strings.Compare(a.Type, b.Type) }},
-	{column{title: "MODE", left: true, order: 3}, func(_ *topView, f *glance.Family) string { return dash(f.Mode) },
+	{column{title: "MODE", left: true, order: 4}, func(_ *topView, f *glance.Family) string { return dash(f.Mode) },
 		func(_ *topView, a, b *glance.Family) int { return strings.Compare(a.Mode, b.Mode) }},
 	{column{title: "SERIES"}, func(_ *topView, f *glance.Family) string { return glance.ShortCount(f.Series) },
 		func(_ *topView, a, b *glance.Family) int { return cmp.Compare(b.Series, a.Series) }},
@@ -70,7 +70,7 @@ var familyColumns = []sorting[glance.Family]{
 		func(_ *topView, a, b *glance.Family) int { return descending(a.Rate, b.Rate) }},
 	{column{title: "CHANGES/s", order: 1}, func(_ *topView, f *glance.Family) string { return glance.ShortOf(f.Changes) },
 		func(_ *topView, a, b *glance.Family) int { return descending(a.Changes, b.Changes) }},
-	{column{title: "TREND", left: true, order: 4}, func(_ *topView, f *glance.Family) string { return sparkline(f.History, trendWidth) },
+	{column{title: "TREND", left: true, order: 3}, func(_ *topView, f *glance.Family) string { return sparkline(f.History, trendWidth) },
 		func(_ *topView, a, b *glance.Family) int { return cmp.Compare(last(b.History), last(a.History)) }},
 }
 
