@@ -7,6 +7,8 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"regexp"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -39,6 +41,7 @@ type crashing struct {
 	warm    *follower                  // a reader that looks after every store
 	path    string                     // for copies of the file
 	stores  int
+	steps   map[string]int        // stores, by the functions that made them
 	lines   map[*regionWords]bool // of regions
 	again   int                   // how often one was used again
 	next    int
@@ -55,7 +58,7 @@ type crashingSeries struct {
 }
 
 func newCrashing(t *testing.T, seed uint64) *crashing {
-	c := &crashing{t: t, r: rand.New(rand.NewPCG(seed, 1)), series: map[string]*crashingSeries{}, atWork: map[string]bool{}, lines: map[*regionWords]bool{}}
+	c := &crashing{t: t, r: rand.New(rand.NewPCG(seed, 1)), series: map[string]*crashingSeries{}, atWork: map[string]bool{}, lines: map[*regionWords]bool{}, steps: map[string]int{}}
 	c.s = NewHeap(Options{KeepRemoved: 10, Elapsed: func() time.Duration { return c.now }})
 	for _, schema := range append(everyType(), nativeSchemas()...) {
 		schema.Const, schema.Labels = nil, []string{"l"}
@@ -94,6 +97,7 @@ func found(list SeriesList, values []uint64) map[string][]uint64 {
 // check looks at the file as if the writer had been killed after the last store.
 func (c *crashing) check() {
 	c.stores++
+	c.steps[callers()]++
 	var copied [][]byte
 	for _, b := range c.s.blocks {
 		block := wordBytes(make([]uint64, BlockSize/8))
@@ -222,7 +226,7 @@ func (c *crashing) step() {
 	case op == 8 && !s.gone:
 		id, _, _ := strings.Cut(label, "-")
 		s.SetExemplar(c.r.IntN(2), metric.MakeLabels("id", id, "more", strings.Repeat("x", c.r.IntN(100))), 1, 1)
-	case op == 9 && !s.gone && c.r.IntN(4) == 0:
+	case op == 9 && !s.gone:
 		c.atWork[label] = true
 		s.Restart(time.Now(), func(w []uint64) { c.set(s) })
 		c.setRegions(s)
@@ -318,7 +322,7 @@ func TestKilledAfterEveryStore(t *testing.T) {
 	if n, err := strconv.Atoi(os.Getenv("MULTIPROM_SCHEDULES")); err == nil {
 		schedules = n
 	}
-	total, moves, again := 0, uint64(0), 0
+	total, moves, again, steps := 0, uint64(0), 0, []string(nil)
 	for seed := range schedules {
 		c := newCrashing(t, uint64(seed))
 		for range 400 {
@@ -326,6 +330,7 @@ func TestKilledAfterEveryStore(t *testing.T) {
 		}
 		total += c.stores
 		again += c.again
+		steps = slices.AppendSeq(steps, maps.Keys(c.steps))
 		for i, b := range c.s.blocks {
 			header, _ := blockStart(i)
 			moves += loadWord(b, header+offBlockShape) / 2
@@ -335,4 +340,35 @@ func TestKilledAfterEveryStore(t *testing.T) {
 	require.Greater(t, total, 500*schedules)
 	require.Greater(t, moves, uint64(10*schedules))
 	require.Positive(t, again)
+	for what, by := range regionSteps {
+		require.True(t, slices.ContainsFunc(steps, regexp.MustCompile(by).MatchString), "no store %s was followed by a kill", what)
+	}
+}
+
+// regionSteps are the stores of the life of a region (docs/format.md, "Native histograms"), and
+// which functions make them, the innermost last.
+var regionSteps = map[string]string{
+	"that publishes new words":                 "AddRegion allocLine publish",
+	"that sets words to 0 that are used again": "AddRegion allocLine hook",
+	"that publishes a record after the others": "AddRegion addRecord publish",
+	"that publishes a record in free space":    "AddRegion addRecord fill put",
+	"that makes a record free":                 "makeFree freeRegions freeRecord",
+	"that a reset makes to a word":             "Restart zero",
+}
+
+// callers returns the names of the functions that have made a store, the innermost last.
+func callers() string {
+	var pcs [32]uintptr
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(3, pcs[:])])
+	var names []string
+	for {
+		f, more := frames.Next()
+		name := f.Function[strings.LastIndexByte(f.Function, '.')+1:]
+		if name == "step" || !more {
+			break
+		}
+		names = append(names, name)
+	}
+	slices.Reverse(names)
+	return strings.Join(names, " ")
 }
