@@ -23,8 +23,10 @@ How it stays correct:
   3. A fork wipes _alive. The child notices before it touches a word, drops what it inherited,
      and makes a file of its own at its first update.
   4. A file is opened by the first update. Declaring a metric does no I/O.
-  5. A signal handler may run between any two steps of its own thread. Values that it makes or
-     updates while the file is being changed stay in memory until that change is complete.
+  5. A signal handler may run between two steps of its own thread. What it changes or updates while
+     _busy is set waits in _pending until that change is complete. An update by itself need not set
+     _busy, since CPython 3.11 and later run handlers only at calls and jumps back, and an update has
+     neither between its load and its store. Before 3.11 each update is a change.
 """
 import _thread
 import atexit
@@ -115,14 +117,16 @@ _fence_lock = _thread.RLock()
 
 _store = None  # the file, or None if the values stay in this process
 _owner = 0  # pid of the process that _store belongs to; 0 before the first update
-_busy = False  # the file is being changed, by this thread
-_pending = []  # changes that wait for that one to end
+_busy = False  # the file is being changed, by the thread that has the lock
+_pending = []  # changes and updates that wait for that one to end
+_forks = 0  # how many there were between the first process and this one
 _series = {}  # weak references to all series, by number
 _numbers = 0
 _families = {}  # by their content
+_parents = weakref.WeakSet()  # prometheus_client's metrics, but for those of label values
 _told = set()  # keys of the lines that the log has
 
-_settings = {"process_id": None, "keep_removed": 120.0, "period": 10.0}
+_settings = {"process_id": None, "keep_removed": 120.0, "period": 10.0, "from": ""}
 
 
 def _unlock():
@@ -160,31 +164,33 @@ def _change(what, *args):
     The lock is held."""
     global _busy
     _pending.append((what, args))
-    if _busy:
-        return
-    _busy = True
-    try:
-        while _pending:
-            what, args = _pending.pop(0)
-            what(*args)
-    finally:
-        _busy = False
+    forks = _forks
+    while _pending and not _busy:  # a handler may add one right before _busy is False
+        _busy = True
+        try:
+            while _pending:
+                what, args = _pending.pop(0)
+                what(*args)
+        except Exception:
+            if forks == _forks:
+                raise
+            return  # a signal handler has forked, and this is the child, which has no file yet
+        finally:
+            _busy = False
 
 
 def _directory():
-    return os.environ.get("PROMETHEUS_MULTIPROC_DIR") or os.environ.get("prometheus_multiproc_dir")
+    name = os.environ.get("PROMETHEUS_MULTIPROC_DIR") or os.environ.get("prometheus_multiproc_dir")
+    return name and os.path.join(_settings["from"], name)
 
 
 def _wake(updated):
     """Makes this process's file and puts all series in it. updated is about to be updated.
     The lock is held."""
-    if _busy:
-        # A signal handler, or what process_id calls.
-        if updated.q is None:
-            updated.keep_in_memory()
-        return
     _forget_parent()
     _change(_open)
+    if updated.q is None:
+        updated.enter()  # a signal handler had made it, and forked
     _publisher.start()
 
 
@@ -208,7 +214,7 @@ def _open_store():
         return None
     try:
         return _Store(directory)
-    except (OSError, ValueError) as e:
+    except Exception as e:  # also of process_id
         _say("open", "metrics stay in this process: no file in %s: %s", directory, e)
         return None
 
@@ -243,18 +249,41 @@ def _after_fork_in_parent():
 
 
 def _after_fork_in_child():
-    """Lets go of the parent's file, whose lock would say for ever that the parent lives."""
-    global _lock, _acquire, _release, _fence_lock, _busy
-    _lock = _thread.RLock()
-    _acquire, _release = _lock.acquire, _lock.release
-    _fence_lock = _thread.RLock()
+    """Lets go of the parent's file, whose lock would say for ever that the parent lives. The lock is
+    this thread's, and more than once if a signal handler forks."""
+    global _busy, _forks
     _busy = False
+    _forks += 1
     _alive[0] = 0
-    _acquire()
+    _free_locks()
     try:
         _forget_parent()
     finally:
         _release()
+
+
+def _free_locks():
+    """Frees the locks of prometheus_client, which does not mind a fork: another thread may have been
+    making a series. If a signal handler has forked amid a call of it, this thread may have them."""
+    frame = sys._getframe()
+    while frame is not None:
+        if frame.f_globals.get("__name__", "").startswith("prometheus_client."):
+            return
+        frame = frame.f_back
+    for held in list(_parents) + [sys.modules["prometheus_client.registry"].REGISTRY]:
+        reinit = getattr(getattr(held, "_lock", None), "_at_fork_reinit", None)
+        if reinit is not None:  # gevent's locks have none
+            reinit()
+
+
+def _after_other_fork():
+    """The same after a fork without _before_fork: another thread may have had the lock."""
+    global _lock, _acquire, _release, _fence_lock
+    _lock = _thread.RLock()
+    _acquire, _release = _lock.acquire, _lock.release
+    _fence_lock = _thread.RLock()
+    _acquire()
+    _after_fork_in_child()
 
 
 # ---- checksums and strings ----
@@ -377,6 +406,18 @@ class _Extent:
         for view in (self.q, self.d, self.bytes):
             view.release()
         self.map.close()
+
+    def let_go(self):
+        """Puts memory in the place of the mapping, which cannot be closed but keeps the lock."""
+        import ctypes
+        start = ctypes.addressof(ctypes.c_char.from_buffer(self.map))
+        libc = ctypes.CDLL(None, use_errno=True)
+        libc.mmap.restype = ctypes.c_void_p
+        libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_int64]
+        libc.mmap(start, len(self.map), mmap.PROT_READ | mmap.PROT_WRITE, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x10, -1, 0)  # MAP_FIXED
+
+
+_lost = []  # mappings whose descriptors' numbers may be other files', so nothing may close them
 
 
 class _Store:
@@ -551,10 +592,21 @@ class _Store:
         """Adds to a counter of the file's header."""
         self.extents[0].q[word] += n
 
-    def _changed(self, at, word=GEN):
-        header = self._block_header(at // BLOCK_WORDS) + word
+    def _changed(self, at):
+        header = self._block_header(at // BLOCK_WORDS) + GEN
         self.put(header, self.get(header) + 1)
         self.put(GENERATION, self.get(GENERATION) + 1)
+
+    def _begin(self, word):
+        """Makes shape or resets odd. It is already if a signal handler has raised an exception amid a change."""
+        self.put(word, self.get(word) + 1 | 1)
+        if word != RESETS:
+            self.put(GENERATION, self.get(GENERATION) + 1)
+
+    def _end(self, word):
+        self.put(word, self.get(word) + 1)
+        if word != RESETS:
+            self.put(GENERATION, self.get(GENERATION) + 1)
 
     # -- records
 
@@ -580,8 +632,9 @@ class _Store:
         n = len(record) >> 3
         words = struct.unpack("<%dQ" % n, record)
         moves = self.get(at) != len(record) | SERIES << 32
+        shape = self._block_header(at // BLOCK_WORDS) + SHAPE
         if moves:
-            self._changed(at, SHAPE)
+            self._begin(shape)
             self.put(at, 8 * length | SERIES << 32)
             if length > n:
                 self.put(at + n + 1, FREE << 32)
@@ -591,7 +644,7 @@ class _Store:
         if self.get(at) != words[0]:
             self.put(at, words[0])
         if moves:
-            self._changed(at, SHAPE)
+            self._end(shape)
         self.put(at + 1, words[1])  # checksum and state
         self._changed(at)
         if length > n:
@@ -632,12 +685,12 @@ class _Store:
 
     def restart(self, place, store_words):
         """docs/format.md, "Publication", 6."""
-        self.put(RESETS, self.get(RESETS) + 1)
+        self._begin(RESETS)
         self.put(place.record + 2, self.new_created())
         store_words()
         self._clear_exemplars(place)
         self._changed(place.record)
-        self.put(RESETS, self.get(RESETS) + 1)
+        self._end(RESETS)
 
     @staticmethod
     def _clear_exemplars(place):
@@ -682,18 +735,39 @@ class _Store:
                 _say("deleted", "the file %s was deleted: no reader sees the metrics of this process", self.path)
 
     def abandon(self):
-        """Drops the file without a change of it. If the program has closed our descriptor, it may
-        have closed those of the mappings too, and then their numbers may be other files'."""
-        if not self._owns_descriptor():
-            return
-        os.close(self.fd)
+        """Drops the file without a change of it, and all that keeps its lock."""
+        if self._owns_descriptor():
+            os.close(self.fd)
+            lost = False
+        else:
+            # The program has closed our descriptor, and perhaps those that the mappings have, whose numbers
+            # may be other files' now. Closing a mapping would close its number.
+            mine = self._descriptors()
+            lost = not _TRACKFD and len(mine) < len(self.extents)
+            for fd in mine if lost else ():
+                os.close(fd)
         self.fd = -1
         for extent in self.extents:
             try:
+                if lost:
+                    raise BufferError
                 extent.close()
-            except BufferError:
-                pass  # an update that a signal handler interrupted by a fork
+            except BufferError:  # also of an update that a signal handler interrupted by a fork
+                extent.let_go()
+                _lost.append(extent)
         self.extents = []
+
+    def _descriptors(self):
+        """The numbers of all descriptors of the file."""
+        found = []
+        for name in os.listdir("/proc/self/fd"):
+            try:
+                info = os.fstat(int(name))
+            except OSError:
+                continue
+            if (info.st_dev, info.st_ino) == self.identity:
+                found.append(int(name))
+        return found
 
 
 def _longer(record):
@@ -862,9 +936,14 @@ class _Family:
                 _say(self, "metric %s stays in this process: its name, labels, buckets or states are too long", self.name)
                 self.id = -1
             else:
-                _store.add_record(record, False)  # _Full: the next series tries again
-                self.id = _store.families
+                number = _store.families
                 _store.families += 1
+                try:
+                    _store.add_record(record, False)
+                except _Full:  # the next series tries again
+                    _store.families = number
+                    raise
+                self.id = number
         return self.id >= 0
 
 
@@ -903,9 +982,7 @@ class _Series:
             self.number = _numbers
             _series[self.number] = weakref.ref(self)
             _numbers += 1
-            if _alive[0]:
-                if _busy:
-                    self.keep_in_memory()
+            if _alive[0] or _busy:
                 _change(self.enter)
 
     def __del__(self):
@@ -948,10 +1025,7 @@ class _Series:
         try:
             if cells:
                 q, d, i = _store.views(cells)
-                if self.q is not None:
-                    for k in range(n):
-                        q[i + k] = self.q[self.i + k]  # what a signal handler has counted meanwhile
-                elif family.typ == GAUGE and family.mode < 8:
+                if family.typ == GAUGE and family.mode < 8:
                     q[i] = UNSET
             body = struct.pack("<QQIIIHH", _store.new_created(), 0, 0, family.id, cells, len(values), len(extra) // 2)
             record = _sealed(SERIES, body + _strings(values + extra), 20)
@@ -973,19 +1047,14 @@ class _Series:
         place = self.family.orphans.pop((self.labels, self.extra), None)
         if place is None:
             return False
-        old = None if self.q is None else (self.q, self.d, self.i)
         self.place = place
         if place.cells:
             self.q, self.d, self.i = _store.views(place.cells)
-        self.adopted(old)
+        self.adopted()
         return True
 
-    def adopted(self, old):
-        """Begins at 0 for the program, while the file goes on. old are words in memory, if there are any."""
-
-    def adopted_float(self, k, old):
-        own = old[1][old[2] + k] if old else 0.0
-        self.d = _Continued(self.d, self.i + k, own)
+    def adopted(self):
+        """Begins at 0 for the program, while the file goes on."""
 
     def keep_in_memory(self):
         words = memoryview(bytearray(8 * max(1, self.family.words())))
@@ -1008,11 +1077,12 @@ class _Series:
         if self.place is not None and _alive[0]:
             _store.remove(self.place)
 
-    def index(self):
-        """Where its words are. The series is about to be updated."""
-        if not _alive[0] or self.q is None:
-            _wake(self)
-        return self.i
+    def update(self, what, *args):
+        """Runs an update that has more than one step."""
+        with _lock:
+            if not _busy and not _alive[0]:
+                _wake(self)
+            _change(what, *args)
 
     # A child's values are 0 until its first update.
 
@@ -1048,9 +1118,7 @@ class _Exemplars:
 
     def set_exemplar(self, exemplar):
         self.exemplar = exemplar
-        with _lock:
-            self._series.index()
-            _change(_set_exemplar, self._series, self.bucket, exemplar)
+        self._series.update(_set_exemplar, self._series, self.bucket, exemplar)
 
 
 def _set_exemplar(series, bucket, exemplar):
@@ -1089,10 +1157,8 @@ class _Exemplar:
 
     def store(self, nanos, value, text):
         at, half = self.record + 3, 3 + self.room // 8
-        sequence = _store.get(at)
-        if sequence & 1:
-            return  # a signal handler came while one was being written
-        _store.put(at, sequence + 1)
+        sequence = _store.get(at) | 1  # it is odd already if a signal handler has raised an exception amid this
+        _store.put(at, sequence)
         first = at + 1 + half * ((sequence // 2 + 1) & 1)
         words = struct.unpack("<%dQ" % (-(-len(text) // 8)), _pad(text))
         _store.put(first, nanos)
@@ -1100,7 +1166,7 @@ class _Exemplar:
         _store.put(first + 2, len(text))
         for i, word in enumerate(words):
             _store.put(first + 3 + i, word)
-        _store.put(at, sequence + 2)
+        _store.put(at, sequence + 1)
 
 
 # ---- values, as prometheus_client calls them ----
@@ -1112,9 +1178,8 @@ class _Continued:
 
     __slots__ = ("words", "at", "base", "own")
 
-    def __init__(self, words, at, own):
-        self.words, self.at, self.base = words, at, words[at]
-        self[at] = own
+    def __init__(self, words, at):
+        self.words, self.at, self.base, self.own = words, at, words[at], 0.0
 
     def __getitem__(self, _):
         return self.own
@@ -1135,22 +1200,28 @@ class _Counter(_Exemplars, _Series):
     def inc(self, amount):
         try:
             _acquire()
-            if not _alive[0]:
-                _wake(self)
-            if amount == 1:
-                self.q[self.i] += 1
+            if _busy:
+                _pending.append((self.add, (amount,)))
             else:
-                self._add(amount)
+                if not _alive[0]:
+                    _wake(self)
+                if amount == 1:
+                    self.q[self.i] += 1
+                else:
+                    self.add(amount)
         except BaseException:
             _unlock()
             raise
         _release()
 
-    def _add(self, amount):
+    def add(self, amount):
         """Whole increments below 2^32 are exact in the word of integers."""
-        if 0 <= amount < 4294967296 and amount == int(amount):
-            self.q[self.i] += int(amount)
-        elif 0 <= amount and self.d[self.i + 1] + amount < math.inf:
+        whole = int(amount) if 0 <= amount < 4294967296 else -1
+        if amount == whole:
+            self.q[self.i] += whole
+            return
+        amount = float(amount)
+        if 0 <= amount and self.d[self.i + 1] + amount < math.inf:
             self.d[self.i + 1] += amount
         elif _store is not None:
             _store.count(INVALID)
@@ -1162,9 +1233,7 @@ class _Counter(_Exemplars, _Series):
 
     def set(self, value, timestamp=None):
         """Counter.reset(), and programs that set a counter: a new start of the series."""
-        with _lock:
-            self.index()
-            _change(self._restart, value)
+        self.update(self._restart, value)
 
     def _restart(self, value):
         if self.place is None or self.gone:
@@ -1176,17 +1245,16 @@ class _Counter(_Exemplars, _Series):
         if isinstance(self.d, _Continued):
             self.d = self.d.words
         self.q[self.i], self.d[self.i + 1], self.base = 0, 0.0, 0
-        self._add(value)
+        self.add(value)
 
     def leave(self):
         super().leave()
         self.base, self.exemplar = 0, None
 
-    def adopted(self, old):
+    def adopted(self):
         self.base = self.q[self.i]
-        if old:
-            self.q[self.i] += old[0][old[2]]
-        self.adopted_float(1, old)
+        self.d = _Continued(self.d, self.i + 1)
+        self.__class__ = _ContinuedCounter
 
 
 class _Gauge(_Series):
@@ -1195,37 +1263,49 @@ class _Gauge(_Series):
     def inc(self, amount):
         try:
             _acquire()
-            if not _alive[0]:
-                _wake(self)
-            i = self.i
-            value = self.d[i]
-            if value != value and self.q[i] == UNSET:
-                value = 0.0
-            value += amount
-            self.d[i] = value if value == value else math.nan
+            if _busy:
+                _pending.append((self.add, (amount,)))
+            else:
+                if not _alive[0]:
+                    _wake(self)
+                self.add(amount)
         except BaseException:
             _unlock()
             raise
         _release()
 
+    def add(self, amount):
+        i, amount = self.i, float(amount)
+        value = self.d[i]
+        if value != value and self.q[i] == UNSET:
+            value = 0.0
+        value += amount
+        self.d[i] = value if value == value else math.nan
+
     def set(self, value, timestamp=None):
         try:
             _acquire()
-            if not _alive[0]:
-                _wake(self)
-            self.d[self.i] = value if value == value else math.nan
+            if _busy:
+                _pending.append((self.store, (value,)))
+            else:
+                if not _alive[0]:
+                    _wake(self)
+                self.d[self.i] = value if value == value else math.nan
         except BaseException:
             _unlock()
             raise
         _release()
+
+    def store(self, value):
+        self.d[self.i] = value if value == value else math.nan
 
     def get(self):
         if not _alive[0] or self.q is None or self.q[self.i] == UNSET:
             return 0.0
         return self.d[self.i]
 
-    def adopted(self, old):
-        self.q[self.i] = old[0][old[2]] if old else UNSET
+    def adopted(self):
+        self.q[self.i] = UNSET
 
 
 class _Recent(_Series):
@@ -1234,16 +1314,17 @@ class _Recent(_Series):
     __slots__ = ()
 
     def set(self, value, timestamp=None):
-        nanos = time.time_ns() if not timestamp else _nanos(timestamp)
-        with _lock:
-            i = self.index()
-            sequence = self.q[i] + 1
-            pair = i + 1 + 2 * (sequence & 1)
-            self.d[pair] = value if value == value else math.nan
-            self.q[pair + 1] = nanos
-            if _WEAK:
-                _fence()
-            self.q[i] = sequence
+        self.update(self.store, value, time.time_ns() if not timestamp else _nanos(timestamp))
+
+    def store(self, value, nanos):
+        i = self.i
+        sequence = self.q[i] + 1
+        pair = i + 1 + 2 * (sequence & 1)
+        self.d[pair] = value if value == value else math.nan
+        self.q[pair + 1] = nanos
+        if _WEAK:
+            _fence()
+        self.q[i] = sequence
 
     def inc(self, amount):
         if _store is not None:
@@ -1268,14 +1349,9 @@ class _Several(_Series):
         super().leave()
         self.base = None
 
-    def adopted(self, old):
-        n, total = self.family.words(), 0 if self.family.typ == HISTOGRAM else 1
-        self.base = list(self.q[self.i:self.i + n])
-        if old:
-            for k in range(n):
-                if k != total:
-                    self.q[self.i + k] += old[0][old[2] + k]
-        self.adopted_float(total, old)
+    def adopted(self):
+        self.base = list(self.q[self.i:self.i + self.family.words()])
+        self.d = _Continued(self.d, self.i + (0 if self.family.typ == HISTOGRAM else 1))
 
 
 class _Part:
@@ -1292,13 +1368,20 @@ class _Part:
         series = self._series
         try:
             _acquire()
-            if not _alive[0]:
-                _wake(series)
-            series.d[series.i + self.k] += amount
+            if _busy:
+                _pending.append((self.add, (amount,)))
+            else:
+                if not _alive[0]:
+                    _wake(series)
+                series.d[series.i + self.k] += amount
         except BaseException:
             _unlock()
             raise
         _release()
+
+    def add(self, amount):
+        series = self._series
+        series.d[series.i + self.k] += amount
 
     def get(self):
         series = self._series
@@ -1307,11 +1390,9 @@ class _Part:
         return series.d[series.i + self.k]
 
     def set(self, value, timestamp=None):
-        with _lock:
-            self._series.index()
-            self._store(value)
+        self._series.update(self.store, value)
 
-    def _store(self, value):
+    def store(self, value):
         self._series.d[self._series.i + self.k] = value
 
     def get_exemplar(self):
@@ -1334,13 +1415,23 @@ class _Count(_Exemplars, _Part):
         series = self._series
         try:
             _acquire()
-            if not _alive[0]:
-                _wake(series)
-            series.q[series.i + self.k] += 1 if amount == 1 else int(amount)
+            if _busy:
+                _pending.append((self.add, (amount,)))
+            else:
+                if not _alive[0]:
+                    _wake(series)
+                if amount == 1:
+                    series.q[series.i + self.k] += 1
+                else:
+                    self.add(amount)
         except BaseException:
             _unlock()
             raise
         _release()
+
+    def add(self, amount):
+        series, amount = self._series, int(amount)
+        series.q[series.i + self.k] += amount
 
     def get(self):
         series = self._series
@@ -1348,8 +1439,28 @@ class _Count(_Exemplars, _Part):
             return 0.0
         return float(series.q[series.i + self.k] - (series.base[self.k] if series.base else 0))
 
-    def _store(self, value):
+    def store(self, value):
         self._series.q[self._series.i + self.k] = int(value)
+
+
+def _inc_as_change(self, amount):
+    self._series.update(self.add, amount)
+
+
+class _ContinuedCounter(_Counter):
+    """Its float is a _Continued, whose load and store are calls."""
+
+    __slots__ = ()
+    inc = _inc_as_change
+
+
+class _ContinuedPart(_Part):
+    __slots__ = ()
+    inc = _inc_as_change
+
+
+if sys.version_info < (3, 11):
+    _Counter.inc = _Gauge.inc = _Part.inc = _Count.inc = _inc_as_change
 
 
 class _State(_Series):
@@ -1362,9 +1473,11 @@ class _State(_Series):
         super().__init__(family, labels)
 
     def choose(self, state):
-        with _lock:
-            self.state = state
-            self.q[self.index()] = state
+        self.state = state
+        self.update(self.store)
+
+    def store(self):
+        self.q[self.i] = self.state
 
     def enter(self):
         super().enter()
@@ -1413,7 +1526,7 @@ class NativeValue:
         if known is not family or labels != values:
             series = _Several(family, values)
         _making.parts = None, None, None
-        return _Part(series, 1)
+        return (_Part if series.base is None else _ContinuedPart)(series, 1)
 
     @staticmethod
     def _histogram(metric_name, labels, values, help_text, unit, name):
@@ -1437,6 +1550,8 @@ class NativeValue:
         series = _Several(family, values[:-1])
         for each in parts:
             each._series = series
+        if series.base is not None:
+            parts[0].__class__ = _ContinuedPart
         return part
 
 
@@ -1546,7 +1661,9 @@ class _Published:
             entry = self.entries[key] = [_Series(*key), [0] * len(values), [0] * len(values)]
         with _lock:
             series, base, last = entry
-            i = series.index() if values else 0
+            if not _alive[0]:
+                _wake(series)
+            i = series.i
             if family.typ in _CUMULATIVE:
                 if any(v < old for v, old in zip(values, last)):
                     base = entry[1] = [b + old for b, old in zip(base, last)]
@@ -1660,12 +1777,15 @@ def _patch(metrics):
     if sys.platform != "linux" or sys.byteorder != "little":
         _say("system", "native files need a little-endian Linux: metrics are in prometheus_client's own files")
         return False
+    if not os.path.isabs(_directory()):
+        _settings["from"] = os.getcwd()  # the program may go elsewhere before its first update, as daemons do
     import logging  # noqa: F401  so that its hooks of a fork take their locks before ours
     import warnings
     warnings.filterwarnings("ignore", "(Removal|Clearing).*(multi-process)", UserWarning, r"prometheus_client\.metrics")
     sys.modules["prometheus_client.values"].ValueClass = NativeValue
     for kind in (metrics.Counter, metrics.Gauge, metrics.Summary, metrics.Histogram):
         _wrap(kind, "_metric_init", _making_metric)
+    _wrap(metrics.MetricWrapperBase, "__init__", _init)
     _wrap(metrics.Gauge, "set_function", _set_function)
     _wrap(metrics.Info, "info", _info)
     _wrap(metrics.Enum, "__init__", _enum)
@@ -1688,12 +1808,12 @@ def _hook_uwsgi():
         return
     try:
         from uwsgidecorators import postfork
-        postfork(_after_fork_in_child)
+        postfork(_after_other_fork)
     except ImportError:
         others = getattr(uwsgi, "post_fork_hook", None)
 
         def hook():
-            _after_fork_in_child()
+            _after_other_fork()
             if others is not None:
                 others()
 
@@ -1717,6 +1837,12 @@ def _making_metric(original, metric):
         original(metric)
     finally:
         _making.unit = ""
+
+
+def _init(original, metric, *args, **kwargs):
+    original(metric, *args, **kwargs)
+    if hasattr(metric, "_metrics") and not metric._labelvalues:
+        _parents.add(metric)
 
 
 def _set_function(original, gauge, function):

@@ -2,7 +2,9 @@
 its pid after it has counted. The parent waits for its stdin to close, the children do not."""
 import multiprocessing
 import os
+import signal
 import sys
+import tempfile
 import threading
 import time
 
@@ -51,6 +53,33 @@ def spinning(stop):
         plain.inc(0)
 
 
+def close_all():
+    """Closes all descriptors, as daemons do, and opens files that get their numbers."""
+    os.closerange(3, 200)
+    return [tempfile.TemporaryFile() for _ in range(60)]
+
+
+def fork_from_handler(times):
+    """Makes and updates series while a signal handler forks. A child returns into what the signal has interrupted."""
+    busy, left, children = Counter("forks_busy", "Updates of the loop.", ["n"]), [times], []
+
+    def handler(signum, frame):
+        left[0] -= 1
+        if os.fork() == 0:
+            children.append(os.getpid())
+        elif left[0]:
+            signal.setitimer(signal.ITIMER_REAL, 0.002)
+
+    signal.signal(signal.SIGALRM, handler)
+    signal.setitimer(signal.ITIMER_REAL, 0.002)
+    n = 0
+    while left[0] and not children:
+        busy.labels(str(n)).inc(exemplar={"n": "1"})
+        n += 1
+    if children:
+        child()
+
+
 def main(how):
     if how == "preload":  # the parent has no file
         fork()
@@ -59,6 +88,23 @@ def main(how):
         count()
         if os.fork() == 0:
             child_sleeps()
+    elif how == "closed":
+        count()
+        files = close_all()
+        if os.fork() == 0:
+            for file in files:
+                os.fstat(file.fileno())
+            child()
+    elif how == "closed idle":
+        count()
+        files = close_all()
+        if os.fork() == 0:
+            for file in files:
+                file.close()
+            child_sleeps()
+    elif how == "handler":
+        count()
+        fork_from_handler(5)
     elif how == "fork":
         count()
         fork()
