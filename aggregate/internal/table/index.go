@@ -14,12 +14,12 @@ import (
 // the pattern. Their series are found by their text, as it is in the file, without making
 // labels. All others are found by a text that has the names of the labels too.
 type index struct {
-	pattern  *metric.Schema       // the schema of the first file, whose symbols are the keys of bySymbol; nil before
-	sorted   []labelSource        // its labels, sorted by name
-	bySymbol map[mpm.Symbol]int32 // rows whose labels the pattern can have
-	others   map[mpm.Symbol]int32 // all other rows, by labelkey.Append
-	named    []bool               // column, as far as needed: whether the row is in others
-	found    int32                // the number that was found last
+	pattern  *metric.Schema // the schema of the first file, whose symbols are the keys of bySymbol; nil before
+	sorted   []labelSource  // its labels, sorted by name
+	bySymbol symbolIndex    // rows whose labels the pattern can have
+	others   symbolIndex    // all other rows, by labelkey.Append
+	named    []bool         // column, as far as needed: whether the row is in others
+	found    int32          // the number that was found last
 }
 
 // labelSource says where the value of a label of the pattern comes from.
@@ -61,19 +61,13 @@ func (f *family) setPattern(s *metric.Schema) {
 			}
 		}
 	}
-	f.refill()
+	x.refill(f.symbol)
 }
 
 // isNamed reports whether the text of a row has the names of its labels.
 func (x *index) isNamed(n int32) bool { return int(n) < len(x.named) && x.named[n] }
 
-// of returns the map that rows are in whose texts have the names of their labels, or not.
-func (x *index) of(named bool) map[mpm.Symbol]int32 {
-	if named {
-		return x.others
-	}
-	return x.bySymbol
-}
+func (x *index) isPlain(n int32) bool { return !x.isNamed(n) }
 
 // says reports whether a text has the schema's labels and no others. A series of a foreign
 // writer may have further ones.
@@ -138,10 +132,13 @@ func (f *family) find(labels metric.Labels) int32 {
 	var buf [256]byte
 	text, named := f.index.keyOf(buf[:0], labels)
 	id := f.symbols.Find(string(text))
-	if n, there := f.index.of(named)[id]; there {
-		return n
+	switch {
+	case id == 0:
+		return -1
+	case named:
+		return f.index.others.find(f.symbol, id)
 	}
-	return -1
+	return f.index.bySymbol.find(f.symbol, id)
 }
 
 // keyOf appends the text that a series with these labels is found by.
@@ -152,34 +149,36 @@ func (x *index) keyOf(dst []byte, labels metric.Labels) (text []byte, named bool
 	return labelkey.Append(dst, labels), true
 }
 
-// add has a new row be found by its text. named says that this has the names of its labels.
-func (x *index) add(symbol mpm.Symbol, n int32, named bool) {
-	if named {
-		x.named = long(x.named, int(n)+1)
-		x.named[n] = true
+// setNamed notes that the text of a row has the names of its labels.
+func (x *index) setNamed(n int32) {
+	x.named = long(x.named, int(n)+1)
+	x.named[n] = true
+}
+
+// add has a row be found by its text.
+func (x *index) add(symbols []mpm.Symbol, n int32) {
+	if x.isNamed(n) {
+		x.others.add(symbols, n, x.isNamed)
+	} else {
+		x.bySymbol.add(symbols, n, x.isPlain)
 	}
-	x.of(named)[symbol] = n
 }
 
 // unfind has a row not be found any more.
 func (f *family) unfind(n int32) {
-	x, named := &f.index, f.index.isNamed(n)
-	delete(x.of(named), f.symbol[n])
-	if named {
+	x := &f.index
+	if x.isNamed(n) {
+		x.others.drop(f.symbol, n)
 		x.named[n] = false
+	} else {
+		x.bySymbol.drop(f.symbol, n)
 	}
 }
 
-// refill builds the maps again, after the symbols have changed, with room for the rows for which
-// the family has reserved some.
-func (f *family) refill() {
-	x := &f.index
-	x.bySymbol, x.others = make(map[mpm.Symbol]int32, cap(f.symbol)-len(f.free)), map[mpm.Symbol]int32{}
-	for n, id := range f.symbol {
-		if id != 0 {
-			x.of(x.isNamed(int32(n)))[id] = int32(n)
-		}
-	}
+// refill builds the hash tables again, after the symbols have changed.
+func (x *index) refill(symbols []mpm.Symbol) {
+	x.bySymbol.fill(symbols, x.isPlain)
+	x.others.fill(symbols, x.isNamed)
 }
 
 // text appends the text that a series of the pattern with these labels has.

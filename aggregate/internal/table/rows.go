@@ -29,15 +29,16 @@ func (f *family) rowOf(schema *metric.Schema, list *mpm.SeriesList, i int) row {
 
 // rowOfSymbol is rowOf for a text that has the family's pattern.
 func (f *family) rowOfSymbol(id mpm.Symbol) row {
-	n, there := f.guess(id), true
+	n := f.guess(id)
 	if n < 0 {
-		n, there = f.index.bySymbol[id]
+		n = f.index.bySymbol.find(f.symbol, id)
 	}
-	if !there {
+	if n < 0 {
 		if f.isFull() {
 			return row{}
 		}
-		n = f.newRow(id, false)
+		n = f.newRow(id)
+		f.index.add(f.symbol, n)
 	}
 	f.index.found = n
 	return row{f, n}
@@ -96,12 +97,16 @@ func (f *family) row(labels metric.Labels) row {
 	if !ok {
 		return row{}
 	}
-	return row{f, f.newRow(id, named)}
+	n := f.newRow(id)
+	if named {
+		f.index.setNamed(n)
+	}
+	f.index.add(f.symbol, n)
+	return row{f, n}
 }
 
-// newRow gives a new row its number: the lowest free one, or the next. named says that its text
-// has the names of its labels.
-func (f *family) newRow(id mpm.Symbol, named bool) (n int32) {
+// newRow gives a new row its number: the lowest free one, or the next.
+func (f *family) newRow(id mpm.Symbol) (n int32) {
 	if free := len(f.free); free > 0 {
 		n = f.free[free-1]
 		f.free = f.free[:free-1]
@@ -112,7 +117,6 @@ func (f *family) newRow(id mpm.Symbol, named bool) (n int32) {
 		f.totals.extend()
 	}
 	f.order = append(f.order, n)
-	f.index.add(id, n, named)
 	return n
 }
 

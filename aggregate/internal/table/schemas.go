@@ -100,7 +100,6 @@ func (t *Table) install(files []*snapshot.File, chosen []*sum.Offer) {
 		if fam == nil || !sum.Compatible(fam.schema, d.Schema) || !slices.Equal(fam.bounds, d.Bounds) {
 			changed = changed || fam != nil || clashed[d.Schema.Name]
 			fam = &family{name: d.Schema.Name, bounds: d.Bounds, symbols: t.symbols, recompute: true}
-			fam.refill()
 			if fam.totals.stride = totalsWords(d.Schema, d.Bounds); sum.IsNative(d.Schema) {
 				fam.native = &native{found: nowhere}
 			}

@@ -227,7 +227,7 @@ func (t *Table) RenewSymbols(files []*snapshot.File) {
 		}
 	})
 	for _, fam := range t.byName {
-		fam.refill()
+		fam.index.refill(fam.symbol)
 	}
 	t.renewed = t.symbols.Len()
 }
