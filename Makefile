@@ -35,6 +35,9 @@ integration-prometheus3: integration-deps ## remote write, OTLP and native histo
 oracle: ## what Prometheus' own parsers read, in a module of its own
 	cd integration/oracle && $(GO) vet ./... && $(GO) test -count=1 ./...
 
+collector: ## what a real OpenTelemetry Collector, in the process of the test, receives by OTLP, in a module of its own; its first build takes minutes
+	cd integration/collector && $(GO) vet ./... && $(GO) test -count=1 ./...
+
 browser: integration-deps ## the status page in Chromium, in a module of its own (Debian, as root)
 	cd integration/browser && $(GO) vet ./... && MULTIPROM_INTEGRATION=1 $(GO) test -count=1 ./...
 
@@ -162,4 +165,4 @@ python-versions: ## the Python writer's own tests with other interpreters (PYTHO
 clean: ## remove what make built
 	rm -rf bin dist
 
-.PHONY: help demo build test api race integration-deps integration integration-prometheus3 oracle browser mixin deploy packages packages-test packages-chroot reference examples compat peer-suites lint bench bench-full bench-scale bench-plots bench-test bench-packages bench-python bench-compat fuzz soak soak-crash soak-native soak-churn soak-exits model soak-record soak-recycle soak-python soak-python-native bench-python-writer python-suites python-versions clean
+.PHONY: help demo build test api race integration-deps integration integration-prometheus3 oracle collector browser mixin deploy packages packages-test packages-chroot reference examples compat peer-suites lint bench bench-full bench-scale bench-plots bench-test bench-packages bench-python bench-compat fuzz soak soak-crash soak-native soak-churn soak-exits model soak-record soak-recycle soak-python soak-python-native bench-python-writer python-suites python-versions clean
