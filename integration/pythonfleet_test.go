@@ -90,8 +90,7 @@ func (f *fleet) start(s server) *os.Process {
 	cmd.Stdout, cmd.Stderr = log, log
 	require.NoError(f.t, cmd.Start())
 	f.t.Cleanup(func() {
-		cmd.Process.Signal(syscall.SIGTERM)
-		cmd.Wait()
+		end(cmd)
 		if f.t.Failed() {
 			text, _ := os.ReadFile(log.Name())
 			f.t.Logf("%s says:\n%s", argv[0], text)
@@ -100,6 +99,32 @@ func (f *fleet) start(s server) *os.Process {
 	f.listens(address)
 	f.urls = append(f.urls, "http://"+address+"/")
 	return cmd.Process
+}
+
+// end ends a server. uWSGI tells each worker once, and one that is just starting misses it: then
+// its master waits for ever. So workers that are still there are told again.
+func end(server *exec.Cmd) {
+	server.Process.Signal(syscall.SIGTERM)
+	ended := make(chan struct{})
+	go func() {
+		server.Wait()
+		close(ended)
+	}()
+	again := time.NewTicker(10 * time.Second)
+	defer again.Stop()
+	for {
+		select {
+		case <-ended:
+			return
+		case <-again.C:
+		}
+		workers, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%[1]d/children", server.Process.Pid))
+		for _, pid := range strings.Fields(string(workers)) {
+			if pid, err := strconv.Atoi(pid); err == nil {
+				syscall.Kill(pid, syscall.SIGINT)
+			}
+		}
+	}
 }
 
 // needPython is need for client_python and further modules.
