@@ -148,7 +148,7 @@ func (a *Aggregator) Gather(ctx context.Context) (families []*metric.Family, err
 	if inspect.IsByProcess(ctx) {
 		return a.gatherByProcess(ctx)
 	}
-	a.scrape(ctx, func(f []views.Family, e error) { families, err = views.Whole(f), e })
+	a.scrape(ctx, false, func(f []views.Family, e error) { families, err = views.Whole(f), e })
 	return families, err
 }
 
@@ -158,10 +158,10 @@ type viewer Aggregator
 
 // View holds the lock until fn returns, so fn must not call the Aggregator.
 func (v *viewer) View(ctx context.Context, fn func([]views.Family, error)) {
-	(*Aggregator)(v).scrape(ctx, fn)
+	(*Aggregator)(v).scrape(ctx, true, fn)
 }
 
-func (a *Aggregator) scrape(ctx context.Context, fn func([]views.Family, error)) {
+func (a *Aggregator) scrape(ctx context.Context, rows bool, fn func([]views.Family, error)) {
 	if err := ctx.Err(); err != nil {
 		fn(nil, err)
 		return
@@ -192,7 +192,7 @@ func (a *Aggregator) scrape(ctx context.Context, fn func([]views.Family, error))
 	a.table.Merge(a.snapshot, a.opts.Now().UnixNano())
 	merged = true
 	news, stale = a.newConflicts(), a.newStale()
-	families := a.table.Families()
+	families := a.table.Families(rows)
 	if !a.opts.NoSelfMetrics {
 		families = inOrder(families, a.selfMetrics(started))
 	}

@@ -17,7 +17,7 @@ import (
 
 // gatherByProcess is Gather for a context of inspect.WithByProcess.
 func (a *Aggregator) gatherByProcess(ctx context.Context) (families []*metric.Family, err error) {
-	a.scrape(ctx, func(_ []views.Family, e error) {
+	a.scrape(ctx, true, func(_ []views.Family, e error) {
 		if err = e; err == nil {
 			families = a.byProcess()
 		}
@@ -37,7 +37,7 @@ func (a *Aggregator) byProcess() []*metric.Family {
 	byLabel := a.byLabel()
 	for _, label := range slices.Sorted(maps.Keys(byLabel)) {
 		t := a.merged(byLabel[label])
-		for _, f := range views.Whole(t.Families()) {
+		for _, f := range t.Families(false) {
 			schema, _, _ := t.Describe(f.Name)
 			if !a.table.Serves(schema) {
 				continue
@@ -51,7 +51,7 @@ func (a *Aggregator) byProcess() []*metric.Family {
 			if all := byName[f.Name]; all != nil {
 				all.Series = append(all.Series, f.Series...)
 			} else {
-				byName[f.Name] = f
+				byName[f.Name] = f.Family
 			}
 		}
 	}
@@ -92,7 +92,7 @@ func (a *Aggregator) valuesOf(key string) []*metric.Family {
 	if len(s.Files) == 0 {
 		return nil
 	}
-	return views.Whole(a.merged(s).Families())
+	return views.Whole(a.merged(s).Families(false))
 }
 
 // archiveLabel is the process ID of what the archive has.

@@ -17,7 +17,7 @@ import (
 // families returns the families of the merged view, also those that show no series, sorted by
 // name. It reads the directory as Gather does.
 func (a *Aggregator) families(ctx context.Context) (out []inspect.Family, err error) {
-	a.scrape(ctx, func(_ []views.Family, e error) {
+	a.scrape(ctx, true, func(_ []views.Family, e error) {
 		if err = e; err == nil {
 			out = a.census()
 		}

@@ -43,7 +43,7 @@ rates over one interval. --json prints the same as one JSON document.
 
 The trends begin with what mpctl serve --record has recorded, if it has.
 
-Each interval costs a scrape of the merged metrics, and a little for each worker.`,
+Each interval costs about one scrape, and a little for each worker.`,
 		Example: "  mpctl top /dev/shm/app\n  mpctl top /dev/shm/app --families --interval 5s\n  mpctl top /dev/shm/app --once --json | jq '.workers[] | select(.silent)'",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			a, err := openView(dir, aggregate.Options{TrustUIDs: trust, TTL: ttl, NoSelfMetrics: true})

@@ -1,7 +1,6 @@
 package views
 
 import (
-	"slices"
 	"sync/atomic"
 
 	"github.com/multiprom/multiprom/metric"
@@ -58,21 +57,9 @@ func (f *Family) Whole() *metric.Family {
 	}
 	out := *f.Family
 	out.Series = make([]metric.Series, f.Rows.Len())
-	var labels metric.Labels    // of all series, which have as many each, as a rule
-	var buckets []metric.Bucket // likewise
 	for i := range out.Series {
-		s := &out.Series[i]
-		if n := len(out.Series[0].Buckets); i > 0 && len(buckets) >= n {
-			s.Buckets, buckets = buckets[:0:n], buckets[n:]
-		}
-		f.Rows.Read(i, s)
-		from := len(labels)
-		labels = f.Rows.AppendLabels(labels, i)
-		s.Labels = labels[from:len(labels):len(labels)]
-		if rest := len(out.Series) - 1; i == 0 && rest > 0 {
-			labels = slices.Grow(labels, rest*len(labels))
-			buckets = make([]metric.Bucket, rest*len(s.Buckets))
-		}
+		f.Rows.Read(i, &out.Series[i])
+		out.Series[i].Labels = f.Rows.AppendLabels(nil, i)
 	}
 	return &out
 }

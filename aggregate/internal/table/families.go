@@ -11,9 +11,9 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// Families returns what a scrape shows: families whose rows read the values on demand, until
-// the table changes.
-func (t *Table) Families() []views.Family {
+// Families returns what a scrape shows: if rows is set, families whose rows read the values
+// on demand, until the table changes, and otherwise families with series of their own.
+func (t *Table) Families(rows bool) []views.Family {
 	if t.sorted == nil {
 		for _, fam := range t.byName {
 			t.sorted = append(t.sorted, fam)
@@ -23,9 +23,42 @@ func (t *Table) Families() []views.Family {
 	out := make([]views.Family, 0, len(t.sorted))
 	for _, fam := range t.sorted {
 		fam.arrange()
-		if len(fam.shown.rows) > 0 {
-			out = append(out, fam.show())
+		if len(fam.shown.rows) == 0 {
+			continue
 		}
+		if rows {
+			out = append(out, fam.show())
+		} else {
+			out = append(out, views.Family{Family: fam.whole()})
+		}
+	}
+	return out
+}
+
+// head returns the family without its series.
+func (f *family) head() *metric.Family {
+	return &metric.Family{Name: f.name, Help: f.schema.Help, Unit: f.schema.Unit, Type: f.schema.Type}
+}
+
+// whole returns the family with series of their own.
+func (f *family) whole() *metric.Family {
+	out, rows := f.head(), seriesRows{f}
+	out.Series = make([]metric.Series, rows.Len())
+	labels := make(metric.Labels, 0, len(out.Series)*len(f.index.sorted)) // of all series
+	var buckets []metric.Bucket                                           // likewise
+	n := len(f.bounds) + 1
+	if f.schema.Type == metric.Histogram {
+		buckets = make([]metric.Bucket, n*len(out.Series))
+	}
+	for i := range out.Series {
+		s := &out.Series[i]
+		if buckets != nil {
+			s.Buckets, buckets = buckets[:0:n], buckets[n:]
+		}
+		rows.Read(i, s)
+		from := len(labels)
+		labels = rows.AppendLabels(labels, i)
+		s.Labels = labels[from:len(labels):len(labels)]
 	}
 	return out
 }
@@ -73,8 +106,7 @@ func (f *family) show() views.Family {
 			}
 		}
 	}
-	head := &metric.Family{Name: f.name, Help: f.schema.Help, Unit: f.schema.Unit, Type: f.schema.Type}
-	out := views.Family{Family: head, Rows: seriesRows{f}, Layout: s.layout, Revision: s.revision, Revisions: s.revisions}
+	out := views.Family{Family: f.head(), Rows: seriesRows{f}, Layout: s.layout, Revision: s.revision, Revisions: s.revisions}
 	s.all, s.traced = false, f.traced
 	if s.revision++; s.revision == 0 {
 		s.layout = 0 // the numbers begin again

@@ -1,6 +1,8 @@
 package table
 
 import (
+	"slices"
+
 	"github.com/multiprom/multiprom/aggregate/internal/snapshot"
 	"github.com/multiprom/multiprom/aggregate/internal/sum"
 	"github.com/multiprom/multiprom/metric"
@@ -24,32 +26,49 @@ func (f *family) isFull() bool {
 	return f.schema.Type == metric.Histogram && len(f.free) == 0 && len(f.symbol) >= f.most
 }
 
-// wait notes a family that has left out a series, if the family is full.
-func (t *Table) wait(f *family) {
-	if f != nil && f.isFull() {
-		t.waits[f] = true
+// waiting are the families that had no room for some series: of a file, of the archive, or
+// of a plan for client_python's files.
+type waiting []*family
+
+// add notes a family that has left out a series, if the family is full.
+func (w *waiting) add(f *family) {
+	if f != nil && f.isFull() && !slices.Contains(*w, f) {
+		*w = append(*w, f)
 	}
 }
 
-// placeLeftOut places everything again if one of the families that have left out series has room
-// now.
+// hasRoom reports whether one of the families has room again.
+func (w waiting) hasRoom() bool {
+	return slices.ContainsFunc(w, func(f *family) bool { return !f.isFull() })
+}
+
+// placeLeftOut places series that were left out, if there is room for them now.
 func (t *Table) placeLeftOut(files []*snapshot.File) {
-	if len(t.waits) == 0 {
+	waits := len(t.waits) > 0
+	for _, f := range files {
+		waits = waits || len(t.part(f).waits) > 0
+	}
+	for _, p := range t.python {
+		waits = waits || len(p.waits) > 0
+	}
+	if !waits {
 		return
 	}
 	t.sweep(files) // it makes room
-	room := false
-	for f := range t.waits {
-		room = room || !f.isFull()
-	}
-	if !room {
-		return
-	}
-	clear(t.waits)
-	arc := t.archive
-	t.forgetAll(files)
 	for _, f := range files {
-		t.planFile(f)
+		if t.part(f).waits.hasRoom() {
+			t.forget(f)
+			t.planFile(f)
+		}
 	}
-	t.placeArchive(arc)
+	for _, p := range t.python {
+		if p.waits.hasRoom() {
+			p.release(t)
+			p.extend(t)
+		}
+	}
+	if arc := t.archive; t.waits.hasRoom() {
+		t.forgetArchive()
+		t.placeArchive(arc)
+	}
 }

@@ -134,5 +134,6 @@ func (f *family) settle() {
 		hi, lo := d.sum(n)
 		a.Sum.Add(lo)
 		a.Sum.Add(hi)
+		f.keep(int32(n), &a)
 	}
 }

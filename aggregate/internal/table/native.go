@@ -23,8 +23,11 @@ type native struct {
 	found   int32    // the region that was found last
 	long    longRows
 
-	of    []histogram.Definitions // column, as far as needed: those of the row
-	total histogram.Total         // of the row that is shown
+	of          []int32                         // column, as far as needed: the row's definitions, counted from 1
+	definitions []histogram.Definitions         // all that some row has had
+	numbers     map[histogram.Definitions]int32 // their numbers
+
+	total histogram.Total // of the row that is shown
 
 	exemplars [][]*metric.Exemplar // all of the rows that have had one, like family.exemplars
 }
@@ -68,7 +71,30 @@ const (
 // define adds definitions to those of a row.
 func (v *native) define(n int, d histogram.Definitions) {
 	v.of = long(v.of, n+1)
-	v.of[n] = v.of[n].With(d)
+	if old := v.of[n]; old > 0 {
+		was := v.definitions[old-1]
+		if d = was.With(d); d == was {
+			return
+		}
+	}
+	number := v.numbers[d]
+	if number == 0 {
+		v.definitions = append(v.definitions, d)
+		number = int32(len(v.definitions))
+		if v.numbers == nil {
+			v.numbers = map[histogram.Definitions]int32{}
+		}
+		v.numbers[d] = number
+	}
+	v.of[n] = number
+}
+
+// definitionsOf returns those of a row.
+func (v *native) definitionsOf(n int) histogram.Definitions {
+	if n >= len(v.of) || v.of[n] == 0 {
+		return histogram.Definitions{}
+	}
+	return v.definitions[v.of[n]-1]
 }
 
 // find returns a region of a row, and makes it if necessary. Processes make much the same
@@ -174,7 +200,7 @@ func (v *native) release(id int32) {
 // lead nowhere since.
 func (v *native) drop(n int32) {
 	if int(n) < len(v.of) {
-		v.of[n] = histogram.Definitions{}
+		v.of[n] = 0
 	}
 	if int(n) >= len(v.first) {
 		return
@@ -198,9 +224,7 @@ func (f *family) merged(n int32) *histogram.Total {
 	v, words := f.native, f.totals.of(int(n))
 	t := &v.total
 	t.Reset()
-	if int(n) < len(v.of) {
-		t.DefineAll(v.of[n])
-	}
+	t.DefineAll(v.definitionsOf(int(n)))
 	t.Zero, t.NaN = words[nativeZero], words[nativeNaN]
 	if int(n) < len(v.first) {
 		for id := v.first[n] - 1; id >= 0; id = v.regions[id].next - 1 {

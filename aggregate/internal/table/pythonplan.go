@@ -15,11 +15,12 @@ import (
 // then each file has its rows in part.own.
 type pythonPlan struct {
 	keys     *pyfile.KeySet
-	families []*family       // by number of the keys' family; nil if it is not served
-	rows     []int32         // by number of the series: its row in its family, or nowhere
-	targets  []recordTarget  // by number of the key
-	sums     []float64       // by number of the key, NaN for none; while files are merged
-	missing  bool            // a series has no family: no file that is read has it now
+	families []*family      // by number of the keys' family; nil if it is not served
+	rows     []int32        // by number of the series: its row in its family, or nowhere
+	targets  []recordTarget // by number of the key
+	sums     []float64      // by number of the key, NaN for none; while files are merged
+	missing  bool           // a series has no family: no file that is read has it now
+	waits    waiting
 	counted  map[uint32]bool // series that were counted as conflicts
 }
 
@@ -129,7 +130,7 @@ func (p *pythonPlan) numberOf(t *Table, series uint32, process string) int32 {
 	}
 	to := fam.row(labels)
 	if to.family == nil {
-		t.wait(fam)
+		p.waits.add(fam)
 		return p.leaveOut(t, series)
 	}
 	fam.lead(to.number)
@@ -150,7 +151,7 @@ func (p *pythonPlan) release(t *Table) {
 	for i, n := range p.rows {
 		p.releaseOne(t, ref{int32(p.keys.FamilyOf(uint32(i))), n})
 	}
-	p.rows, p.targets, p.missing = p.rows[:0], p.targets[:0], false
+	p.rows, p.targets, p.missing, p.waits = p.rows[:0], p.targets[:0], false, nil
 }
 
 func (p *pythonPlan) releaseOne(t *Table, at ref) {
@@ -260,7 +261,9 @@ func (p *pythonPlan) add(to *recordTarget, w []uint64, from sum.Source) {
 		fam.pick(to.number).AddPython(kind.Mode, w, from)
 		return
 	}
-	fam.sums(to.number).AddPython(kind, to.part, int(to.bucket), w, from)
+	a := fam.sums(to.number)
+	a.AddPython(kind, to.part, int(to.bucket), w, from)
+	fam.keep(to.number, &a)
 }
 
 // each calls fn with the row of every record of the file, with some more than once.

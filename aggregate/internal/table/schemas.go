@@ -121,7 +121,10 @@ func (t *Table) install(files []*snapshot.File, chosen []*sum.Offer) {
 		}
 	}
 	if changed {
-		clear(t.waits)
-		t.forgetAll(files)
+		for _, f := range files {
+			t.forget(f)
+		}
+		t.forgetArchive()
+		t.forgetPython(true)
 	}
 }

@@ -26,7 +26,7 @@ type Table struct {
 	rechosen     bool               // schemas were chosen since the last HasChosen
 	archive      *snapshot.Archive  // the archive whose series are placed, or nil
 	placed       []placedFamily     // by number of the archive's family
-	waits        map[*family]bool   // families that had no room for some series
+	waits        waiting            // of the archive
 	gone         bool               // some symbols may not be in use any more
 	late         bool               // a part has come that may belong to a life that is over; see retire
 	python       map[*pyfile.KeySet]*pythonPlan
@@ -96,7 +96,7 @@ const nowhere = -1
 func New(processLabel string, symbols *mpm.SymbolTable, ttl map[string]time.Duration) *Table {
 	return &Table{
 		processLabel: processLabel, symbols: symbols, ttl: ttl, RenewMin: 2048,
-		byName: map[string]*family{}, taken: map[string]*family{}, python: map[*pyfile.KeySet]*pythonPlan{}, parts: map[*snapshot.File]*part{}, waits: map[*family]bool{},
+		byName: map[string]*family{}, taken: map[string]*family{}, python: map[*pyfile.KeySet]*pythonPlan{}, parts: map[*snapshot.File]*part{},
 	}
 }
 
@@ -245,16 +245,7 @@ func (t *Table) forgetArchive() {
 			}
 		}
 	}
-	t.archive, t.placed = nil, nil
-}
-
-// forgetAll takes all series out of the table.
-func (t *Table) forgetAll(files []*snapshot.File) {
-	for _, f := range files {
-		t.forget(f)
-	}
-	t.forgetArchive()
-	t.forgetPython(true)
+	t.archive, t.placed, t.waits = nil, nil, nil
 }
 
 // placeArchive leads the archive's series to their rows, except those of a schema that is
@@ -276,7 +267,7 @@ func (t *Table) placeArchive(arc *snapshot.Archive) {
 			to := p.target.row(labels)
 			if to.family == nil {
 				p.rows[j] = nowhere
-				t.wait(p.target)
+				t.waits.add(p.target)
 				continue
 			}
 			p.rows[j] = to.number
