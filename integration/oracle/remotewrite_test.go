@@ -219,12 +219,10 @@ func wantedNative(f *metric.Family, s *metric.Series, version string, at time.Ti
 	if !s.Timestamp.IsZero() {
 		out.at = s.Timestamp.UnixMilli()
 	}
-	all := lineExemplars(s)
+	all := slices.DeleteFunc(lineExemplars(s), func(x *metric.Exemplar) bool { return x.Timestamp.IsZero() || x.Timestamp.After(at) })
 	slices.SortStableFunc(all, (*metric.Exemplar).Compare)
-	for _, x := range all {
-		if openmetrics.CheckExemplar(x.Labels) == nil {
-			out.exemplar += fmt.Sprint(labels.FromMap(x.Labels.Map()), x.Value, x.Timestamp.UnixMilli())
-		}
+	if n := len(all); n > 0 && openmetrics.CheckExemplar(all[n-1].Labels) == nil { // of a first round, the newest
+		out.exemplar = fmt.Sprint(labels.FromMap(all[n-1].Labels.Map()), all[n-1].Value, all[n-1].Timestamp.UnixMilli())
 	}
 	if version == "2.0" {
 		out.meta = fmt.Sprint(f.Type, f.Help, f.Unit)
