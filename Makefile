@@ -59,6 +59,9 @@ packages-test: ## the same twice from two folders, byte for byte, unpacked and s
 packages-chroot: ## the deb in a fresh Debian without Go: gunicorn's merged metrics (Debian, as root, after make packages)
 	deploy/package/chroot.sh
 
+packages-systemd: ## the deb's unit under a systemd that boots in namespaces, with gunicorn as app.service (Debian, as root, after make packages)
+	deploy/package/systemd.sh
+
 examples: ## the handler in net/http, chi, gin, echo, fasthttp and Fiber, in a module of its own
 	cd examples && $(GO) vet ./... && $(GO) test -count=1 ./...
 
@@ -165,4 +168,4 @@ python-versions: ## the Python writer's own tests with other interpreters (PYTHO
 clean: ## remove what make built
 	rm -rf bin dist
 
-.PHONY: help demo build test api race integration-deps integration integration-prometheus3 oracle collector browser mixin deploy packages packages-test packages-chroot reference examples compat peer-suites lint bench bench-full bench-scale bench-plots bench-test bench-packages bench-python bench-compat fuzz soak soak-crash soak-native soak-churn soak-exits model soak-record soak-recycle soak-python soak-python-native bench-python-writer python-suites python-versions clean
+.PHONY: help demo build test api race integration-deps integration integration-prometheus3 oracle collector browser mixin deploy packages packages-test packages-chroot packages-systemd reference examples compat peer-suites lint bench bench-full bench-scale bench-plots bench-test bench-packages bench-python bench-compat fuzz soak soak-crash soak-native soak-churn soak-exits model soak-record soak-recycle soak-python soak-python-native bench-python-writer python-suites python-versions clean

@@ -32,6 +32,8 @@ func TestUnits(t *testing.T) {
 		return string(b)
 	}
 	unit := strings.Replace(read("multiprom@.service"), "/usr/bin/mpctl", path, 1)
+	// systemd would keep the directory under /run/private. deploy/package/systemd.sh starts the unit.
+	require.NotContains(t, unit, "DynamicUser=yes")
 	write("multiprom@.service", unit)
 	write("app.service", "[Service]\nExecStart=/bin/true\n")
 	write("app.service.d/multiprom.conf", read("app.service.d-multiprom.conf"))

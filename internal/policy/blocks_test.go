@@ -26,7 +26,7 @@ var blocks = []struct{ page, first, by string }{
 	{"README.md", `http.Handle("/metrics", multiprom.Handler())`, ". TestHandlerOfTheReadme"},
 	{"README.md", "mpctl writer python > multiprom_client.py", "integration TestReadmeGunicorn"},
 	{"README.md", "mpctl run -n 4 --listen tcp://127.0.0.1:8080 --metrics 127.0.0.1:9090 --dir /dev/shm/server -- ./server", "integration TestReadmeRun"},
-	{"deploy/README.md", "cp app.env /etc/multiprom/app.env", "not run: it needs a booted systemd; TestUnits of deploy has systemd read both files"},
+	{"deploy/README.md", "cp app.env /etc/multiprom/app.env", "not run: make packages-systemd does, under a systemd that boots for it"},
 	{"docs/churn.md", "var tenantBytes = multiproc.NewCounterVec(multiproc.CounterOpts{", ". TestTTLOfThePage"},
 	{"docs/client_golang.md", "publisher, err := publish.Start(prometheus.DefaultGatherer, publish.Options{})", "compat/publish TestDocs"},
 	{"docs/client_golang.md", "Mode: func(f *metric.Family) (metric.Mode, bool) {", "compat/publish TestDocs"},
