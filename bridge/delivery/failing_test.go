@@ -33,26 +33,26 @@ const (
 // sent again.
 var failures = []*failure{
 	{name: "500", retried: true, answer: status(500)},
-	{name: "503", retried: true, retriedOTP: true, answer: status(503)},
-	{name: "503, Retry-After", retried: true, retriedOTP: true, silence: 2 * time.Minute, answer: status(503, "Retry-After", "120")},
-	{name: "429", retried: true, retriedOTP: true, answer: status(429)},
-	{name: "429, Retry-After", retried: true, retriedOTP: true, silence: 7 * time.Minute, answer: status(429, "Retry-After", "420")},
-	{name: "429, short Retry-After", retried: true, retriedOTP: true, silence: time.Second, answer: status(429, "Retry-After", "1")},
-	{name: "429, date", retried: true, retriedOTP: true, silence: 89 * time.Second, answer: func(r *receiver, req *http.Request) (*http.Response, error) {
+	{name: "503", retried: true, retriedOTLP: true, answer: status(503)},
+	{name: "503, Retry-After", retried: true, retriedOTLP: true, silence: 2 * time.Minute, answer: status(503, "Retry-After", "120")},
+	{name: "429", retried: true, retriedOTLP: true, answer: status(429)},
+	{name: "429, Retry-After", retried: true, retriedOTLP: true, silence: 7 * time.Minute, answer: status(429, "Retry-After", "420")},
+	{name: "429, short Retry-After", retried: true, retriedOTLP: true, silence: time.Second, answer: status(429, "Retry-After", "1")},
+	{name: "429, date", retried: true, retriedOTLP: true, silence: 89 * time.Second, answer: func(r *receiver, req *http.Request) (*http.Response, error) {
 		return status(429, "Retry-After", time.Now().Add(90*time.Second).UTC().Format(http.TimeFormat))(r, req)
 	}},
 	{name: "400, endless body", answer: func(r *receiver, _ *http.Request) (*http.Response, error) {
 		return r.respond(400, http.Header{}, endless{}), nil
 	}},
 	{name: "301", answer: status(301, "Location", "/elsewhere")},
-	{name: "hangs", retried: true, retriedOTP: true, answer: func(_ *receiver, req *http.Request) (*http.Response, error) {
+	{name: "hangs", retried: true, retriedOTLP: true, answer: func(_ *receiver, req *http.Request) (*http.Response, error) {
 		<-req.Context().Done()
 		return nil, req.Context().Err()
 	}},
-	{name: "closes", retried: true, retriedOTP: true, answer: func(*receiver, *http.Request) (*http.Response, error) {
+	{name: "closes", retried: true, retriedOTLP: true, answer: func(*receiver, *http.Request) (*http.Response, error) {
 		return nil, errors.New("connection reset by peer")
 	}},
-	{name: "closes midway", retried: true, retriedOTP: true, stores: batchSize, answer: func(r *receiver, _ *http.Request) (*http.Response, error) {
+	{name: "closes midway", retried: true, retriedOTLP: true, stores: batchSize, answer: func(r *receiver, _ *http.Request) (*http.Response, error) {
 		return r.respond(200, r.took(batchSize, 0).Header, brokenBody{}), nil
 	}},
 	{name: "stores a part", stores: batchSize - 1, answer: func(r *receiver, _ *http.Request) (*http.Response, error) {
@@ -147,10 +147,26 @@ func (r *receiver) values(series int) (values []int, ended int) {
 	return values, ended
 }
 
+var protocols = []string{"2.0", "1.0", "otlp"}
+
+// eachRetried runs a test for each protocol and each failure after which that sends again.
+func eachRetried(t *testing.T, test func(t *testing.T, protocol string, f *failure)) {
+	for _, protocol := range protocols {
+		for _, f := range failures {
+			if f.isRetried(protocol) {
+				t.Run(protocol+"/"+f.name, func(t *testing.T) {
+					t.Parallel()
+					test(t, protocol, f)
+				})
+			}
+		}
+	}
+}
+
 // TestFailingReceiver: a receiver works, fails in one of many ways, and works again; the time is
 // that of a bubble, so each delay is known.
 func TestFailingReceiver(t *testing.T) {
-	for _, protocol := range []string{"2.0", "1.0", "otlp"} {
+	for _, protocol := range protocols {
 		for _, f := range failures {
 			for _, queue := range []bool{false, true} {
 				t.Run(fmt.Sprintf("%s/%s/queue=%t", protocol, f.name, queue), func(t *testing.T) {
@@ -167,10 +183,7 @@ func TestFailingReceiver(t *testing.T) {
 }
 
 func failsAndWorks(t *testing.T, protocol string, f failure, queueDir string) {
-	retried := f.retried
-	if protocol == "otlp" {
-		retried = f.retriedOTP
-	}
+	retried := f.isRetried(protocol)
 	r, v := newReceiver(t, protocol, nil), &view{series: seriesCount}
 	e, stop := start(t, r, v, delivery.Options{QueueDir: queueDir})
 	pass(2*interval + time.Second) // three rounds
@@ -249,74 +262,58 @@ func fewRequests(t *testing.T, down time.Time, asked []time.Time, silence time.D
 // TestHourDown: a receiver that is down for an hour sees few requests, and costs no memory. When
 // the process ends, it sees one more, unless it has asked for silence, and the end is prompt.
 func TestHourDown(t *testing.T) {
-	for _, protocol := range []string{"2.0", "1.0", "otlp"} {
-		for _, f := range failures {
-			if !f.retried || protocol == "otlp" && !f.retriedOTP {
-				continue
+	eachRetried(t, func(t *testing.T, protocol string, f *failure) {
+		synctest.Test(t, func(t *testing.T) {
+			r, v := newReceiver(t, protocol, nil), &view{series: seriesCount}
+			_, stop := start(t, r, v, delivery.Options{})
+			pass(interval / 2)
+			r.failing.Store(f)
+			down := time.Now()
+			pass(time.Hour)
+			fewRequests(t, down, r.asked, f.silence)
+			require.Less(t, len(r.asked), 250)
+			if f.silence > time.Minute {
+				require.LessOrEqual(t, len(r.asked), 2+int(time.Hour/f.silence))
 			}
-			t.Run(protocol+"/"+f.name, func(t *testing.T) {
-				t.Parallel()
-				synctest.Test(t, func(t *testing.T) {
-					r, v := newReceiver(t, protocol, nil), &view{series: seriesCount}
-					_, stop := start(t, r, v, delivery.Options{})
-					pass(interval / 2)
-					r.failing.Store(f)
-					down := time.Now()
-					pass(time.Hour)
-					fewRequests(t, down, r.asked, f.silence)
-					require.Less(t, len(r.asked), 250)
-					if f.silence > time.Minute {
-						require.LessOrEqual(t, len(r.asked), 2+int(time.Hour/f.silence))
-					}
-					before := len(r.asked)
-					require.LessOrEqual(t, stop(), stopTime)
-					after := r.asked[before:]
-					if f.silence <= longest {
-						require.Len(t, after, 1)
-					} else if len(after) > 0 {
-						require.Len(t, after, 1)
-						require.GreaterOrEqual(t, after[0].Sub(r.asked[before-1]), f.silence)
-					}
-				})
-			})
-		}
-	}
+			before := len(r.asked)
+			require.LessOrEqual(t, stop(), stopTime)
+			after := r.asked[before:]
+			if f.silence <= longest {
+				require.Len(t, after, 1)
+			} else if len(after) > 0 {
+				require.Len(t, after, 1)
+				require.GreaterOrEqual(t, after[0].Sub(r.asked[before-1]), f.silence)
+			}
+		})
+	})
 }
 
 // TestStopWithQueue: a process that ends while the receiver is down leaves its rounds in the queue, and
 // the next one sends them first.
 func TestStopWithQueue(t *testing.T) {
-	for _, protocol := range []string{"2.0", "1.0", "otlp"} {
-		for _, f := range failures {
-			if !f.retried || protocol == "otlp" && !f.retriedOTP {
-				continue
-			}
-			t.Run(protocol+"/"+f.name, func(t *testing.T) {
-				t.Parallel()
-				dir := t.TempDir()
-				synctest.Test(t, func(t *testing.T) {
-					r, v := newReceiver(t, protocol, f), &view{series: seriesCount}
-					e, stop := start(t, r, v, delivery.Options{QueueDir: dir})
-					pass(10 * interval)
-					before := len(r.asked)
-					require.LessOrEqual(t, stop(), stopTime)
-					require.LessOrEqual(t, len(r.asked), before+1)
-					require.Equal(t, float64(v.n()+1), own(t, e)["queue_rounds"], "with the markers")
-					require.Zero(t, own(t, e)["dropped"])
+	eachRetried(t, func(t *testing.T, protocol string, f *failure) {
+		dir := t.TempDir()
+		synctest.Test(t, func(t *testing.T) {
+			r, v := newReceiver(t, protocol, f), &view{series: seriesCount}
+			e, stop := start(t, r, v, delivery.Options{QueueDir: dir})
+			pass(10 * interval)
+			before := len(r.asked)
+			require.LessOrEqual(t, stop(), stopTime)
+			require.LessOrEqual(t, len(r.asked), before+1)
+			require.Equal(t, float64(v.n()+1), own(t, e)["queue_rounds"], "with the markers")
+			require.Zero(t, own(t, e)["dropped"])
 
-					r.failing.Store(nil)
-					_, stop = start(t, r, v, delivery.Options{QueueDir: dir})
-					pass(2 * interval)
-					require.Zero(t, stop())
-					for i := range seriesCount {
-						values, ended := r.values(i)
-						require.Len(t, values, v.n())
-						require.Equal(t, 2, ended)
-					}
-				})
-			})
-		}
-	}
+			r.failing.Store(nil)
+			_, stop = start(t, r, v, delivery.Options{QueueDir: dir})
+			pass(2 * interval)
+			require.Zero(t, stop())
+			for i := range seriesCount {
+				values, ended := r.values(i)
+				require.Len(t, values, v.n())
+				require.Equal(t, 2, ended)
+			}
+		})
+	})
 }
 
 // TestQueueAge: what has become too old is dropped and counted, also by the next process.

@@ -41,12 +41,20 @@ type receiver struct {
 
 // failure is a way in which a receiver fails.
 type failure struct {
-	name       string
-	retried    bool // with remote write
-	retriedOTP bool // with OTLP
-	stores     int  // how many samples of a request it stores
-	silence    time.Duration
-	answer     func(r *receiver, req *http.Request) (*http.Response, error)
+	name        string
+	retried     bool // with remote write
+	retriedOTLP bool // with OTLP
+	stores      int  // how many samples of a request it stores
+	silence     time.Duration
+	answer      func(r *receiver, req *http.Request) (*http.Response, error)
+}
+
+// isRetried reports whether a request that fails so is sent again.
+func (f *failure) isRetried(protocol string) bool {
+	if protocol == "otlp" {
+		return f.retriedOTLP
+	}
+	return f.retried
 }
 
 // newReceiver returns one that fails, unless failing is nil.
