@@ -18,7 +18,8 @@
 //	part.go            the series of one file: Apply, and rows for new series
 //	span.go            from series of a file to rows
 //	rows.go            rows are found and made
-//	index.go, symbolindex.go  from labels to rows
+//	index.go           from labels to rows
+//	symbolindex.go     the hash table for that
 //	schemas.go         which schema of a name is served
 //	ends.go            which parts of removed series count
 //	expiry.go          which parts of series with a time to live count
