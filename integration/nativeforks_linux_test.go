@@ -63,18 +63,26 @@ func TestNativeCeleryKilled(t *testing.T) {
 			t.Log(log.String())
 		}
 	})
-	// noted returns how many updates have begun and ended, and who has made the last one.
-	noted := func() (before, after, last int) {
+	// noted returns how many updates have begun and ended, and which processes are in a task.
+	noted := func() (before, after int, busy map[int]bool) {
 		text, err := os.ReadFile(filepath.Join(broker, "notes"))
 		require.NoError(t, err)
+		busy = map[int]bool{}
 		for line := range strings.Lines(string(text)) {
-			if strings.HasPrefix(line, "before") {
+			var what string
+			var pid int
+			if n, _ := fmt.Sscanf(line, "%s %d\n", &what, &pid); n < 2 {
+				continue // half a line
+			}
+			switch what {
+			case "before":
 				before++
-			} else if _, err := fmt.Sscanf(line, "after %d", &last); err == nil {
+			case "after":
 				after++
 			}
+			busy[pid] = what != "end"
 		}
-		return before, after, last
+		return before, after, busy
 	}
 	a, err := aggregate.Open(dir, aggregate.Options{NoSelfMetrics: true})
 	require.NoError(t, err)
@@ -82,10 +90,23 @@ func TestNativeCeleryKilled(t *testing.T) {
 	startCompactor(t, dir, aggregate.CompactorOptions{CompactOptions: aggregate.CompactOptions{Threshold: 1}})
 	killed := map[int]bool{}
 	for len(killed) < kills {
+		// Between two tasks a process has a lock of Celery's. If it is killed there, no other gets a
+		// task, ever. So it is stopped first, and killed if it is in a task.
 		victim := 0
 		eventually(t, "a process counts that was not killed", func() bool {
-			_, _, victim = noted()
-			return victim != 0 && !killed[victim]
+			_, _, busy := noted()
+			for pid, is := range busy {
+				if !is || killed[pid] || syscall.Kill(pid, syscall.SIGSTOP) != nil {
+					continue
+				}
+				eventually(t, "it has stopped", func() bool { return isStopped(pid) })
+				if _, _, busy = noted(); busy[pid] {
+					victim = pid
+					return true
+				}
+				require.NoError(t, syscall.Kill(pid, syscall.SIGCONT))
+			}
+			return false
 		})
 		require.NoError(t, syscall.Kill(victim, syscall.SIGKILL))
 		killed[victim] = true
@@ -109,6 +130,13 @@ func TestNativeCeleryKilled(t *testing.T) {
 	require.Empty(t, native(t, dir), "all have ended")
 	check()
 	t.Logf("%d killed, %d updates noted, %d begun", kills, after, before)
+}
+
+// isStopped reports whether a process has been stopped by a signal.
+func isStopped(pid int) bool {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	_, state, found := strings.Cut(string(stat), ") ")
+	return err == nil && found && strings.HasPrefix(state, "T")
 }
 
 // TestNativePreload: with gunicorn --preload, what the parent counts while it imports the

@@ -1,5 +1,5 @@
-"""Tasks for Celery that count, and note before and after each update that they do. The argument is
-how many to send."""
+"""Tasks for Celery that count, and note when they begin and end, and before and after each update.
+The argument is how many to send."""
 import os
 import sys
 import time
@@ -21,12 +21,14 @@ notes = os.open(os.path.join(broker, "notes"), os.O_WRONLY | os.O_CREAT | os.O_A
 
 @app.task
 def work():
+    os.write(notes, b"begin %d\n" % os.getpid())
     live.set(1)
     for _ in range(20):
         os.write(notes, b"before %d\n" % os.getpid())
         done.inc()
         os.write(notes, b"after %d\n" % os.getpid())
         time.sleep(0.001)
+    os.write(notes, b"end %d\n" % os.getpid())
 
 
 if __name__ == "__main__":
