@@ -210,6 +210,45 @@ func TestTopFits(t *testing.T) {
 	require.Regexp(t, `^SLOT\* +PID PROCESS ID +STATE +AGE CHANGED SHARE +CPU +RSS`, func() string { press(m, "w"); return screen(m)[4] }())
 }
 
+// TestTopHelpIsReadable: on a terminal of any usual size each line of the help can be seen whole.
+func TestTopHelpIsReadable(t *testing.T) {
+	help := strings.Split(topHelp, "\n")
+	for _, width := range []int{60, 80, 200} {
+		for height := 12; height <= len(help)+3; height++ {
+			m := newTopModel(t.Context(), nil, time.Second, topView{})
+			m.Update(tea.WindowSizeMsg{Width: width, Height: height})
+			press(m, "h")
+			shown, fits := map[string]bool{}, height >= len(help)+2
+			for range help {
+				lines := screen(m)
+				require.Len(t, lines, height)
+				for _, line := range lines {
+					shown[line] = true
+				}
+				if fits {
+					break
+				}
+				press(m, "down")
+				require.True(t, m.help)
+			}
+			for _, line := range help {
+				require.True(t, shown[line], "%dx%d: %s", width, height, line)
+			}
+			press(m, "end", "end")
+			require.Equal(t, !fits, m.help, "a key that scrolls leaves if there is nothing to scroll")
+			if m.help {
+				require.Equal(t, help[len(help)-1], screen(m)[height-2])
+				m.Update(tea.WindowSizeMsg{Width: width, Height: height + 1})
+				require.Equal(t, help[len(help)-1], screen(m)[height-1])
+				press(m, "k")
+				require.Equal(t, max(0, len(help)-height), m.helpFrom)
+				press(m, "x")
+			}
+			require.False(t, m.help)
+		}
+	}
+}
+
 func TestSparkline(t *testing.T) {
 	require.Equal(t, "▁▅█", sparkline([]float64{9, 0, 1, 2}, 3))
 	require.Equal(t, "█ ▅", sparkline([]float64{2, math.NaN(), 1}, 3))

@@ -25,6 +25,7 @@ type topModel struct {
 	err           error
 	paused        bool
 	help          bool
+	helpFrom      int  // the first line of the help that is shown
 	typing        bool // the filter
 	cursor        int  // number of the row
 	width, height int
@@ -97,14 +98,14 @@ func (m *topModel) typed(key tea.KeyPressMsg) {
 // pressed obeys a key.
 func (m *topModel) pressed(key string) tea.Cmd {
 	if m.help && key != "q" && key != "ctrl+c" {
-		m.help = false
+		m.helped(key)
 		return nil
 	}
 	switch key {
 	case "q", "ctrl+c":
 		return tea.Quit
 	case "h", "?", "f1":
-		m.help = true
+		m.help, m.helpFrom = true, 0
 	case "p", "space":
 		m.paused = !m.paused
 	case "tab", "w", "f":
@@ -203,9 +204,12 @@ func (m *topModel) lines() []string {
 	}
 	title = cut(printable(title), max(1, m.width-2-len(state)))
 	out := []string{bold.Render(title) + strings.Repeat(" ", max(1, m.width-utf8.RuneCountInString(title)-len(state))) + state}
+	keys := "tab metrics/workers  s sort  / filter  h help  q quit"
 	switch {
 	case m.help:
-		return append(out, m.helpLines()...)
+		var lines []string
+		lines, keys = m.helpLines()
+		return m.fill(append(out, lines...), keys)
 	case m.err != nil:
 		out = append(out, alarm.Render(cut(printable(m.err.Error()), m.width)))
 	case m.picture == nil:
@@ -214,10 +218,14 @@ func (m *topModel) lines() []string {
 	if m.picture != nil {
 		out = append(out, m.pictureLines()...)
 	}
-	keys := "tab metrics/workers  s sort  / filter  h help  q quit"
 	if m.typing {
 		keys = "filter: " + m.view.filter + "_   enter: keep, esc: drop"
 	}
+	return m.fill(out, keys)
+}
+
+// fill returns a screen of these lines, with the keys in the last one.
+func (m *topModel) fill(out []string, keys string) []string {
 	for len(out) < m.height-1 {
 		out = append(out, "")
 	}
@@ -255,16 +263,38 @@ func (m *topModel) pictureLines() (out []string) {
 	return out
 }
 
-func (m *topModel) helpLines() []string {
-	var out []string
-	for line := range strings.Lines(topHelp) {
-		out = append(out, cut(strings.TrimSuffix(line, "\n"), m.width))
+// helpLines returns the lines of the help that fit, and the keys that show others.
+func (m *topModel) helpLines() (out []string, keys string) {
+	all := strings.Split(topHelp, "\n")
+	from, room := m.helpPart(0)
+	for _, line := range all[from:min(from+room, len(all))] {
+		out = append(out, cut(line, m.width))
 	}
-	return out[:min(len(out), max(1, m.height-1))]
+	if len(out) == len(all) {
+		return out, "press any key"
+	}
+	return out, fmt.Sprintf("%d-%d of %d  arrows, page keys: scroll  any other: back", from+1, from+len(out), len(all))
 }
 
-const topHelp = `
-tab, w, f  workers or metrics    s  sort by the next column
+// helpPart returns the first line of the help that is shown after scrolling, and how many fit.
+func (m *topModel) helpPart(by int) (from, room int) {
+	room = max(1, m.height-2)
+	return max(0, min(m.helpFrom+by, strings.Count(topHelp, "\n")+1-room)), room
+}
+
+// helped obeys a key while the help is shown: one that scrolls, if not all of it fits, or any
+// other, which leaves.
+func (m *topModel) helped(key string) {
+	var room int
+	m.helpFrom, room = m.helpPart(0) // the screen may have been resized
+	by, scrolls := map[string]int{
+		"up": -1, "k": -1, "down": 1, "j": 1, "pgup": -room, "pgdown": room, "space": room, "home": -1 << 30, "end": 1 << 30,
+	}[key]
+	m.help = scrolls && strings.Count(topHelp, "\n") >= room
+	m.helpFrom, _ = m.helpPart(by)
+}
+
+const topHelp = `tab, w, f  workers or metrics    s  sort by the next column
 enter      workers by a metric   S  sort by the one before
 /          only rows with a text r  reverse the order
 esc        no filter, no metric  +  look less often
@@ -282,6 +312,4 @@ CHANGES/s  series in the workers' files that change; a look
            counts each of them once
 BYTES      of the series in the workers' files
 TREND      the rates at the last 12 looks, or as recorded;
-           each row has its own scale
-
-press any key`
+           each row has its own scale`
