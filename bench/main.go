@@ -168,6 +168,7 @@ var groups = []group{
 	{"peers' scrape", peerScrapeRows},
 	{"client_python", pythonRows},
 	{"remote write and OTLP", exitRows},
+	{"recorder", recorderRows},
 	{"size", sizeRows},
 	{"size of native histograms", nativeSizeRows},
 }

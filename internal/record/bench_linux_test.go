@@ -37,8 +37,10 @@ func BenchmarkTick(b *testing.B) {
 				for i := 0; i < len(other); i += 64 {
 					other[i]++
 				}
-				for range len(words) * percent / 100 {
-					words[random.IntN(len(words))][mpm.CellCounterInts] += 1 + random.Uint64N(20)
+				for i := range len(words) * percent / 100 { // other ones each time
+					j := i + random.IntN(len(words)-i)
+					words[i], words[j] = words[j], words[i]
+					words[i][mpm.CellCounterInts] += 1 + random.Uint64N(20)
 					changed++
 				}
 				now = now.Add(time.Second)
