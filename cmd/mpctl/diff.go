@@ -51,12 +51,13 @@ func newDiff() *cobra.Command {
 		Use:   "diff [BEFORE AFTER]",
 		Short: "print which metrics have changed",
 		Long: `Print which samples of a directory change within a time, or differ between two
-saved dumps: files in the text format, in OpenMetrics, or made by
+saved dumps: files in the text format, in OpenMetrics 1 or 2, or made by
 mpctl dump --json. The columns are the value before, the value after, and the
 change; with a directory, also the change a second.
 
 Buckets of histograms are left out, unless --buckets asks for them: their counts
-and sums say the same in fewer lines.
+and sums say the same in fewer lines. Native buckets have their bounds in the
+label native. All of them change if the resolution does.
 
 The cost of a directory is that of two scrapes.`,
 		Example: `  mpctl diff --dir /dev/shm/app --every 10s
@@ -190,6 +191,11 @@ func momentOf(families []*metric.Family, at time.Time, buckets bool) moment {
 				continue
 			}
 			m.samples[s.Name+s.Labels.String()] = s
+		}
+		if buckets {
+			for _, s := range nativeSamples(f) {
+				m.samples[s.Name+s.Labels.String()] = s
+			}
 		}
 	}
 	return m

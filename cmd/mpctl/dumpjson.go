@@ -28,6 +28,7 @@ type dumpedSeries struct {
 	Count     *uint64            `json:"count,omitempty"`
 	Sum       string             `json:"sum,omitempty"`
 	Buckets   []dumpedBucket     `json:"buckets,omitempty"`
+	Native    *dumpedNative      `json:"native,omitempty"`
 	Quantiles map[string]string  `json:"quantiles,omitempty"`
 	States    map[string]bool    `json:"states,omitempty"`
 	Created   time.Time          `json:"created,omitzero"`
@@ -63,6 +64,9 @@ func dumpedOf(f *metric.Family, s *metric.Series) dumpedSeries {
 		}
 		for _, b := range s.Buckets {
 			out.Buckets = append(out.Buckets, dumpedBucket{string(form.AppendBound(nil, b.UpperBound)), b.Count, dumpedExemplar(b.Exemplar)})
+		}
+		if f.Type == metric.Histogram {
+			out.Native = dumpedNativeOf(s.Native)
 		}
 		for _, q := range s.Quantiles {
 			if out.Quantiles == nil {
@@ -134,6 +138,9 @@ func (d *dumpedSeries) series() (s metric.Series, err error) {
 	}
 	for _, b := range d.Buckets {
 		s.Buckets = append(s.Buckets, metric.Bucket{UpperBound: number(b.Le), Count: b.Count})
+	}
+	if err == nil {
+		s.Native, err = d.Native.native(s.Count, s.Sum)
 	}
 	for q, v := range d.Quantiles {
 		s.Quantiles = append(s.Quantiles, metric.Quantile{Q: number(q), Value: number(v)})
