@@ -2,7 +2,6 @@ package aggregate
 
 import (
 	"context"
-	"iter"
 	"slices"
 	"strconv"
 	"strings"
@@ -76,27 +75,6 @@ func (a *activity) note(f *snapshot.File, d *snapshot.Delta, now time.Time) {
 	known.counted.follow(f, d, func(s *metric.Schema, n int) { a.changes[s.Name] += uint64(n) })
 }
 
-// changed yields the numbers of the series in whose words a reading has found changes.
-func changed(f *snapshot.File, d *snapshot.Delta) iter.Seq[int] {
-	return func(yield func(int) bool) {
-		n, end := -1, 0 // the last one, and where its values end
-		for _, c := range d.Live.Changes {
-			switch next := n + 1; {
-			case c.At < end:
-				continue // a histogram changes in several words
-			case n >= 0 && c.At < end+f.Series.ValuesOf(next):
-				n, end = next, end+f.Series.ValuesOf(next)
-			default:
-				n = f.Series.NumberAt(c.At)
-				end = f.Series.Position(n) + f.Series.ValuesOf(n)
-			}
-			if !yield(n) {
-				return
-			}
-		}
-	}
-}
-
 // forget drops files that are gone.
 func (a *activity) forget(gone []*snapshot.File) {
 	for _, f := range gone {
@@ -112,8 +90,8 @@ func worked(f *snapshot.File, d *snapshot.Delta) bool {
 	if d.Live.Reset {
 		return true
 	}
-	for n := range changed(f, d) {
-		if !isQuiet(f.Series.Schema(n)) {
+	for _, c := range d.Live.Changes {
+		if !isQuiet(f.Series.Schema(f.Series.NumberAt(c.At))) {
 			return true
 		}
 	}

@@ -1,7 +1,6 @@
 package aggregate
 
 import (
-	"math"
 	"slices"
 	"strings"
 
@@ -79,6 +78,7 @@ func (a *Aggregator) pythonTotals(f *snapshot.File) (out []inspect.Total) {
 	keys, words := f.Python.Keys(), f.Python.Words()
 	families := keys.Families()
 	totals := make([]inspect.Total, len(families))
+	counted, counts := countedPart[keys.Kind().Type]
 	end := int64(0)
 	for i, k := range f.Python.Records() {
 		key := &keys.Keys()[k]
@@ -88,10 +88,8 @@ func (a *Aggregator) pythonTotals(f *snapshot.File) (out []inspect.Total) {
 		}
 		t := &totals[keys.FamilyOf(key.Series)]
 		t.Bytes += end - begin
-		if key.Part == countedPart(keys.Kind().Type) {
-			if v := math.Float64frombits(f.Values[i*words]); v-v == 0 { // finite
-				t.Counted += v
-			}
+		if key.Part == counted && counts {
+			t.Counted += finite(f.Values[i*words])
 		}
 	}
 	for i, t := range totals {
@@ -102,15 +100,5 @@ func (a *Aggregator) pythonTotals(f *snapshot.File) (out []inspect.Total) {
 	return joinTotals(out)
 }
 
-// countedPart returns which records of a series say what it has counted. A gauge has none.
-func countedPart(t metric.Type) pyfile.Part {
-	switch t {
-	case metric.Counter:
-		return pyfile.Value
-	case metric.Summary:
-		return pyfile.Count
-	case metric.Histogram:
-		return pyfile.Bucket
-	}
-	return pyfile.Ignored
-}
+// countedPart has which records of a series say what it has counted. A gauge has none.
+var countedPart = map[metric.Type]pyfile.Part{metric.Counter: pyfile.Value, metric.Summary: pyfile.Count, metric.Histogram: pyfile.Bucket}

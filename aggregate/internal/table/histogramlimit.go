@@ -26,49 +26,43 @@ func (f *family) isFull() bool {
 	return f.schema.Type == metric.Histogram && len(f.free) == 0 && len(f.symbol) >= f.most
 }
 
-// waiting are the families that had no room for some series: of a file, of the archive, or
-// of a plan for client_python's files.
-type waiting []*family
-
-// add notes a family that has left out a series, if the family is full.
-func (w *waiting) add(f *family) {
-	if f != nil && f.isFull() && !slices.Contains(*w, f) {
-		*w = append(*w, f)
-	}
-}
-
-// hasRoom reports whether one of the families has room again.
-func (w waiting) hasRoom() bool {
-	return slices.ContainsFunc(w, func(f *family) bool { return !f.isFull() })
+// hasRoom reports whether the family has room for another series. If not, it notes that one
+// is left out.
+func (f *family) hasRoom() bool {
+	full := f.isFull()
+	f.leftOut = f.leftOut || full
+	return !full
 }
 
 // placeLeftOut places series that were left out, if there is room for them now.
 func (t *Table) placeLeftOut(files []*snapshot.File) {
-	waits := len(t.waits) > 0
-	for _, f := range files {
-		waits = waits || len(t.part(f).waits) > 0
+	var all []*family
+	for _, fam := range t.byName {
+		if fam.leftOut {
+			all = append(all, fam)
+		}
 	}
-	for _, p := range t.python {
-		waits = waits || len(p.waits) > 0
-	}
-	if !waits {
+	if len(all) == 0 {
 		return
 	}
 	t.sweep(files) // it makes room
+	if all = slices.DeleteFunc(all, (*family).isFull); len(all) == 0 {
+		return
+	}
+	for _, fam := range all {
+		fam.leftOut = false
+	}
+	t.forgetPython(true)
 	for _, f := range files {
-		if t.part(f).waits.hasRoom() {
+		if slices.ContainsFunc(f.Families, func(s *metric.Schema) bool { return slices.Contains(all, t.familyOf(s)) }) {
 			t.forget(f)
 			t.planFile(f)
 		}
 	}
 	for _, p := range t.python {
-		if p.waits.hasRoom() {
-			p.release(t)
-			p.extend(t)
-		}
+		p.extend(t)
 	}
-	if arc := t.archive; t.waits.hasRoom() {
-		t.forgetArchive()
-		t.placeArchive(arc)
-	}
+	arc := t.archive
+	t.forgetArchive()
+	t.placeArchive(arc)
 }

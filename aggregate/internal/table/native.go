@@ -16,12 +16,12 @@ import (
 // schema falls as far as all of them demand. Like totals, the regions hold while the family is
 // not marked recompute.
 type native struct {
-	regions []region // by id
-	words   []uint64 // columns of histogram.RegionBuckets counts, by id
-	free    []int32  // free ids
-	first   []int32  // column, as far as needed: the id of the row's first region, counted from 1
-	found   int32    // the region that was found last
-	long    longRows
+	regions []region            // by id
+	words   []uint64            // columns of histogram.RegionBuckets counts, by id
+	free    []int32             // free ids
+	first   []int32             // column, as far as needed: the id of the row's first region, counted from 1
+	found   int32               // the region that was found last
+	ids     map[regionKey]int32 // of all regions; nil while no row had more than mostSteps
 
 	of          []int32                         // column, as far as needed: the row's definitions, counted from 1
 	definitions []histogram.Definitions         // all that some row has had
@@ -32,13 +32,6 @@ type native struct {
 	exemplars [][]*metric.Exemplar // all of the rows that have had one, like family.exemplars
 }
 
-// longRows has the regions of rows with more than mostSteps of them, as only damage or many
-// lowered schemas make them. Other rows are looked through.
-type longRows struct {
-	rows map[int32]bool
-	ids  map[regionKey]int32
-}
-
 type regionKey struct {
 	row, number int32
 	schema      int8
@@ -47,7 +40,8 @@ type regionKey struct {
 
 func (r *region) key() regionKey { return regionKey{r.row, r.number, r.schema, r.negative} }
 
-// mostSteps is how many regions of a row are looked through.
+// mostSteps is how many regions of a row are looked through. Only damage and many lowered
+// schemas make more.
 const mostSteps = 64
 
 // region is a merged region.
@@ -116,8 +110,8 @@ func (v *native) find(n int32, schema int, negative bool, number int32) int32 {
 			return id
 		}
 		if steps++; steps == mostSteps {
-			v.index(n)
-			if id, there := v.long.ids[key]; there {
+			v.index()
+			if id, there := v.ids[key]; there {
 				v.found = id
 				return id
 			}
@@ -133,23 +127,22 @@ func (v *native) find(n int32, schema int, negative bool, number int32) int32 {
 	}
 	v.regions[id] = region{row: n, next: v.first[n], number: number, schema: int8(schema), negative: negative}
 	v.first[n], v.found = id+1, id
-	if v.long.rows[n] {
-		v.long.ids[key] = id
+	if v.ids != nil {
+		v.ids[key] = id
 	}
 	return id
 }
 
-// index makes a row a long one.
-func (v *native) index(n int32) {
-	if v.long.rows[n] {
+// index makes ids.
+func (v *native) index() {
+	if v.ids != nil {
 		return
 	}
-	if v.long.rows == nil {
-		v.long = longRows{map[int32]bool{}, map[regionKey]int32{}}
-	}
-	v.long.rows[n] = true
-	for id := v.first[n] - 1; id >= 0; id = v.regions[id].next - 1 {
-		v.long.ids[v.regions[id].key()] = id
+	v.ids = map[regionKey]int32{}
+	for id := range v.regions {
+		if r := &v.regions[id]; !r.free && r.row != nowhere {
+			v.ids[r.key()] = int32(id)
+		}
 	}
 }
 
@@ -177,7 +170,7 @@ func (v *native) reset() {
 	clear(v.of)
 	clear(v.words)
 	clear(v.first)
-	v.long = longRows{}
+	v.ids = nil
 	for id := len(v.regions) - 1; id >= 0; id-- {
 		r := &v.regions[id]
 		switch {
@@ -209,14 +202,13 @@ func (v *native) drop(n int32) {
 		r := &v.regions[id]
 		next := r.next - 1
 		clear(v.counts(id))
-		delete(v.long.ids, r.key())
+		delete(v.ids, r.key())
 		if r.row, r.next = nowhere, 0; r.refs == 0 {
 			v.release(id)
 		}
 		id = next
 	}
 	v.first[n] = 0
-	delete(v.long.rows, n)
 }
 
 // merged returns what a row has.

@@ -21,7 +21,6 @@ type part struct {
 	familyAt     map[*family]int32 // index in families
 	regionsAdded []mpm.NumberRange // that have come since the last plan; some have numbers that others had
 
-	waits     waiting
 	met       int         // series up to here had a row before
 	actives   uint64      // ActiveChanges when expire looked at the series last
 	conflicts int         // series up to here were counted as conflicts
@@ -163,7 +162,6 @@ func (t *Table) placeLive(f *snapshot.File, p *part, to *target, i, at int) (s r
 		return row{}
 	}
 	if s.family == nil {
-		p.waits.add(to.family)
 		if i >= p.conflicts {
 			p.conflicts = i + 1 // a later plan does not count it again
 			t.conflicts++
@@ -185,12 +183,10 @@ func (t *Table) placeRemoved(f *snapshot.File, p *part, to *target, i int) row {
 		return row{}
 	}
 	s := to.family.rowOf(to.schema, &f.Removed, i)
-	if s.family == nil {
-		p.waits.add(to.family)
-		return row{}
+	if s.family != nil {
+		s.family.ends.removed++
+		s.family.lead(s.number)
 	}
-	s.family.ends.removed++
-	s.family.lead(s.number)
 	return s
 }
 

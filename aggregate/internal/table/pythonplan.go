@@ -15,12 +15,11 @@ import (
 // then each file has its rows in part.own.
 type pythonPlan struct {
 	keys     *pyfile.KeySet
-	families []*family      // by number of the keys' family; nil if it is not served
-	rows     []int32        // by number of the series: its row in its family, or nowhere
-	targets  []recordTarget // by number of the key
-	sums     []float64      // by number of the key, NaN for none; while files are merged
-	missing  bool           // a series has no family: no file that is read has it now
-	waits    waiting
+	families []*family       // by number of the keys' family; nil if it is not served
+	rows     []int32         // by number of the series: its row in its family, or nowhere
+	targets  []recordTarget  // by number of the key
+	sums     []float64       // by number of the key, NaN for none; while files are merged
+	missing  bool            // a series has no family: no file that is read has it now
 	counted  map[uint32]bool // series that were counted as conflicts
 }
 
@@ -63,6 +62,14 @@ func (t *Table) planPython(f *snapshot.File) {
 	}
 }
 
+// at returns the row of record i of a file, which has that key.
+func (p *pythonPlan) at(part *part, i int, key uint32) ref {
+	if i < len(part.own) {
+		return part.own[i]
+	}
+	return p.targets[key].ref
+}
+
 // see notes which rows have changed, and forgets which records have.
 func (p *pythonPlan) see(f *snapshot.File, part *part, now int64) {
 	records := f.Python.Records()
@@ -70,11 +77,7 @@ func (p *pythonPlan) see(f *snapshot.File, part *part, now int64) {
 		if int(i) >= len(records) {
 			continue
 		}
-		to := p.targets[records[i]].ref
-		if int(i) < len(part.own) {
-			to = part.own[i]
-		}
-		if to.number != nowhere {
+		if to := p.at(part, int(i), records[i]); to.number != nowhere {
 			p.families[to.family].ends.see(to.number, now)
 		}
 	}
@@ -130,7 +133,6 @@ func (p *pythonPlan) numberOf(t *Table, series uint32, process string) int32 {
 	}
 	to := fam.row(labels)
 	if to.family == nil {
-		p.waits.add(fam)
 		return p.leaveOut(t, series)
 	}
 	fam.lead(to.number)
@@ -151,7 +153,7 @@ func (p *pythonPlan) release(t *Table) {
 	for i, n := range p.rows {
 		p.releaseOne(t, ref{int32(p.keys.FamilyOf(uint32(i))), n})
 	}
-	p.rows, p.targets, p.missing, p.waits = p.rows[:0], p.targets[:0], false, nil
+	p.rows, p.targets, p.missing = p.rows[:0], p.targets[:0], false
 }
 
 func (p *pythonPlan) releaseOne(t *Table, at ref) {
@@ -202,12 +204,9 @@ func (t *Table) mergePython(f *snapshot.File, from sum.Source) {
 		p.sum(records, f.Values, from)
 		return
 	}
-	own := sum.KindIsOwn(kind)
 	for i, k := range records {
 		to := p.targets[k]
-		if own {
-			to.ref = part.own[i]
-		}
+		to.ref = p.at(part, i, k)
 		p.add(&to, f.Values[i*words:(i+1)*words], from)
 	}
 }
@@ -269,11 +268,7 @@ func (p *pythonPlan) add(to *recordTarget, w []uint64, from sum.Source) {
 // each calls fn with the row of every record of the file, with some more than once.
 func (p *pythonPlan) each(f *snapshot.File, part *part, fn func(row)) {
 	for i, k := range f.Python.Records() {
-		to := p.targets[k].ref
-		if i < len(part.own) {
-			to = part.own[i]
-		}
-		if to.number != nowhere {
+		if to := p.at(part, i, k); to.number != nowhere {
 			fn(row{p.families[to.family], to.number})
 		}
 	}

@@ -34,7 +34,7 @@ func (f *family) rowOfSymbol(id mpm.Symbol) row {
 		n = f.index.bySymbol.find(f.symbol, id)
 	}
 	if n < 0 {
-		if f.isFull() {
+		if !f.hasRoom() {
 			return row{}
 		}
 		n = f.newRow(id)
@@ -89,7 +89,7 @@ func (f *family) row(labels metric.Labels) row {
 	if n := f.find(labels); n >= 0 {
 		return row{f, n}
 	}
-	if f.isFull() {
+	if !f.hasRoom() {
 		return row{}
 	}
 	text, named := f.index.keyOf(nil, labels)

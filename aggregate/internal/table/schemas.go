@@ -29,31 +29,23 @@ type fileTopology struct {
 // update reports whether the topology has changed, and whether processes have come, gone,
 // begun to live or died. If they have not, some have new schemas only.
 func (t *topology) update(files []*snapshot.File, arc *snapshot.Archive) (changed, processes bool) {
-	changed, processes = !t.known, t.archive != arc.ArchiveVersion
-	t.known, t.archive = true, arc.ArchiveVersion
-	n := 0
+	now := topology{known: true, archive: arc.ArchiveVersion, files: make([]fileTopology, 0, len(files))}
 	for _, f := range files {
-		if !f.Known {
-			continue
+		if f.Known {
+			one := fileTopology{file: f, name: f.Name, live: f.Live, epoch: f.Epoch, families: len(f.Families)}
+			if f.Python != nil && f.OwnGauges() {
+				one.age = f.Age()
+			}
+			now.files = append(now.files, one)
 		}
-		now := fileTopology{file: f, name: f.Name, live: f.Live, epoch: f.Epoch, families: len(f.Families)}
-		if f.Python != nil && f.OwnGauges() {
-			now.age = f.Age()
-		}
-		if n == len(t.files) {
-			t.files = append(t.files, fileTopology{})
-		}
-		changed = changed || t.files[n] != now
-		old := t.files[n]
-		old.families = now.families
-		processes = processes || old != now
-		t.files[n] = now
-		n++
 	}
-	processes = processes || n < len(t.files)
-	clear(t.files[n:])
-	t.files = t.files[:n]
-	return changed || processes, processes
+	processes = t.archive != now.archive || !slices.EqualFunc(t.files, now.files, func(was, is fileTopology) bool {
+		was.families = is.families
+		return was == is
+	})
+	changed = processes || !t.known || !slices.Equal(t.files, now.files)
+	*t = now
+	return changed, processes
 }
 
 // choose decides which schema of every name is served (docs/lifecycle.md, "Which schema is

@@ -26,7 +26,6 @@ type Table struct {
 	rechosen     bool               // schemas were chosen since the last HasChosen
 	archive      *snapshot.Archive  // the archive whose series are placed, or nil
 	placed       []placedFamily     // by number of the archive's family
-	waits        waiting            // of the archive
 	gone         bool               // some symbols may not be in use any more
 	late         bool               // a part has come that may belong to a life that is over; see retire
 	python       map[*pyfile.KeySet]*pythonPlan
@@ -54,7 +53,8 @@ type family struct {
 	bounds  []float64      // of a histogram: the union over all files
 	symbols *mpm.SymbolTable
 	index   index
-	most    int // of a histogram: how many series it has room for
+	most    int  // of a histogram: how many series it has room for
+	leftOut bool // some had none
 
 	own, ownPattern *metric.Schema // if each process has its series: the last schema, and the same with the process label
 
@@ -245,7 +245,7 @@ func (t *Table) forgetArchive() {
 			}
 		}
 	}
-	t.archive, t.placed, t.waits = nil, nil, nil
+	t.archive, t.placed = nil, nil
 }
 
 // placeArchive leads the archive's series to their rows, except those of a schema that is
@@ -267,7 +267,6 @@ func (t *Table) placeArchive(arc *snapshot.Archive) {
 			to := p.target.row(labels)
 			if to.family == nil {
 				p.rows[j] = nowhere
-				t.waits.add(p.target)
 				continue
 			}
 			p.rows[j] = to.number

@@ -2,10 +2,10 @@ package table
 
 import (
 	"fmt"
-	"math/big"
 	"slices"
 
 	"github.com/multiprom/multiprom/aggregate/internal/snapshot"
+	"github.com/multiprom/multiprom/aggregate/internal/sum"
 )
 
 // Verify returns an error if a total is not the sum of its parts. again is a table that has
@@ -55,24 +55,18 @@ func (f *family) verify(n int32, again *family) error {
 	case again.recompute && f.acc.used():
 		return nil // its accumulators have client_python's values too
 	case again.recompute:
-		sum := again.sums(m).Sum
-		want = append(slices.Clone(sum.Rest), sum.First)
+		total := again.sums(m).Sum
+		want = append(slices.Clone(total.Rest), total.First)
 	}
+	var difference sum.Exact
 	hi, lo = f.totals.sum(int(n))
-	if exactly(want...).Cmp(exactly(hi, lo)) != 0 {
+	for _, part := range append(want, -hi, -lo) {
+		difference.Add(part)
+	}
+	if difference.Round() != 0 {
 		return fmt.Errorf("the sum is %v + %v, not that of %v", hi, lo, want)
 	}
 	return nil
-}
-
-// exactly adds floats up without rounding.
-func exactly(all ...float64) *big.Float {
-	const bits = 2200 // of any such sum
-	sum := new(big.Float).SetPrec(bits)
-	for _, v := range all {
-		sum.Add(sum, new(big.Float).SetPrec(bits).SetFloat64(v))
-	}
-	return sum
 }
 
 // Falsify adds to a word of the totals of a family that is not marked, so that tests see
