@@ -53,7 +53,9 @@ In a directory, check also reports:
 
 With --writer, check also looks for what a writer must do although readers
 manage without it, and looks at the files of living processes twice, to see how
-they change. It is for authors of writers: docs/format.md, "Writing a writer".
+they change. In a directory, it also reports files that no reader looks at, and
+that there is none. It is for authors of writers: docs/format.md, "Writing a
+writer", lists what it checks.
 
 Problems with the directory itself are notes on stderr. They do not change the
 exit code.`,
@@ -112,6 +114,15 @@ exit code.`,
 				}
 			}
 			problems = append(problems, restored...)
+			if writer && !named {
+				found, err := mpm.CheckNames(dir)
+				if err != nil {
+					return err
+				}
+				for _, f := range found {
+					problems = append(problems, problem{f.Path, whole, f.Reason})
+				}
+			}
 			if writer {
 				more, err := checkWriters(files, read)
 				if err != nil {

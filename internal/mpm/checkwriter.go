@@ -6,10 +6,11 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
-	"github.com/multiprom/multiprom/internal/histogram"
 	"github.com/multiprom/multiprom/metric"
 )
 
@@ -22,7 +23,7 @@ func CheckWriter(path string, opts ReadOptions, pause time.Duration) ([]Corrupti
 		return nil, err
 	}
 	problems := first.check()
-	if first.held && pause > 0 {
+	if (first.held || first.unlocked()) && pause > 0 {
 		time.Sleep(pause)
 		second, err := copyFile(path, opts)
 		if err != nil {
@@ -36,14 +37,55 @@ func CheckWriter(path string, opts ReadOptions, pause time.Duration) ([]Corrupti
 	return problems, nil
 }
 
+// CheckNames finds native files in a directory that no reader looks at, because of their names. A
+// directory without a native file is a problem too.
+func CheckNames(dir string) (problems []CorruptionError, err error) {
+	entries, err := ScanDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	fail := func(name, format string, args ...any) {
+		problems = append(problems, CorruptionError{Path: filepath.Join(dir, name), Reason: fmt.Sprintf(format, args...)})
+	}
+	native := false
+	for _, e := range entries {
+		native = native || e.Kind == KindNative
+		if e.Kind == KindOther && (strings.HasSuffix(e.Name, ".mpm") || beginsNative(filepath.Join(dir, e.Name))) {
+			fail(e.Name, "readers do not look at it: the name must be the pid, a hyphen, the incarnation in 32 lower-case hexadecimal digits, and .mpm")
+		}
+	}
+	if !native {
+		fail("", "the directory has no native file: no metric was updated, or the writer keeps its values in memory")
+	}
+	return problems, nil
+}
+
+// beginsNative reports whether the path is a file with the magic of a native one.
+func beginsNative(path string) bool {
+	if info, err := os.Lstat(path); err != nil || !info.Mode().IsRegular() {
+		return false
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	b, err := readAll(f, int64(len(magic)))
+	return err == nil && string(b) == magic
+}
+
 // fileCopy is a whole file, and what belongs together of its series.
 type fileCopy struct {
 	header    Header
+	began     time.Time
+	ended     time.Time // when all of it was read
 	b         []byte
 	allocated int64
 	mode      os.FileMode
 	locks     bool // the filesystem shows locks to everybody
-	held      bool // the lock is taken
+	process   processState
+	held      bool // the lock was taken, after process was asked for
+	lives     bool // the process was there after held was asked for
 	series    []copiedSeries
 	regions   []copiedRegion
 	exemplars int // that no reader shows
@@ -52,8 +94,18 @@ type fileCopy struct {
 type copiedSeries struct {
 	offset, created int64
 	schema          *metric.Schema
+	labels          string // encoded
 	words           []uint64
 }
+
+// processState is what the system says about the process that a header names.
+type processState uint8
+
+const (
+	processUnknown processState = iota // or of another machine, boot or PID namespace
+	processLives
+	processEnded
+)
 
 // copiedRegion is a region of a live series.
 type copiedRegion struct {
@@ -71,14 +123,15 @@ func copyFile(path string, opts ReadOptions) (*fileCopy, error) {
 	}
 	defer r.Close()
 	for range 64 {
-		s := &fileCopy{header: r.Header()}
+		s := &fileCopy{header: r.Header(), began: time.Now()}
+		s.process = stateOf(&s.header)
 		err := Guard(path, func() error {
 			if err := r.Refresh(); err != nil {
 				return err
 			}
 			list := r.List()
 			for _, i := range r.Series() {
-				s.series = append(s.series, copiedSeries{i.Offset(), i.CreatedNanos(), i.Schema, slices.Clone(i.Words())})
+				s.series = append(s.series, copiedSeries{i.Offset(), i.CreatedNanos(), i.Schema, i.EncodedLabels(), slices.Clone(i.Words())})
 			}
 			for _, one := range r.Regions() {
 				if !one.Removed {
@@ -104,6 +157,7 @@ func copyFile(path string, opts ReadOptions) (*fileCopy, error) {
 			if s.held, err = r.Locked(); err != nil {
 				return nil, err
 			}
+			s.lives, s.ended = stateOf(&s.header) == processLives, time.Now()
 			return s, nil
 		}
 	}
@@ -137,6 +191,12 @@ func (s *fileCopy) read(path string) error {
 
 func (s *fileCopy) word(off int) uint64 { return le.Uint64(s.b[off:]) }
 
+// unlocked reports whether the process lived and had not closed the file, but did not hold the
+// lock. A process that is about to end looks like that for a moment.
+func (s *fileCopy) unlocked() bool {
+	return s.lives && !s.held && s.header.Liveness == systemLiveness && s.word(offClosed) == 0
+}
+
 // check returns what is wrong with the file as it is.
 func (s *fileCopy) check() (problems []CorruptionError) {
 	fail := func(off int, format string, args ...any) {
@@ -151,8 +211,13 @@ func (s *fileCopy) check() (problems []CorruptionError) {
 	switch {
 	case s.header.Liveness == LivenessNone && s.locks:
 		fail(offLiveness, "liveness is none, but this filesystem shows locks to every process: nobody notices the writer's death")
-	case s.header.Liveness == LivenessOFD && !s.locks:
+	case s.header.Liveness == LivenessNone:
+	case s.header.Liveness != systemLiveness:
+		fail(offLiveness, "liveness is %d, which readers of this system never ask for: the process counts as live until it is marked", s.header.Liveness)
+	case !s.locks:
 		fail(offLiveness, "liveness is a lock, but locks of this filesystem cannot be trusted")
+	case s.process == processEnded && s.held:
+		fail(offLiveness, "the process has ended, but its lock is held: a forked child still has the file open or mapped")
 	}
 	if s.word(offFeatures)&featureBlocks == 0 {
 		fail(offFeatures, "bit 0 is not set: readers begin again at every change")
@@ -214,6 +279,7 @@ func (s *fileCopy) checkRecords(n int, fail func(int, string, ...any)) {
 			if state != stateLive {
 				fail(at+offRecState, "a family is removed: families never leave a file")
 			}
+			s.checkFamily(at, rec, fail)
 		case isSeries(kind) && len(rec) >= offSerBody:
 			if state == stateLive && le.Uint64(rec[offSerRemoved:]) != 0 {
 				fail(at+offSerRemoved, "a live series has a time of removal")
@@ -225,10 +291,31 @@ func (s *fileCopy) checkRecords(n int, fail func(int, string, ...any)) {
 	})
 }
 
+func (s *fileCopy) checkFamily(at int, rec []byte, fail func(int, string, ...any)) {
+	_, schema, err := decodeFamily(rec)
+	if err != nil {
+		return // Verify says so
+	}
+	for typ, suffix := range map[metric.Type]string{metric.Counter: "_total", metric.Info: "_info"} {
+		if schema.Type == typ && strings.HasSuffix(schema.Name, suffix) {
+			fail(at, "the name of %s has a suffix that readers add: it is shown as %s", schema.Name, schema.Name+suffix)
+		}
+	}
+	if schema.TTL > 0 && s.word(offFeatures)&featureActive == 0 {
+		fail(at+offFamTTL, "%s has a time to live, but bit 1 of features is not set", schema.Name)
+	}
+}
+
 func (s *fileCopy) checkSeries(fail func(int, string, ...any)) {
-	created := map[int64]bool{}
+	type labelled struct{ name, constant, values string }
+	created, known := map[int64]bool{}, map[labelled]bool{}
 	for _, x := range s.series {
 		at := int(x.offset)
+		id := labelled{x.schema.Name, string(appendEncoded(nil, x.schema.Const)), x.labels}
+		if known[id] {
+			fail(at, "two live series of %s have the same labels", x.schema.Name)
+		}
+		known[id] = true
 		if created[x.created] {
 			fail(at+offSerCreated, "two series have the same created time")
 		}
@@ -280,103 +367,11 @@ func (s *fileCopy) checkRecent(x copiedSeries, fail func(int, string, ...any)) {
 	}
 }
 
-// since returns what the writer has changed against the rules since an earlier copy.
-func (s *fileCopy) since(old *fileCopy) (problems []CorruptionError) {
-	fail := func(off int, format string, args ...any) {
-		problems = append(problems, CorruptionError{Offset: int64(off), Reason: fmt.Sprintf(format, args...)})
+func appendEncoded(dst []byte, labels metric.Labels) []byte {
+	for _, l := range labels {
+		dst = AppendString(AppendString(dst, l.Name), l.Value)
 	}
-	if !bytes.Equal(s.b[:256], old.b[:256]) {
-		fail(0, "the first 256 bytes have changed")
-	}
-	for _, off := range []int{offBlocks, offGeneration, offInvalid, offOverflow, offFallback, offDiscarded, offResets} {
-		if s.word(off) < old.word(off) {
-			fail(off, "it fell from %d to %d", old.word(off), s.word(off))
-		}
-	}
-	for n := range min(int(old.word(offBlocks)), len(s.b)>>blockShift) {
-		header, _ := blockStart(n)
-		at := n<<blockShift + int(header)
-		before, now := old.b[n<<blockShift:][:BlockSize], s.b[n<<blockShift:][:BlockSize]
-		word := func(b []byte, off uint64) uint64 { return le.Uint64(b[header+off:]) }
-		if le.Uint64(now[header:]) != le.Uint64(before[header:]) {
-			fail(at, "kind or number of a block has changed")
-		}
-		for _, off := range []uint64{offBlockUsed, offBlockGen, offBlockShape} {
-			if word(now, off) < word(before, off) {
-				fail(at+int(off), "it fell from %d to %d", word(before, off), word(now, off))
-			}
-		}
-		quiet := word(now, offBlockGen) == word(before, offBlockGen) && word(now, offBlockShape) == word(before, offBlockShape)
-		if quiet && le.Uint32(before[header+offBlockKind:]) == blockMeta {
-			old.records(n, func(at int, rec []byte) {
-				if !bytes.Equal(still(rec), still(s.b[at:at+len(rec)])) {
-					fail(at, "a published record has changed, but gen of its block has not")
-				}
-			})
-		}
-	}
-	if s.word(offResets) != old.word(offResets) {
-		return problems
-	}
-	regions := map[[2]int64]*copiedRegion{}
-	for i := range old.regions {
-		x := &old.regions[i]
-		regions[[2]int64{x.offset, x.created}] = x
-	}
-	for _, x := range s.regions {
-		was := regions[[2]int64{x.offset, x.created}]
-		for i := range x.counts {
-			if was != nil && x.counts[i] < was.counts[i] {
-				fail(int(x.offset), "count %d of a region fell from %d to %d", i, was.counts[i], x.counts[i])
-			}
-		}
-	}
-	known := map[[2]int64]copiedSeries{}
-	for _, x := range old.series {
-		known[[2]int64{x.offset, x.created}] = x
-	}
-	for _, x := range s.series {
-		was, ok := known[[2]int64{x.offset, x.created}]
-		for i := range was.words {
-			if ok && falls(x.schema, i, was.words[i], x.words[i]) {
-				fail(int(x.offset), "%s: word %d fell from %d to %d", x.schema.Name, i, was.words[i], x.words[i])
-			}
-		}
-	}
-	return problems
-}
-
-// still returns a copy of a record in which words that change without gen are zero.
-func still(rec []byte) []byte {
-	rec = bytes.Clone(rec)
-	switch le.Uint16(rec[offRecKind:]) {
-	case kindSeries, kindNativeSeries:
-		if len(rec) >= offSerFamily {
-			clear(rec[offSerActive:offSerFamily])
-		}
-	case kindExemplar:
-		clear(rec[min(offExeSequence, len(rec)):])
-	}
-	return rec
-}
-
-// falls reports whether a word that only grows has fallen.
-func falls(schema *metric.Schema, i int, before, now uint64) bool {
-	switch schema.Type {
-	case metric.Counter:
-		if i == CellCounterFloat {
-			return math.Float64frombits(now) < math.Float64frombits(before)
-		}
-		return i == CellCounterInts && now < before
-	case metric.Histogram:
-		if schema.Native != nil {
-			return i != histogram.CellSum && now < before
-		}
-		return i >= CellHistogramBuckets && i < CellHistogramBuckets+len(schema.Bounds)+1 && now < before
-	case metric.Summary:
-		return i == CellSummaryCount && now < before
-	}
-	return false
+	return dst
 }
 
 func zero(b []byte) bool { return len(bytes.Trim(b, "\x00")) == 0 }

@@ -26,18 +26,25 @@ func CurrentIdentity() Identity {
 // ProcessStartTime returns when the process of that pid started, in clock
 // ticks since boot: field 22 of /proc/<pid>/stat, see proc(5).
 func ProcessStartTime(pid int) (uint64, bool) {
+	_, ticks, ok := processStat(pid)
+	return ticks, ok
+}
+
+// processStat returns fields 3 and 22 of /proc/<pid>/stat: the state of the process and its
+// start time.
+func processStat(pid int) (state byte, ticks uint64, ok bool) {
 	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
 	if err != nil {
-		return 0, false
+		return 0, 0, false
 	}
 	// The command name is in parentheses and may contain any byte. The fields after the last
 	// parenthesis contain none.
 	fields := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))
 	if len(fields) < 20 {
-		return 0, false
+		return 0, 0, false
 	}
-	ticks, err := strconv.ParseUint(fields[19], 10, 64)
-	return ticks, err == nil
+	ticks, err = strconv.ParseUint(fields[19], 10, 64)
+	return fields[0][0], ticks, err == nil
 }
 
 func currentBootID() (id [16]byte) {
