@@ -6,8 +6,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -130,57 +128,4 @@ func TestNativeCelery(t *testing.T) {
 	require.EqualValues(t, 40, got[`celery_done_total{queue="mail"}`])
 	require.LessOrEqual(t, got["celery_seen"], 3.0)
 	require.Zero(t, dbFiles(t, dir))
-}
-
-// TestRollingChangeToNativeFiles: while clients send requests, workers with .db files are replaced
-// by native ones in the same directory. Every number is exact at the end, and none ever falls.
-func TestRollingChangeToNativeFiles(t *testing.T) {
-	f := newFleet(t)
-	old := f.start(gunicornOf(ownHook, "app", ""))
-	a := f.open()
-	startCompactor(t, f.dir, aggregate.CompactorOptions{
-		CompactOptions: aggregate.CompactOptions{Threshold: 1, Python: true}, Period: 50 * time.Millisecond,
-	})
-	f.send(200)
-	f.start(nativeServers(t)["gunicorn"])
-
-	stop, stopped := make(chan struct{}), make(chan int)
-	go func() { // looks at the view all the time
-		last, scrapes := map[string]float64{}, 0
-		defer func() { stopped <- scrapes }()
-		for {
-			select {
-			case <-stop:
-				return
-			case <-time.After(5 * time.Millisecond): // the servers need the processor too
-			}
-			families, err := a.Gather(t.Context())
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			now := cumulative(families)
-			for series, v := range last {
-				if !(now[series] >= v) {
-					t.Errorf("%s fell from %v to %v", series, v, now[series])
-					return
-				}
-			}
-			last, scrapes = now, scrapes+1
-		}
-	}()
-	f.send(400) // to both
-	f.urls = f.urls[1:]
-	var changed atomic.Bool
-	var clients sync.WaitGroup
-	clients.Go(func() { f.load(func(int64) bool { return !changed.Load() }, func(int) {}) })
-	require.NoError(t, old.Signal(syscall.SIGTERM))
-	eventually(t, "no file of the old workers is left", func() bool { return dbFiles(t, f.dir) == 0 })
-	changed.Store(true)
-	clients.Wait()
-	f.send(100)
-	close(stop)
-	require.Greater(t, <-stopped, 10)
-	require.Zero(t, f.broken.Load())
-	f.log(f.counted(serve(t, a)), "from .db files to native ones")
 }

@@ -183,13 +183,16 @@ func (f *fleet) request() int {
 	return pid
 }
 
-// load sends requests from 8 clients while more returns true, and calls after after each
+// clients is how many clients send requests at a time.
+const clients = 8
+
+// load sends requests from all clients while more returns true, and calls after after each
 // answer.
 func (f *fleet) load(more func(sent int64) bool, after func(pid int)) {
 	var sent atomic.Int64
-	var clients sync.WaitGroup
-	for range 8 {
-		clients.Go(func() {
+	var all sync.WaitGroup
+	for range clients {
+		all.Go(func() {
 			for more(sent.Add(1)) {
 				if pid := f.request(); pid != 0 {
 					after(pid)
@@ -197,7 +200,7 @@ func (f *fleet) load(more func(sent int64) bool, after func(pid int)) {
 			}
 		})
 	}
-	clients.Wait()
+	all.Wait()
 }
 
 // send sends n requests.
@@ -210,7 +213,13 @@ func (f *fleet) send(n int64) {
 func (f *fleet) kill(n int64, kills int) {
 	left := atomic.Int64{}
 	left.Store(int64(kills))
-	f.load(func(sent int64) bool { return sent <= n || left.Load() > 0 }, func(pid int) {
+	f.load(func(sent int64) bool { return sent <= n || left.Load() > 0 }, f.killer(n, kills, &left))
+}
+
+// killer returns a function that kills some of the workers that have answered, until left is 0:
+// as many as kills of n.
+func (f *fleet) killer(n int64, kills int, left *atomic.Int64) func(pid int) {
+	return func(pid int) {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		if left.Load() == 0 || f.killed[pid] || rand.Int64N(n) >= int64(kills) {
@@ -220,7 +229,7 @@ func (f *fleet) kill(n int64, kills int) {
 			f.killed[pid] = true
 			left.Add(-1)
 		}
-	})
+	}
 }
 
 // reload sends requests until all workers that have answered before are gone.
