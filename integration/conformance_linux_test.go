@@ -239,8 +239,7 @@ func TestConformanceOfWriters(t *testing.T) {
 			require.NoError(t, err)
 			require.Greater(t, strings.Count(string(got), `"offset"`), 10)
 			smallReader(t, dir, string(got))
-			out, err := exec.Command(mpctl(t), "check", "--writer", dir).CombinedOutput()
-			require.NoError(t, err, "%s", out)
+			checkWriter(t, dir)
 		})
 	}
 }

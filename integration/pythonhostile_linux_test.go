@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -58,15 +59,18 @@ func TestPythonWriterHostile(t *testing.T) {
 		t.Cleanup(func() { a.Close() })
 		return a
 	}
-	for how, files := range map[string]int{"exec": 2, "relative": 1, "user": 1, "forks": 41, "interrupted": 1, "clock": 1} {
+	for how, files := range map[string]int{
+		"exec": 2, "relative": 1, "user": 1, "forks": 41, "interrupted": 1, "interrupted everywhere": 1, "clock": 1,
+	} {
 		t.Run(how, func(t *testing.T) {
 			p, said, dir := run(t, how)
 			require.Len(t, native(t, dir), files)
+			checkWriter(t, dir)
 			a := open(t, dir)
 			got := samples(t, a)
 			require.InDelta(t, said["counted"], got["hostile_total"], 0)
 			require.InDelta(t, 1, got["hostile_live"], 0, "of the living process")
-			if how == "interrupted" {
+			if strings.HasPrefix(how, "interrupted") {
 				kept := 0.0
 				for series, v := range got {
 					if strings.HasPrefix(series, "hostile_kept_total{") {
@@ -81,6 +85,14 @@ func TestPythonWriterHostile(t *testing.T) {
 			require.InDelta(t, said["counted"], samples(t, a)["hostile_total"], 0)
 		})
 	}
+	t.Run("interrupted at birth", func(t *testing.T) {
+		_, said, dir := run(t, "interrupted at birth")
+		require.Greater(t, said["counted"], 100.0)
+		checkWriter(t, dir)
+		got := samples(t, open(t, dir))
+		require.InDelta(t, said["counted"], got["hostile_total"], 0)
+		require.InDelta(t, 1, got["hostile_live"], 0, "of the parent")
+	})
 	t.Run("daemon", func(t *testing.T) {
 		p, said, dir := run(t, "daemon")
 		daemon := int(said["daemon"])
@@ -127,6 +139,13 @@ func TestPythonWriterHostile(t *testing.T) {
 		}
 		require.True(t, math.IsNaN(got["hostile_unset"]))
 	})
+}
+
+// checkWriter fails if `mpctl check --writer` finds something.
+func checkWriter(t *testing.T, dir string) {
+	t.Helper()
+	out, err := exec.Command(mpctl(t), "check", "--writer", dir).CombinedOutput()
+	require.NoError(t, err, "%s", out)
 }
 
 // quoted is a label value as Labels.String has it.

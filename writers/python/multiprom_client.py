@@ -135,6 +135,14 @@ def _unlock():
         _release()
 
 
+def _of_handler(e):
+    """Whether a signal handler has raised e, which is the program's then and goes to it."""
+    tb = e.__traceback__
+    while tb.tb_next is not None:
+        tb = tb.tb_next
+    return tb.tb_frame.f_globals is not globals()
+
+
 def _fence():
     """Orders the stores before it and those after it. Processors that are not _WEAK do it themselves."""
     for _ in range(2):
@@ -195,9 +203,10 @@ def _wake(updated):
 
 
 def _open():
-    global _store, _owner
+    global _owner
     _owner = os.getpid()
-    _store = _open_store()
+    if _store is None:  # it is not if a signal handler has raised an exception amid this
+        _open_store()
     number = 0
     while number < _numbers:  # a signal handler may make more
         ref = _series.get(number)
@@ -211,12 +220,13 @@ def _open():
 def _open_store():
     directory = _directory()
     if not directory:
-        return None
+        return
     try:
-        return _Store(directory)
-    except Exception as e:  # also of process_id
+        _Store(directory)
+    except Exception as e:
+        if _of_handler(e):
+            raise
         _say("open", "metrics stay in this process: no file in %s: %s", directory, e)
-        return None
 
 
 def _forget_parent():
@@ -345,11 +355,26 @@ class _Space:
 
     def __init__(self):
         self.length = {}  # of each stretch, by its first word
-        self.first = {}  # of each stretch, by the word after it
+        self._derive()
+
+    def _derive(self):
+        """Makes all that follows from length."""
+        self.first = {at + n: at for at, n in self.length.items()}  # of each stretch, by the word after it
         self.by_length = {}  # first words, by length
-        self.lengths = []  # that there are, ascending
+        for at, n in self.length.items():
+            self.by_length.setdefault(n, set()).add(at)
+        self.lengths = sorted(self.by_length)  # that there are, ascending
+        self.changes = False
+
+    def _begin(self):
+        """A signal handler may raise an exception amid a change. Then a stretch may be lost, until the
+        process ends, but none is there twice."""
+        if self.changes:
+            self._derive()
+        self.changes = True
 
     def add(self, at, n):
+        self._begin()
         before = self.first.get(at)
         if before is not None:
             self._drop(before)
@@ -363,6 +388,7 @@ class _Space:
             self.by_length[n] = set()
             bisect.insort(self.lengths, n)
         self.by_length[n].add(at)
+        self.changes = False
 
     def _drop(self, at):
         n = self.length.pop(at)
@@ -376,15 +402,18 @@ class _Space:
     def take(self, n, odd=True):
         """The shortest stretch of at least n words, as a whole, or None. Without odd, one of n + 1
         words will not do, because 8 bytes are too short for a record."""
+        self._begin()
         i = bisect.bisect_left(self.lengths, n)
         if i < len(self.lengths) and self.lengths[i] == n + 1 and not odd:
             i += 1
-        if i == len(self.lengths):
-            return None
-        length = self.lengths[i]
-        at = next(iter(self.by_length[length]))
-        self._drop(at)
-        return at, length
+        taken = None
+        if i < len(self.lengths):
+            length = self.lengths[i]
+            at = next(iter(self.by_length[length]))
+            self._drop(at)
+            taken = at, length
+        self.changes = False
+        return taken
 
 
 # ---- the file ----
@@ -424,6 +453,8 @@ class _Store:
     """This process's file: its blocks, records and words. The lock is held in all methods."""
 
     def __init__(self, directory):
+        """Makes the file, and itself the store of the process."""
+        global _store
         self.extents = []
         self.blocks = 0
         self.fd = -1
@@ -438,23 +469,26 @@ class _Store:
         try:
             for _ in range(8):
                 try:
-                    self._create(dirfd)
-                    self.path = os.path.join(os.path.abspath(directory), self.name)
+                    self._create(directory, dirfd)
+                    _store = self
                     return
-                except (FileExistsError, FileNotFoundError, BlockingIOError):
-                    pass  # the temporary file was swept: begin again with another name
+                except (FileExistsError, FileNotFoundError, BlockingIOError) as e:
+                    if _of_handler(e):
+                        raise
+                    # else the temporary file was swept: begin again with another name
             raise OSError("temporary files vanish as soon as they are made")
         finally:
             os.close(dirfd)
 
     # -- birth: docs/format.md, "A file appears complete"
 
-    def _create(self, dirfd):
+    def _create(self, directory, dirfd):
         pid, incarnation = os.getpid(), os.urandom(16)
         self.name = "%d-%s.mpm" % (pid, incarnation.hex())
+        self.path = os.path.join(os.path.abspath(directory), self.name)
         temporary = ".%d-%s.tmp" % (pid, incarnation.hex())
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        self.extents, self.blocks = [], 0
+        self.extents, self.blocks, self.identity = [], 0, None
         self.fd = os.open(temporary, flags, 0o600, dir_fd=dirfd)
         try:
             info = os.fstat(self.fd)
@@ -510,6 +544,8 @@ class _Store:
                 first = end >> 1 if number else 0
                 self.extents.append(_Extent(self.fd, first, end - first))
         except (OSError, ValueError) as e:
+            if _of_handler(e):
+                raise
             try:
                 os.ftruncate(self.fd, start)  # ext4 keeps the blocks of a failed allocation
             except OSError:
@@ -736,7 +772,7 @@ class _Store:
 
     def abandon(self):
         """Drops the file without a change of it, and all that keeps its lock."""
-        if self._owns_descriptor():
+        if self.identity is None or self._owns_descriptor():
             os.close(self.fd)
             lost = False
         else:
@@ -794,7 +830,9 @@ def _sees_lock(name, dirfd, fd):
     try:
         answer = fcntl.fcntl(other, 36, _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, LOCK_BYTE, 1, 0))  # F_OFD_GETLK
         return _FLOCK.unpack(answer)[0] != fcntl.F_UNLCK
-    except OSError:
+    except OSError as e:
+        if _of_handler(e):
+            raise
         return False
     finally:
         os.close(other)
@@ -809,8 +847,9 @@ def _filesystem(fd):
             for line in f:
                 if line.split(" ", 1)[0] == mount:
                     return line.partition(" - ")[2].split()[0]
-    except (OSError, StopIteration, IndexError):
-        pass
+    except (OSError, StopIteration, IndexError) as e:
+        if _of_handler(e):
+            raise
     return ""
 
 
@@ -857,7 +896,9 @@ def _read(path):
     try:
         with open(path, "rb") as f:
             return f.read()
-    except OSError:
+    except OSError as e:
+        if _of_handler(e):
+            raise
         return b""
 
 
@@ -892,7 +933,12 @@ def _file_mode():
 
 def _process_id():
     choose = _settings["process_id"]
-    return choose() if choose else os.environ.get("MULTIPROM_PROCESS_ID")
+    if choose:
+        try:
+            return choose()
+        except Exception as e:
+            _say("process_id", "the label pid is the process's pid: process_id failed: %r", e)
+    return os.environ.get("MULTIPROM_PROCESS_ID")
 
 
 # ---- families and series ----
@@ -954,7 +1000,7 @@ class _Place:
 
     def __init__(self, record, size, cells, words):
         self.record, self.size, self.cells, self.words = record, size, cells, words  # in words
-        self.removed = None  # when, by the monotonic clock
+        self.removed = None  # when, by the monotonic clock; infinity while that is not in the file
         self.exemplars = {}  # lists of _Exemplar, by bucket; the last one is in use
 
     def all_exemplars(self):
@@ -1071,6 +1117,8 @@ class _Series:
         """Removes the series from the view. Its words stay its own while there is a handle."""
         if not self.gone:
             self.gone = True
+            if self.place is not None:
+                self.place.removed = math.inf
             _change(self._remove)
 
     def _remove(self):
@@ -1101,7 +1149,10 @@ def _adopt_dropped():
     """Sorts out the places whose handles are gone: they are free after a while if they were
     removed, else a series with the same labels may continue there."""
     while _dropped:
-        family, labels, place = _dropped.popleft()
+        family, labels, place = _dropped[0]
+        if place.removed == math.inf:  # a signal handler has raised an exception amid the removal
+            _store.remove(place)
+        _dropped.popleft()
         if place.removed is not None:
             _store.removed.append(place)
         elif family.typ != INFO:
@@ -1886,19 +1937,24 @@ def _retire(child):
 
 
 def _remove(original, metric, *labelvalues):
-    child = getattr(metric, "_metrics", {}).get(tuple(str(v) for v in labelvalues))
-    original(metric, *labelvalues)
-    if child is not None:
-        _retire(child)
+    labels = tuple(str(v) for v in labelvalues)
+    _remove_some(original, metric, labelvalues, {labels: getattr(metric, "_metrics", {}).get(labels)})
 
 
 def _remove_many(original, metric, *args):
-    before = dict(getattr(metric, "_metrics", {}))
-    original(metric, *args)
-    after = getattr(metric, "_metrics", {})
-    for labels, child in before.items():
-        if after.get(labels) is not child:
-            _retire(child)
+    _remove_some(original, metric, args, dict(getattr(metric, "_metrics", {})))
+
+
+def _remove_some(original, metric, args, before):
+    """Removes the series of those children that the metric has no more, also if a signal handler has
+    raised an exception."""
+    try:
+        original(metric, *args)
+    finally:
+        after = getattr(metric, "_metrics", {})
+        for labels, child in before.items():
+            if after.get(labels) is not child:
+                _retire(child)
 
 
 class _Finder:

@@ -1,5 +1,7 @@
 """What a writer must survive, by the argument. It counts hostile_total, and prints how often when it is done."""
+import dis
 import os
+import random
 import signal
 import sys
 import threading
@@ -101,6 +103,37 @@ class Timeout(Exception):
     pass
 
 
+class Churn:
+    """Series that are made, updated and removed."""
+
+    def __init__(self):
+        self.gone, self.kept = Counter("hostile_gone", "Removed.", ["n"]), Counter("hostile_kept", "Updates.", ["n"])
+        self.size = Histogram("hostile_size", "Updates.", ["n"])
+        self.n = 0
+        count()
+
+    def step(self):
+        self.n += 1
+        n = self.n
+        self.gone.labels(str(n)).inc(exemplar={"text": "x" * (n % 90)})
+        self.kept.labels(str(n % 7)).inc(exemplar={"n": str(n)})
+        self.size.labels(str(n % 50)).observe(n % 20)
+        self.gone.remove(str(n))
+        if n % 50 == 0 and (str(n % 350 // 50),) in self.size._metrics:
+            self.size.remove(str(n % 350 // 50))
+
+    def end(self):
+        """The writer goes on as before."""
+        for n in range(200):
+            self.gone.labels("after %d" % n).inc(exemplar={"n": "1"})
+        for n in range(7):
+            self.kept.labels(str(n)).inc(exemplar={"last": str(n)})
+        for child in self.kept._metrics.values():
+            assert child._value.place is not None
+        print("kept", sum(child._value.get() for child in self.kept._metrics.values()), flush=True)
+        return 1
+
+
 def is_interrupted():
     """A signal handler raises exceptions, as Celery's soft time limits do, while the file is changed."""
     fired = [0]
@@ -109,38 +142,105 @@ def is_interrupted():
         fired[0] += 1
         raise Timeout  # which Python drops if it comes within a __del__
 
-    gone, kept = Counter("hostile_gone", "Removed.", ["n"]), Counter("hostile_kept", "Updates.", ["n"])
-    size = Histogram("hostile_size", "Updates.", ["n"])
+    churn = Churn()
     signal.signal(signal.SIGALRM, handler)
     sys.unraisablehook = lambda _: None
-    count()
-    n = 0
     for began in range(300):
         try:  # each has one signal
             signal.setitimer(signal.ITIMER_REAL, 0.0002 + began % 40 * 0.0001)
             while fired[0] <= began:
-                n += 1
-                gone.labels(str(n)).inc(exemplar={"text": "x" * (n % 90)})
-                kept.labels(str(n % 7)).inc(exemplar={"n": str(n)})
-                size.labels(str(n % 50)).observe(n % 20)
-                gone.remove(str(n))
-                if n % 50 == 0 and (str(n % 350 // 50),) in size._metrics:
-                    size.remove(str(n % 350 // 50))
+                churn.step()
         except Timeout:
             pass
     signal.setitimer(signal.ITIMER_REAL, 0)
-    for n in range(200):
-        gone.labels("after %d" % n).inc(exemplar={"n": "1"})
-    for n in range(7):
-        kept.labels(str(n)).inc(exemplar={"last": str(n)})
-    for child in kept._metrics.values():
-        assert child._value.place is not None
-    print("kept", sum(child._value.get() for child in kept._metrics.values()), flush=True)
-    return 1
+    return churn.end()
+
+
+class Interrupter:
+    """Raises Timeout within the writer, at a place where CPython runs signal handlers: where a function
+    begins, after a call, and where a loop goes back."""
+
+    def __init__(self):
+        self.raised = 0
+
+    def arm(self, left, again=True):
+        """The exception comes at the place that many places further. again is whether one that was passed counts again."""
+        self.left, self.again, self.last, self.passed = left, again, {}, set()
+        sys.settrace(self.call)
+
+    def at(self, place):
+        if not self.again and place in self.passed:
+            return
+        self.passed.add(place)
+        self.left -= 1
+        if self.left == 0:
+            sys.settrace(None)
+            self.raised += 1
+            raise Timeout
+
+    def call(self, frame, event, arg):
+        if frame.f_code.co_filename != multiprom_client.__file__ or frame.f_code.co_name == "__del__":
+            return None
+        frame.f_trace_opcodes, frame.f_trace_lines = True, False
+        self.last[frame] = -1
+        self.at((frame.f_code, -1))
+        return self.step
+
+    def step(self, frame, event, arg):
+        if event == "opcode":
+            before = self.last.get(frame, -1)
+            self.last[frame] = frame.f_lasti
+            if frame.f_lasti < before or before >= 0 and dis.opname[frame.f_code.co_code[before]].startswith("CALL"):
+                self.at((frame.f_code, frame.f_lasti))
+        elif event == "return":
+            self.last.pop(frame, None)
+        return self.step
+
+
+def is_interrupted_at_birth():
+    """An exception comes at each place in turn where a process makes its file."""
+
+    def child(place):
+        interrupter = Interrupter()
+        try:
+            interrupter.arm(place, again=False)
+            counter.inc()
+        except Timeout:
+            if counter._value.get() == 0:
+                counter.inc()
+        sys.settrace(None)
+        live.set(1)
+        os._exit(2 if multiprom_client._store is None else 0 if interrupter.raised else 1)
+
+    count()
+    started, statuses = 0, {0}
+    while statuses == {0}:
+        children = []
+        for _ in range(8):
+            started += 1
+            children.append(os.fork() or child(started))
+        statuses = {os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in children}
+    assert statuses <= {0, 1}, "a child has no file"
+    return 1 + started
+
+
+def is_interrupted_everywhere():
+    """Exceptions come at every place of the writer where a signal handler can raise one."""
+    multiprom_client._settings["keep_removed"] = 0.001
+    churn = Churn()
+    interrupter, distance = Interrupter(), random.Random(1)
+    while interrupter.raised < 400:
+        try:
+            interrupter.arm(distance.randint(1, 1500))
+            while interrupter.left > 0:
+                churn.step()
+        except Timeout:
+            sys.settrace(None)
+    return churn.end()
 
 
 def clock_goes_back():
-    times = iter(range(2000000000000000000, 0, -1000000000000))
+    times = iter(range(1700000000000000000, 0, -1000000000000))
     time.time_ns = lambda: next(times)
     late = Counter("hostile_late", "Made while the clock goes back.", ["n"])
     for n in range(50):
@@ -182,7 +282,8 @@ def is_run():
 
 WAYS = {
     "exec": executes, "executed": is_run, "relative": changes_directory, "daemon": daemonizes, "user": changes_user, "forks": forks_much,
-    "interrupted": is_interrupted, "clock": clock_goes_back, "texts": has_odd_texts, "numbers": has_odd_numbers,
+    "interrupted": is_interrupted, "interrupted everywhere": is_interrupted_everywhere,
+    "interrupted at birth": is_interrupted_at_birth, "clock": clock_goes_back, "texts": has_odd_texts, "numbers": has_odd_numbers,
 }
 print("counted", WAYS[how](), flush=True)
 sys.stdin.read()
