@@ -9,7 +9,7 @@
 // There is one for each common router, which mounts the metrics handler in an application:
 // chi, echo, fasthttp, fiber, gin and nethttp.
 //
-//	go run ./gin 127.0.0.1:8080
+//	go -C examples run ./gin 127.0.0.1:8080
 //
 // With PROMETHEUS_MULTIPROC_DIR, a program serves the metrics of all processes that share
 // the directory. Without it, it serves its own.

@@ -2,7 +2,7 @@
 // counts in the directory; the last step pushes what all of them have counted to a
 // Pushgateway, as one group.
 //
-//	go run ./batch http://127.0.0.1:9091
+//	go -C examples run ./batch http://127.0.0.1:9091
 package main
 
 import (

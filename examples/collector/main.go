@@ -1,5 +1,7 @@
 // Collector shows a value that is known only when it is asked for: the free space of a
 // filesystem. Every process that answers a scrape asks for it; it does not count.
+//
+//	go -C examples run ./collector 127.0.0.1:8080
 package main
 
 import (

@@ -4,6 +4,10 @@
 //
 // Prometheus keeps them if it runs with --enable-feature=exemplar-storage, and asks for
 // OpenMetrics or protobuf by itself.
+//
+//	go -C examples run ./exemplars 127.0.0.1:8080
+//	curl -H "traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01" 127.0.0.1:8080
+//	curl -H "Accept: application/openmetrics-text" 127.0.0.1:8080/metrics
 package main
 
 import (

@@ -1,4 +1,9 @@
-// Gin serves metrics in an application that uses gin.
+// Gin serves metrics in an application that uses gin. Start it several times, and
+// /metrics of any process has the requests of all.
+//
+//	mkdir -p -m 700 /dev/shm/app
+//	PROMETHEUS_MULTIPROC_DIR=/dev/shm/app go -C examples run ./gin 127.0.0.1:8081
+//	PROMETHEUS_MULTIPROC_DIR=/dev/shm/app go -C examples run ./gin 127.0.0.1:8082
 package main
 
 import (

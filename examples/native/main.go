@@ -1,11 +1,13 @@
 // Native serves requests and measures how long they take in a native histogram: no buckets are
 // chosen, and all processes of a directory have one histogram together. Start it several times:
 //
-//	export PROMETHEUS_MULTIPROC_DIR=/dev/shm/app
-//	native localhost:8001 & native localhost:8002 &
-//	curl 'localhost:8001/?seconds=0.02'
+//	mkdir -p -m 700 /dev/shm/app
+//	PROMETHEUS_MULTIPROC_DIR=/dev/shm/app go -C examples run ./native 127.0.0.1:8081
+//	PROMETHEUS_MULTIPROC_DIR=/dev/shm/app go -C examples run ./native 127.0.0.1:8082
+//	curl '127.0.0.1:8081/?seconds=0.02'
+//	PROMETHEUS_MULTIPROC_DIR=/dev/shm/app go run ./cmd/mpctl dump --format openmetrics2 request_duration_seconds
 //
-// and let Prometheus scrape one of them, or mpctl serve. docs/native_histograms.md says what it
+// Then let Prometheus scrape one of them, or mpctl serve. docs/native_histograms.md says what it
 // has to be told.
 package main
 
@@ -36,7 +38,11 @@ func main() {
 			http.Error(w, err.Error(), http.StatusBadRequest)
 			return
 		}
-		duration.ObserveWithExemplar(seconds, multiproc.Labels{"trace_id": r.FormValue("trace")})
+		if trace := r.FormValue("trace"); trace != "" {
+			duration.ObserveWithExemplar(seconds, multiproc.Labels{"trace_id": trace})
+		} else {
+			duration.Observe(seconds)
+		}
 		requests.Inc()
 		fmt.Fprintln(w, "hello")
 	})

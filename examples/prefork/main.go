@@ -1,5 +1,7 @@
 // Prefork is a complete prefork server. Four workers share a port, a supervisor replaces those
 // that die, and one /metrics has the sum of what all of them have counted.
+//
+//	go -C examples run ./prefork
 package main
 
 import (

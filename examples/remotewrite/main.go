@@ -2,7 +2,8 @@
 // VictoriaMetrics, from a machine that cannot be scraped. What could not be sent waits in a
 // queue on disk, also over a restart.
 //
-//	go run ./remotewrite http://127.0.0.1:9090/api/v1/write /var/lib/app/queue
+//	mkdir -p -m 700 /dev/shm/app
+//	PROMETHEUS_MULTIPROC_DIR=/dev/shm/app go -C examples run ./remotewrite http://127.0.0.1:9090/api/v1/write /dev/shm/app.queue
 package main
 
 import (

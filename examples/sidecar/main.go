@@ -2,7 +2,8 @@
 // something of its own beside them, and compacts the dead. It is what `mpctl serve` does,
 // for those who want to build their own.
 //
-//	go run ./sidecar 127.0.0.1:9464 /dev/shm/app
+//	mkdir -p -m 700 /dev/shm/app
+//	go -C examples run ./sidecar 127.0.0.1:9464 /dev/shm/app
 package main
 
 import (

@@ -1,5 +1,7 @@
 // Ttl has a series for each tenant. A tenant that no process has counted for 10 seconds
 // leaves the view, and its space is used again: nobody has to say when a tenant is gone.
+//
+//	go -C examples run ./ttl 127.0.0.1:8080
 package main
 
 import (

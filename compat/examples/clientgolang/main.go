@@ -2,9 +2,9 @@
 // imports are all that has changed: start several processes, and /metrics of any
 // of them has the requests of all.
 //
-//	mkdir -m 700 /dev/shm/app
-//	PROMETHEUS_MULTIPROC_DIR=/dev/shm/app go run ./examples/clientgolang 127.0.0.1:8081
-//	PROMETHEUS_MULTIPROC_DIR=/dev/shm/app go run ./examples/clientgolang 127.0.0.1:8082
+//	mkdir -p -m 700 /dev/shm/app
+//	PROMETHEUS_MULTIPROC_DIR=/dev/shm/app go -C compat run ./examples/clientgolang 127.0.0.1:8081
+//	PROMETHEUS_MULTIPROC_DIR=/dev/shm/app go -C compat run ./examples/clientgolang 127.0.0.1:8082
 package main
 
 import (

@@ -1,7 +1,7 @@
 // Fasthttp is a prefork server of fasthttp: any child serves the metrics of all at
 // /metrics, and so does the master at a port of its own.
 //
-//	PROMETHEUS_MULTIPROC_DIR=/dev/shm/app go run ./examples/fasthttp 127.0.0.1:8080 127.0.0.1:9090
+//	PROMETHEUS_MULTIPROC_DIR=/dev/shm/app go -C compat run ./examples/fasthttp 127.0.0.1:8080 127.0.0.1:9090
 package main
 
 import (

@@ -2,7 +2,7 @@
 // package supervisor in place of Fiber's prefork: a worker that dies is replaced,
 // SIGTERM drains, SIGHUP exchanges the workers one by one.
 //
-//	PROMETHEUS_MULTIPROC_DIR=/dev/shm/app go run ./examples/fibersupervised 127.0.0.1:8080 127.0.0.1:9090
+//	PROMETHEUS_MULTIPROC_DIR=/dev/shm/app go -C compat run ./examples/fibersupervised 127.0.0.1:8080 127.0.0.1:9090
 package main
 
 import (

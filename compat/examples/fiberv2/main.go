@@ -2,7 +2,7 @@
 // /metrics, and so does the master at a port of its own. Fiber 2 ends it with
 // the first child that dies: have it restarted by what runs it.
 //
-//	PROMETHEUS_MULTIPROC_DIR=/dev/shm/app go run ./examples/fiberv2 127.0.0.1:8080 127.0.0.1:9090
+//	PROMETHEUS_MULTIPROC_DIR=/dev/shm/app go -C compat run ./examples/fiberv2 127.0.0.1:8080 127.0.0.1:9090
 package main
 
 import (

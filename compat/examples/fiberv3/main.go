@@ -2,7 +2,7 @@
 // /metrics, and so does the master at a port of its own. Children that die
 // are replaced.
 //
-//	PROMETHEUS_MULTIPROC_DIR=/dev/shm/app go run ./examples/fiberv3 127.0.0.1:8080 127.0.0.1:9090
+//	PROMETHEUS_MULTIPROC_DIR=/dev/shm/app go -C compat run ./examples/fiberv3 127.0.0.1:8080 127.0.0.1:9090
 package main
 
 import (

@@ -3,9 +3,9 @@
 // every second, and once more when SIGTERM ends it. /metrics of any process has
 // the requests of all.
 //
-//	mkdir -m 700 /dev/shm/app
-//	PROMETHEUS_MULTIPROC_DIR=/dev/shm/app go run ./examples/publish 127.0.0.1:8081
-//	PROMETHEUS_MULTIPROC_DIR=/dev/shm/app go run ./examples/publish 127.0.0.1:8082
+//	mkdir -p -m 700 /dev/shm/app
+//	PROMETHEUS_MULTIPROC_DIR=/dev/shm/app go -C compat run ./examples/publish 127.0.0.1:8081
+//	PROMETHEUS_MULTIPROC_DIR=/dev/shm/app go -C compat run ./examples/publish 127.0.0.1:8082
 package main
 
 import (

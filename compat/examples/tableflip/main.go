@@ -2,8 +2,8 @@
 // its successor, which inherits the listener, and the old process drains. Both count
 // in files of their own, and /metrics of either shows both.
 //
-//	mkdir -m 700 /dev/shm/app
-//	PROMETHEUS_MULTIPROC_DIR=/dev/shm/app go run ./examples/tableflip 127.0.0.1:8080
+//	mkdir -p -m 700 /dev/shm/app
+//	PROMETHEUS_MULTIPROC_DIR=/dev/shm/app go -C compat run ./examples/tableflip 127.0.0.1:8080
 package main
 
 import (
