@@ -84,7 +84,7 @@ func startShop(t *testing.T, dir, id string) *helper {
 func TestCommandsOfOperations(t *testing.T) {
 	needCommand(t, "jq")
 	blocks := doctest.MarkdownBlocks(t, "../docs/operations.md", "sh")
-	require.Len(t, blocks, 2)
+	require.Len(t, blocks, 3)
 	dir := filepath.Join(t.TempDir(), "app")
 	require.NoError(t, os.Mkdir(dir, 0o700))
 	killed := startShop(t, dir, "4711")
@@ -110,6 +110,8 @@ func TestCommandsOfOperations(t *testing.T) {
 		require.Contains(t, shell(t, "", lines[i], replace...), says, lines[i])
 	}
 	require.Len(t, lines, 4)
+	says := shell(t, t.TempDir(), blocks[2], "/dev/shm/app", dir, "-60s", "-1s")
+	require.Regexp(t, `(?m)^\S+ +\S+ +\+\S+ +multiprom_process_unchanged_seconds\{slot="`, says, "what grows while nothing is counted")
 }
 
 // TestCommandsOfScale runs a Prometheus as docs/scale.md says, with the rule of the page, and

@@ -71,11 +71,11 @@ func TestReplayOfAKilledWorker(t *testing.T) {
 	}
 	counting := func() (n int) {
 		out, err := exec.Command(mpctl(t), "replay", "--process", id, "--dir", dir, "--json").Output()
-		var rows []second
-		if err != nil || json.Unmarshal(out, &rows) != nil {
+		var process struct{ Rates []second }
+		if err != nil || json.Unmarshal(out, &process) != nil {
 			return 0
 		}
-		for _, r := range rows {
+		for _, r := range process.Rates {
 			if r.Parts["recorded_jobs"] > 0 && r.Parts["recorded_seconds"] > 0 {
 				n++
 			}

@@ -6,7 +6,10 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -85,11 +88,11 @@ func TestTopInATerminal(t *testing.T) {
 	p.press("End")
 	t.Log(p.shows(`each row has its own scale`))
 	p.do("resize-window", "-x", "60", "-y", "12")
-	p.shows(`^2-11 of 19 `)
+	p.shows(`^3-12 of 20 `)
 	p.press("End")
-	seen := p.shows(`^10-19 of 19 `)
+	seen := p.shows(`^11-20 of 20 `)
 	p.press("PageUp")
-	seen += p.shows(`^1-10 of 19 `)
+	seen += p.shows(`^1-10 of 20 `)
 	t.Log(seen)
 	require.Contains(t, seen, "sort by the next column")
 	p.press("x")
@@ -109,4 +112,37 @@ func TestTopInATerminal(t *testing.T) {
 	require.NoError(t, json.Unmarshal(out, &picture))
 	require.NotEmpty(t, picture.Workers)
 	require.GreaterOrEqual(t, picture.Seconds, 0.5, "more if the machine is busy")
+}
+
+// TestTopNamesTheStuck: one look tells which worker was stopped by a signal and, since it changes
+// nothing while another one does, that it is silent. The status page's data says the same.
+func TestTopNamesTheStuck(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "app")
+	require.NoError(t, os.Mkdir(dir, 0o700))
+	stuck, other := start(t, "recorded", dir), start(t, "recorded", dir)
+	for _, w := range []*helper{stuck, other} {
+		require.True(t, w.lines.Scan(), "it counts")
+		go func() {
+			for w.lines.Scan() {
+			}
+		}()
+	}
+	require.NoError(t, stuck.Process.Signal(syscall.SIGSTOP))
+	id := strconv.Itoa(stuck.Process.Pid)
+	see := func() (p glance.Picture) {
+		out, err := exec.Command(mpctl(t), "top", dir, "--once", "--json", "--interval", "2s").Output()
+		require.NoError(t, err)
+		require.NoError(t, json.Unmarshal(out, &p))
+		return p
+	}
+	eventually(t, "the stopped worker is named, and no other", func() bool {
+		h := see().Health
+		return slices.Equal(h.Stopped, []string{id}) && slices.Equal(h.Silent, []string{id})
+	})
+	out, err := exec.Command(mpctl(t), "top", dir, "--once", "--interval", "2s").Output()
+	require.NoError(t, err)
+	require.Regexp(t, `(?m)^ +\d+ +`+id+` +`+id+` +STOPPED `, string(out))
+	require.Contains(t, string(out), "stopped by a signal: "+id)
+	require.NoError(t, stuck.Process.Signal(syscall.SIGCONT))
+	eventually(t, "it goes on", func() bool { return see().Health.OK })
 }

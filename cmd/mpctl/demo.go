@@ -141,6 +141,7 @@ func runDemo(ctx context.Context, o demoOptions, progress io.Writer) (_ *demoRes
 		Listeners:      []supervisor.Listener{{Address: "tcp://127.0.0.1:0"}},
 		MetricsAddress: o.metrics, Metrics: newServer(d.view, newSite(a, nil, ""), defaultScrapeLimits, slog.New(slog.DiscardHandler)).Handler,
 		DrainTimeout: 10 * time.Second,
+		Backoff:      supervisor.Backoff{Max: 500 * time.Millisecond}, // workers die young on purpose
 		// Start from zero: an earlier demo may have left files in --dir.
 		OnStart: supervisor.OnStartWipe,
 	})

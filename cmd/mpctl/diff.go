@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -24,7 +25,7 @@ import (
 // difference is a sample that has changed, in the output of `mpctl diff --json`. Numbers are
 // strings, because JSON has neither NaN nor infinity.
 type difference struct {
-	Name   string            `json:"name"`
+	Name   string            `json:"name"` // of the sample
 	Labels map[string]string `json:"labels"`
 	Before string            `json:"before,omitempty"` // empty if the sample is new
 	After  string            `json:"after,omitempty"`  // empty if it is gone
@@ -53,7 +54,8 @@ func newDiff() *cobra.Command {
 		Long: `Print which samples of a directory change within a time, or differ between two
 saved dumps: files in the text format, in OpenMetrics 1 or 2, or made by
 mpctl dump --json. The columns are the value before, the value after, and the
-change; with a directory, also the change a second.
+change; with a directory, also the change a second. They are rounded; --json has
+all digits.
 
 Buckets of histograms are left out, unless --buckets asks for them: their counts
 and sums say the same in fewer lines. Native buckets have their bounds in the
@@ -244,14 +246,14 @@ func printDifferences(w io.Writer, all []difference, asJSON bool) error {
 	timed := slices.ContainsFunc(all, func(d difference) bool { return d.Rate != "" })
 	var rows [][]string
 	for _, d := range all {
-		row := []string{dash(d.Before), dash(d.After)}
+		row := []string{dash(short(d.Before)), dash(short(d.After))}
 		switch {
 		case d.Before == "":
 			row = append(row, "new")
 		case d.After == "":
 			row = append(row, "gone")
 		default:
-			row = append(row, signed(d.Change))
+			row = append(row, signed(short(d.Change)))
 		}
 		if timed {
 			row = append(row, dash(rounded(d.Rate)))
@@ -265,6 +267,16 @@ func printDifferences(w io.Writer, all []difference, asJSON bool) error {
 	return table(w, append(head, "SAMPLE"), rows)
 }
 
+// short returns a number as it is if it is a whole one, and otherwise with at most six digits that
+// count.
+func short(number string) string {
+	v, err := strconv.ParseFloat(number, 64)
+	if err != nil || v == math.Trunc(v) {
+		return number
+	}
+	return strconv.FormatFloat(v, 'g', 6, 64)
+}
+
 // signed returns a number with its sign.
 func signed(number string) string {
 	if strings.HasPrefix(number, "-") || number == "NaN" {
@@ -273,11 +285,15 @@ func signed(number string) string {
 	return "+" + number
 }
 
-// rounded returns a number with at most four digits that count.
+// rounded returns a number with at most four digits that count, or the whole number if it has
+// more.
 func rounded(number string) string {
-	var v float64
-	if _, err := fmt.Sscan(number, &v); err != nil {
+	v, err := strconv.ParseFloat(number, 64)
+	switch size := math.Abs(v); {
+	case err != nil || math.IsInf(v, 0) || math.IsNaN(v):
 		return number
+	case size >= 1000 && size < 1e15:
+		return strconv.FormatFloat(v, 'f', 0, 64)
 	}
-	return fmt.Sprintf("%.4g", v)
+	return strconv.FormatFloat(v, 'g', 4, 64)
 }

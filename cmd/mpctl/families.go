@@ -12,7 +12,6 @@ import (
 	"github.com/multiprom/multiprom/aggregate"
 	"github.com/multiprom/multiprom/internal/glance"
 	"github.com/multiprom/multiprom/internal/inspect"
-	"github.com/multiprom/multiprom/metric"
 )
 
 // shownFamily is a family in the output of `mpctl families --json`.
@@ -134,7 +133,7 @@ func describeSchema(d *inspect.Schema) shownSchema {
 	out := shownSchema{
 		Name: d.Name, Type: d.Type.String(), Unit: d.Unit, Help: d.Help, Labels: d.Labels, Bounds: d.Bounds, States: d.States, Owners: []shownOwner{},
 	}
-	if hasMode(d.Type) {
+	if d.Type.HasMode() {
 		out.Mode = d.Mode.String()
 	}
 	for _, o := range d.Owners {
@@ -143,16 +142,17 @@ func describeSchema(d *inspect.Schema) shownSchema {
 	return out
 }
 
-// hasMode reports whether series of the type merge by a mode.
-func hasMode(t metric.Type) bool { return t.LikeGauge() || t == metric.StateSet }
-
 func printFamilies(w io.Writer, families []inspect.Family, items []shownFamily, rates bool) error {
-	var rows [][]string
+	columns := []column{{title: "FAMILY", left: true}, {title: "TYPE", left: true, order: 1}, {title: "MODE", left: true, order: 2}, {title: "SERIES"}, {title: "BYTES"}}
+	if rates {
+		columns = append(columns, column{title: "RATE/s"}, column{title: "CHANGES/s"})
+	}
+	g := grid{columns: append(columns, column{title: "CONFLICTS", order: 3}), whole: true} // conflicts follow in full
 	series := 0
 	for i := range families {
 		f := &families[i]
 		mode := "-"
-		if hasMode(f.Type) {
+		if f.Type.HasMode() {
 			mode = f.Mode.String()
 		}
 		series += f.Merged
@@ -160,13 +160,9 @@ func printFamilies(w io.Writer, families []inspect.Family, items []shownFamily, 
 		if rates {
 			row = append(row, glance.ShortOf(items[i].Rate), glance.ShortOf(items[i].Changes))
 		}
-		rows = append(rows, append(row, strconv.Itoa(len(f.Conflicts))))
+		g.rows = append(g.rows, append(row, strconv.Itoa(len(f.Conflicts))))
 	}
-	head := []string{"FAMILY", "TYPE", "MODE", "SERIES", "BYTES"}
-	if rates {
-		head = append(head, "RATE/s", "CHANGES/s")
-	}
-	if err := table(w, append(head, "CONFLICTS"), rows); err != nil {
+	if err := g.print(w); err != nil {
 		return err
 	}
 	printLabelValues(w, items)

@@ -134,7 +134,7 @@ func gc(ctx context.Context, dir string, opts aggregate.CompactOptions, asJSON b
 	}
 	for _, d := range r.Dropped {
 		one := dropped{Name: d.Name, Type: d.Type.String(), Series: d.Series}
-		if hasMode(d.Type) {
+		if d.Type.HasMode() {
 			one.Mode = d.Mode.String()
 		}
 		out.Dropped = append(out.Dropped, one)

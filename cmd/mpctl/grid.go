@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+	"io"
 	"math"
 	"strings"
 	"unicode/utf8"
@@ -11,6 +13,7 @@ import (
 type grid struct {
 	columns []column
 	rows    [][]string
+	whole   bool // columns are left out rather than a text cut
 }
 
 type column struct {
@@ -37,6 +40,9 @@ func (g *grid) lines(width int) []string {
 	least := 10 // what is left of a text
 	if g.columns[flexible].order == 0 {
 		least = 20 // it is what the row is about: other columns go first
+	}
+	if g.whole {
+		least = widths[flexible]
 	}
 	shown := make([]bool, len(g.columns))
 	for i := range shown {
@@ -94,6 +100,16 @@ func (g *grid) lines(width int) []string {
 		out = append(out, strings.TrimRight(cut(b.String(), width), " "))
 	}
 	return out
+}
+
+// print prints the table, as wide as the terminal at most.
+func (g *grid) print(w io.Writer) error {
+	for _, line := range g.lines(widthOf(w)) {
+		if _, err := fmt.Fprintln(w, line); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // cut shortens a text to a width, and marks that.

@@ -275,7 +275,7 @@ func describeFamily(s *metric.Schema) inspectedFamily {
 	if n := s.Native; n != nil {
 		out.Native = &declaredNative{n.Schema, n.MaxBuckets, n.ZeroThreshold, n.MaxExemplars}
 	}
-	if hasMode(s.Type) {
+	if s.Type.HasMode() {
 		out.Mode = s.Mode.String()
 	}
 	return out

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -84,6 +85,18 @@ func reason(path string, err error) string {
 func isTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != ""
+}
+
+// widthOf returns how many columns there are: what is read by a program has no limit.
+func widthOf(w io.Writer) int {
+	if !isTerminal(w) {
+		return math.MaxInt
+	}
+	columns, _, err := term.GetSize(int(w.(*os.File).Fd()))
+	if err != nil || columns <= 0 {
+		return helpWidth
+	}
+	return columns
 }
 
 // plural returns "1 file", "3 files", "2 families" or "2 processes".

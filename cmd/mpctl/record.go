@@ -41,6 +41,7 @@ func (r *recordFlags) start(ctx context.Context, dir string, a *aggregate.Aggreg
 	if err != nil {
 		return nil, nil, err
 	}
+	log.Info("Recording", "dir", r.dir, "keep", r.keep)
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
 	go func() {

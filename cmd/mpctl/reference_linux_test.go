@@ -40,13 +40,14 @@ func TestReference(t *testing.T) {
 	var page strings.Builder
 	page.WriteString(`# Reference
 
-All metrics of multiprom itself, all commands with their flags, exit codes and environment variables. ` + "`make reference`" + `
-writes this page from the code, and a test compares them.
+All metrics of multiprom itself, all commands with their flags and what they print with ` + "`--json`" + `, exit codes and
+environment variables. ` + "`make reference`" + ` writes this page from the code, and a test compares them.
 
 - [Metrics](#metrics)
 - [Exit codes](#exit-codes)
 - [Environment variables](#environment-variables)
 - [Commands](#commands)
+- [JSON](#json)
 `)
 	writeMetrics(t, &page)
 	writeExitCodes(&page)
@@ -57,6 +58,7 @@ writes this page from the code, and a test compares them.
 			writeCommand(&page, cmd)
 		}
 	}
+	writeJSON(t, &page)
 	if *update {
 		require.NoError(t, os.WriteFile(referencePage, []byte(page.String()), 0o644))
 	}

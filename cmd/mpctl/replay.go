@@ -126,8 +126,10 @@ type recording struct {
 	Series  int            `json:"series"`  // at the end
 	Deaths  []recordedDead `json:"deaths"`
 
-	families []*metric.Family // at the moment that was asked for
+	moment   time.Time        // that was asked for
+	families []*metric.Family // then
 	counts   []recordedSecond
+	known    map[string]bool // names of metrics or processes of that time
 }
 
 type recordedDead struct {
@@ -146,7 +148,7 @@ type recordedSecond struct {
 
 // readRecording reads twice: where the end is, and what is before it.
 func readRecording(o *replayOptions) (*recording, error) {
-	r := &recording{Deaths: []recordedDead{}}
+	r := &recording{Deaths: []recordedDead{}, known: map[string]bool{}}
 	err := record.Read(o.path, func(s *record.State) bool {
 		if r.Seconds++; r.Seconds == 1 {
 			r.From = s.Time
@@ -160,20 +162,20 @@ func readRecording(o *replayOptions) (*recording, error) {
 	if err != nil {
 		return nil, err
 	}
-	moment := r.To.Add(o.at)
+	r.moment = r.To.Add(o.at)
 	err = record.Read(o.path, func(s *record.State) bool {
-		if s.Time.After(moment) {
+		if s.Time.After(r.moment) {
 			return false
 		}
 		for _, d := range s.Deaths {
 			r.Deaths = append(r.Deaths, recordedDead{s.Time.UTC(), d.Process, len(d.Samples), d.Samples})
 		}
 		next := s.Time.Add(2500 * time.Millisecond)
-		if next.After(moment) { // it may be the last one
+		if next.After(r.moment) { // it may be the last one
 			r.families = s.Families()
 		}
-		if (o.rate != "" || o.process != "") && !s.Time.Before(moment.Add(-o.last-1500*time.Millisecond)) {
-			r.counts = append(r.counts, recordedSecond{s.Time, countsOf(s, o)})
+		if (o.rate != "" || o.process != "") && !s.Time.Before(r.moment.Add(-o.last-1500*time.Millisecond)) {
+			r.counts = append(r.counts, recordedSecond{s.Time, r.countsOf(s, o)})
 		}
 		return true
 	})
@@ -186,30 +188,59 @@ func readRecording(o *replayOptions) (*recording, error) {
 }
 
 // countsOf returns what a second says of the metric or the process.
-func countsOf(s *record.State, o *replayOptions) map[string]float64 {
+func (r *recording) countsOf(s *record.State, o *replayOptions) map[string]float64 {
 	out := map[string]float64{}
 	for _, one := range s.Series() {
-		id, _ := one.Labels.Get("process")
+		id, _ := one.Labels.Get(record.LabelProcess)
+		if one.Family.Process {
+			r.known[map[bool]string{true: one.Family.Name, false: id}[o.rate != ""]] = true
+		}
 		switch {
 		case o.process != "" && one.Family.Process && id == o.process:
 			out[one.Family.Name] += one.Counted()
-		case o.rate != "" && one.Family.Name == o.rate && !one.Family.Process:
+		case o.rate != "" && isOf(one.Family, o.rate) && !one.Family.Process:
 			out[""] += one.Counted()
-		case o.rate != "" && one.Family.Name == o.rate:
+		case o.rate != "" && isOf(one.Family, o.rate):
 			out[id] += one.Counted()
 		}
 	}
 	return out
 }
 
+// isOf reports whether a metric has that name, or the sample that says what it has counted.
+func isOf(f *record.Family, name string) bool {
+	switch f.Type {
+	case metric.Counter:
+		return name == f.Name || name == f.Name+"_total"
+	case metric.Histogram, metric.Summary:
+		return name == f.Name || name == f.Name+"_count"
+	}
+	return name == f.Name
+}
+
 // rateRow is a second in the output of `mpctl replay --rate` and `--process`.
 type rateRow struct {
 	Time  time.Time          `json:"time"`
-	Rate  float64            `json:"rate"`            // a second
+	Rate  float64            `json:"rate"`            // what was counted a second, of all parts
 	Parts map[string]float64 `json:"parts,omitempty"` // by process, or by metric
 }
 
-func (r *recording) rates() (rows []rateRow) {
+// recordedProcess is the output of `mpctl replay --process --json`.
+type recordedProcess struct {
+	Process string           `json:"process_id"`
+	Died    time.Time        `json:"died,omitzero"` // when it was found dead
+	Rates   []rateRow        `json:"rates"`         // second by second, until --at or its death
+	Last    []recordedSample `json:"last_values"`   // what its file had when it was found dead
+}
+
+type recordedSample struct {
+	Name  string `json:"name"` // with its labels
+	Value string `json:"value"`
+}
+
+// rates returns a row for each second. That of a process has the sum of its metrics.
+func (r *recording) rates(ofProcess bool) []rateRow {
+	rows := []rateRow{}
 	for i := 1; i < len(r.counts); i++ {
 		before, now := r.counts[i-1], r.counts[i]
 		seconds := now.at.Sub(before.at).Seconds()
@@ -223,7 +254,9 @@ func (r *recording) rates() (rows []rateRow) {
 					row.Rate = 0
 				}
 			case by > 0:
-				row.Parts[name] = by
+				if row.Parts[name] = by; ofProcess {
+					row.Rate += by
+				}
 			}
 		}
 		rows = append(rows, row)
@@ -231,11 +264,16 @@ func (r *recording) rates() (rows []rateRow) {
 	return rows
 }
 
+// counted reports whether the metric or process that was asked for is there.
+func (r *recording) counted() bool {
+	return slices.ContainsFunc(r.counts, func(c recordedSecond) bool { return len(c.counted) > 0 })
+}
+
 func (r *recording) printRates(w io.Writer, o *replayOptions, what, name string) error {
-	if !slices.ContainsFunc(r.counts, func(c recordedSecond) bool { return len(c.counted) > 0 }) {
-		return refuse("the recording has no %s %s in this time", what, name)
+	if !r.counted() {
+		return refuse("the recording has no %s %s in the %s before %s; it has %s", what, name, o.last, r.moment.Local().Format(time.DateTime), knownNames(r.known))
 	}
-	rows := r.rates()
+	rows := r.rates(o.process != "")
 	if o.asJSON {
 		return printJSON(w, rows)
 	}
@@ -251,12 +289,7 @@ func (r *recording) printRates(w io.Writer, o *replayOptions, what, name string)
 		}
 		g.rows = append(g.rows, append(cells, cmp.Or(largest(row.Parts), "-")))
 	}
-	for _, line := range g.lines(200) {
-		if _, err := fmt.Fprintln(w, line); err != nil {
-			return err
-		}
-	}
-	return nil
+	return g.print(w)
 }
 
 // largest returns the largest rates with their names.
@@ -273,6 +306,20 @@ func largest(rates map[string]float64) string {
 		parts = append(parts, fmt.Sprintf("and %d more", more))
 	}
 	return strings.Join(parts, ", ")
+}
+
+// knownNames returns some of the names, or says that there are none.
+func knownNames(names map[string]bool) string {
+	const most = 8
+	sorted := slices.Sorted(maps.Keys(names))
+	if len(sorted) == 0 {
+		return "none then"
+	}
+	out := strings.Join(sorted[:min(most, len(sorted))], ", ")
+	if more := len(sorted) - most; more > 0 {
+		out += fmt.Sprintf(" and %d more", more)
+	}
+	return out
 }
 
 // printProcess prints the last seconds of a process. If it has died in the recording, they end
@@ -292,11 +339,21 @@ func (r *recording) printProcess(w io.Writer, o *replayOptions) error {
 		}
 		r.counts = again.counts
 	}
-	if dead != nil && !o.asJSON {
+	if o.asJSON && (dead != nil || r.counted()) {
+		out := recordedProcess{Process: o.process, Rates: r.rates(true), Last: []recordedSample{}}
+		if dead != nil {
+			out.Died = dead.Time
+			for _, v := range dead.last {
+				out.Last = append(out.Last, recordedSample{v.Name, form.FormatFloat(v.Value)})
+			}
+		}
+		return printJSON(w, out)
+	}
+	if dead != nil {
 		fmt.Fprintf(w, "process %s was found dead at %s\n\n", printable(o.process), dead.Time.Local().Format(time.DateTime+" MST"))
 	}
 	err := r.printRates(w, o, "process", o.process)
-	if dead == nil || o.asJSON || err != nil && !errors.Is(err, errNo) {
+	if dead == nil || err != nil && !errors.Is(err, errNo) {
 		return err
 	}
 	if err != nil {

@@ -4,8 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -70,19 +72,73 @@ func TestReplay(t *testing.T) {
 	require.Len(t, rows, 6)
 	code, out = mpctl(t, "replay", "--rate", "nothing", "--dir", dir)
 	require.Equal(t, exitNo, code, out)
-	require.Contains(t, out, "no metric nothing in this time")
+	require.Regexp(t, `no metric nothing in the 1m0s before [-0-9]+ [:0-9]+; it has jobs\n`, out)
+	code, total := mpctl(t, "replay", "--rate", "jobs_total", "--dir", dir, "--json", "--last", "5s")
+	require.Equal(t, exitOK, code, total)
+	_, family := mpctl(t, "replay", "--rate", "jobs", "--dir", dir, "--json", "--last", "5s")
+	require.Equal(t, family, total, "by the name of the sample too")
 
 	code, out = mpctl(t, "replay", "--process", "two", "--dir", dir, "--last", "5s")
 	require.Equal(t, exitOK, code, out)
 	require.Regexp(t, `(?m)^process two was found dead at `, out)
 	require.Regexp(t, `(?m)^\d\d:\d\d:\d\d jobs 2$`, out)
 	require.Regexp(t, `(?m)^its last values:\njobs_total\{queue=".*"\} 69$`, out)
+	code, out = mpctl(t, "replay", "--process", "two", "--dir", dir, "--last", "5s", "--json")
+	require.Equal(t, exitOK, code, out)
+	var process recordedProcess
+	require.NoError(t, json.Unmarshal([]byte(out), &process))
+	require.Equal(t, "two", process.Process)
+	require.False(t, process.Died.IsZero())
+	require.Len(t, process.Rates, 6)
+	require.EqualValues(t, 2, process.Rates[0].Rate)
+	require.Len(t, process.Last, 1)
+	require.Equal(t, "69", process.Last[0].Value)
+	code, out = mpctl(t, "replay", "--process", "one", "--dir", dir, "--json")
+	require.Equal(t, exitOK, code, out)
+	require.NotContains(t, out, `"died"`)
+	require.Contains(t, out, `"last_values": []`)
+	code, out = mpctl(t, "replay", "--process", "three", "--dir", dir, "--json")
+	require.Equal(t, exitNo, code, out)
 	code, out = mpctl(t, "replay", "--process", "three", "--dir", dir)
 	require.Equal(t, exitNo, code, out)
+	require.Contains(t, out, "; it has one, two\n")
+	code, out = mpctl(t, "replay", "--process", "three", "--dir", dir, "--at", "-10h")
+	require.Equal(t, exitNo, code, out)
+	require.Contains(t, out, "; it has none then\n")
 
 	code, out = mpctl(t, "replay", "--dir", t.TempDir())
 	require.Equal(t, exitNo, code, out)
 	require.Contains(t, out, "did mpctl serve run with --record?")
+}
+
+func TestKnownNames(t *testing.T) {
+	require.Equal(t, "none then", knownNames(nil))
+	names := map[string]bool{}
+	for _, n := range strings.Fields("j i h g f e d c b a") {
+		names[n] = true
+	}
+	require.Equal(t, "a, b, c, d, e, f, g, h and 2 more", knownNames(names))
+}
+
+func TestRounded(t *testing.T) {
+	for number, want := range map[string]string{
+		"0": "0", "0.123456": "0.1235", "999.96": "1000", "1234567.8": "1234568", "-12345.6": "-12346", "1e+300": "1e+300", "NaN": "NaN", "+Inf": "+Inf", "": "",
+	} {
+		require.Equal(t, want, rounded(number), number)
+	}
+	for number, want := range map[string]string{"812345678": "812345678", "5.235165628001698": "5.23517", "1.5e-09": "1.5e-09", "NaN": "NaN", "-": "-"} {
+		require.Equal(t, want, short(number), number)
+	}
+}
+
+// TestGridFits: on a terminal a table that is too wide loses columns, the last ones to matter, and
+// otherwise nothing.
+func TestGridFits(t *testing.T) {
+	g := grid{whole: true, columns: []column{{title: "FAMILY", left: true}, {title: "TYPE", left: true, order: 1}, {title: "N"}, {title: "CONFLICTS", order: 3}}, rows: [][]string{{strings.Repeat("x", 40), "counter", "1", "0"}}}
+	require.Equal(t, []string{"FAMILY" + strings.Repeat(" ", 35) + "TYPE    N CONFLICTS", strings.Repeat("x", 40) + " counter 1         0"}, g.lines(math.MaxInt))
+	require.Equal(t, strings.Repeat("x", 40)+" counter 1", g.lines(59)[1])
+	require.Equal(t, strings.Repeat("x", 40)+" 1", g.lines(42)[1])
+	require.Equal(t, strings.Repeat("x", 27)+"~ 1", g.lines(30)[1])
 }
 
 func TestLargest(t *testing.T) {
@@ -117,4 +173,5 @@ func TestServeRecords(t *testing.T) {
 	cancel()
 	require.Equal(t, exitOK, <-ended, out.String())
 	require.FileExists(t, filepath.Join(dir+".recording", "0.rec"))
+	require.Contains(t, out.String(), "msg=Recording dir="+dir+".recording keep=1m0s")
 }

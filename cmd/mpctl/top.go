@@ -33,18 +33,20 @@ func newTop() *cobra.Command {
 A worker's row has its slot and PID, its age, how long ago one of its values was
 seen to change, its share of what all workers count, its CPU and memory. A
 worker that changes nothing, while others do, is SILENT after --silent-after.
-Metrics of the Go runtime and of the process are not looked at for this.
+Metrics of the Go runtime and of the process are not looked at for this. A
+worker that a signal or a debugger has stopped is STOPPED.
 
 A metric's row has what it counts a second, the series that change a second, and
 the bytes of its series in the workers' files.
 
 If the output is no terminal, or with --once, both tables are printed once, with
-rates over one interval. --json prints the same as one JSON document.
+rates over one --interval. What changes nothing in all of it is SILENT, while
+others change. --json prints the same as one JSON document.
 
 The trends begin with what mpctl serve --record has recorded, if it has.
 
 Each interval costs about one scrape, and a little for each worker.`,
-		Example: "  mpctl top /dev/shm/app\n  mpctl top /dev/shm/app --families --interval 5s\n  mpctl top /dev/shm/app --once --json | jq '.workers[] | select(.silent)'",
+		Example: "  mpctl top /dev/shm/app\n  mpctl top /dev/shm/app --families --interval 5s\n  mpctl top /dev/shm/app --once --json | jq '.health'",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			a, err := openView(dir, aggregate.Options{TrustUIDs: trust, TTL: ttl, NoSelfMetrics: true})
 			if err != nil {
@@ -57,8 +59,15 @@ Each interval costs about one scrape, and a little for each worker.`,
 			if err != nil && recording != "" {
 				return err
 			}
+			once = once || asJSON || !isTerminal(cmd.OutOrStdout())
+			switch set := cmd.Flags().Changed("silent-after"); {
+			case once && !set:
+				silent = every
+			case once && silent > every:
+				return misused(cmd, "--silent-after %s is longer than --interval %s, which is all that is seen", silent, every)
+			}
 			watcher := glance.New(a, glance.Options{SilentAfter: silent, Before: before})
-			if once || asJSON || !isTerminal(cmd.OutOrStdout()) {
+			if once {
 				return topOnce(ctx, watcher, every, cmd.OutOrStdout(), asJSON)
 			}
 			view := topView{families: families}
@@ -74,7 +83,7 @@ Each interval costs about one scrape, and a little for each worker.`,
 	trust.add(cmd)
 	ttl.add(cmd)
 	cmd.Flags().DurationVar(&every, "interval", 2*time.Second, "time between two looks")
-	cmd.Flags().DurationVar(&silent, "silent-after", 30*time.Second, "how long a worker changes nothing, while others do, until it is marked")
+	cmd.Flags().DurationVar(&silent, "silent-after", 30*time.Second, "how long a worker changes nothing, while others do, until it is marked; with --once the --interval")
 	cmd.Flags().BoolVar(&once, "once", false, "print the tables once")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON document")
 	cmd.Flags().StringVar(&recording, "record-dir", "", "where a recording is, with which the trends begin (default DIR.recording)")

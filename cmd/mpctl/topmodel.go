@@ -255,7 +255,7 @@ func (m *topModel) pictureLines() (out []string) {
 		switch {
 		case first+i == m.cursor:
 			line = marked.Render(line + strings.Repeat(" ", max(0, m.width-utf8.RuneCountInString(line))))
-		case strings.Contains(line, " SILENT "):
+		case strings.Contains(line, " SILENT ") || strings.Contains(line, " STOPPED "):
 			line = alarm.Render(line)
 		}
 		out = append(out, line)
@@ -305,6 +305,7 @@ The column with * sorts the rows.
 
 CHANGED    since a value was seen to change. SILENT: nothing
            changes, while other workers change something
+STOPPED    by a signal or a debugger
 SHARE      of what the workers count, averaged over metrics
 CPU, RSS   of the process; 100% is one core
 RATE/s     increments or observations a second

@@ -27,26 +27,26 @@ type sorting[T any] struct {
 }
 
 var workerColumns = []sorting[glance.Worker]{
-	{column{title: "SLOT"}, func(_ *topView, w *glance.Worker) string { return slotOf(w) },
-		func(_ *topView, a, b *glance.Worker) int { return cmp.Compare(slotNumber(a), slotNumber(b)) }},
+	{column{title: "SLOT"}, func(_ *topView, w *glance.Worker) string { return w.SlotText() },
+		func(_ *topView, a, b *glance.Worker) int { return glance.BySlot(a, b) }},
 	{column{title: "PID"}, func(_ *topView, w *glance.Worker) string { return strconv.Itoa(w.PID) },
 		func(_ *topView, a, b *glance.Worker) int { return cmp.Compare(a.PID, b.PID) }},
 	{column{title: "PROCESS ID", left: true, order: 2}, func(_ *topView, w *glance.Worker) string { return w.ID },
 		func(_ *topView, a, b *glance.Worker) int { return strings.Compare(a.ID, b.ID) }},
-	{column{title: "STATE", left: true}, func(_ *topView, w *glance.Worker) string { return stateOf(w) },
-		func(_ *topView, a, b *glance.Worker) int { return -strings.Compare(stateOf(a), stateOf(b)) }},
-	{column{title: "AGE"}, func(_ *topView, w *glance.Worker) string { return durationOf(w.Age) },
-		func(_ *topView, a, b *glance.Worker) int { return descending(a.Age, b.Age) }},
-	{column{title: "CHANGED"}, func(_ *topView, w *glance.Worker) string { return changedOf(w) },
+	{column{title: "STATE", left: true}, func(_ *topView, w *glance.Worker) string { return w.StateText() },
+		func(_ *topView, a, b *glance.Worker) int { return glance.ByState(a, b) }},
+	{column{title: "AGE"}, func(_ *topView, w *glance.Worker) string { return glance.DurationOf(w.Age) },
+		func(_ *topView, a, b *glance.Worker) int { return glance.LargestFirst(a.Age, b.Age) }},
+	{column{title: "CHANGED"}, func(_ *topView, w *glance.Worker) string { return w.ChangedText() },
 		func(_ *topView, a, b *glance.Worker) int { return cmp.Compare(b.Unchanged, a.Unchanged) }},
 	{column{title: "SHARE"}, func(_ *topView, w *glance.Worker) string { return glance.PercentOf(w.Share) },
-		func(_ *topView, a, b *glance.Worker) int { return descending(a.Share, b.Share) }},
+		func(_ *topView, a, b *glance.Worker) int { return glance.LargestFirst(a.Share, b.Share) }},
 	{column{title: "RATE/s"}, func(v *topView, w *glance.Worker) string { return glance.ShortOf(v.rateOf(w)) },
-		func(v *topView, a, b *glance.Worker) int { return descending(v.rateOf(a), v.rateOf(b)) }},
+		func(v *topView, a, b *glance.Worker) int { return glance.LargestFirst(v.rateOf(a), v.rateOf(b)) }},
 	{column{title: "CPU", order: 1}, func(_ *topView, w *glance.Worker) string { return glance.PercentOf(w.CPU) },
-		func(_ *topView, a, b *glance.Worker) int { return descending(a.CPU, b.CPU) }},
+		func(_ *topView, a, b *glance.Worker) int { return glance.LargestFirst(a.CPU, b.CPU) }},
 	{column{title: "RSS", order: 1}, func(_ *topView, w *glance.Worker) string { return glance.ShortOf(w.RSS) },
-		func(_ *topView, a, b *glance.Worker) int { return descending(a.RSS, b.RSS) }},
+		func(_ *topView, a, b *glance.Worker) int { return glance.LargestFirst(a.RSS, b.RSS) }},
 	{column{title: "SERIES", order: 3}, func(_ *topView, w *glance.Worker) string { return glance.ShortCount(w.Series) },
 		func(_ *topView, a, b *glance.Worker) int { return cmp.Compare(b.Series, a.Series) }},
 	{column{title: "BYTES", order: 5}, func(_ *topView, w *glance.Worker) string { return glance.Short(float64(w.Bytes)) },
@@ -67,9 +67,9 @@ var familyColumns = []sorting[glance.Family]{
 	{column{title: "BYTES"}, func(_ *topView, f *glance.Family) string { return glance.Short(float64(f.Bytes)) },
 		func(_ *topView, a, b *glance.Family) int { return cmp.Compare(b.Bytes, a.Bytes) }},
 	{column{title: "RATE/s"}, func(_ *topView, f *glance.Family) string { return glance.ShortOf(f.Rate) },
-		func(_ *topView, a, b *glance.Family) int { return descending(a.Rate, b.Rate) }},
+		func(_ *topView, a, b *glance.Family) int { return glance.LargestFirst(a.Rate, b.Rate) }},
 	{column{title: "CHANGES/s", order: 1}, func(_ *topView, f *glance.Family) string { return glance.ShortOf(f.Changes) },
-		func(_ *topView, a, b *glance.Family) int { return descending(a.Changes, b.Changes) }},
+		func(_ *topView, a, b *glance.Family) int { return glance.LargestFirst(a.Changes, b.Changes) }},
 	{column{title: "TREND", left: true, order: 3}, func(_ *topView, f *glance.Family) string { return sparkline(f.History, trendWidth) },
 		func(_ *topView, a, b *glance.Family) int { return cmp.Compare(last(b.History), last(a.History)) }},
 }
@@ -77,59 +77,11 @@ var familyColumns = []sorting[glance.Family]{
 // trendWidth is how many looks a sparkline has.
 const trendWidth = 12
 
-// descending compares numbers that may not be known, the largest first.
-func descending(a, b *float64) int {
-	value := func(v *float64) float64 {
-		if v == nil {
-			return -1
-		}
-		return *v
-	}
-	return cmp.Compare(value(b), value(a))
-}
-
 func last(h []float64) float64 {
 	if len(h) == 0 {
 		return -1
 	}
 	return h[len(h)-1]
-}
-
-func slotOf(w *glance.Worker) string {
-	if w.Slot == nil {
-		return "-"
-	}
-	return strconv.Itoa(*w.Slot)
-}
-
-// slotNumber puts the dead after the living.
-func slotNumber(w *glance.Worker) int {
-	if w.Slot == nil {
-		return 1 << 30
-	}
-	return *w.Slot
-}
-
-func stateOf(w *glance.Worker) string {
-	if w.Silent {
-		return "SILENT"
-	}
-	return w.State
-}
-
-func durationOf(seconds *float64) string {
-	if seconds == nil {
-		return "-"
-	}
-	return glance.Duration(*seconds)
-}
-
-// changedOf returns how long ago a living worker's values were seen to change.
-func changedOf(w *glance.Worker) string {
-	if w.Slot == nil {
-		return "-"
-	}
-	return glance.Duration(w.Unchanged)
 }
 
 // rateOf returns the rate of the chosen family in a worker.
@@ -206,7 +158,7 @@ func fillGrid[T any](v *topView, columns []sorting[T], all []T, name func(*T) st
 func (v *topView) summary(p *glance.Picture, width int) []string {
 	var states tally
 	for i := range p.Workers {
-		states.add(stateOf(&p.Workers[i]))
+		states.add(p.Workers[i].StateText())
 	}
 	first := fmt.Sprintf("%s: %s, %d series, %s", plural(len(p.Workers), "worker"), states.String(), p.Series, plural(len(p.Families), "family"))
 	if len(p.Workers) == 0 {
@@ -224,7 +176,10 @@ func healthLine(h *glance.Health) string {
 		return "nothing is wrong"
 	}
 	var parts []string
-	if n := len(h.Silent); n > 0 {
+	if len(h.Stopped) > 0 {
+		parts = append(parts, "stopped by a signal: "+strings.Join(h.Stopped, ", "))
+	}
+	if len(h.Silent) > 0 {
 		parts = append(parts, "silent, while others change: "+strings.Join(h.Silent, ", "))
 	}
 	if n := len(h.LeftOut); n > 0 {

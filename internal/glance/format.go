@@ -1,9 +1,11 @@
 package glance
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"strconv"
+	"strings"
 )
 
 // Short returns a number in at most five characters, such as 0.12, 7.5, 123, 4.5k or 12M.
@@ -67,4 +69,75 @@ func Duration(seconds float64) string {
 		return fmt.Sprintf("%.0fh", math.Floor(seconds/3600))
 	}
 	return fmt.Sprintf("%.0fd", math.Floor(seconds/86400))
+}
+
+// DurationOf is Duration for seconds that may not be known.
+func DurationOf(seconds *float64) string {
+	if seconds == nil {
+		return "-"
+	}
+	return Duration(*seconds)
+}
+
+// SlotText returns the slot of a worker, or "-" of one that is dead.
+func (w *Worker) SlotText() string {
+	if w.Slot == nil {
+		return "-"
+	}
+	return strconv.Itoa(*w.Slot)
+}
+
+// ChangedText returns how long ago a living worker's values were seen to change.
+func (w *Worker) ChangedText() string {
+	if w.Slot == nil {
+		return "-"
+	}
+	return Duration(w.Unchanged)
+}
+
+// StateText returns the state of a worker. What is wrong with it is in capitals.
+func (w *Worker) StateText() string {
+	switch {
+	case w.Stopped:
+		return "STOPPED"
+	case w.Silent:
+		return "SILENT"
+	}
+	return w.State
+}
+
+// Wrong reports whether something is wrong with the worker.
+func (w *Worker) Wrong() bool { return w.Stopped || w.Silent }
+
+// BySlot compares by slot; the dead come last.
+func BySlot(a, b *Worker) int {
+	slot := func(w *Worker) int {
+		if w.Slot == nil {
+			return 1 << 30
+		}
+		return *w.Slot
+	}
+	return cmp.Compare(slot(a), slot(b))
+}
+
+// ByState puts those first with which something is wrong, and then the living.
+func ByState(a, b *Worker) int {
+	wrong := func(w *Worker) int {
+		if w.Wrong() {
+			return 0
+		}
+		return 1
+	}
+	return cmp.Or(cmp.Compare(wrong(a), wrong(b)), -strings.Compare(a.StateText(), b.StateText()))
+}
+
+// LargestFirst compares numbers that may not be known; those come last.
+func LargestFirst(a, b *float64) int {
+	value := func(v *float64) float64 {
+		if v == nil {
+			return math.Inf(-1)
+		}
+		return *v
+	}
+	return cmp.Compare(value(b), value(a))
 }

@@ -114,6 +114,11 @@ func (s *Site) head(b *builder, p *Picture) {
 		return
 	}
 	b.raw("<ul>\n")
+	for _, id := range h.Stopped {
+		b.raw("<li><span class=\"bad\">Stopped:</span> worker ")
+		b.text(id)
+		b.raw(" does nothing, because of a signal or a debugger; <code>kill -CONT</code> lets it go on</li>\n")
+	}
 	for _, id := range h.Silent {
 		b.raw("<li><span class=\"bad\">Silent:</span> worker ")
 		b.text(id)
@@ -153,58 +158,19 @@ type tableColumn[T any] struct {
 	draw       func(b *builder, row *T) // in place of cell
 }
 
-func unknownLast(a, b *float64) int {
-	value := func(v *float64) float64 {
-		if v == nil {
-			return math.Inf(-1)
-		}
-		return *v
-	}
-	return cmp.Compare(value(b), value(a))
-}
-
 var workerTable = []tableColumn[Worker]{
-	{title: "Slot", key: "slot", cell: func(w *Worker) string {
-		if w.Slot == nil {
-			return "-"
-		}
-		return strconv.Itoa(*w.Slot)
-	}, compare: func(a, b *Worker) int { return compareWorkers(*a, *b) }},
+	{title: "Slot", key: "slot", cell: (*Worker).SlotText, compare: func(a, b *Worker) int { return compareWorkers(*a, *b) }},
 	{title: "PID", key: "pid", cell: func(w *Worker) string { return strconv.Itoa(w.PID) }, compare: func(a, b *Worker) int { return cmp.Compare(a.PID, b.PID) }},
 	{title: "Process ID", key: "id", text: true, cell: func(w *Worker) string { return w.ID }, compare: func(a, b *Worker) int { return strings.Compare(a.ID, b.ID) }},
-	{title: "State", key: "state", text: true, cell: func(w *Worker) string {
-		if w.Silent {
-			return "silent"
-		}
-		return w.State
-	}, compare: func(a, b *Worker) int {
-		return cmp.Or(-cmp.Compare(silence(a), silence(b)), -strings.Compare(a.State, b.State))
-	}},
-	{title: "Age", key: "age", cell: func(w *Worker) string {
-		if w.Age == nil {
-			return "-"
-		}
-		return Duration(*w.Age)
-	}, compare: func(a, b *Worker) int { return unknownLast(a.Age, b.Age) }},
-	{title: "Changed", key: "changed", cell: func(w *Worker) string {
-		if w.Slot == nil {
-			return "-"
-		}
-		return Duration(w.Unchanged)
-	}, compare: func(a, b *Worker) int { return cmp.Compare(b.Unchanged, a.Unchanged) }},
-	{title: "Share", key: "share", cell: func(w *Worker) string { return PercentOf(w.Share) }, compare: func(a, b *Worker) int { return unknownLast(a.Share, b.Share) }},
-	{title: "CPU", key: "cpu", cell: func(w *Worker) string { return PercentOf(w.CPU) }, compare: func(a, b *Worker) int { return unknownLast(a.CPU, b.CPU) }},
-	{title: "RSS", key: "rss", cell: func(w *Worker) string { return ShortOf(w.RSS) }, compare: func(a, b *Worker) int { return unknownLast(a.RSS, b.RSS) }},
+	{title: "State", key: "state", text: true, cell: (*Worker).StateText, compare: ByState},
+	{title: "Age", key: "age", cell: func(w *Worker) string { return DurationOf(w.Age) }, compare: func(a, b *Worker) int { return LargestFirst(a.Age, b.Age) }},
+	{title: "Changed", key: "changed", cell: (*Worker).ChangedText, compare: func(a, b *Worker) int { return cmp.Compare(b.Unchanged, a.Unchanged) }},
+	{title: "Share", key: "share", cell: func(w *Worker) string { return PercentOf(w.Share) }, compare: func(a, b *Worker) int { return LargestFirst(a.Share, b.Share) }},
+	{title: "CPU", key: "cpu", cell: func(w *Worker) string { return PercentOf(w.CPU) }, compare: func(a, b *Worker) int { return LargestFirst(a.CPU, b.CPU) }},
+	{title: "RSS", key: "rss", cell: func(w *Worker) string { return ShortOf(w.RSS) }, compare: func(a, b *Worker) int { return LargestFirst(a.RSS, b.RSS) }},
 	{title: "Series", key: "series", cell: func(w *Worker) string { return strconv.Itoa(w.Series) }, compare: func(a, b *Worker) int { return cmp.Compare(b.Series, a.Series) }},
 	{title: "Bytes", key: "bytes", cell: func(w *Worker) string { return Short(float64(w.Bytes)) }, compare: func(a, b *Worker) int { return cmp.Compare(b.Bytes, a.Bytes) }},
 	{title: "Trend", text: true, draw: func(b *builder, w *Worker) { b.sparkline("rate of "+w.ID, w.History) }},
-}
-
-func silence(w *Worker) int {
-	if w.Silent {
-		return 1
-	}
-	return 0
 }
 
 var familyTable = []tableColumn[Family]{
@@ -213,8 +179,8 @@ var familyTable = []tableColumn[Family]{
 	{title: "Series", key: "series", cell: func(f *Family) string { return strconv.Itoa(f.Series) }, compare: func(a, b *Family) int { return cmp.Compare(b.Series, a.Series) }},
 	{title: "Processes", key: "processes", cell: func(f *Family) string { return strconv.Itoa(f.Processes) }, compare: func(a, b *Family) int { return cmp.Compare(b.Processes, a.Processes) }},
 	{title: "Bytes", key: "bytes", cell: func(f *Family) string { return Short(float64(f.Bytes)) }, compare: func(a, b *Family) int { return cmp.Compare(b.Bytes, a.Bytes) }},
-	{title: "Rate/s", key: "rate", cell: func(f *Family) string { return ShortOf(f.Rate) }, compare: func(a, b *Family) int { return unknownLast(a.Rate, b.Rate) }},
-	{title: "Changes/s", key: "changes", cell: func(f *Family) string { return ShortOf(f.Changes) }, compare: func(a, b *Family) int { return unknownLast(a.Changes, b.Changes) }},
+	{title: "Rate/s", key: "rate", cell: func(f *Family) string { return ShortOf(f.Rate) }, compare: func(a, b *Family) int { return LargestFirst(a.Rate, b.Rate) }},
+	{title: "Changes/s", key: "changes", cell: func(f *Family) string { return ShortOf(f.Changes) }, compare: func(a, b *Family) int { return LargestFirst(a.Changes, b.Changes) }},
 	{title: "Trend", text: true, draw: func(b *builder, f *Family) { b.sparkline("rate of "+f.Name, f.History) }},
 }
 
@@ -250,8 +216,8 @@ func table[T any](b *builder, title, parameter string, columns []tableColumn[T],
 	}
 	b.raw("</tr></thead>\n<tbody>\n")
 	for _, row := range rows {
-		if w, ok := any(row).(*Worker); ok && w.Silent {
-			b.raw("<tr class=\"silent\">")
+		if w, ok := any(row).(*Worker); ok && w.Wrong() {
+			b.raw("<tr class=\"wrong\">")
 		} else {
 			b.raw("<tr>")
 		}

@@ -23,12 +23,13 @@ type Worker struct {
 	Slot  *int   `json:"slot,omitempty"` // of a living process, as in multiprom_process_unchanged_seconds
 	PID   int    `json:"pid,omitempty"`
 	ID    string `json:"process_id"`
-	State string `json:"state"`
+	State string `json:"state"` // live, closed, marked or dead
 	Kind  string `json:"kind"`
 
 	Age       *float64 `json:"age_seconds,omitempty"` // since it opened its file
 	Unchanged float64  `json:"unchanged_seconds"`     // since a value was seen to change, or since it is watched
-	Silent    bool     `json:"silent"`
+	Silent    bool     `json:"silent"`                // it changes nothing, while others do
+	Stopped   bool     `json:"stopped"`               // by a signal or a debugger
 
 	Share  *float64           `json:"share,omitempty"` // of what all workers have counted, from 0 to 1
 	Rates  map[string]float64 `json:"rates,omitempty"` // by family, a second, without those that are 0
@@ -58,7 +59,7 @@ type Family struct {
 
 	History []float64 `json:"-"` // rates at the last looks, the newest last
 
-	Values []LabelValues `json:"label_values,omitempty"` // if Options.Values asks for them
+	Values []LabelValues `json:"label_values,omitempty"` // if they are asked for
 
 	changing bool // Changes can be known
 }
@@ -81,7 +82,8 @@ type Health struct {
 	OK        bool     `json:"ok"`
 	LeftOut   []string `json:"files_left_out,omitempty"`
 	Conflicts []string `json:"conflicts,omitempty"`
-	Silent    []string `json:"silent_workers,omitempty"` // process IDs
+	Silent    []string `json:"silent_workers,omitempty"`  // process IDs
+	Stopped   []string `json:"stopped_workers,omitempty"` // process IDs
 }
 
 // Archive is what compacted processes have left.

@@ -185,13 +185,7 @@ const longAgo = time.Minute
 
 // compareWorkers puts the living first, by slot.
 func compareWorkers(a, b Worker) int {
-	slot := func(w *Worker) int {
-		if w.Slot == nil {
-			return 1 << 30
-		}
-		return *w.Slot
-	}
-	return cmp.Or(cmp.Compare(slot(&a), slot(&b)), strings.Compare(a.ID, b.ID))
+	return cmp.Or(BySlot(&a, &b), strings.Compare(a.ID, b.ID))
 }
 
 func (w *Watcher) addWorker(next *look, p *inspect.Process) {
@@ -330,7 +324,7 @@ func (w *Watcher) addUsage(p *Picture, list []procs.Worker) {
 		if !u.Known {
 			continue
 		}
-		to.RSS, to.cpu = &u.RSS, u.CPU
+		to.RSS, to.cpu, to.Stopped = &u.RSS, u.CPU, u.Stopped
 		if before, known := old[to.key]; known && p.Seconds > 0 {
 			cores := max(0, u.CPU-before) / p.Seconds
 			to.CPU = &cores
@@ -443,9 +437,13 @@ func (w *Watcher) judge(p *Picture) {
 	}
 	after := w.opts.SilentAfter.Seconds()
 	for i := range p.Workers {
-		if o := &p.Workers[i]; o.Slot != nil && o.Unchanged >= after && least < after/2 {
+		o := &p.Workers[i]
+		if o.Slot != nil && o.Unchanged >= after && least < after/2 {
 			o.Silent = true
 			h.Silent = append(h.Silent, o.ID)
+		}
+		if o.Stopped {
+			h.Stopped = append(h.Stopped, o.ID)
 		}
 	}
 	for _, f := range inspect.Files(w.a) {
@@ -453,5 +451,5 @@ func (w *Watcher) judge(p *Picture) {
 			h.LeftOut = append(h.LeftOut, f.Name+": "+string(f.State))
 		}
 	}
-	h.OK = len(h.LeftOut)+len(h.Conflicts)+len(h.Silent) == 0
+	h.OK = len(h.LeftOut)+len(h.Conflicts)+len(h.Silent)+len(h.Stopped) == 0
 }

@@ -25,7 +25,7 @@ func usageOf(path string, workers []Worker) []Usage {
 		}
 		name = append(strconv.AppendInt(name[:dir], int64(w.PID), 10), "/stat"...)
 		if s, ok := parseStat(readSmall(string(name), buf)); ok && s.started == w.StartTime && s.state != 'Z' && s.state != 'X' {
-			out[i] = Usage{Known: true, CPU: float64(s.ticks) / userHZ, RSS: float64(s.pages) * page}
+			out[i] = Usage{Known: true, CPU: float64(s.ticks) / userHZ, RSS: float64(s.pages) * page, Stopped: s.state == 'T' || s.state == 't'}
 		}
 	}
 	return out

@@ -40,23 +40,27 @@ func TestUsageOfStats(t *testing.T) {
 		return "10 (a) b (c) " + state + " 1 1 1 0 -1 4194560 1 2 3 4 150 50 7 8 20 0 4 0 250 10000 2 18446744073709551615 0 0"
 	}
 	for _, tt := range []struct {
-		name, stat string
-		known      bool
+		name, stat     string
+		known, stopped bool
 	}{
-		{"whole", line("S"), true},
-		{"zombie", line("Z"), false},
-		{"dead", line("X"), false},
-		{"cut short", line("S")[:60], false},
-		{"no number", "10 (a) S 1 1 1 0 -1 4194560 1 2 3 4 x 50 7 8 20 0 4 0 250 10000 2 1", false},
-		{"no name", "10 a S 1", false},
-		{"empty", "", false},
+		{"whole", line("S"), true, false},
+		{"running", line("R"), true, false},
+		{"waits for a disk", line("D"), true, false},
+		{"stopped", line("T"), true, true},
+		{"traced", line("t"), true, true},
+		{"zombie", line("Z"), false, false},
+		{"dead", line("X"), false, false},
+		{"cut short", line("S")[:60], false, false},
+		{"no number", "10 (a) S 1 1 1 0 -1 4194560 1 2 3 4 x 50 7 8 20 0 4 0 250 10000 2 1", false, false},
+		{"no name", "10 a S 1", false, false},
+		{"empty", "", false, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			require.NoError(t, os.MkdirAll(filepath.Join(path, "10"), 0o755))
 			require.NoError(t, os.WriteFile(filepath.Join(path, "10", "stat"), []byte(tt.stat), 0o600))
 			want := Usage{}
 			if tt.known {
-				want = Usage{Known: true, CPU: 2, RSS: float64(2 * os.Getpagesize())}
+				want = Usage{Known: true, CPU: 2, RSS: float64(2 * os.Getpagesize()), Stopped: tt.stopped}
 			}
 			require.Equal(t, []Usage{want, {}}, usageOf(path, []Worker{{PID: 10, StartTime: 250, PIDNamespace: 7}, {PID: 11, StartTime: 250, PIDNamespace: 7}}), fmt.Sprintf("%q", tt.stat))
 		})

@@ -249,7 +249,7 @@ func (e *encoder) change(first int, now []uint64) {
 // The labels of what a process has counted.
 const (
 	labelKey     = "incarnation"
-	labelProcess = "process"
+	LabelProcess = "process" // its process ID
 )
 
 // encodedProcess is a process with what it had at the last tick.
@@ -321,7 +321,7 @@ func (e *encoder) addTotals(number uint64, p *inspect.Process, old *encodedProce
 		case at < 0 && t.Counted == 0:
 		case at < 0:
 			f := e.familyOf(number, Family{Name: t.Family, Type: metric.Counter, Process: true})
-			e.key = appendLabels(e.key[:0], metric.Labels{{Name: labelKey, Value: p.Key}, {Name: labelProcess, Value: p.Label}})
+			e.key = appendLabels(e.key[:0], metric.Labels{{Name: labelKey, Value: p.Key}, {Name: LabelProcess, Value: p.Label}})
 			at = e.newOf(f)
 			fallthrough
 		default:
