@@ -245,7 +245,7 @@ def _forget_parent():
         store.abandon()
     _dropped.clear()
     for family in _families.values():
-        family.id = None
+        family.id = family.record = None
         family.orphans.clear()
     _publisher.forget_parent()
 
@@ -646,11 +646,13 @@ class _Store:
 
     # -- records
 
-    def add_record(self, record, odd):
-        """Publishes a record in free space or after the others. Returns where it is, in words."""
+    def add_record(self, record, odd, owner):
+        """Publishes a record in free space or after the others. Its owner's record and size are set then, in
+        words. No signal handler runs between the store that publishes it and that: there is no call."""
         stretch = self._reclaim(self.free_meta, len(record) >> 3, odd)
         if stretch is not None:
-            return self._fill(stretch[0], stretch[1], record)
+            self._fill(stretch[0], stretch[1], record, owner)
+            return
         if BLOCK - self.meta[1] < len(record):
             self.meta = self._new_block(self.meta, META)
         n, used = self.meta
@@ -658,10 +660,15 @@ class _Store:
         e = self.extents[n.bit_length()]
         start = 8 * (at - e.start)
         e.bytes[start:start + len(record)] = record
-        self._publish(self.meta, used + len(record))
-        return at
+        used += len(record)
+        q, _, i = self.views(self._block_header(n) + USED)
+        if _WEAK:
+            _fence()
+        size = len(record) >> 3
+        self.meta[1] = q[i] = used
+        owner.record, owner.size = at, size
 
-    def _fill(self, at, length, record):
+    def _fill(self, at, length, record, owner):
         """docs/format.md, "Publication", 5."""
         if 8 * length - len(record) == 8:
             record = _longer(record)
@@ -681,11 +688,14 @@ class _Store:
             self.put(at, words[0])
         if moves:
             self._end(shape)
-        self.put(at + 1, words[1])  # checksum and state
+        q, _, i = self.views(at + 1)
+        if _WEAK:
+            _fence()
+        q[i] = words[1]  # checksum and state
+        owner.record, owner.size = at, n
         self._changed(at)
         if length > n:
             self.free_meta.add(at + n, length - n)
-        return at
 
     def add_cells(self, n):
         """Words of a new series, which are zero, or 0 for none."""
@@ -950,6 +960,7 @@ class _Family:
         self.typ, self.name, self.mode, self.labels = typ, name, mode, labels
         self.help, self.unit, self.bounds, self.states = text, unit, bounds, states
         self.id = None  # in the file; -1 if the file cannot have it
+        self.record = self.size = None  # where it is in the file, in words
         self.orphans = {}  # places of series that have no handle but still count, by their labels
 
     def words(self):
@@ -961,7 +972,7 @@ class _Family:
             return 0
         return 5 if self.mode >= 8 else 1
 
-    def record(self, number):
+    def encoded(self, number):
         """The record, or None if it is not within the bounds of docs/format.md."""
         names = [_utf8(self.name), _cut(self.help, MAX_HELP), _utf8(self.unit)]
         labels, states = [_utf8(l) for l in self.labels], [_utf8(s) for s in self.states]
@@ -977,19 +988,17 @@ class _Family:
     def enter(self):
         """Whether the file has the family, which is added if it is not there."""
         if self.id is None:
-            record = self.record(_store.families)
+            record = self.encoded(_store.families)
             if record is None:
                 _say(self, "metric %s stays in this process: its name, labels, buckets or states are too long", self.name)
                 self.id = -1
             else:
-                number = _store.families
-                _store.families += 1
-                try:
-                    _store.add_record(record, False)
-                except _Full:  # the next series tries again
-                    _store.families = number
-                    raise
-                self.id = number
+                try:  # if it fails, the next series tries again
+                    _store.add_record(record, False, self)
+                finally:
+                    if self.record is not None:
+                        self.id = _store.families
+                        _store.families += 1
         return self.id >= 0
 
 
@@ -998,8 +1007,9 @@ class _Place:
 
     __slots__ = ("record", "size", "cells", "words", "removed", "exemplars")
 
-    def __init__(self, record, size, cells, words):
-        self.record, self.size, self.cells, self.words = record, size, cells, words  # in words
+    def __init__(self, cells, words):
+        self.record = self.size = None  # in words, as what follows
+        self.cells, self.words = cells, words
         self.removed = None  # when, by the monotonic clock; infinity while that is not in the file
         self.exemplars = {}  # lists of _Exemplar, by bucket; the last one is in use
 
@@ -1068,24 +1078,25 @@ class _Series:
             _store.count(OVERFLOW)
             values, extra = [_OVERFLOW_VALUE.encode()] * len(values), []
         cells = _store.add_cells(n)
+        place, (q, d, i) = _Place(cells, n), _store.views(cells)
         try:
             if cells:
-                q, d, i = _store.views(cells)
                 if family.typ == GAUGE and family.mode < 8:
                     q[i] = UNSET
             body = struct.pack("<QQIIIHH", _store.new_created(), 0, 0, family.id, cells, len(values), len(extra) // 2)
             record = _sealed(SERIES, body + _strings(values + extra), 20)
             if len(record) > BLOCK - BLOCK_HEADER:
                 raise _Full("its labels are longer than a block")
-            at = _store.add_record(record, True)
+            _store.add_record(record, True, place)
         except _Full:
             if cells:
                 _store.free_cells.add(cells, n)
             raise
-        size = (_store.get(at) & 0xFFFFFFFF) >> 3
-        self.place = _Place(at, size, cells, n)
-        if cells:
-            self.q, self.d, self.i = q, d, i
+        finally:
+            if place.record is not None:
+                self.place = place
+                if cells:
+                    self.q, self.d, self.i = q, d, i
 
     def _adopt(self):
         """Continues a series of the same labels whose handle is gone. A new one for each metric that
@@ -1183,10 +1194,14 @@ def _set_exemplar(series, bucket, exemplar):
     if not same or same[-1].room < len(text):
         if place.removed is not None:
             return
+        larger = _Exemplar(len(text))
         try:
-            same.append(_Exemplar(place, bucket, len(text)))
+            larger.enter(place, bucket)
         except _Full:
             return
+        finally:
+            if larger.record is not None:
+                same.append(larger)
     same[-1].store(nanos, float(exemplar.value), text)
     for older in same[:-1]:
         older.store(0, 0.0, b"")  # it would win if the clock was set back
@@ -1197,14 +1212,16 @@ class _Exemplar:
 
     __slots__ = ("record", "size", "room")
 
-    def __init__(self, place, bucket, length):
+    def __init__(self, length):
+        self.record = self.size = None
         self.room = 64
         while self.room < length:
             self.room *= 2
+
+    def enter(self, place, bucket):
         body = struct.pack("<II", place.record, bucket) + bytes(8 + 2 * (24 + self.room))
         record = _sealed(EXEMPLAR, body, 0, 8)
-        self.size = len(record) >> 3
-        self.record = _store.add_record(record, False)
+        _store.add_record(record, False, self)
 
     def store(self, nanos, value, text):
         at, half = self.record + 3, 3 + self.room // 8

@@ -117,10 +117,10 @@ class Churn:
         n = self.n
         self.gone.labels(str(n)).inc(exemplar={"text": "x" * (n % 90)})
         self.kept.labels(str(n % 7)).inc(exemplar={"n": str(n)})
-        self.size.labels(str(n % 50)).observe(n % 20)
+        self.size.labels(str(n % 5)).observe(n % 20, {"text": "x" * (n % 90)})
         self.gone.remove(str(n))
-        if n % 50 == 0 and (str(n % 350 // 50),) in self.size._metrics:
-            self.size.remove(str(n % 350 // 50))
+        if n % 3 == 0 and (str(n % 5),) in self.size._metrics:
+            self.size.remove(str(n % 5))
 
     def end(self):
         """The writer goes on as before."""
