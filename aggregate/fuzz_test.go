@@ -80,7 +80,7 @@ func FuzzMerge(f *testing.F) {
 
 // compactInMemory compacts the dead as a pass does, without a directory.
 func compactInMemory(t *testing.T, view *table.Table, all *snapshot.Snapshot) {
-	sum, err := compact.NewArchiver(all.Archive.Archive, nil, nil, 0)
+	sum, err := compact.NewArchiver(all.Archive.Archive, nil, 0)
 	require.NoError(t, err)
 	var rest, gone []*snapshot.File
 	for _, f := range all.Files {

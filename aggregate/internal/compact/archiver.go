@@ -26,12 +26,11 @@ type Archiver struct {
 	words     int // of the old archive and of all files that were added
 	counts    [len(mpm.HeaderCounters)]uint64
 	byName    map[string][]*familyBuilder
-	families  []*familyBuilder                    // in the order of their first appearance
-	processes map[string]*processBuilder          // by label
-	removals  map[string]*sum.Removals            // by sum.SeriesKey: of series that some process has removed
-	ended     int                                 // series of the old archive whose life is over
-	lives     *lives                              // of series with a TTL
-	expired   int                                 // likewise, of those
+	families  []*familyBuilder           // in the order of their first appearance
+	processes map[string]*processBuilder // by label
+	ended     int                        // series of the old archive whose life is over
+	expired   int                        // likewise, by their TTL
+	lives     *lives
 	python    map[*pyfile.KeySet][]*seriesBuilder // by number of the series
 }
 
@@ -58,16 +57,16 @@ type processBuilder struct {
 
 // NewArchiver begins with what is in the archive, without series whose life is over. now is
 // the compactor's clock, in nanoseconds since 1970.
-func NewArchiver(old *mpm.Archive, ended map[string]*sum.Removals, expiring *lives, now int64) (*Archiver, error) {
+func NewArchiver(old *mpm.Archive, over *lives, now int64) (*Archiver, error) {
 	arc, err := snapshot.NewArchive(old)
 	if err != nil {
 		return nil, err
 	}
-	if expiring == nil {
-		expiring = &lives{}
+	if over == nil {
+		over = &lives{}
 	}
 	a := &Archiver{
-		old: old, words: int(old.Bytes / 8), counts: old.Counts, byName: map[string][]*familyBuilder{}, processes: map[string]*processBuilder{}, removals: ended, lives: expiring,
+		old: old, words: int(old.Bytes / 8), counts: old.Counts, byName: map[string][]*familyBuilder{}, processes: map[string]*processBuilder{}, lives: over,
 		python: map[*pyfile.KeySet][]*seriesBuilder{},
 	}
 	processes := make([]*processBuilder, len(old.Processes))
@@ -86,7 +85,7 @@ func NewArchiver(old *mpm.Archive, ended map[string]*sum.Removals, expiring *liv
 			if n := f.Series.Process(j); n >= 0 {
 				p = processes[n]
 			}
-			active, stays, expires := a.verdict(f.Schema, labels, p, expiring.storedPart(f.StoredFamily, j))
+			active, stays, expires := a.verdict(f.Schema, labels, p, over.storedPart(f.StoredFamily, j))
 			switch {
 			case stays:
 			case expires:
@@ -247,30 +246,21 @@ func (a *Archiver) accepts(families []*metric.Schema) error {
 	return nil
 }
 
-// since returns when the last life of a series ended.
-func (a *Archiver) since(s *metric.Schema, labels metric.Labels) int64 {
-	if len(a.removals) == 0 || !sum.Shared(s) {
-		return sum.Always
-	}
-	if l := a.removals[sum.SeriesKey(s, labels)]; l != nil {
-		return l.Since()
-	}
-	return sum.Always
-}
-
 // verdict says whether a part of a series stays, and when it was active last as far as the
 // archive needs to know. expires says that this follows from its time to live.
 func (a *Archiver) verdict(s *metric.Schema, labels metric.Labels, of *processBuilder, p lifetime.Part) (active int64, stays, expires bool) {
-	if len(a.lives.series) > 0 {
-		var process mpm.Incarnation
-		if of != nil {
-			process = of.Incarnation
-		}
-		if l := a.lives.series[seriesID(s, labels, process)]; l != nil {
-			return l.rule.ActiveOf(&p), !l.ended(&p, a.lives.now), true
-		}
+	var process mpm.Incarnation
+	if of != nil {
+		process = of.Incarnation
 	}
-	return p.Active, sum.Counts(p.Created, p.Removed, a.since(s, labels)), false
+	switch l := a.lives.of(s, labels, process); {
+	case l == nil:
+		return p.Active, true, false
+	case l.rule.TTL == 0:
+		return p.Active, sum.Counts(p.Created, p.Removed, l.since), false
+	default:
+		return l.rule.ActiveOf(&p), !l.ended(&p, a.lives.now), true
+	}
 }
 
 // addSeries adds a dead process's series and returns what it was added to, or nil if it does

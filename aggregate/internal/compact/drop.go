@@ -75,16 +75,14 @@ type livingFamily struct {
 }
 
 func (p *pass) livingFamilies() (out []livingFamily, err error) {
-	add := func(f *snapshot.File) {
-		for _, s := range f.Families {
-			out = append(out, livingFamily{f.Name, s})
-		}
-	}
-	for _, f := range slices.Concat(p.living, p.others) {
+	for _, f := range p.staying() {
 		if err := f.Read(); err != nil {
 			return nil, err
 		}
-		add(f)
 	}
-	return out, p.eachLivingPython(add)
+	return out, p.eachStaying(func(f *snapshot.File) {
+		for _, s := range f.Families {
+			out = append(out, livingFamily{f.Name, s})
+		}
+	})
 }

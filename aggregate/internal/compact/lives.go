@@ -11,23 +11,28 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// lives is what a pass knows of series with a time to live (TTL) that the archive or a dead
-// process has. The rule is that of package lifetime. A life that has ended leaves the archive
-// or does not come into it. The archive has one life of a series: parts of another one stay in
-// their files, and so does a part that was removed as long as it holds its life.
+// lives is what a pass knows of series whose life may be over: those that some process has
+// removed, and those with a time to live (TTL) that the archive or a dead process has. The
+// rule of the former is sum.LastEnd, and that of the latter is package lifetime. A life that
+// has ended leaves the archive or does not come into it. The archive has one life of a series:
+// parts of another one stay in their files, and so does a part that was removed as long as it
+// holds its life.
 type lives struct {
-	now    int64 // by the compactor's clock, before it looked at anything
-	ttl    map[string]time.Duration
-	offers map[string][]*sum.Offer
-	series map[string]*lifeParts // by seriesID
+	now     int64 // by the compactor's clock, before it looked at anything
+	listed  int64 // right before the directory was listed, by the system's clock
+	ttl     map[string]time.Duration
+	offers  map[string][]*sum.Offer
+	removed bool                  // some process has removed a series that never expires
+	series  map[string]*lifeParts // by seriesID
 }
 
 // lifeParts are the parts of a series.
 type lifeParts struct {
-	rule  lifetime.Rule
+	rule  lifetime.Rule // zero if it never expires
 	parts []lifetime.Part
 	of    []int // by part: number of the candidate, or one of these
 	lives lifetime.Lives
+	since int64 // of one that never expires: when the last life ended
 }
 
 const (
@@ -43,6 +48,14 @@ func seriesID(s *metric.Schema, labels metric.Labels, process mpm.Incarnation) s
 		id += string(process[:])
 	}
 	return id
+}
+
+// of returns what is known of a series, or nil.
+func (l *lives) of(s *metric.Schema, labels metric.Labels, process mpm.Incarnation) *lifeParts {
+	if len(l.series) == 0 {
+		return nil
+	}
+	return l.series[seriesID(s, labels, process)]
 }
 
 // ruleOf returns the rule of a family: that of readers.
@@ -64,63 +77,82 @@ func (l *lives) active(nanos int64) int64 {
 	return nanos
 }
 
-// note notes a part of a series. Of one that only files have that stay, it notes nothing.
-func (l *lives) note(id string, r lifetime.Rule, p lifetime.Part, of int) {
-	s := l.series[id]
-	if s == nil {
-		if of == ofOther {
+// noteRemovals notes which series that never expire the file's process has removed, and
+// reports whether there are any.
+func (l *lives) noteRemovals(f *snapshot.File) (some bool) {
+	for i := range f.Removed.Len() {
+		if !f.Removed.Has(i) {
+			continue // it has become free while it was read
+		}
+		if s := f.Removed.At(i); sum.Shared(s.Schema) && !expires(s.Schema) {
+			l.series[sum.SeriesKey(s.Schema, s.Labels())] = &lifeParts{since: sum.Always}
+			some, l.removed = true, true
+		}
+	}
+	return some
+}
+
+// note notes a part of a series. Of one that nobody has removed, and that never expires or
+// only files have that stay, it notes nothing. Series without labels and overflow series never
+// expire.
+func (l *lives) note(s *metric.Schema, labels metric.Labels, process mpm.Incarnation, r lifetime.Rule, p lifetime.Part, of int) {
+	if sum.NeverExpires(labels, "") {
+		r = lifetime.Rule{}
+	}
+	id := seriesID(s, labels, process)
+	known := l.series[id]
+	if known == nil {
+		if of == ofOther || r.TTL == 0 {
 			return
 		}
-		s = &lifeParts{rule: r}
-		l.series[id] = s
+		known = &lifeParts{since: sum.Always}
+		l.series[id] = known
 	}
-	s.parts, s.of = append(s.parts, p), append(s.of, of)
+	known.rule, known.parts, known.of = r, append(known.parts, p), append(known.of, of)
 }
 
 // lookAtLives finds out which parts of the archive and of the dead are of lives that have ended,
-// and leaves those of the dead for a later pass that must wait. If neither the archive nor
-// the dead have series with a TTL, it reads nothing.
+// and leaves those of the dead for a later pass that must wait. If nobody has ever removed a
+// series, and neither the archive nor the dead have series with a TTL, it reads nothing.
 func (p *pass) lookAtLives() error {
-	l := &p.lives
-	l.now, l.ttl, l.offers, l.series = p.clock, p.opts.TTL, map[string][]*sum.Offer{}, map[string]*lifeParts{}
-	if !p.mayExpire() {
+	l, expire := &p.lives, p.mayExpire()
+	if len(l.series) == 0 && !expire {
 		return nil
 	}
-	for i := range p.old.Families {
-		sum.AddOffer(l.offers, sum.StoredOffer(&p.old.Families[i]))
-	}
-	offer := func(f *snapshot.File) {
-		for _, s := range f.Families {
-			sum.AddOffer(l.offers, f.Offer(s))
-		}
-	}
-	if err := p.eachDead(func(_ int, f *snapshot.File) { offer(f) }); err != nil {
-		return err
-	}
-	stay := slices.Concat(p.living, p.others)
-	for _, f := range stay {
+	for _, f := range p.staying() {
 		if err := f.Read(); err != nil {
 			return err
 		}
-		if f.Stale || f.Err != nil {
-			p.wait() // nobody knows what it has
+		if f.Err != nil {
+			p.wait() // it may have any series
 			return nil
 		}
-		offer(f)
 	}
-	p.collectStored()
-	if err := p.eachDead(func(i int, f *snapshot.File) { l.collect(f, i) }); err != nil {
+	if expire {
+		for i := range p.old.Families {
+			sum.AddOffer(l.offers, sum.StoredOffer(&p.old.Families[i]))
+		}
+		if err := p.eachFile(expire, func(_ int, f *snapshot.File) {
+			for _, s := range f.Families {
+				sum.AddOffer(l.offers, f.Offer(s))
+			}
+		}); err != nil {
+			return err
+		}
+		p.collectStored()
+	}
+	if err := p.eachFile(expire, l.collect); err != nil {
 		return err
 	}
-	for _, f := range stay {
-		l.collect(f, ofOther)
-	}
-	if err := p.eachLivingPython(func(f *snapshot.File) { l.collect(f, ofOther) }); err != nil {
-		return err
-	}
-	p.keepOtherLives()
+	p.decide()
 	return nil
 }
+
+// staying returns the files that are not compacted, but for those of client_python.
+func (p *pass) staying() []*snapshot.File { return slices.Concat(p.living, p.others) }
+
+// wait has nothing compacted by this pass, and nothing end.
+func (p *pass) wait() { p.dead, p.lives.series = nil, nil }
 
 // mayExpire reports whether the archive or a dead process has series with a TTL.
 func (p *pass) mayExpire() bool {
@@ -141,7 +173,7 @@ func (p *pass) muchExpired() bool {
 			continue
 		}
 		for j := range f.Series.Len() {
-			if active := f.Series.Active(j); active != 0 && active+rule.Lasts() <= p.clock {
+			if active := f.Series.Active(j); active != 0 && active+rule.Lasts() <= p.lives.now {
 				over++
 			}
 		}
@@ -151,10 +183,11 @@ func (p *pass) muchExpired() bool {
 
 func isMuch(over, all int) bool { return over > all/8 }
 
-// eachDead calls fn with every file of the dead.
-func (p *pass) eachDead(fn func(i int, f *snapshot.File)) error {
+// eachFile calls fn with every file of the dead, whose number it is, and with those that stay,
+// as ofOther. Without all, it leaves out the dead that have removed nothing.
+func (p *pass) eachFile(all bool, fn func(of int, f *snapshot.File)) error {
 	for i, c := range p.dead {
-		if p.isEmpty(c) {
+		if !all && !c.ends || p.isEmpty(c) {
 			continue
 		}
 		f, err := p.fileOf(c)
@@ -169,7 +202,15 @@ func (p *pass) eachDead(fn func(i int, f *snapshot.File)) error {
 			return err
 		}
 	}
-	return nil
+	return p.eachStaying(func(f *snapshot.File) { fn(ofOther, f) })
+}
+
+// eachStaying calls fn with every file that stays.
+func (p *pass) eachStaying(fn func(f *snapshot.File)) error {
+	for _, f := range p.staying() {
+		fn(f)
+	}
+	return p.eachLivingPython(fn)
 }
 
 // collectStored collects the parts of the archive.
@@ -182,29 +223,24 @@ func (p *pass) collectStored() {
 			continue
 		}
 		for j := range f.Series.Len() {
-			labels := f.Series.AppendLabels(nil, j)
-			if sum.NeverExpires(labels, "") {
-				continue
-			}
 			var process mpm.Incarnation
 			if n := f.Series.Process(j); n >= 0 {
 				process = p.old.Processes[n].Incarnation
 			}
-			l.note(seriesID(f.Schema, labels, process), rule, l.storedPart(f, j), ofArchive)
+			l.note(f.Schema, f.Series.AppendLabels(nil, j), process, rule, l.storedPart(f, j), ofArchive)
 		}
 	}
 }
 
-// collect collects the parts of a file. Series without labels and overflow series never expire.
-func (l *lives) collect(f *snapshot.File, of int) {
+// collect collects the parts of a file.
+func (l *lives) collect(of int, f *snapshot.File) {
 	dead := !f.Live
 	if f.Python != nil {
 		seen := map[string]bool{}
 		f.EachPythonSeries(func(s *metric.Schema, labels metric.Labels) {
-			rule, id := l.ruleOf(s), seriesID(s, labels, f.Header.Incarnation)
-			if rule.TTL > 0 && !seen[id] && !sum.NeverExpires(labels, "") {
+			if id := seriesID(s, labels, f.Header.Incarnation); !seen[id] {
 				seen[id] = true
-				l.note(id, rule, lifetime.Part{Active: l.now, Dead: dead}, of)
+				l.note(s, labels, f.Header.Incarnation, l.ruleOf(s), lifetime.Part{Active: l.now, Dead: dead}, of)
 			}
 		})
 		return
@@ -215,16 +251,15 @@ func (l *lives) collect(f *snapshot.File, of int) {
 	}
 	each := func(list *mpm.SeriesList, gone bool) {
 		for i := range list.Len() {
-			rule := rules[list.Schema(i)]
-			if rule.TTL == 0 || !list.Has(i) || dead && sum.IsLive(list.Schema(i)) || gone && !sum.Shared(list.Schema(i)) {
-				continue
+			schema := list.Schema(i)
+			rule := rules[schema]
+			switch {
+			case !list.Has(i), dead && sum.IsLive(schema), gone && !sum.Shared(schema):
+			case rule.TTL == 0 && (!l.removed || gone && expires(schema) || !gone && of != ofOther):
+			default:
+				s := list.At(i)
+				l.note(schema, s.Labels(), f.Header.Incarnation, rule, l.partOf(&s, gone, dead), of)
 			}
-			s := list.At(i)
-			labels := s.Labels()
-			if sum.NeverExpires(labels, "") {
-				continue
-			}
-			l.note(seriesID(s.Schema, labels, f.Header.Incarnation), rule, l.partOf(&s, gone, dead), of)
 		}
 	}
 	each(&f.Series, false)
@@ -239,30 +274,43 @@ func (l *lives) storedPart(f *mpm.StoredFamily, i int) lifetime.Part {
 	return lifetime.Part{Created: f.Series.Created(i), Active: l.active(f.Series.Active(i)), Dead: true}
 }
 
-// keepOtherLives leaves the dead for a later pass that have parts which must wait.
-func (p *pass) keepOtherLives() {
+// decide decides which lives have ended, and leaves the dead for a later pass that have parts
+// which must wait.
+func (p *pass) decide() {
 	l, wait := &p.lives, map[string]bool{}
-	for id, s := range l.series {
-		delete(p.ended, id) // its removals say less than its lives
-		s.lives.Divide(s.rule, s.parts)
-		first, stored := int64(lifetime.Forever), false
-		for i := range s.parts {
-			if s.of[i] == ofOther || s.ended(&s.parts[i], l.now) {
-				continue
-			}
-			if of := s.lives.Of(&s.parts[i]); s.of[i] == ofArchive {
-				first, stored = of.Created, true
-			} else if !stored {
-				first = min(first, of.Created)
-			}
+	for _, s := range l.series {
+		if s.rule.TTL == 0 {
+			s.since, _ = sum.LastEnd(s.parts, l.listed)
+		} else {
+			s.lives.Divide(s.rule, s.parts)
 		}
+		first, stored, evidence := int64(lifetime.Forever), false, false
 		for i := range s.parts {
 			part := &s.parts[i]
 			switch {
+			case s.rule.TTL == 0:
+				evidence = evidence || s.of[i] == ofOther && !part.Gone && part.Created < s.since
+			case s.of[i] == ofOther || s.ended(part, l.now):
+			case s.of[i] == ofArchive:
+				first, stored = s.lives.Of(part).Created, true
+			case !stored:
+				first = min(first, s.lives.Of(part).Created)
+			}
+		}
+		for i := range s.parts {
+			part, must := &s.parts[i], false
+			switch {
 			case s.of[i] < 0:
+			case s.rule.TTL == 0:
+				// A process still runs although it has closed its store or was marked. If nobody knew
+				// any more that the series was removed, its part would count again.
+				must = evidence && part.Gone
 			case part.Gone && part.Removed+s.rule.Holds() > l.now:
-				wait[p.dead[s.of[i]].name] = true // the archive does not know what is removed
-			case !s.ended(part, l.now) && s.lives.Of(part).Created != first:
+				must = true // the archive does not know what is removed
+			default:
+				must = !s.ended(part, l.now) && s.lives.Of(part).Created != first
+			}
+			if must {
 				wait[p.dead[s.of[i]].name] = true
 			}
 		}

@@ -33,17 +33,14 @@ type pass struct {
 	living    []*snapshot.File // open
 	others    []*snapshot.File // open, without liveness: their processes may live
 	python    pythonPass
-	listed    time.Time // right before the directory was listed
-	clock     int64     // then, by the compactor's clock
 	lives     lives
 	dead      []candidate
-	stay      []mpm.Incarnation        // compacted before, and still there
-	back      []mpm.Incarnation        // compacted before, removed, and back
-	forget    bool                     // the new archive does not list what was compacted before
-	compacted []mpm.Incarnation        // their values are in sum, or discarded
-	trash     []string                 // files to remove after the commit
-	spent     []string                 // files of compacted
-	ended     map[string]*sum.Removals // by sum.SeriesKey: of series that some process has removed
+	stay      []mpm.Incarnation // compacted before, and still there
+	back      []mpm.Incarnation // compacted before, removed, and back
+	forget    bool              // the new archive does not list what was compacted before
+	compacted []mpm.Incarnation // their values are in sum, or discarded
+	trash     []string          // files to remove after the commit
+	spent     []string          // files of compacted
 }
 
 // candidate is a dead process's file that can be compacted.
@@ -53,7 +50,7 @@ type candidate struct {
 	file    *snapshot.File // nil: read it again
 	python  string         // the process's id in a file of client_python
 	forced  bool           // nobody can tell whether its process lives
-	ends    []string       // by sum.SeriesKey: what it has removed
+	ends    bool           // it has removed series that never expire
 	expires bool           // it has series with a TTL
 }
 
@@ -108,7 +105,7 @@ func (p *pass) closeFiles() {
 func (p *pass) begin() {
 	p.closeFiles()
 	p.living, p.others, p.dead, p.stay, p.back, p.trash = nil, nil, nil, nil, nil, nil
-	p.ended, p.python = map[string]*sum.Removals{}, newPythonPass()
+	p.python = newPythonPass()
 	p.result.Left = nil
 }
 
@@ -155,8 +152,10 @@ func (p *pass) step(ctx context.Context) (more bool, err error) {
 // scan looks at every file. An error of the system ends the pass before anything is changed.
 // An error of one file leaves that file alone.
 func (p *pass) scan(ctx context.Context) error {
-	p.listed = time.Now() // the system's clock, like that of the workers
-	p.clock = p.opts.Now().UnixNano()
+	p.lives = lives{
+		listed: time.Now().UnixNano(), // like the clock of the workers
+		now:    p.opts.Now().UnixNano(), ttl: p.opts.TTL, offers: map[string][]*sum.Offer{}, series: map[string]*lifeParts{},
+	}
 	entries, err := p.dir.Entries()
 	if err != nil {
 		return err
@@ -182,13 +181,23 @@ func (p *pass) scan(ctx context.Context) error {
 		}
 		p.opts.Progress(i+1, len(entries))
 	}
-	if err := p.lookAtRemovals(); err != nil {
-		return err
+	for _, f := range p.living {
+		if !f.EverRemoved() {
+			continue
+		}
+		if err := f.Read(); err != nil {
+			return err
+		}
+		if f.Stale {
+			p.wait() // nobody knows what it has removed
+			return nil
+		}
+		p.lives.noteRemovals(f)
 	}
 	// If a series was removed, the dead may have parts of a life that is over, and nobody
 	// knows how long the evidence stays. And the live gauges of a process that nobody has
 	// marked are shown until it is compacted.
-	if len(p.dead) < p.opts.Threshold && len(p.ended) == 0 && !slices.ContainsFunc(p.dead, candidate.unmarkedLive) {
+	if len(p.dead) < p.opts.Threshold && !p.lives.removed && !slices.ContainsFunc(p.dead, candidate.unmarkedLive) {
 		p.dead = nil // another time
 		if !p.muchExpired() {
 			return nil
@@ -230,7 +239,7 @@ func (p *pass) look(e mpm.Entry) error {
 		p.living = append(p.living, f)
 		return nil
 	}
-	ends := p.noteRemovals(f)
+	ends := p.lives.noteRemovals(f)
 	if !f.Dead && !(p.opts.Marked && (f.Marked || f.Closed)) {
 		p.others = append(p.others, f)
 		return ErrNoLiveness
@@ -281,109 +290,10 @@ func (p *pass) fileOf(c candidate) (*snapshot.File, error) {
 	return p.open(c.name)
 }
 
-// noteRemovals notes which series the file's process has removed, and returns their keys.
-func (p *pass) noteRemovals(f *snapshot.File) (ends []string) {
-	for i := range f.Removed.Len() {
-		if !f.Removed.Has(i) {
-			continue // it has become free while it was read
-		}
-		s := f.Removed.At(i)
-		if !sum.Shared(s.Schema) || expires(s.Schema) {
-			continue // see lookAtLives
-		}
-		key := sum.SeriesKey(s.Schema, s.Labels())
-		if p.ended[key] == nil {
-			p.ended[key] = sum.NewRemovals()
-		}
-		p.ended[key].Add(s.CreatedNanos(), s.RemovedNanos(), p.listed.UnixNano())
-		ends = append(ends, key)
-	}
-	return ends
-}
-
-// lookAtRemovals finds out which series are removed, and which of them a living process
-// still has. If nobody has ever removed one, it reads no values.
-func (p *pass) lookAtRemovals() error {
-	mayLive := slices.Concat(p.living, p.others)
-	for _, f := range mayLive {
-		if slices.Contains(p.others, f) || !f.EverRemoved() {
-			continue
-		}
-		if err := f.Read(); err != nil {
-			return err
-		}
-		if f.Stale {
-			p.wait() // nobody knows what it has removed
-			return nil
-		}
-		p.noteRemovals(f)
-	}
-	if len(p.ended) == 0 {
-		return nil
-	}
-	for _, f := range mayLive {
-		if err := f.Read(); err != nil {
-			return err
-		}
-		if f.Err != nil {
-			p.wait() // it may have any series
-			return nil
-		}
-		p.noteLiving(f)
-	}
-	if err := p.eachLivingPython(p.noteLiving); err != nil {
-		return err
-	}
-	p.keepEvidence(mayLive)
-	return nil
-}
-
-// wait has nothing compacted by this pass, and nothing end.
-func (p *pass) wait() {
-	clear(p.ended)
-	p.dead, p.lives.series = nil, nil
-}
-
-// keepEvidence leaves some of the dead for a later pass: those that removed a series of which
-// a file that stays has an older part. Such a file is of a process that still runs although
-// it has closed its store or was marked. Without the evidence its part would count again.
-func (p *pass) keepEvidence(stay []*snapshot.File) {
-	needed := map[string]bool{}
-	for _, f := range stay {
-		for i := range f.Series.Len() {
-			s := f.Series.At(i)
-			key := sum.SeriesKey(s.Schema, s.Labels())
-			if l := p.ended[key]; l != nil && s.CreatedNanos() < l.Since() {
-				needed[key] = true
-			}
-		}
-	}
-	p.dead = slices.DeleteFunc(p.dead, func(c candidate) bool {
-		return slices.ContainsFunc(c.ends, func(key string) bool { return needed[key] })
-	})
-}
-
-// noteLiving notes which of the removed series a living process has.
-func (p *pass) noteLiving(f *snapshot.File) {
-	if f.Python != nil {
-		f.EachPythonSeries(func(s *metric.Schema, labels metric.Labels) {
-			if l := p.ended[sum.SeriesKey(s, labels)]; l != nil && f.Live {
-				l.Living = 0
-			}
-		})
-	}
-	for i := range f.Series.Len() {
-		s := f.Series.At(i)
-		if l := p.ended[sum.SeriesKey(s.Schema, s.Labels())]; l != nil && f.Live {
-			l.Living = min(l.Living, s.CreatedNanos())
-		}
-	}
-}
-
 // add sums up the archive and the dead.
 func (p *pass) add(ctx context.Context, dead []candidate) (err error) {
 	p.compacted, p.spent, p.python.compacted = nil, nil, map[string]bool{}
-	if p.sum, err = NewArchiver(p.old, p.ended, &p.lives, p.opts.Now().UnixNano()); err != nil {
+	if p.sum, err = NewArchiver(p.old, &p.lives, p.opts.Now().UnixNano()); err != nil {
 		return err
 	}
 	for _, c := range dead {

@@ -3,6 +3,7 @@ package compact
 import (
 	"github.com/multiprom/multiprom/aggregate/internal/snapshot"
 	"github.com/multiprom/multiprom/aggregate/internal/sum"
+	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/internal/pyfile"
 	"github.com/multiprom/multiprom/metric"
 )
@@ -31,7 +32,7 @@ func (a *Archiver) addPython(f *snapshot.File, process *processBuilder, from sum
 		to := places[k.Series]
 		if to == nil || own {
 			labels := keys.AppendLabels(nil, k.Series)
-			if a.since(&schema, labels) > 0 {
+			if l := a.lives.of(&schema, labels, mpm.Incarnation{}); l != nil && l.since > 0 {
 				continue // its life is over
 			}
 			to = fam.at(labels, process)

@@ -69,17 +69,18 @@ func (p *pass) commit(ctx context.Context) (more bool, err error) {
 // Those that have removed series come last and go together. They are the evidence that the
 // life of such a series is over, as long as a file with an older part of it stays.
 func (p *pass) fewer(dead []candidate, n int) int {
+	const last = 1 << 62
 	sizes := make(map[string]int64, len(dead))
 	alone := 0
 	for _, c := range dead {
 		sizes[c.name], _ = p.dir.Allocated(c.name) // an error shows again when the file is compacted
-		if len(c.ends) == 0 {
+		if c.ends {
+			sizes[c.name] += last
+		} else {
 			alone++
 		}
 	}
-	slices.SortStableFunc(dead, func(a, b candidate) int {
-		return cmp.Or(cmp.Compare(min(1, len(a.ends)), min(1, len(b.ends))), cmp.Compare(sizes[a.name], sizes[b.name]))
-	})
+	slices.SortStableFunc(dead, func(a, b candidate) int { return cmp.Compare(sizes[a.name], sizes[b.name]) })
 	return min(n/2, alone)
 }
 

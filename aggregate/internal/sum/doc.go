@@ -10,7 +10,7 @@
 // Every rule that follows from a schema alone has its home here: which schemas merge, what
 // is a sum, what only the living have ([Compatible], [Summed], [IsLive] and the others),
 // which of several schemas is served ([Offer]), when the life of a series is over
-// ([Removals]), and which of two times is newer to a reader ([CompareTimes]). So do the
+// ([LastEnd]), and which of two times is newer to a reader ([CompareTimes]). So do the
 // words in which the archive keeps an accumulator ([Accumulator.Pack], [Unpack]).
 //
 // Nothing here knows of files, directories or tables. Values are not safe for concurrent

@@ -10,7 +10,7 @@ import (
 )
 
 // ends say which parts of a family's rows count. For each row they have when its last life
-// ended: parts that were made before that do not count (sum.Removals). In a family with a time
+// ended: parts that were made before that do not count (sum.LastEnd). In a family with a time
 // to live, expiry says more. A row is decided again only if one of its parts has come, gone or
 // changed, or its time has come, so a scrape looks only at few rows.
 type ends struct {
@@ -297,15 +297,7 @@ func (e *ends) collectPython(n int32, dead bool, now int64) {
 // end decides when the last life of a row ended that never expires. over says that all removed
 // parts were removed until then.
 func (f *family) end(n int32, parts []lifetime.Part, listed int64) (over bool, end int64) {
-	l, later := sum.NewRemovals(), false
-	for i := range parts {
-		if p := &parts[i]; p.Gone {
-			later = !l.Add(p.Created, p.Removed, listed) || later
-		} else if !p.Dead {
-			l.Living = min(l.Living, p.Created)
-		}
-	}
-	end = l.Since()
+	end, later := sum.LastEnd(parts, listed)
 	if f.ends.set(n, end) {
 		f.mark(n)
 	}
