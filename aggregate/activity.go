@@ -1,6 +1,7 @@
 package aggregate
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strconv"
@@ -195,35 +196,32 @@ func (a *Aggregator) unchanged(now time.Time) {
 	if !a.activity.slotsHold(a.snapshot.Files) {
 		a.processActivity()
 	}
-	var last [maxSlots]time.Time
-	others := map[int]time.Time{} // by slot
+	var last []time.Time // by slot
 	for _, f := range a.snapshot.Files {
 		known := a.activity.files[f]
 		if known == nil || !known.lives {
 			continue
 		}
-		at := known.changed
-		if at.IsZero() {
-			at = known.seen
+		if n := known.slot + 1 - len(last); n > 0 {
+			last = append(last, make([]time.Time, n)...)
 		}
-		switch slot := known.slot; {
-		case slot >= maxSlots && at.After(others[slot]):
-			others[slot] = at
-		case slot < maxSlots && at.After(last[slot]):
-			last[slot] = at
+		if at := cmp.Or(known.changed, known.seen); at.After(last[known.slot]) {
+			last[known.slot] = at
 		}
 	}
 	m := &a.self
 	m.labels, m.values = m.labels[:0], m.values[:0]
 	for _, s := range slotLabels() {
-		if at := last[s.slot]; !at.IsZero() {
-			m.labels, m.values = append(m.labels, s.labels), append(m.values, max(0, now.Sub(at).Seconds()))
+		if s.slot < len(last) && !last[s.slot].IsZero() {
+			m.labels, m.values = append(m.labels, s.labels), append(m.values, max(0, now.Sub(last[s.slot]).Seconds()))
 		}
 	}
-	if len(others) > 0 {
+	if len(last) > maxSlots {
 		longest := 0.0
-		for _, at := range others {
-			longest = max(longest, now.Sub(at).Seconds())
+		for _, at := range last[maxSlots:] {
+			if !at.IsZero() {
+				longest = max(longest, now.Sub(at).Seconds())
+			}
 		}
 		m.labels, m.values = append(m.labels, metric.MakeLabels("slot", "other")), append(m.values, longest)
 	}

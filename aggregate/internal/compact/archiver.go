@@ -416,18 +416,13 @@ func (s *seriesBuilder) appendNative(out []metric.Exemplar, most int) []metric.E
 
 // hasRoom returns an error if a file's histograms have no room in the archive.
 func (a *Archiver) hasRoom(f *snapshot.File) error {
-	series := f.HistogramSeries()
-	if len(series) == 0 {
-		return nil
-	}
-	bounds := map[string][]float64{}
-	for _, s := range f.Families {
-		if series[s.Name] > 0 && s.Type == metric.Histogram {
-			bounds[s.Name] = sum.Union(bounds[s.Name], s.Bounds)
+	for name, n := range f.HistogramSeries() {
+		var all []float64
+		for _, s := range f.Families {
+			if s.Name == name && s.Type == metric.Histogram {
+				all = sum.Union(all, s.Bounds)
+			}
 		}
-	}
-	for name, n := range series {
-		all := bounds[name]
 		for _, old := range a.byName[name] {
 			if old.Schema.Type == metric.Histogram {
 				all, n = sum.Union(all, old.Bounds), n+len(old.series)

@@ -43,7 +43,7 @@ func (a *Archiver) addPython(f *snapshot.File, process *processBuilder, from sum
 		if k.Part == pyfile.Bucket {
 			bucket = sum.BucketOf(fam.Bounds, k.Bound)
 		}
-		to.acc.AddPython(kind, k.Part, bucket, f.Values[i*words:(i+1)*words], from)
+		to.acc.AddPython(&schema, k.Part, bucket, f.Values[i*words:(i+1)*words], from)
 	}
 	a.python[keys] = places
 }

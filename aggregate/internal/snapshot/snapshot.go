@@ -389,17 +389,12 @@ func present(d *mpm.Dir, files []*File) (out []*File, err error) {
 // compacted since. Otherwise counters would fall, so the scrape has to fail.
 func (s *Snapshot) canDoWithout(files []*File, damage error, first bool) error {
 	err := fmt.Errorf("%w: what dead processes counted is in it; see `mpctl check`, and `mpctl wipe` to begin again", damage)
-	if first {
+	gone := func(f *File) bool {
+		_, there := slices.BinarySearchFunc(files, f.Name, func(g *File, name string) int { return strings.Compare(g.Name, name) })
+		return !there
+	}
+	if first || slices.ContainsFunc(s.Files, gone) {
 		return err
-	}
-	names := make(map[string]bool, len(files))
-	for _, f := range files {
-		names[f.Name] = true
-	}
-	for _, f := range s.Files {
-		if !names[f.Name] {
-			return err
-		}
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package sum
 import (
 	"math"
 
+	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/internal/pyfile"
 	"github.com/multiprom/multiprom/metric"
 )
@@ -10,11 +11,11 @@ import (
 // KindIsOwn reports whether each series of that kind of file belongs to one process alone.
 func KindIsOwn(k pyfile.Kind) bool { return k.Type == metric.Gauge && k.Mode.Base() == metric.ModeAll }
 
-// AddPython adds one record's value, by client_python's rules: w has the bits of
-// the value and, in the mostrecent modes, of its time.
-func (a *Accumulator) AddPython(kind pyfile.Kind, part pyfile.Part, bucket int, w []uint64, from Source) {
+// AddPython adds one record's value of a series of that schema, by client_python's rules: w
+// has the bits of the value and, in the mostrecent modes, of its time.
+func (a *Accumulator) AddPython(schema *metric.Schema, part pyfile.Part, bucket int, w []uint64, from Source) {
 	v := math.Float64frombits(w[0])
-	switch kind.Type {
+	switch schema.Type {
 	case metric.Counter:
 		a.Enter(0)
 		a.Sum.Add(v)
@@ -36,35 +37,26 @@ func (a *Accumulator) AddPython(kind pyfile.Kind, part pyfile.Part, bucket int, 
 			a.Counts[bucket] += whole(v)
 		}
 	case metric.Gauge:
-		if kind.Mode.Base() != metric.ModeSum {
-			a.Pick.AddPython(kind.Mode, w, from)
-			if kind.Mode.Base() == metric.ModeMostRecent {
-				a.Recents = a.Recents.Add(RecentOfPython(w), from.Now)
-			}
-		} else if !kind.Mode.Live() || from.Live {
-			a.Enter(0)
-			a.Sum.Add(v)
-			a.Set = true
+		if words, there := GaugeOfPython(schema, w); there {
+			a.Add(schema, words[:], nil, 0, from)
 		}
 	}
 }
 
-// AddPython merges the value of a gauge that is not summed. In client_python's files, a
-// gauge that nobody has set is 0.
-func (c *Pick) AddPython(mode metric.Mode, w []uint64, from Source) {
-	if mode.Live() && !from.Live {
-		return
+// GaugeOfPython returns the words that a file of ours would have for a record of a gauge. In
+// client_python's files, a gauge that nobody has set is 0. In the mostrecent modes, there is
+// none: it is not shown at all.
+func GaugeOfPython(schema *metric.Schema, w []uint64) (words [2]uint64, there bool) {
+	words[0] = w[0]
+	if words[0] == mpm.UnsetBits {
+		words[0] = math.Float64bits(math.NaN())
 	}
-	v := math.Float64frombits(w[0])
-	if mode.Base() != metric.ModeMostRecent {
-		c.Enter(0)
-		c.gauge(mode.Base(), v)
-		return
+	if !schema.Timed() {
+		return words, true
 	}
-	if r := RecentOfPython(w); r.isSet() { // otherwise the series is not shown at all
-		c.Enter(0)
-		c.Recent(r, from.Now)
-	}
+	r := RecentOfPython(w)
+	words[1] = uint64(r.Nanos)
+	return words, r.isSet()
 }
 
 // MaxCount is larger than the count of any real process. Whole counts up to MaxCount add up

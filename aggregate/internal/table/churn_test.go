@@ -172,7 +172,7 @@ func BenchmarkSweepAfterAPeak(b *testing.B) {
 	before := slices.Clone(fam.free)
 	t := &Table{byName: map[string]*family{"c": fam}}
 	fam.symbol, fam.refs = make([]mpm.Symbol, 2*peak+1), make([]int32, 2*peak+1)
-	fam.index.refill(fam.symbol)
+	fam.index.bySymbol.fill(fam.symbol)
 	for b.Loop() {
 		fam.free, fam.unused = append(fam.free[:0], before...), true
 		for i := range 100 {

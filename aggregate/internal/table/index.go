@@ -14,13 +14,16 @@ import (
 // the pattern. Their series are found by their text, as it is in the file, without making
 // labels. All others are found by a text that has the names of the labels too.
 type index struct {
-	pattern  *metric.Schema // the schema of the first file, whose symbols are the keys of bySymbol; nil before
+	pattern  *metric.Schema // the schema of the first file, whose symbols are keys; nil before
 	sorted   []labelSource  // its labels, sorted by name
-	bySymbol symbolIndex    // rows whose labels the pattern can have
-	others   symbolIndex    // all other rows, by labelkey.Append
-	named    []bool         // column, as far as needed: whether the row is in others
-	found    int32          // the number that was found last
+	bySymbol symbolIndex
+	named    bool  // some rows are found by names too
+	found    int32 // the number that was found last
 }
+
+// namedMark begins a text that has the names of the labels, before labelkey.Append. A text
+// of the pattern begins so if its first value has the greatest length; then it is not used.
+const namedMark = "\xff\xff"
 
 // labelSource says where the value of a label of the pattern comes from.
 type labelSource struct {
@@ -51,27 +54,27 @@ func (f *family) setPattern(s *metric.Schema) {
 		x.sorted = append(x.sorted, labelSource{metric.Label{Name: name}, i})
 	}
 	slices.SortFunc(x.sorted, func(a, b labelSource) int { return strings.Compare(a.Name, b.Name) })
-	for n, named := range x.named {
-		if !named {
+	x.named = false
+	for n, id := range f.symbol {
+		if id == 0 {
 			continue
 		}
-		if text, ok := x.text(nil, labelkey.Labels(nil, f.symbols.Lookup(f.symbol[n]))); ok {
-			if id, ok := f.symbols.Intern(string(text)); ok {
-				f.symbol[n], x.named[n] = id, false
-			}
+		text, named := x.keyOf(nil, labelkey.Labels(nil, f.symbols.Lookup(id)[len(namedMark):]))
+		if id, ok := f.symbols.Intern(string(text)); ok && !named {
+			f.symbol[n] = id
+		} else {
+			x.named = true
 		}
 	}
-	x.refill(f.symbol)
+	x.bySymbol.fill(f.symbol)
 }
 
-// isNamed reports whether the text of a row has the names of its labels.
-func (x *index) isNamed(n int32) bool { return int(n) < len(x.named) && x.named[n] }
-
-func (x *index) isPlain(n int32) bool { return !x.isNamed(n) }
-
-// says reports whether a text has the schema's labels and no others. A series of a foreign
-// writer may have further ones.
+// says reports whether a text is one of the pattern: it has the schema's labels and no others.
+// A series of a foreign writer may have further ones.
 func says(schema *metric.Schema, text string) bool {
+	if strings.HasPrefix(text, namedMark) {
+		return false
+	}
 	for range schema.Labels {
 		_, text = mpm.CutString(text)
 	}
@@ -94,11 +97,12 @@ const stackLabels = 8
 // appendLabels appends the labels of a row.
 func (f *family) appendLabels(dst metric.Labels, n int32) metric.Labels {
 	x := &f.index
-	if x.isNamed(n) {
-		return labelkey.Labels(dst, f.symbols.Lookup(f.symbol[n]))
+	text := f.symbols.Lookup(f.symbol[n])
+	if key, named := strings.CutPrefix(text, namedMark); named {
+		return labelkey.Labels(dst, key)
 	}
 	var buf [stackLabels]string
-	values := x.values(buf[:0], f.symbols.Lookup(f.symbol[n]))
+	values := x.values(buf[:0], text)
 	for _, l := range x.sorted {
 		if l.variable >= 0 {
 			l.Value = values[l.variable]
@@ -111,7 +115,7 @@ func (f *family) appendLabels(dst metric.Labels, n int32) metric.Labels {
 // compare orders rows as Labels.Compare orders their labels.
 func (f *family) compare(n, m int32) int {
 	x := &f.index
-	if len(x.named) > 0 {
+	if x.named {
 		var bufA, bufB [stackLabels]metric.Label
 		return f.appendLabels(bufA[:0], n).Compare(f.appendLabels(bufB[:0], m))
 	}
@@ -130,55 +134,19 @@ func (f *family) compare(n, m int32) int {
 // find returns the number of the row with these labels, or -1.
 func (f *family) find(labels metric.Labels) int32 {
 	var buf [256]byte
-	text, named := f.index.keyOf(buf[:0], labels)
-	id := f.symbols.Find(string(text))
-	switch {
-	case id == 0:
-		return -1
-	case named:
-		return f.index.others.find(f.symbol, id)
+	text, _ := f.index.keyOf(buf[:0], labels)
+	if id := f.symbols.Find(string(text)); id != 0 {
+		return f.index.bySymbol.find(f.symbol, id)
 	}
-	return f.index.bySymbol.find(f.symbol, id)
+	return -1
 }
 
 // keyOf appends the text that a series with these labels is found by.
 func (x *index) keyOf(dst []byte, labels metric.Labels) (text []byte, named bool) {
-	if text, ok := x.text(dst, labels); ok {
+	if text, ok := x.text(dst, labels); ok && !strings.HasPrefix(string(text), namedMark) {
 		return text, false
 	}
-	return labelkey.Append(dst, labels), true
-}
-
-// setNamed notes that the text of a row has the names of its labels.
-func (x *index) setNamed(n int32) {
-	x.named = long(x.named, int(n)+1)
-	x.named[n] = true
-}
-
-// add has a row be found by its text.
-func (x *index) add(symbols []mpm.Symbol, n int32) {
-	if x.isNamed(n) {
-		x.others.add(symbols, n, x.isNamed)
-	} else {
-		x.bySymbol.add(symbols, n, x.isPlain)
-	}
-}
-
-// unfind has a row not be found any more.
-func (f *family) unfind(n int32) {
-	x := &f.index
-	if x.isNamed(n) {
-		x.others.drop(f.symbol, n)
-		x.named[n] = false
-	} else {
-		x.bySymbol.drop(f.symbol, n)
-	}
-}
-
-// refill builds the hash tables again, after the symbols have changed.
-func (x *index) refill(symbols []mpm.Symbol) {
-	x.bySymbol.fill(symbols, x.isPlain)
-	x.others.fill(symbols, x.isNamed)
+	return labelkey.Append(append(dst, namedMark...), labels), true
 }
 
 // text appends the text that a series of the pattern with these labels has.

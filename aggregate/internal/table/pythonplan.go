@@ -252,16 +252,18 @@ func (p *pythonPlan) add(to *recordTarget, w []uint64, from sum.Source) {
 	if to.number == nowhere {
 		return
 	}
-	fam, kind := p.families[to.family], p.keys.Kind()
+	fam := p.families[to.family]
 	if !fam.ends.countsPython(to.number) {
 		return
 	}
 	if fam.totals.stride == 0 {
-		fam.pick(to.number).AddPython(kind.Mode, w, from)
+		if words, there := sum.GaugeOfPython(fam.schema, w); there {
+			fam.pick(to.number).Add(fam.schema, words[:], 0, from)
+		}
 		return
 	}
 	a := fam.sums(to.number)
-	a.AddPython(kind, to.part, int(to.bucket), w, from)
+	a.AddPython(fam.schema, to.part, int(to.bucket), w, from)
 	fam.keep(to.number, &a)
 }
 

@@ -38,7 +38,6 @@ func (f *family) rowOfSymbol(id mpm.Symbol) row {
 			return row{}
 		}
 		n = f.newRow(id)
-		f.index.add(f.symbol, n)
 	}
 	f.index.found = n
 	return row{f, n}
@@ -77,7 +76,7 @@ func withLabel(schema *metric.Schema, name string) *metric.Schema {
 // otherwise -1. It is mostly right, because processes make the same series in the same
 // order.
 func (f *family) guess(id mpm.Symbol) int32 {
-	if next := f.index.found + 1; int(next) < len(f.symbol) && f.symbol[next] == id && !f.index.isNamed(next) {
+	if next := f.index.found + 1; int(next) < len(f.symbol) && f.symbol[next] == id {
 		return next
 	}
 	return -1
@@ -97,15 +96,11 @@ func (f *family) row(labels metric.Labels) row {
 	if !ok {
 		return row{}
 	}
-	n := f.newRow(id)
-	if named {
-		f.index.setNamed(n)
-	}
-	f.index.add(f.symbol, n)
-	return row{f, n}
+	f.index.named = f.index.named || named
+	return row{f, f.newRow(id)}
 }
 
-// newRow gives a new row its number: the lowest free one, or the next.
+// newRow gives a new row its number: the lowest free one, or the next. It is found from then on.
 func (f *family) newRow(id mpm.Symbol) (n int32) {
 	if free := len(f.free); free > 0 {
 		n = f.free[free-1]
@@ -117,6 +112,7 @@ func (f *family) newRow(id mpm.Symbol) (n int32) {
 		f.totals.extend()
 	}
 	f.order = append(f.order, n)
+	f.index.bySymbol.add(f.symbol, n)
 	return n
 }
 
@@ -158,7 +154,7 @@ func (f *family) dropUnused() {
 // drop takes a row out of everything but order.
 func (f *family) drop(n int32) {
 	f.shown.layout = 0
-	f.unfind(n)
+	f.index.bySymbol.drop(f.symbol, n)
 	f.symbol[n] = 0
 	f.free = append(f.free, n)
 	f.ends.set(n, sum.Always)

@@ -2,6 +2,7 @@ package table
 
 import (
 	"math/bits"
+	"slices"
 
 	"github.com/multiprom/multiprom/internal/mpm"
 )
@@ -48,10 +49,10 @@ func (t *symbolIndex) find(symbols []mpm.Symbol, id mpm.Symbol) int32 {
 	}
 }
 
-// add adds a number whose symbol is not in the table. has says which numbers the table has.
-func (t *symbolIndex) add(symbols []mpm.Symbol, n int32, has func(int32) bool) {
+// add adds a number whose symbol is not in the table.
+func (t *symbolIndex) add(symbols []mpm.Symbol, n int32) {
 	if 4*(t.used+1) > 3*len(t.entries) {
-		t.fill(symbols, has)
+		t.fill(symbols)
 	} else {
 		t.put(symbols, n)
 	}
@@ -66,21 +67,17 @@ func (t *symbolIndex) put(symbols []mpm.Symbol, n int32) {
 	t.used++
 }
 
-// fill builds the table again, with spare room, of all numbers that have a symbol and for
-// which has returns true.
-func (t *symbolIndex) fill(symbols []mpm.Symbol, has func(int32) bool) {
+// fill builds the table again, with spare room, of all numbers that have a symbol.
+func (t *symbolIndex) fill(symbols []mpm.Symbol) {
 	there := 0
-	for n, id := range symbols {
-		if id != 0 && has(int32(n)) {
+	for _, id := range symbols {
+		if id != 0 {
 			there++
 		}
 	}
-	*t = symbolIndex{entries: make([]int32, 2*there+16)}
-	for i := range t.entries {
-		t.entries[i] = freeEntry
-	}
+	*t = symbolIndex{entries: slices.Repeat([]int32{freeEntry}, 2*there+16)}
 	for n, id := range symbols {
-		if id != 0 && has(int32(n)) {
+		if id != 0 {
 			t.put(symbols, int32(n))
 		}
 	}

@@ -227,7 +227,7 @@ func (t *Table) RenewSymbols(files []*snapshot.File) {
 		}
 	})
 	for _, fam := range t.byName {
-		fam.index.refill(fam.symbol)
+		fam.index.bySymbol.fill(fam.symbol)
 	}
 	t.renewed = t.symbols.Len()
 }
