@@ -244,7 +244,7 @@ var slotLabels = sync.OnceValue(func() (out []slotLabel) {
 
 // look is inspect.Look.
 func (a *Aggregator) look(ctx context.Context, fn func(inspect.Sight, error)) {
-	a.scrape(ctx, true, func(families []views.Family, err error) {
+	a.scrape(ctx, func(families []views.Family, err error) {
 		if err != nil {
 			fn(inspect.Sight{}, err)
 			return

@@ -145,10 +145,13 @@ var ErrClosed = errors.New("aggregate: closed")
 // archive could not be read, or that the system could not open the files. Nothing is returned
 // with it, because counters would fall without some of the files.
 func (a *Aggregator) Gather(ctx context.Context) (families []*metric.Family, err error) {
-	if inspect.IsByProcess(ctx) {
-		return a.gatherByProcess(ctx)
-	}
-	a.scrape(ctx, false, func(f []views.Family, e error) { families, err = views.Whole(f), e })
+	a.scrape(ctx, func(f []views.Family, e error) {
+		if err = e; err == nil && inspect.IsByProcess(ctx) {
+			families = a.byProcess()
+		} else {
+			families = views.Whole(f)
+		}
+	})
 	return families, err
 }
 
@@ -158,10 +161,10 @@ type viewer Aggregator
 
 // View holds the lock until fn returns, so fn must not call the Aggregator.
 func (v *viewer) View(ctx context.Context, fn func([]views.Family, error)) {
-	(*Aggregator)(v).scrape(ctx, true, fn)
+	(*Aggregator)(v).scrape(ctx, fn)
 }
 
-func (a *Aggregator) scrape(ctx context.Context, rows bool, fn func([]views.Family, error)) {
+func (a *Aggregator) scrape(ctx context.Context, fn func([]views.Family, error)) {
 	if err := ctx.Err(); err != nil {
 		fn(nil, err)
 		return
@@ -192,7 +195,7 @@ func (a *Aggregator) scrape(ctx context.Context, rows bool, fn func([]views.Fami
 	a.table.Merge(a.snapshot, a.opts.Now().UnixNano())
 	merged = true
 	news, stale = a.newConflicts(), a.newStale()
-	families := a.table.Families(rows)
+	families := a.table.Families()
 	if !a.opts.NoSelfMetrics {
 		families = inOrder(families, a.selfMetrics(started))
 	}

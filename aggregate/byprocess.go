@@ -2,7 +2,6 @@ package aggregate
 
 import (
 	"cmp"
-	"context"
 	"maps"
 	"slices"
 	"strings"
@@ -14,16 +13,6 @@ import (
 	"github.com/multiprom/multiprom/internal/views"
 	"github.com/multiprom/multiprom/metric"
 )
-
-// gatherByProcess is Gather for a context of inspect.WithByProcess.
-func (a *Aggregator) gatherByProcess(ctx context.Context) (families []*metric.Family, err error) {
-	a.scrape(ctx, true, func(_ []views.Family, e error) {
-		if err = e; err == nil {
-			families = a.byProcess()
-		}
-	})
-	return families, err
-}
 
 // byProcess returns each process's own series, with the process label. What the merged view
 // leaves out is left out here too. Dead processes in the archive are one process of the
@@ -37,7 +26,7 @@ func (a *Aggregator) byProcess() []*metric.Family {
 	byLabel := a.byLabel()
 	for _, label := range slices.Sorted(maps.Keys(byLabel)) {
 		t := a.merged(byLabel[label])
-		for _, f := range t.Families(false) {
+		for _, f := range views.Whole(t.Families()) {
 			schema, _, _ := t.Describe(f.Name)
 			if !a.table.Serves(schema) {
 				continue
@@ -51,7 +40,7 @@ func (a *Aggregator) byProcess() []*metric.Family {
 			if all := byName[f.Name]; all != nil {
 				all.Series = append(all.Series, f.Series...)
 			} else {
-				byName[f.Name] = f.Family
+				byName[f.Name] = f
 			}
 		}
 	}
@@ -92,7 +81,7 @@ func (a *Aggregator) valuesOf(key string) []*metric.Family {
 	if len(s.Files) == 0 {
 		return nil
 	}
-	return views.Whole(a.merged(s).Families(false))
+	return views.Whole(a.merged(s).Families())
 }
 
 // archiveLabel is the process ID of what the archive has.

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/multiprom/multiprom/aggregate/internal/snapshot"
 	"github.com/multiprom/multiprom/aggregate/internal/sum"
 	"github.com/multiprom/multiprom/internal/inspect"
 	"github.com/multiprom/multiprom/internal/mpm"
@@ -17,7 +16,7 @@ import (
 // families returns the families of the merged view, also those that show no series, sorted by
 // name. It reads the directory as Gather does.
 func (a *Aggregator) families(ctx context.Context) (out []inspect.Family, err error) {
-	a.scrape(ctx, true, func(_ []views.Family, e error) {
+	a.scrape(ctx, func(_ []views.Family, e error) {
 		if err = e; err == nil {
 			out = a.census()
 		}
@@ -119,13 +118,6 @@ func addOwner(d *inspect.Schema, schema *metric.Schema, o inspect.Owner, first m
 	}
 }
 
-// leavesOut reports whether there is a schema that is not served.
-func (a *Aggregator) leavesOut() bool {
-	left := func(s *metric.Schema) bool { return !a.table.Serves(s) }
-	return slices.ContainsFunc(a.snapshot.Files, func(f *snapshot.File) bool { return slices.ContainsFunc(f.Families, left) }) ||
-		slices.ContainsFunc(a.snapshot.Archive.Families, func(f mpm.StoredFamily) bool { return left(f.Schema) })
-}
-
 // newConflicts returns the conflicts of which the log was not told yet.
 func (a *Aggregator) newConflicts() (out []inspect.Conflict) {
 	if a.opts.Logger == nil {
@@ -136,7 +128,7 @@ func (a *Aggregator) newConflicts() (out []inspect.Conflict) {
 		return nil
 	}
 	a.toldOf = leftOut
-	if !a.leavesOut() {
+	if !a.table.Conflicts() {
 		return nil
 	}
 	for _, f := range a.census() {

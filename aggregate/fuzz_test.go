@@ -55,7 +55,7 @@ func FuzzMerge(f *testing.F) {
 		check := func() {
 			view.Plan(all)
 			view.Merge(all, math.MaxInt64)
-			families, lines := withoutNatives(views.Whole(view.Families(false)))
+			families, lines := withoutNatives(views.Whole(view.Families()))
 			require.Equal(t, reference(known), flatten(families))
 			require.Equal(t, referenceNatives(natives), lines)
 		}

@@ -86,14 +86,7 @@ func (a *Aggregator) selfMetrics(started time.Time) []views.Family {
 	if there, damage := a.archiveStatus(); there {
 		files[slices.Index(fileStates, stateOf(damage))]++
 	}
-	count := func(which mpm.Counter) float64 {
-		for i, c := range mpm.HeaderCounters {
-			if c == which {
-				return float64(counts[i])
-			}
-		}
-		return 0
-	}
+	count := func(which mpm.Counter) float64 { return float64(counts[slices.Index(mpm.HeaderCounters[:], which)]) }
 	m := &a.self
 	m.shown = 0
 	gauge := func(name string, v float64, help string) { m.show(name, metric.Gauge, help, noLabels, v) }

@@ -154,7 +154,7 @@ func warmIsCold(t *testing.T, r *rand.Rand, steps int) {
 			require.NoError(t, err)
 			require.Equal(t, want, linesOf(views.Whole(families)), "step %d", step)
 			again := recomputed(t, a)
-			require.Equal(t, want, linesOf(views.Whole(again.Families(false))), "step %d", step)
+			require.Equal(t, want, linesOf(views.Whole(again.Families())), "step %d", step)
 			require.NoError(t, a.table.Verify(again), "step %d", step)
 			w.look(t, families)
 		})

@@ -1,6 +1,7 @@
 package views
 
 import (
+	"slices"
 	"sync/atomic"
 
 	"github.com/multiprom/multiprom/metric"
@@ -57,9 +58,21 @@ func (f *Family) Whole() *metric.Family {
 	}
 	out := *f.Family
 	out.Series = make([]metric.Series, f.Rows.Len())
+	var labels metric.Labels // of all series
+	var buckets []metric.Bucket
 	for i := range out.Series {
-		f.Rows.Read(i, &out.Series[i])
-		out.Series[i].Labels = f.Rows.AppendLabels(nil, i)
+		s, from := &out.Series[i], len(labels)
+		s.Buckets = buckets
+		f.Rows.Read(i, s)
+		labels = f.Rows.AppendLabels(labels, i)
+		n, rest := len(s.Buckets), len(out.Series)-i-1
+		if i == 0 { // the others have as many, mostly
+			labels, buckets = slices.Grow(labels, len(labels)*rest), make([]metric.Bucket, 0, n*rest)
+		} else {
+			n = min(n, cap(buckets))
+			buckets = buckets[n:n]
+		}
+		s.Labels, s.Buckets = labels[from:len(labels):len(labels)], slices.Clip(s.Buckets)
 	}
 	return &out
 }

@@ -130,7 +130,7 @@ func TestMemoryAfterAPeak(t *testing.T) {
 }
 
 func shownLabels(c *churning) (out []string) {
-	for _, f := range c.Families(true) {
+	for _, f := range c.Families() {
 		for i := range f.Rows.Len() {
 			out = append(out, f.Rows.AppendLabels(nil, i).String())
 		}

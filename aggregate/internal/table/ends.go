@@ -97,13 +97,6 @@ func (e *ends) countsPython(n int32) bool {
 	return e.since(n) == sum.Always || e.has(n, lifetime.Part{Active: e.seenAt(n)})
 }
 
-// countsNew is counts for a series that has just come. If it is wrong, the row is decided
-// again anyhow.
-func (e *ends) countsNew(n int32, created int64) bool {
-	since := e.since(n)
-	return since == sum.Always || !e.expires() && sum.Counts(created, 0, since)
-}
-
 // has reports whether a part counts of a row that has an end.
 func (e *ends) has(n int32, p lifetime.Part) bool {
 	switch since := e.since(n); {
@@ -154,7 +147,7 @@ func (t *Table) decide(s *snapshot.Snapshot) {
 			} else {
 				over, until = fam.end(n, parts[i], s.Listed.UnixNano())
 			}
-			if over && len(parts[i]) == int(fam.refs[n]) && allGone(parts[i]) {
+			if over && len(parts[i]) == int(fam.refs[n]) && len(parts[i]) > 0 && !slices.ContainsFunc(parts[i], isThere) {
 				retire[row{fam, n}] = until
 			}
 		}
@@ -307,9 +300,7 @@ func (f *family) end(n int32, parts []lifetime.Part, listed int64) (over bool, e
 	return !slices.ContainsFunc(parts, func(p lifetime.Part) bool { return p.Gone && p.Removed > end }), end
 }
 
-func allGone(parts []lifetime.Part) bool {
-	return len(parts) > 0 && !slices.ContainsFunc(parts, func(p lifetime.Part) bool { return !p.Gone })
-}
+func isThere(p lifetime.Part) bool { return !p.Gone }
 
 // retire has removed parts lead nowhere, if they are all the parts of their row and none of
 // them counts. Then the row goes, and later scrapes need not look at the parts. rows has until

@@ -10,13 +10,6 @@ import (
 // exemplarSet has the newest exemplar of each bucket of a histogram, or that of a counter.
 type exemplarSet []*metric.Exemplar
 
-func newExemplarSet(schema *metric.Schema, bounds []float64) exemplarSet {
-	if schema.Type == metric.Histogram {
-		return make(exemplarSet, len(bounds)+1)
-	}
-	return make(exemplarSet, 1)
-}
-
 // offer gives a row an exemplar of one of its processes. It replaces one that is older for a
 // reader whose clock says now.
 func (s row) offer(x *metric.Exemplar, now int64) {
@@ -24,7 +17,11 @@ func (s row) offer(x *metric.Exemplar, now int64) {
 	f.exemplarsAt = long(f.exemplarsAt, len(f.symbol))
 	at := &f.exemplarsAt[s.number]
 	if *at == 0 {
-		f.exemplars = append(f.exemplars, newExemplarSet(f.schema, f.bounds))
+		buckets := 1
+		if f.schema.Type == metric.Histogram {
+			buckets += len(f.bounds)
+		}
+		f.exemplars = append(f.exemplars, make(exemplarSet, buckets))
 		*at = int32(len(f.exemplars))
 		if f.native != nil {
 			f.native.exemplars = append(f.native.exemplars, nil)

@@ -11,9 +11,9 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// Families returns what a scrape shows: if rows is set, families whose rows read the values
-// on demand, until the table changes, and otherwise families with series of their own.
-func (t *Table) Families(rows bool) []views.Family {
+// Families returns what a scrape shows: families whose rows read the values on demand, until the
+// table changes.
+func (t *Table) Families() []views.Family {
 	if t.sorted == nil {
 		for _, fam := range t.byName {
 			t.sorted = append(t.sorted, fam)
@@ -22,43 +22,9 @@ func (t *Table) Families(rows bool) []views.Family {
 	}
 	out := make([]views.Family, 0, len(t.sorted))
 	for _, fam := range t.sorted {
-		fam.arrange()
-		if len(fam.shown.rows) == 0 {
-			continue
-		}
-		if rows {
+		if fam.arrange(); len(fam.shown.rows) > 0 {
 			out = append(out, fam.show())
-		} else {
-			out = append(out, views.Family{Family: fam.whole()})
 		}
-	}
-	return out
-}
-
-// head returns the family without its series.
-func (f *family) head() *metric.Family {
-	return &metric.Family{Name: f.name, Help: f.schema.Help, Unit: f.schema.Unit, Type: f.schema.Type}
-}
-
-// whole returns the family with series of their own.
-func (f *family) whole() *metric.Family {
-	out, rows := f.head(), seriesRows{f}
-	out.Series = make([]metric.Series, rows.Len())
-	labels := make(metric.Labels, 0, len(out.Series)*len(f.index.sorted)) // of all series
-	var buckets []metric.Bucket                                           // likewise
-	n := len(f.bounds) + 1
-	if f.schema.Type == metric.Histogram {
-		buckets = make([]metric.Bucket, n*len(out.Series))
-	}
-	for i := range out.Series {
-		s := &out.Series[i]
-		if buckets != nil {
-			s.Buckets, buckets = buckets[:0:n], buckets[n:]
-		}
-		rows.Read(i, s)
-		from := len(labels)
-		labels = rows.AppendLabels(labels, i)
-		s.Labels = labels[from:len(labels):len(labels)]
 	}
 	return out
 }
@@ -106,7 +72,10 @@ func (f *family) show() views.Family {
 			}
 		}
 	}
-	out := views.Family{Family: f.head(), Rows: seriesRows{f}, Layout: s.layout, Revision: s.revision, Revisions: s.revisions}
+	out := views.Family{
+		Family: &metric.Family{Name: f.name, Help: f.schema.Help, Unit: f.schema.Unit, Type: f.schema.Type},
+		Rows:   seriesRows{f}, Layout: s.layout, Revision: s.revision, Revisions: s.revisions,
+	}
 	s.all, s.traced = false, f.traced
 	if s.revision++; s.revision == 0 {
 		s.layout = 0 // the numbers begin again
@@ -152,13 +121,14 @@ func (r seriesRows) Read(i int, out *metric.Series) {
 func (f *family) arrange() {
 	s := &f.shown
 	if f.sorted < len(f.order) {
-		f.sortNew()
-		s.layout = 0
+		sortRest(f.order, f.sorted, f.compare)
+		f.sorted, s.layout = len(f.order), 0
 	}
 	// Values in accumulators, and not in totals, come and go without a call of touch.
 	used := f.acc.used()
 	s.all, s.used = s.all || s.used || used, used
-	if !s.all && !s.again && s.layout != 0 && s.help == f.schema.Help && s.unit == f.schema.Unit {
+	same := s.layout != 0 && s.help == f.schema.Help && s.unit == f.schema.Unit
+	if same && !s.all && !s.again {
 		return
 	}
 	s.again = false
@@ -170,7 +140,7 @@ func (f *family) arrange() {
 		c := f.pick(n)
 		return c.Present && filter(c)
 	}
-	if s.layout != 0 && s.help == f.schema.Help && s.unit == f.schema.Unit && s.shows(f.order, there) {
+	if same && s.shows(f.order, there) {
 		return
 	}
 	s.layout, s.help, s.unit, s.rows = views.NewLayout(), f.schema.Help, f.schema.Unit, f.order
@@ -202,12 +172,6 @@ func (s *shown) shows(all []int32, there func(int32) bool) bool {
 		rows = rows[1:]
 	}
 	return len(rows) == 0
-}
-
-// sortNew puts the new rows in their places among those that are sorted.
-func (f *family) sortNew() {
-	sortRest(f.order, f.sorted, f.compare)
-	f.sorted = len(f.order)
 }
 
 // sortRest sorts numbers of which the first ones are sorted. It takes little time for each of
@@ -284,7 +248,9 @@ func (f *family) fill(n int32, out *metric.Series) {
 		out.Value = total
 		return
 	}
-	out.Created = createdTime(created)
+	if created != 0 { // else a process of client_python has it, which does not say
+		out.Created = time.Unix(0, created)
+	}
 }
 
 // cumulate is metric.Cumulate without an allocation.
@@ -308,13 +274,4 @@ func fillExemplars(set exemplarSet, out *metric.Series) {
 	for i, x := range set {
 		out.Buckets[i].Exemplar = x
 	}
-}
-
-// createdTime returns when a series began. It is the zero time if a process of client_python
-// has the series, because that does not say.
-func createdTime(nanos int64) time.Time {
-	if nanos == 0 {
-		return time.Time{}
-	}
-	return time.Unix(0, nanos)
 }

@@ -52,7 +52,7 @@ func (t *Table) placeLeftOut(files []*snapshot.File) {
 	for _, fam := range all {
 		fam.leftOut = false
 	}
-	t.forgetPython(true)
+	t.forgetPython()
 	for _, f := range files {
 		if slices.ContainsFunc(f.Families, func(s *metric.Schema) bool { return slices.Contains(all, t.familyOf(s)) }) {
 			t.forget(f)

@@ -292,20 +292,11 @@ func (t *Table) placeRegion(f *snapshot.File, p *part, i int) regionPlace {
 		v.add(id, counts)
 		s.family.touch(int(s.number))
 	}
-	return regionPlace{p.familyIndex(s.family), id}
-}
-
-// familyIndex returns the index of a family among those that the regions of the part lead to.
-func (p *part) familyIndex(f *family) int32 {
-	if i, there := p.familyAt[f]; there {
-		return i
+	family := slices.Index(p.families, s.family)
+	if family < 0 {
+		family, p.families = len(p.families), append(p.families, s.family)
 	}
-	if p.familyAt == nil {
-		p.familyAt = map[*family]int32{}
-	}
-	i := int32(len(p.families))
-	p.families, p.familyAt[f] = append(p.families, f), i
-	return i
+	return regionPlace{int32(family), id}
 }
 
 // releaseRegion notes that region i of a file no longer leads anywhere.
@@ -330,7 +321,7 @@ func (p *part) releaseRegions() {
 	for i := range p.regions {
 		p.releaseRegion(i)
 	}
-	p.regions, p.families, p.familyAt, p.regionsAdded = nil, nil, nil, nil
+	p.regions, p.families, p.regionsAdded = nil, nil, nil
 }
 
 // moveRegions makes changes of regions part of the file's values, and moves the totals by them.

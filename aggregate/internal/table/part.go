@@ -18,7 +18,6 @@ type part struct {
 
 	regions      []regionPlace     // by number of the file's regions
 	families     []*family         // that the regions lead to
-	familyAt     map[*family]int32 // index in families
 	regionsAdded []mpm.NumberRange // that have come since the last plan; some have numbers that others had
 
 	met       int         // series up to here had a row before
@@ -74,7 +73,11 @@ func (t *Table) Apply(f *snapshot.File, d snapshot.Delta) {
 			t.releaseRemoved(s)
 		}
 	}
-	p.removed.markChanged(d.Removed.Changes) // code that holds a removed series may update it
+	for _, c := range d.Removed.Changes { // code that holds a removed series may update it
+		if to, n := p.removed.rowAt(c.At); n != nowhere {
+			to.family.mark(n)
+		}
+	}
 	p.removed.added = append(p.removed.added, d.Removed.Added...)
 }
 
@@ -202,7 +205,10 @@ func (f *family) leadOne(n int32, to *target, w []uint64, created int64, live bo
 	f.refs[n]++
 	f.touch(int(n))
 	f.ends.undecide(n)
-	if f.recompute || sum.IsLive(to.schema) && !live || !f.ends.countsNew(n, created) {
+	// If a life is over, what counts is decided again anyhow.
+	since := f.ends.since(n)
+	counts := since == sum.Always || !f.ends.expires() && sum.Counts(created, 0, since)
+	if f.recompute || sum.IsLive(to.schema) && !live || !counts {
 		return
 	}
 	f.add(n, to, w, created, sum.Source{})

@@ -19,7 +19,6 @@ type pythonPlan struct {
 	rows     []int32         // by number of the series: its row in its family, or nowhere
 	targets  []recordTarget  // by number of the key
 	sums     []float64       // by number of the key, NaN for none; while files are merged
-	missing  bool            // a series has no family: no file that is read has it now
 	counted  map[uint32]bool // series that were counted as conflicts
 }
 
@@ -121,8 +120,7 @@ func (p *pythonPlan) numberOf(t *Table, series uint32, process string) int32 {
 	fam, name := p.families[n], p.keys.Families()[n].Name
 	switch {
 	case fam == nil && !t.clashed[name]:
-		p.missing = true
-		return nowhere
+		return nowhere // no file that is read has it now
 	case fam == nil || fam.schema.Type != kind.Type || fam.schema.Mode != kind.Mode:
 		return p.leaveOut(t, series)
 	}
@@ -153,7 +151,7 @@ func (p *pythonPlan) release(t *Table) {
 	for i, n := range p.rows {
 		p.releaseOne(t, ref{int32(p.keys.FamilyOf(uint32(i))), n})
 	}
-	p.rows, p.targets, p.missing = p.rows[:0], p.targets[:0], false
+	p.rows, p.targets = p.rows[:0], p.targets[:0]
 }
 
 func (p *pythonPlan) releaseOne(t *Table, at ref) {
@@ -162,12 +160,10 @@ func (p *pythonPlan) releaseOne(t *Table, at ref) {
 	}
 }
 
-// forgetPython releases the series of all plans, or of those that lack a family.
-func (t *Table) forgetPython(all bool) {
+// forgetPython releases the series of all plans.
+func (t *Table) forgetPython() {
 	for _, p := range t.python {
-		if all || p.missing {
-			p.release(t)
-		}
+		p.release(t)
 	}
 }
 
@@ -184,7 +180,7 @@ func (t *Table) rekey(files []*snapshot.File) {
 			t.forget(f)
 		}
 	}
-	t.forgetPython(true)
+	t.forgetPython()
 	t.gone, t.renewed = true, 0 // most symbols may be of the keys that are dropped
 	for keys := range t.python {
 		if !used[keys] {

@@ -62,7 +62,9 @@ func (t *Table) choose(files []*snapshot.File, arc *snapshot.Archive) {
 		sum.AddOffer(byName, sum.StoredOffer(&arc.Families[i]))
 	}
 	var chosen []*sum.Offer
+	t.rivals = false
 	for _, ds := range byName {
+		t.rivals = t.rivals || len(ds) > 1
 		chosen = append(chosen, slices.MinFunc(ds, (*sum.Offer).Compare))
 	}
 	// Of two names that share a sample name, one is served.
@@ -117,6 +119,6 @@ func (t *Table) install(files []*snapshot.File, chosen []*sum.Offer) {
 			t.forget(f)
 		}
 		t.forgetArchive()
-		t.forgetPython(true)
+		t.forgetPython()
 	}
 }

@@ -39,6 +39,9 @@ func (t *Table) Winner(schema *metric.Schema) (family, shared string) {
 	return "", ""
 }
 
+// Conflicts reports whether some schema is not served.
+func (t *Table) Conflicts() bool { return t.rivals || len(t.clashed) > 0 }
+
 // LeftOut returns how many series have been left out so far.
 func (t *Table) LeftOut() uint64 { return t.conflicts }
 

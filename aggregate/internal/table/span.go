@@ -192,15 +192,6 @@ func (p *spans) mark(is func(*span) bool) {
 	}
 }
 
-// markChanged marks the rows, and their families, of series whose values have changed.
-func (p *spans) markChanged(changes []mpm.Change) {
-	for _, c := range changes {
-		if to, n := p.rowAt(c.At); n != nowhere {
-			to.family.mark(n)
-		}
-	}
-}
-
 // rowAt returns the row to which the value at that position leads, and its target.
 func (p *spans) rowAt(at int) (to *target, n int32) {
 	i := sort.Search(len(p.all), func(i int) bool { return p.all[i].end() > at })

@@ -21,6 +21,7 @@ type Table struct {
 	sorted       []*family          // by name
 	taken        map[string]*family // by sample name: the family that has it
 	clashed      map[string]bool    // names that are left out, because another family has a sample of that name
+	rivals       bool               // some name has schemas that do not merge
 	conflicts    uint64             // series that have been left out so far
 	topology     topology           // what the schemas were chosen for
 	rechosen     bool               // schemas were chosen since the last HasChosen
@@ -123,7 +124,7 @@ func (t *Table) Plan(s *snapshot.Snapshot) {
 		}
 		t.choose(files, arc)
 		t.rechosen = true
-		t.forgetPython(false)
+		t.forgetPython()
 	}
 	t.measure(files, arc)
 	for _, f := range files {
