@@ -65,6 +65,16 @@ type encoder struct {
 	joined  metric.Labels
 	whole   []byte
 
+	// Templates.
+	kept      templates
+	prefix    uint64    // what the batch has, as segments know it
+	prefixes  uint64    // how many segments were recorded
+	recording *template // made of the samples that are written, or nil
+	from      segment   // how long the lists of the batch were before these
+	update    *update   // gets samples instead of the batch, unless it is nil
+	read      metric.Series
+	time      []byte // of the round, as samples have it
+
 	histogram []byte // the native histogram that is written
 
 	family familyState
@@ -80,8 +90,10 @@ func (e *encoder) Begin(r *send.Round) {
 	if v2 != e.v2 || e.symbols.tooMany() {
 		e.symbols = symbols{}
 		e.known.Reset()
+		e.kept = templates{}
 	}
 	e.known.Begin()
+	e.kept.begin()
 	clear(e.escaped)
 	e.round, e.now, e.v2 = r, r.Time.UnixMilli(), v2
 	e.row.times = e.row.times[:0]
@@ -99,13 +111,14 @@ func (e *encoder) End() {
 // reset begins a batch.
 func (e *encoder) reset() {
 	e.gen++
-	e.samples, e.series = 0, e.series[:0]
+	e.prefix, e.samples, e.series = empty, 0, e.series[:0]
 	e.symbols.begin()
 }
 
 // flush ends a batch, unless it is empty.
 func (e *encoder) flush() {
 	if e.samples > 0 {
+		e.endSegment()
 		form := form1
 		e.whole = e.whole[:0]
 		if e.v2 {
@@ -116,6 +129,7 @@ func (e *encoder) flush() {
 		e.round.Add(form, e.samples, func(dst []byte) []byte { return appendSnappy(dst, e.whole) })
 	}
 	e.reset()
+	e.beginSegment()
 }
 
 func appendSnappy(dst, src []byte) []byte {
@@ -208,9 +222,23 @@ func (e *encoder) Family(f *views.Family) (left int) {
 		series, n := e.escape(f)
 		f, left = &views.Family{Family: &metric.Family{Series: series}}, n
 	}
+	if e.samples > 0 && e.fills(f) {
+		e.flush()
+	}
+	if f.Layout != 0 {
+		t, again := e.kept.of(f.Layout)
+		if e.replay(f, t) {
+			return left
+		}
+		if again {
+			e.record(f, t)
+		}
+	}
 	e.known.Each(f, e.appendLabels, func(s *metric.Series, labels []byte) {
 		e.encodeSeries(s, labels, false, false)
+		e.endRow()
 	})
+	e.endRecord()
 	return left
 }
 
@@ -227,6 +255,7 @@ func (e *encoder) Gone(g *send.Gone) {
 		row = e.appendLabels(row[:0], labels)
 		e.encodeSeries(s, row, true, part)
 	})
+	e.endRecord()
 }
 
 // seriesState is the current series.

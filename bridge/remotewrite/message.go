@@ -146,11 +146,16 @@ func (e *encoder) bytesOf(s *special) []byte {
 
 // sample writes one sample as a series of its own. label is the reserved one, or nil.
 func (e *encoder) sample(name, label *special, bits uint64, at, start int64, x *metric.Exemplar) {
-	e.makeRoom()
 	r := &e.row
 	if r.at != at || r.start != start || len(r.times) == 0 {
 		e.setTimes(at, start)
 	}
+	fixed := x == nil && at == e.now
+	if e.update != nil {
+		e.update.sample(bits, r.times, fixed)
+		return
+	}
+	e.makeRoom()
 	var exemplar []byte
 	if x != nil {
 		exemplar = e.exemplar(x, at)
@@ -162,6 +167,7 @@ func (e *encoder) sample(name, label *special, bits uint64, at, start int64, x *
 	}
 	dst := e.labelled(name, label, 2+value+len(exemplar)+len(meta))
 	dst = append(appendTag(dst, series2Samples, protowire.BytesType), byte(value))
+	e.recordSample(len(dst), fixed)
 	dst = appendDouble(dst, sampleValue, bits)
 	dst = append(dst, r.times...)
 	if len(exemplar) > 0 {

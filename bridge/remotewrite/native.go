@@ -35,7 +35,12 @@ func (e *encoder) sendsNative() bool {
 
 // nativeSample writes the native buckets of s as a series of its own, or a marker that it ended.
 func (e *encoder) nativeSample(s *metric.Series, at, start int64, stale bool) {
+	if e.update != nil {
+		e.update.failed = true
+		return
+	}
 	e.makeRoom()
+	e.recordSample(0, false)
 	var exemplars []byte
 	if !stale {
 		for _, x := range e.news(histogram.Exemplars(s.Buckets, s.Native)) {

@@ -14,11 +14,19 @@ type symbols struct {
 	gen    uint32
 	n      uint32
 	fields []byte
+	order  []uint32          // the numbers of those that have one, in the order of their refs
 	others map[string]uint32 // those without a number
+	added  []addedSymbols    // whose refs are not noted yet
 }
 
 // symbolRef is the ref of a symbol in the request of that gen.
 type symbolRef struct{ gen, ref uint32 }
+
+// addedSymbols are symbols with consecutive refs.
+type addedSymbols struct {
+	numbers []uint32
+	ref     uint32 // of the first
+}
 
 // tooMany reports whether most symbols may not be in use any more.
 func (s *symbols) tooMany() bool { return s.most > 0 && len(s.texts) > s.most }
@@ -40,7 +48,7 @@ func (s *symbols) begin() {
 		clear(s.refs)
 		s.gen = 1
 	}
-	s.n, s.fields = 0, s.fields[:0]
+	s.n, s.fields, s.order, s.added = 0, s.fields[:0], s.order[:0], s.added[:0]
 	s.add("") // 0 is the empty string
 }
 
@@ -66,6 +74,10 @@ func (s *symbols) ref(number uint64) uint32 {
 
 // first is ref for a symbol that the request does not have by its number yet.
 func (s *symbols) first(number uint64) uint32 {
+	if len(s.added) > 0 {
+		s.note()
+		return s.ref(number)
+	}
 	text := s.texts[number]
 	ref, ok := uint32(0), false
 	if len(s.others) > 0 {
@@ -73,6 +85,7 @@ func (s *symbols) first(number uint64) uint32 {
 	}
 	if !ok && text != "" {
 		ref = s.add(text)
+		s.order = append(s.order, uint32(number))
 	}
 	s.refs[number] = symbolRef{s.gen, ref}
 	return ref
@@ -101,4 +114,21 @@ func (s *symbols) add(text string) uint32 {
 	s.fields = appendText(s.fields, requestSymbols, text)
 	s.n++
 	return s.n - 1
+}
+
+// addAll adds symbols that the request does not have yet, as fields, and their numbers.
+func (s *symbols) addAll(fields []byte, numbers []uint32) {
+	s.added = append(s.added, addedSymbols{numbers, s.n})
+	s.fields = append(s.fields, fields...)
+	s.n += uint32(len(numbers))
+}
+
+// note notes the refs of symbols that addAll has added. Mostly nobody asks for them.
+func (s *symbols) note() {
+	for _, a := range s.added {
+		for i, number := range a.numbers {
+			s.refs[number] = symbolRef{s.gen, a.ref + uint32(i)}
+		}
+	}
+	s.added = s.added[:0]
 }

@@ -44,6 +44,13 @@ func (c *LabelCache) Begin() {
 // Reset forgets everything: what encode appends for the same labels is about to change.
 func (c *LabelCache) Reset() { c.families, c.bytes = nil, 0 }
 
+// Keep keeps the labels of a layout although the round does not ask for them.
+func (c *LabelCache) Keep(layout uint64) {
+	if l := c.families[layout]; l != nil {
+		l.round = c.round
+	}
+}
+
 // Each calls fn with each series of a family and its labels as encode has appended them, now or
 // in an earlier round. s.Labels is set only if encode was called. Both are valid until fn
 // returns.
