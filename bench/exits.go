@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
-	"github.com/klauspost/compress/snappy"
+	"github.com/klauspost/compress/s2"
+	writev1 "github.com/prometheus/prometheus/prompb"
 	writev2 "github.com/prometheus/prometheus/prompb/io/prometheus/write/v2"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/exporters/otlp/otlpmetric/otlpmetrichttp"
@@ -53,7 +55,7 @@ func exitRows(b *bench) {
 		b.goal("remote write "+version, func() row {
 			return row{
 				once: true, parts: samples(), part: "sample", ours: ours(remoteWrite(version, nowhere())),
-				others: []other{{goal: 0.2, side: side{name: prompb, run: newPrompb(families()).run}}},
+				others: []other{{goal: 0.2, side: side{name: prompb, run: newPrompb(families(), version).run}}},
 			}
 		})
 	}
@@ -62,7 +64,7 @@ func exitRows(b *bench) {
 			once: true, parts: samples(), part: "sample", ours: ours(overOTLP(nowhere())),
 			others: []other{
 				{goal: 0.2, side: side{name: openTelemetryHTTP, run: newOTel(s).run}},
-				{side: side{name: prompb, run: newPrompb(families()).run}}, // another protocol
+				{side: side{name: prompb, run: newPrompb(families(), "2.0").run}}, // another protocol
 			},
 		}
 	})
@@ -116,13 +118,17 @@ func nowhere() delivery.Options {
 }
 
 // prompbSender makes requests as Prometheus' queue does: it has the labels of each series, and
-// uses its messages and buffers again.
+// uses its messages and buffers again. It compresses as ours does.
 type prompbSender struct {
 	series  []prompbSeries
-	pending []writev2.TimeSeries
-	symbols writev2.SymbolsTable
+	version string
 	raw     []byte
 	packed  []byte
+
+	pending []writev2.TimeSeries // of 2.0
+	symbols writev2.SymbolsTable
+
+	pending1 []writev1.TimeSeries // of 1.0
 }
 
 type prompbSeries struct {
@@ -133,8 +139,8 @@ type prompbSeries struct {
 	help   string
 }
 
-func newPrompb(families []*metric.Family) *prompbSender {
-	p := &prompbSender{symbols: writev2.NewSymbolTable()}
+func newPrompb(families []*metric.Family, version string) *prompbSender {
+	p := &prompbSender{version: version, symbols: writev2.NewSymbolTable()}
 	types := map[metric.Type]writev2.Metadata_MetricType{
 		metric.Counter: writev2.Metadata_METRIC_TYPE_COUNTER, metric.Gauge: writev2.Metadata_METRIC_TYPE_GAUGE,
 		metric.Histogram: writev2.Metadata_METRIC_TYPE_HISTOGRAM,
@@ -153,37 +159,60 @@ func newPrompb(families []*metric.Family) *prompbSender {
 			}
 		}
 	}
-	const batch = 2000 // as many samples as Prometheus and ours send in a request
-	p.pending = make([]writev2.TimeSeries, batch)
-	for i := range p.pending {
-		p.pending[i].Samples = make([]writev2.Sample, 1)
+	p.pending, p.pending1 = make([]writev2.TimeSeries, batch), make([]writev1.TimeSeries, batch)
+	for i := range batch {
+		p.pending[i].Samples, p.pending1[i].Samples = make([]writev2.Sample, 1), make([]writev1.Sample, 1)
 	}
 	return p
 }
 
+const batch = 2000 // as many samples as Prometheus and ours send in a request
+
 func (p *prompbSender) run(n int) {
 	client := &http.Client{Transport: taker{}}
+	encode := p.encode2
+	if p.version == "1.0" {
+		encode = p.encode1
+	}
 	for range n {
 		at := time.Now().UnixMilli()
-		for from := 0; from < len(p.series); from += len(p.pending) {
-			some := p.series[from:min(len(p.series), from+len(p.pending))]
-			p.symbols.Reset()
-			for i := range some {
-				s, ts := &some[i], &p.pending[i]
-				ts.LabelsRefs = ts.LabelsRefs[:0]
-				for _, text := range s.labels {
-					ts.LabelsRefs = append(ts.LabelsRefs, p.symbols.Symbolize(text))
-				}
-				ts.Samples[0] = writev2.Sample{Value: s.value, Timestamp: at, StartTimestamp: s.start}
-				ts.Metadata = writev2.Metadata{Type: s.typ, HelpRef: p.symbols.Symbolize(s.help)}
-			}
-			request := writev2.Request{Symbols: p.symbols.Symbols(), Timeseries: p.pending[:len(some)]}
-			p.raw = must(request.OptimizedMarshal(p.raw))
-			p.packed = snappy.Encode(p.packed[:cap(p.packed)], p.raw)
+		for some := range slices.Chunk(p.series, batch) {
+			encode(some, at)
+			p.packed = s2.EncodeSnappy(p.packed[:cap(p.packed)], p.raw)
 			post := must(http.NewRequest(http.MethodPost, "http://receiver", bytes.NewReader(p.packed)))
 			check(must(client.Do(post)).Body.Close())
 		}
 	}
+}
+
+func (p *prompbSender) encode2(some []prompbSeries, at int64) {
+	p.symbols.Reset()
+	for i := range some {
+		s, ts := &some[i], &p.pending[i]
+		ts.LabelsRefs = ts.LabelsRefs[:0]
+		for _, text := range s.labels {
+			ts.LabelsRefs = append(ts.LabelsRefs, p.symbols.Symbolize(text))
+		}
+		ts.Samples[0] = writev2.Sample{Value: s.value, Timestamp: at, StartTimestamp: s.start}
+		ts.Metadata = writev2.Metadata{Type: s.typ, HelpRef: p.symbols.Symbolize(s.help)}
+	}
+	request := writev2.Request{Symbols: p.symbols.Symbols(), Timeseries: p.pending[:len(some)]}
+	p.raw = must(request.OptimizedMarshal(p.raw))
+}
+
+func (p *prompbSender) encode1(some []prompbSeries, at int64) {
+	for i := range some {
+		s, ts := &some[i], &p.pending1[i]
+		ts.Labels = ts.Labels[:0]
+		for pair := range slices.Chunk(s.labels, 2) {
+			ts.Labels = append(ts.Labels, writev1.Label{Name: pair[0], Value: pair[1]})
+		}
+		ts.Samples[0] = writev1.Sample{Value: s.value, Timestamp: at}
+	}
+	request := writev1.WriteRequest{Timeseries: p.pending1[:len(some)]}
+	size := request.Size()
+	p.raw = slices.Grow(p.raw[:0], size)[:size]
+	must(request.MarshalToSizedBuffer(p.raw))
 }
 
 // otelSender has the same series in an SDK of OpenTelemetry.

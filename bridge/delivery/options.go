@@ -34,8 +34,8 @@ type Options struct {
 	// MaxBackoff is the longest delay after a failure. Delays begin at a hundredth of it and
 	// double. Default 30 s.
 	MaxBackoff time.Duration
-	// MaxSamples and MaxBytes bound a request, before compression: it ends with the sample
-	// that reaches one of them. Default 2,000 samples and 1 MB.
+	// MaxSamples and MaxBytes bound a request, before compression: at the latest it ends with
+	// the sample that reaches one of them. Default 2,000 samples and 1 MB.
 	MaxSamples, MaxBytes int
 
 	// QueueDir is a directory for rounds that were not sent yet. One process uses it at a

@@ -72,6 +72,7 @@ type encoder struct {
 	recording *template // made of the samples that are written, or nil
 	from      segment   // how long the lists of the batch were before these
 	update    *update   // gets samples instead of the batch, unless it is nil
+	updated   update
 	read      metric.Series
 	time      []byte // of the round, as samples have it
 
@@ -222,10 +223,10 @@ func (e *encoder) Family(f *views.Family) (left int) {
 		series, n := e.escape(f)
 		f, left = &views.Family{Family: &metric.Family{Series: series}}, n
 	}
-	if e.samples > 0 && e.fills(f) {
-		e.flush()
-	}
 	if f.Layout != 0 {
+		if e.samples > 0 && e.fills(f) {
+			e.flush()
+		}
 		t, again := e.kept.of(f.Layout)
 		if e.replay(f, t) {
 			return left

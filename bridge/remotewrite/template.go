@@ -91,9 +91,6 @@ func (t *template) size() int {
 // fills reports whether a family is as large as a batch. It begins one then, so that it does not
 // depend on the families before it.
 func (e *encoder) fills(f *views.Family) bool {
-	if f.Len() == 0 {
-		return false
-	}
 	s := &e.read
 	if f.Rows == nil {
 		s = &f.Series[0]
@@ -141,9 +138,10 @@ func (e *encoder) updateValues(f *views.Family, t *template) bool {
 	if len(revisions) != f.Len() || t.revision == 0 {
 		revisions = nil
 	}
-	u := update{body: t.body}
-	e.update = &u
-	defer func() { e.update = nil }()
+	u := &e.updated
+	*u = update{body: t.body}
+	e.update = u
+	defer func() { e.update, u.body = nil, nil }()
 	for i := range f.Len() {
 		if revisions != nil && revisions[i] <= t.revision {
 			continue

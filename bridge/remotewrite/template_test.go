@@ -102,11 +102,18 @@ func (c *changing) add(utf8 bool) {
 	if f.Type == metric.StateSet || f.Unit != "" {
 		f.Unit = ""
 	}
-	s := f.Series[0]
+	s, n := f.Series[0], 1+c.IntN(60)
+	uneven := f.Type == metric.Summary && c.IntN(2) == 0 // as no other type can be
+	if uneven {
+		n = 4 + c.IntN(3)
+	}
 	f.Series = nil
-	for i := range 1 + c.IntN(60) {
+	for i := range n {
 		s.Labels = metric.MakeLabels("n", fmt.Sprintf("%03d", i), "v", fmt.Sprint(c.IntN(3)))
 		f.Series = append(f.Series, c.values(s))
+		if q := &f.Series[i].Quantiles; uneven {
+			*q = (*q)[:c.IntN(len(*q)+1)]
+		}
 	}
 	v := &views.Family{Family: f}
 	if c.IntN(8) > 0 {
@@ -123,38 +130,46 @@ func (c *changing) newLayout(f *views.Family) {
 	}
 }
 
-// values returns the series with other values. Now and then it has more than these.
+// values returns the series with other values of the same size.
 func (c *changing) values(s metric.Series) metric.Series {
-	rare := func() bool { return c.IntN(300) == 0 }
 	s.Value, s.Sum, s.Count = c.NormFloat64(), c.NormFloat64(), c.Uint64N(1<<50)
-	s.Exemplar, s.Timestamp, s.Native, s.NoSum = nil, time.Time{}, nil, rare()
-	if s.Created.IsZero() == rare() {
-		s.Created = time.UnixMilli(1_000_000_000_000 + c.Int64N(1e11))
-	}
-	if rare() {
-		s.Created = time.UnixMilli(c.Int64N(2)) // shorter, or zero
-	}
-	if rare() {
-		s.Timestamp = time.UnixMilli(c.Int64N(1e12))
-	}
-	if rare() {
-		s.Exemplar = trace(fmt.Sprint(c.IntN(9)), 1)
-	}
+	s.Exemplar, s.Timestamp, s.Native, s.NoSum = nil, time.Time{}, nil, false
 	s.Buckets, s.Quantiles, s.States = slices.Clone(s.Buckets), slices.Clone(s.Quantiles), slices.Clone(s.States)
 	for i := range s.Buckets {
 		s.Buckets[i].Count, s.Buckets[i].Exemplar = c.Uint64N(1000), nil
-		if rare() {
-			s.Buckets[i].Exemplar = trace(fmt.Sprint(c.IntN(9)), 1)
-		}
-	}
-	if s.Buckets != nil && rare() {
-		s.Native = &metric.NativeHistogram{Positive: []metric.Span{{Counts: []uint64{1 + c.Uint64N(9)}}}}
 	}
 	for i := range s.Quantiles {
 		s.Quantiles[i].Value = c.NormFloat64()
 	}
 	for i := range s.States {
 		s.States[i].On = c.IntN(2) == 0
+	}
+	if c.IntN(3) == 0 {
+		s.Created = time.UnixMilli(1_000_000_000_000 + c.Int64N(1e11))
+	}
+	return s
+}
+
+// odd returns the series with something that changes its size or its time.
+func (c *changing) odd(s metric.Series) metric.Series {
+	switch c.IntN(6) {
+	case 0:
+		s.NoSum = true
+	case 1:
+		s.Created = time.UnixMilli(c.Int64N(2)) // shorter, or none
+	case 2:
+		s.Created = time.Time{}
+	case 3:
+		s.Timestamp = time.UnixMilli(c.Int64N(1e12))
+	case 4:
+		s.Exemplar = trace(fmt.Sprint(c.IntN(9)), 1)
+		if len(s.Buckets) > 0 {
+			s.Buckets[c.IntN(len(s.Buckets))].Exemplar = s.Exemplar
+		}
+	case 5:
+		if s.Buckets != nil {
+			s.Native = &metric.NativeHistogram{Positive: []metric.Span{{Counts: []uint64{1 + c.Uint64N(9)}}}}
+		}
 	}
 	return s
 }
@@ -195,6 +210,9 @@ func (c *changing) change(utf8 bool) {
 		for i := range f.Series {
 			if c.IntN(10) == 0 {
 				f.Series[i] = c.values(f.Series[i])
+				if c.IntN(20) == 0 {
+					f.Series[i] = c.odd(f.Series[i])
+				}
 				if f.Revisions != nil {
 					f.Revisions[i] = f.Revision
 				}
@@ -208,7 +226,7 @@ func (c *changing) change(utf8 bool) {
 func TestTemplates(t *testing.T) {
 	for _, version := range []string{"2.0", "1.0"} {
 		all, fewer := 0, 0
-		for seed := range uint64(40) {
+		for seed := range uint64(30) {
 			c := &changing{Source: randfamily.New(seed)}
 			utf8 := version == "2.0" && seed%2 == 0
 			for range 1 + c.IntN(10) {
