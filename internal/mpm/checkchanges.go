@@ -16,7 +16,7 @@ func (s *fileCopy) since(old *fileCopy) (problems []CorruptionError) {
 		problems = append(problems, CorruptionError{Offset: int64(off), Reason: fmt.Sprintf(format, args...)})
 	}
 	if old.unlocked() && s.unlocked() {
-		fail(offLiveness, "the process lives, but does not hold its lock: readers take it for dead")
+		fail(offLiveness, "the process lives, but does not hold its lock: readers take it for dead (right only after exec)")
 	}
 	if !bytes.Equal(s.b[:256], old.b[:256]) {
 		fail(0, "the first 256 bytes have changed")

@@ -18,7 +18,7 @@ var brokenLocks = map[string]brokenRule{
 			free := unix.Flock_t{Type: unix.F_UNLCK, Start: lockByte, Len: 1}
 			require.NoError(t, unix.FcntlFlock(s.backing.(*fileBacking).ext.f.Fd(), unix.F_OFD_SETLK, &free))
 		},
-		want: "the process lives, but does not hold its lock: readers take it for dead", at: offLiveness,
+		want: "the process lives, but does not hold its lock: readers take it for dead (right only after exec)", at: offLiveness,
 	},
 	"closed":            {writer: func(t *testing.T, s *Store, _ map[string]*Series) { require.NoError(t, s.Close()) }},
 	"of another boot":   {writer: headed(func(h *Header) { h.StartTime++; h.BootID[0]++ })},
