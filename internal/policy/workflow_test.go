@@ -21,6 +21,7 @@ var (
 	// setUp are the lines of .ci/run that are no such commands.
 	setUp = []string{
 		"set -euo pipefail", `cd "$(dirname "$0")/.."`, "export " + variable + "=1",
+		`trap 'echo "== $((SECONDS / 60)) min: $BASH_COMMAND"' DEBUG`,
 		`git --no-pager diff "${BASE:-HEAD~1}" -- docs/api.txt || true`,
 	}
 	// setUpOfForge are the steps of the workflow that .ci/run does not need, or has in another form.
