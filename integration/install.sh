@@ -3,7 +3,7 @@
 set -euo pipefail
 packages=(prometheus util-linux e2fsprogs squashfs-tools gunicorn python3-prometheus-client
 	python3-flask python3-fastapi python3-uvicorn uwsgi-core uwsgi-plugin-python3 python3-celery python3-gevent python3-yaml systemd
-	ruby-prometheus-client-mmap prometheus-pushgateway prometheus-node-exporter graphite-carbon victoria-metrics tmux chromium supervisor jq)
+	ruby-prometheus-client-mmap prometheus-pushgateway prometheus-node-exporter graphite-carbon victoria-metrics tmux chromium supervisor jq rpm)
 missing=()
 for p in "${packages[@]}"; do
 	dpkg -s "$p" >/dev/null 2>&1 || missing+=("$p")

@@ -11,8 +11,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -22,13 +20,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/layout"
-	"github.com/google/go-containerregistry/pkg/v1/partial"
 	"github.com/stretchr/testify/require"
 )
 
 const version = "1.2.3"
+
+// rpmArch are the names that rpm has for architectures.
+var rpmArch = map[string]string{"amd64": "x86_64", "arm64": "aarch64"}
 
 // made makes everything from a copy of the repository in a folder of its own.
 func made(t *testing.T) (out string) {
@@ -103,6 +101,8 @@ func TestRelease(t *testing.T) {
 			require.NoError(t, err)
 			defer f.Close()
 			require.Equal(t, machine, f.Machine)
+			require.Nil(t, f.Section(".symtab"), "stripped")
+			require.Nil(t, f.Section(".debug_info"), "stripped")
 			libraries, err := f.ImportedLibraries()
 			require.NoError(t, err)
 			require.Empty(t, libraries, "static")
@@ -120,115 +120,71 @@ func TestRelease(t *testing.T) {
 		})
 	}
 	t.Run("deb", func(t *testing.T) { testDeb(t, filepath.Join(out, "multiprom_"+version+"_"+runtime.GOARCH+".deb")) })
+	t.Run("rpm", func(t *testing.T) {
+		testRpm(t, filepath.Join(out, "multiprom-"+version+"-1."+rpmArch[runtime.GOARCH]+".rpm"))
+	})
 	t.Run("image", func(t *testing.T) { testImage(t, filepath.Join(out, "mpctl-image.tar")) })
 }
 
 // testDeb unpacks the package with dpkg and runs what is in it.
 func testDeb(t *testing.T, path string) {
+	command(t, "dpkg-deb")
+	root := t.TempDir()
+	says(t, "dpkg-deb", "--extract", path, root)
+	testFiles(t, root, "lib/systemd/system", "usr/share/zsh/vendor-completions/_mpctl", "usr/share/doc/multiprom/changelog.gz")
+}
+
+// testRpm installs the package with rpm in an empty folder and runs what is in it. Its scripts
+// are those of the deb.
+func testRpm(t *testing.T, path string) {
+	command(t, "rpm")
+	root := t.TempDir()
+	require.Contains(t, says(t, "rpm", "--checksig", "--nosignature", path), "digests OK")
+	require.NotContains(t, says(t, "rpm", "-qp", "--queryformat", "%{DESCRIPTION}", path), "\n.\n")
+	scripts := says(t, "rpm", "-qp", "--scripts", path)
+	for _, name := range []string{"postinst", "prerm", "postrm"} {
+		b, err := os.ReadFile(name)
+		require.NoError(t, err)
+		require.Contains(t, scripts, strings.TrimSpace(string(b)))
+	}
+	says(t, "rpm", "--root", root, "--dbpath", "/db", "--nodeps", "--noscripts", "--install", path)
+	testFiles(t, root, "usr/lib/systemd/system", "usr/share/zsh/site-functions/_mpctl")
+}
+
+// testFiles looks at what a package has put under root, and runs the command.
+func testFiles(t *testing.T, root, units string, more ...string) {
+	for _, name := range append(more,
+		"usr/share/man/man1/mpctl.1.gz", "usr/share/man/man1/mpctl-serve.1.gz", "usr/share/bash-completion/completions/mpctl",
+		"usr/share/fish/vendor_completions.d/mpctl.fish", units+"/multiprom@.service", "usr/lib/sysusers.d/multiprom.conf",
+		"usr/lib/tmpfiles.d/multiprom.conf", "usr/share/doc/multiprom/copyright", "usr/share/doc/multiprom/examples/app.env",
+	) {
+		require.FileExists(t, filepath.Join(root, name))
+	}
+	require.DirExists(t, filepath.Join(root, "etc/multiprom"))
+	require.Contains(t, says(t, filepath.Join(root, "usr/bin/mpctl"), "version"), "mpctl v"+version)
+}
+
+// command skips the test if there is no such command, unless all are expected, or if no
+// package is made for this machine.
+func command(t *testing.T, name string) {
+	t.Helper()
 	if !slices.Contains(platforms, runtime.GOARCH) {
 		t.Skip("no package is made for this architecture")
 	}
-	if _, err := exec.LookPath("dpkg-deb"); err != nil {
+	if _, err := exec.LookPath(name); err != nil {
 		if os.Getenv("MULTIPROM_INTEGRATION") != "" {
 			t.Fatalf("MULTIPROM_INTEGRATION is set, and %v", err)
 		}
-		t.Skip(err.Error() + "; it is part of Debian")
-	}
-	root := t.TempDir()
-	out, err := exec.Command("dpkg-deb", "--extract", path, root).CombinedOutput()
-	require.NoError(t, err, "%s", out)
-	for _, name := range []string{
-		"usr/share/man/man1/mpctl.1.gz", "usr/share/man/man1/mpctl-serve.1.gz", "usr/share/bash-completion/completions/mpctl",
-		"usr/share/zsh/vendor-completions/_mpctl", "usr/share/fish/vendor_completions.d/mpctl.fish",
-		"lib/systemd/system/multiprom@.service", "usr/lib/sysusers.d/multiprom.conf", "usr/lib/tmpfiles.d/multiprom.conf",
-		"usr/share/doc/multiprom/copyright", "usr/share/doc/multiprom/changelog.gz",
-	} {
-		require.FileExists(t, filepath.Join(root, name))
-	}
-	out, err = exec.Command(filepath.Join(root, "usr/bin/mpctl"), "version").CombinedOutput()
-	require.NoError(t, err, "%s", out)
-	require.Contains(t, string(out), "mpctl v"+version)
-}
-
-// testImage unpacks the image as a container engine would, and serves a directory from
-// what is in it.
-func testImage(t *testing.T, path string) {
-	const most = 12 << 20
-	info, err := os.Stat(path)
-	require.NoError(t, err)
-	t.Logf("both platforms: %d bytes", info.Size())
-	dir := t.TempDir()
-	unpack(t, open(t, path), dir)
-	outer, err := layout.ImageIndexFromPath(dir)
-	require.NoError(t, err)
-	manifest, err := outer.IndexManifest()
-	require.NoError(t, err)
-	require.Len(t, manifest.Manifests, 1)
-	require.Equal(t, version, manifest.Manifests[0].Annotations["org.opencontainers.image.ref.name"])
-	index, err := outer.ImageIndex(manifest.Manifests[0].Digest)
-	require.NoError(t, err)
-	images, err := index.IndexManifest()
-	require.NoError(t, err)
-	require.Len(t, images.Manifests, len(platforms))
-	for i, m := range images.Manifests {
-		require.Equal(t, &v1.Platform{OS: "linux", Architecture: platforms[i]}, m.Platform)
-		image, err := index.Image(m.Digest)
-		require.NoError(t, err)
-		config, err := image.ConfigFile()
-		require.NoError(t, err)
-		require.Equal(t, imageUser, config.Config.User)
-		layers, err := image.Layers()
-		require.NoError(t, err)
-		require.Len(t, layers, 2)
-		size, err := partial.UncompressedSize(layers[1])
-		require.NoError(t, err)
-		packed := m.Size
-		for _, l := range layers {
-			n, err := l.Size()
-			require.NoError(t, err)
-			packed += n
-		}
-		require.LessOrEqual(t, packed, int64(most))
-		t.Logf("%s: %d bytes to pull, of which the binary unpacks to %d, user %s", platforms[i], packed, size, config.Config.User)
-		if platforms[i] != runtime.GOARCH || runtime.GOOS != "linux" {
-			continue
-		}
-		root := t.TempDir()
-		for _, l := range layers {
-			content, err := l.Uncompressed()
-			require.NoError(t, err)
-			unpack(t, content, root)
-		}
-		roots, err := os.ReadFile(filepath.Join(root, "etc/ssl/certs/ca-certificates.crt"))
-		require.NoError(t, err)
-		require.Greater(t, strings.Count(string(roots), "BEGIN CERTIFICATE"), 50)
-		serves(t, filepath.Join(root, config.Config.Entrypoint[0]), config.Config.Cmd)
+		t.Skip(err.Error() + "; it is in Debian")
 	}
 }
 
-// serves starts the image's program with its command, and looks at the page.
-func serves(t *testing.T, program string, command []string) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	address := l.Addr().String()
-	require.NoError(t, l.Close())
-	cmd := exec.Command(program, append(command, "--web.listen-address", address)...)
-	cmd.Env = []string{"PROMETHEUS_MULTIPROC_DIR=" + t.TempDir()}
-	cmd.Stderr = os.Stderr
-	require.NoError(t, cmd.Start())
-	t.Cleanup(func() {
-		cmd.Process.Kill()
-		cmd.Wait()
-	})
-	require.Eventually(t, func() bool {
-		resp, err := http.Get("http://" + address + "/metrics")
-		if err != nil {
-			return false
-		}
-		defer resp.Body.Close()
-		b, err := io.ReadAll(resp.Body)
-		return err == nil && strings.Contains(string(b), "\nmultiprom_processes")
-	}, 30*time.Second, 20*time.Millisecond)
+// says runs a command and returns what it says.
+func says(t *testing.T, name string, args ...string) string {
+	t.Helper()
+	out, err := exec.Command(name, args...).CombinedOutput()
+	require.NoError(t, err, "%s %q: %s", name, args, out)
+	return string(out)
 }
 
 func open(t *testing.T, path string) io.ReadCloser {
