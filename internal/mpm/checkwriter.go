@@ -94,7 +94,6 @@ type fileCopy struct {
 type copiedSeries struct {
 	offset, created int64
 	schema          *metric.Schema
-	labels          string // encoded
 	words           []uint64
 }
 
@@ -131,7 +130,7 @@ func copyFile(path string, opts ReadOptions) (*fileCopy, error) {
 			}
 			list := r.List()
 			for _, i := range r.Series() {
-				s.series = append(s.series, copiedSeries{i.Offset(), i.CreatedNanos(), i.Schema, i.EncodedLabels(), slices.Clone(i.Words())})
+				s.series = append(s.series, copiedSeries{i.Offset(), i.CreatedNanos(), i.Schema, slices.Clone(i.Words())})
 			}
 			for _, one := range r.Regions() {
 				if !one.Removed {
@@ -307,15 +306,9 @@ func (s *fileCopy) checkFamily(at int, rec []byte, fail func(int, string, ...any
 }
 
 func (s *fileCopy) checkSeries(fail func(int, string, ...any)) {
-	type labelled struct{ name, constant, values string }
-	created, known := map[int64]bool{}, map[labelled]bool{}
+	created := map[int64]bool{}
 	for _, x := range s.series {
 		at := int(x.offset)
-		id := labelled{x.schema.Name, string(appendEncoded(nil, x.schema.Const)), x.labels}
-		if known[id] {
-			fail(at, "two live series of %s have the same labels", x.schema.Name)
-		}
-		known[id] = true
 		if created[x.created] {
 			fail(at+offSerCreated, "two series have the same created time")
 		}
@@ -365,13 +358,6 @@ func (s *fileCopy) checkRecent(x copiedSeries, fail func(int, string, ...any)) {
 	if nanos := int64(x.words[pair+1]); x.words[0] > 0 && nanos < 1e17 { // 1973
 		fail(int(x.offset), "%s: the time of a mostrecent value is %d, not nanoseconds since 1970", x.schema.Name, nanos)
 	}
-}
-
-func appendEncoded(dst []byte, labels metric.Labels) []byte {
-	for _, l := range labels {
-		dst = AppendString(AppendString(dst, l.Name), l.Value)
-	}
-	return dst
 }
 
 func zero(b []byte) bool { return len(bytes.Trim(b, "\x00")) == 0 }

@@ -14,7 +14,7 @@ import (
 // CurrentIdentity reads from /proc who this process is. What it cannot find out stays zero.
 func CurrentIdentity() Identity {
 	id := Identity{PID: os.Getpid(), BootID: currentBootID()}
-	id.StartTime, _ = ProcessStartTime(id.PID)
+	_, id.StartTime, _ = processStat("self") // /proc may be that of another PID namespace
 	if info, err := os.Stat("/proc/self/ns/pid"); err == nil {
 		if st, ok := info.Sys().(*syscall.Stat_t); ok {
 			id.PIDNamespace = st.Ino
@@ -23,17 +23,10 @@ func CurrentIdentity() Identity {
 	return id
 }
 
-// ProcessStartTime returns when the process of that pid started, in clock
-// ticks since boot: field 22 of /proc/<pid>/stat, see proc(5).
-func ProcessStartTime(pid int) (uint64, bool) {
-	_, ticks, ok := processStat(pid)
-	return ticks, ok
-}
-
-// processStat returns fields 3 and 22 of /proc/<pid>/stat: the state of the process and its
-// start time.
-func processStat(pid int) (state byte, ticks uint64, ok bool) {
-	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+// processStat returns fields 3 and 22 of /proc/<name>/stat, see proc(5): the state of the process,
+// and when it started, in clock ticks since boot.
+func processStat(name string) (state byte, ticks uint64, ok bool) {
+	b, err := os.ReadFile("/proc/" + name + "/stat")
 	if err != nil {
 		return 0, 0, false
 	}

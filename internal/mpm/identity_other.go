@@ -7,9 +7,6 @@ import "os"
 // CurrentIdentity returns the pid. The rest is known on Linux only.
 func CurrentIdentity() Identity { return Identity{PID: os.Getpid()} }
 
-// ProcessStartTime is known on Linux only.
-func ProcessStartTime(int) (uint64, bool) { return 0, false }
-
 func currentBootID() (id [16]byte) { return id }
 
 // bootTime is known on Linux only.

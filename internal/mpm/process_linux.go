@@ -2,6 +2,7 @@ package mpm
 
 import (
 	"errors"
+	"strconv"
 
 	"golang.org/x/sys/unix"
 )
@@ -13,7 +14,7 @@ func stateOf(h *Header) processState {
 	if h.StartTime == 0 || h.BootID != us.BootID || h.PIDNamespace == 0 || h.PIDNamespace != us.PIDNamespace {
 		return processUnknown
 	}
-	state, start, ok := processStat(h.PID)
+	state, start, ok := processStat(strconv.Itoa(h.PID))
 	switch {
 	case ok && start == h.StartTime && state != 'Z' && state != 'X':
 		return processLives
