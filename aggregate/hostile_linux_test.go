@@ -15,6 +15,7 @@ import (
 
 	"github.com/multiprom/multiprom/aggregate/internal/compact"
 	"github.com/multiprom/multiprom/internal/form"
+	"github.com/multiprom/multiprom/internal/histogram"
 	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/internal/pyfiletest"
 	"github.com/multiprom/multiprom/internal/views"
@@ -61,6 +62,19 @@ var hostileFiles = map[string]func(t *testing.T, dir string){
 			h.Bounds = append(h.Bounds, float64(i))
 		}
 		manySeries(t, p, h, 200)
+	},
+	"native histograms": func(t *testing.T, dir string) {
+		p := newProcess(t, dir, "a", 1)
+		s := nativeOf("n", metric.NativeSchema{Schema: 8, MaxBuckets: 1024})
+		s.Labels = []string{"l"}
+		manySeries(t, p, s, 20000)
+	},
+	"regions of one histogram": func(t *testing.T, dir string) {
+		p := newProcess(t, dir, "a", 1)
+		s := p.add(nativeOf("n", metric.NativeSchema{Schema: 8, MaxBuckets: 1024}))
+		for i := range 20000 {
+			s.AddRegion(histogram.Region{Schema: 8, Number: int32(i - 10000)})[i%histogram.RegionBuckets] = 1
+		}
 	},
 	"infos": func(t *testing.T, dir string) {
 		p := newProcess(t, dir, "a", 1)

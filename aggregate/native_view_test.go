@@ -269,3 +269,42 @@ func TestImpossibleCounts(t *testing.T) {
 	got = nativeShown(t, a, "n")
 	require.Equal(t, []metric.Bucket{{UpperBound: 1, Count: 1}, {UpperBound: math.Inf(1), Count: 1}}, got.Buckets)
 }
+
+// TestBucketsNeverFall: whatever words a file has, each bucket of what is shown has at least what
+// the one before it has, before and after compaction.
+func TestBucketsNeverFall(t *testing.T) {
+	dir := t.TempDir()
+	a := openDir(t, dir, Options{NoSelfMetrics: true})
+	native := newProcess(t, dir, "n", 1)
+	one := native.record(nativeOf("n", metric.NativeSchema{Schema: 3}, 1, 2, 3), 1)
+	classic := native.add(&metric.Schema{Name: "c", Help: "C.", Type: metric.Histogram, Bounds: []float64{1, 2, 3}})
+	r := rand.New(rand.NewPCG(7, 7))
+	wild := []uint64{0, 1, 7, 1 << 62, math.MaxInt64, 1 << 63, math.MaxUint64 - 5, math.MaxUint64}
+	check := func() {
+		families, err := a.Gather(t.Context())
+		require.NoError(t, err)
+		require.Len(t, families, 2)
+		for _, f := range families {
+			s := &f.Series[0]
+			for i := 1; i < len(s.Buckets); i++ {
+				require.GreaterOrEqual(t, s.Buckets[i].Count, s.Buckets[i-1].Count, "%s %v", f.Name, s.Buckets)
+			}
+			require.Equal(t, s.Count, s.Buckets[len(s.Buckets)-1].Count)
+			if s.Native != nil {
+				require.NoError(t, histogram.Check(s.Native, s.Count, s.Sum))
+			}
+		}
+	}
+	for range 300 {
+		for i := range one.Words()[1:] {
+			atomic.StoreUint64(&one.Words()[1+i], wild[r.IntN(len(wild))])
+		}
+		for i := range classic.Words()[1:] {
+			atomic.StoreUint64(&classic.Words()[1+i], wild[r.IntN(len(wild))])
+		}
+		check()
+	}
+	die(t, native.Store, dir)
+	compactDir(t, dir)
+	check()
+}

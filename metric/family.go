@@ -142,12 +142,15 @@ func (s *Series) samples(f *Family, yield func(Sample) bool) bool {
 }
 
 // Cumulate turns counts per bucket into cumulative buckets over the bounds.
-// counts has one element more than bounds: the observations above the last.
+// counts has one element more than bounds: the observations above the last. Counts that
+// come to more than 2^64-1, as damaged ones can, make that of all further buckets.
 func Cumulate(bounds []float64, counts []uint64) []Bucket {
 	out := make([]Bucket, len(counts))
 	var sum uint64
 	for i, c := range counts {
-		sum += c
+		if sum += c; sum < c {
+			sum = math.MaxUint64
+		}
 		le := math.Inf(1)
 		if i < len(bounds) {
 			le = bounds[i]

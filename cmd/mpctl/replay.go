@@ -24,6 +24,7 @@ import (
 type replayOptions struct {
 	path          string
 	at            time.Duration // before the end
+	until         time.Time     // the moment itself, in place of at
 	last          time.Duration
 	rate, process string
 	asJSON        bool
@@ -146,14 +147,19 @@ type recordedSecond struct {
 	counted map[string]float64 // by metric, and of a metric also by process
 }
 
+// mostGap is how old the last recorded second may be that is shown for a moment: a recorder on a
+// busy machine is late.
+const mostGap = 10 * time.Second
+
 // readRecording reads twice: where the end is, and what is before it.
 func readRecording(o *replayOptions) (*recording, error) {
 	r := &recording{Deaths: []recordedDead{}, known: map[string]bool{}}
+	var times []time.Time
 	err := record.Read(o.path, func(s *record.State) bool {
 		if r.Seconds++; r.Seconds == 1 {
 			r.From = s.Time
 		}
-		r.To = s.Time
+		r.To, times = s.Time, append(times, s.Time)
 		return true
 	})
 	if err == nil && r.Seconds == 0 {
@@ -162,7 +168,18 @@ func readRecording(o *replayOptions) (*recording, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.moment = r.To.Add(o.at)
+	if r.moment = o.until; r.moment.IsZero() {
+		r.moment = r.To.Add(o.at)
+	}
+	var last time.Time // that was recorded until then
+	for _, at := range times {
+		if !at.After(r.moment) {
+			last = at
+		}
+	}
+	if r.moment.Sub(last) > mostGap {
+		return nil, refuse("nothing was recorded at %s: the recording is from %s to %s, and has gaps if nobody recorded", r.moment.Local().Format(time.DateTime), r.From.Local().Format(time.DateTime), r.To.Local().Format(time.DateTime))
+	}
 	err = record.Read(o.path, func(s *record.State) bool {
 		if s.Time.After(r.moment) {
 			return false
@@ -170,8 +187,7 @@ func readRecording(o *replayOptions) (*recording, error) {
 		for _, d := range s.Deaths {
 			r.Deaths = append(r.Deaths, recordedDead{s.Time.UTC(), d.Process, len(d.Samples), d.Samples})
 		}
-		next := s.Time.Add(2500 * time.Millisecond)
-		if next.After(r.moment) { // it may be the last one
+		if s.Time.Equal(last) {
 			r.families = s.Families()
 		}
 		if (o.rate != "" || o.process != "") && !s.Time.Before(r.moment.Add(-o.last-1500*time.Millisecond)) {
@@ -332,7 +348,7 @@ func (r *recording) printProcess(w io.Writer, o *replayOptions) error {
 		}
 	}
 	if dead != nil && o.at == 0 {
-		o.at = dead.Time.Sub(r.To)
+		o.until = dead.Time
 		again, err := readRecording(o)
 		if err != nil {
 			return err

@@ -104,7 +104,20 @@ func TestReplay(t *testing.T) {
 	require.Contains(t, out, "; it has one, two\n")
 	code, out = mpctl(t, "replay", "--process", "three", "--dir", dir, "--at", "-10h")
 	require.Equal(t, exitNo, code, out)
-	require.Contains(t, out, "; it has none then\n")
+	require.Regexp(t, `nothing was recorded at [-0-9]+ [:0-9]+: the recording is from [-0-9]+ [:0-9]+ to `, out)
+	code, out = mpctl(t, "replay", "--dir", dir, "--at", "-10h")
+	require.Equal(t, exitNo, code, "not an empty answer: "+out)
+
+	// A moment at which nobody recorded is not answered with an older one.
+	now = now.Add(time.Minute)
+	recorder, err = record.Open(record.DirOf(dir), a, record.Options{Now: func() time.Time { return now }})
+	require.NoError(t, err)
+	require.NoError(t, recorder.Tick(t.Context()))
+	require.NoError(t, recorder.Close())
+	for at, want := range map[string]int{"0s": exitOK, "-5s": exitNo, "-49s": exitNo, "-51s": exitOK, "-62s": exitOK} {
+		code, out = mpctl(t, "replay", "jobs", "--dir", dir, "--at", at)
+		require.Equal(t, want, code, "%s %s", at, out)
+	}
 
 	code, out = mpctl(t, "replay", "--dir", t.TempDir())
 	require.Equal(t, exitNo, code, out)

@@ -59,6 +59,18 @@ func add(a, b uint64) (sum uint64, ok bool) {
 	return a + b, a <= math.MaxInt64 && b <= math.MaxInt64 && a+b <= math.MaxInt64
 }
 
+// impossible is what counts come to that are above 2^63-1 together. It stays above that if counts
+// that processes can have are added to it, however they are added.
+const impossible = 1 << 63
+
+// plus is add, of which the result says that it is impossible.
+func plus(a, b uint64) uint64 {
+	if sum, ok := add(a, b); ok {
+		return sum
+	}
+	return impossible
+}
+
 func checkSpans(schema int, spans []metric.Span) (total uint64, err error) {
 	first, last := Range(schema)
 	next := int64(0)

@@ -116,7 +116,7 @@ func (t *Total) Add(schema int, negative bool, i int32, n uint64) {
 	s := &t.sides[sideOf(negative)]
 	i = Reduce(i, schema-t.schema)
 	if last := len(s.buckets) - 1; last >= 0 && s.buckets[last].Index == i {
-		s.buckets[last].Count += n
+		s.buckets[last].Count = plus(s.buckets[last].Count, n)
 	} else {
 		s.buckets = append(s.buckets, Bucket{i, n})
 	}
@@ -133,7 +133,7 @@ func (t *Total) AddRegion(schema int, negative bool, number int32, counts *[Regi
 // Merge adds all that o has, which has a definition. o stays as it is.
 func (t *Total) Merge(o *Total) {
 	t.DefineAll(o.Definitions())
-	t.Zero, t.NaN = t.Zero+o.Zero, t.NaN+o.NaN
+	t.Zero, t.NaN = plus(t.Zero, o.Zero), plus(t.NaN, o.NaN)
 	for i := range o.sides {
 		for _, b := range o.sides[i].buckets {
 			t.Add(o.schema, i == 1, b.Index, b.Count)
@@ -169,7 +169,7 @@ func (s *side) settle() {
 	kept := s.buckets[:0]
 	for _, b := range s.buckets {
 		if last := len(kept) - 1; last >= 0 && kept[last].Index == b.Index {
-			kept[last].Count += b.Count
+			kept[last].Count = plus(kept[last].Count, b.Count)
 		} else {
 			kept = append(kept, b)
 		}
@@ -263,7 +263,7 @@ func (t *Total) widen(out *metric.NativeHistogram, positive, negative []Bucket) 
 	cut := func(buckets []Bucket) []Bucket {
 		i := 0
 		for ; i < len(buckets) && buckets[i].Index <= at; i++ {
-			out.ZeroCount += buckets[i].Count
+			out.ZeroCount = plus(out.ZeroCount, buckets[i].Count)
 		}
 		return buckets[i:]
 	}

@@ -366,6 +366,57 @@ func TestTooManyObservations(t *testing.T) {
 		_, ok := total.Show(&h, false)
 		require.False(t, ok, counts)
 	}
+	// Nor if it meets in one bucket: at once, if the schema falls, in the zero bucket, or in what
+	// totals have that merge. Real counts that follow do not hide it.
+	whole := histogram.Definition{Schema: 1, Limit: 160}
+	for name, build := range map[string]func(t *histogram.Total){
+		"at once": func(t *histogram.Total) { t.Add(1, false, 3, 1<<63); t.Add(1, false, 3, 1<<63) },
+		"apart":   func(t *histogram.Total) { t.Add(1, false, 3, 1<<63); t.Add(1, false, 9, 1); t.Add(1, false, 3, 1<<63) },
+		"regions": func(t *histogram.Total) {
+			c := [histogram.RegionBuckets]uint64{1 << 63}
+			t.AddRegion(1, true, 2, &c)
+			t.AddRegion(1, true, 2, &c)
+		},
+		"lowered": func(t *histogram.Total) {
+			t.Add(1, false, 3, 1<<63)
+			t.Add(1, false, 4, 1<<63)
+			t.Define(histogram.Definition{Schema: 0, Limit: 160})
+		},
+		"in zero": func(t *histogram.Total) {
+			t.Zero = 1 << 63
+			t.Add(1, false, 1, 1<<63)
+			t.Define(histogram.Definition{Schema: 1, Limit: 160, Threshold: 100})
+		},
+		"zeros": func(t *histogram.Total) {
+			o := histogram.Total{Zero: 1 << 63}
+			o.Define(whole)
+			t.Merge(&o)
+			t.Merge(&o)
+		},
+		"of totals": func(t *histogram.Total) {
+			var o histogram.Total
+			o.Define(whole)
+			o.Add(1, true, 7, math.MaxUint64)
+			t.Merge(&o)
+			t.Merge(&o)
+		},
+	} {
+		var total histogram.Total
+		total.Define(whole)
+		build(&total)
+		for range 3 {
+			var h metric.NativeHistogram
+			total.Fit()
+			_, ok := total.Show(&h, false)
+			require.False(t, ok, name)
+			words, err := total.ReadWords(total.AppendWords(nil)) // as an archive has it
+			require.NoError(t, err)
+			require.Empty(t, words)
+			total.Zero += 5
+			total.Add(total.Schema(), false, 3, 5)
+			total.Add(total.Schema(), true, 7, 5)
+		}
+	}
 }
 
 func TestCheck(t *testing.T) {

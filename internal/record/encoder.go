@@ -3,6 +3,7 @@ package record
 import (
 	"encoding/binary"
 	"hash/maphash"
+	"maps"
 	"math"
 	"slices"
 	"time"
@@ -378,7 +379,8 @@ func (e *encoder) appendDeaths(processes []inspect.Process, values func(key stri
 	}
 	var out []byte
 	n := 0
-	for key, id := range e.living {
+	for _, key := range slices.Sorted(maps.Keys(e.living)) {
+		id := e.living[key]
 		if _, lives := now[key]; lives {
 			continue
 		}

@@ -198,6 +198,19 @@ func TestProcesses(t *testing.T) {
 	require.ErrorIs(t, Read(filepath.Join(elsewhere, "none"), nil), ErrNone)
 }
 
+// TestDeathsInOrder: processes that die in one second are always named in the same order.
+func TestDeathsInOrder(t *testing.T) {
+	living := map[string]string{"a": "1", "b": "2", "c": "3", "d": "4", "e": "5", "f": "6"}
+	said := func() string {
+		e := encoder{living: living}
+		return string(e.appendDeaths(nil, func(string) []*metric.Family { return nil }))
+	}
+	want := "\x06\x011\x00\x012\x00\x013\x00\x014\x00\x015\x00\x016\x00"
+	for range 20 {
+		require.Equal(t, want, said())
+	}
+}
+
 // TestCutAnywhere: whatever is missing at the end of a file, what is before it can be read.
 func TestCutAnywhere(t *testing.T) {
 	dir := t.TempDir()

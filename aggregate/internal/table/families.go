@@ -257,7 +257,9 @@ func (f *family) fill(n int32, out *metric.Series) {
 func cumulate(dst []metric.Bucket, bounds []float64, counts []uint64) {
 	var total uint64
 	for i, c := range counts {
-		total += c
+		if total += c; total < c {
+			total = math.MaxUint64
+		}
 		le := math.Inf(1)
 		if i < len(bounds) {
 			le = bounds[i]

@@ -238,7 +238,7 @@ func (f *family) fillNative(n int32, out *metric.Series, total float64) {
 	var below uint64
 	for i, c := range f.totals.of(int(n))[nativeClassic:] {
 		// A part that was counted between its two loads may have more here than there.
-		below = min(below+c, count)
+		below += min(c, count-below)
 		out.Buckets[i] = metric.Bucket{UpperBound: f.bounds[i], Count: below}
 	}
 	out.Buckets[len(f.bounds)] = metric.Bucket{UpperBound: math.Inf(1), Count: count}
