@@ -71,8 +71,8 @@
 //
 // A series with a time to live (TTL) is shown until it was idle for so long in all processes.
 // Its processes then remove it, and what dead processes have counted in it leaves the archive.
-// If it comes back, it begins at zero, with a new created time (docs/lifecycle.md, "A series
-// with a time to live"). Options.TTL gives a TTL to programs that cannot be changed. Such a
+// If it comes back, it begins at zero, with a new created time (docs/lifecycle.md, "Series
+// that expire"). Options.TTL gives a TTL to programs that cannot be changed. Such a
 // series is only hidden. When it changes, it is back with all that it has counted.
 //
 // # Self metrics

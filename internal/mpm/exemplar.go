@@ -10,7 +10,7 @@ import (
 	"github.com/multiprom/multiprom/metric"
 )
 
-// Words of a half (docs/format.md, "Exemplar").
+// Words of a half (docs/format.md, "Exemplar (kind 3)").
 const (
 	halfTime   = 0
 	halfValue  = 1
