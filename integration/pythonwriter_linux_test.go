@@ -253,6 +253,7 @@ func TestPythonWriterBeyondCounting(t *testing.T) {
 	got := samples(t, a)
 	for series, want := range map[string]float64{
 		"again_total": 750, "again_seconds_sum": 250, "again_seconds_count": 500, "again_size_sum": 1000, "again_last": 499,
+		`again_build_info{v="` + strings.Repeat("x", 200) + `"}`: 1, `again_state{again_state="a",pid="worker-7"}`: 0,
 		"both_total": 3, `handle_total{a="x"}`: 2, "reset_total": 1, "invalid_total": 4,
 		`long_total{a="__overflow__"}`: 2, `long_total{a="?"}`: 1,
 		`function{pid="worker-7"}`: 42, `own_open{pid="worker-7",pool="a"}`: 10, "own_events_total": 10,

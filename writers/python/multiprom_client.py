@@ -1027,7 +1027,7 @@ class _Place:
             yield from same
 
 
-_dropped = collections.deque()  # (family, labels, place) of series whose handle is gone
+_dropped = collections.deque()  # (family, labels with further ones, place) of series whose handle is gone
 
 
 class _Series:
@@ -1054,7 +1054,7 @@ class _Series:
         try:
             del _series[self.number]
             if self.place is not None:
-                _dropped.append((self.family, self.labels, self.place))
+                _dropped.append((self.family, (self.labels, self.extra), self.place))
         except (AttributeError, KeyError, TypeError):
             pass  # the interpreter ends
 
@@ -1175,8 +1175,8 @@ def _adopt_dropped():
         _dropped.popleft()
         if place.removed is not None:
             _store.removed.append(place)
-        elif family.typ != INFO:
-            family.orphans[labels, ()] = place
+        else:
+            family.orphans[labels] = place
 
 
 class _Exemplars:

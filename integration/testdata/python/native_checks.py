@@ -7,7 +7,7 @@ import multiprom_client
 
 multiprom_client.install(process_id=lambda: "worker-7", period=0.02)
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Summary  # noqa: E402
+from prometheus_client import CollectorRegistry, Counter, Enum, Gauge, Histogram, Info, Summary  # noqa: E402
 from prometheus_client.core import (  # noqa: E402
     CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, InfoMetricFamily, StateSetMetricFamily, SummaryMetricFamily,
 )
@@ -51,7 +51,11 @@ for n in range(500):
         assert registry.get_sample_value("again_reset_total") == 0
         again.inc(0.25)
         assert registry.get_sample_value("again_reset_total") == 0.25
-    del counter, histogram, summary, gauge, exact, odd, again, registry
+    info = Info("again_build", "Made again.", registry=registry)
+    info.info({"v": "x" * 200})
+    enum = Enum("again_state", "Made again.", registry=registry, states=["a", "b" * 200])
+    enum.state("b" * 200)
+    del counter, histogram, summary, gauge, exact, odd, again, info, enum, registry
 assert multiprom_client._store.blocks == 2, "the file does not grow"
 
 # Two metrics of one name at once are one series in the view.
