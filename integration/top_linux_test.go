@@ -115,7 +115,7 @@ func TestTopInATerminal(t *testing.T) {
 }
 
 // TestTopNamesTheStuck: one look tells which worker was stopped by a signal and, since it changes
-// nothing while another one does, that it is silent. The status page's data says the same.
+// nothing while another one does, that it is silent.
 func TestTopNamesTheStuck(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "app")
 	require.NoError(t, os.Mkdir(dir, 0o700))
