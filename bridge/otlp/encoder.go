@@ -123,6 +123,9 @@ func (e *encoder) Family(f *views.Family) (left int) {
 // Gone writes that series have ended. Parts of series are left out: a point has all buckets or
 // none.
 func (e *encoder) Gone(g *send.Gone) {
+	if g.Taken != nil {
+		return
+	}
 	head := &metric.Family{Name: g.Name, Type: g.Type}
 	var attrs []byte
 	for part, name := range names(g.Name, g.Type) {
@@ -281,12 +284,19 @@ func (e *encoder) encodeSeries(f *metric.Family, s *metric.Series, part int, end
 	}
 }
 
-// times appends the start time and the time of a point.
+// times appends the start time and the time of a point, which cannot be older than its start.
 func (e *encoder) times(dst []byte, s *metric.Series, ended bool) []byte {
+	at := e.at(s)
 	if !s.Created.IsZero() && !ended && e.kind.created {
-		dst = appendFixed(dst, pointStart, uint64(s.Created.UnixNano()))
+		start := uint64(s.Created.UnixNano())
+		if start > at && s.Timestamp.IsZero() && !s.Created.After(e.round.Read) {
+			at = start
+		}
+		if start <= at { // otherwise a clock is or was wrong
+			dst = appendFixed(dst, pointStart, start)
+		}
 	}
-	return appendFixed(dst, pointTime, e.at(s))
+	return appendFixed(dst, pointTime, at)
 }
 
 func (e *encoder) at(s *metric.Series) uint64 {

@@ -49,8 +49,9 @@ type encoder struct {
 	// The round.
 	round    *send.Round
 	v2       bool
-	now      int64  // in milliseconds
-	metadata []byte // of 1.0, if it is due: fields of the request
+	now      int64           // in milliseconds
+	taken    map[string]bool // names of samples that are left out
+	metadata []byte          // of 1.0, if it is due: fields of the request
 	due      bool
 	known    send.LabelCache
 	escaped  map[string]*escaped
@@ -246,6 +247,8 @@ func (e *encoder) Family(f *views.Family) (left int) {
 // Gone writes markers for series that left.
 func (e *encoder) Gone(g *send.Gone) {
 	e.setMetadata(g.Type, "", "")
+	e.taken = g.Taken
+	defer func() { e.taken = nil }()
 	known := e.escaped[g.Name]
 	var row []byte
 	g.Each(func(s *metric.Series, part bool) {
@@ -282,6 +285,13 @@ func (e *encoder) encodeSeries(s *metric.Series, labels []byte, stale, part bool
 	}
 	if !s.Created.IsZero() && !stale && (fam.typ == metric.Counter || fam.typ == metric.Histogram || fam.typ == metric.Summary) {
 		start = s.Created.UnixMilli()
+	}
+	if start > at { // a sample cannot be older than its start
+		if s.Timestamp.IsZero() && start <= e.round.Read.UnixMilli() {
+			at = start
+		} else {
+			start = 0 // by a clock that is or was wrong
+		}
 	}
 	value := func(v float64) uint64 {
 		switch {

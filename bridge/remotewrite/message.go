@@ -135,7 +135,7 @@ func (e *encoder) translate(numbers []byte, n uint64) []byte {
 
 // bytesOf returns a label as bytes for this batch; none for nil.
 func (e *encoder) bytesOf(s *special) []byte {
-	if s == nil {
+	if s == nil || s.text == "" {
 		return nil
 	}
 	if s.gen != e.gen {
@@ -146,6 +146,9 @@ func (e *encoder) bytesOf(s *special) []byte {
 
 // sample writes one sample as a series of its own. label is the reserved one, or nil.
 func (e *encoder) sample(name, label *special, bits uint64, at, start int64, x *metric.Exemplar) {
+	if e.taken[name.text] {
+		return
+	}
 	r := &e.row
 	if r.at != at || r.start != start || len(r.times) == 0 {
 		e.setTimes(at, start)
@@ -167,7 +170,7 @@ func (e *encoder) sample(name, label *special, bits uint64, at, start int64, x *
 	}
 	dst := e.labelled(name, label, 2+value+len(exemplar)+len(meta))
 	dst = append(appendTag(dst, series2Samples, protowire.BytesType), byte(value))
-	e.recordSample(len(dst), fixed)
+	e.recordSample(len(dst), fixed, x == nil && at == start)
 	dst = appendDouble(dst, sampleValue, bits)
 	dst = append(dst, r.times...)
 	if len(exemplar) > 0 {

@@ -39,8 +39,11 @@ func (e *encoder) nativeSample(s *metric.Series, at, start int64, stale bool) {
 		e.update.failed = true
 		return
 	}
+	if e.taken[e.family.base.text] {
+		return
+	}
 	e.makeRoom()
-	e.recordSample(0, false)
+	e.recordSample(0, false, false)
 	var exemplars []byte
 	if !stale {
 		for _, x := range e.news(histogram.Exemplars(s.Buckets, s.Native)) {

@@ -202,15 +202,15 @@ func (e *encoder) beginSegment() {
 }
 
 // recordSample notes a sample, whose field value is at that place of the batch. One that is not
-// fixed has more than a value and the round's time.
-func (e *encoder) recordSample(place int, fixed bool) {
+// fixed has more than a value and the round's time, maybe only in this round.
+func (e *encoder) recordSample(place int, fixed, once bool) {
 	t := e.recording
 	switch {
 	case t == nil:
 	case fixed && len(t.body)+len(e.series)+e.kept.bytes <= maxTemplates:
 		t.values = append(t.values, uint32(len(t.body)+place+1-e.from.body))
 	default:
-		e.abandon()
+		e.abandon(!once)
 	}
 }
 
@@ -225,13 +225,13 @@ func (e *encoder) endRow() {
 		t.row = len(t.values)
 	}
 	if t.rows*t.row != len(t.values) {
-		e.abandon()
+		e.abandon(true)
 	}
 }
 
-// abandon ends a recording: the family has no template while its layout stays.
-func (e *encoder) abandon() {
-	*e.recording = template{round: e.recording.round, loose: true}
+// abandon ends a recording. If it is loose, the family has no template while its layout stays.
+func (e *encoder) abandon(loose bool) {
+	*e.recording = template{round: e.recording.round, loose: loose}
 	e.recording = nil
 }
 

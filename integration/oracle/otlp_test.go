@@ -132,7 +132,9 @@ func TestOTLP(t *testing.T) {
 					when = uint64(s.Timestamp.UnixNano())
 				}
 				if !s.Created.IsZero() && slices.Contains([]metric.Type{metric.Counter, metric.Histogram, metric.Summary}, f.Type) {
-					began = uint64(s.Created.UnixNano())
+					if began = uint64(s.Created.UnixNano()); began > when { // no point is older than its start
+						began = 0
+					}
 				}
 				exemplar := func(x *metric.Exemplar) string {
 					if x == nil || openmetrics.CheckExemplar(x.Labels) != nil {

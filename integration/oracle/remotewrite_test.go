@@ -124,6 +124,14 @@ func pairs(ls labels.Labels) (out []labels.Label) {
 	return out
 }
 
+// notAfter returns the start of a sample of that time. None is older than its start.
+func notAfter(at, start int64) int64 {
+	if start > at {
+		return 0
+	}
+	return start
+}
+
 // TestRemoteWrite: Prometheus' own messages have each sample of random families, in both
 // versions and in batches of any size.
 func TestRemoteWrite(t *testing.T) {
@@ -185,7 +193,7 @@ func TestRemoteWrite(t *testing.T) {
 						out.meta = fmt.Sprint(typ, f.Help, f.Unit)
 						_, quantile := s.Labels.Get("quantile")
 						if f.Type == metric.Counter || f.Type == metric.Histogram || f.Type == metric.Summary && !(quantile && s.Name == f.Name) {
-							out.start = created[series.String()]
+							out.start = notAfter(out.at, created[series.String()])
 						}
 					}
 					want[b.Labels().String()] = out
@@ -227,7 +235,7 @@ func wantedNative(f *metric.Family, s *metric.Series, version string, at time.Ti
 	if version == "2.0" {
 		out.meta = fmt.Sprint(f.Type, f.Help, f.Unit)
 		if !s.Created.IsZero() {
-			out.start = s.Created.UnixMilli()
+			out.start = notAfter(out.at, s.Created.UnixMilli())
 		}
 	}
 	return b.Labels().WithoutEmpty().String(), out

@@ -26,9 +26,13 @@ func (n *names) take(family string, samples []string) bool {
 	return true
 }
 
-// free reports whether the names of series that left are no other family's.
-func (n *names) free(g *Gone, samples []string) bool {
-	return g.Live && n.families[g.Name] || !n.anyTaken(samples)
+// takenOf returns all names that are taken if other families have names of series that left, and
+// nil otherwise.
+func (n *names) takenOf(g *Gone, samples []string) map[string]bool {
+	if g.Live && n.families[g.Name] || !n.anyTaken(samples) {
+		return nil
+	}
+	return n.taken
 }
 
 func (n *names) anyTaken(samples []string) bool {

@@ -27,7 +27,7 @@ type Encoder interface {
 	// Family adds a family. No other of the round has one of its Names. left is how many of
 	// its series could not be encoded because others became equal to them.
 	Family(f *views.Family) (left int)
-	// Gone adds staleness markers for series that left.
+	// Gone adds staleness markers for series that left, except those whose names are g.Taken.
 	Gone(g *Gone)
 	// End ends the round.
 	End()
@@ -158,6 +158,10 @@ func (p *Pipe) encode(ctx context.Context, g gather.Gatherer) (omitted, err erro
 			}
 			p.opts.Logger.Warn("some metrics could not be gathered", "error", failed)
 		}
+		p.round.Read = p.opts.Now()
+		if read := p.round.Read.Truncate(time.Millisecond); read.After(p.last) {
+			p.last = read // some samples may have this time
+		}
 		omitted = p.encodeRound(families)
 	})
 	if omitted != nil {
@@ -187,12 +191,11 @@ func (p *Pipe) encodeRound(families []views.Family) error {
 	return left.OrNil()
 }
 
-// encodeGone adds markers. A series whose name another family has taken gets none.
+// encodeGone adds markers.
 func (p *Pipe) encodeGone(gone []*Gone) {
 	for _, g := range gone {
-		if p.names.free(g, p.enc.Names(g.Name, g.Type)) {
-			p.enc.Gone(g)
-		}
+		g.Taken = p.names.takenOf(g, p.enc.Names(g.Name, g.Type))
+		p.enc.Gone(g)
 	}
 }
 

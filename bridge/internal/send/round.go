@@ -18,6 +18,7 @@ type Batch struct {
 // is large enough.
 type Round struct {
 	Time    time.Time
+	Read    time.Time // when the view was there; a series may have begun between Time and Read
 	Since   time.Time // of the last round that the receiver has answered; zero if there is none
 	Batches []Batch
 	arena   []byte // of the bodies

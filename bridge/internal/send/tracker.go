@@ -29,6 +29,10 @@ type Gone struct {
 	Type metric.Type
 	Live bool // other series of the family are still there
 
+	// Taken has names that other families of the round have. It is nil if none of these is
+	// one of this family's.
+	Taken map[string]bool
+
 	before, now *list
 }
 
