@@ -12,6 +12,7 @@ import (
 	"github.com/multiprom/multiprom/aggregate/internal/snapshot"
 	"github.com/multiprom/multiprom/internal/histogram"
 	"github.com/multiprom/multiprom/internal/inspect"
+	"github.com/multiprom/multiprom/internal/mpm"
 	"github.com/multiprom/multiprom/internal/views"
 	"github.com/multiprom/multiprom/metric"
 )
@@ -88,27 +89,21 @@ func worked(f *snapshot.File, d *snapshot.Delta) bool {
 	if f.Python != nil {
 		return f.Changed
 	}
-	if d.Live.Reset {
-		return true
-	}
-	for _, c := range d.Live.Changes {
-		if !isQuiet(f.Series.Schema(f.Series.NumberAt(c.At))) {
-			return true
-		}
-	}
-	for _, c := range d.Regions.Changes {
-		if owner := f.RegionOwners[c.At/histogram.RegionBuckets]; owner >= 0 && !isQuiet(f.Series.Schema(int(owner))) {
-			return true
-		}
-	}
-	for _, r := range d.Live.Added {
-		for i := r.First; i < min(r.First+r.N, f.Series.Len()); i++ {
-			if !isQuiet(f.Series.Schema(i)) {
-				return true
+	loud := func(series int) bool { return !isQuiet(f.Series.Schema(series)) }
+	return d.Live.Reset ||
+		slices.ContainsFunc(d.Live.Changes, func(c mpm.Change) bool { return loud(f.Series.NumberAt(c.At)) }) ||
+		slices.ContainsFunc(d.Regions.Changes, func(c mpm.Change) bool {
+			owner := int(f.RegionOwners[c.At/histogram.RegionBuckets])
+			return owner >= 0 && loud(owner)
+		}) ||
+		slices.ContainsFunc(d.Live.Added, func(r mpm.NumberRange) bool {
+			for i := r.First; i < min(r.First+r.N, f.Series.Len()); i++ {
+				if loud(i) {
+					return true
+				}
 			}
-		}
-	}
-	return false
+			return false
+		})
 }
 
 // isQuiet reports whether series of the schema change even if the program is stuck: package

@@ -27,8 +27,21 @@ func (p *pass) drop() error {
 	if len(p.opts.DropFamilies) == 0 {
 		return nil
 	}
-	living, err := p.livingFamilies()
-	if err != nil {
+	for _, f := range p.staying() {
+		if err := f.Read(); err != nil {
+			return err
+		}
+	}
+	type livingFamily struct {
+		file   string
+		schema *metric.Schema
+	}
+	var living []livingFamily // as far as one can tell
+	if err := p.eachStaying(func(f *snapshot.File) {
+		for _, s := range f.Families {
+			living = append(living, livingFamily{f.Name, s})
+		}
+	}); err != nil {
 		return err
 	}
 	for _, name := range p.opts.DropFamilies {
@@ -66,23 +79,4 @@ func (p *pass) drop() error {
 // isNamed reports whether that is the family's name, or that of a counter's sample.
 func isNamed(s *metric.Schema, name string) bool {
 	return s.Name == name || s.Type == metric.Counter && s.Name+"_total" == name
-}
-
-// livingFamily is a schema of a process that lives, as far as one can tell.
-type livingFamily struct {
-	file   string
-	schema *metric.Schema
-}
-
-func (p *pass) livingFamilies() (out []livingFamily, err error) {
-	for _, f := range p.staying() {
-		if err := f.Read(); err != nil {
-			return nil, err
-		}
-	}
-	return out, p.eachStaying(func(f *snapshot.File) {
-		for _, s := range f.Families {
-			out = append(out, livingFamily{f.Name, s})
-		}
-	})
 }

@@ -105,7 +105,7 @@ func (p *pass) closeFiles() {
 func (p *pass) begin() {
 	p.closeFiles()
 	p.living, p.others, p.dead, p.stay, p.back, p.trash = nil, nil, nil, nil, nil, nil
-	p.python = newPythonPass()
+	p.python = pythonPass{living: map[string]bool{}, compacted: map[string]bool{}, keys: &pyfile.Keys{}}
 	p.result.Left = nil
 }
 

@@ -21,10 +21,6 @@ type pythonPass struct {
 	revived   []string // files that were set aside although they are open for writing
 }
 
-func newPythonPass() pythonPass {
-	return pythonPass{living: map[string]bool{}, compacted: map[string]bool{}, keys: &pyfile.Keys{}}
-}
-
 // lookPython is look for a file of client_python.
 func (p *pass) lookPython(e mpm.Entry) error {
 	name, err := pyfile.ParseName(e.Name)

@@ -27,23 +27,18 @@ var ErrUnpack = errors.New("its values do not fit its type")
 //	state set all    number of the state
 //	info             nanoseconds since 1970: when the process opened its file
 
-// fixedWords returns how many words there are at least, and whether there may be more.
-func fixedWords(s *metric.Schema) (n int, parts bool) {
-	switch s.Type {
-	case metric.Counter:
-		return 2, true
-	case metric.Summary:
-		return 1, true
-	case metric.Histogram:
-		return ClassicCounts(s, len(s.Bounds)), true // of a native one more
+// fixedWords returns how many words there are at least. Only sums and values with times may
+// have more.
+func fixedWords(s *metric.Schema) int {
+	switch {
+	case s.Type == metric.Histogram:
+		return ClassicCounts(s, len(s.Bounds)) // of a native one more
+	case s.Timed():
+		return 0
+	case Summed(s) && s.Type != metric.Summary:
+		return 2
 	}
-	if Summed(s) {
-		return 2, true
-	}
-	if s.Timed() {
-		return 0, true
-	}
-	return 1, false
+	return 1
 }
 
 const (
@@ -103,8 +98,8 @@ func Unpack(s *metric.Schema, w []uint64, spare *Spare) (a Accumulator, err erro
 		}
 		a.Native = &spare.Native
 	}
-	fixed, parts := fixedWords(s)
-	if len(w) < fixed || len(w) > fixed && !parts {
+	fixed := fixedWords(s)
+	if len(w) < fixed || len(w) > fixed && !Summed(s) && !s.Timed() {
 		return a, ErrUnpack
 	}
 	a.Present = true
