@@ -101,9 +101,6 @@ func (t *Table) forget(f *snapshot.File) {
 func (t *Table) extend(f *snapshot.File) {
 	p := t.part(f)
 	first := p.series.planned == 0
-	if first && f.Series.Len() > 0 {
-		t.reserve(f)
-	}
 	planned, met := p.series.planned, p.met
 	p.series.extend(t, &f.Series, func(to *target, i, at int) row {
 		s := t.placeLive(f, p, to, i, at)

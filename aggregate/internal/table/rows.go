@@ -116,14 +116,6 @@ func (f *family) newRow(id mpm.Symbol) (n int32) {
 	return n
 }
 
-// reserve allocates space for the first n rows.
-func (f *family) reserve(n int) {
-	f.symbol, f.refs, f.order = slices.Grow(f.symbol, n), slices.Grow(f.refs, n), slices.Grow(f.order, n)
-	if d := &f.totals; d.stride > 0 {
-		d.created, d.words = slices.Grow(d.created, n), slices.Grow(d.words, n*d.stride)
-	}
-}
-
 // trim releases the spare capacity of columns, each time that the number of rows has doubled.
 // After a cold scrape it would be up to a quarter of the memory.
 func (f *family) trim() {

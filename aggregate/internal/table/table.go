@@ -289,22 +289,6 @@ func (t *Table) isCounted(f *snapshot.LoadedFamily, p *placedFamily, i int) bool
 	return p.rows[i] != nowhere && p.target.ends.countsStored(p.rows[i], &f.Series, i) && t.archive.IsShown(f, i)
 }
 
-// reserve allocates space for the file's series in families that have no rows yet.
-func (t *Table) reserve(f *snapshot.File) {
-	empty := func(s *metric.Schema) bool {
-		fam := t.familyOf(s)
-		return fam != nil && len(fam.symbol) == 0
-	}
-	if !slices.ContainsFunc(f.Families, empty) {
-		return
-	}
-	for schema, n := range f.Series.Counts() {
-		if empty(schema) {
-			t.byName[schema.Name].reserve(n)
-		}
-	}
-}
-
 // familyOf returns the family that series of that schema go to, or nil if another schema is
 // served.
 func (t *Table) familyOf(schema *metric.Schema) *family {
