@@ -1,7 +1,6 @@
 package aggregate
 
 import (
-	"math"
 	"slices"
 
 	"github.com/multiprom/multiprom/aggregate/internal/snapshot"
@@ -115,8 +114,8 @@ func (t *schemaTotal) move(j int, old, now uint64) {
 		if j == mpm.CellCounterInts {
 			t.ints += now - old
 		} else {
-			t.floats.Add(finite(now))
-			t.floats.Add(-finite(old))
+			t.floats.Add(sum.Finite(now))
+			t.floats.Add(-sum.Finite(old))
 		}
 	case metric.Histogram:
 		counts := j >= mpm.CellHistogramBuckets
@@ -139,13 +138,6 @@ func (t *schemaTotal) counted() float64 {
 	s.Rest = slices.Clone(s.Rest)
 	s.Add(float64(t.ints))
 	return s.Round()
-}
-
-func finite(bits uint64) float64 {
-	if v := math.Float64frombits(bits); v-v == 0 {
-		return v
-	}
-	return 0
 }
 
 // addRegions adds the native buckets of live series.

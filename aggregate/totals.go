@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/multiprom/multiprom/aggregate/internal/snapshot"
+	"github.com/multiprom/multiprom/aggregate/internal/sum"
 	"github.com/multiprom/multiprom/internal/inspect"
 	"github.com/multiprom/multiprom/internal/pyfile"
 	"github.com/multiprom/multiprom/metric"
@@ -89,7 +90,7 @@ func (a *Aggregator) pythonTotals(f *snapshot.File) (out []inspect.Total) {
 		t := &totals[keys.FamilyOf(key.Series)]
 		t.Bytes += end - begin
 		if key.Part == counted && counts {
-			t.Counted += finite(f.Values[i*words])
+			t.Counted += sum.Finite(f.Values[i*words])
 		}
 	}
 	for i, t := range totals {

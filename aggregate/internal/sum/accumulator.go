@@ -45,10 +45,7 @@ func (a *Accumulator) Add(schema *metric.Schema, w []uint64, bucket []int, creat
 	switch schema.Type {
 	case metric.Counter:
 		a.AddInts(0, w[mpm.CellCounterInts])
-		f := math.Float64frombits(w[mpm.CellCounterFloat])
-		if !math.IsNaN(f) && !math.IsInf(f, 0) {
-			a.Sum.Add(f) // no writer of ours makes another: that would be damage
-		}
+		a.Sum.Add(Finite(w[mpm.CellCounterFloat])) // no writer of ours makes another: that would be damage
 	case metric.Summary:
 		a.Ints += w[mpm.CellSummaryCount]
 		a.Sum.Add(math.Float64frombits(w[mpm.CellSummarySum]))

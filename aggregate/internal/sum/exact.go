@@ -66,6 +66,14 @@ func (s *Exact) grow(x float64) {
 	s.First, s.Rest = first, kept
 }
 
+// Finite returns a float by its bits, and 0 if it is not finite.
+func Finite(bits uint64) float64 {
+	if v := math.Float64frombits(bits); v-v == 0 {
+		return v
+	}
+	return 0
+}
+
 // TwoSum returns a + b rounded, and what the rounding lost.
 func TwoSum(a, b float64) (sum, err float64) {
 	sum = a + b

@@ -14,10 +14,8 @@ import (
 // Clocks that run NTP differ by far less. A clock that is wrong is mostly wrong by hours.
 const MaxAhead = time.Minute
 
-// isAhead reports whether a time is so far ahead of the reader's clock that it must be from
-// a clock that was wrong.
-func isAhead(nanos, now int64) bool { return aheadBy(nanos, now, MaxAhead) }
-
+// aheadBy reports whether a time is ahead of the reader's clock by more than d. If that is
+// MaxAhead, it must be from a clock that was wrong.
 func aheadBy(nanos, now int64, d time.Duration) bool {
 	return nanos > now && uint64(nanos)-uint64(now) > uint64(d)
 }
@@ -28,7 +26,7 @@ func aheadBy(nanos, now int64, d time.Duration) bool {
 // until it arrives. Of two such times the later is newer (docs/lifecycle.md, "A clock that
 // is wrong").
 func CompareTimes(a, b, now int64) int {
-	return cmp.Or(compareBool(isAhead(b, now), isAhead(a, now)), cmp.Compare(a, b))
+	return cmp.Or(compareBool(aheadBy(b, now, MaxAhead), aheadBy(a, now, MaxAhead)), cmp.Compare(a, b))
 }
 
 // Recent is a value of one of the mostrecent modes.

@@ -18,20 +18,16 @@ func Compatible(a, b *metric.Schema) bool {
 		histogram.KindOf(a) == histogram.KindOf(b)
 }
 
-// HasMode reports whether the mode of the schema means something. That of a counter does
-// not.
-func HasMode(s *metric.Schema) bool { return s.Type.HasMode() }
-
 // Summed reports whether a series is the sum of its parts. Otherwise it is a pick.
 func Summed(s *metric.Schema) bool {
 	return Cumulative(s) || s.Type.LikeGauge() && s.Mode.Base() == metric.ModeSum
 }
 
 // PerProcess reports whether each process has a series of its own.
-func PerProcess(s *metric.Schema) bool { return HasMode(s) && s.Mode.Base() == metric.ModeAll }
+func PerProcess(s *metric.Schema) bool { return s.Type.HasMode() && s.Mode.Base() == metric.ModeAll }
 
 // IsLive reports whether only the parts of living processes count.
-func IsLive(s *metric.Schema) bool { return HasMode(s) && s.Mode.Live() }
+func IsLive(s *metric.Schema) bool { return s.Type.HasMode() && s.Mode.Live() }
 
 // Shared reports whether a series belongs to all processes together. One that belongs to a
 // single process goes when that process removes it, and so does an info.

@@ -83,14 +83,6 @@ func (v *native) define(n int, d histogram.Definitions) {
 	v.of[n] = number
 }
 
-// definitionsOf returns those of a row.
-func (v *native) definitionsOf(n int) histogram.Definitions {
-	if n >= len(v.of) || v.of[n] == 0 {
-		return histogram.Definitions{}
-	}
-	return v.definitions[v.of[n]-1]
-}
-
 // find returns a region of a row, and makes it if necessary. Processes make much the same
 // regions in much the same order.
 func (v *native) find(n int32, schema int, negative bool, number int32) int32 {
@@ -216,7 +208,9 @@ func (f *family) merged(n int32) *histogram.Total {
 	v, words := f.native, f.totals.of(int(n))
 	t := &v.total
 	t.Reset()
-	t.DefineAll(v.definitionsOf(int(n)))
+	if int(n) < len(v.of) && v.of[n] > 0 {
+		t.DefineAll(v.definitions[v.of[n]-1])
+	}
 	t.Zero, t.NaN = words[nativeZero], words[nativeNaN]
 	if int(n) < len(v.first) {
 		for id := v.first[n] - 1; id >= 0; id = v.regions[id].next - 1 {
@@ -264,19 +258,13 @@ func (t *Table) extendRegions(f *snapshot.File, p *part) {
 	p.regionsAdded = nil
 }
 
-// ownerOf returns the row of the series that has region i of a file, and the number of that
-// series among the live ones or, if gone is set, among the removed ones.
-func (p *part) ownerOf(f *snapshot.File, i int) (s row, series int, gone bool) {
-	if owner := int(f.RegionOwners[i]); owner < 0 {
-		return p.removed.placeOf(^owner), ^owner, true
-	} else {
-		return p.series.placeOf(owner), owner, false
-	}
-}
-
 // placeRegion finds the place of region i of a file, and adds its counts to totals that hold.
 func (t *Table) placeRegion(f *snapshot.File, p *part, i int) regionPlace {
-	s, series, gone := p.ownerOf(f, i)
+	of, series := &p.series, int(f.RegionOwners[i])
+	if series < 0 {
+		of, series = &p.removed, ^series
+	}
+	s := of.placeOf(series)
 	if s.family == nil || s.family.native == nil {
 		return regionPlace{id: nowhere}
 	}
@@ -284,7 +272,7 @@ func (t *Table) placeRegion(f *snapshot.File, p *part, i int) regionPlace {
 	id := v.find(s.number, f.Regions.Schema(i), f.Regions.Negative(i), f.Regions.Number(i))
 	v.regions[id].refs++
 	switch counts := f.RegionValues[histogram.RegionBuckets*i:][:histogram.RegionBuckets]; {
-	case gone:
+	case of.gone:
 		s.family.mark(s.number)
 	case s.family.recompute:
 		s.family.touch(int(s.number))

@@ -134,7 +134,7 @@ func (f *family) add(number int32, to *target, w []uint64, created int64, from s
 	case metric.Counter:
 		f.addInts(n, w[mpm.CellCounterInts])
 		if bits := w[mpm.CellCounterFloat]; bits != 0 {
-			f.addSum(n, fraction(bits))
+			f.addSum(n, sum.Finite(bits))
 		}
 	case metric.Summary:
 		words[0] += w[mpm.CellSummaryCount]
@@ -168,7 +168,7 @@ func (f *family) addCounters(first, n int, values []uint64) {
 		}
 		f.addInts(first+i, values[2*i+mpm.CellCounterInts])
 		if bits := values[2*i+mpm.CellCounterFloat]; bits != 0 {
-			f.addSum(first+i, fraction(bits))
+			f.addSum(first+i, sum.Finite(bits))
 		}
 		i++
 	}
@@ -189,7 +189,7 @@ func (f *family) addScattered(rows []int32, created []int64, values []uint64) {
 		}
 		f.addInts(int(n), ints)
 		if frac != 0 {
-			f.addSum(int(n), fraction(frac))
+			f.addSum(int(n), sum.Finite(frac))
 		}
 	}
 }
@@ -211,15 +211,6 @@ func addWhole(words, values []uint64) (n int) {
 		n += 4
 	}
 	return n
-}
-
-// fraction returns what a counter's float word adds. A number that is not finite, which no
-// writer of ours makes, adds nothing.
-func fraction(bits uint64) float64 {
-	if v := math.Float64frombits(bits); v-v == 0 {
-		return v
-	}
-	return 0
 }
 
 // addInts adds whole increments of a counter.
@@ -272,7 +263,7 @@ func (d *totals) addExact(n int, v float64) bool {
 func (d *totals) moveFloat(n int, schema *metric.Schema, old, now uint64) (exact bool) {
 	switch {
 	case schema.Type == metric.Counter:
-		return d.moveSum(n, fraction(old), fraction(now))
+		return d.moveSum(n, sum.Finite(old), sum.Finite(now))
 	case schema.Type.LikeGauge():
 		return d.moveGauge(n, old, now)
 	}
