@@ -108,6 +108,18 @@ func (l *lives) note(s *metric.Schema, labels metric.Labels, process mpm.Incarna
 		known = &lifeParts{since: sum.Always}
 		l.series[id] = known
 	}
+	if r.TTL == 0 && !p.Gone {
+		if of != ofOther {
+			return
+		}
+		// Of the parts that stay, only the eldest of the living and of the others matter.
+		for i := range known.parts {
+			if old := &known.parts[i]; !old.Gone && old.Dead == p.Dead {
+				old.Created = min(old.Created, p.Created)
+				return
+			}
+		}
+	}
 	known.rule, known.parts, known.of = r, append(known.parts, p), append(known.of, of)
 }
 
