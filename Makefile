@@ -154,7 +154,7 @@ soak-python: ## 26,000 files of recycled workers of client_python, compacted
 	MULTIPROM_RECYCLED_PYTHON=2364 $(GO) test -count=1 -timeout 9m -v -run '^TestRecycledPythonWorkers$$' ./integration
 
 soak-python-native: ## 1,200 workers of gunicorn, uWSGI and Celery that write native files, killed while they count
-	MULTIPROM_PYTHON_KILLS=170 $(GO) test -count=1 -timeout 40m -v -run '^TestNativePythonFleets$$|^TestNativeCeleryKilled$$' ./integration
+	MULTIPROM_PYTHON_KILLS=170 $(GO) test -count=1 -timeout 90m -v -run '^TestNativePythonFleets$$|^TestNativeCeleryKilled$$' ./integration
 
 bench-python-writer: ## updates with native files beside prometheus_client's own, in turns (PYTHON=python3.13)
 	$(or $(PYTHON),/usr/bin/python3) writers/python/tests/cost.py $(ARGS)

@@ -3,6 +3,7 @@ package integration
 import (
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"os"
 	"os/exec"
@@ -63,11 +64,12 @@ func TestNativeCeleryKilled(t *testing.T) {
 			t.Log(log.String())
 		}
 	})
-	// noted returns how many updates have begun and ended, and which processes are in a task.
-	noted := func() (before, after int, busy map[int]bool) {
+	// noted returns how many updates have begun and ended, and how many have begun in the tasks that
+	// processes are in.
+	noted := func() (before, after int, busy map[int]int) {
 		text, err := os.ReadFile(filepath.Join(broker, "notes"))
 		require.NoError(t, err)
-		busy = map[int]bool{}
+		busy = map[int]int{}
 		for line := range strings.Lines(string(text)) {
 			var what string
 			var pid int
@@ -75,12 +77,16 @@ func TestNativeCeleryKilled(t *testing.T) {
 				continue // half a line
 			}
 			switch what {
+			case "begin":
+				busy[pid] = 0
 			case "before":
 				before++
+				busy[pid]++
 			case "after":
 				after++
+			case "end":
+				delete(busy, pid)
 			}
-			busy[pid] = what != "end"
 		}
 		return before, after, busy
 	}
@@ -91,16 +97,21 @@ func TestNativeCeleryKilled(t *testing.T) {
 	killed := map[int]bool{}
 	for len(killed) < kills {
 		// Between two tasks a process has a lock of Celery's. If it is killed there, no other gets a
-		// task, ever. So it is stopped first, and killed if it is in a task.
-		victim := 0
+		// task, ever. So it is stopped first, and killed if it is in a task. Of the 200 updates of a
+		// task, a kill is after any number.
+		victim, updates := 0, rand.IntN(180)
 		eventually(t, "a process counts that was not killed", func() bool {
 			_, _, busy := noted()
-			for pid, is := range busy {
-				if !is || killed[pid] || syscall.Kill(pid, syscall.SIGSTOP) != nil {
+			for pid, n := range busy {
+				if n < updates || killed[pid] || syscall.Kill(pid, syscall.SIGSTOP) != nil {
 					continue
 				}
 				eventually(t, "it has stopped", func() bool { return isStopped(pid) })
-				if _, _, busy = noted(); busy[pid] {
+				_, _, busy = noted()
+				if n, in := busy[pid]; in {
+					if n > 0 {
+						require.EqualValues(t, 1, samples(t, a)[fmt.Sprintf("celery_live{pid=%q}", strconv.Itoa(pid))])
+					}
 					victim = pid
 					return true
 				}
@@ -116,6 +127,7 @@ func TestNativeCeleryKilled(t *testing.T) {
 	end()
 	before, after, _ := noted()
 	require.LessOrEqual(t, before-after, kills+3, "one of each process that was killed, also at the end")
+	require.Greater(t, after, 20*kills, "they count before they are killed")
 	check := func() {
 		t.Helper()
 		got := samples(t, a)["celery_updates_total"]

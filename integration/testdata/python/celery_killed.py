@@ -23,7 +23,7 @@ notes = os.open(os.path.join(broker, "notes"), os.O_WRONLY | os.O_CREAT | os.O_A
 def work():
     os.write(notes, b"begin %d\n" % os.getpid())
     live.set(1)
-    for _ in range(20):
+    for _ in range(200):
         os.write(notes, b"before %d\n" % os.getpid())
         done.inc()
         os.write(notes, b"after %d\n" % os.getpid())
