@@ -459,6 +459,31 @@ func TestDown(t *testing.T) {
 	require.Equal(t, 1, strings.Count(log.String(), "503 Service Unavailable"))
 }
 
+// TestRefusedAtTheEnd: the log says that it was the markers of the end which were not sent.
+func TestRefusedAtTheEnd(t *testing.T) {
+	var ending atomic.Bool
+	r := newReceiver(t, func(n int, r request, w http.ResponseWriter) {
+		if ending.Load() {
+			w.WriteHeader(http.StatusBadRequest)
+			return
+		}
+		takes(n, r, w)
+	})
+	var log bytes.Buffer
+	opts := Options{}
+	opts.URL, opts.Logger = r.URL, slog.New(slog.NewTextHandler(&log, nil))
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	w := writer(t, opts)
+	go func() { ended <- w.Run(ctx, &ticking{}) }()
+	require.Eventually(t, func() bool { return own(t, w, "sent_samples") > 0 }, time.Minute, time.Millisecond)
+	require.NotContains(t, log.String(), "of the end")
+	ending.Store(true)
+	cancel()
+	require.NoError(t, <-ended)
+	require.Contains(t, log.String(), "remotewrite: the staleness markers of the end were not sent: ")
+}
+
 func TestFailingGatherer(t *testing.T) {
 	broken := errors.New("the database is down")
 	r := newReceiver(t, takes)

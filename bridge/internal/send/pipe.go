@@ -241,7 +241,9 @@ func (p *Pipe) Run(ctx context.Context, g gather.Gatherer) (err error) {
 			p.backoff.skip()
 			p.once(ctx, g, patience{})
 			p.markAll()
-			p.say(p.deliver(ctx, &p.round, patience{}))
+			if err := p.deliver(ctx, &p.round, patience{}); err != nil {
+				p.say(fmt.Errorf("%s: the staleness markers of the end were not sent: %w", p.name, err))
+			}
 			return nil
 		}
 		if ctx.Err() == nil {
