@@ -127,6 +127,9 @@ func nativeOpts(name string, buckets ...float64) multiproc.HistogramOpts {
 	return multiproc.HistogramOpts{Name: name, Help: "N.", Buckets: buckets, NativeHistogramBucketFactor: 1.1}
 }
 
+// defaultThreshold is that of the zero bucket.
+const defaultThreshold = 0x1p-128
+
 // wild returns values of all kinds.
 func wild(r *rand.Rand, n int, spread float64) []float64 {
 	out := make([]float64, n)
@@ -138,6 +141,14 @@ func wild(r *rand.Rand, n int, spread float64) []float64 {
 			out[i] = math.Inf(1 - 2*r.IntN(2))
 		case 2:
 			out[i] = math.Float64frombits(r.Uint64() &^ (1 << 62)) // finite
+		case 3:
+			out[i] = math.Copysign(0, -1)
+		case 4:
+			out[i] = math.Copysign(math.Float64frombits(r.Uint64()>>(12+r.IntN(52))), out[i]) // subnormal, or 0
+		case 5:
+			out[i] = math.Copysign(math.Ldexp(1, r.IntN(40)-20), out[i]) // the bound of a bucket
+		case 6:
+			out[i] = math.Copysign([]float64{defaultThreshold, math.Nextafter(defaultThreshold, 1), 0.25, math.Nextafter(0.25, 1)}[r.IntN(4)], out[i])
 		}
 	}
 	return out
