@@ -136,6 +136,23 @@ def _unlock():
         _release()
 
 
+class _Held:
+    """The lock in a with statement. CPython 3.14 runs signal handlers between the __enter__ of a lock and the
+    block, so an exception of theirs would leave it locked."""
+
+    def __enter__(self):
+        try:
+            _acquire()
+        except BaseException:
+            _unlock()
+            raise
+
+    __exit__ = _lock.__exit__
+
+
+_held = _Held()
+
+
 def _of_handler(e):
     """Whether a signal handler has raised e, which is the program's then and goes to it."""
     tb = e.__traceback__
@@ -147,8 +164,11 @@ def _of_handler(e):
 def _fence():
     """Orders the stores before it and those after it. Processors that are not _WEAK do it themselves."""
     for _ in range(2):
-        _fence_lock.acquire()
-        _fence_lock.release()
+        try:
+            _fence_lock.acquire()
+        finally:  # also if a signal handler raises an exception
+            if _fence_lock._is_owned():
+                _fence_lock.release()
 
 
 def _say(key, text, *args):
@@ -1043,7 +1063,7 @@ class _Series:
         self.q = self.d = self.place = None  # before the first update of the process
         self.i = 0
         self.gone = False
-        with _lock:
+        with _held:
             self.number = _numbers
             _series[self.number] = weakref.ref(self)
             _numbers += 1
@@ -1147,7 +1167,7 @@ class _Series:
 
     def update(self, what, *args):
         """Runs an update that has more than one step."""
-        with _lock:
+        with _held:
             if not _busy and not _alive[0]:
                 _wake(self)
             _change(what, *args)
@@ -1651,7 +1671,7 @@ class _Publisher:
             self.thread.start()
 
     def add(self, to, what):
-        with _lock:
+        with _held:
             to.append(what)
             self.start()
 
@@ -1691,7 +1711,7 @@ class _Publisher:
                 collector.publish()
             except Exception as e:
                 _say(("publish", id(collector)), "%s cannot be published: %r", collector.source, e)
-        with _lock:
+        with _held:
             if _alive[0] and _store is not None:
                 _store.look()
 
@@ -1726,7 +1746,7 @@ class _Published:
             failed = False
         finally:
             # If it failed, nobody knows which series went. A gauge says nothing true any more; what was counted, was.
-            with _lock:
+            with _held:
                 for key in set(self.entries) - seen:
                     if not failed or key[0].typ not in _CUMULATIVE:
                         self.entries.pop(key)[0].remove()
@@ -1736,7 +1756,7 @@ class _Published:
         entry = self.entries.get(key)
         if entry is None:
             entry = self.entries[key] = [_Series(*key), [0] * len(values), [0] * len(values)]
-        with _lock:
+        with _held:
             series, base, last = entry
             if not _alive[0]:
                 _wake(series)
@@ -1935,7 +1955,7 @@ def _info(original, metric, content):
     original(metric, content)
     extra = tuple(t for label in sorted(content.items()) for t in label)
     series = _Series(_family_of(INFO, metric), tuple(metric._labelvalues), extra)
-    with _lock:
+    with _held:
         old, metric._native = getattr(metric, "_native", None), series
         if old is not None:
             old.remove()
@@ -1958,7 +1978,7 @@ def _retire(child):
     for name in ("_value", "_sum", "_native"):
         series = getattr(getattr(child, name, None), "_series", None)
         if series is not None:
-            with _lock:
+            with _held:
                 series.remove()
 
 

@@ -130,6 +130,10 @@ class Churn:
             self.kept.labels(str(n)).inc(exemplar={"last": str(n)})
         for child in self.kept._metrics.values():
             assert child._value.place is not None
+        other = threading.Thread(target=self.kept.labels("0").inc, daemon=True)
+        other.start()
+        other.join(60)
+        assert not other.is_alive(), "the lock is held"
         print("kept", sum(child._value.get() for child in self.kept._metrics.values()), flush=True)
         return 1
 
@@ -139,17 +143,25 @@ def is_interrupted():
     fired = [0]
 
     def handler(signum, frame):
+        if frame.f_code.co_filename != multiprom_client.__file__:
+            signal.setitimer(signal.ITIMER_REAL, 0.00005)  # CPython 3.14 would leave prometheus_client's locks locked
+            return
         fired[0] += 1
         raise Timeout  # which Python drops if it comes within a __del__
 
     churn = Churn()
     signal.signal(signal.SIGALRM, handler)
     sys.unraisablehook = lambda _: None
-    for began in range(300):
-        try:  # each has one signal
-            signal.setitimer(signal.ITIMER_REAL, 0.0002 + began % 40 * 0.0001)
-            while fired[0] <= began:
-                churn.step()
+
+    def until_interrupted(after):
+        before = fired[0]
+        signal.setitimer(signal.ITIMER_REAL, after)  # one signal
+        while fired[0] == before:
+            churn.step()
+
+    for n in range(300):
+        try:
+            until_interrupted(0.0002 + n % 40 * 0.0001)
         except Timeout:
             pass
     signal.setitimer(signal.ITIMER_REAL, 0)
