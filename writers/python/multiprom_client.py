@@ -112,10 +112,6 @@ def _wiped_page():
 
 
 _alive = _wiped_page()  # [0] is 1 while all series of this process are in _store
-_lock = _thread.RLock()
-_acquire, _release = _lock.acquire, _lock.release
-_fence_lock = _thread.RLock()
-
 _store = None  # the file, or None if the values stay in this process
 _owner = 0  # pid of the process that _store belongs to; 0 before the first update
 _busy = False  # the file is being changed, by the thread that has the lock
@@ -147,10 +143,18 @@ class _Held:
             _unlock()
             raise
 
-    __exit__ = _lock.__exit__
-
 
 _held = _Held()
+
+
+def _make_locks():
+    global _lock, _acquire, _release, _fence_lock
+    _lock, _fence_lock = _thread.RLock(), _thread.RLock()
+    _acquire, _release = _lock.acquire, _lock.release
+    _Held.__exit__ = _lock.__exit__
+
+
+_make_locks()
 
 
 def _of_handler(e):
@@ -309,10 +313,7 @@ def _free_locks():
 
 def _after_other_fork():
     """The same after a fork without _before_fork: another thread may have had the lock."""
-    global _lock, _acquire, _release, _fence_lock
-    _lock = _thread.RLock()
-    _acquire, _release = _lock.acquire, _lock.release
-    _fence_lock = _thread.RLock()
+    _make_locks()
     _acquire()
     _after_fork_in_child()
 
